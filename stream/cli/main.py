@@ -1,0 +1,29 @@
+"""`sentistream`: one module per command."""
+
+from __future__ import annotations
+
+import typer
+
+from stream.cli import config, demo, doctor, models, produce, train, up, watch, worker
+
+app = typer.Typer(
+    name="sentistream",
+    help="Real-time multimodal sentiment: chunks of talk in, explained scores out. Try `sentistream demo`.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+app.command("demo")(demo.demo)
+app.command("up")(up.up)
+app.command("worker")(worker.worker)
+app.command("produce")(produce.produce)
+app.command("watch")(watch.watch)
+app.command("doctor")(doctor.doctor)
+app.command("train")(train.train)
+app.add_typer(models.app, name="models")
+app.add_typer(config.app, name="config")
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()

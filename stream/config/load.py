@@ -1,0 +1,109 @@
+"""Read settings from a YAML file and the environment; report every error at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from stream.config.settings import Settings
+
+ENV_PREFIX = "SENTISTREAM_"
+ENV_DELIMITER = "__"
+OTHER_VARIABLES = frozenset({"SENTISTREAM_CONFIG", "SENTISTREAM_DATA", "SENTISTREAM_KAFKA_HOME", "SENTISTREAM_CACHE"})
+"""Variables of ours that are no settings."""
+
+
+class ConfigError(Exception):
+    """Settings that cannot be used; the message has one line for each error."""
+
+
+def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """The effective settings: overrides, then the environment, then the file, then the defaults.
+
+    Args:
+        path: YAML file; default ``$SENTISTREAM_CONFIG``, else none.
+        overrides: Nested values from the command line.
+
+    Raises:
+        ConfigError: With every error of every source.
+    """
+    path = path or (Path(os.environ["SENTISTREAM_CONFIG"]) if os.environ.get("SENTISTREAM_CONFIG") else None)
+    errors: list[str] = []
+    from_file = _read_yaml(path, errors) if path else {}
+    from_environment = _read_environment(errors)
+    merged = _merge(_merge(from_file, from_environment), dict(overrides or {}))
+    settings = Settings()
+    try:
+        settings = Settings.model_validate(merged)
+    except ValidationError as invalid:
+        errors += [_line(error) for error in invalid.errors(include_input=False, include_url=False)]
+    if errors:
+        raise ConfigError("\n".join(errors))
+    return settings
+
+
+def _line(error: Any) -> str:
+    where = ".".join(str(part) for part in error["loc"]) or "settings"
+    if error["type"] == "extra_forbidden":
+        return f"{where}: there is no such setting (see `sentistream config show`)"
+    return f"{where}: {error['msg'].removeprefix('Value error, ')}"
+
+
+def _read_yaml(path: Path, errors: list[str]) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        errors.append(f"{path}: {error.strerror or 'cannot be read'}")
+        return {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" (line {mark.line + 1})" if mark else ""
+        errors.append(f"{path}: not valid YAML{place}")
+        return {}
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        errors.append(f"{path}: must hold a mapping of sections")
+        return {}
+    return content
+
+
+class _Environment(Settings, BaseSettings):
+    """`Settings` with pydantic-settings' reading of the environment; used to collect values, not to validate them."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_nested_delimiter=ENV_DELIMITER, frozen=True, extra="forbid")
+
+
+class _Source(EnvSettingsSource):
+    def prepare_field_value(self, field_name: str, field: FieldInfo, value: Any, value_is_complex: bool) -> Any:
+        if value_is_complex and isinstance(value, str):
+            raise ValueError(f"{ENV_PREFIX}{field_name.upper()} is a section; set {ENV_PREFIX}{field_name.upper()}{ENV_DELIMITER}NAME")
+        return super().prepare_field_value(field_name, field, value, value_is_complex)
+
+
+def _read_environment(errors: list[str]) -> dict[str, Any]:
+    source: PydanticBaseSettingsSource = _Source(_Environment)
+    known = {f"{ENV_PREFIX}{name.upper()}" for name in Settings.model_fields}
+    for variable in sorted(os.environ):
+        if variable.startswith(ENV_PREFIX) and variable not in OTHER_VARIABLES and variable.split(ENV_DELIMITER)[0] not in known:
+            errors.append(f"{variable}: there is no such setting (see `sentistream config show`)")
+    try:
+        return dict(source())
+    except (ValueError, TypeError) as error:
+        errors.append(f"environment: {error}")
+        return {}
+
+
+def _merge(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(low)
+    for name, value in high.items():
+        below = merged.get(name)
+        merged[name] = _merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged

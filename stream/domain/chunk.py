@@ -1,0 +1,111 @@
+"""One record of the chunk topics: at most a second of one modality of one track."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stream.domain.identity import SessionKey, TrackKey, check_name
+from stream.domain.modality import Modality
+
+SCHEMA_VERSION = "1.0"
+"""Version of the record format that this code writes; a reader accepts any ``1.x``."""
+
+MAX_CHUNK_BYTES = 900_000
+MAX_CHUNK_MS = 1_000
+MAX_MEDIA_MS = 7 * 24 * 3600 * 1000
+"""A session's media time ends after a week: a later timestamp is a broken clock, not a conversation."""
+
+
+class ContentType:
+    """The media types a chunk may carry."""
+
+    PCM = "audio/L16;rate=16000;channels=1"
+    """Signed 16-bit little-endian samples, 16 kHz, mono."""
+    OGG_OPUS = "audio/ogg"
+    AUDIO_MP4 = "audio/mp4"
+    VIDEO_MP4 = "video/mp4"
+    """H.264 in fragmented MP4; every record decodes by itself."""
+    JPEG = "image/jpeg"
+    WORDS = "application/vnd.sentistream.words+json"
+
+
+CONTENT_TYPES: dict[Modality, frozenset[str]] = {
+    Modality.TEXT: frozenset({ContentType.WORDS}),
+    Modality.AUDIO: frozenset({ContentType.PCM, ContentType.OGG_OPUS, ContentType.AUDIO_MP4}),
+    Modality.VIDEO: frozenset({ContentType.VIDEO_MP4, ContentType.JPEG}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkHeader:
+    """What a chunk says of itself.
+
+    Attributes:
+        id: Unique id of the record, chosen by its producer.
+        source: CloudEvents source: which producer sent it.
+        track: Session and track.
+        role: What the speaker is in the conversation: ``customer``, ``agent``, ``speaker``…
+        modality: Text, audio or video.
+        seq: 0, 1, 2… within (track, modality, epoch).
+        epoch: Counts restarts of the session's media clock.
+        start_ms: Media time of the first sample, from the session's start.
+        duration_ms: Media covered, 1 to 1,000.
+        captured_ms: Wall clock (Unix, milliseconds) when the last sample was captured.
+        content_type: One of `CONTENT_TYPES`.
+        traceparent: W3C trace context, or None.
+    """
+
+    id: str
+    source: str
+    track: TrackKey
+    role: str
+    modality: Modality
+    seq: int
+    epoch: int
+    start_ms: int
+    duration_ms: int
+    captured_ms: int
+    content_type: str
+    traceparent: str | None = None
+
+    def __post_init__(self) -> None:
+        check_name("role", self.role)
+        if not 0 < len(self.id) <= 128 or not self.id.isascii() or not self.id.isprintable():
+            raise ValueError("id must be 1 to 128 printable ASCII characters")
+        if not 0 < len(self.source) <= 256 or not self.source.isascii() or not self.source.isprintable():
+            raise ValueError("source must be 1 to 256 printable ASCII characters")
+        for name, value, low, high in (
+            ("seq", self.seq, 0, 2**31),
+            ("epoch", self.epoch, 0, 2**31),
+            ("start_ms", self.start_ms, 0, MAX_MEDIA_MS),
+            ("duration_ms", self.duration_ms, 1, MAX_CHUNK_MS),
+            ("captured_ms", self.captured_ms, 0, 2**53),
+        ):
+            if not low <= value <= high:
+                raise ValueError(f"{name} must be between {low} and {high}")
+        if self.content_type not in CONTENT_TYPES[self.modality]:
+            raise ValueError(f"content type is not one that {self.modality} may have")
+
+    @property
+    def session(self) -> SessionKey:
+        """The conversation this chunk belongs to."""
+        return self.track.session
+
+    @property
+    def end_ms(self) -> int:
+        """Media time just after the last sample."""
+        return self.start_ms + self.duration_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A header and the raw media it describes."""
+
+    header: ChunkHeader
+    payload: bytes
+
+    def __post_init__(self) -> None:
+        if not self.payload:
+            raise ValueError("the record is empty")
+        if len(self.payload) > MAX_CHUNK_BYTES:
+            raise ValueError(f"the record is larger than {MAX_CHUNK_BYTES} bytes")

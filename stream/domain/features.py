@@ -1,0 +1,79 @@
+"""What is known of a chunk once it is encoded: words, audio segments, face frames.
+
+The values are what the aligner holds and what a window is made of. Times are media milliseconds from the session's start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+EMBEDDING = 64
+"""Width of an audio segment's and of a face's embedding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One spoken word.
+
+    Attributes:
+        text: The word as heard, with its punctuation.
+        start_ms: Start of the word.
+        end_ms: End of the word.
+        confidence: Recogniser's probability, in [0, 1].
+        speaker: Name of the speaker in the transcript, or None.
+    """
+
+    text: str
+    start_ms: int
+    end_ms: int
+    confidence: float = 1.0
+    speaker: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextFeatures:
+    """The words of one text chunk; may be none, which says that nothing was said."""
+
+    words: tuple[Word, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFeatures:
+    """The 100 ms segments of one audio chunk.
+
+    Attributes:
+        spans_ms: (n, 2) int64, start and end of each segment.
+        embeddings: (n, `EMBEDDING`) float32.
+        audible: (n,) bool, False where the segment is silence.
+    """
+
+    spans_ms: npt.NDArray[np.int64]
+    embeddings: Floats
+    audible: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFeatures:
+    """The frames of one video chunk in which a face was found.
+
+    Attributes:
+        spans_ms: (n, 2) int64, when each face frame was on screen.
+        embeddings: (n, `EMBEDDING`) float32, of the followed face.
+        boxes: (n, 4) float32, left, top, right, bottom of the followed face as fractions of the picture.
+        faces_max: Most faces seen in one frame of the chunk.
+        frames: Frames looked at, with or without a face.
+    """
+
+    spans_ms: npt.NDArray[np.int64]
+    embeddings: Floats
+    boxes: Floats
+    faces_max: int
+    frames: int
+
+
+Features = TextFeatures | AudioFeatures | VideoFeatures

@@ -1,0 +1,61 @@
+"""Names that come from outside: tenants, sessions, tracks and roles.
+
+They become Kafka keys, Redis keys and lines on a terminal, so they pass one strict pattern here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+NAME_PATTERN = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9_-])?"
+_NAME = re.compile(NAME_PATTERN, re.ASCII)
+
+
+def check_name(kind: str, value: str) -> str:
+    """Return ``value`` when it is a safe name, else raise ``ValueError`` (which never repeats the value).
+
+    Args:
+        kind: What the name is for, for the message: ``"session"``, ``"track"``…
+        value: 1 to 64 ASCII letters, digits, ``_``, ``.`` or ``-``; a letter or digit first, no dot last.
+    """
+    if not _NAME.fullmatch(value):
+        raise ValueError(f"{kind} must be 1 to 64 letters, digits, '_', '.' or '-', a letter or digit first")
+    return value
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SessionKey:
+    """One conversation of one tenant."""
+
+    tenant: str
+    session: str
+
+    def __post_init__(self) -> None:
+        check_name("tenant", self.tenant)
+        check_name("session", self.session)
+
+    def __str__(self) -> str:
+        return f"{self.tenant}/{self.session}"
+
+    @classmethod
+    def parse(cls, text: str) -> SessionKey:
+        """Read ``tenant/session``, the form of every Kafka key. Raises ``ValueError``."""
+        tenant, slash, session = text.partition("/")
+        if not slash:
+            raise ValueError("a key is tenant/session")
+        return cls(tenant, session)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TrackKey:
+    """One participant (or channel) of a conversation: the unit that is scored."""
+
+    session: SessionKey
+    track: str
+
+    def __post_init__(self) -> None:
+        check_name("track", self.track)
+
+    def __str__(self) -> str:
+        return f"{self.session}/{self.track}"

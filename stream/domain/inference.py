@@ -1,0 +1,69 @@
+"""What the model says of one window, before anything is explained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stream.domain.features import Floats, Word
+
+COALITIONS = 8
+"""Subsets of {text, audio, video}; index = sum of the modalities' bits, 0 = none, 7 = all."""
+
+LABELS: tuple[str, ...] = ("negative", "neutral", "positive")
+
+SCORE_LIMIT = 3.0
+"""Scores run from -3 (very negative) to 3 (very positive), as in CMU-MOSI."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """Output of the ``mmci`` model for one window with W word, A audio and V video nodes.
+
+    Attributes:
+        scores: (8,) score in [-3, 3] of every modality coalition.
+        probabilities: (8, 3) calibrated probabilities of `LABELS` of every coalition.
+        causal: (W + A + V,) causal node attention in [0, 1]; the shortcut part is 1 - causal; 0 where there is no node.
+        relevance: (W + A + V,) signed share of each node in the score with all modalities, in score points.
+        score_unadjusted: Score with the window's own shortcut features in place of the backdoor adjustment.
+    """
+
+    scores: Floats
+    probabilities: Floats
+    causal: Floats
+    relevance: Floats
+    score_unadjusted: float
+
+
+@dataclass(frozen=True, slots=True)
+class WindowInputs:
+    """Input tensors of the ``mmci`` model for one window, padded to a fixed number of nodes.
+
+    Attributes:
+        words: (W, 384) float32 word states.
+        word_times: (W, 2) float32, start and end in seconds from the window's start.
+        word_mask: (W,) float32, 1 where there is a word.
+        audio: (A, 64) float32 segment embeddings; only audible segments are unmasked.
+        audio_times: (A, 2) float32.
+        audio_mask: (A,) float32.
+        video: (V, 64) float32 face embeddings.
+        video_times: (V, 2) float32.
+        video_mask: (V,) float32.
+        word_nodes: The word of each unmasked row of `words`, in order.
+        audio_spans_ms: Media spans of the unmasked rows of `audio`, in order.
+        video_spans_ms: Likewise of `video`.
+        words_dropped: Words that did not fit.
+    """
+
+    words: Floats
+    word_times: Floats
+    word_mask: Floats
+    audio: Floats
+    audio_times: Floats
+    audio_mask: Floats
+    video: Floats
+    video_times: Floats
+    video_mask: Floats
+    word_nodes: tuple[Word, ...]
+    audio_spans_ms: tuple[tuple[int, int], ...]
+    video_spans_ms: tuple[tuple[int, int], ...]
+    words_dropped: int = 0

@@ -1,0 +1,164 @@
+"""What is published: scores, explanations and session summaries, as JSON objects of fixed shape."""
+
+from __future__ import annotations
+
+import msgspec
+
+from stream.domain.modality import Modality
+
+
+class ModelVersion(msgspec.Struct, frozen=True):
+    """Which weights spoke."""
+
+    name: str
+    version: str
+    digest: str
+    """First 12 hexadecimal digits of the SHA-256 of the ONNX file."""
+
+
+class ScoreRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="score"):
+    """Sentiment of one final window.
+
+    Attributes:
+        window_id: ``tenant/session/track/EPOCH-END``.
+        score: In [-3, 3].
+        label: ``negative``, ``neutral`` or ``positive``.
+        confidence: Calibrated probability of `label`.
+        probabilities: Of each label.
+        modalities_present: Modalities with a word, sound or face in the window.
+        shares: Part of the score's movement that each present modality carries, adding up to 1.
+        faces: Most faces seen at once.
+        warnings: Codes, for example ``several_faces``.
+        media_end_at_ms: Wall clock when the window's last media was captured, if known.
+        allowed_lateness_ms: How long windows stay open for late chunks, which latency figures leave out.
+    """
+
+    tenant: str
+    session: str
+    track: str
+    role: str
+    window_id: str
+    epoch: int
+    start_ms: int
+    end_ms: int
+    is_final: bool
+    revision: int
+    score: float
+    label: str
+    confidence: float
+    probabilities: dict[str, float]
+    modalities_present: tuple[Modality, ...]
+    shares: dict[Modality, float]
+    faces: int
+    warnings: tuple[str, ...]
+    media_end_at_ms: int | None
+    allowed_lateness_ms: int
+    model: ModelVersion
+
+
+class PartialRecord(ScoreRecord, frozen=True, kw_only=True, tag_field="event", tag="partial"):
+    """Sentiment of a window that is still open; a later revision or the final one replaces it."""
+
+
+class WordEvidence(msgspec.Struct, frozen=True):
+    """A word and its signed relevance in score points."""
+
+    text: str
+    start_ms: int
+    end_ms: int
+    relevance: float
+
+
+class SpanEvidence(msgspec.Struct, frozen=True):
+    """A span of sound or picture and its signed relevance in score points."""
+
+    start_ms: int
+    end_ms: int
+    relevance: float
+
+
+class ExplanationRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="explanation"):
+    """Why a final window got its score.
+
+    Attributes:
+        base_score: Score of the model when it is shown nothing.
+        contributions: Exact Shapley value of each modality in score points; with `base_score` they add up to the score.
+        score_without: Score when one present modality is taken away.
+        causal_share: Part of the evidence that the model's attention calls causal, in [0, 1].
+        shortcut_share: The rest.
+        score_unadjusted: Score without the backdoor adjustment.
+        words: Strongest words.
+        audio_spans: Strongest spans of sound.
+        video_frames: Strongest face frames.
+        sentence: All of it in one plain sentence.
+    """
+
+    tenant: str
+    session: str
+    track: str
+    role: str
+    window_id: str
+    epoch: int
+    start_ms: int
+    end_ms: int
+    base_score: float
+    contributions: dict[Modality, float]
+    score_without: dict[Modality, float]
+    causal_share: float
+    shortcut_share: float
+    score_unadjusted: float
+    words: tuple[WordEvidence, ...]
+    audio_spans: tuple[SpanEvidence, ...]
+    video_frames: tuple[SpanEvidence, ...]
+    sentence: str
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """One window of a session that stands out."""
+
+    window_id: str
+    track: str
+    start_ms: int
+    end_ms: int
+    score: float
+
+
+class SessionRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="session"):
+    """A whole conversation, written when its last window is final.
+
+    Attributes:
+        windows: Final windows over all tracks.
+        mean: Mean score, None when there were no windows.
+        trend: Mean score of the last third of the session's windows less that of the first third.
+        best: Window with the highest score.
+        worst: Window with the lowest score.
+        role_shares: Part of the windows with words or sound that each role holds; who did the talking.
+        windows_by_modality: How many windows held each modality.
+    """
+
+    tenant: str
+    session: str
+    epoch: int
+    windows: int
+    mean: float | None
+    trend: float | None
+    best: Moment | None
+    worst: Moment | None
+    role_shares: dict[str, float]
+    windows_by_modality: dict[Modality, int]
+
+
+Record = ScoreRecord | PartialRecord | ExplanationRecord | SessionRecord
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(Record)
+
+
+def encode_record(record: Record) -> bytes:
+    """JSON of a record; the same record always gives the same bytes. NaN becomes null, so callers check first."""
+    return _ENCODER.encode(record)
+
+
+def decode_record(data: bytes | str) -> Record:
+    """Inverse of `encode_record`. Raises ``msgspec.ValidationError`` or ``msgspec.DecodeError``."""
+    return _DECODER.decode(data)

@@ -1,0 +1,58 @@
+"""Names of the Kafka topics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stream.domain.modality import MODALITIES, Modality
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """Topic names under one prefix. Chunk and session topics are co-partitioned: same partition count, same key."""
+
+    prefix: str = ""
+
+    def chunks(self, modality: Modality) -> str:
+        """Chunks of one modality."""
+        return f"{self.prefix}chunks.{modality}"
+
+    @property
+    def sessions(self) -> str:
+        """Start, heartbeat and end of sessions."""
+        return f"{self.prefix}sessions"
+
+    @property
+    def scores(self) -> str:
+        """Final scores; key = tenant/session."""
+        return f"{self.prefix}scores"
+
+    @property
+    def explanations(self) -> str:
+        """Explanations of final scores; key = tenant/session."""
+        return f"{self.prefix}explanations"
+
+    @property
+    def summaries(self) -> str:
+        """One summary per ended session."""
+        return f"{self.prefix}session-summaries"
+
+    @property
+    def dead_letters(self) -> str:
+        """Records that could not be used, with the reason in their headers."""
+        return f"{self.prefix}chunks.dead-letter"
+
+    @property
+    def late(self) -> str:
+        """Chunks that came after their windows had closed."""
+        return f"{self.prefix}chunks.late"
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """What a worker reads."""
+        return (*(self.chunks(m) for m in MODALITIES), self.sessions)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What a worker writes."""
+        return (self.scores, self.explanations, self.summaries, self.dead_letters, self.late)

@@ -1,0 +1,87 @@
+"""A window: what one track said, sounded and looked like in one span of media time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stream.domain.features import AudioFeatures, Features, TextFeatures, VideoFeatures, Word
+from stream.domain.identity import TrackKey
+from stream.domain.modality import MODALITIES, Modality
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Half-open span [start_ms, end_ms) of a track with the features of every chunk that touches it.
+
+    Attributes:
+        track: Whose window it is.
+        role: The track's role.
+        epoch: Media clock it belongs to.
+        start_ms: First media millisecond.
+        end_ms: Media millisecond after the last.
+        media_end_ms: `end_ms`, or the session's end where that comes first.
+        revision: 0, 1, 2… while the window is open; the final one is the highest.
+        is_final: True once; False for a partial look at an open window.
+        text: Text chunks that touch the window, in order of media time.
+        audio: Audio chunks, likewise.
+        video: Video chunks, likewise.
+        media_end_at_ms: Wall clock (Unix ms) when `media_end_ms` was captured; None when nothing said so.
+        warnings: Codes of what was odd about the window's input, for example ``late_chunks``.
+    """
+
+    track: TrackKey
+    role: str
+    epoch: int
+    start_ms: int
+    end_ms: int
+    media_end_ms: int
+    revision: int
+    is_final: bool
+    text: tuple[TextFeatures, ...] = ()
+    audio: tuple[AudioFeatures, ...] = ()
+    video: tuple[VideoFeatures, ...] = ()
+    media_end_at_ms: int | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """``tenant/session/track/EPOCH-END``: the same for every revision and every replay."""
+        return f"{self.track}/{self.epoch}-{self.end_ms}"
+
+    def contains(self, start_ms: int, end_ms: int) -> bool:
+        """True when the middle of the span lies in the window: so each item is in one place of a tiling."""
+        return self.start_ms * 2 <= start_ms + end_ms < self.end_ms * 2
+
+    def words(self) -> tuple[Word, ...]:
+        """The words whose middle lies in the window, in order of time."""
+        inside = (w for chunk in self.text for w in chunk.words if self.contains(w.start_ms, w.end_ms))
+        return tuple(sorted(inside, key=lambda w: (w.start_ms, w.end_ms)))
+
+    def features(self, modality: Modality) -> tuple[Features, ...]:
+        """The chunks of one modality."""
+        by_modality: dict[Modality, tuple[Features, ...]] = {
+            Modality.TEXT: self.text,
+            Modality.AUDIO: self.audio,
+            Modality.VIDEO: self.video,
+        }
+        return by_modality[modality]
+
+    def present(self) -> tuple[Modality, ...]:
+        """Modalities with something in them: a word, audio that is not silence, a detected face."""
+        found = {
+            Modality.TEXT: bool(self.words()),
+            Modality.AUDIO: any(
+                heard and self.contains(int(span[0]), int(span[1]))
+                for chunk in self.audio
+                for span, heard in zip(chunk.spans_ms, chunk.audible, strict=True)
+            ),
+            Modality.VIDEO: any(
+                self.contains(int(span[0]), int(span[1])) for chunk in self.video for span in chunk.spans_ms
+            ),
+        }
+        return tuple(m for m in MODALITIES if found[m])
+
+    @property
+    def faces_max(self) -> int:
+        """Most faces seen at once in the window's video."""
+        return max((chunk.faces_max for chunk in self.video), default=0)

@@ -1,0 +1,227 @@
+"""Kafka records ↔ domain values: CloudEvents 1.0 in Kafka binary mode.
+
+The value is the raw media, the headers carry the metadata, the key is ``tenant/session``. `docs/records.md` lists every header.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+import msgspec
+
+from stream.domain.chunk import CONTENT_TYPES, MAX_CHUNK_BYTES, SCHEMA_VERSION, Chunk, ChunkHeader
+from stream.domain.features import Word
+from stream.domain.identity import SessionKey, TrackKey
+from stream.domain.lifecycle import SessionEnd, SessionEvent, SessionHeartbeat, SessionNotice, SessionStart
+from stream.domain.modality import Modality
+
+Headers = list[tuple[str, bytes]]
+
+CHUNK_TYPE = "io.sentistream.chunk."
+SESSION_TYPE = "io.sentistream.session."
+MAX_WORDS_PER_CHUNK = 256
+MAX_WORD_CHARACTERS = 128
+MAX_HEADERS = 64
+
+
+class BadRecordError(ValueError):
+    """A record that cannot be read.
+
+    Attributes:
+        reason: A short code for headers, counters and logs: ``empty``, ``too_large``, ``missing_header``, ``bad_header``,
+            ``unsupported_version``, ``key_mismatch``, ``bad_words``, ``bad_event``.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+def chunk_headers(header: ChunkHeader) -> Headers:
+    """Kafka headers of a chunk."""
+    attributes = {
+        "ce_specversion": "1.0",
+        "ce_id": header.id,
+        "ce_source": header.source,
+        "ce_type": CHUNK_TYPE + header.modality,
+        "ce_subject": header.session.session,
+        "ce_time": datetime.fromtimestamp(header.captured_ms / 1000, UTC).isoformat(timespec="milliseconds"),
+        "content-type": header.content_type,
+        "ce_tenant": header.session.tenant,
+        "ce_track": header.track.track,
+        "ce_role": header.role,
+        "ce_sequence": str(header.seq),
+        "ce_epoch": str(header.epoch),
+        "ce_mediastart": str(header.start_ms),
+        "ce_mediaduration": str(header.duration_ms),
+        "ce_schemaversion": SCHEMA_VERSION,
+    }
+    if header.traceparent is not None:
+        attributes["ce_traceparent"] = header.traceparent
+    return [(name, value.encode("ascii")) for name, value in attributes.items()]
+
+
+def parse_chunk(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]], modality: Modality) -> Chunk:
+    """Read a record of a chunk topic. Raises `BadRecordError`; the message names the header, never its value."""
+    if not value:
+        raise BadRecordError("empty", "the record is empty")
+    if len(value) > MAX_CHUNK_BYTES:
+        raise BadRecordError("too_large", f"the record is larger than {MAX_CHUNK_BYTES} bytes")
+    attributes = _attributes(headers)
+    if _text(attributes, "ce_type") != CHUNK_TYPE + modality:
+        raise BadRecordError("wrong_type", "ce_type is not that of this topic")
+    content_type = _text(attributes, "content-type")
+    if content_type not in CONTENT_TYPES[modality]:
+        raise BadRecordError("wrong_content_type", f"content-type is not one that {modality} may have")
+    try:
+        header = ChunkHeader(
+            id=_text(attributes, "ce_id"),
+            source=_text(attributes, "ce_source"),
+            track=TrackKey(_session(key, attributes), _text(attributes, "ce_track")),
+            role=_text(attributes, "ce_role"),
+            modality=modality,
+            seq=_integer(attributes, "ce_sequence"),
+            epoch=_integer(attributes, "ce_epoch"),
+            start_ms=_integer(attributes, "ce_mediastart"),
+            duration_ms=_integer(attributes, "ce_mediaduration"),
+            captured_ms=_unix_ms(attributes, "ce_time"),
+            content_type=content_type,
+            traceparent=_text(attributes, "ce_traceparent") if "ce_traceparent" in attributes else None,
+        )
+    except BadRecordError:
+        raise
+    except ValueError as error:
+        raise BadRecordError("bad_header", str(error)) from None
+    return Chunk(header, value)
+
+
+class _WordOnWire(msgspec.Struct):
+    text: str
+    start_ms: int
+    end_ms: int
+    confidence: float = 1.0
+    speaker: str | None = None
+
+
+class _WordsOnWire(msgspec.Struct):
+    words: list[_WordOnWire]
+    final: bool = True
+
+
+_WORDS = msgspec.json.Decoder(_WordsOnWire)
+
+
+def encode_words(words: Iterable[Word], *, final: bool = True) -> bytes:
+    """Payload of a text chunk."""
+    wire = [_WordOnWire(w.text, w.start_ms, w.end_ms, w.confidence, w.speaker) for w in words]
+    return msgspec.json.encode(_WordsOnWire(wire, final))
+
+
+def decode_words(payload: bytes) -> tuple[Word, ...]:
+    """Words of a text chunk. Raises `BadRecordError` for anything but well-formed words; the message never quotes them."""
+    try:
+        message = _WORDS.decode(payload)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise BadRecordError("bad_words", "the words are not JSON of the expected shape in UTF-8") from None
+    if len(message.words) > MAX_WORDS_PER_CHUNK:
+        raise BadRecordError("bad_words", f"more than {MAX_WORDS_PER_CHUNK} words in one chunk")
+    return tuple(_word(number, word) for number, word in enumerate(message.words))
+
+
+def _word(number: int, word: _WordOnWire) -> Word:
+    text = "".join(c for c in word.text if c.isprintable()).strip()
+    if not text or len(text) > MAX_WORD_CHARACTERS:
+        raise BadRecordError("bad_words", f"word {number} is empty or longer than {MAX_WORD_CHARACTERS} characters")
+    if not 0 <= word.start_ms <= word.end_ms:
+        raise BadRecordError("bad_words", f"word {number} ends before it starts")
+    if not 0.0 <= word.confidence <= 1.0:
+        raise BadRecordError("bad_words", f"word {number} has a confidence outside of 0 to 1")
+    return Word(text, word.start_ms, word.end_ms, word.confidence, word.speaker)
+
+
+_EVENT = msgspec.json.Decoder(SessionEvent)
+_EVENT_NAMES = {SessionStart: "start", SessionHeartbeat: "heartbeat", SessionEnd: "end"}
+
+
+def session_record(notice: SessionNotice, source: str, now_ms: int) -> tuple[bytes, bytes, Headers]:
+    """Key, value and headers of a record of the ``sessions`` topic."""
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": uuid.uuid4().hex,
+        "ce_source": source,
+        "ce_type": SESSION_TYPE + _EVENT_NAMES[type(notice.event)],
+        "ce_subject": notice.key.session,
+        "ce_time": datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="milliseconds"),
+        "content-type": "application/json",
+        "ce_tenant": notice.key.tenant,
+        "ce_schemaversion": SCHEMA_VERSION,
+    }
+    wire = [(name, text.encode("ascii")) for name, text in headers.items()]
+    return str(notice.key).encode("ascii"), msgspec.json.encode(notice.event), wire
+
+
+def parse_session(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> SessionNotice:
+    """Read a record of the ``sessions`` topic. Raises `BadRecordError`."""
+    if not value:
+        raise BadRecordError("empty", "the record is empty")
+    if len(value) > MAX_CHUNK_BYTES:
+        raise BadRecordError("too_large", f"the record is larger than {MAX_CHUNK_BYTES} bytes")
+    attributes = _attributes(headers)
+    session = _session(key, attributes)
+    try:
+        event = _EVENT.decode(value)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise BadRecordError("bad_event", "the session event is not JSON of the expected shape") from None
+    if _text(attributes, "ce_type") != SESSION_TYPE + _EVENT_NAMES[type(event)]:
+        raise BadRecordError("wrong_type", "ce_type is not that of the event")
+    return SessionNotice(session, event)
+
+
+def _attributes(headers: Iterable[tuple[str, bytes]]) -> Mapping[str, bytes]:
+    attributes = {name: value for name, value in headers if value is not None}
+    if len(attributes) > MAX_HEADERS:
+        raise BadRecordError("bad_header", f"more than {MAX_HEADERS} headers")
+    version = _text(attributes, "ce_schemaversion")
+    if version.partition(".")[0] != SCHEMA_VERSION.partition(".")[0]:
+        raise BadRecordError("unsupported_version", f"ce_schemaversion is not {SCHEMA_VERSION.partition('.')[0]}.x")
+    return attributes
+
+
+def _text(attributes: Mapping[str, bytes], name: str) -> str:
+    try:
+        raw = attributes[name]
+    except KeyError:
+        raise BadRecordError("missing_header", f"{name} is missing") from None
+    try:
+        return raw.decode("ascii")
+    except UnicodeDecodeError:
+        raise BadRecordError("bad_header", f"{name} is not ASCII") from None
+
+
+def _integer(attributes: Mapping[str, bytes], name: str) -> int:
+    text = _text(attributes, name)
+    if not text.isdecimal() or len(text) > 16:
+        raise BadRecordError("bad_header", f"{name} is not a whole number")
+    return int(text)
+
+
+def _unix_ms(attributes: Mapping[str, bytes], name: str) -> int:
+    try:
+        moment = datetime.fromisoformat(_text(attributes, name))
+        return round(moment.timestamp() * 1000) if moment.tzinfo else -1
+    except (ValueError, OverflowError):
+        raise BadRecordError("bad_header", f"{name} is not an RFC 3339 time") from None
+
+
+def _session(key: bytes | None, attributes: Mapping[str, bytes]) -> SessionKey:
+    try:
+        session = SessionKey(_text(attributes, "ce_tenant"), _text(attributes, "ce_subject"))
+    except BadRecordError:
+        raise
+    except ValueError as error:
+        raise BadRecordError("bad_header", str(error)) from None
+    if key != str(session).encode("ascii"):
+        raise BadRecordError("key_mismatch", "the record's key is not its tenant/session")
+    return session
