@@ -1,0 +1,1 @@
+"""The Faust app: thin wiring of the pipeline to Kafka."""

@@ -1,0 +1,1 @@
+"""One settings tree, from YAML and the environment."""

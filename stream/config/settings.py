@@ -75,7 +75,9 @@ class WindowSettings(_Section):
     length_ms: int = Field(4000, ge=500, le=10_000, multiple_of=100, description="Length of a window.")
     hop_ms: int = Field(2000, ge=100, le=10_000, multiple_of=100, description="A window starts every so often.")
     allowed_lateness_ms: int = Field(500, ge=0, le=60_000, description="A window waits so long (media time) for late chunks.")
-    idle_after_ms: int = Field(1500, ge=100, le=600_000, description="A modality that sends nothing for so long no longer holds windows open.")
+    idle_after_ms: int = Field(
+        1500, ge=100, le=600_000, description="A modality that sends nothing for so long no longer holds windows open."
+    )
     end_grace_ms: int = Field(3000, ge=0, le=600_000, description="After a session's end, wait so long for chunks that it counted.")
     expire_after_ms: int = Field(600_000, ge=1000, description="A session without any record for so long is closed.")
     partial_every_ms: int = Field(1000, ge=0, le=10_000, description="Score an open window every so often (media time); 0 = never.")
@@ -116,7 +118,6 @@ class LimitSettings(_Section):
     chunks_in_flight: int = Field(64, ge=1, le=4096, description="Chunks being decoded or encoded at once.")
     chunks_held: int = Field(20_000, ge=100, description="Encoded chunks held for open windows, over all sessions.")
     windows_in_flight: int = Field(32, ge=1, le=1024, description="Windows being scored or published at once.")
-    drain_s: float = Field(10.0, ge=0, le=300, description="A stopping worker finishes its windows for so long.")
 
 
 class Settings(_Section):

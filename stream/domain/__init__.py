@@ -1,0 +1,1 @@
+"""Chunks, features, windows, results: frozen typed values without I/O."""

@@ -151,7 +151,7 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"
 Record = ScoreRecord | PartialRecord | ExplanationRecord | SessionRecord
 
 _ENCODER = msgspec.json.Encoder()
-_DECODER = msgspec.json.Decoder(Record)
+_DECODER: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
 
 
 def encode_record(record: Record) -> bytes:

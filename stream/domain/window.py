@@ -53,8 +53,8 @@ class Window:
         return self.start_ms * 2 <= start_ms + end_ms < self.end_ms * 2
 
     def words(self) -> tuple[Word, ...]:
-        """The words whose middle lies in the window, in order of time."""
-        inside = (w for chunk in self.text for w in chunk.words if self.contains(w.start_ms, w.end_ms))
+        """The words that end in the window, in order of time: a word is known when it ends."""
+        inside = (w for chunk in self.text for w in chunk.words if self.start_ms < w.end_ms <= self.end_ms)
         return tuple(sorted(inside, key=lambda w: (w.start_ms, w.end_ms)))
 
     def features(self, modality: Modality) -> tuple[Features, ...]:
@@ -75,9 +75,7 @@ class Window:
                 for chunk in self.audio
                 for span, heard in zip(chunk.spans_ms, chunk.audible, strict=True)
             ),
-            Modality.VIDEO: any(
-                self.contains(int(span[0]), int(span[1])) for chunk in self.video for span in chunk.spans_ms
-            ),
+            Modality.VIDEO: any(self.contains(int(span[0]), int(span[1])) for chunk in self.video for span in chunk.spans_ms),
         }
         return tuple(m for m in MODALITIES if found[m])
 

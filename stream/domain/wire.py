@@ -31,7 +31,7 @@ class BadRecordError(ValueError):
 
     Attributes:
         reason: A short code for headers, counters and logs: ``empty``, ``too_large``, ``missing_header``, ``bad_header``,
-            ``unsupported_version``, ``key_mismatch``, ``bad_words``, ``bad_event``.
+            ``wrong_type``, ``wrong_content_type``, ``unsupported_version``, ``key_mismatch``, ``bad_words``, ``bad_event``.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -141,8 +141,17 @@ def _word(number: int, word: _WordOnWire) -> Word:
     return Word(text, word.start_ms, word.end_ms, word.confidence, word.speaker)
 
 
-_EVENT = msgspec.json.Decoder(SessionEvent)
-_EVENT_NAMES = {SessionStart: "start", SessionHeartbeat: "heartbeat", SessionEnd: "end"}
+_EVENT: msgspec.json.Decoder[SessionEvent] = msgspec.json.Decoder(SessionEvent)
+
+
+def _event_type(event: SessionEvent) -> str:
+    match event:
+        case SessionStart():
+            return SESSION_TYPE + "start"
+        case SessionHeartbeat():
+            return SESSION_TYPE + "heartbeat"
+        case SessionEnd():
+            return SESSION_TYPE + "end"
 
 
 def session_record(notice: SessionNotice, source: str, now_ms: int) -> tuple[bytes, bytes, Headers]:
@@ -151,7 +160,7 @@ def session_record(notice: SessionNotice, source: str, now_ms: int) -> tuple[byt
         "ce_specversion": "1.0",
         "ce_id": uuid.uuid4().hex,
         "ce_source": source,
-        "ce_type": SESSION_TYPE + _EVENT_NAMES[type(notice.event)],
+        "ce_type": _event_type(notice.event),
         "ce_subject": notice.key.session,
         "ce_time": datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="milliseconds"),
         "content-type": "application/json",
@@ -174,7 +183,7 @@ def parse_session(key: bytes | None, value: bytes | None, headers: Iterable[tupl
         event = _EVENT.decode(value)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise BadRecordError("bad_event", "the session event is not JSON of the expected shape") from None
-    if _text(attributes, "ce_type") != SESSION_TYPE + _EVENT_NAMES[type(event)]:
+    if _text(attributes, "ce_type") != _event_type(event):
         raise BadRecordError("wrong_type", "ce_type is not that of the event")
     return SessionNotice(session, event)
 

@@ -1,0 +1,151 @@
+"""The Faust app: one agent over all input topics, one timer, two rebalance signals. Wiring only."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import faust
+import structlog
+from faust.types import TP, StreamT
+
+from stream.agents.outbox import Outbox
+from stream.agents.progress import Progress
+from stream.agents.transport import transport
+from stream.config.settings import KafkaSettings, Settings
+from stream.domain.topics import Topics
+from stream.pipeline.pipeline import Pipeline
+from stream.pipeline.ports import InboundRecord, ResultStore, Scorer, TrackEncoder
+from stream.pipeline.world import World
+
+log = structlog.get_logger(__name__)
+
+TICK_S = 0.1
+
+
+class WorkerApp:
+    """The pipeline wired to Kafka through Faust.
+
+    Args:
+        settings: The settings tree.
+        data_directory: Where Faust may keep its files (it keeps none, but makes the folder).
+        store: Redis.
+        scorer: Model and explanation.
+        new_encoder: Makes the encoder of a track.
+        on_ready: Called after each assignment with the number of input partitions.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        data_directory: Path,
+        *,
+        store: ResultStore,
+        scorer: Scorer,
+        new_encoder: Callable[[], TrackEncoder],
+        on_ready: Callable[[int], None],
+    ) -> None:
+        kafka, topics = settings.kafka, Topics(settings.kafka.topic_prefix)
+        self.faust = faust.App(kafka.group, datadir=str(data_directory), **_app_options(kafka))
+        self.faust.transport = transport(self.faust, kafka.fetch_max_wait_ms)
+        self._on_ready = on_ready
+        self._progress = Progress(self.faust, topics.inputs)
+        self._crash: asyncio.Future[None] | None = None
+        self._pipeline = Pipeline(
+            World(
+                settings=settings,
+                store=store,
+                scorer=scorer,
+                send=Outbox(self.faust).send,
+                new_encoder=new_encoder,
+                now=lambda: time.monotonic_ns() // 1_000_000,
+                on_failure=self._fail,
+            )
+        )
+        inputs = self.faust.topic(*topics.inputs, key_type=bytes, value_type=bytes)
+        self.faust.agent(inputs, name="chunks")(self._read)
+        self.faust.timer(TICK_S)(self._tick)
+        self.faust.on_partitions_revoked.connect(self._on_revoked)
+        self.faust.on_partitions_assigned.connect(self._on_assigned)
+
+    async def _read(self, stream: StreamT[Any]) -> None:
+        async for event in cast("faust.Stream[bytes]", stream).noack().events():
+            message = event.message
+            record = InboundRecord(
+                topic=message.topic,
+                partition=message.partition,
+                offset=message.offset,
+                key=message.key,
+                value=message.value,
+                headers=_headers(message.headers),
+                acknowledge=event.ack,
+            )
+            try:
+                await self._pipeline.on_record(record)
+            except Exception as error:  # an agent that raises loses the event (faust-streaming/faust#315)
+                log.exception("intake_failed", topic=message.topic, partition=message.partition, offset=message.offset)
+                self._fail(error)
+                await asyncio.Event().wait()
+            self._progress.on_read(message.tp, message.offset)
+
+    async def _tick(self) -> None:
+        self._pipeline.on_time(live=self._progress.caught_up())
+
+    async def _on_revoked(self, _app: Any, /, *args: Any, **_kwargs: Any) -> None:
+        revoked: set[TP] = args[0]
+        self._progress.on_revoked()
+        self._pipeline.on_revoked({tp.partition for tp in revoked})
+
+    async def _on_assigned(self, _app: Any, /, *args: Any, **_kwargs: Any) -> None:
+        assigned: set[TP] = args[0]
+        await self._pipeline.on_assigned()
+        self._progress.on_assigned(assigned)
+        self._on_ready(self._progress.partitions)
+
+    def _fail(self, error: BaseException) -> None:
+        self._crash = self._crash or asyncio.ensure_future(self.faust.crash(error))
+
+
+def _app_options(kafka: KafkaSettings) -> dict[str, Any]:
+    return {
+        "broker": [f"kafka://{address.strip()}" for address in kafka.bootstrap.split(",")],
+        "broker_credentials": _credentials(kafka),
+        "broker_session_timeout": kafka.session_timeout_s,
+        "broker_heartbeat_interval": kafka.session_timeout_s / 4,
+        "broker_request_timeout": max(30.0, 2 * kafka.session_timeout_s),
+        "broker_commit_interval": 0.5,
+        "broker_max_poll_records": 64,
+        "consumer_auto_offset_reset": "earliest",
+        "consumer_max_fetch_size": 4 * 1024 * 1024,
+        "producer_max_request_size": 1_048_576,
+        "producer_acks": -1,
+        "stream_buffer_maxsize": 64,
+        "stream_wait_empty": False,
+        "topic_allow_declare": False,
+        "topic_disable_leader": True,
+        "store": "memory://",
+        "web_enabled": False,
+        "autodiscover": False,
+    }
+
+
+def _credentials(kafka: KafkaSettings) -> faust.types.auth.CredentialsT | None:
+    context = ssl.create_default_context(cafile=str(kafka.ca_file) if kafka.ca_file else None) if "ssl" in kafka.security else None
+    if kafka.security.startswith("sasl"):
+        assert kafka.password is not None  # noqa: S101 - the settings guarantee it
+        return faust.SASLCredentials(
+            username=kafka.username,
+            password=kafka.password.get_secret_value(),
+            ssl_context=context,
+            mechanism=kafka.sasl_mechanism,
+        )
+    return faust.SSLCredentials(context) if context else None
+
+
+def _headers(headers: Any) -> list[tuple[str, bytes]]:
+    pairs = headers.items() if isinstance(headers, dict) else (headers or ())
+    return [(str(name), value) for name, value in pairs if isinstance(value, bytes)]

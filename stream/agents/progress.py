@@ -1,0 +1,55 @@
+"""Has everything that exists been read? Only then does quiet mean silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import cast
+
+from faust import App
+from faust.transport.drivers.aiokafka import Consumer
+from faust.types import TP
+
+
+class Progress:
+    """Compares what has been taken in with the ends of the assigned partitions.
+
+    Args:
+        app: The Faust app.
+        topics: Topics whose partitions count.
+    """
+
+    def __init__(self, app: App, topics: Iterable[str]) -> None:
+        self._app = app
+        self._topics = frozenset(topics)
+        self._next: dict[TP, int] = {}
+        self._assigned: frozenset[TP] = frozenset()
+
+    @property
+    def partitions(self) -> int:
+        """Input partitions of this worker."""
+        return len(self._assigned)
+
+    def on_assigned(self, assigned: Iterable[TP]) -> None:
+        """Start over with these partitions."""
+        self._next.clear()
+        self._assigned = frozenset(tp for tp in assigned if tp.topic in self._topics)
+
+    def on_revoked(self) -> None:
+        """Nothing is assigned until further notice."""
+        self._assigned = frozenset()
+
+    def on_read(self, tp: TP, offset: int) -> None:
+        """A record has been taken in."""
+        self._next[tp] = offset + 1
+
+    def caught_up(self) -> bool:
+        """True when the ends of all assigned partitions are known and have been reached."""
+        return bool(self._assigned) and all(self._reached(tp) for tp in self._assigned)
+
+    def _reached(self, tp: TP) -> bool:
+        consumer = cast(Consumer, self._app.consumer)._thread._ensure_consumer()
+        subscription = consumer._subscription.subscription
+        state = subscription and subscription.assignment and subscription.assignment.state_value(tp)
+        if state is None or state.highwater is None or not state.has_valid_position:
+            return False
+        return bool(self._next.get(tp, state.position) >= state.highwater)

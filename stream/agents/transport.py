@@ -1,0 +1,32 @@
+"""Faust's aiokafka transport with one more setting: how long a fetch may wait.
+
+Faust 0.15 fixes it at 1.5 s (``faust/transport/drivers/aiokafka.py``, ``_create_worker_consumer``). Apache Kafka answers as soon as
+there is data, but other brokers of its protocol answer late in a long poll, which would be the latency of every window.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from aiokafka import AIOKafkaConsumer
+from faust import App
+from faust.transport.drivers import aiokafka as driver
+
+
+def transport(app: App, fetch_max_wait_ms: int) -> driver.Transport:
+    """A transport whose consumer waits at most ``fetch_max_wait_ms`` in a fetch."""
+
+    class Thread(driver.AIOKafkaConsumerThread):
+        def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
+            consumer = super()._create_worker_consumer(transport)
+            consumer._fetch_max_wait_ms = fetch_max_wait_ms
+            return consumer
+
+    class Consumer(driver.Consumer):
+        def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
+            return Thread(self, loop=self.loop, beacon=self.beacon)
+
+    class Transport(driver.Transport):
+        Consumer: ClassVar[type[driver.Consumer]] = Consumer
+
+    return Transport(app.conf.broker_consumer, app)

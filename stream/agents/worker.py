@@ -1,0 +1,92 @@
+"""One worker process: the parts are built, the Faust app runs until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import tempfile
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+
+from stream.agents.app import WorkerApp
+from stream.config.settings import Settings
+from stream.encoders.text import Tokenizer
+from stream.media.sandbox import Sandbox
+from stream.pipeline.encode import ChunkEncoder
+from stream.pipeline.score import WindowScorer
+from stream.serving.models import Models
+from stream.sinks.redis_sink import RedisSink
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+
+class WorkerCrashed(Exception):
+    """The worker met an error that no rule covers; what it had not published stays in Kafka."""
+
+
+async def run_worker(settings: Settings, ready_file: Path | None = None) -> None:
+    """Run until SIGINT or SIGTERM.
+
+    Args:
+        settings: The settings tree.
+        ready_file: Written with the number of input partitions after each assignment.
+
+    Raises:
+        WorkerCrashed: When an error that no rule covers stopped the worker.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with contextlib.AsyncExitStack() as stack:
+        models = Models(settings.triton)
+        stack.push_async_callback(models.close)
+        store = RedisSink(settings.redis)
+        stack.push_async_callback(store.close)
+        sandbox = Sandbox(settings.sandbox)
+        await sandbox.start()
+        stack.push_async_callback(sandbox.stop)
+        version = await _unless(stop, models.mmci_version())
+        if version is None:
+            return
+        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="sentistream-worker-"))
+
+        def on_ready(partitions: int) -> None:
+            log.info("ready", partitions=partitions)
+            if ready_file is not None:
+                ready_file.write_text(f"{partitions}\n")
+
+        app = WorkerApp(
+            settings,
+            Path(directory),
+            store=store,
+            scorer=WindowScorer(models, Tokenizer(), version, settings.windows.allowed_lateness_ms),
+            new_encoder=lambda: ChunkEncoder(sandbox, models, settings.audio, settings.video),
+            on_ready=on_ready,
+        ).faust
+        await app.start()
+        try:
+            crashed = asyncio.create_task(app.wait_until_stopped())
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait({crashed, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await app.stop()
+        if app.crash_reason is not None:
+            raise WorkerCrashed(type(app.crash_reason).__name__) from app.crash_reason
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[None, None, T]) -> T | None:
+    """The result of ``work``, or None when ``stop`` comes first."""
+    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if working.done():
+        return working.result()
+    working.cancel()
+    return None

@@ -1,0 +1,69 @@
+"""What the aligner hands out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from stream.domain.chunk import ChunkHeader
+from stream.domain.features import Features
+from stream.domain.window import Window
+
+R = TypeVar("R")
+"""A receipt: what the caller uses to acknowledge a chunk. The aligner only carries it."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedChunk(Generic[R]):
+    """A chunk with its features; ``features`` is None for one that could not be used but still marks progress."""
+
+    header: ChunkHeader
+    features: Features | None
+    receipt: R | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedWindow(Generic[R]):
+    """A final window and the receipts of the chunks for which it was the last one."""
+
+    window: Window
+    receipts: tuple[R, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LateChunk(Generic[R]):
+    """A chunk that came when all its windows had closed.
+
+    Attributes:
+        late_by_ms: Media time between its end and the point up to which windows are closed.
+    """
+
+    chunk: EncodedChunk[R]
+    late_by_ms: int
+
+
+@dataclass(slots=True)
+class Outcome(Generic[R]):
+    """Everything that one call brought about.
+
+    Attributes:
+        closed: Final windows; those of one track in order of time.
+        partial: Looks at windows that are still open.
+        late: Chunks that came too late.
+        repeated: Chunks that were here before, or whose windows were final before this aligner began.
+    """
+
+    closed: list[ClosedWindow[R]] = field(default_factory=list)
+    partial: list[Window] = field(default_factory=list)
+    late: list[LateChunk[R]] = field(default_factory=list)
+    repeated: list[EncodedChunk[R]] = field(default_factory=list)
+
+    def extend(self, others: Iterable[Outcome[R]]) -> Outcome[R]:
+        """Add what other calls brought about; returns itself."""
+        for other in others:
+            self.closed += other.closed
+            self.partial += other.partial
+            self.late += other.late
+            self.repeated += other.repeated
+        return self

@@ -1,0 +1,125 @@
+"""The aligner of one session: its tracks, its plan and its end. A pure state machine, time is handed in."""
+
+from __future__ import annotations
+
+from typing import Generic
+
+from stream.align.outcome import EncodedChunk, Outcome, R
+from stream.align.track import TrackAligner, WindowPolicy
+from stream.domain.identity import SessionKey, TrackKey
+from stream.domain.lifecycle import SessionEnd, SessionStart
+
+
+class SessionAligner(Generic[R]):
+    """Aligns the chunks of one epoch of one session.
+
+    Args:
+        session: Which conversation.
+        epoch: Which of its media clocks.
+        policy: When windows open and close.
+        end_grace_ms: How long to wait for chunks that a session's end has counted.
+        expire_after_ms: A session that is quiet for so long ends by itself.
+        now: Monotonic clock, ms.
+    """
+
+    def __init__(self, session: SessionKey, epoch: int, policy: WindowPolicy, *, end_grace_ms: int, expire_after_ms: int, now: int) -> None:
+        self.session = session
+        self.epoch = epoch
+        self._policy = policy
+        self._end_grace_ms = end_grace_ms
+        self._expire_after_ms = expire_after_ms
+        self._tracks: dict[TrackKey, TrackAligner[R]] = {}
+        self._plan: SessionStart | None = None
+        self._end: SessionEnd | None = None
+        self._quiet_since = now
+        self._end_seen_at = now
+        self.ended = False
+        """True once every window has closed; nothing more is to be expected."""
+        self.accepted = 0
+        """Chunks that were neither late nor repeated."""
+
+    @property
+    def held(self) -> int:
+        """Chunks that wait for a window to close."""
+        return sum(track.held for track in self._tracks.values())
+
+    @property
+    def _patience_ms(self) -> int:
+        """A session that has brought nothing but repeats is left over from one that is done."""
+        return self._end_grace_ms if self._plan is None and not self.accepted else self._expire_after_ms
+
+    def knows(self, track: TrackKey) -> bool:
+        """True when the track has been opened."""
+        return track in self._tracks
+
+    def open_track(self, track: TrackKey, role: str, final_until_ms: int | None, now: int) -> None:
+        """Begin a track; windows that end at ``final_until_ms`` or before are final already."""
+        planned = {} if self._plan is None else {p.track: p for p in self._plan.tracks}
+        plan = planned.get(track.track)
+        expected = None if plan is None else plan.modalities
+        self._tracks[track] = TrackAligner(
+            track, plan.role if plan else role, self.epoch, self._policy, expected=expected, final_until_ms=final_until_ms, now=now
+        )
+
+    def on_start(self, event: SessionStart, now: int) -> None:
+        """The session's plan: which modalities each track will have."""
+        self._quiet_since = now
+        self._plan = event
+        for plan in event.tracks:
+            track = self._tracks.get(TrackKey(self.session, plan.track))
+            if track is not None:
+                track.expect(plan.role, plan.modalities, now)
+
+    def on_heartbeat(self, now: int) -> None:
+        """The session goes on."""
+        self._quiet_since = now
+
+    def on_end(self, event: SessionEnd, now: int) -> Outcome[R]:
+        """The session is over; its windows close when its chunks are complete."""
+        self._quiet_since = now
+        if self._end is None:
+            self._end, self._end_seen_at = event, now
+        return self._finish_if_complete(expired=False)
+
+    def on_chunk(self, chunk: EncodedChunk[R], now: int) -> Outcome[R]:
+        """Take in a chunk of a track that has been opened."""
+        self._quiet_since = now
+        outcome = self._tracks[chunk.header.track].on_chunk(chunk, now)
+        if not outcome.late and not outcome.repeated:
+            self.accepted += 1
+        return outcome.extend([self._finish_if_complete(expired=False)])
+
+    def on_time(self, now: int, *, live: bool) -> Outcome[R]:
+        """Let time pass; see `TrackAligner.on_time`. Once the end is known, its grace takes the place of idleness."""
+        outcome: Outcome[R] = Outcome()
+        outcome.extend([track.on_time(now, live=live and self._end is None) for track in self._tracks.values()])
+        if live and self._end is not None and now - max(self._end_seen_at, self._quiet_since) >= self._end_grace_ms:
+            outcome.extend([self._finish_if_complete(expired=True)])
+        elif live and self._end is None and now - self._quiet_since >= self._patience_ms:
+            outcome.extend([self.finish()])
+        return outcome
+
+    def shed(self) -> Outcome[R]:
+        """Free memory: close the oldest window of the track that holds most chunks."""
+        fullest = max(self._tracks.values(), key=lambda track: track.held, default=None)
+        return Outcome() if fullest is None else fullest.shed()
+
+    def finish(self) -> Outcome[R]:
+        """Close every window now."""
+        self.ended = True
+        media_ms = None if self._end is None else self._end.media_ms
+        outcome: Outcome[R] = Outcome()
+        return outcome.extend([track.end(media_ms) for track in self._tracks.values()])
+
+    def _finish_if_complete(self, *, expired: bool) -> Outcome[R]:
+        if self._end is None or self.ended or not (expired or self._complete(self._end)):
+            return Outcome()
+        return self.finish()
+
+    def _complete(self, end: SessionEnd) -> bool:
+        counted = {t.track: t.chunks for t in end.tracks}
+        return all(
+            (track := self._tracks.get(TrackKey(self.session, name))) is not None and track.complete(counts)
+            for name, counts in counted.items()
+            if any(counts.values())
+        )

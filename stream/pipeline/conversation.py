@@ -1,0 +1,225 @@
+"""One session on a worker: a lane for each modality of each track, the aligner in the middle, a publisher for each track."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+
+import structlog
+
+from stream.align.outcome import EncodedChunk, Outcome
+from stream.align.session import SessionAligner
+from stream.domain.chunk import Chunk
+from stream.domain.identity import SessionKey, TrackKey
+from stream.domain.lifecycle import SessionEnd, SessionEvent, SessionHeartbeat, SessionStart
+from stream.domain.modality import Modality
+from stream.domain.wire import BadRecordError
+from stream.media.errors import MediaError
+from stream.pipeline.ports import InboundRecord, TrackEncoder
+from stream.pipeline.publisher import Receipt, TrackPublisher
+from stream.pipeline.world import World
+from stream.sinks.dead_letter import late_message
+from stream.sinks.results import result_message
+from stream.sinks.summary import summarise
+
+log = structlog.get_logger(__name__)
+
+LaneKey = tuple[TrackKey, Modality]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A chunk and the record it came in."""
+
+    chunk: Chunk
+    record: InboundRecord
+
+
+class Conversation:
+    """Runs one epoch of one session until its summary is written.
+
+    Chunks of one lane are encoded one after the other, so that progress never overtakes a chunk; lanes and sessions run side by side.
+
+    Args:
+        session: Which conversation.
+        epoch: Which of its media clocks.
+        partition: Kafka partition it lives on.
+        world: What it needs of the worker.
+        on_done: Called when the conversation is over, with True when it ended and False when it was fenced off or failed.
+    """
+
+    def __init__(self, session: SessionKey, epoch: int, partition: int, world: World, on_done: Callable[[Conversation], None]) -> None:
+        self.session = session
+        self.epoch = epoch
+        self.partition = partition
+        self._world = world
+        self._on_done = on_done
+        windows = world.settings.windows
+        self._aligner: SessionAligner[Receipt] = SessionAligner(
+            session,
+            epoch,
+            world.policy,
+            end_grace_ms=windows.end_grace_ms,
+            expire_after_ms=windows.expire_after_ms,
+            now=world.now(),
+        )
+        self._lanes: dict[LaneKey, asyncio.Queue[Arrival]] = {}
+        self._encoders: dict[TrackKey, TrackEncoder] = {}
+        self._publishers: dict[TrackKey, TrackPublisher] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._held_events: list[Receipt] = []
+        self._encoding = 0
+        self._closing = False
+        self._finishing = False
+        self._stopped = False
+
+    @property
+    def held(self) -> int:
+        """Encoded chunks that wait for a window to close."""
+        return self._aligner.held
+
+    @property
+    def unpublished(self) -> int:
+        """Windows that are closed but not yet published."""
+        return sum(publisher.pending for publisher in self._publishers.values())
+
+    async def on_chunk(self, chunk: Chunk, record: InboundRecord) -> None:
+        """Queue a chunk for its lane; the caller bounds how many are in flight."""
+        track = chunk.header.track
+        if not self._aligner.knows(track):
+            await self._open(track, chunk.header.role)
+        if self._stopped:
+            self._world.chunk_slots.release()
+            return
+        lane = self._lanes.get((track, chunk.header.modality))
+        if lane is None:
+            lane = self._lanes[track, chunk.header.modality] = asyncio.Queue()
+            self._spawn(self._run_lane(lane, self._encoders[track]))
+        self._encoding += 1
+        lane.put_nowait(Arrival(chunk, record))
+
+    async def on_event(self, event: SessionEvent, record: InboundRecord) -> None:
+        """Start, heartbeat or end; the first two are kept unacknowledged until the summary is written, so that a replay sees them."""
+        now = self._world.now()
+        match event:
+            case SessionStart():
+                self._held_events.append(record.acknowledge)
+                self._aligner.on_start(event, now)
+            case SessionHeartbeat():
+                record.acknowledge()
+                self._aligner.on_heartbeat(now)
+            case SessionEnd():
+                self._held_events.append(record.acknowledge)
+                self._handle(self._aligner.on_end(event, now))
+
+    def on_time(self, *, live: bool) -> None:
+        """Let time pass; ``live`` is True while all input that exists has been read."""
+        if not self._closing:
+            self._handle(self._aligner.on_time(self._world.now(), live=live and self._encoding == 0))
+
+    def finish(self) -> None:
+        """Close every window as soon as what is in flight has been encoded: a new epoch has begun."""
+        self._finishing = True
+        self._finish_if_idle()
+
+    def _finish_if_idle(self) -> None:
+        if self._finishing and not self._closing and self._encoding == 0:
+            self._handle(self._aligner.finish())
+
+    def shed(self) -> None:
+        """Free memory by closing the oldest window."""
+        self._handle(self._aligner.shed())
+
+    def stop(self) -> None:
+        """Drop everything; what is unacknowledged will be read again, here or elsewhere."""
+        self._stopped = True
+        for task in self._tasks:
+            task.cancel()
+        for publisher in self._publishers.values():
+            publisher.stop()
+        for lane in self._lanes.values():
+            while not lane.empty():
+                lane.get_nowait()
+                self._world.chunk_slots.release()
+
+    async def _open(self, track: TrackKey, role: str) -> None:
+        final = await self._world.store.last_final(track)
+        if self._stopped or self._aligner.knows(track):
+            return
+        until = None if final is None or final[0] < self.epoch else (final[1] if final[0] == self.epoch else 2**53)
+        self._encoders[track] = self._world.new_encoder()
+        self._publishers[track] = publisher = self._world.new_publisher(self._fenced)
+        publisher.runner.add_done_callback(self._check)
+        self._aligner.open_track(track, role, until, self._world.now())
+
+    async def _run_lane(self, lane: asyncio.Queue[Arrival], encoder: TrackEncoder) -> None:
+        while True:
+            arrival = await lane.get()
+            try:
+                encoded = await self._encode(arrival, encoder)
+            finally:
+                self._world.chunk_slots.release()
+            self._encoding -= 1
+            self._handle(self._aligner.on_chunk(encoded, self._world.now()), arrival)
+            self._finish_if_idle()
+
+    async def _encode(self, arrival: Arrival, encoder: TrackEncoder) -> EncodedChunk[Receipt]:
+        header = arrival.chunk.header
+        try:
+            features = await encoder.encode(arrival.chunk)
+        except (BadRecordError, MediaError) as error:
+            await self._world.dead_letter(arrival.record, error.reason, str(error))
+            return EncodedChunk(header, None, None)
+        except Exception as error:
+            log.exception("encode_failed", modality=str(header.modality))
+            await self._world.dead_letter(arrival.record, "internal_error", type(error).__name__)
+            return EncodedChunk(header, None, None)
+        return EncodedChunk(header, features, arrival.record.acknowledge)
+
+    def _handle(self, outcome: Outcome[Receipt], arrival: Arrival | None = None) -> None:
+        for closed in outcome.closed:
+            self._publishers[closed.window.track].publish(closed)
+        for window in outcome.partial:
+            self._publishers[window.track].look(window)
+        for repeated in outcome.repeated:
+            if repeated.receipt is not None:
+                repeated.receipt()
+        for late in outcome.late:
+            if late.chunk.receipt is not None and arrival is not None:
+                self._spawn(self._report_late(arrival, late.late_by_ms))
+        if self._aligner.ended and not self._closing:
+            self._closing = True
+            self._spawn(self._close())
+
+    async def _report_late(self, arrival: Arrival, late_by_ms: int) -> None:
+        await self._world.send(self._world.topics.late, *late_message(arrival.record, late_by_ms))
+        arrival.record.acknowledge()
+
+    async def _close(self) -> None:
+        """Wait for the last window, then write the summary and let go of the session's records."""
+        for publisher in self._publishers.values():
+            await publisher.drained()
+        if self._aligner.accepted or self._held_events:
+            finals = [final for final in await self._world.store.finals(self.session) if final.epoch == self.epoch]
+            summary = summarise(self.session, self.epoch, finals)
+            await self._world.send(self._world.topics.summaries, *result_message(summary))
+            await self._world.store.put_summary(summary)
+        for acknowledge in self._held_events:
+            acknowledge()
+        self._on_done(self)
+
+    def _fenced(self) -> None:
+        log.warning("fenced_off", partition=self.partition)
+        self._on_done(self)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._check)
+
+    def _check(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("conversation_failed", partition=self.partition, error=type(error).__name__)
+            self._world.on_failure(error)

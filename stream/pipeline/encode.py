@@ -1,0 +1,59 @@
+"""Chunks to features: decode, find the face, let Triton encode."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stream.config.settings import AudioSettings, VideoSettings
+from stream.domain.chunk import Chunk, ContentType
+from stream.domain.features import EMBEDDING, AudioFeatures, Features, TextFeatures, VideoFeatures
+from stream.domain.modality import Modality
+from stream.domain.wire import decode_words
+from stream.encoders.audio import log_mel, segments
+from stream.encoders.face import normalise
+from stream.media.faces import FaceTracker
+from stream.media.pcm import pcm_samples
+from stream.media.sandbox import Sandbox
+from stream.serving.models import Models
+
+
+class ChunkEncoder:
+    """A track's way from raw media to features; remembers which face it follows."""
+
+    def __init__(self, sandbox: Sandbox, models: Models, audio: AudioSettings, video: VideoSettings) -> None:
+        self._sandbox = sandbox
+        self._models = models
+        self._audio = audio
+        self._video = video
+        self._faces = FaceTracker()
+
+    async def encode(self, chunk: Chunk) -> Features:
+        """Features of a chunk. Raises `BadRecordError` or `MediaError`."""
+        match chunk.header.modality:
+            case Modality.TEXT:
+                return TextFeatures(decode_words(chunk.payload))
+            case Modality.AUDIO:
+                return await self._encode_audio(chunk)
+            case Modality.VIDEO:
+                return await self._encode_video(chunk)
+
+    async def _encode_audio(self, chunk: Chunk) -> AudioFeatures:
+        header = chunk.header
+        if header.content_type == ContentType.PCM:
+            samples = pcm_samples(chunk.payload)
+        else:
+            samples = await self._sandbox.decode_audio(chunk.payload, header.content_type)
+        spans_ms, audible = segments(header.start_ms, samples, self._audio.silence_dbfs)
+        embeddings = np.zeros((len(spans_ms), EMBEDDING), np.float32)
+        if audible.any():
+            embeddings = (await self._models.encode_audio(log_mel(samples)[np.newaxis]))[0, : len(spans_ms)]
+        return AudioFeatures(spans_ms, embeddings, audible)
+
+    async def _encode_video(self, chunk: Chunk) -> VideoFeatures:
+        header, video = chunk.header, self._video
+        found = await self._sandbox.find_faces(chunk.payload, header.content_type, video.frames_per_second, video.max_pixels)
+        faces = self._faces.follow(found, header.start_ms, header.duration_ms)
+        embeddings = np.zeros((0, EMBEDDING), np.float32)
+        if len(faces.crops):
+            embeddings = await self._models.encode_faces(normalise(faces.crops))
+        return VideoFeatures(faces.spans_ms, embeddings, faces.boxes, faces.faces_max, faces.frames)

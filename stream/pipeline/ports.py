@@ -1,0 +1,84 @@
+"""What the pipeline needs of the world around it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from stream.domain.chunk import Chunk
+from stream.domain.features import Features
+from stream.domain.identity import SessionKey, TrackKey
+from stream.domain.result import ExplanationRecord, PartialRecord, ScoreRecord, SessionRecord
+from stream.domain.window import Window
+from stream.domain.wire import Headers
+
+Send = Callable[[str, bytes, bytes, Headers], Awaitable[None]]
+"""Write (topic, key, value, headers) to Kafka; returns when the broker has it, however long that takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class InboundRecord:
+    """A record as read from Kafka.
+
+    Attributes:
+        acknowledge: Called once, when the record need not be read again.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+    acknowledge: Callable[[], None]
+
+
+class Verdict(StrEnum):
+    """What Redis said to a final window."""
+
+    ACCEPTED = "accepted"
+    REPLAYED = "replayed"
+    """It was final already."""
+    FENCED = "fenced"
+    """Another worker owns the session now."""
+
+
+class TrackEncoder(Protocol):
+    """Encodes the chunks of one track, in order per modality; it may remember the face it follows."""
+
+    async def encode(self, chunk: Chunk) -> Features:
+        """Raises `BadRecordError` or `MediaError` for a chunk that cannot be used; outages of Triton are waited out."""
+
+
+class Scorer(Protocol):
+    """The model and the explanation."""
+
+    async def final(self, window: Window) -> tuple[ScoreRecord, ExplanationRecord]:
+        """Score and explain a closed window."""
+
+    async def partial(self, window: Window) -> PartialRecord:
+        """Score a window that is still open."""
+
+
+class ResultStore(Protocol):
+    """Redis. Every method waits an outage out."""
+
+    async def finalise(self, score: ScoreRecord, explanation: ExplanationRecord, token: int) -> Verdict:
+        """Make a window final, at most once."""
+
+    async def put_partial(self, partial: PartialRecord) -> None:
+        """Show an unfinished window."""
+
+    async def last_final(self, track: TrackKey) -> tuple[int, int] | None:
+        """(epoch, end_ms) of the track's last final window."""
+
+    async def finals(self, session: SessionKey) -> list[ScoreRecord]:
+        """All final windows of a session."""
+
+    async def put_summary(self, record: SessionRecord) -> None:
+        """Write the session's summary."""
+
+    async def next_token(self) -> int:
+        """A fencing token, higher than any before."""

@@ -1,0 +1,143 @@
+"""Final windows of one track: scored side by side, published strictly in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from stream.align.outcome import ClosedWindow
+from stream.domain.result import ExplanationRecord, ScoreRecord
+from stream.domain.topics import Topics
+from stream.domain.window import Window
+from stream.pipeline.ports import ResultStore, Scorer, Send, Verdict
+from stream.sinks.dead_letter import unscorable_message
+from stream.sinks.results import result_message
+
+log = structlog.get_logger(__name__)
+
+Receipt = Callable[[], None]
+Scored = tuple[ScoreRecord, ExplanationRecord]
+
+
+class TrackPublisher:
+    """Publishes the windows of a track: Kafka first, then Redis, then the chunks are acknowledged.
+
+    A window that overtook another would make Redis refuse the slower one for ever, hence the order.
+
+    Args:
+        scorer: Scores a window; waits outages out.
+        store: Redis.
+        send: Kafka.
+        topics: Names of the result topics.
+        slots: Bounds the windows that are being scored or published on this worker.
+        token: The fencing token in force.
+        on_fenced: Called when another worker owns the session now.
+    """
+
+    def __init__(
+        self,
+        scorer: Scorer,
+        store: ResultStore,
+        send: Send,
+        *,
+        topics: Topics,
+        slots: asyncio.Semaphore,
+        token: Callable[[], int],
+        on_fenced: Callable[[], None],
+    ) -> None:
+        self._scorer = scorer
+        self._store = store
+        self._send = send
+        self._topics = topics
+        self._slots = slots
+        self._token = token
+        self._on_fenced = on_fenced
+        self._queue: asyncio.Queue[tuple[ClosedWindow[Receipt], asyncio.Task[Scored]]] = asyncio.Queue()
+        self._runner = asyncio.create_task(self._run())
+        self._partial: asyncio.Task[None] | None = None
+
+    @property
+    def pending(self) -> int:
+        """Windows not yet published."""
+        return self._queue.qsize()
+
+    @property
+    def runner(self) -> asyncio.Task[None]:
+        """The task that publishes; it ends only when it is cancelled or fails."""
+        return self._runner
+
+    def publish(self, closed: ClosedWindow[Receipt]) -> None:
+        """Score a window and publish it after those before it."""
+        self._queue.put_nowait((closed, asyncio.create_task(self._score(closed))))
+
+    async def drained(self) -> None:
+        """Wait until everything is published."""
+        await self._queue.join()
+
+    def stop(self) -> None:
+        """Drop everything that is not published; the chunks stay unacknowledged and will be read again."""
+        self._runner.cancel()
+        if self._partial is not None:
+            self._partial.cancel()
+        while not self._queue.empty():
+            self._abandon(self._queue.get_nowait()[1])
+
+    def look(self, window: Window) -> None:
+        """Show an open window, unless the last look is still being scored: a partial result may be skipped, a final one never."""
+        if self._partial is None or self._partial.done():
+            self._partial = asyncio.create_task(self._show(window))
+
+    async def _show(self, window: Window) -> None:
+        try:
+            await self._store.put_partial(await self._scorer.partial(window))
+        except Exception as error:
+            log.warning("partial_failed", error=type(error).__name__)
+
+    def _abandon(self, scoring: asyncio.Task[Scored]) -> None:
+        if not scoring.cancel() and not scoring.cancelled() and scoring.exception() is None:
+            self._slots.release()
+
+    async def _score(self, closed: ClosedWindow[Receipt]) -> Scored:
+        await self._slots.acquire()
+        try:
+            return await self._scorer.final(closed.window)
+        except BaseException:
+            self._slots.release()
+            raise
+
+    async def _run(self) -> None:
+        while True:
+            closed, scoring = await self._queue.get()
+            try:
+                score, explanation = await asyncio.shield(scoring)
+            except asyncio.CancelledError:
+                self._abandon(scoring)
+                raise
+            except Exception as error:
+                await self._give_up(closed, error)
+            else:
+                try:
+                    await self._publish(closed, score, explanation)
+                finally:
+                    self._slots.release()
+            self._queue.task_done()
+
+    async def _publish(self, closed: ClosedWindow[Receipt], score: ScoreRecord, explanation: ExplanationRecord) -> None:
+        await self._send(self._topics.scores, *result_message(score))
+        await self._send(self._topics.explanations, *result_message(explanation))
+        verdict = await self._store.finalise(score, explanation, self._token())
+        if verdict is Verdict.FENCED:
+            self._on_fenced()
+            return
+        for acknowledge in closed.receipts:
+            acknowledge()
+
+    async def _give_up(self, closed: ClosedWindow[Receipt], error: Exception) -> None:
+        """A window that the model refuses is reported; repeating it would not help and would hold up those after it."""
+        window = closed.window
+        log.error("window_unscorable", error=type(error).__name__, epoch=window.epoch, end_ms=window.end_ms)
+        await self._send(self._topics.dead_letters, *unscorable_message(window, type(error).__name__))
+        for acknowledge in closed.receipts:
+            acknowledge()

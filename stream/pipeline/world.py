@@ -1,0 +1,78 @@
+"""What every conversation of a worker shares."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from stream.align.grid import HoppingGrid
+from stream.align.track import WindowPolicy
+from stream.config.settings import Settings
+from stream.domain.topics import Topics
+from stream.pipeline.ports import InboundRecord, ResultStore, Scorer, Send, TrackEncoder
+from stream.pipeline.publisher import TrackPublisher
+from stream.sinks.dead_letter import dead_letter_message
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass
+class World:
+    """Settings, the parts around the pipeline, and the bounds that all sessions share.
+
+    Attributes:
+        settings: The settings tree.
+        store: Redis.
+        scorer: Model and explanation.
+        send: Kafka.
+        new_encoder: Makes the encoder of a track.
+        now: Monotonic clock, ms.
+        on_failure: Called with an error that no rule covers; the worker must stop.
+        token: Fencing token in force; 0 before the first assignment.
+    """
+
+    settings: Settings
+    store: ResultStore
+    scorer: Scorer
+    send: Send
+    new_encoder: Callable[[], TrackEncoder]
+    now: Callable[[], int]
+    on_failure: Callable[[BaseException], None]
+    token: int = 0
+    topics: Topics = field(init=False)
+    policy: WindowPolicy = field(init=False)
+    chunk_slots: asyncio.Semaphore = field(init=False)
+    window_slots: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        windows, limits = self.settings.windows, self.settings.limits
+        self.topics = Topics(self.settings.kafka.topic_prefix)
+        self.policy = WindowPolicy(
+            grid=HoppingGrid(windows.length_ms, windows.hop_ms),
+            allowed_lateness_ms=windows.allowed_lateness_ms,
+            idle_after_ms=windows.idle_after_ms,
+            partial_every_ms=windows.partial_every_ms,
+        )
+        self.chunk_slots = asyncio.Semaphore(limits.chunks_in_flight)
+        self.window_slots = asyncio.Semaphore(limits.windows_in_flight)
+
+    def new_publisher(self, on_fenced: Callable[[], None]) -> TrackPublisher:
+        """The publisher of a track."""
+        return TrackPublisher(
+            self.scorer,
+            self.store,
+            self.send,
+            topics=self.topics,
+            slots=self.window_slots,
+            token=lambda: self.token,
+            on_fenced=on_fenced,
+        )
+
+    async def dead_letter(self, record: InboundRecord, reason: str, detail: str) -> None:
+        """Put a record aside with its reason, then acknowledge it. The log says where it came from, never what it holds."""
+        log.warning("dead_letter", reason=reason, topic=record.topic, partition=record.partition, offset=record.offset)
+        await self.send(self.topics.dead_letters, *dead_letter_message(record, reason, detail))
+        record.acknowledge()

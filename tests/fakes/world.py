@@ -1,0 +1,210 @@
+"""The world around the pipeline, in memory: for unit tests only."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from stream.config.settings import Settings
+from stream.domain.chunk import Chunk
+from stream.domain.features import Features, TextFeatures, Word
+from stream.domain.identity import SessionKey, TrackKey
+from stream.domain.lifecycle import SessionEvent, SessionNotice
+from stream.domain.modality import Modality
+from stream.domain.result import ExplanationRecord, ModelVersion, PartialRecord, ScoreRecord, SessionRecord
+from stream.domain.topics import Topics
+from stream.domain.window import Window
+from stream.domain.wire import Headers, chunk_headers, decode_words, encode_words, session_record
+from stream.pipeline.pipeline import Pipeline
+from stream.pipeline.ports import InboundRecord, Verdict
+from stream.pipeline.world import World
+from tests.fakes.chunks import header
+
+MODEL = ModelVersion("mmci", "1", "0" * 12)
+
+
+def score_of(window: Window) -> ScoreRecord:
+    """A record whose score is the number of words in the window."""
+    return ScoreRecord(
+        tenant=window.track.session.tenant,
+        session=window.track.session.session,
+        track=window.track.track,
+        role=window.role,
+        window_id=window.id,
+        epoch=window.epoch,
+        start_ms=window.start_ms,
+        end_ms=window.end_ms,
+        is_final=window.is_final,
+        revision=window.revision,
+        score=float(len(window.words())),
+        label="neutral",
+        confidence=1.0,
+        probabilities={},
+        modalities_present=window.present(),
+        shares={},
+        faces=0,
+        warnings=window.warnings,
+        media_end_at_ms=window.media_end_at_ms,
+        allowed_lateness_ms=0,
+        model=MODEL,
+    )
+
+
+def explanation_of(window: Window) -> ExplanationRecord:
+    """An empty explanation."""
+    return ExplanationRecord(
+        tenant=window.track.session.tenant,
+        session=window.track.session.session,
+        track=window.track.track,
+        role=window.role,
+        window_id=window.id,
+        epoch=window.epoch,
+        start_ms=window.start_ms,
+        end_ms=window.end_ms,
+        base_score=0.0,
+        contributions={},
+        score_without={},
+        causal_share=1.0,
+        shortcut_share=0.0,
+        score_unadjusted=0.0,
+        words=(),
+        audio_spans=(),
+        video_frames=(),
+        sentence="",
+    )
+
+
+@dataclass
+class FakeScorer:
+    """Counts words; ``delays`` slow down windows by their end, ``refused`` are those that the model rejects."""
+
+    delays: dict[int, float] = field(default_factory=dict)
+    refused: set[int] = field(default_factory=set)
+
+    async def final(self, window: Window) -> tuple[ScoreRecord, ExplanationRecord]:
+        await asyncio.sleep(self.delays.get(window.end_ms, 0))
+        if window.end_ms in self.refused:
+            raise ValueError("refused")
+        return score_of(window), explanation_of(window)
+
+    async def partial(self, window: Window) -> PartialRecord:
+        record = score_of(window)
+        return PartialRecord(**{name: getattr(record, name) for name in record.__struct_fields__})
+
+
+@dataclass
+class FakeStore:
+    """Redis' rules in a dictionary."""
+
+    scores: dict[TrackKey, list[ScoreRecord]] = field(default_factory=lambda: defaultdict(list))
+    summaries: list[SessionRecord] = field(default_factory=list)
+    partials: list[PartialRecord] = field(default_factory=list)
+    tokens: dict[SessionKey, int] = field(default_factory=dict)
+    token: int = 0
+
+    async def finalise(self, score: ScoreRecord, explanation: ExplanationRecord, token: int) -> Verdict:
+        session = SessionKey(score.tenant, score.session)
+        if token < self.tokens.get(session, 0):
+            return Verdict.FENCED
+        self.tokens[session] = token
+        finals = self.scores[TrackKey(session, score.track)]
+        if finals and (score.epoch, score.end_ms) <= (finals[-1].epoch, finals[-1].end_ms):
+            return Verdict.REPLAYED
+        finals.append(score)
+        return Verdict.ACCEPTED
+
+    async def put_partial(self, partial: PartialRecord) -> None:
+        self.partials.append(partial)
+
+    async def last_final(self, track: TrackKey) -> tuple[int, int] | None:
+        finals = self.scores.get(track)
+        return (finals[-1].epoch, finals[-1].end_ms) if finals else None
+
+    async def finals(self, session: SessionKey) -> list[ScoreRecord]:
+        return [final for track, finals in self.scores.items() if track.session == session for final in finals]
+
+    async def put_summary(self, record: SessionRecord) -> None:
+        self.summaries.append(record)
+
+    async def next_token(self) -> int:
+        self.token += 1
+        return self.token
+
+
+class FakeEncoder:
+    """Reads words; a track's other modalities become one word named after the modality."""
+
+    async def encode(self, chunk: Chunk) -> Features:
+        await asyncio.sleep(0)
+        if chunk.header.modality is Modality.TEXT:
+            return TextFeatures(decode_words(chunk.payload))
+        return TextFeatures(())
+
+
+@dataclass
+class FakeWorker:
+    """A pipeline on fakes, with its own Kafka: what was sent, what was acknowledged, and a clock to turn."""
+
+    scorer: FakeScorer = field(default_factory=FakeScorer)
+    store: FakeStore = field(default_factory=FakeStore)
+    settings: Settings = field(default_factory=Settings)
+    new_encoder: Callable[[], FakeEncoder] = FakeEncoder
+    now: int = 0
+
+    def __post_init__(self) -> None:
+        self.sent: dict[str, list[tuple[bytes, bytes, Headers]]] = defaultdict(list)
+        self.acknowledged: list[tuple[str, int]] = []
+        self.failures: list[BaseException] = []
+        self.topics = Topics()
+        self._offsets: dict[str, int] = defaultdict(int)
+        self.world = World(
+            settings=self.settings,
+            store=self.store,
+            scorer=self.scorer,
+            send=self._send,
+            new_encoder=self.new_encoder,
+            now=lambda: self.now,
+            on_failure=self.failures.append,
+        )
+        self.pipeline = Pipeline(self.world)
+
+    async def _send(self, topic: str, key: bytes, value: bytes, headers: Headers) -> None:
+        self.sent[topic].append((key, value, headers))
+
+    def reasons(self) -> list[str]:
+        """Reasons of the dead letters."""
+        return [dict(headers)["dl_reason"].decode() for _, _, headers in self.sent[self.topics.dead_letters]]
+
+    def record(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers, partition: int = 0) -> InboundRecord:
+        """A record at the topic's next offset."""
+        offset = self._offsets[topic]
+        self._offsets[topic] += 1
+        return InboundRecord(topic, partition, offset, key, value, headers, lambda: self.acknowledged.append((topic, offset)))
+
+    def words(self, seq: int, *, epoch: int = 0, session: str = "call-1") -> InboundRecord:
+        """A text chunk of the second ``seq`` with one word."""
+        about = header(seq, epoch=epoch, session=session)
+        word = [(about.start_ms, about.end_ms)]
+        value = encode_words(_spoken(word))
+        return self.record(self.topics.chunks(Modality.TEXT), str(about.session).encode(), value, chunk_headers(about))
+
+    def event(self, event: SessionEvent, session: str = "call-1") -> InboundRecord:
+        """A session event."""
+        key, value, headers = session_record(SessionNotice(SessionKey("acme", session), event), "test", 0)
+        return self.record(self.topics.sessions, key, value, headers)
+
+    async def feed(self, *records: InboundRecord) -> None:
+        """Take records in and let everything that can happen happen."""
+        for record in records:
+            await self.pipeline.on_record(record)
+        await self.settle()
+
+    async def settle(self, seconds: float = 0.02) -> None:
+        """Give tasks time to run."""
+        await asyncio.sleep(seconds)
+
+
+def _spoken(spans: list[tuple[int, int]]) -> list[Word]:
+    return [Word("secretword", start, end) for start, end in spans]

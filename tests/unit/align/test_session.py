@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from stream.align.session import SessionAligner
+from stream.domain.lifecycle import SessionEnd, SessionStart, TrackEnd, TrackPlan
+from stream.domain.modality import Modality
+from tests.unit.align.builders import POLICY, SESSION, TRACK, chunk
+
+AUDIO, VIDEO = Modality.AUDIO, Modality.VIDEO
+PLAN = SessionStart(0, (TrackPlan("customer", "customer", (AUDIO,)),))
+
+
+def session() -> SessionAligner[str]:
+    aligner: SessionAligner[str] = SessionAligner(SESSION, 0, POLICY, end_grace_ms=3000, expire_after_ms=60_000, now=0)
+    aligner.on_start(PLAN, 0)
+    aligner.open_track(TRACK, "customer", None, 0)
+    return aligner
+
+
+def test_end_before_the_last_chunk_waits_for_it() -> None:
+    aligner = session()
+    end = SessionEnd(0, 3000, (TrackEnd("customer", {AUDIO: 3}),))
+    for seq in (0, 1):
+        aligner.on_chunk(chunk(seq), 1000)
+    assert not aligner.on_end(end, 2000).closed
+    assert not aligner.ended
+    outcome = aligner.on_chunk(chunk(2), 2100)
+    assert aligner.ended
+    assert [c.window.end_ms for c in outcome.closed] == [4000, 6000]
+
+
+def test_end_with_a_missing_chunk_closes_after_the_grace() -> None:
+    aligner = session()
+    aligner.on_chunk(chunk(0), 1000)
+    aligner.on_end(SessionEnd(0, 3000, (TrackEnd("customer", {AUDIO: 3}),)), 2000)
+    assert not aligner.on_time(4900, live=True).closed
+    assert not aligner.on_time(9000, live=False).closed
+    assert [c.window.end_ms for c in aligner.on_time(5000, live=True).closed] == [4000]
+    assert aligner.ended
+
+
+def test_a_chunk_after_the_end_is_late() -> None:
+    aligner = session()
+    aligner.on_chunk(chunk(0), 1000)
+    aligner.on_end(SessionEnd(0, 1000, (TrackEnd("customer", {AUDIO: 1}),)), 1000)
+    assert aligner.ended
+    assert [late.chunk.receipt for late in aligner.on_chunk(chunk(9), 1100).late] == ["audio-9"]
+
+
+def test_a_replay_of_a_finished_session_ends_without_windows() -> None:
+    aligner = session()
+    aligner.on_end(SessionEnd(0, 3000, (TrackEnd("customer", {AUDIO: 3}),)), 0)
+    assert not aligner.on_time(3000, live=True).closed
+    assert aligner.ended
+
+
+def test_a_silent_session_expires_only_while_live() -> None:
+    aligner = session()
+    aligner.on_chunk(chunk(0), 0)
+    aligner.on_time(70_000, live=False)
+    assert not aligner.ended
+    aligner.on_time(70_000, live=True)
+    assert aligner.ended
+
+
+def test_the_plan_removes_modalities_that_will_not_come() -> None:
+    aligner: SessionAligner[str] = SessionAligner(SESSION, 0, POLICY, end_grace_ms=3000, expire_after_ms=60_000, now=0)
+    aligner.open_track(TRACK, "customer", None, 0)
+    for seq in range(5):
+        assert not aligner.on_chunk(chunk(seq), 1000).closed
+    aligner.on_start(PLAN, 1000)
+    assert [c.window.end_ms for c in aligner.on_chunk(chunk(5), 1000).closed] == [4000]

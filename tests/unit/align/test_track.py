@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from stream.align.grid import HoppingGrid
+from stream.align.outcome import Outcome
+from stream.align.track import TrackAligner
+from stream.domain.modality import Modality
+from tests.unit.align.builders import POLICY, TRACK, chunk
+
+AUDIO, TEXT, VIDEO = Modality.AUDIO, Modality.TEXT, Modality.VIDEO
+
+
+def aligner(expected: Iterable[Modality] | None = (AUDIO,), final_until_ms: int | None = None) -> TrackAligner[str]:
+    return TrackAligner(TRACK, "customer", 0, POLICY, expected=expected, final_until_ms=final_until_ms, now=0)
+
+
+def ends(outcome: Outcome[str]) -> list[int]:
+    return [closed.window.end_ms for closed in outcome.closed]
+
+
+def feed(track: TrackAligner[str], seqs: Iterable[int], modality: Modality = AUDIO) -> Outcome[str]:
+    total: Outcome[str] = Outcome()
+    return total.extend([track.on_chunk(chunk(seq, modality), now=seq * 1000 + 1000) for seq in seqs])
+
+
+@pytest.mark.parametrize(("ms", "first", "last"), [(0, 0, 0), (1999, 0, 0), (2001, 0, 1), (4000, 1, 1), (5000, 1, 2), (6000, 2, 2)])
+def test_grid_places_an_instant_in_every_window_that_covers_it(ms: int, first: int, last: int) -> None:
+    grid = HoppingGrid(4000, 2000)
+    assert grid.first(ms) == first
+    assert grid.last(ms) == last
+
+
+def test_window_closes_once_the_watermark_passes_its_end() -> None:
+    track = aligner()
+    assert ends(feed(track, range(4))) == []
+    assert ends(feed(track, [4])) == [4000]
+
+
+def test_a_chunk_is_released_with_its_last_window() -> None:
+    track = aligner()
+    outcome = feed(track, range(7))
+    assert [set(c.receipts) for c in outcome.closed] == [{"audio-0", "audio-1"}, {"audio-2", "audio-3"}]
+
+
+def test_the_slower_modality_holds_the_window_open() -> None:
+    track = aligner((AUDIO, VIDEO))
+    assert ends(feed(track, range(8))) == []
+    assert ends(feed(track, range(5), VIDEO)) == [4000]
+
+
+def test_an_idle_modality_no_longer_holds_windows_when_live() -> None:
+    track = aligner((AUDIO, VIDEO))
+    feed(track, range(6))
+    assert ends(track.on_time(6000, live=False)) == []
+    assert ends(track.on_time(6000, live=True)) == [4000]
+
+
+def test_wall_clock_closes_windows_when_all_input_stops() -> None:
+    track = aligner()
+    feed(track, range(3))
+    assert ends(track.on_time(4400, live=True)) == []
+    assert ends(track.on_time(4600, live=True)) == [4000]
+
+
+def test_end_closes_everything_and_says_where_the_media_ended() -> None:
+    track = aligner()
+    feed(track, range(5))
+    outcome = track.end(4700)
+    assert [(c.window.end_ms, c.window.media_end_ms) for c in outcome.closed] == [(6000, 4700), (8000, 4700)]
+    assert outcome.closed[0].window.media_end_at_ms == 1_000_000 + 4700
+
+
+def test_order_of_arrival_does_not_change_windows() -> None:
+    orders = ([0, 1, 2, 3, 4, 5], [1, 0, 3, 2, 5, 4])
+    contents = []
+    for order in orders:
+        track = aligner()
+        closed = feed(track, order).closed + track.end(6000).closed
+        contents.append([(c.window.end_ms, c.window.text) for c in closed])
+    assert contents[0] == contents[1]
+
+
+def test_a_repeated_chunk_changes_nothing() -> None:
+    track = aligner()
+    feed(track, range(3))
+    again = track.on_chunk(chunk(1), now=3000)
+    assert [c.receipt for c in again.repeated] == ["audio-1"]
+    assert track.held == 3
+
+
+def test_a_chunk_after_its_windows_is_late_by_so_much() -> None:
+    track = aligner()
+    feed(track, [0, 2, 3, 4, 5, 6])
+    outcome = track.on_chunk(chunk(1), now=8000)
+    assert [(late.chunk.receipt, late.late_by_ms) for late in outcome.late] == [("audio-1", 2000)]
+
+
+def test_a_replay_goes_on_after_the_last_final_window() -> None:
+    track = aligner(final_until_ms=4000)
+    outcome = feed(track, range(1, 7))
+    assert [c.receipt for c in outcome.repeated] == ["audio-1"]
+    assert ends(outcome) == [6000]
+
+
+def test_windows_without_any_chunk_are_skipped() -> None:
+    track = aligner()
+    feed(track, [0])
+    late = track.on_chunk(chunk(1, start_ms=60_000), now=61_000)
+    assert ends(late) == [4000]
+    assert ends(track.end(61_000)) == [62_000, 64_000]
+
+
+def test_partial_looks_come_with_rising_revisions_below_the_final_one() -> None:
+    track = aligner()
+    outcome = feed(track, range(5))
+    revisions = [(w.end_ms, w.revision, w.is_final) for w in outcome.partial]
+    assert revisions == [(4000, 1, False), (4000, 2, False), (4000, 3, False), (6000, 3, False)]
+    assert outcome.closed[0].window.revision == POLICY.final_revision > 3
+
+
+def test_shedding_closes_the_oldest_window_and_says_so() -> None:
+    track = aligner((AUDIO, VIDEO))
+    feed(track, range(6))
+    (closed,) = track.shed().closed
+    assert closed.window.end_ms == 4000
+    assert closed.window.warnings == ("shed",)

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from stream.domain.identity import TrackKey
+from stream.domain.lifecycle import SessionEnd, SessionHeartbeat, SessionStart, TrackEnd, TrackPlan
+from stream.domain.modality import Modality
+from tests.fakes.chunks import header
+from tests.fakes.world import FakeScorer, FakeStore, FakeWorker
+
+TRACK = header(0).track
+START = SessionStart(0, (TrackPlan("customer", "customer", (Modality.TEXT,)),))
+
+
+def end(chunks: int) -> SessionEnd:
+    return SessionEnd(0, chunks * 1000, (TrackEnd("customer", {Modality.TEXT: chunks}),))
+
+
+def ends(worker: FakeWorker, track: TrackKey = TRACK) -> list[int]:
+    return [score.end_ms for score in worker.store.scores[track]]
+
+
+async def whole_session(worker: FakeWorker, seconds: int = 6) -> None:
+    await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(seconds)), worker.event(end(seconds)))
+
+
+async def test_a_session_becomes_finals_a_summary_and_acknowledged_records() -> None:
+    worker = FakeWorker()
+    await whole_session(worker)
+    assert ends(worker) == [4000, 6000, 8000]
+    assert [s.windows for s in worker.store.summaries] == [3]
+    assert len(worker.acknowledged) == 8
+    assert worker.pipeline.sessions == 0
+    assert [len(worker.sent[t]) for t in (worker.topics.scores, worker.topics.explanations, worker.topics.summaries)] == [3, 3, 1]
+    assert not worker.failures
+
+
+async def test_windows_are_published_in_order_however_long_scoring_takes() -> None:
+    worker = FakeWorker(scorer=FakeScorer(delays={4000: 0.05}))
+    await whole_session(worker)
+    assert ends(worker) == []
+    await worker.settle(0.06)
+    assert ends(worker) == [4000, 6000, 8000]
+
+
+async def test_chunks_of_open_windows_stay_unacknowledged() -> None:
+    worker = FakeWorker()
+    await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(5)))
+    assert ends(worker) == [4000]
+    assert sorted(offset for _, offset in worker.acknowledged) == [0, 1]
+
+
+async def test_a_worker_that_takes_over_makes_the_same_windows() -> None:
+    first = FakeWorker()
+    records = [first.event(START), *(first.words(seq) for seq in range(6))]
+    await first.feed(*records)
+    second = FakeWorker(store=first.store)
+    kept = [r for r in records if (r.topic, r.offset) not in first.acknowledged]
+    await second.feed(*kept, first.event(end(6)))
+    whole = FakeWorker()
+    await whole_session(whole)
+    assert first.store.scores == whole.store.scores
+    assert second.store.summaries == whole.store.summaries
+
+
+async def test_a_repeat_of_everything_changes_nothing() -> None:
+    worker = FakeWorker()
+    await whole_session(worker)
+    before = list(worker.store.scores[TRACK])
+    await whole_session(worker)
+    worker.now = 4000
+    worker.pipeline.on_time(live=True)
+    await worker.settle()
+    assert worker.store.scores[TRACK] == before
+    assert len(worker.acknowledged) == 16
+
+
+async def test_revoked_sessions_are_dropped_unacknowledged() -> None:
+    worker = FakeWorker()
+    await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(3)))
+    worker.pipeline.on_revoked({0})
+    assert worker.pipeline.sessions == 0
+    assert worker.acknowledged == []
+
+
+async def test_a_zombie_is_fenced_off_and_acknowledges_nothing() -> None:
+    store = FakeStore()
+    worker = FakeWorker(store=store)
+    await worker.pipeline.on_assigned()
+    store.tokens[TRACK.session] = 99
+    await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(5)))
+    assert ends(worker) == []
+    assert worker.acknowledged == []
+    assert worker.pipeline.sessions == 0
+
+
+async def test_a_bad_record_is_put_aside_and_the_rest_flows(caplog: pytest.LogCaptureFixture) -> None:
+    worker = FakeWorker()
+    good = worker.words(2)
+    bad = worker.record(good.topic, b"acme/other", b"secretword", good.headers)
+    truncated = worker.record(good.topic, good.key, b'{"words": [{"text": "secretword"', good.headers)
+    with caplog.at_level(logging.DEBUG):
+        await worker.feed(worker.event(START), worker.words(0), worker.words(1), bad, truncated, *(worker.words(s) for s in (3, 4)))
+    assert worker.reasons() == ["key_mismatch", "bad_words"]
+    assert ends(worker) == [4000]
+    assert "secretword" not in caplog.text
+
+
+async def test_a_late_chunk_goes_to_its_topic_with_by_how_much() -> None:
+    worker = FakeWorker()
+    await worker.feed(worker.event(START), *(worker.words(seq) for seq in (1, 2, 3, 4, 5, 6)), worker.words(0))
+    ((_, _, headers),) = worker.sent[worker.topics.late]
+    assert int(dict(headers)["dl_lateby"]) > 0
+
+
+async def test_a_window_that_the_model_refuses_is_reported_and_does_not_block() -> None:
+    worker = FakeWorker(scorer=FakeScorer(refused={4000}))
+    await whole_session(worker)
+    assert ends(worker) == [6000, 8000]
+    assert worker.reasons() == ["unscorable"]
+
+
+async def test_a_new_epoch_closes_the_old_one() -> None:
+    worker = FakeWorker()
+    await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(3)), worker.words(0, epoch=1))
+    assert ends(worker) == [4000, 6000]
+    late = worker.words(3)
+    await worker.feed(late)
+    assert worker.reasons() == ["old_epoch"]
+
+
+async def test_heartbeats_of_unknown_sessions_open_nothing() -> None:
+    worker = FakeWorker()
+    await worker.feed(worker.event(SessionHeartbeat(0, 0)))
+    assert worker.pipeline.sessions == 0
+    assert len(worker.acknowledged) == 1
+
+
+async def test_the_number_of_sessions_is_bounded() -> None:
+    settings = FakeWorker().settings
+    bounded = settings.model_copy(update={"limits": settings.limits.model_copy(update={"sessions": 1})})
+    worker = FakeWorker(settings=bounded)
+    await worker.feed(worker.words(0), worker.words(0, session="call-2"))
+    assert worker.reasons() == ["too_many_sessions"]
+
+
+async def test_partial_results_are_shown_while_a_window_is_open() -> None:
+    worker = FakeWorker()
+    for seq in range(3):
+        await worker.feed(worker.words(seq))
+    assert [(p.end_ms, p.revision, p.is_final) for p in worker.store.partials] == [(4000, 1, False), (4000, 2, False), (4000, 3, False)]
