@@ -1,0 +1,1 @@
+"""sentistream: live conversations in, explained sentiment out."""

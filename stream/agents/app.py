@@ -66,7 +66,9 @@ class WorkerApp:
                 on_failure=self._fail,
             )
         )
-        inputs = self.faust.topic(*topics.inputs, key_type=bytes, value_type=bytes)
+        inputs = self.faust.topic(
+            *topics.inputs, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw", allow_empty=True
+        )
         self.faust.agent(inputs, name="chunks")(self._read)
         self.faust.timer(TICK_S)(self._tick)
         self.faust.on_partitions_revoked.connect(self._on_revoked)

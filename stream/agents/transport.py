@@ -16,17 +16,19 @@ from faust.transport.drivers import aiokafka as driver
 def transport(app: App, fetch_max_wait_ms: int) -> driver.Transport:
     """A transport whose consumer waits at most ``fetch_max_wait_ms`` in a fetch."""
 
-    class Thread(driver.AIOKafkaConsumerThread):
+    class PromptThread(driver.AIOKafkaConsumerThread):
+        logger = driver.logger
+
         def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
             consumer = super()._create_worker_consumer(transport)
             consumer._fetch_max_wait_ms = fetch_max_wait_ms
             return consumer
 
-    class Consumer(driver.Consumer):
+    class PromptConsumer(driver.Consumer):
         def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
-            return Thread(self, loop=self.loop, beacon=self.beacon)
+            return PromptThread(self, loop=self.loop, beacon=self.beacon)
 
     class Transport(driver.Transport):
-        Consumer: ClassVar[type[driver.Consumer]] = Consumer
+        Consumer: ClassVar[type[driver.Consumer]] = PromptConsumer
 
     return Transport(app.conf.broker_consumer, app)

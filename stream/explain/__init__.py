@@ -1,0 +1,1 @@
+"""Why a window got its score: contributions, evidence and one plain sentence."""

@@ -1,0 +1,1 @@
+"""The embedded stack: broker, Redis and Triton from wheels, started and supervised."""

@@ -1,0 +1,1 @@
+"""The Triton client and the model repository."""

@@ -1,0 +1,1 @@
+"""Where results go: Redis, result topics, dead letters."""

@@ -1,0 +1,79 @@
+"""The ways to show results as they come: a live table, plain lines where there is no terminal, JSON lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from stream.cli.json_lines import write_record
+from stream.cli.live_view import LiveView, score_bar
+from stream.domain.result import ExplanationRecord, PartialRecord, Record, ScoreRecord, SessionRecord
+from stream.explain.sentence import clock
+
+FRAMES_PER_SECOND = 8
+
+
+class Display(Protocol):
+    """Shows records one by one."""
+
+    def show(self, record: Record) -> None:
+        """Show a record."""
+
+
+class JsonDisplay:
+    """Every record as a line of JSON on standard output."""
+
+    def show(self, record: Record) -> None:
+        """Write it."""
+        write_record(record)
+
+
+class LiveDisplay:
+    """The live table."""
+
+    def __init__(self) -> None:
+        self.view = LiveView()
+
+    def show(self, record: Record) -> None:
+        """Put it into the table."""
+        self.view.add(record)
+
+
+class LineDisplay:
+    """A line for each final window and each ended session, for logs and pipes."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def show(self, record: Record) -> None:
+        """Print it."""
+        match record:
+            case PartialRecord():
+                return
+            case ScoreRecord():
+                head = f"{record.session}/{record.track} {clock(record.end_ms)} "
+                line = Text(head) + score_bar(record.score) + Text(f" {record.score:+.2f} {record.label} {record.confidence:.0%}")
+            case ExplanationRecord():
+                line = Text(f"  {record.sentence}")
+            case SessionRecord():
+                mean = "" if record.mean is None else f", mean {record.mean:+.2f}"
+                line = Text(f"{record.session} ended: {record.windows} windows{mean}")
+        self._console.print(line, soft_wrap=True)
+
+
+@contextmanager
+def open_display(console: Console, *, json: bool) -> Iterator[Display]:
+    """The display that fits: JSON when asked for, the live table on a terminal, else lines."""
+    if json:
+        yield JsonDisplay()
+    elif console.is_terminal:
+        display = LiveDisplay()
+        with Live(display.view, console=console, refresh_per_second=FRAMES_PER_SECOND):
+            yield display
+    else:
+        yield LineDisplay(console)

@@ -1,0 +1,68 @@
+"""One place that turns a known error into one clear sentence on standard error and an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+import typer
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+KNOWN_ERRORS: dict[str, tuple[str, int]] = {
+    "stream.config.load.ConfigError": ("", EXIT_USAGE),
+    "stream.local.errors.LocalStackError": ("", EXIT_FAILED),
+    "stream.serving.errors.ServingError": ("Triton: ", EXIT_FAILED),
+    "stream.media.errors.MediaError": ("", EXIT_FAILED),
+    "stream.cli.errors.CommandError": ("", EXIT_FAILED),
+    "kafka.errors.KafkaError": ("Kafka: ", EXIT_FAILED),
+    "aiokafka.errors.KafkaError": ("Kafka: ", EXIT_FAILED),
+    "redis.exceptions.RedisError": ("Redis: ", EXIT_FAILED),
+}
+"""Full class name (subclasses included) → what the sentence starts with, and the exit code.
+
+Names instead of classes keep ``sentistream --help`` fast: the class of a raised error is loaded already.
+"""
+
+
+class CommandError(Exception):
+    """A command cannot go on; the message is one sentence that says what to do."""
+
+
+def describe(error: BaseException) -> tuple[str, int] | None:
+    """The sentence and exit code for an error that users may see; None for a bug of ours."""
+    if isinstance(error, BaseExceptionGroup):
+        found = [described for described in map(describe, error.exceptions) if described]
+        return found[0] if len(found) == len(error.exceptions) else None
+    for cls in type(error).__mro__:
+        known = KNOWN_ERRORS.get(f"{cls.__module__}.{cls.__qualname__}")
+        if known:
+            prefix, code = known
+            return prefix + (str(error) or type(error).__name__), code
+    return None
+
+
+def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
+    """Print the message in red on standard error and end the command with the code."""
+    typer.secho(message, fg=typer.colors.RED, err=True)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def friendly_errors() -> Iterator[None]:
+    """Context manager and decorator for commands: known errors become a sentence, Ctrl-C becomes exit code 130.
+
+    Put it under typer's decorator: ``@friendly_errors()``. Anything unknown is a bug and keeps its traceback.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    except Exception as error:
+        described = describe(error)
+        if described is None:
+            raise
+        fail(*described)

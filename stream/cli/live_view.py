@@ -1,0 +1,199 @@
+"""What `watch` and `demo` show on a terminal: each session's tracks with score bar, label, confidence, shares and the sentence.
+
+Nothing that comes from a record is ever read as rich markup: it is put into `Text` objects only.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from stream.domain.inference import SCORE_LIMIT
+from stream.domain.modality import MODALITIES, Modality
+from stream.domain.result import ExplanationRecord, PartialRecord, Record, ScoreRecord, SessionRecord
+from stream.explain.sentence import clock
+
+BAR_WIDTH = 19
+SHARE_WIDTH = 4
+HISTORY = 12
+NEUTRAL_BELOW = 0.5
+"""Bars of smaller scores are not coloured."""
+
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+_LEVELS = "▁▂▃▄▅▆▇█"
+_LABEL_COLOURS = {"negative": "red", "neutral": "yellow", "positive": "green"}
+_LETTERS = {Modality.TEXT: "T", Modality.AUDIO: "A", Modality.VIDEO: "V"}
+_SHARE_COLOURS = {Modality.TEXT: "cyan", Modality.AUDIO: "magenta", Modality.VIDEO: "blue"}
+_FOOTER_LINES = 2
+
+
+@dataclass(slots=True)
+class TrackView:
+    """What is known of one track: its newest score (final or not), sentence and earlier scores."""
+
+    role: str
+    shown: ScoreRecord | None = None
+    sentence: str = ""
+    history: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY))
+
+
+@dataclass(slots=True)
+class SessionView:
+    """Tracks of one session and, at its end, its summary."""
+
+    tracks: dict[str, TrackView] = field(default_factory=dict)
+    summary: SessionRecord | None = None
+
+
+class LiveView:
+    """A renderable that takes records in; rich draws it as often as it likes."""
+
+    def __init__(self) -> None:
+        self.sessions: dict[str, SessionView] = {}
+        self.finals = 0
+        self.partials = 0
+        self.ended = 0
+
+    def add(self, record: Record) -> None:
+        """Take a record in."""
+        key = f"{record.tenant}/{record.session}"
+        view = self.sessions.setdefault(key, SessionView())
+        match record:
+            case SessionRecord():
+                self.ended += view.summary is None
+                view.summary = record
+            case ExplanationRecord():
+                view.tracks.setdefault(record.track, TrackView(record.role)).sentence = record.sentence
+            case ScoreRecord():
+                self._add_score(view, record)
+
+    def _add_score(self, view: SessionView, record: ScoreRecord) -> None:
+        track = view.tracks.setdefault(record.track, TrackView(record.role))
+        track.shown = record
+        if isinstance(record, PartialRecord):
+            self.partials += 1
+            return
+        self.finals += 1
+        track.history.append(record.score)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """As many sessions as fit, those that began last first in line for a place; then the counters."""
+        room = (options.height or console.height) - _FOOTER_LINES if console.is_terminal else None
+        hidden = 0
+        panels: list[RenderableType] = []
+        for name, view in reversed(self.sessions.items()):
+            panel = _panel(name, view)
+            lines = len(console.render_lines(panel, options.update(height=None)))
+            if room is not None and panels and lines > room:
+                hidden += 1
+                continue
+            panels.append(panel)
+            room = None if room is None else room - lines
+        if not panels:
+            yield Text("waiting for the first window…", style="dim")
+        yield from reversed(panels)
+        yield self._footer(hidden)
+
+    def _footer(self, hidden: int) -> Text:
+        parts = [_count(len(self.sessions), "session"), _count(self.finals, "final window"), _count(self.partials, "partial look")]
+        parts += [f"{self.ended} ended"] if self.ended else []
+        parts += [f"{hidden} not shown"] if hidden else []
+        return Text("  ·  ".join(parts), style="dim")
+
+
+def score_bar(score: float, width: int = BAR_WIDTH) -> Text:
+    """A bar from -3 to 3 that grows from the middle: left and red for negative, right and green for positive."""
+    half = width // 2
+    filled = min(half, round(abs(score) / SCORE_LIMIT * half))
+    colour = "yellow" if abs(score) < NEUTRAL_BELOW else ("red" if score < 0 else "green")
+    left, right = (filled, 0) if score < 0 else (0, filled)
+    bar = Text("·" * (half - left), style="bright_black")
+    bar.append("█" * left, style=colour)
+    bar.append("│", style="white")
+    bar.append("█" * right, style=colour)
+    bar.append("·" * (half - right), style="bright_black")
+    return bar
+
+
+def share_bars(record: ScoreRecord) -> Text:
+    """One small bar for each modality: how much of the score's movement it carries; a dash where it was missing."""
+    text = Text()
+    for modality in MODALITIES:
+        text.append(f"{_LETTERS[modality]} ", style="bold" if modality in record.shares else "dim")
+        if modality in record.shares:
+            text.append(_small_bar(record.shares[modality]), style=_SHARE_COLOURS[modality])
+        else:
+            text.append("-".ljust(SHARE_WIDTH), style="dim")
+        text.append(" ")
+    return text
+
+
+def sparkline(scores: Iterator[float] | deque[float]) -> str:
+    """Earlier scores as a row of small columns, from -3 at the bottom to 3 at the top."""
+    top = len(_LEVELS) - 1
+    return "".join(_LEVELS[min(top, max(0, round((s + SCORE_LIMIT) / (2 * SCORE_LIMIT) * top)))] for s in scores)
+
+
+def _small_bar(share: float) -> str:
+    eighths = round(min(1.0, max(0.0, share)) * SHARE_WIDTH * 8)
+    full, rest = divmod(eighths, 8)
+    return (_EIGHTHS[8] * full + (_EIGHTHS[rest] if rest else "")).ljust(SHARE_WIDTH)
+
+
+def _panel(name: str, view: SessionView) -> Panel:
+    lines: list[RenderableType] = []
+    titles = {name: _title(name, track) for name, track in sorted(view.tracks.items())}
+    width = max((len(title) for title in titles.values()), default=0)
+    for track_name, title in titles.items():
+        track = view.tracks[track_name]
+        title.pad_right(width - len(title))
+        lines.append(_track_line(title, track))
+        lines.append(Padding(Text(track.sentence or "…", style="italic", overflow="ellipsis"), (0, 0, 0, 2)))
+    if view.summary:
+        lines.append(_summary_line(view.summary))
+    title = Text(name, style="bold")
+    return Panel(Group(*lines), title=title, title_align="left", border_style="green" if view.summary else "bright_black", padding=(0, 1))
+
+
+def _title(name: str, track: TrackView) -> Text:
+    return Text.assemble((name, "bold"), (f" {track.role}" if track.role != name else "", "dim"))
+
+
+def _track_line(title: Text, track: TrackView) -> Table:
+    grid = Table.grid(padding=(0, 1))
+    for _ in range(8):
+        grid.add_column(no_wrap=True)
+    shown = track.shown
+    if shown is None:
+        grid.add_row(title)
+        return grid
+    partial = isinstance(shown, PartialRecord)
+    label = Text(f"{shown.label:<8}", style=_LABEL_COLOURS.get(shown.label, ""))
+    numbers = Text(f"{shown.score:+.2f}", style="bold")
+    row = [title, Text(f"{clock(shown.end_ms):>5}", style="dim"), score_bar(shown.score), numbers, label, Text(f"{shown.confidence:>4.0%}")]
+    row += [share_bars(shown), Text(sparkline(track.history), style="bright_black")]
+    grid.add_row(*row, style="dim" if partial else None)
+    return grid
+
+
+def _summary_line(summary: SessionRecord) -> Text:
+    text = Text("ended", style="bold green")
+    text.append(f"  {_count(summary.windows, 'window')}", style="default not bold")
+    for what, value in (("mean", summary.mean), ("trend", summary.trend)):
+        if value is not None:
+            text.append(f"  {what} {value:+.2f}", style="default not bold")
+    for what, moment in (("best", summary.best), ("worst", summary.worst)):
+        if moment is not None:
+            text.append(f"  {what} {moment.score:+.2f} at {clock(moment.end_ms)} ({moment.track})", style="default not bold")
+    return text
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

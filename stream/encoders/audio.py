@@ -1,0 +1,92 @@
+"""Samples to log-mel blocks, and blocks to 100 ms segments."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import numpy.typing as npt
+
+from stream.domain.features import Floats
+from stream.encoders.shapes import BLOCK_SAMPLES, MEL_BINS, MEL_FRAMES, SAMPLE_RATE, SEGMENT_MS, SEGMENT_SAMPLES
+
+FRAME_SAMPLES = 400
+HOP_SAMPLES = SAMPLE_RATE // 100
+FFT_SAMPLES = 512
+MEL_LOW_HZ = 50.0
+MEL_HIGH_HZ = 7_800.0
+POWER_FLOOR = 1e-8
+"""Of a full-scale signal's mel power: about the noise of a quiet room, so that digital silence is no cue."""
+
+LOG_MEAN = -9.0
+LOG_SCALE = 4.5
+"""Constants that bring the log-mel of speech near zero mean and unit variance; part of the input format."""
+
+
+def log_mel(samples: npt.NDArray[np.int16]) -> Floats:
+    """Standardised log-mel spectrogram of one block.
+
+    Args:
+        samples: (n,) int16 at 16 kHz, at most a second; the rest of the second is taken as zeros.
+
+    Returns:
+        (64, 100) float32: bin, frame. Frame t is centred on t * 10 ms + 5 ms.
+
+    Raises:
+        ValueError: If there is more than a second or the array is not one-dimensional.
+    """
+    if samples.ndim != 1 or samples.shape[0] > BLOCK_SAMPLES:
+        raise ValueError(f"a block has at most {BLOCK_SAMPLES} samples in one dimension")
+    margin = (FRAME_SAMPLES - HOP_SAMPLES) // 2
+    signal = np.zeros(BLOCK_SAMPLES + 2 * margin, dtype=np.float32)
+    signal[margin : margin + samples.shape[0]] = samples.astype(np.float32) / 32_768.0
+    frames = np.lib.stride_tricks.sliding_window_view(signal, FRAME_SAMPLES)[::HOP_SAMPLES][:MEL_FRAMES]
+    spectrum = np.fft.rfft(frames * _hann(), n=FFT_SAMPLES, axis=1)
+    power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32) / FRAME_SAMPLES
+    mel = power @ _filters()
+    log = np.log(np.maximum(mel, POWER_FLOOR))
+    return np.ascontiguousarray(((log - LOG_MEAN) / LOG_SCALE).T.astype(np.float32))
+
+
+def segments(start_ms: int, samples: npt.NDArray[np.int16], silence_dbfs: float) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Cut samples into 100 ms segments and say which of them can be heard.
+
+    Args:
+        start_ms: Media time of the first sample.
+        samples: (n,) int16 at 16 kHz.
+        silence_dbfs: Segments whose root mean square is below this level (0 = full scale) are silence.
+
+    Returns:
+        (k, 2) int64 spans in media milliseconds and (k,) bool, k = ceil(n / 1600). The last segment may be shorter.
+    """
+    count = -(-samples.shape[0] // SEGMENT_SAMPLES)
+    starts = start_ms + SEGMENT_MS * np.arange(count, dtype=np.int64)
+    media_end = start_ms + -(-samples.shape[0] * 1_000 // SAMPLE_RATE)
+    spans = np.stack([starts, np.minimum(starts + SEGMENT_MS, media_end)], axis=1)
+    padded = np.zeros(count * SEGMENT_SAMPLES, dtype=np.float64)
+    padded[: samples.shape[0]] = samples.astype(np.float64) / 32_768.0
+    lengths = np.minimum(SEGMENT_SAMPLES, samples.shape[0] - SEGMENT_SAMPLES * np.arange(count))
+    mean_square = (padded.reshape(count, SEGMENT_SAMPLES) ** 2).sum(axis=1) / lengths
+    audible = 10.0 * np.log10(np.maximum(mean_square, 1e-12)) >= silence_dbfs
+    return spans, audible
+
+
+@functools.cache
+def _hann() -> Floats:
+    window: Floats = np.hanning(FRAME_SAMPLES + 1)[:-1].astype(np.float32)
+    return window
+
+
+@functools.cache
+def _filters() -> Floats:
+    """(257, 64) triangular mel filters, each with unit sum (O'Shaughnessy's mel scale, 2595 log10(1 + f / 700))."""
+    low, high = (2595.0 * np.log10(1.0 + hz / 700.0) for hz in (MEL_LOW_HZ, MEL_HIGH_HZ))
+    edges = 700.0 * (10.0 ** (np.linspace(low, high, MEL_BINS + 2) / 2595.0) - 1.0)
+    hz = np.linspace(0.0, SAMPLE_RATE / 2, FFT_SAMPLES // 2 + 1)[:, None]
+    rising = (hz - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - hz) / (edges[2:] - edges[1:-1])
+    weights = np.maximum(0.0, np.minimum(rising, falling))
+    empty = weights.sum(axis=0) == 0
+    weights[np.abs(hz - edges[1:-1]).argmin(axis=0)[empty], np.flatnonzero(empty)] = 1.0
+    filters: Floats = (weights / weights.sum(axis=0)).astype(np.float32)
+    return filters

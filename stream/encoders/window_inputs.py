@@ -1,0 +1,101 @@
+"""A closed window to the tensors of the ``mmci`` model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from stream.domain.features import EMBEDDING, Floats
+from stream.domain.inference import WindowInputs
+from stream.domain.window import Window
+from stream.encoders.shapes import AUDIO_PER_SECOND, VIDEO_PER_SECOND, WORD_WIDTH, WORDS_PER_SECOND
+
+Span = tuple[int, int]
+
+
+def build(window: Window, word_states: Floats) -> WindowInputs:
+    """Lay out a window's words, audible segments and face frames as padded rows.
+
+    The number of rows depends on the window's length alone (8 words, 10 segments and 5 frames a second, rounded up to
+    whole seconds), so that windows of one length can share a batch. What does not fit is dropped from the front.
+
+    Args:
+        window: The window.
+        word_states: (n, 384) float32, one row for each of ``window.words()``.
+
+    Raises:
+        ValueError: If the word states do not fit the window's words.
+    """
+    words = window.words()
+    if word_states.shape != (len(words), WORD_WIDTH):
+        raise ValueError(f"word states must be {(len(words), WORD_WIDTH)}")
+    seconds = -(-(window.end_ms - window.start_ms) // 1_000)
+    kept = words[-seconds * WORDS_PER_SECOND :]
+    word_rows = _Rows(seconds * WORDS_PER_SECOND, WORD_WIDTH, window.start_ms)
+    word_rows.fill([(word.start_ms, word.end_ms) for word in kept], word_states[len(words) - len(kept) :])
+    audio_rows = _Rows(seconds * AUDIO_PER_SECOND, EMBEDDING, window.start_ms)
+    audio_spans = audio_rows.fill(*_audible(window))
+    video_rows = _Rows(seconds * VIDEO_PER_SECOND, EMBEDDING, window.start_ms)
+    video_spans = video_rows.fill(*_faces(window))
+    return WindowInputs(
+        words=word_rows.values,
+        word_times=word_rows.times,
+        word_mask=word_rows.mask,
+        audio=audio_rows.values,
+        audio_times=audio_rows.times,
+        audio_mask=audio_rows.mask,
+        video=video_rows.values,
+        video_times=video_rows.times,
+        video_mask=video_rows.mask,
+        word_nodes=kept,
+        audio_spans_ms=audio_spans,
+        video_spans_ms=video_spans,
+        words_dropped=len(words) - len(kept),
+    )
+
+
+class _Rows:
+    """Padded rows of one modality: nodes first, zeros after."""
+
+    def __init__(self, capacity: int, width: int, origin_ms: int) -> None:
+        self.values = np.zeros((capacity, width), dtype=np.float32)
+        self.times = np.zeros((capacity, 2), dtype=np.float32)
+        self.mask = np.zeros(capacity, dtype=np.float32)
+        self._origin_ms = origin_ms
+
+    def fill(self, spans: Sequence[Span], values: Floats) -> tuple[Span, ...]:
+        """Put the last nodes that fit into the first rows; return their spans."""
+        kept = tuple(spans[-self.mask.shape[0] :])
+        count = len(kept)
+        if count:
+            self.values[:count] = values[-count:]
+            self.times[:count] = (np.asarray(kept, dtype=np.float64) - self._origin_ms) / 1_000.0
+            self.mask[:count] = 1.0
+        return kept
+
+
+def _audible(window: Window) -> tuple[list[Span], Floats]:
+    nodes = [
+        ((int(start), int(end)), embedding)
+        for chunk in window.audio
+        for (start, end), embedding, heard in zip(chunk.spans_ms, chunk.embeddings, chunk.audible, strict=True)
+        if heard and window.contains(int(start), int(end))
+    ]
+    return _sorted(nodes)
+
+
+def _faces(window: Window) -> tuple[list[Span], Floats]:
+    nodes = [
+        ((int(start), int(end)), embedding)
+        for chunk in window.video
+        for (start, end), embedding in zip(chunk.spans_ms, chunk.embeddings, strict=True)
+        if window.contains(int(start), int(end))
+    ]
+    return _sorted(nodes)
+
+
+def _sorted(nodes: list[tuple[Span, Floats]]) -> tuple[list[Span], Floats]:
+    nodes.sort(key=lambda node: node[0])
+    values = np.stack([embedding for _, embedding in nodes]) if nodes else np.zeros((0, EMBEDDING), dtype=np.float32)
+    return [span for span, _ in nodes], values

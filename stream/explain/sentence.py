@@ -1,0 +1,149 @@
+"""One plain English sentence that says what drove a score, when, and what it would have been otherwise."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from stream.domain.modality import MODALITIES, Modality
+from stream.domain.result import SpanEvidence, WordEvidence
+from stream.explain.warnings import PLAIN, WarningCode
+
+QUOTED_WORDS = 3
+QUOTED_CHARACTERS = 24
+SMALL = 0.1
+"""A modality that moves the score by less is not worth a clause."""
+
+NOUNS: dict[Modality, str] = {Modality.TEXT: "words", Modality.AUDIO: "voice", Modality.VIDEO: "face"}
+_ABSENT: dict[Modality, str] = {Modality.TEXT: "no words", Modality.AUDIO: "no sound", Modality.VIDEO: "no face"}
+_KEPT_SIGNS = frozenset("'\u2019-%€£$")
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What the sentence is made of.
+
+    Attributes:
+        role: The track's role.
+        start_ms: Start of the window.
+        end_ms: Its end.
+        score: Score in [-3, 3].
+        label: Its label.
+        confidence: The label's probability.
+        present: Modalities that the window holds.
+        contributions: Score points of each present modality.
+        without: Score and label when a present modality is taken away.
+        words: Strongest words, strongest first.
+        audio_spans: Strongest spans of sound.
+        video_frames: Strongest face frames.
+        warnings: Codes of the window.
+    """
+
+    role: str
+    start_ms: int
+    end_ms: int
+    score: float
+    label: str
+    confidence: float
+    present: tuple[Modality, ...]
+    contributions: Mapping[Modality, float]
+    without: Mapping[Modality, tuple[float, str]]
+    words: Sequence[WordEvidence]
+    audio_spans: Sequence[SpanEvidence]
+    video_frames: Sequence[SpanEvidence]
+    warnings: Sequence[str]
+
+
+def sentence(findings: Findings) -> str:
+    """The explanation as one sentence, free of control characters and markup."""
+    when = f"between {clock(findings.start_ms)} and {clock(findings.end_ms)}"
+    if not findings.present:
+        return f"Nothing was said, heard or seen of the {_plain(findings.role)} {when}, so the score of {findings.score:+.2f} says nothing."
+    verdict = f"The {_plain(findings.role)} comes across as {findings.label} ({findings.score:+.2f}, {findings.confidence:.0%} sure) {when}"
+    parts = [f"{verdict}, {_drivers(findings)}", *_otherwise(findings), *_cautions(findings)]
+    return "; ".join(parts) + "."
+
+
+def clock(ms: int) -> str:
+    """Media time as ``m:ss``, with tenths where they are not zero."""
+    tenths = ms // 100
+    minutes, rest = divmod(tenths, 600)
+    whole = f"{minutes}:{rest // 10:02d}"
+    return f"{whole}.{rest % 10}" if rest % 10 else whole
+
+
+def quote(text: str) -> str:
+    """A spoken word in quotation marks: letters, digits and a few signs only, at most `QUOTED_CHARACTERS`; else empty."""
+    kept = "".join(c for c in unicodedata.normalize("NFC", text) if unicodedata.category(c)[0] in "LMN" or c in _KEPT_SIGNS)
+    kept = kept.strip("-")
+    if not any(c.isalnum() for c in kept):
+        return ""
+    if len(kept) > QUOTED_CHARACTERS:
+        kept = kept[: QUOTED_CHARACTERS - 1] + "…"
+    return f"“{kept}”"
+
+
+def _plain(role: str) -> str:
+    return role.replace("_", " ")
+
+
+def _drivers(findings: Findings) -> str:
+    moved = sorted(
+        (m for m in findings.present if abs(findings.contributions[m]) >= SMALL),
+        key=lambda m: (-abs(findings.contributions[m]), MODALITIES.index(m)),
+    )
+    if not moved:
+        return "and nothing in particular moved the score"
+    clauses = [_driver(findings, modality, "it" if place else "the score") for place, modality in enumerate(moved)]
+    opposed = [findings.contributions[m] * findings.contributions[moved[0]] < 0 for m in moved]
+    text = "mainly because " + clauses[0]
+    for clause, against in zip(clauses[1:], opposed[1:], strict=True):
+        text += f", {'while' if against else 'and'} {clause}"
+    return text
+
+
+def _driver(findings: Findings, modality: Modality, what: str) -> str:
+    amount = findings.contributions[modality]
+    verb = "raised" if amount > 0 else "lowered"
+    return f"the {NOUNS[modality]}{_cited(findings, modality)} {verb} {what} by {abs(amount):.2f}"
+
+
+def _cited(findings: Findings, modality: Modality) -> str:
+    """The evidence that pulls the way its modality pulls."""
+    up = findings.contributions[modality] > 0
+    if modality is Modality.TEXT:
+        quoted = (quote(w.text) for w in findings.words if (w.relevance > 0) is up)
+        words = list(dict.fromkeys(q for q in quoted if q))[:QUOTED_WORDS]
+        return f" {_joined(words)}" if words else ""
+    spans = findings.audio_spans if modality is Modality.AUDIO else findings.video_frames
+    strongest = next((s for s in spans if (s.relevance > 0) is up), None)
+    if strongest is None:
+        return ""
+    if modality is Modality.VIDEO:
+        return f" at {clock(strongest.start_ms)}"
+    return f" from {clock(strongest.start_ms)} to {clock(strongest.end_ms)}"
+
+
+def _otherwise(findings: Findings) -> list[str]:
+    """What the score would be without the modality that matters most; nothing to say where there is only one."""
+    if len(findings.present) < 2:
+        return []
+    modality = max(findings.present, key=lambda m: (abs(findings.without[m][0] - findings.score), -MODALITIES.index(m)))
+    score, label = findings.without[modality]
+    if abs(score - findings.score) < SMALL:
+        return ["no single modality decides it"]
+    still = "still " if label == findings.label else ""
+    return [f"without the {NOUNS[modality]} it would {still}be {label} ({score:+.2f})"]
+
+
+def _cautions(findings: Findings) -> list[str]:
+    absent = [_ABSENT[m] for m in MODALITIES if m not in findings.present]
+    notes = [f"there was {_joined(absent)}"] if absent else []
+    notes += [PLAIN[code] for code in WarningCode if code in findings.warnings and code in PLAIN]
+    return [f"note that {_joined(notes)}"] if notes else []
+
+
+def _joined(items: Iterable[str]) -> str:
+    *most, last = items
+    return f"{', '.join(most)} and {last}" if most else last

@@ -1,0 +1,57 @@
+"""Exact Shapley values over the eight coalitions of text, audio and video.
+
+With three players every coalition is scored by the model itself, so nothing is sampled (L. S. Shapley, "A value for n-person
+games", 1953): phi_m = sum over S without m of |S|! (n - |S| - 1)! / n! * (v(S + m) - v(S)).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from math import factorial
+
+from stream.domain.features import Floats
+from stream.domain.inference import COALITIONS
+from stream.domain.modality import MODALITIES, Modality
+
+
+def coalition(modalities: Collection[Modality]) -> int:
+    """Index of a set of modalities: the sum of their bits."""
+    return sum(m.bit for m in set(modalities))
+
+
+def restricted(scores: Floats, present: Collection[Modality]) -> tuple[float, ...]:
+    """Coalition scores in which an absent modality changes nothing: v'(S) = v(S and present).
+
+    Args:
+        scores: (8,) score of every coalition, index = sum of bits.
+        present: Modalities that the window holds.
+
+    Returns:
+        Eight scores in the same order.
+    """
+    mask = coalition(present)
+    return tuple(float(scores[index & mask]) for index in range(COALITIONS))
+
+
+def shapley_values(scores: Floats | tuple[float, ...]) -> dict[Modality, float]:
+    """Signed contribution of every modality in score points.
+
+    Args:
+        scores: (8,) score of every coalition, index = sum of bits.
+
+    Returns:
+        Contributions; the score of nothing plus all of them is the score of everything (efficiency).
+    """
+    return {modality: _value(scores, modality) for modality in MODALITIES}
+
+
+def _value(scores: Floats | tuple[float, ...], modality: Modality) -> float:
+    players = len(MODALITIES)
+    total = 0.0
+    for index in range(COALITIONS):
+        if index & modality.bit:
+            continue
+        size = index.bit_count()
+        weight = factorial(size) * factorial(players - size - 1) / factorial(players)
+        total += weight * (float(scores[index | modality.bit]) - float(scores[index]))
+    return total

@@ -1,0 +1,38 @@
+"""Settings as environment variables, for a child process that shall see exactly ours."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+
+from pydantic import BaseModel, SecretStr
+
+from stream.config.load import ENV_DELIMITER, ENV_PREFIX, OTHER_VARIABLES
+from stream.config.settings import Settings
+
+CONFIG_VARIABLE = "SENTISTREAM_CONFIG"
+
+
+def settings_environment(settings: Settings) -> dict[str, str]:
+    """The ``SENTISTREAM_*`` variables from which `load_settings` makes the same settings; defaults are left out."""
+    return dict(_leaves(ENV_PREFIX.removesuffix("_"), "_", settings, Settings()))
+
+
+def _leaves(name: str, delimiter: str, values: BaseModel, defaults: BaseModel) -> Iterator[tuple[str, str]]:
+    for field in type(values).model_fields:
+        value, default = getattr(values, field), getattr(defaults, field)
+        variable = f"{name}{delimiter}{field.upper()}"
+        if isinstance(value, BaseModel):
+            yield from _leaves(variable, ENV_DELIMITER, value, default)
+        elif value != default and value is not None:
+            yield variable, value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+def child_environment(settings: Settings, parent: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The parent's environment with our variables replaced by these settings'."""
+    inherited = {
+        name: value
+        for name, value in (os.environ if parent is None else parent).items()
+        if not name.startswith(ENV_PREFIX) or (name in OTHER_VARIABLES and name != CONFIG_VARIABLE)
+    }
+    return {**inherited, **settings_environment(settings)}

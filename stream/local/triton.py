@@ -1,0 +1,175 @@
+"""The embedded Triton: the server binary from the wheel ``nvidia-pytriton``, serving our standard repository on the CPU."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import importlib.util
+import os
+import shutil
+import sys
+import sysconfig
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from stream.local.errors import LocalStackError, missing_extra
+from stream.local.ports import LOOPBACK, choose_port
+from stream.local.probes import http_ok
+from stream.local.process import ManagedProcess
+
+START_TIMEOUT_S = 60.0
+EXIT_TIMEOUT_S = 1
+"""How long Triton waits for its stubs; it waits in full when one is dead."""
+STOP_TIMEOUT_S = 3.0
+
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (Triton's regions lie there)
+BACKENDS = Path(__file__).parent / "backends"
+STUB_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+@dataclass(frozen=True, slots=True)
+class TritonPorts:
+    """Ports on loopback; 0 = any free one."""
+
+    grpc: int = 0
+    http: int = 0
+    metrics: int = 0
+
+
+class TritonServer:
+    """A Triton that can be stopped and started again on the same ports.
+
+    Args:
+        repository: The model repository, served as it is (``configs/cpu.pbtxt`` of every model).
+        run_directory: For its log and the backend directory that is put together here.
+        ports: Where to listen.
+    """
+
+    def __init__(self, repository: Path, run_directory: Path, ports: TritonPorts | None = None) -> None:
+        wanted = ports or TritonPorts()
+        self.repository = repository
+        self.ports = TritonPorts(
+            grpc=choose_port(wanted.grpc, "Triton's gRPC endpoint"),
+            http=choose_port(wanted.http, "Triton's HTTP endpoint"),
+            metrics=choose_port(wanted.metrics, "Triton's metrics"),
+        )
+        self.shared_memory_prefix = f"sentistream_{uuid.uuid4().hex[:12]}"
+        self._backends = run_directory / "backends"
+        self._install = _installation()
+        self.process = ManagedProcess(
+            "the embedded Triton", self._command(), run_directory / "triton.log", self._environment(), stop_timeout_s=STOP_TIMEOUT_S
+        )
+
+    @property
+    def grpc_url(self) -> str:
+        """``HOST:PORT`` of the gRPC endpoint."""
+        return f"{LOOPBACK}:{self.ports.grpc}"
+
+    @property
+    def http_url(self) -> str:
+        """Address of the HTTP endpoint."""
+        return f"http://{LOOPBACK}:{self.ports.http}"
+
+    @property
+    def metrics_url(self) -> str:
+        """Address of the Prometheus metrics."""
+        return f"http://{LOOPBACK}:{self.ports.metrics}/metrics"
+
+    async def start(self) -> None:
+        """Start it and wait until every model is loaded. Raises `LocalStackError`."""
+        build_backends(self._install, self._backends)
+        await self.process.start(lambda: http_ok(LOOPBACK, self.ports.http, "/v2/health/ready"), START_TIMEOUT_S)
+
+    async def stop(self) -> None:
+        """Stop it and its stubs, and remove the shared memory that killed stubs leave behind."""
+        try:
+            await self.process.stop()
+        finally:
+            self._remove_shared_memory()
+
+    async def restart(self) -> None:
+        """Kill what is left of it and start it again on the same ports: a dead stub is not revived in any other way."""
+        self.process.kill()
+        self._remove_shared_memory()
+        await self.start()
+
+    def _remove_shared_memory(self) -> None:
+        for region in SHARED_MEMORY.glob(f"{self.shared_memory_prefix}*"):
+            with contextlib.suppress(OSError):
+                region.unlink()
+
+    def _command(self) -> list[str]:
+        shared_memory = f"shm-region-prefix-name={self.shared_memory_prefix}"
+        return [
+            str(self._install / "bin" / "tritonserver"),
+            *(f"--model-repository={self.repository.resolve()}", "--model-config-name=cpu", "--model-control-mode=none"),
+            *(f"--backend-directory={self._backends}", f"--cache-directory={self._install / 'caches'}"),
+            *(f"--backend-config=python,{shared_memory}", f"--backend-config=onnxruntime,{shared_memory}"),
+            *(f"--grpc-address={LOOPBACK}", f"--grpc-port={self.ports.grpc}"),
+            *(f"--http-address={LOOPBACK}", f"--http-port={self.ports.http}"),
+            *(f"--metrics-address={LOOPBACK}", f"--metrics-port={self.ports.metrics}", "--allow-gpu-metrics=false"),
+            *(f"--exit-timeout-secs={EXIT_TIMEOUT_S}", "--log-warning=true", "--log-info=false"),
+        ]
+
+    def _environment(self) -> dict[str, str]:
+        """What the stubs need to find this Python, its packages (by the PATH) and its library."""
+        return {
+            "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.defpath)),
+            "LD_LIBRARY_PATH": str(sysconfig.get_config_var("LIBDIR") or ""),
+            "HOME": os.environ.get("HOME", "/"),
+            "LANG": "C.UTF-8",
+            "OMP_NUM_THREADS": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+
+
+def _installation() -> Path:
+    spec = importlib.util.find_spec("pytriton")
+    if spec is None or spec.origin is None:
+        raise missing_extra("the embedded Triton (nvidia-pytriton)")
+    if importlib.util.find_spec("onnxruntime") is None:
+        raise missing_extra("onnxruntime, which the embedded Triton runs the models with,")
+    install = Path(spec.origin).parent / "tritonserver"
+    if not (install / "python_backend_stubs" / STUB_VERSION / "triton_python_backend_stub").is_file():
+        raise LocalStackError(f"the embedded Triton has no part for Python {STUB_VERSION}; use Python 3.11")
+    if python_library() is None:
+        raise LocalStackError(
+            f"the embedded Triton needs libpython{STUB_VERSION}.so.1.0, which this Python does not bring; "
+            f"install it (Debian, Ubuntu: apt install libpython{STUB_VERSION})"
+        )
+    return install
+
+
+def python_library() -> Path | None:
+    """Where the stubs find libpython: this Python's library directory, or (its bare name) the system's; None where it is missing."""
+    name = f"libpython{STUB_VERSION}.so.1.0"
+    beside = Path(str(sysconfig.get_config_var("LIBDIR") or "/")) / name
+    if beside.is_file():
+        return beside
+    try:
+        ctypes.CDLL(name)
+    except OSError:
+        return None
+    return Path(name)
+
+
+def build_backends(install: Path, directory: Path) -> None:
+    """Lay out the backend directory that Triton wants: the Python backend with its stub, and our ``onnxruntime`` on top of it."""
+    python = directory / "python"
+    try:
+        python.mkdir(parents=True, exist_ok=True)
+        # a link to the library would be refused: Triton resolves it and finds itself outside of the backend directory
+        shutil.copyfile(install / "backends" / "python" / "libtriton_python.so", python / "libtriton_python.so")
+        for source in (
+            install / "backends" / "python" / "triton_python_backend_utils.py",
+            install / "python_backend_stubs" / STUB_VERSION / "triton_python_backend_stub",
+        ):
+            link = python / source.name
+            link.unlink(missing_ok=True)
+            link.symlink_to(source)
+        ours = directory / "onnxruntime"
+        ours.mkdir(exist_ok=True)
+        shutil.copyfile(BACKENDS / "onnxruntime" / "model.py", ours / "model.py")
+    except OSError as error:
+        raise LocalStackError(f"Triton's backends cannot be put together in {directory}: {error.strerror or error}") from None

@@ -1,0 +1,140 @@
+"""What a parent and its media child processes say to each other: msgpack headers with raw bytes behind them.
+
+The child reads hostile bytes and may be taken over by them, so nothing that comes from it is ever unpickled, and every length and
+every number of its answers is checked here before it is used.
+
+Layout of a message: two big-endian uint32 (header and body length), the header, the body.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import BinaryIO, Literal
+
+import msgspec
+
+LENGTHS = struct.Struct(">II")
+MAX_HEADER = 1 << 16
+MAX_BODY = 1 << 24
+
+Reason = Literal["bad_media", "wrong_type", "unsupported", "no_media", "too_large", "too_long"]
+
+
+class ProtocolError(Exception):
+    """The other process does not keep to the format."""
+
+
+class DecodeAudio(msgspec.Struct, frozen=True, tag="audio"):
+    """Body: a chunk's container. Answered by `Samples16k` or `Refused`."""
+
+    content_type: str
+
+
+class FindFaces(msgspec.Struct, frozen=True, tag="faces"):
+    """Body: a chunk's picture or film. Answered by `FacesFound` or `Refused`."""
+
+    content_type: str
+    frames_per_second: int
+    max_pixels: int
+
+
+DecoderRequest = DecodeAudio | FindFaces
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    """The child has loaded its decoders and locked itself in."""
+
+
+class Refused(msgspec.Struct, frozen=True, tag="refused"):
+    """The chunk cannot be decoded."""
+
+    reason: Reason
+
+
+class Samples16k(msgspec.Struct, frozen=True, tag="samples"):
+    """Body: int16 samples, 16 kHz mono."""
+
+
+class FrameBoxes(msgspec.Struct, frozen=True):
+    """One sampled frame: its time from the chunk's first frame, and its faces, largest first, as fractions of the picture."""
+
+    time_ms: int
+    boxes: tuple[tuple[float, float, float, float], ...]
+
+
+class FacesFound(msgspec.Struct, frozen=True, tag="found"):
+    """Body: one 48x48 grey crop for each box, in order."""
+
+    frames: tuple[FrameBoxes, ...]
+
+
+DecoderReply = Ready | Refused | Samples16k | FacesFound
+
+
+class OpenMedia(msgspec.Struct, frozen=True, tag="open"):
+    """Read a user's file. Answered by `Opened`, then `PieceHeader`s, then `Finished`; or by `Unreadable`."""
+
+    path: str
+    split_channels: bool
+    video: bool
+    audio: bool
+
+
+class Opened(msgspec.Struct, frozen=True, tag="opened"):
+    """What the file holds; `duration_ms` is what its container says, if it does."""
+
+    duration_ms: int | None
+    audio_channels: int
+    has_video: bool
+
+
+class PieceHeader(msgspec.Struct, frozen=True, tag="piece"):
+    """Body: at most a second of one stream. `channel` is None for video and for mixed audio."""
+
+    modality: Literal["audio", "video"]
+    channel: int | None
+    start_ms: int
+    duration_ms: int
+
+
+class Finished(msgspec.Struct, frozen=True, tag="finished"):
+    """The end was reached; `damaged` says that some of the file could not be decoded."""
+
+    damaged: bool
+
+
+class Unreadable(msgspec.Struct, frozen=True, tag="unreadable"):
+    """Nothing in the file can be decoded."""
+
+
+ReaderReply = Ready | Opened | PieceHeader | Finished | Unreadable
+
+_PACK = msgspec.msgpack.Encoder()
+
+
+def pack(header: msgspec.Struct, body: bytes = b"") -> bytes:
+    """One message as bytes."""
+    packed = _PACK.encode(header)
+    return LENGTHS.pack(len(packed), len(body)) + packed + body
+
+
+def check_lengths(prefix: bytes) -> tuple[int, int]:
+    """Header and body length of the message that follows. Raises `ProtocolError` when it is too long."""
+    header, body = LENGTHS.unpack(prefix)
+    if header > MAX_HEADER or body > MAX_BODY:
+        raise ProtocolError("message too long")
+    return header, body
+
+
+def read_message(stream: BinaryIO) -> tuple[bytes, bytes] | None:
+    """Header and body of the next message, or None at the end of the stream. Raises `ProtocolError` for half a message."""
+    prefix = stream.read(LENGTHS.size)
+    if not prefix:
+        return None
+    if len(prefix) < LENGTHS.size:
+        raise ProtocolError("message cut off")
+    header_length, body_length = check_lengths(prefix)
+    header, body = stream.read(header_length), stream.read(body_length)
+    if len(header) < header_length or len(body) < body_length:
+        raise ProtocolError("message cut off")
+    return header, body

@@ -1,0 +1,94 @@
+"""The process that reads a user's media file: ``python -m stream.media.reader_child MEMORY_MB``.
+
+Decoders can take the interpreter down with a damaged file, so they run here. Reads one `OpenMedia`, writes what it finds to standard output
+and ends when it is through or when the parent closes the pipe (see `stream.media.messages`).
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import av
+import av.logging
+import msgspec
+
+from stream.media import messages
+from stream.media.confine import confine
+from stream.media.pieces import Piece, audio_pieces, video_pieces
+
+_REQUEST = msgspec.msgpack.Decoder(messages.OpenMedia)
+
+
+class Damage:
+    """Notes whether some of the file could not be decoded."""
+
+    def __init__(self) -> None:
+        self.found = False
+
+    def note(self) -> None:
+        """Say so."""
+        self.found = True
+
+
+def main() -> None:
+    """Lock the process in, then read one file."""
+    av.logging.set_level(None)
+    confine(int(sys.argv[1]), parent_pid=None)
+    message = messages.read_message(sys.stdin.buffer)
+    if message is None:
+        return
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    try:
+        _read(_REQUEST.decode(message[0]))
+    except (av.FFmpegError, OSError, ValueError, EOFError):
+        _send(messages.Unreadable())
+
+
+def _leave_with_parent() -> None:
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+def _send(header: msgspec.Struct, body: bytes = b"") -> None:
+    sys.stdout.buffer.write(messages.pack(header, body))
+    sys.stdout.buffer.flush()
+
+
+def _open(path: str) -> Any:
+    return av.open(path, mode="r", options={"protocol_whitelist": "file"})
+
+
+def _read(request: messages.OpenMedia) -> None:
+    with _open(request.path) as probe:
+        audio = [stream for stream in probe.streams.audio if stream.codec_context is not None]
+        video = [s for s in probe.streams.video if s.codec_context is not None and not _is_cover(s)]
+        duration_ms = round(probe.duration / 1000) if probe.duration else None
+        origin_s = (probe.start_time or 0) / av.time_base
+        channels = audio[0].codec_context.channels if audio else 0
+        audio_index = audio[0].index if audio and request.audio else None
+        video_index = video[0].index if video and request.video else None
+    _send(messages.Opened(duration_ms, channels, bool(video)))
+    damage = Damage()
+    streams: list[Iterator[Piece]] = []
+    if audio_index is not None:
+        streams.append(audio_pieces(_open(request.path), audio_index, origin_s, request.split_channels, damage.note))
+    if video_index is not None:
+        streams.append(video_pieces(_open(request.path), video_index, origin_s, damage.note))
+    # Each stream has its own handle on the file: they stay in step by media time however the file interleaves them.
+    for piece in heapq.merge(*streams, key=lambda piece: piece.start_ms + piece.duration_ms):
+        _send(messages.PieceHeader(piece.modality, piece.channel, piece.start_ms, piece.duration_ms), piece.payload)
+    _send(messages.Finished(damage.found))
+
+
+def _is_cover(stream: Any) -> bool:
+    """True for the cover picture of a music file."""
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
+if __name__ == "__main__":
+    main()

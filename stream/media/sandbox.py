@@ -1,0 +1,225 @@
+"""A pool of confined child processes that decode what strangers sent: asyncio side."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+import structlog
+
+from stream.config.settings import SandboxSettings
+from stream.media import messages
+from stream.media.confine import child_environment
+from stream.media.errors import MediaError, SandboxStartError
+from stream.media.faces import FACE_SIZE, FaceFrame, FaceFrames
+from stream.media.pcm import Samples
+
+DECODER = (sys.executable, "-m", "stream.media.decoder_child")
+START_TIMEOUT_S = 60.0
+RESTART_WAIT_S = (0.2, 5.0)
+_CROP_BYTES = FACE_SIZE * FACE_SIZE
+_REPLY: msgspec.msgpack.Decoder[messages.DecoderReply] = msgspec.msgpack.Decoder(messages.DecoderReply)
+
+log = structlog.get_logger(__name__)
+
+
+class _Died(Exception):
+    """The child closed its pipe or broke the protocol."""
+
+
+class _Decoder:
+    """One child process, or none while it has to be started (again)."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._command = command
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Start the child unless it runs. Raises `_Died` when it does not become ready."""
+        if self._process is not None and self._process.returncode is None:
+            return
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+                env=child_environment(),
+                start_new_session=True,
+            )
+            async with asyncio.timeout(START_TIMEOUT_S):
+                header, _ = await self._receive(self._process)
+            if not isinstance(_decoded(header), messages.Ready):
+                raise _Died
+        except (OSError, TimeoutError) as error:
+            await self.kill()
+            raise _Died from error
+        except BaseException:
+            await self.kill()
+            raise
+
+    async def ask(self, request: messages.DecoderRequest, body: bytes, timeout_s: float) -> tuple[messages.DecoderReply, bytes]:
+        """Send one request and wait for its answer; whatever goes wrong, the child is dead afterwards."""
+        process = self._process
+        if process is None or process.stdin is None:
+            raise _Died
+        try:
+            async with asyncio.timeout(timeout_s):
+                process.stdin.write(messages.pack(request, body))
+                await process.stdin.drain()
+                header, reply_body = await self._receive(process)
+            return _decoded(header), reply_body
+        except TimeoutError:
+            await self.kill()
+            raise
+        except (OSError, _Died):
+            await self.kill()
+            raise _Died from None
+        except BaseException:
+            await self.kill()
+            raise
+
+    async def kill(self) -> None:
+        """Kill the child and wait for its end."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await asyncio.shield(process.wait())
+
+    @staticmethod
+    async def _receive(process: asyncio.subprocess.Process) -> tuple[bytes, bytes]:
+        if process.stdout is None:
+            raise _Died
+        try:
+            header, body = messages.check_lengths(await process.stdout.readexactly(messages.LENGTHS.size))
+            return await process.stdout.readexactly(header), await process.stdout.readexactly(body)
+        except (asyncio.IncompleteReadError, messages.ProtocolError):
+            raise _Died from None
+
+
+class Sandbox:
+    """Decodes chunks in child processes that cannot hurt the worker.
+
+    A child that crashes, hangs or grows too large costs its own chunk only: it is killed and a new one takes its place.
+    """
+
+    def __init__(self, settings: SandboxSettings, command: Sequence[str] = DECODER) -> None:
+        """Make a pool that is not started.
+
+        Args:
+            settings: Number of processes, memory and time limits.
+            command: Program of the child; the memory limit and our process id are appended.
+        """
+        arguments = (*command, str(settings.memory_mb), str(os.getpid()))
+        self._timeout_s = settings.timeout_s
+        self._decoders = [_Decoder(arguments) for _ in range(settings.processes)]
+        self._idle: asyncio.Queue[_Decoder] = asyncio.Queue()
+
+    async def start(self) -> None:
+        """Start the children. Raises `SandboxStartError` when one does not come up."""
+        try:
+            await asyncio.gather(*(decoder.start() for decoder in self._decoders))
+        except _Died:
+            await self.stop()
+            raise SandboxStartError(
+                "the media decoder process does not start: run `python -m stream.media.decoder_child 1024 $$` to see why, "
+                "or raise sandbox.memory_mb"
+            ) from None
+        for decoder in self._decoders:
+            self._idle.put_nowait(decoder)
+
+    async def stop(self) -> None:
+        """Kill the children."""
+        await asyncio.gather(*(decoder.kill() for decoder in self._decoders))
+
+    async def __aenter__(self) -> Sandbox:
+        """Start."""
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop."""
+        await self.stop()
+
+    async def decode_audio(self, payload: bytes, content_type: str) -> Samples:
+        """Opus or AAC in a container → (n,) int16, 16 kHz mono. Raises `MediaError`."""
+        reply, body = await self._ask(messages.DecodeAudio(content_type), payload)
+        if not isinstance(reply, messages.Samples16k) or len(body) % 2 or not body:
+            raise MediaError("decoder_crash")
+        return np.frombuffer(body, "<i2").astype(np.int16, copy=False)
+
+    async def find_faces(self, payload: bytes, content_type: str, frames_per_second: int, max_pixels: int) -> FaceFrames:
+        """The faces of a JPEG or of an H.264 chunk, `frames_per_second` frames of it.
+
+        Args:
+            payload: The chunk's bytes.
+            content_type: The declared type; the bytes have to agree.
+            frames_per_second: Frames looked at in a second of film.
+            max_pixels: Larger pictures are refused.
+
+        Raises:
+            MediaError: Why the chunk cannot be used.
+        """
+        reply, body = await self._ask(messages.FindFaces(content_type, frames_per_second, max_pixels), payload)
+        frames = _face_frames(reply, body) if isinstance(reply, messages.FacesFound) else None
+        if frames is None:
+            raise MediaError("decoder_crash")
+        return frames
+
+    async def _ask(self, request: messages.DecoderRequest, body: bytes) -> tuple[messages.DecoderReply, bytes]:
+        decoder = await self._idle.get()
+        try:
+            await self._revive(decoder)
+            reply = await decoder.ask(request, body, self._timeout_s)
+        except TimeoutError:
+            raise MediaError("decoder_timeout") from None
+        except _Died:
+            raise MediaError("decoder_crash") from None
+        finally:
+            self._idle.put_nowait(decoder)
+        if isinstance(reply[0], messages.Refused):
+            raise MediaError(reply[0].reason)
+        return reply
+
+    async def _revive(self, decoder: _Decoder) -> None:
+        """Start a dead child again, however long that takes: no chunk is lost because the machine is short of memory."""
+        wait_s, longest_s = RESTART_WAIT_S
+        while True:
+            try:
+                await decoder.start()
+            except _Died:
+                log.warning("decoder_does_not_start", retry_s=wait_s)
+                await asyncio.sleep(wait_s)
+                wait_s = min(2 * wait_s, longest_s)
+            else:
+                return
+
+
+def _decoded(header: bytes) -> messages.DecoderReply:
+    try:
+        return _REPLY.decode(header)
+    except msgspec.DecodeError:
+        raise _Died from None
+
+
+def _face_frames(reply: messages.FacesFound, body: bytes) -> FaceFrames | None:
+    """The reply as frames, or None when it is not one that our decoder could have given."""
+    counts = [len(frame.boxes) for frame in reply.frames]
+    boxes = [box for frame in reply.frames for box in frame.boxes]
+    times = [frame.time_ms for frame in reply.frames]
+    sane = all(0.0 <= left < right <= 1.0 and 0.0 <= top < bottom <= 1.0 for left, top, right, bottom in boxes)
+    if not counts or not sane or sum(counts) * _CROP_BYTES != len(body) or min(times) < 0 or times != sorted(times):
+        return None
+    crops = np.frombuffer(body, np.uint8).reshape(-1, FACE_SIZE, FACE_SIZE)
+    ends = np.cumsum(counts)
+    return tuple(
+        FaceFrame(frame.time_ms, frame.boxes, crops[end - count : end])
+        for frame, count, end in zip(reply.frames, counts, ends, strict=True)
+    )

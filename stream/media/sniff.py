@@ -1,0 +1,79 @@
+"""What a chunk's bytes really are, from their first bytes and, for JPEG, from their whole structure."""
+
+from __future__ import annotations
+
+from stream.domain.chunk import ContentType
+from stream.media.errors import MediaError
+
+_SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
+_FRAME_HEADERS = frozenset({0xC0, 0xC1, 0xC2})
+"""Baseline, extended and progressive DCT: what the decoder reads."""
+_STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
+
+
+def sniff(payload: bytes) -> frozenset[str]:
+    """Content types that bytes with this beginning may have; empty when they are nothing that a chunk may carry."""
+    if payload[:3] == b"\xff\xd8\xff":
+        return frozenset({ContentType.JPEG})
+    if payload[:4] == b"OggS":
+        return frozenset({ContentType.OGG_OPUS})
+    if payload[4:8] in (b"ftyp", b"styp"):
+        return frozenset({ContentType.AUDIO_MP4, ContentType.VIDEO_MP4})
+    return frozenset()
+
+
+def check_type(payload: bytes, content_type: str) -> None:
+    """Raise `MediaError` (``wrong_type``) unless the bytes look like the declared type."""
+    if content_type not in sniff(payload):
+        raise MediaError("wrong_type")
+
+
+def jpeg_size(payload: bytes) -> tuple[int, int]:
+    """Width and height of a complete JPEG file, read from its markers without decoding a pixel.
+
+    Raises:
+        MediaError: ``bad_media`` when the file is cut off or malformed; ``unsupported`` for an unusual kind of JPEG.
+    """
+    size: tuple[int, int] | None = None
+    position = 2
+    while True:
+        marker, position = _next_marker(payload, position)
+        if marker == _EOI:
+            break
+        if marker in _STANDALONE:
+            continue
+        length = int.from_bytes(payload[position : position + 2], "big")
+        segment = payload[position + 2 : position + length]
+        if length < 2 or len(segment) != length - 2:
+            raise MediaError("bad_media")
+        position += length
+        if marker in _FRAME_HEADERS and len(segment) >= 6:
+            size = int.from_bytes(segment[3:5], "big"), int.from_bytes(segment[1:3], "big")
+        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            raise MediaError("unsupported")
+        elif marker == _SOS:
+            position = _after_scan(payload, position)
+    if size is None or 0 in size:
+        raise MediaError("bad_media")
+    return size
+
+
+def _next_marker(payload: bytes, position: int) -> tuple[int, int]:
+    if payload[position : position + 1] != b"\xff":
+        raise MediaError("bad_media")
+    while payload[position : position + 1] == b"\xff":
+        position += 1
+    if position >= len(payload):
+        raise MediaError("bad_media")
+    return payload[position], position + 1
+
+
+def _after_scan(payload: bytes, position: int) -> int:
+    """Position of the first marker after entropy-coded data (stuffed zeros and restart markers belong to the data)."""
+    while True:
+        position = payload.find(b"\xff", position)
+        if position < 0 or position + 1 >= len(payload):
+            raise MediaError("bad_media")
+        if payload[position + 1] != 0 and not 0xD0 <= payload[position + 1] <= 0xD7:
+            return position
+        position += 2

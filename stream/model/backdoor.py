@@ -1,0 +1,76 @@
+"""The backdoor adjustment: the prediction averaged over shortcut strata.
+
+P(Y | do(C)) = sum_k P(s_k) P(Y | C, s_k), Pearl's adjustment with the shortcut features as confounder. The strata are K
+prototypes of the shortcut read-outs of the training windows; P(s_k) is how often training windows fall to prototype k.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from stream.model.heads import Answer, Head
+
+
+class Adjusted(NamedTuple):
+    """Adjusted prediction of each row.
+
+    Attributes:
+        score: (...,) mean score over the strata.
+        probabilities: (..., 3) mean probabilities over the strata.
+    """
+
+    score: Tensor
+    probabilities: Tensor
+
+
+class ShortcutBank(nn.Module):
+    """K shortcut prototypes s_k and their frequencies P(s_k)."""
+
+    prototypes: Tensor
+    frequencies: Tensor
+
+    def __init__(self, strata: int, width: int) -> None:
+        super().__init__()
+        self.register_buffer("prototypes", torch.zeros(strata, width))
+        self.register_buffer("frequencies", torch.full((strata,), 1.0 / strata))
+
+    def set(self, prototypes: Tensor, frequencies: Tensor) -> None:
+        """Replace the strata: (K, G) prototypes and (K,) frequencies that sum to 1."""
+        self.prototypes.copy_(prototypes)
+        self.frequencies.copy_(frequencies)
+
+    def recombine(self, head: Head, causal: Tensor) -> Tensor:
+        """First layer of the head for every pair of window and stratum: W (g^c + s_k) + b.
+
+        Args:
+            head: f_cs.
+            causal: (..., G) causal read-outs g^c.
+
+        Returns:
+            (..., K, hidden).
+        """
+        from_causal = causal @ head.inner.weight.T
+        from_strata: Tensor = head.inner(self.prototypes)
+        return from_causal.unsqueeze(-2) + from_strata
+
+    def adjust(self, head: Head, causal: Tensor, temperature: Tensor) -> Adjusted:
+        """Average predictions (not logits) over the strata.
+
+        Args:
+            head: f_cs.
+            causal: (..., G).
+            temperature: Divides the logits; broadcast to (...,).
+        """
+        answer: Answer = head.answer(self.recombine(head, causal))
+        heat = temperature.unsqueeze(-1).unsqueeze(-1)
+        weights = self.frequencies
+        score = (answer.score * weights).sum(dim=-1)
+        probabilities = (torch.softmax(answer.logits / heat, dim=-1) * weights.unsqueeze(-1)).sum(dim=-2)
+        return Adjusted(score, probabilities)
+
+    def score_gradient(self, head: Head, causal: Tensor) -> Tensor:
+        """(..., G) derivative of the adjusted score with respect to g^c: the mean of the strata's derivatives."""
+        return (head.score_gradient(self.recombine(head, causal)) * self.frequencies.unsqueeze(-1)).sum(dim=-2)

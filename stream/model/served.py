@@ -1,0 +1,120 @@
+"""What is exported and served: one window in, everything that a score and its explanation need out."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from stream.domain.inference import COALITIONS
+from stream.domain.modality import MODALITIES
+from stream.model.mmci import MMCI, WIDTHS, Nodes, Stream, Window
+
+FULL = COALITIONS - 1
+
+INPUT_NAMES: tuple[str, ...] = (
+    *("words", "word_times", "word_mask"),
+    *("audio", "audio_times", "audio_mask"),
+    *("video", "video_times", "video_mask"),
+)
+OUTPUT_NAMES: tuple[str, ...] = ("coalition_scores", "coalition_probabilities", "causal", "relevance", "score_unadjusted")
+
+
+def coalition_gates() -> Tensor:
+    """(1, 8, 3): row c has a 1 for every modality whose bit is set in c."""
+    rows = [[float(bool(index & modality.bit)) for modality in MODALITIES] for index in range(COALITIONS)]
+    return torch.tensor([rows])
+
+
+class ServedMMCI(nn.Module):
+    """The ``mmci`` model of the repository around a trained `MMCI`.
+
+    Attributes:
+        temperatures: (8,) divisor of the logits of every coalition, fitted on validation windows.
+    """
+
+    gates: Tensor
+    temperatures: Tensor
+
+    def __init__(self, model: MMCI) -> None:
+        super().__init__()
+        self.model = model
+        self.register_buffer("gates", coalition_gates())
+        self.register_buffer("temperatures", torch.ones(COALITIONS))
+
+    def forward(  # noqa: PLR0917 - an ONNX graph's inputs are positional
+        self,
+        words: Tensor,
+        word_times: Tensor,
+        word_mask: Tensor,
+        audio: Tensor,
+        audio_times: Tensor,
+        audio_mask: Tensor,
+        video: Tensor,
+        video_times: Tensor,
+        video_mask: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Score a batch of windows.
+
+        Args:
+            words: (B, W, 384) word states.
+            word_times: (B, W, 2) start and end in seconds from the window's start.
+            word_mask: (B, W), 0 where there is no word.
+            audio: (B, A, 64) segment embeddings.
+            audio_times: (B, A, 2).
+            audio_mask: (B, A).
+            video: (B, V, 64) face embeddings.
+            video_times: (B, V, 2).
+            video_mask: (B, V).
+
+        Returns:
+            Scores (B, 8) and probabilities (B, 8, 3) of the coalitions, causal node attention (B, W + A + V), relevance
+            (B, W + A + V) and the unadjusted score (B, 1).
+        """
+        nodes = (Nodes(words, word_times, word_mask), Nodes(audio, audio_times, audio_mask), Nodes(video, video_times, video_mask))
+        window: Window = dict(zip(MODALITIES, nodes, strict=True))
+        streams = self.model(window, self.gates)
+        bank, head = self.model.bank, self.model.head
+        adjusted = bank.adjust(head, streams.causal.readout, self.temperatures)
+        gradient = bank.score_gradient(head, streams.causal.readout[:, FULL])
+        unadjusted = head(streams.causal.readout[:, FULL] + streams.shortcut.readout[:, FULL])
+        return (
+            adjusted.score,
+            adjusted.probabilities,
+            torch.cat([streams.attention[m] for m in MODALITIES], dim=1),
+            node_relevance(streams.causal, gradient),
+            unadjusted.score.unsqueeze(-1),
+        )
+
+
+def node_relevance(causal: Stream, gradient: Tensor) -> Tensor:
+    """Gradient times activation at the node features that the read-out sums: HiResCAM's rule (arXiv 2011.08891) for a graph.
+
+    relevance_i = w_i (d score / d g_intra,m . z_intra,i + d score / d g_inter,m . z_inter,i), the score with all modalities.
+
+    Args:
+        causal: The causal stream with the full coalition last.
+        gradient: (B, G) derivative of the adjusted score with respect to the full coalition's g^c.
+
+    Returns:
+        (B, N) in score points, nodes in the order of the modalities; 0 where there is no node.
+    """
+    slopes = gradient.chunk(2 * len(MODALITIES), dim=-1)
+    parts = []
+    for index, modality in enumerate(MODALITIES):
+        intra = causal.intra[modality] @ slopes[2 * index].unsqueeze(-1)
+        inter = causal.inter[modality][:, FULL] @ slopes[2 * index + 1].unsqueeze(-1)
+        parts.append(causal.weights[modality] * (intra + inter).squeeze(-1))
+    return torch.cat(parts, dim=1)
+
+
+def example_inputs(batch: int, words: int, audio: int, video: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+    """Random windows in the shape of the served model's inputs, for export and for tests."""
+    tensors: list[Tensor] = []
+    for count, modality in zip((words, audio, video), MODALITIES, strict=True):
+        starts = torch.rand(batch, count, generator=generator) * 4.0
+        tensors += [
+            torch.randn(batch, count, WIDTHS[modality], generator=generator),
+            torch.stack([starts, starts + 0.2], dim=-1),
+            (torch.rand(batch, count, generator=generator) > 0.3).float(),
+        ]
+    return tuple(tensors)

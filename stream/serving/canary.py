@@ -1,0 +1,80 @@
+"""Very small inferences that tell whether a model really answers: Triton calls a model ready even when the process that runs it is dead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stream.serving.client import TritonClient
+from stream.serving.errors import ModelFailedError, ModelProcessDeadError, ModelRejectedError, ModelRepositoryError, ServingError
+from stream.serving.model_config import CPU_CONFIG, ModelConfig, TensorSpec, read_config
+
+_DTYPES: dict[str, npt.DTypeLike] = {"FP32": np.float32, "FP64": np.float64, "INT64": np.int64, "INT32": np.int32, "UINT8": np.uint8}
+
+
+class Health(StrEnum):
+    """What a canary found."""
+
+    ANSWERS = "answers"
+    BUSY = "busy"
+    """No answer in time, but the model got other work done meanwhile."""
+    SILENT = "silent"
+    DEAD = "dead"
+    """Triton says that the model's process is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """The smallest request of one model: one row of zeros, free axes of length 1."""
+
+    model: str
+    inputs: Mapping[str, npt.NDArray[Any]]
+    outputs: tuple[str, ...]
+
+    async def check(self, client: TritonClient) -> Health:
+        """Send it. An error that the model itself reports is an answer too."""
+        done_before = await _executions(client, self.model)
+        try:
+            await client.infer(self.model, self.inputs, self.outputs)
+        except (ModelFailedError, ModelRejectedError):
+            return Health.ANSWERS
+        except ModelProcessDeadError:
+            return Health.DEAD
+        except ServingError:
+            done = await _executions(client, self.model)
+            return Health.BUSY if done is not None and done_before is not None and done > done_before else Health.SILENT
+        return Health.ANSWERS
+
+
+async def _executions(client: TritonClient, model: str) -> int | None:
+    try:
+        return (await client.counts(model))[1]
+    except ServingError:
+        return None
+
+
+def canaries(repository: Path) -> tuple[Canary, ...]:
+    """The canary of every model in a repository, as the CPU configuration describes it. Raises `ModelRepositoryError`."""
+    problems: list[str] = []
+    directories = sorted(path.parent.parent for path in repository.glob(f"*/{CPU_CONFIG}"))
+    found = []
+    for directory in directories:
+        config = read_config(directory / CPU_CONFIG, problems)
+        if config is None:
+            raise ModelRepositoryError(f"{directory}: {problems[0]}")
+        found.append(_canary(directory.name, config))
+    return tuple(found)
+
+
+def _canary(model: str, config: ModelConfig) -> Canary:
+    return Canary(model, {t.name: _zeros(t) for t in config.inputs}, tuple(t.name for t in config.outputs))
+
+
+def _zeros(tensor: TensorSpec) -> npt.NDArray[Any]:
+    return np.zeros((1, *(max(size, 1) for size in tensor.dims)), _DTYPES[tensor.datatype])

@@ -1,0 +1,149 @@
+"""A thin asyncio client of Triton's gRPC endpoint: one long-lived channel, deadlines, and errors sorted by what to do about them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from tritonclient.grpc import InferInput, InferRequestedOutput
+from tritonclient.grpc.aio import InferenceServerClient
+from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+
+from stream.serving.errors import ModelFailedError, ModelProcessDeadError, ModelRejectedError, ServingError, TritonUnavailableError
+
+T = TypeVar("T")
+Array = npt.NDArray[Any]
+
+FAILURES_UNTIL_NEW_CHANNEL = 3
+
+CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.max_send_message_length", 2**31 - 1),
+    ("grpc.max_receive_message_length", 2**31 - 1),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 500),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.use_local_subchannel_pool", 1),  # else a new channel inherits the old one's broken connection
+)
+
+
+class _Connection:
+    """A channel that is closed only when its last call has ended: closing earlier would cancel the callers."""
+
+    def __init__(self, url: str) -> None:
+        self.client = InferenceServerClient(url, channel_args=list(CHANNEL_OPTIONS))
+        self.calls = 0
+        self.retired = False
+
+    async def close_if_done(self) -> None:
+        if self.retired and self.calls == 0:
+            await self.client.close()
+
+
+class TritonClient:
+    """Calls to one Triton server. Must be made inside the event loop that uses it.
+
+    Args:
+        url: ``HOST:PORT`` of the gRPC endpoint.
+        timeout_s: Deadline of one call.
+    """
+
+    def __init__(self, url: str, timeout_s: float) -> None:
+        self._url = url
+        self._timeout_s = timeout_s
+        self._connection = _Connection(url)
+        self._failures = 0
+
+    async def infer(self, model: str, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
+        """Run a model once.
+
+        Args:
+            model: Its name in the repository.
+            inputs: Tensors by name, batch axis first.
+            outputs: Names of the wanted tensors.
+
+        Raises:
+            TritonUnavailableError: Try again later.
+            ModelFailedError: The model ran into an error.
+            ModelRejectedError: The server says the request is invalid.
+        """
+        tensors = [_tensor(name, array) for name, array in inputs.items()]
+        wanted = [InferRequestedOutput(name) for name in outputs]
+        result = await self._call(lambda client: client.infer(model, tensors, outputs=wanted, client_timeout=self._timeout_s))
+        arrays = {name: result.as_numpy(name) for name in outputs}
+        missing = [name for name, array in arrays.items() if array is None]
+        if missing:
+            raise ModelRejectedError(f"{model} gave no {', '.join(missing)}")
+        return arrays
+
+    async def is_ready(self, model: str) -> bool:
+        """True when the server is up and says that the model is loaded."""
+        try:
+            return bool(await self._call(lambda client: client.is_model_ready(model, client_timeout=self._timeout_s)))
+        except ServingError:
+            return False
+
+    async def versions(self, model: str) -> tuple[str, ...]:
+        """Versions of the model that are served. Raises as `infer` does."""
+        metadata = await self._call(lambda client: client.get_model_metadata(model, client_timeout=self._timeout_s))
+        return tuple(metadata.versions)
+
+    async def parameters(self, model: str) -> dict[str, str]:
+        """The ``parameters`` of the model's configuration. Raises as `infer` does."""
+        answer = await self._call(lambda client: client.get_model_config(model, client_timeout=self._timeout_s))
+        return {key: value.string_value for key, value in answer.config.parameters.items()}
+
+    async def counts(self, model: str) -> tuple[int, int]:
+        """How many inferences the model has done, and in how many executions (fewer where requests were batched)."""
+        answer = await self._call(lambda client: client.get_inference_statistics(model, client_timeout=self._timeout_s))
+        return sum(s.inference_count for s in answer.model_stats), sum(s.execution_count for s in answer.model_stats)
+
+    async def close(self) -> None:
+        """Close the channel; calls in flight are cancelled."""
+        self._connection.retired = True
+        await self._connection.client.close()
+
+    async def _call(self, call: Callable[[Any], Awaitable[T]]) -> T:
+        connection = self._connection
+        connection.calls += 1
+        try:
+            result = await call(connection.client)
+        except InferenceServerException as error:
+            sorted_error = classify(error.status(), error.message())
+            if isinstance(sorted_error, TritonUnavailableError):
+                self._count_failure(connection)
+            raise sorted_error from None
+        finally:
+            connection.calls -= 1
+            await connection.close_if_done()
+        self._failures = 0
+        return result
+
+    def _count_failure(self, connection: _Connection) -> None:
+        if connection is not self._connection:
+            return
+        self._failures += 1
+        if self._failures >= FAILURES_UNTIL_NEW_CHANNEL:
+            self._failures = 0
+            connection.retired = True
+            self._connection = _Connection(self._url)
+
+
+def _tensor(name: str, array: Array) -> InferInput:
+    tensor = InferInput(name, list(array.shape), np_to_triton_dtype(array.dtype))
+    tensor.set_data_from_numpy(np.ascontiguousarray(array))
+    return tensor
+
+
+def classify(status: str | None, message: str | None) -> ServingError:
+    """Sort a gRPC status: invalid request, failed model, or a server that is not there (yet, or any more)."""
+    code = (status or "UNKNOWN").removeprefix("StatusCode.")
+    said = f"{code}: {(message or '').splitlines()[0][:300] if message else 'no message'}"
+    if code == "INVALID_ARGUMENT":
+        return ModelRejectedError(said)
+    if code == "INTERNAL":
+        return ModelProcessDeadError(said) if "Stub process" in said else ModelFailedError(said)
+    return TritonUnavailableError(said)

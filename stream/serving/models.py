@@ -1,0 +1,169 @@
+"""The four models as functions of arrays: shapes checked both ways, outages waited out, nothing lost."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stream.config.settings import TritonSettings
+from stream.domain.features import EMBEDDING, Floats
+from stream.domain.inference import COALITIONS, LABELS, Inference, WindowInputs
+from stream.domain.result import ModelVersion
+from stream.serving.breaker import Breaker
+from stream.serving.client import TritonClient
+from stream.serving.errors import ModelFailedError, ModelRejectedError
+from stream.serving.retry import Backoff
+
+if TYPE_CHECKING:
+    from stream.encoders.text import TokenisedWords
+
+Array = npt.NDArray[Any]
+
+TEXT_ENCODER = "text_encoder"
+AUDIO_ENCODER = "audio_encoder"
+FACE_ENCODER = "face_encoder"
+MMCI = "mmci"
+MODEL_NAMES = (TEXT_ENCODER, AUDIO_ENCODER, FACE_ENCODER, MMCI)
+
+MAX_ROWS = 8
+"""Most rows of one request; every model's ``max_batch_size`` is at least this."""
+
+FAILED_RUNS = 5
+"""A request on which the model failed so often, with the server up, is taken for invalid."""
+
+DIGEST_PARAMETER = "digest"
+"""Parameter of mmci's configuration with the first 12 hexadecimal digits of its ONNX file's SHA-256."""
+
+WORD_WIDTH = 384
+SEGMENTS_PER_BLOCK = 10
+
+
+class Models:
+    """Encoders and the MMCI model on Triton.
+
+    Every method waits while Triton is away (capped backoff with jitter, one probe at a time for each model) until it answers or the
+    caller's task is cancelled. `ModelRejectedError` means that the request is invalid and would be so again.
+
+    Args:
+        settings: Address, deadline and repository.
+        backoff: Delays between attempts.
+    """
+
+    def __init__(self, settings: TritonSettings, backoff: Backoff | None = None) -> None:
+        self._settings = settings
+        self._backoff = backoff or Backoff()
+        self._client = TritonClient(settings.url, settings.timeout_s)
+        self._breakers = {name: Breaker(self._backoff) for name in MODEL_NAMES}
+
+    async def encode_text(self, tokenised: TokenisedWords) -> Floats:
+        """Token states (T, 384) of one sequence of T tokens."""
+        inputs = {
+            name: np.asarray(getattr(tokenised, name), dtype=np.int64)[np.newaxis]
+            for name in ("input_ids", "attention_mask", "token_type_ids")
+        }
+        tokens = inputs["input_ids"].shape[-1]
+        answer = await self._run(TEXT_ENCODER, inputs, {"last_hidden_state": (1, tokens, WORD_WIDTH)})
+        states: Floats = answer["last_hidden_state"][0]
+        return states
+
+    async def encode_audio(self, log_mel: Floats) -> Floats:
+        """Segment embeddings (n, 10, 64) of n one-second blocks (n, 64, 100)."""
+        return await self._encode_rows(AUDIO_ENCODER, "log_mel", log_mel, (64, 100), (SEGMENTS_PER_BLOCK, EMBEDDING))
+
+    async def encode_faces(self, faces: Floats) -> Floats:
+        """Embeddings (n, 64) of n normalised face crops (n, 1, 48, 48)."""
+        return await self._encode_rows(FACE_ENCODER, "face", faces, (1, 48, 48), (EMBEDDING,))
+
+    async def infer(self, inputs: WindowInputs) -> Inference:
+        """What the MMCI model says of one window."""
+        tensors = {name: np.asarray(getattr(inputs, name), dtype=np.float32)[np.newaxis] for name in _WINDOW_TENSORS}
+        nodes = len(inputs.words) + len(inputs.audio) + len(inputs.video)
+        shapes = {
+            "coalition_scores": (1, COALITIONS),
+            "coalition_probabilities": (1, COALITIONS, len(LABELS)),
+            "causal": (1, nodes),
+            "relevance": (1, nodes),
+            "score_unadjusted": (1, 1),
+        }
+        answer = await self._run(MMCI, tensors, shapes)
+        return Inference(
+            scores=answer["coalition_scores"][0],
+            probabilities=answer["coalition_probabilities"][0],
+            causal=answer["causal"][0],
+            relevance=answer["relevance"][0],
+            score_unadjusted=float(answer["score_unadjusted"][0, 0]),
+        )
+
+    async def mmci_version(self) -> ModelVersion:
+        """Name, served version and digest of the weights: the configuration's own digest, else that of the file in our repository."""
+        breaker = self._breakers[MMCI]
+        versions = await breaker.run(lambda: self._client.versions(MMCI))
+        parameters = await breaker.run(lambda: self._client.parameters(MMCI))
+        version = max(versions, key=int, default="1")
+        digest = parameters.get(DIGEST_PARAMETER)
+        if digest is None:
+            digest = await asyncio.to_thread(file_digest, self._settings.model_repository / MMCI / version / "model.onnx")
+        return ModelVersion(MMCI, version, digest)
+
+    async def ready(self) -> bool:
+        """True when Triton is up and all models are loaded."""
+        return all(await asyncio.gather(*(self._client.is_ready(name) for name in MODEL_NAMES)))
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._client.close()
+
+    async def _encode_rows(self, model: str, name: str, rows: Floats, row_shape: tuple[int, ...], out_shape: tuple[int, ...]) -> Floats:
+        if rows.shape[1:] != row_shape:
+            raise ModelRejectedError(f"{model} takes rows of shape {row_shape}, not {rows.shape[1:]}")
+        if len(rows) == 0:
+            return np.zeros((0, *out_shape), np.float32)
+        parts = [rows[start : start + MAX_ROWS].astype(np.float32, copy=False) for start in range(0, len(rows), MAX_ROWS)]
+        answers = await asyncio.gather(*(self._run(model, {name: part}, {"embedding": (len(part), *out_shape)}) for part in parts))
+        return np.concatenate([answer["embedding"] for answer in answers])
+
+    async def _run(self, model: str, inputs: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Floats]:
+        for name, array in inputs.items():
+            if not np.isfinite(array).all():
+                raise ModelRejectedError(f"{model}: {name} is not finite")
+        failures = 0
+        while True:
+            try:
+                answer = await self._breakers[model].run(lambda: self._client.infer(model, inputs, list(shapes)))
+            except ModelFailedError as error:
+                failures += 1
+                if failures >= FAILED_RUNS:
+                    raise ModelRejectedError(f"{model} failed {failures} times: {error}") from None
+                await asyncio.sleep(self._backoff.delay_s(failures))
+            else:
+                return {name: _checked(model, name, answer[name], shape) for name, shape in shapes.items()}
+
+
+_WINDOW_TENSORS: Sequence[str] = (
+    *("words", "word_times", "word_mask"),
+    *("audio", "audio_times", "audio_mask"),
+    *("video", "video_times", "video_mask"),
+)
+
+
+def _checked(model: str, name: str, array: Array, shape: tuple[int, ...]) -> Floats:
+    if array.shape != shape or array.dtype != np.float32:
+        raise ModelRejectedError(f"{model}: {name} is {array.dtype} {array.shape}, not float32 {shape}")
+    if not np.isfinite(array).all():
+        raise ModelRejectedError(f"{model}: {name} is not finite")
+    return array
+
+
+def file_digest(path: Path) -> str:
+    """First 12 hexadecimal digits of a file's SHA-256, or ``unknown`` where the file cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+    except OSError:
+        return "unknown"

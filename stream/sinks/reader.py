@@ -1,0 +1,222 @@
+"""Follows results in Redis: scores, explanations, unfinished windows and summaries, in order for each track and each once.
+
+Streams are the truth; pub/sub only says when to look, and a slow poll makes up for nudges that got lost. An outage of Redis is
+waited out, and reading goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self, cast
+
+import structlog
+
+from stream.config.settings import RedisSettings
+from stream.domain.identity import SessionKey, TrackKey
+from stream.domain.result import Record, decode_record
+from stream.sinks.connection import OUTAGE, RedisClient, connect
+from stream.sinks.cursor import Entry, SessionCursor, TrackAnswer, TrackCursor
+from stream.sinks.keys import NUDGES, SESSIONS, session_names, session_of_nudge, track_names
+
+log = structlog.get_logger(__name__)
+
+PAGE = 200
+"""Entries of one stream that are read at once."""
+OVERLAP_MS = 10_000
+"""Sessions are looked up again from so long before the newest one known: the clocks of workers differ."""
+PAUSE_S = 0.5
+"""Rest after an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A record and the wall clock (Unix ms) when it was visible to a reader."""
+
+    record: Record
+    seen_at_ms: int
+
+
+class ResultReader:
+    """An async context manager and iterator over results; it ends only when it is closed or cancelled.
+
+    Args:
+        settings: Where Redis is.
+        sessions: The sessions to follow; None follows all, new ones included.
+        tenant: With ``sessions=None``: only this tenant's.
+        from_start: Whether results from before now are wanted.
+        poll_s: How often to look without a nudge.
+    """
+
+    def __init__(
+        self,
+        settings: RedisSettings,
+        sessions: Collection[SessionKey] | None = None,
+        *,
+        tenant: str | None = None,
+        from_start: bool = True,
+        poll_s: float = 1.0,
+    ) -> None:
+        self._settings = settings
+        self._redis: RedisClient = connect(settings)
+        self._wanted = None if sessions is None else tuple(sessions)
+        self._tenant = tenant
+        self._from_start = from_start
+        self._poll_s = poll_s
+        self._cursors: dict[SessionKey, SessionCursor] = {}
+        self._newest_ms = 0
+        self._nudged = asyncio.Event()
+        self._listener: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Connect. Raises ``redis.exceptions.RedisError`` when Redis cannot be reached now."""
+        try:
+            await self._redis.ping()
+            await self._discover()
+            if not self._from_start:
+                for cursor in self._cursors.values():
+                    async for _ in self._read(cursor):
+                        pass
+        except BaseException:
+            await self._close()
+            raise
+        self._listener = asyncio.create_task(self._listen())
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        """Stop following."""
+        if self._listener is not None:
+            self._listener.cancel()
+            await asyncio.gather(self._listener, return_exceptions=True)
+        await self._close()
+
+    async def __aiter__(self) -> AsyncIterator[Seen]:
+        """Every new record; waits for more when there is none. A loop that was left may be followed by another."""
+        failing = False
+        while True:
+            self._nudged.clear()
+            try:
+                await self._discover()
+                for cursor in [c for c in self._cursors.values() if c.changed]:
+                    async for seen in self._read(cursor):
+                        yield seen
+                failing = False
+            except OUTAGE as error:
+                if not failing:
+                    log.warning("redis_unavailable", error=type(error).__name__)
+                failing = True
+                await asyncio.sleep(PAUSE_S)
+                self._all_changed()
+                continue
+            except GeneratorExit:
+                self._all_changed()
+                raise
+            await self._rest()
+
+    async def _rest(self) -> None:
+        """Wait for a nudge, or for the next poll."""
+        try:
+            await asyncio.wait_for(self._nudged.wait(), self._poll_s)
+        except TimeoutError:
+            self._all_changed()
+
+    def _all_changed(self) -> None:
+        for cursor in self._cursors.values():
+            cursor.changed = True
+
+    async def _discover(self) -> None:
+        """Learn of sessions that have something new; forget those whose results have expired."""
+        if self._wanted is not None:
+            for session in self._wanted:
+                self._cursors.setdefault(session, SessionCursor(session))
+            return
+        active = await self._redis.zrangebyscore(SESSIONS, self._newest_ms - OVERLAP_MS, "+inf", withscores=True)
+        for member, active_ms in cast(list[tuple[str, float]], active):
+            self._newest_ms = max(self._newest_ms, int(active_ms))
+            if cursor := self._cursor(SessionKey.parse(member)):
+                cursor.active_ms = int(active_ms)
+        expired_ms = self._newest_ms - self._settings.result_ttl_s * 1000
+        self._cursors = {session: c for session, c in self._cursors.items() if c.active_ms >= expired_ms}
+
+    def _cursor(self, session: SessionKey) -> SessionCursor | None:
+        """The session's cursor; None when nobody asked for this session."""
+        if self._wanted is None and self._tenant in (None, session.tenant):
+            self._cursors.setdefault(session, SessionCursor(session, active_ms=self._newest_ms))
+        return self._cursors.get(session)
+
+    async def _read(self, cursor: SessionCursor) -> AsyncIterator[Seen]:
+        """All that is new in one session; the summary comes after the windows it sums up."""
+        more = True
+        while more:
+            cursor.changed = False
+            known = len(cursor.tracks)
+            answers, summary = await self._fetch(cursor)
+            seen_at_ms = round(time.time() * 1000)
+            for track, answer in answers.items():
+                for record in cursor.tracks[track].advance(answer):
+                    yield Seen(record, seen_at_ms)
+            more = len(cursor.tracks) > known or any(answer.more for answer in answers.values())
+        if summary is not None and summary != cursor.summary:
+            cursor.summary = summary
+            yield Seen(summary, seen_at_ms)
+
+    async def _fetch(self, cursor: SessionCursor) -> tuple[dict[str, TrackAnswer], Record | None]:
+        """Read a page of every known track and the summary in one transaction, so that they fit each other; learn of new tracks."""
+        tracks = sorted(cursor.tracks)
+        async with self._redis.pipeline(transaction=True) as pipe:
+            for track in tracks:
+                names = track_names(TrackKey(cursor.session, track))
+                since = "(" + cursor.tracks[track].last_id
+                pipe.xrange(names.scores, min=since, count=PAGE)
+                pipe.xrange(names.explanations, min=since, count=PAGE)
+                pipe.hget(names.partial, "record")
+            pipe.hget(session_names(cursor.session).summary, "record")
+            pipe.smembers(session_names(cursor.session).tracks)
+            raw: list[Any] = await pipe.execute()
+        answers = {track: _answer(*raw[3 * place : 3 * place + 3]) for place, track in enumerate(tracks)}
+        for track in raw[-1]:
+            cursor.tracks.setdefault(track, TrackCursor())
+        return answers, None if raw[-2] is None else decode_record(raw[-2])
+
+    async def _listen(self) -> None:
+        """Turn nudges into `changed` marks; without a connection the poll has to do."""
+        while True:
+            try:
+                async with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
+                    if self._wanted is None:
+                        await channel.psubscribe(NUDGES)
+                    else:
+                        await channel.subscribe(*(session_names(session).nudge for session in self._wanted))
+                    self._all_changed()
+                    self._nudged.set()
+                    while True:
+                        message = await channel.get_message(timeout=5.0)
+                        if message is not None:
+                            self._on_nudge(str(message["channel"]))
+            except OUTAGE:
+                await asyncio.sleep(PAUSE_S)
+
+    def _on_nudge(self, channel: str) -> None:
+        if cursor := self._cursor(session_of_nudge(channel)):
+            cursor.changed = True
+        self._nudged.set()
+
+    async def _close(self) -> None:
+        await self._redis.aclose()
+        await self._redis.connection_pool.aclose()
+
+
+def _answer(scores: Any, explanations: Any, partial: str | None) -> TrackAnswer:
+    return TrackAnswer(
+        scores=_entries(scores),
+        explanations=_entries(explanations),
+        partial=None if partial is None else decode_record(partial),
+        more=len(scores) == PAGE,
+    )
+
+
+def _entries(page: list[tuple[str, dict[str, str]]]) -> list[Entry]:
+    return [(entry_id, decode_record(fields["record"])) for entry_id, fields in page]

@@ -1,0 +1,172 @@
+"""Writes results to Redis: every window final at most once, none lost."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar, cast
+
+import structlog
+
+from stream.config.settings import RedisSettings
+from stream.domain.identity import SessionKey, TrackKey
+from stream.domain.result import ExplanationRecord, PartialRecord, ScoreRecord, SessionRecord, decode_record, encode_record
+from stream.pipeline.ports import Verdict
+from stream.sinks.connection import OUTAGE, connect
+from stream.sinks.keys import FENCE, SESSIONS, session_names, track_names
+from stream.sinks.scripts import FINALISE, NEXT_FENCE, PUT_PARTIAL, PUT_SUMMARY
+
+log = structlog.get_logger(__name__)
+
+Answer = TypeVar("Answer")
+Argument = bytes | str | int | float
+
+FIRST_PAUSE_S = 0.05
+LONGEST_PAUSE_S = 2.0
+PAGE = 500
+"""Finals read at once."""
+
+
+class RedisSink:
+    """The result store of a worker. Every method but `ping` and `put_partial` waits an outage out, until it is cancelled.
+
+    Args:
+        settings: Where Redis is, how long results live.
+    """
+
+    def __init__(self, settings: RedisSettings) -> None:
+        self._settings = settings
+        self._redis = connect(settings)
+        self._finalise = self._redis.register_script(FINALISE)
+        self._put_partial = self._redis.register_script(PUT_PARTIAL)
+        self._put_summary = self._redis.register_script(PUT_SUMMARY)
+        self._next_token = self._redis.register_script(NEXT_FENCE)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._redis.aclose()
+        await self._redis.connection_pool.aclose()
+
+    async def ping(self) -> None:
+        """Ask once for a sign of life. Raises ``redis.exceptions.RedisError``."""
+        await self._redis.ping()
+
+    async def next_token(self) -> int:
+        """A fencing token, higher than any before."""
+        return int(await self._waiting_out(lambda _: self._next_token(keys=[FENCE])))
+
+    async def finalise(self, score: ScoreRecord, explanation: ExplanationRecord, token: int) -> Verdict:
+        """Make a window final in one atomic step, unless it is already or the session belongs to another worker.
+
+        Refused as `Verdict.FENCED` if `token` is below the highest that the session has seen, as `Verdict.REPLAYED` if
+        (epoch, end_ms) is not above the track's last final window. A call that took effect although its answer was lost says
+        `Verdict.ACCEPTED` when it is repeated here.
+        """
+        session, track = SessionKey(score.tenant, score.session), _track(score)
+        of_session, of_track = session_names(session), track_names(track)
+        body, why = encode_record(score), encode_record(explanation)
+        latest: dict[str, Argument] = {"window_id": score.window_id, "score": score.score, "label": score.label}
+        latest |= {"confidence": score.confidence, "sentence": explanation.sentence, "record": body, "explanation": why}
+        keys = [of_session.state, of_session.tracks, of_track.scores, of_track.explanations, of_track.latest, of_track.partial]
+        settings = self._settings
+        fixed: list[Argument] = [token, score.epoch, score.end_ms, score.track]
+        fixed += [settings.stream_length, settings.result_ttl_s, of_session.nudge]
+        fields = [part for pair in latest.items() for part in pair]
+
+        async def call(attempt: int) -> str:
+            return str(await self._finalise(keys=keys, args=[*fixed, int(attempt > 0), body, why, *fields]))
+
+        verdict = Verdict(await self._waiting_out(call))
+        if verdict is not Verdict.FENCED:
+            await self._waiting_out(lambda _: self._mark_active(session))
+        return verdict
+
+    async def put_partial(self, partial: PartialRecord) -> None:
+        """Show an unfinished window, if it is newer than the track's last final one and not older than the one shown.
+
+        Tried once: the next partial is as good as this one. Raises ``redis.exceptions.RedisError``.
+        """
+        session = SessionKey(partial.tenant, partial.session)
+        of_session = session_names(session)
+        shown = await self._put_partial(
+            keys=[of_session.state, of_session.tracks, track_names(_track(partial)).partial],
+            args=[
+                partial.epoch,
+                partial.end_ms,
+                partial.track,
+                self._settings.result_ttl_s,
+                of_session.nudge,
+                partial.revision,
+                encode_record(partial),
+            ],
+        )
+        if shown:
+            await self._mark_active(session)
+
+    async def last_final(self, track: TrackKey) -> tuple[int, int] | None:
+        """(epoch, end_ms) of the track's last final window, None if it has none."""
+        state = session_names(track.session).state
+        last = await self._waiting_out(lambda _: self._redis.hget(state, f"last:{track.track}"))
+        if last is None:
+            return None
+        epoch, end_ms, _ = str(last).split("-")
+        return int(epoch), int(end_ms)
+
+    async def finals(self, session: SessionKey) -> list[ScoreRecord]:
+        """Final windows of all tracks and epochs of a session, each track's in order, as far as the streams reach back."""
+        tracks = await self._waiting_out(lambda _: self._redis.smembers(session_names(session).tracks))
+        return [final for track in sorted(map(str, tracks)) for final in await self._finals(TrackKey(session, track))]
+
+    async def put_summary(self, record: SessionRecord) -> None:
+        """Write a session's summary, unless one of a later epoch or of more windows is there."""
+        session = SessionKey(record.tenant, record.session)
+        names = session_names(session)
+        keys = [names.summary, names.state, names.tracks]
+        args: list[Argument] = [record.epoch, record.windows, self._settings.result_ttl_s, names.nudge, encode_record(record)]
+        # Active first: a reader that starts from the list of sessions must not miss one that only has a summary.
+        await self._waiting_out(lambda _: self._mark_active(session))
+        await self._waiting_out(lambda _: self._put_summary(keys=keys, args=args))
+
+    async def _finals(self, track: TrackKey) -> list[ScoreRecord]:
+        stream, start, finals = track_names(track).scores, "-", list[ScoreRecord]()
+        while True:
+            page = await self._page(stream, start)
+            records = (decode_record(fields["record"]) for _, fields in page)
+            finals += [record for record in records if isinstance(record, ScoreRecord)]
+            if len(page) < PAGE:
+                return finals
+            start = f"({page[-1][0]}"
+
+    async def _page(self, stream: str, start: str) -> list[tuple[str, dict[str, str]]]:
+        page = await self._waiting_out(lambda _: self._redis.xrange(stream, min=start, count=PAGE))
+        return cast(list[tuple[str, dict[str, str]]], page or [])
+
+    async def _mark_active(self, session: SessionKey) -> None:
+        """Move the session to the end of the list of sessions, and take those off whose results have expired."""
+        now_ms = time.time() * 1000
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.zadd(SESSIONS, {str(session): round(now_ms)})
+            pipe.zremrangebyscore(SESSIONS, "-inf", round(now_ms - self._settings.result_ttl_s * 1000))
+            await pipe.execute()
+
+    async def _waiting_out(self, call: Callable[[int], Awaitable[Answer]]) -> Answer:
+        """Repeat a call (given the number of the attempt, from 0) until Redis answers: an outage pauses us, and loses nothing."""
+        pause_s, attempt = FIRST_PAUSE_S, 0
+        while True:
+            try:
+                answer = await call(attempt)
+            except OUTAGE as error:
+                if attempt == 0:
+                    log.warning("redis_unavailable", error=type(error).__name__)
+                await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 (spreads retries, guards nothing)
+                pause_s, attempt = min(pause_s * 2, LONGEST_PAUSE_S), attempt + 1
+            else:
+                if attempt:
+                    log.info("redis_available", attempts=attempt + 1)
+                return answer
+
+
+def _track(record: ScoreRecord) -> TrackKey:
+    return TrackKey(SessionKey(record.tenant, record.session), record.track)

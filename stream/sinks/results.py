@@ -1,0 +1,52 @@
+"""Records of the result topics: CloudEvents 1.0 in Kafka binary mode, like the chunks, with JSON as the value."""
+
+from __future__ import annotations
+
+from stream.domain.chunk import SCHEMA_VERSION
+from stream.domain.identity import SessionKey
+from stream.domain.result import ExplanationRecord, PartialRecord, ScoreRecord, SessionRecord, encode_record
+from stream.domain.wire import Headers
+
+RESULT_TYPE = "io.sentistream.result."
+SOURCE = "sentistream"
+
+Message = tuple[bytes, bytes, Headers]
+"""Key, value and headers of a Kafka record."""
+
+Result = ScoreRecord | ExplanationRecord | SessionRecord
+
+
+def result_message(record: Result) -> Message:
+    """Key (``tenant/session``), value and headers of a result; a function of the record alone, so a repeat is identical.
+
+    ``ce_id`` is the window id, or ``tenant/session/EPOCH`` of a session's summary. Raises ``ValueError`` for a partial record:
+    those are shown in Redis only.
+    """
+    if isinstance(record, PartialRecord):
+        raise ValueError("an unfinished window is not published")
+    session = SessionKey(record.tenant, record.session)
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": f"{session}/{record.epoch}" if isinstance(record, SessionRecord) else record.window_id,
+        "ce_source": SOURCE,
+        "ce_type": RESULT_TYPE + _name(record),
+        "ce_subject": record.session,
+        "content-type": "application/json",
+        "ce_tenant": record.tenant,
+        "ce_epoch": str(record.epoch),
+        "ce_schemaversion": SCHEMA_VERSION,
+    }
+    if not isinstance(record, SessionRecord):
+        headers["ce_track"] = record.track
+        headers["ce_role"] = record.role
+    return str(session).encode("ascii"), encode_record(record), [(name, text.encode("ascii")) for name, text in headers.items()]
+
+
+def _name(record: Result) -> str:
+    match record:
+        case ScoreRecord():
+            return "score"
+        case ExplanationRecord():
+            return "explanation"
+        case SessionRecord():
+            return "session"

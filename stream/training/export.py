@@ -1,0 +1,143 @@
+"""Trained modules to ONNX files of the Triton model repository, replaced atomically."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from stream.domain.features import EMBEDDING
+from stream.domain.inference import COALITIONS, LABELS
+from stream.encoders.shapes import FACE_SIZE, MEL_BINS, MEL_FRAMES, SEGMENTS_PER_BLOCK, WORD_WIDTH
+from stream.model.served import INPUT_NAMES, OUTPUT_NAMES, example_inputs
+
+OPSET = 18
+IR_VERSION = 10
+"""Read by every onnxruntime since 1.18, so also by the Triton 24.10 container."""
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """One model of the repository.
+
+    Attributes:
+        name: Folder and model name.
+        inputs: Name and shape without the batch axis; -1 where it varies.
+        outputs: Likewise.
+        max_batch: Largest batch.
+        queue_delay_us: How long the dynamic batcher may wait for company.
+    """
+
+    name: str
+    inputs: tuple[tuple[str, Shape], ...]
+    outputs: tuple[tuple[str, Shape], ...]
+    max_batch: int
+    queue_delay_us: int = 500
+
+
+def _mmci_inputs() -> tuple[tuple[str, Shape], ...]:
+    widths = {"words": WORD_WIDTH, "audio": EMBEDDING, "video": EMBEDDING}
+    shapes: list[tuple[str, Shape]] = []
+    for name in INPUT_NAMES:
+        shapes.append((name, (-1, widths[name]) if name in widths else (-1, 2) if name.endswith("times") else (-1,)))
+    return tuple(shapes)
+
+
+AUDIO_ENTRY = ModelEntry("audio_encoder", (("log_mel", (MEL_BINS, MEL_FRAMES)),), (("embedding", (SEGMENTS_PER_BLOCK, EMBEDDING)),), 32)
+FACE_ENTRY = ModelEntry("face_encoder", (("face", (1, FACE_SIZE, FACE_SIZE)),), (("embedding", (EMBEDDING,)),), 64)
+MMCI_ENTRY = ModelEntry(
+    "mmci",
+    _mmci_inputs(),
+    tuple(zip(OUTPUT_NAMES, ((COALITIONS,), (COALITIONS, len(LABELS)), (-1,), (-1,), (1,)), strict=True)),
+    32,
+)
+
+
+def export_encoder(module: nn.Module, entry: ModelEntry, repository: Path) -> Path:
+    """Write one of the two encoders; returns the ONNX file."""
+    ((_, shape),) = entry.inputs
+    return _export(module, entry, (torch.zeros(2, *shape),), {name: {0: "batch"} for name, _ in entry.inputs + entry.outputs}, repository)
+
+
+def export_mmci(module: nn.Module, repository: Path) -> Path:
+    """Write the served MMCI with free batch and node axes; returns the ONNX file."""
+    rows = {"word": "words", "audi": "audio", "vide": "video"}
+    axes = {name: {0: "batch", 1: rows[name[:4]]} for name in INPUT_NAMES}
+    axes |= {name: {0: "batch"} for name in OUTPUT_NAMES}
+    axes["causal"][1] = axes["relevance"][1] = "nodes"
+    inputs = example_inputs(2, 5, 7, 3, torch.Generator().manual_seed(0))
+    return _export(module, MMCI_ENTRY, inputs, axes, repository)
+
+
+def write_configs(entry: ModelEntry, repository: Path) -> None:
+    """Write ``config.pbtxt`` (GPU) and ``configs/cpu.pbtxt`` of one model."""
+    folder = repository / entry.name
+    (folder / "configs").mkdir(parents=True, exist_ok=True)
+    replace_text(folder / "config.pbtxt", config_text(entry, "KIND_GPU"))
+    replace_text(folder / "configs" / "cpu.pbtxt", config_text(entry, "KIND_CPU"))
+
+
+def config_text(entry: ModelEntry, kind: str) -> str:
+    """The Triton configuration of one model for one kind of device."""
+    return f"""name: "{entry.name}"
+backend: "onnxruntime"
+default_model_filename: "model.onnx"
+max_batch_size: {entry.max_batch}
+input [
+{_tensors(entry.inputs)}
+]
+output [
+{_tensors(entry.outputs)}
+]
+instance_group [ {{ kind: {kind}, count: 1 }} ]
+dynamic_batching {{ max_queue_delay_microseconds: {entry.queue_delay_us} }}
+"""
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old one or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=".", delete=False) as file:
+        file.write(text)
+    _publish(Path(file.name), path)
+
+
+def _tensors(tensors: tuple[tuple[str, Shape], ...]) -> str:
+    lines = (f'  {{ name: "{name}", data_type: TYPE_FP32, dims: [ {", ".join(map(str, shape))} ] }}' for name, shape in tensors)
+    return ",\n".join(lines)
+
+
+def _export(module: nn.Module, entry: ModelEntry, inputs: tuple[Tensor, ...], axes: dict[str, dict[int, str]], repository: Path) -> Path:
+    target = repository / entry.name / "1" / "model.onnx"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as folder:
+        draft = Path(folder) / "model.onnx"
+        torch.onnx.export(
+            module.eval(),
+            inputs,
+            str(draft),
+            input_names=[name for name, _ in entry.inputs],
+            output_names=[name for name, _ in entry.outputs],
+            dynamic_axes=axes,
+            opset_version=OPSET,
+            dynamo=False,
+        )
+        graph = onnx.load(str(draft))
+        graph.ir_version = min(graph.ir_version, IR_VERSION)
+        onnx.checker.check_model(graph, full_check=True)
+        onnx.save(graph, str(draft))
+        _publish(draft, target)
+    write_configs(entry, repository)
+    return target
+
+
+def _publish(draft: Path, target: Path) -> None:
+    draft.chmod(0o644)
+    os.replace(draft, target)

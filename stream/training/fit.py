@@ -1,0 +1,197 @@
+"""Training of MMCI on paired windows: epochs, shortcut bank, calibration, choice of the epoch."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from rich.progress import Progress
+from torch import Tensor, nn
+from torch.nn import functional
+
+from stream.model.mmci import MMCI, MMCIConfig, Window
+from stream.model.served import FULL, INPUT_NAMES, ServedMMCI, coalition_gates
+from stream.training.features import Pools
+from stream.training.losses import LossWeights, causal_intervention_loss
+from stream.training.windows import Batch, WindowMaker
+
+SINGLES = (1, 2, 4)
+PAIRS_OR_NONE = (3, 5, 6, 0)
+TEMPERATURES = tuple(float(t) for t in np.geomspace(0.4, 4.0, 47))
+
+
+@dataclass(frozen=True, slots=True)
+class MMCIRecipe:
+    """How MMCI is trained.
+
+    Attributes:
+        epochs: Passes.
+        windows: Windows of a pass, half with MOSI's transcripts and half with MELD's.
+        batch: Windows of a step.
+        peak_rate: Highest learning rate of the one-cycle schedule.
+        weight_decay: Of AdamW.
+        mismatch: Share of training windows whose voice (face) is of a random polarity. The encoders know their training
+            actors and images better than new ones; without this MMCI would trust voice and face more than they deserve.
+        mae_weight: Of MOSI's validation MAE against the coalitions' mean cross-entropy when the epoch is chosen.
+        weights: Of the loss.
+        config: Of the network.
+    """
+
+    epochs: int = 12
+    windows: int = 6_000
+    batch: int = 64
+    peak_rate: float = 2e-3
+    weight_decay: float = 0.02
+    mismatch: float = 0.25
+    mae_weight: float = 0.3
+    weights: LossWeights = field(default_factory=LossWeights)
+    config: MMCIConfig = field(default_factory=MMCIConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One trained model.
+
+    Attributes:
+        served: The model with its bank and temperatures.
+        seed: Its seed.
+        criterion: Value on validation windows by which the epoch (and then the seed) is chosen, lower is better.
+        best_epoch: The epoch chosen, from 1.
+        history: The criterion after every epoch.
+        seconds: Training time.
+    """
+
+    served: ServedMMCI
+    seed: int
+    criterion: float
+    best_epoch: int
+    history: tuple[float, ...]
+    seconds: float
+
+
+def fit(training: Pools, validation: Pools, recipe: MMCIRecipe, seed: int, progress: Progress) -> Outcome:
+    """Train one MMCI; everything is chosen on validation windows."""
+    started = time.monotonic()
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    maker = WindowMaker(training, seed, mismatch=recipe.mismatch)
+    checked = batches(WindowMaker(validation, 0), range(len(validation.text.utterances)), recipe.batch)
+    model = MMCI(recipe.config)
+    steps = max(1, recipe.windows // recipe.batch)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.peak_rate, weight_decay=recipe.weight_decay)
+    cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.peak_rate, epochs=recipe.epochs, steps_per_epoch=steps)
+    bar = progress.add_task(f"mmci, seed {seed}", total=recipe.epochs * steps)
+    history: list[float] = []
+    best = copy.deepcopy(model.state_dict())
+    for _ in range(recipe.epochs):
+        model.train()
+        for texts in draw_texts(training, recipe, rng):
+            loss = causal_intervention_loss(model, maker.paired(texts), random_gates(len(texts), generator), recipe.weights, generator)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimiser.step()
+            cycle.step()
+            progress.advance(bar)
+        set_bank(model, maker, recipe, generator, rng)
+        history.append(criterion(ServedMMCI(model).eval(), checked, recipe.mae_weight))
+        progress.update(bar, description=f"mmci, seed {seed} [dim]validation {history[-1]:.4f}[/]")
+        if history[-1] == min(history):
+            best = copy.deepcopy(model.state_dict())
+    model.load_state_dict(best)
+    served = ServedMMCI(model).eval()
+    calibrate(served, checked)
+    return Outcome(served, seed, min(history), history.index(min(history)) + 1, tuple(history), time.monotonic() - started)
+
+
+def draw_texts(pools: Pools, recipe: MMCIRecipe, rng: np.random.Generator) -> Iterator[list[int]]:
+    """Batches of transcripts for one pass, as many of MOSI as of MELD."""
+    corpora = np.array([utterance.corpus for utterance in pools.text.utterances])
+    steps = max(1, recipe.windows // recipe.batch)
+    halves = []
+    for corpus in np.unique(corpora):
+        of_corpus = np.flatnonzero(corpora == corpus)
+        wanted = steps * recipe.batch // len(np.unique(corpora)) + 1
+        repeats = -(-wanted // of_corpus.size)
+        halves.append(np.concatenate([rng.permutation(of_corpus) for _ in range(repeats)])[:wanted])
+    order = rng.permutation(np.concatenate(halves))
+    for step in range(steps):
+        yield [int(index) for index in order[step * recipe.batch : (step + 1) * recipe.batch]]
+
+
+def random_gates(size: int, generator: torch.Generator) -> Tensor:
+    """(B, 3, 3): for each window all modalities, a random single one, and a random pair or (seldom) none: modality dropout."""
+    rows = coalition_gates()[0]
+    single = torch.tensor(SINGLES)[torch.randint(len(SINGLES), (size,), generator=generator)]
+    rest = torch.tensor(PAIRS_OR_NONE)[torch.randint(len(PAIRS_OR_NONE), (size,), generator=generator)]
+    return torch.stack([rows[FULL].expand(size, -1), rows[single], rows[rest]], dim=1)
+
+
+def batches(maker: WindowMaker, texts: Sequence[int], size: int) -> list[Batch]:
+    """Paired windows of all the given transcripts."""
+    return [maker.paired(texts[start : start + size]) for start in range(0, len(texts), size)]
+
+
+def set_bank(model: MMCI, maker: WindowMaker, recipe: MMCIRecipe, generator: torch.Generator, rng: np.random.Generator) -> None:
+    """Cluster the shortcut read-outs of training windows (with modality dropout) into the bank's strata by k-means."""
+    model.eval()
+    found: list[Tensor] = []
+    with torch.no_grad():
+        for number, texts in enumerate(draw_texts(maker.pools, recipe, rng)):
+            if number * recipe.batch >= 1_024:
+                break
+            found.append(model(maker.paired(texts).window, random_gates(len(texts), generator)).shortcut.readout.flatten(0, 1))
+    model.bank.set(*k_means(torch.cat(found), recipe.config.strata, generator))
+
+
+def k_means(points: Tensor, clusters: int, generator: torch.Generator, rounds: int = 20) -> tuple[Tensor, Tensor]:
+    """Lloyd's algorithm: (n, G) points to (K, G) centres and (K,) shares of the points."""
+    centres = points[torch.randperm(points.shape[0], generator=generator)[:clusters]].clone()
+    for _ in range(rounds):
+        owners = torch.cdist(points, centres).argmin(dim=1)
+        for cluster in range(clusters):
+            if bool((owners == cluster).any()):
+                centres[cluster] = points[owners == cluster].mean(dim=0)
+    counts = torch.bincount(torch.cdist(points, centres).argmin(dim=1), minlength=clusters).float()
+    return centres, counts / counts.sum()
+
+
+def answer(served: ServedMMCI, window: Window) -> dict[str, Tensor]:
+    """The served model's outputs by name, without gradients."""
+    tensors = [tensor for nodes in window.values() for tensor in nodes]
+    with torch.no_grad():
+        named = served(**dict(zip(INPUT_NAMES, tensors, strict=True)))
+    return dict(zip(("scores", "probabilities", "causal", "relevance", "score_unadjusted"), named, strict=True))
+
+
+def criterion(served: ServedMMCI, checked: Sequence[Batch], mae_weight: float) -> float:
+    """Mean cross-entropy of the seven coalitions that have something, plus MOSI's weighted MAE by text alone."""
+    entropies, errors = [], []
+    for batch in checked:
+        found = answer(served, batch.window)
+        entropies.append(_cross_entropy(found["probabilities"][:, 1:], batch.polarity))
+        annotated = ~batch.score.isnan()
+        errors.append((found["scores"][annotated, 1] - batch.score[annotated]).abs())
+    return float(torch.cat(entropies).mean() + mae_weight * torch.cat(errors).mean())
+
+
+def calibrate(served: ServedMMCI, checked: Sequence[Batch]) -> None:
+    """Fit each coalition's temperature: the one of `TEMPERATURES` with the least cross-entropy on validation windows."""
+    entropies = []
+    for temperature in TEMPERATURES:
+        served.temperatures.fill_(temperature)
+        entropies.append(
+            torch.cat([_cross_entropy(answer(served, batch.window)["probabilities"], batch.polarity) for batch in checked]).mean(0)
+        )
+    served.temperatures.copy_(torch.tensor(TEMPERATURES)[torch.stack(entropies).argmin(dim=0)])
+
+
+def _cross_entropy(probabilities: Tensor, polarity: Tensor) -> Tensor:
+    """(B, S, 3) probabilities and (B,) classes to (B, S) cross-entropies."""
+    wanted = functional.one_hot(polarity, probabilities.shape[-1]).unsqueeze(1)
+    return -torch.log((probabilities * wanted).sum(dim=-1).clamp_min(1e-8))

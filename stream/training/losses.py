@@ -1,0 +1,104 @@
+"""Equation (5): what MMCI is taught by.
+
+    L = L_task(f_c(g^c), y) + l1 KL(U || softmax f_s(g^s)) + l2 L_task(f_cs(g^c + g^s_j), y),   l1 = l2 = 0.5
+
+with j a random other window of the batch: CAL's recombination (Sui et al., KDD 2022). The head's score is 3 tanh(u) and its
+logits are +-a u and v, so a uniform polarity also means a score of 0: the KL term needs no counterpart for the score.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from stream.domain.inference import SCORE_LIMIT
+from stream.domain.modality import MODALITIES, Modality
+from stream.model.heads import Answer
+from stream.model.mmci import MMCI
+from stream.training.windows import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class LossWeights:
+    """Weights of the loss's parts.
+
+    Attributes:
+        shortcut: l1, of the shortcut stream's divergence from uniform.
+        recombined: l2, of the recombined prediction.
+        score: Of the score's absolute error against polarity's cross-entropy.
+        valence: Of the score's absolute error where the target is only a valence constant.
+    """
+
+    shortcut: float = 0.5
+    recombined: float = 0.5
+    score: float = 1.0
+    valence: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Targets of B windows in S coalitions, each (B, S).
+
+    Attributes:
+        polarity: Class.
+        score: Score; 0 where there is none.
+        score_weight: Weight of the score's error; 0 where there is none.
+    """
+
+    polarity: Tensor
+    score: Tensor
+    score_weight: Tensor
+
+
+def targets(batch: Batch, gates: Tensor, weights: LossWeights) -> Targets:
+    """What each coalition of each window should answer.
+
+    With text the score is MOSI's annotation (MELD has none). Without text it is weakly pulled to three times the mean
+    valence constant of the voice and the face that are there.
+
+    Args:
+        batch: B windows.
+        gates: (B, S, 3), 1 where a modality is in the coalition.
+        weights: Weights of the parts.
+    """
+    has_text = gates[:, :, MODALITIES.index(Modality.TEXT)]
+    heard_and_seen = gates[:, :, 1:]
+    constants = SCORE_LIMIT * (heard_and_seen * batch.valence.unsqueeze(1)).sum(dim=2) / heard_and_seen.sum(dim=2).clamp_min(1.0)
+    annotated = (~batch.score.isnan()).float().unsqueeze(1)
+    score = has_text * batch.score.nan_to_num().unsqueeze(1) + (1.0 - has_text) * constants
+    any_constant = (heard_and_seen.sum(dim=2) > 0).float()
+    score_weight = weights.score * has_text * annotated + weights.valence * (1.0 - has_text) * any_constant
+    return Targets(batch.polarity.unsqueeze(1).expand(-1, gates.shape[1]), score, score_weight)
+
+
+def task_loss(answer: Answer, wanted: Targets) -> Tensor:
+    """L_task: cross-entropy of polarity plus weighted absolute error of the score, mean over (B, S)."""
+    polarity = functional.cross_entropy(answer.logits.flatten(0, 1), wanted.polarity.flatten())
+    return polarity + (wanted.score_weight * (answer.score - wanted.score).abs()).mean()
+
+
+def causal_intervention_loss(model: MMCI, batch: Batch, gates: Tensor, weights: LossWeights, generator: torch.Generator) -> Tensor:
+    """Equation (5) for a batch of windows in S coalitions each."""
+    wanted = targets(batch, gates, weights)
+    streams = model(batch.window, gates)
+    causal, shortcut = streams.causal.readout, streams.shortcut.readout
+    size = shortcut.shape[0] * shortcut.shape[1]
+    other = torch.randperm(size, generator=generator)
+    swapped = shortcut.flatten(0, 1)[other].unflatten(0, shortcut.shape[:2])
+    divergence = uniform_divergence(model.head_shortcut(shortcut).logits)
+    loss: Tensor = (
+        task_loss(model.head_causal(causal), wanted)
+        + weights.shortcut * divergence
+        + weights.recombined * task_loss(model.head(causal + swapped), wanted)
+    )
+    return loss
+
+
+def uniform_divergence(logits: Tensor) -> Tensor:
+    """KL(U || softmax(logits)), mean over all leading axes: 0 when the answer is uniform."""
+    classes = logits.shape[-1]
+    log_probabilities = torch.log_softmax(logits, dim=-1)
+    return -(log_probabilities.mean(dim=-1) + torch.log(torch.tensor(float(classes)))).mean()

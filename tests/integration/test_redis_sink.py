@@ -1,0 +1,331 @@
+"""The sink and the reader on a real Redis: once each, in order, fenced, through outages."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from stream.config.settings import RedisSettings
+from stream.domain.identity import SessionKey, TrackKey
+from stream.domain.result import ExplanationRecord, Record, ScoreRecord, SessionRecord
+from stream.local.ports import choose_port
+from stream.local.redis_server import RedisServer
+from stream.pipeline.ports import Verdict
+from stream.sinks.keys import SESSIONS, session_names, track_names
+from stream.sinks.reader import ResultReader
+from stream.sinks.redis_sink import RedisSink
+from stream.sinks.summary import summarise
+from tests.fakes.results import SESSION, make_explanation, make_partial, make_score
+
+TRACK = TrackKey(SESSION, "customer")
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[RedisServer]:
+    server = RedisServer(tmp_path)
+    await server.start()
+    yield server
+    server.process.kill()
+
+
+@pytest.fixture
+def settings(server: RedisServer) -> RedisSettings:
+    return RedisSettings(url=SecretStr(server.url), timeout_s=0.5, stream_length=10, result_ttl_s=1000)
+
+
+@pytest.fixture
+async def sink(settings: RedisSettings) -> AsyncIterator[RedisSink]:
+    sink = RedisSink(settings)
+    yield sink
+    await sink.close()
+
+
+@pytest.fixture
+async def redis(server: RedisServer) -> AsyncIterator[Redis]:
+    client = Redis.from_url(server.url, decode_responses=True)
+    yield client
+    await client.aclose()
+
+
+async def finalise(sink: RedisSink, score: ScoreRecord, token: int = 1) -> Verdict:
+    return await sink.finalise(score, make_explanation(score), token)
+
+
+async def take(reader: ResultReader, count: int) -> list[Record]:
+    """The next records; fails when they do not come."""
+    found: list[Record] = []
+    async with asyncio.timeout(20):
+        async for seen in reader:
+            found.append(seen.record)
+            if len(found) == count:
+                break
+    return found
+
+
+async def nothing_more(reader: ResultReader) -> bool:
+    try:
+        async with asyncio.timeout(0.8):
+            async for _ in reader:
+                return False
+    except TimeoutError:
+        return True
+    return False
+
+
+async def test_a_window_is_final_once(sink: RedisSink) -> None:
+    assert await finalise(sink, make_score(4000, 1.0)) is Verdict.ACCEPTED
+    assert await finalise(sink, make_score(4000, -1.0), token=2) is Verdict.REPLAYED
+    assert await finalise(sink, make_score(3000), token=2) is Verdict.REPLAYED
+    assert [final.score for final in await sink.finals(SESSION)] == [1.0]
+    assert await sink.last_final(TRACK) == (0, 4000)
+
+
+async def test_a_zombie_is_refused_on_every_track_and_even_for_a_replay(sink: RedisSink) -> None:
+    await finalise(sink, make_score(4000), token=7)
+    assert await finalise(sink, make_score(6000), token=6) is Verdict.FENCED
+    assert await finalise(sink, make_score(4000, track="agent"), token=6) is Verdict.FENCED
+    assert await finalise(sink, make_score(4000), token=6) is Verdict.FENCED
+    assert await finalise(sink, make_score(6000), token=7) is Verdict.ACCEPTED
+
+
+async def test_a_replay_by_a_new_owner_already_fences_the_old_one(sink: RedisSink) -> None:
+    await finalise(sink, make_score(4000), token=1)
+    assert await finalise(sink, make_score(4000), token=2) is Verdict.REPLAYED
+    assert await finalise(sink, make_score(6000), token=1) is Verdict.FENCED
+
+
+async def test_a_new_epoch_starts_media_time_over(sink: RedisSink) -> None:
+    await finalise(sink, make_score(9000))
+    assert await finalise(sink, make_score(4000, epoch=1)) is Verdict.ACCEPTED
+    assert await finalise(sink, make_score(11_000)) is Verdict.REPLAYED
+    assert [(f.epoch, f.end_ms) for f in await sink.finals(SESSION)] == [(0, 9000), (1, 4000)]
+
+
+async def test_tracks_do_not_hold_each_other_back(sink: RedisSink) -> None:
+    await finalise(sink, make_score(8000))
+    assert await finalise(sink, make_score(4000, track="agent")) is Verdict.ACCEPTED
+
+
+async def test_a_stream_that_outlived_the_state_still_refuses_replays(sink: RedisSink, redis: Redis) -> None:
+    await finalise(sink, make_score(4000))
+    await redis.delete(session_names(SESSION).state)
+    assert await finalise(sink, make_score(4000)) is Verdict.REPLAYED
+    assert await finalise(sink, make_score(6000)) is Verdict.ACCEPTED
+
+
+async def test_everything_of_a_session_expires_but_tokens_do_not(sink: RedisSink, redis: Redis) -> None:
+    await sink.next_token()
+    await sink.put_partial(make_partial(4000))
+    await finalise(sink, make_score(4000))
+    await sink.put_partial(make_partial(6000))
+    await sink.put_summary(summarise(SESSION, 0, await sink.finals(SESSION)))
+    keys = await redis.keys("sentistream:{*")
+    assert len(keys) == 7
+    assert all([900 < await redis.ttl(key) <= 1000 for key in keys])
+    assert await redis.ttl("sentistream:fence") == -1
+
+
+async def test_expired_sessions_leave_the_list(sink: RedisSink, redis: Redis) -> None:
+    await redis.zadd(SESSIONS, {"default/old": 1})
+    await finalise(sink, make_score(4000))
+    assert await redis.zrange(SESSIONS, 0, -1) == [str(SESSION)]
+
+
+async def test_streams_are_bounded(sink: RedisSink, redis: Redis) -> None:
+    for number in range(250):
+        await finalise(sink, make_score(4000 + number))
+    assert await redis.xlen(track_names(TRACK).scores) < 150
+    assert await redis.xlen(track_names(TRACK).explanations) < 150
+
+
+async def test_tokens_rise_even_after_redis_lost_its_data(sink: RedisSink, redis: Redis) -> None:
+    tokens = [await sink.next_token() for _ in range(3)]
+    await redis.flushall()
+    tokens.append(await sink.next_token())
+    assert tokens == sorted(set(tokens))
+
+
+async def test_scripts_survive_a_server_that_forgot_them(sink: RedisSink, redis: Redis) -> None:
+    await finalise(sink, make_score(4000))
+    await redis.script_flush()
+    assert await finalise(sink, make_score(6000)) is Verdict.ACCEPTED
+
+
+async def test_a_partial_gives_way_to_its_final_and_an_old_one_is_not_shown(sink: RedisSink, redis: Redis) -> None:
+    partial = track_names(TRACK).partial
+    await sink.put_partial(make_partial(4000))
+    await sink.put_partial(make_partial(6000))
+    await sink.put_partial(make_partial(4000, revision=1))
+    assert await redis.hget(partial, "end_ms") == "6000"
+    await finalise(sink, make_score(4000))
+    assert await redis.exists(partial)
+    await finalise(sink, make_score(6000))
+    assert not await redis.exists(partial)
+    await sink.put_partial(make_partial(6000, revision=2))
+    assert not await redis.exists(partial)
+
+
+async def test_latest_is_readable_without_our_code(sink: RedisSink, redis: Redis) -> None:
+    score = make_score(4000, -1.25)
+    await finalise(sink, score)
+    latest = await redis.hgetall(track_names(TRACK).latest)
+    assert (latest["score"], latest["label"], latest["window_id"]) == ("-1.25", "neutral", score.window_id)
+    assert latest["sentence"] == "Because."
+
+
+async def test_a_summary_of_fewer_windows_does_not_replace_a_fuller_one(sink: RedisSink, redis: Redis) -> None:
+    full = summarise(SESSION, 0, [make_score(4000), make_score(6000)])
+    await sink.put_summary(full)
+    await sink.put_summary(summarise(SESSION, 0, [make_score(4000)]))
+    assert await redis.hget(session_names(SESSION).summary, "windows") == "2"
+    await sink.put_summary(summarise(SESSION, 1, []))
+    assert await redis.hget(session_names(SESSION).summary, "epoch") == "1"
+
+
+async def test_a_frozen_server_pauses_the_sink_and_nothing_is_lost_or_doubled(sink: RedisSink, server: RedisServer) -> None:
+    await finalise(sink, make_score(4000))
+    os.kill(server.process.pid, signal.SIGSTOP)
+    try:
+        writing = asyncio.create_task(finalise(sink, make_score(6000, 2.0)))
+        await asyncio.sleep(1.2)
+        assert not writing.done()
+    finally:
+        os.kill(server.process.pid, signal.SIGCONT)
+    assert await asyncio.wait_for(writing, 10) is Verdict.ACCEPTED
+    assert [final.end_ms for final in await sink.finals(SESSION)] == [4000, 6000]
+
+
+async def test_a_killed_server_comes_back_with_its_data(sink: RedisSink, server: RedisServer) -> None:
+    token = await sink.next_token()
+    await finalise(sink, make_score(4000), token)
+    server.process.kill()
+    writing = asyncio.create_task(finalise(sink, make_score(6000), token))
+    await asyncio.sleep(0.3)
+    assert not writing.done()
+    await server.start()
+    assert await asyncio.wait_for(writing, 10) is Verdict.ACCEPTED
+    assert await finalise(sink, make_score(4000), token) is Verdict.REPLAYED
+    assert await sink.next_token() > token
+
+
+async def test_ping_does_not_wait(tmp_path: Path) -> None:
+    sink = RedisSink(RedisSettings(url=SecretStr(f"redis://127.0.0.1:{choose_port(0, 'nobody')}/0"), timeout_s=0.5))
+    with pytest.raises(RedisConnectionError):
+        await asyncio.wait_for(sink.ping(), 3)
+    await sink.close()
+
+
+async def test_the_reader_sees_everything_once_and_in_order(sink: RedisSink, settings: RedisSettings) -> None:
+    await finalise(sink, make_score(4000))
+    async with ResultReader(settings) as reader:
+        first = await take(reader, 2)
+        await sink.put_partial(make_partial(6000))
+        await finalise(sink, make_score(4000, track="agent"))
+        await finalise(sink, make_score(6000))
+        summary = summarise(SESSION, 0, await sink.finals(SESSION))
+        await sink.put_summary(summary)
+        rest = await take(reader, 5)
+        assert await nothing_more(reader)
+    assert [type(r) for r in first] == [ScoreRecord, ExplanationRecord]
+    assert rest[-1] == summary
+    windows = [r for r in rest if not isinstance(r, SessionRecord)]
+    for track in ("agent", "customer"):
+        assert [type(r) for r in windows if r.track == track] == [ScoreRecord, ExplanationRecord]
+
+
+async def test_the_reader_is_woken_by_a_nudge_long_before_its_poll(sink: RedisSink, settings: RedisSettings) -> None:
+    async with ResultReader(settings, poll_s=60) as reader:
+        reading = asyncio.create_task(take(reader, 2))
+        await asyncio.sleep(0.3)
+        await finalise(sink, make_score(4000, session=SessionKey("default", "brand-new")))
+        found = await asyncio.wait_for(reading, 3)
+    assert all(not isinstance(r, SessionRecord) and r.session == "brand-new" for r in found)
+
+
+async def test_the_reader_shows_partials_as_they_change(sink: RedisSink, settings: RedisSettings) -> None:
+    async with ResultReader(settings, [SESSION]) as reader:
+        await sink.put_partial(make_partial(4000, 0.5))
+        assert await take(reader, 1) == [make_partial(4000, 0.5)]
+        await sink.put_partial(make_partial(4000, 0.5))
+        assert await nothing_more(reader)
+        await sink.put_partial(make_partial(4000, 0.7, revision=1))
+        assert await take(reader, 1) == [make_partial(4000, 0.7, revision=1)]
+
+
+async def test_the_reader_can_skip_what_was_before_it(sink: RedisSink, settings: RedisSettings) -> None:
+    await finalise(sink, make_score(4000))
+    await sink.put_partial(make_partial(6000))
+    async with ResultReader(settings, from_start=False) as reader:
+        assert await nothing_more(reader)
+        await finalise(sink, make_score(6000))
+        found = await take(reader, 2)
+    assert [(type(r), r.end_ms) for r in found if isinstance(r, ScoreRecord | ExplanationRecord)] == [
+        (ScoreRecord, 6000),
+        (ExplanationRecord, 6000),
+    ]
+
+
+async def test_the_reader_follows_only_what_it_was_asked_for(sink: RedisSink, settings: RedisSettings) -> None:
+    other, foreign = SessionKey("default", "call-2"), SessionKey("acme", "call-1")
+    for session in (SESSION, other, foreign):
+        await finalise(sink, make_score(4000, session=session))
+    async with ResultReader(settings, [other]) as reader:
+        found = await take(reader, 2)
+        assert await nothing_more(reader)
+    assert {r.session for r in found} == {"call-2"}
+    async with ResultReader(settings, tenant="acme") as reader:
+        found = await take(reader, 2)
+        assert await nothing_more(reader)
+    assert {r.tenant for r in found} == {"acme"}
+
+
+async def test_the_reader_pages_through_a_long_session(sink: RedisSink, server: RedisServer) -> None:
+    settings = RedisSettings(url=SecretStr(server.url))
+    long = RedisSink(settings)
+    for number in range(450):
+        await finalise(long, make_score(4000 + number))
+    await long.put_summary(summarise(SESSION, 0, await long.finals(SESSION)))
+    await long.close()
+    async with ResultReader(settings) as reader:
+        found = await take(reader, 901)
+    assert [r.end_ms for r in found if isinstance(r, ScoreRecord)] == [4000 + n for n in range(450)]
+    assert isinstance(found[-1], SessionRecord)
+
+
+async def test_the_reader_goes_on_where_it_was_after_an_outage(sink: RedisSink, server: RedisServer, settings: RedisSettings) -> None:
+    await finalise(sink, make_score(4000))
+    async with ResultReader(settings, poll_s=0.2) as reader:
+        assert len(await take(reader, 2)) == 2
+        reading = asyncio.create_task(take(reader, 2))
+        await asyncio.sleep(0.1)
+        server.process.kill()
+        await asyncio.sleep(1.0)
+        await server.start()
+        await finalise(sink, make_score(6000))
+        found = await asyncio.wait_for(reading, 15)
+        assert await nothing_more(reader)
+    assert [(type(r), r.end_ms) for r in found if isinstance(r, ScoreRecord | ExplanationRecord)] == [
+        (ScoreRecord, 6000),
+        (ExplanationRecord, 6000),
+    ]
+
+
+async def test_a_reader_says_at_once_that_there_is_no_redis() -> None:
+    settings = RedisSettings(url=SecretStr(f"redis://127.0.0.1:{choose_port(0, 'nobody')}/0"), timeout_s=0.5)
+    with pytest.raises(RedisConnectionError):
+        async with ResultReader(settings):
+            pass
+
+
+async def test_partials_are_tried_once(sink: RedisSink, server: RedisServer) -> None:
+    server.process.kill()
+    with pytest.raises(RedisConnectionError):
+        await asyncio.wait_for(sink.put_partial(make_partial(4000)), 3)

@@ -1,0 +1,148 @@
+"""The models on the real Triton."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import numpy as np
+import pytest
+
+from stream.config.settings import TritonSettings
+from stream.domain.features import Floats
+from stream.domain.inference import WindowInputs
+from stream.encoders.text import TokenisedWords
+from stream.local.triton import TritonServer
+from stream.serving.canary import Health, canaries
+from stream.serving.client import TritonClient
+from stream.serving.errors import ModelRejectedError
+from stream.serving.models import MMCI, MODEL_NAMES, TEXT_ENCODER, Models
+from stream.serving.repository import check_models
+
+
+@pytest.fixture
+async def models(triton_url: str) -> AsyncIterator[Models]:
+    models = Models(TritonSettings(url=triton_url))
+    yield models
+    await models.close()
+
+
+def tokens(count: int, seed: int = 0) -> TokenisedWords:
+    ids = np.random.default_rng(seed).integers(1000, 20_000, count)
+    return TokenisedWords(ids, np.ones_like(ids), np.zeros_like(ids), np.arange(count), count)
+
+
+def window_inputs(seed: int, words: int = 8, audio: int = 10, video: int = 5) -> WindowInputs:
+    chance = np.random.default_rng(seed)
+
+    def times(count: int) -> Floats:
+        starts = np.linspace(0, 3.9, count)
+        spans: Floats = np.stack([starts, starts + 0.1], axis=1).astype(np.float32)
+        return spans
+
+    return WindowInputs(
+        words=chance.normal(0, 0.3, (words, 384)).astype(np.float32),
+        word_times=times(words),
+        word_mask=np.ones(words, np.float32),
+        audio=chance.normal(0, 1, (audio, 64)).astype(np.float32),
+        audio_times=times(audio),
+        audio_mask=np.ones(audio, np.float32),
+        video=chance.normal(0, 1, (video, 64)).astype(np.float32),
+        video_times=times(video),
+        video_mask=np.ones(video, np.float32),
+        word_nodes=(),
+        audio_spans_ms=(),
+        video_spans_ms=(),
+    )
+
+
+async def test_all_models_are_ready(models: Models) -> None:
+    assert await models.ready()
+
+
+def test_the_repository_fits_its_onnx_files(triton_server: TritonServer) -> None:
+    assert {report.name: report.problems for report in check_models(triton_server.repository)} == dict.fromkeys(MODEL_NAMES, ())
+
+
+async def test_encoders_give_what_the_contract_says(models: Models) -> None:
+    text = await models.encode_text(tokens(16))
+    assert text.shape == (16, 384)
+    assert np.abs(text).max() > 0.1
+    audio = await models.encode_audio(np.random.default_rng(1).normal(size=(2, 64, 100)).astype(np.float32))
+    assert audio.shape == (2, 10, 64)
+    faces = await models.encode_faces(np.random.default_rng(2).normal(size=(11, 1, 48, 48)).astype(np.float32))
+    assert faces.shape == (11, 64)
+    assert (await models.encode_faces(np.zeros((0, 1, 48, 48), np.float32))).shape == (0, 64)
+
+
+async def test_rows_do_not_depend_on_their_batch(models: Models) -> None:
+    faces = np.random.default_rng(3).normal(size=(8, 1, 48, 48)).astype(np.float32)
+    together = await models.encode_faces(faces)
+    alone = [await models.encode_faces(face[np.newaxis]) for face in faces]
+    np.testing.assert_allclose(together, np.concatenate(alone), atol=1e-5)
+
+
+async def test_a_window_is_scored(models: Models) -> None:
+    inference = await models.infer(window_inputs(0))
+    assert inference.scores.shape == (8,)
+    assert inference.causal.shape == inference.relevance.shape == (23,)
+    assert np.abs(inference.scores).max() <= 3.0
+    np.testing.assert_allclose(inference.probabilities.sum(axis=1), 1.0, atol=1e-4)
+
+
+async def test_concurrent_windows_share_executions_and_keep_their_answers(models: Models, triton_url: str) -> None:
+    client = TritonClient(triton_url, 10.0)
+    windows = [window_inputs(seed, words=16 if seed in {1, 2} else 8) for seed in range(48)]
+    alone = [await models.infer(window) for window in windows[:6]]
+    requests_before, executions_before = await client.counts(MMCI)
+    together = await asyncio.gather(*(models.infer(window) for window in windows))
+    requests, executions = await client.counts(MMCI)
+    await client.close()
+    assert requests - requests_before == 48
+    assert executions - executions_before < 40
+    for one, other in zip(alone, together, strict=False):
+        np.testing.assert_allclose(one.scores, other.scores, atol=1e-4)
+        assert one.relevance.shape == other.relevance.shape
+
+
+async def test_an_invalid_request_is_rejected_and_no_other(models: Models, triton_url: str) -> None:
+    client = TritonClient(triton_url, 10.0)
+    wrong = {"input_ids": np.zeros((1, 4), np.int64)}
+    good = [models.encode_text(tokens(16, seed)) for seed in range(8)]
+    answers = await asyncio.gather(client.infer(TEXT_ENCODER, wrong, ["last_hidden_state"]), *good, return_exceptions=True)
+    await client.close()
+    assert isinstance(answers[0], ModelRejectedError)
+    assert [answer.shape for answer in answers[1:] if isinstance(answer, np.ndarray)] == [(16, 384)] * 8
+
+
+async def test_a_request_that_the_model_cannot_run_fails_alone(models: Models) -> None:
+    beyond_vocabulary = tokens(16)
+    beyond_vocabulary.input_ids[3] = 10_000_000
+    good = [models.encode_text(tokens(16, seed)) for seed in range(8)]
+    answers = await asyncio.gather(models.encode_text(beyond_vocabulary), *good, return_exceptions=True)
+    assert isinstance(answers[0], ModelRejectedError)
+    assert [answer.shape for answer in answers[1:] if isinstance(answer, np.ndarray)] == [(16, 384)] * 8
+
+
+async def test_not_a_number_is_rejected_before_it_is_sent(models: Models) -> None:
+    with pytest.raises(ModelRejectedError, match="not finite"):
+        await models.encode_audio(np.full((1, 64, 100), np.nan, np.float32))
+    with pytest.raises(ModelRejectedError, match="rows of shape"):
+        await models.encode_audio(np.zeros((1, 64, 99), np.float32))
+
+
+async def test_version_names_the_weights(models: Models, triton_server: TritonServer) -> None:
+    version = await models.mmci_version()
+    reports = {report.name: report for report in check_models(triton_server.repository)}
+    assert (version.name, version.version, version.digest) == ("mmci", "1", reports[MMCI].sha256[:12])
+
+
+async def test_every_model_answers_its_canary(triton_server: TritonServer) -> None:
+    client = TritonClient(triton_server.grpc_url, 10.0)
+    found = canaries(triton_server.repository)
+    assert {canary.model for canary in found} == set(MODEL_NAMES)
+    for canary in found:
+        answer = await client.infer(canary.model, canary.inputs, canary.outputs)
+        assert all(np.isfinite(array).all() for array in answer.values()), canary.model
+        assert await canary.check(client) is Health.ANSWERS
+    await client.close()

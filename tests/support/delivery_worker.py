@@ -1,0 +1,50 @@
+"""A worker process with the real Faust app, Kafka and Redis, but a model that only counts words: for delivery tests.
+
+``python -m tests.support.delivery_worker READY_FILE``; the services come from SENTISTREAM_* variables.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from stream.agents.app import WorkerApp
+from stream.config.load import load_settings
+from stream.config.logs import configure_logging
+from stream.sinks.redis_sink import RedisSink
+from tests.fakes.world import FakeEncoder, FakeScorer
+
+
+async def main(ready_file: Path) -> None:
+    """Run until SIGTERM."""
+    settings = load_settings()
+    configure_logging(settings)
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    store = RedisSink(settings.redis)
+    with tempfile.TemporaryDirectory() as directory:
+        app = WorkerApp(
+            settings,
+            Path(directory),
+            store=store,
+            scorer=FakeScorer(),
+            new_encoder=FakeEncoder,
+            on_ready=lambda partitions: _write(ready_file, partitions),
+        ).faust
+        await app.start()
+        with contextlib.suppress(asyncio.CancelledError):
+            await stop.wait()
+        await app.stop()
+    await store.close()
+
+
+def _write(path: Path, partitions: int) -> None:
+    path.write_text(str(partitions))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1])))

@@ -1,0 +1,106 @@
+"""A real Apache Kafka on loopback for tests and benchmarks: one process in KRaft mode, its data kept in a directory.
+
+Found through ``SENTISTREAM_KAFKA_HOME``: any directory whose ``libs/`` holds the server's jars, as an unpacked release does. Needs Java 17.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from stream.local.ports import LOOPBACK, free_port
+from stream.local.probes import listens
+from stream.local.process import ManagedProcess
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+DEFAULT_HOME = REPOSITORY.parent / "shared" / "kafka"
+CLUSTER_ID = "4L6g3nShT-eMCtK--X86sw"
+JAVA_OPTIONS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 15.0
+
+PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@{host}:{controller}
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}
+advertised.listeners=PLAINTEXT://{host}:{port}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={data}
+num.partitions=6
+auto.create.topics.enable=false
+offsets.topic.num.partitions=4
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+"""
+
+
+def kafka_home() -> Path:
+    """Where Apache Kafka should be."""
+    return Path(os.environ.get("SENTISTREAM_KAFKA_HOME") or DEFAULT_HOME)
+
+
+def why_unavailable() -> str | None:
+    """Why Apache Kafka cannot run here; None when it can."""
+    home = kafka_home()
+    if not any((home / "libs").glob("kafka_*.jar")):
+        return f"no Apache Kafka in {home.name}/libs (set SENTISTREAM_KAFKA_HOME to an unpacked release)"
+    if shutil.which("java") is None:
+        return "no java on the PATH (Apache Kafka 4 needs Java 17 or newer)"
+    said = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False).stderr
+    version = re.search(r'version "(\d+)', said)
+    if version is None or int(version[1]) < 17:
+        return "the java on the PATH is older than 17"
+    return None
+
+
+class ApacheKafka:
+    """A broker that can be stopped, killed and started again with its data, on the same port."""
+
+    def __init__(self, directory: Path, port: int = 0, extra_properties: str = "") -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.port = port or free_port()
+        self._directory = directory
+        self._properties = directory / "server.properties"
+        text = PROPERTIES.format(host=LOOPBACK, port=self.port, controller=free_port(), data=directory / "data")
+        self._properties.write_text(text + extra_properties, encoding="utf-8")
+        command = _java("-Xms64m", "-Xmx256m", "kafka.Kafka", str(self._properties))
+        self.process = ManagedProcess("Apache Kafka", command, directory / "kafka.log", stop_timeout_s=STOP_TIMEOUT_S)
+
+    @property
+    def bootstrap(self) -> str:
+        """``HOST:PORT`` for clients."""
+        return f"{LOOPBACK}:{self.port}"
+
+    async def start(self) -> None:
+        """Start it, formatting the directory if it is new, and wait until it listens (about 3 s)."""
+        if not (self._directory / "data" / "meta.properties").is_file():
+            self._format()
+        await self.process.start(lambda: listens(LOOPBACK, self.port), START_TIMEOUT_S)
+
+    def _format(self) -> None:
+        command = _java("kafka.tools.StorageTool", "format", "--cluster-id", CLUSTER_ID, "-c", str(self._properties))
+        subprocess.run(command, check=True, capture_output=True)
+
+    async def stop(self) -> None:
+        """Orderly stop; the data stays."""
+        await self.process.stop()
+
+    def kill(self) -> None:
+        """A crash; the data stays."""
+        self.process.kill()
+
+
+def _java(*arguments: str) -> list[str]:
+    return ["java", *JAVA_OPTIONS, "-cp", str(kafka_home() / "libs" / "*"), *arguments]

@@ -1,0 +1,45 @@
+"""Evidence is read from the right nodes, merged and ranked."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from stream.domain.result import SpanEvidence
+from stream.explain.evidence import TOP_WORDS, causal_share, gather, merge_spans
+from tests.fakes.windows import START_MS, make_inference, make_inputs, make_window
+
+FLAT = [0.0] * 8
+
+
+def test_each_modality_reads_its_own_nodes_past_the_padding() -> None:
+    window = make_window(["good", "bad"], segments=3, frames=2)
+    found = gather(make_inputs(window), make_inference(FLAT, words=[0.5, -1.0], audio=[0.1, 0.2, -0.3], video=[0.0, 0.7]))
+    assert [(w.text, w.relevance) for w in found.words] == [("bad", -1.0), ("good", 0.5)]
+    assert found.audio_spans == (SpanEvidence(START_MS, START_MS + 200, 0.3), SpanEvidence(START_MS + 200, START_MS + 300, -0.3))
+    assert found.video_frames == (SpanEvidence(START_MS + 200, START_MS + 400, 0.7),)
+
+
+def test_only_the_strongest_words_are_kept_and_ties_go_by_time() -> None:
+    window = make_window([f"w{i}" for i in range(8)])
+    found = gather(make_inputs(window), make_inference(FLAT, words=[0.1, -0.2, 0.2, 0.1, 0.1, 0.05, 0.1, 0.3]))
+    assert [w.text for w in found.words] == ["w7", "w1", "w2", "w0", "w3"]
+    assert len(found.words) == TOP_WORDS
+
+
+def test_spans_join_only_when_they_touch_and_pull_the_same_way() -> None:
+    spans = [SpanEvidence(0, 100, 0.1), SpanEvidence(100, 200, 0.2), SpanEvidence(300, 400, 0.3), SpanEvidence(400, 500, -0.1)]
+    assert list(merge_spans(reversed(spans))) == [SpanEvidence(0, 200, 0.3), SpanEvidence(300, 400, 0.3), SpanEvidence(400, 500, -0.1)]
+
+
+def test_causal_share_is_weighted_by_the_size_of_the_relevance() -> None:
+    relevance, causal = np.array([3.0, -1.0], np.float32), np.array([1.0, 0.0], np.float32)
+    assert causal_share(relevance, causal) == pytest.approx(0.75)
+    assert causal_share(np.zeros(2, np.float32), causal) == pytest.approx(0.5)
+    assert causal_share(np.zeros(0, np.float32), np.zeros(0, np.float32)) is None
+
+
+def test_padding_does_not_count_in_the_causal_share() -> None:
+    window = make_window(["good"], segments=1)
+    found = gather(make_inputs(window), make_inference(FLAT, words=[0.0], audio=[0.0], causal=0.25))
+    assert found.causal_share == pytest.approx(0.25)

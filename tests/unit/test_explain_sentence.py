@@ -1,0 +1,80 @@
+"""The sentence names what matters, and nothing in it can be mistaken for markup."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.domain.modality import Modality
+from stream.explain.records import explanation_record
+from stream.explain.sentence import clock, quote
+from tests.fakes.windows import make_inference, make_inputs, make_window
+
+SCORES = [0.1, -1.5, 0.4, -1.2, 0.1, -1.6, 0.3, -1.3]
+
+
+def told(words: Sequence[str], relevance: Sequence[float], *, segments: int = 4, frames: int = 2, faces: int = 1) -> str:
+    window = make_window(words, segments, frames, faces=faces)
+    inference = make_inference(SCORES, words=relevance, audio=[0.1, 0.2, -0.1, 0.0][:segments], video=[-0.05, 0.0][:frames])
+    return explanation_record(window, make_inputs(window), inference).sentence
+
+
+def test_it_says_what_when_why_and_what_otherwise() -> None:
+    text = told(["really", "terrible", "nice"], [-0.2, -1.2, 0.4], faces=2)
+    assert text == (
+        "The customer comes across as negative (-1.30, 80% sure) between 0:04 and 0:05, "
+        "mainly because the words “terrible” and “really” lowered the score by 1.62, "
+        "while the voice from 0:04 to 0:04.2 raised it by 0.28; "
+        "without the words it would be neutral (+0.30); "
+        "note that the modalities disagree and several faces were seen (the largest was followed)."
+    )
+
+
+def test_it_says_which_modality_was_missing() -> None:
+    text = told(["terrible"], [-1.2], segments=0, frames=0)
+    assert "note that there was no sound and no face" in text
+    assert "without" not in text
+
+
+def test_words_that_pull_the_other_way_are_not_cited() -> None:
+    assert "nice" not in told(["terrible", "nice"], [-1.2, 0.4])
+
+
+@pytest.mark.parametrize(
+    "hostile", ["[bold]x[/bold]", "<script>alert(1)</script>", "`rm`", "**a**", "\x1b[31mred", "a\u202eb", "{{x}}", "&lt;b", "a\nb"]
+)
+def test_hostile_words_lose_their_markup(hostile: str) -> None:
+    text = told([hostile], [-1.2])
+    assert not set(text) & set("[]<>`*{}&\x1b\n\u202e\\|=_#")
+
+
+@given(st.text(max_size=200))
+def test_a_quotation_is_short_and_plain(text: str) -> None:
+    quoted = quote(text)
+    assert len(quoted) <= 26
+    assert not quoted or (quoted[0], quoted[-1]) == ("“", "”")
+    assert all(c.isprintable() for c in quoted)
+    assert not set(quoted) & set('[]<>`*{}&\\|=_#"')
+
+
+def test_other_scripts_and_apostrophes_survive() -> None:
+    assert quote("don't,") == "“don't”"
+    assert quote("schön!") == "“schön”"
+    assert quote("素晴らしい") == "“素晴らしい”"
+    assert quote("...") == ""
+
+
+@pytest.mark.parametrize(("ms", "text"), [(0, "0:00"), (4000, "0:04"), (64_300, "1:04.3"), (3_600_000, "60:00")])
+def test_clock(ms: int, text: str) -> None:
+    assert clock(ms) == text
+
+
+def test_a_window_that_nothing_moved_says_so() -> None:
+    window = make_window(["well"], 1, 1)
+    text = explanation_record(window, make_inputs(window), make_inference([0.2] * 8)).sentence
+    assert "nothing in particular moved the score" in text
+    assert "no single modality decides it" in text
+    assert Modality.TEXT in window.present()

@@ -1,0 +1,65 @@
+"""Shapley values obey their axioms, and agree with the definition by orders of arrival."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.domain.features import Floats
+from stream.domain.modality import MODALITIES, Modality
+from stream.explain.rounding import apportion, rounded
+from stream.explain.shapley import coalition, restricted, shapley_values
+
+scores = st.lists(st.floats(-3, 3, width=32), min_size=8, max_size=8).map(lambda s: np.array(s, np.float32))
+
+
+def by_permutations(values: Floats) -> dict[Modality, float]:
+    total = dict.fromkeys(MODALITIES, 0.0)
+    orders = list(permutations(MODALITIES))
+    for order in orders:
+        seen = 0
+        for modality in order:
+            total[modality] += float(values[seen | modality.bit]) - float(values[seen])
+            seen |= modality.bit
+    return {m: amount / len(orders) for m, amount in total.items()}
+
+
+@given(scores)
+def test_agrees_with_the_mean_over_orders_of_arrival(values: Floats) -> None:
+    assert shapley_values(values) == pytest.approx(by_permutations(values), abs=1e-5)
+
+
+@given(scores)
+def test_contributions_and_the_base_add_up_to_the_score(values: Floats) -> None:
+    assert float(values[0]) + sum(shapley_values(values).values()) == pytest.approx(float(values[7]), abs=1e-5)
+
+
+@given(scores)
+def test_an_absent_modality_contributes_exactly_nothing(values: Floats) -> None:
+    limited = restricted(values, (Modality.TEXT, Modality.VIDEO))
+    assert shapley_values(limited)[Modality.AUDIO] == 0.0
+    assert limited[7] == values[coalition((Modality.TEXT, Modality.VIDEO))]
+
+
+def test_players_that_do_the_same_get_the_same() -> None:
+    values = np.array([0, 1, 1, 3, 0.5, 1.5, 1.5, 2.5], np.float32)
+    contributions = shapley_values(values)
+    assert contributions[Modality.TEXT] == pytest.approx(contributions[Modality.AUDIO])
+    assert contributions[Modality.TEXT] != pytest.approx(contributions[Modality.VIDEO])
+
+
+@given(st.lists(st.floats(-3, 3), min_size=1, max_size=5))
+def test_rounded_parts_add_up_to_the_rounded_total(values: list[float]) -> None:
+    total = sum(values)
+    parts = apportion(values, total)
+    assert round(sum(parts), 4) == rounded(total)
+    assert max(abs(a - b) for a, b in zip(parts, values, strict=True)) <= 1.01e-4
+
+
+def test_minus_zero_is_zero() -> None:
+    assert str(rounded(-0.00001)) == "0.0"
+    assert [str(part) for part in apportion([-0.00001, 0.00001], 0.0)] == ["0.0", "0.0"]
