@@ -17,9 +17,10 @@ from stream.agents.outbox import Outbox
 from stream.agents.progress import Progress
 from stream.agents.transport import transport
 from stream.config.settings import KafkaSettings, Settings
+from stream.domain.delivery import InboundRecord
 from stream.domain.topics import Topics
 from stream.pipeline.pipeline import Pipeline
-from stream.pipeline.ports import InboundRecord, ResultStore, Scorer, TrackEncoder
+from stream.pipeline.ports import ResultStore, Scorer, TrackEncoder
 from stream.pipeline.world import World
 
 log = structlog.get_logger(__name__)

@@ -15,6 +15,7 @@ EXIT_INTERRUPTED = 130
 KNOWN_ERRORS: dict[str, tuple[str, int]] = {
     "stream.config.load.ConfigError": ("", EXIT_USAGE),
     "stream.local.errors.LocalStackError": ("", EXIT_FAILED),
+    "stream.serving.errors.ModelRepositoryError": ("", EXIT_FAILED),
     "stream.serving.errors.ServingError": ("Triton: ", EXIT_FAILED),
     "stream.media.errors.MediaError": ("", EXIT_FAILED),
     "stream.cli.errors.CommandError": ("", EXIT_FAILED),

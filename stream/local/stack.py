@@ -73,7 +73,7 @@ class Stack:
         ports: StackPorts | None = None,
     ) -> None:
         self._wanted = settings
-        self._run_directory = run_directory
+        self.run_directory = run_directory
         self._own = (own_broker, own_redis, own_triton)
         self._on_event = on_event
         self._ports = ports or StackPorts()
@@ -140,9 +140,9 @@ class Stack:
 
     def _make_directory(self) -> None:
         try:
-            self._run_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.run_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
-            raise LocalStackError(f"the run directory {self._run_directory} cannot be made: {error.strerror}") from None
+            raise LocalStackError(f"the run directory {self.run_directory} cannot be made: {error.strerror}") from None
 
     async def _start_all(self) -> None:
         broker, redis, triton = self._own
@@ -155,11 +155,11 @@ class Stack:
                 tasks.create_task(self._start_triton())
 
     async def _start_broker(self) -> None:
-        self.broker = Broker(self._run_directory, self._ports.kafka)
+        self.broker = Broker(self.run_directory, self._ports.kafka)
         await self._start("kafka", self.broker.start, self.broker.stop, self.broker.bootstrap)
 
     async def _start_redis(self) -> None:
-        self.redis = RedisServer(self._run_directory, self._ports.redis)
+        self.redis = RedisServer(self.run_directory, self._ports.redis)
         await self._start("redis", self.redis.start, self.redis.stop, self.redis.url)
 
     async def _start_triton(self) -> None:
@@ -168,7 +168,7 @@ class Stack:
             await asyncio.to_thread(assemble_text_encoder, triton.model_repository, triton.text_model)
         except ModelRepositoryError as error:
             raise LocalStackError(str(error)) from None
-        self.triton = TritonServer(triton.model_repository, self._run_directory, self._ports.triton)
+        self.triton = TritonServer(triton.model_repository, self.run_directory, self._ports.triton)
         await self._start("triton", self.triton.start, self.triton.stop, self.triton.grpc_url)
 
     async def _start(self, part: str, start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]], address: str) -> None:

@@ -9,7 +9,7 @@ Layout of a message: two big-endian uint32 (header and body length), the header,
 from __future__ import annotations
 
 import struct
-from typing import BinaryIO, Literal
+from typing import IO, Literal
 
 import msgspec
 
@@ -126,7 +126,7 @@ def check_lengths(prefix: bytes) -> tuple[int, int]:
     return header, body
 
 
-def read_message(stream: BinaryIO) -> tuple[bytes, bytes] | None:
+def read_message(stream: IO[bytes]) -> tuple[bytes, bytes] | None:
     """Header and body of the next message, or None at the end of the stream. Raises `ProtocolError` for half a message."""
     prefix = stream.read(LENGTHS.size)
     if not prefix:

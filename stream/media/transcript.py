@@ -1,9 +1,9 @@
 """Transcripts a user brings: ``.vtt``, ``.srt`` and ``.json`` → words with times.
 
-Cues without word times are spread over their words in proportion to their characters. WebVTT's ``<v NAME>`` names the speaker and its inline
-timestamps (``<00:00:01.250>``) are kept. JSON is a list of entries, or an object with ``words`` (and, where there are none, ``segments``); an
-entry has ``text`` (or ``w``), ``start_ms`` and ``end_ms`` (or ``s`` and ``e`` in seconds), and optionally ``confidence`` (or ``p``) and ``speaker``.
-An entry of several words is spread like a cue.
+Cues without word times are spread over their words in proportion to their characters. WebVTT's ``<v NAME>`` names the speaker and
+its inline timestamps (``<00:00:01.250>``) are kept. JSON is a list of entries, or an object with ``words`` (and, where there are none,
+``segments``); an entry has ``text`` (or ``w``), ``start_ms`` and ``end_ms`` (or ``s`` and ``e`` in seconds), and optionally
+``confidence`` (or ``p``) and ``speaker``. An entry of several words is spread like a cue.
 """
 
 from __future__ import annotations

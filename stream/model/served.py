@@ -29,16 +29,21 @@ class ServedMMCI(nn.Module):
     """The ``mmci`` model of the repository around a trained `MMCI`.
 
     Attributes:
-        temperatures: (8,) divisor of the logits of every coalition, fitted on validation windows.
+        gates: (1, 8, 3) the coalitions.
+        bits: (3,) of the modalities.
+        temperatures: (8,) divisor of the logits, fitted on validation windows, for every set of modalities that a coalition
+            really finds in a window (a coalition of text and voice finds only text in a window without voice).
     """
 
     gates: Tensor
+    bits: Tensor
     temperatures: Tensor
 
     def __init__(self, model: MMCI) -> None:
         super().__init__()
         self.model = model
         self.register_buffer("gates", coalition_gates())
+        self.register_buffer("bits", torch.tensor([float(modality.bit) for modality in MODALITIES]))
         self.register_buffer("temperatures", torch.ones(COALITIONS))
 
     def forward(  # noqa: PLR0917 - an ONNX graph's inputs are positional
@@ -74,7 +79,9 @@ class ServedMMCI(nn.Module):
         window: Window = dict(zip(MODALITIES, nodes, strict=True))
         streams = self.model(window, self.gates)
         bank, head = self.model.bank, self.model.head
-        adjusted = bank.adjust(head, streams.causal.readout, self.temperatures)
+        present = torch.stack([part.mask.amax(dim=1) for part in nodes], dim=1)
+        found = (self.gates * present.unsqueeze(1) * self.bits).sum(dim=-1).long()
+        adjusted = bank.adjust(head, streams.causal.readout, self.temperatures[found])
         gradient = bank.score_gradient(head, streams.causal.readout[:, FULL])
         unadjusted = head(streams.causal.readout[:, FULL] + streams.shortcut.readout[:, FULL])
         return (

@@ -11,12 +11,13 @@ import structlog
 from stream.align.outcome import EncodedChunk, Outcome
 from stream.align.session import SessionAligner
 from stream.domain.chunk import Chunk
+from stream.domain.delivery import InboundRecord
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.lifecycle import SessionEnd, SessionEvent, SessionHeartbeat, SessionStart
 from stream.domain.modality import Modality
 from stream.domain.wire import BadRecordError
 from stream.media.errors import MediaError
-from stream.pipeline.ports import InboundRecord, TrackEncoder
+from stream.pipeline.ports import TrackEncoder
 from stream.pipeline.publisher import Receipt, TrackPublisher
 from stream.pipeline.world import World
 from stream.sinks.dead_letter import late_message

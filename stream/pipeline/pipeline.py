@@ -8,12 +8,12 @@ from collections.abc import Iterable
 import structlog
 
 from stream.domain.chunk import Chunk
+from stream.domain.delivery import InboundRecord
 from stream.domain.identity import SessionKey
 from stream.domain.lifecycle import SessionHeartbeat, SessionNotice
 from stream.domain.modality import MODALITIES
 from stream.domain.wire import BadRecordError, parse_chunk, parse_session
 from stream.pipeline.conversation import Conversation
-from stream.pipeline.ports import InboundRecord
 from stream.pipeline.world import World
 
 log = structlog.get_logger(__name__)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 
 from stream.domain.chunk import Chunk
+from stream.domain.delivery import Verdict
 from stream.domain.features import Features
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import ExplanationRecord, PartialRecord, ScoreRecord, SessionRecord
@@ -16,33 +15,6 @@ from stream.domain.wire import Headers
 
 Send = Callable[[str, bytes, bytes, Headers], Awaitable[None]]
 """Write (topic, key, value, headers) to Kafka; returns when the broker has it, however long that takes."""
-
-
-@dataclass(frozen=True, slots=True)
-class InboundRecord:
-    """A record as read from Kafka.
-
-    Attributes:
-        acknowledge: Called once, when the record need not be read again.
-    """
-
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    headers: list[tuple[str, bytes]]
-    acknowledge: Callable[[], None]
-
-
-class Verdict(StrEnum):
-    """What Redis said to a final window."""
-
-    ACCEPTED = "accepted"
-    REPLAYED = "replayed"
-    """It was final already."""
-    FENCED = "fenced"
-    """Another worker owns the session now."""
 
 
 class TrackEncoder(Protocol):

@@ -8,10 +8,11 @@ from collections.abc import Callable
 import structlog
 
 from stream.align.outcome import ClosedWindow
+from stream.domain.delivery import Verdict
 from stream.domain.result import ExplanationRecord, ScoreRecord
 from stream.domain.topics import Topics
 from stream.domain.window import Window
-from stream.pipeline.ports import ResultStore, Scorer, Send, Verdict
+from stream.pipeline.ports import ResultStore, Scorer, Send
 from stream.sinks.dead_letter import unscorable_message
 from stream.sinks.results import result_message
 

@@ -11,8 +11,9 @@ import structlog
 from stream.align.grid import HoppingGrid
 from stream.align.track import WindowPolicy
 from stream.config.settings import Settings
+from stream.domain.delivery import InboundRecord
 from stream.domain.topics import Topics
-from stream.pipeline.ports import InboundRecord, ResultStore, Scorer, Send, TrackEncoder
+from stream.pipeline.ports import ResultStore, Scorer, Send, TrackEncoder
 from stream.pipeline.publisher import TrackPublisher
 from stream.sinks.dead_letter import dead_letter_message
 

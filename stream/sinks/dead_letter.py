@@ -10,9 +10,9 @@ from collections.abc import Iterable
 
 import msgspec
 
+from stream.domain.delivery import InboundRecord
 from stream.domain.window import Window
 from stream.domain.wire import Headers
-from stream.pipeline.ports import InboundRecord
 from stream.sinks.results import Message
 
 OURS = "dl_"

@@ -11,9 +11,9 @@ from typing import TypeVar, cast
 import structlog
 
 from stream.config.settings import RedisSettings
+from stream.domain.delivery import Verdict
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import ExplanationRecord, PartialRecord, ScoreRecord, SessionRecord, decode_record, encode_record
-from stream.pipeline.ports import Verdict
 from stream.sinks.connection import OUTAGE, connect
 from stream.sinks.keys import FENCE, SESSIONS, session_names, track_names
 from stream.sinks.scripts import FINALISE, NEXT_FENCE, PUT_PARTIAL, PUT_SUMMARY

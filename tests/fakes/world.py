@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from stream.config.settings import Settings
 from stream.domain.chunk import Chunk
+from stream.domain.delivery import InboundRecord, Verdict
 from stream.domain.features import Features, TextFeatures, Word
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.lifecycle import SessionEvent, SessionNotice
@@ -18,7 +19,6 @@ from stream.domain.topics import Topics
 from stream.domain.window import Window
 from stream.domain.wire import Headers, chunk_headers, decode_words, encode_words, session_record
 from stream.pipeline.pipeline import Pipeline
-from stream.pipeline.ports import InboundRecord, Verdict
 from stream.pipeline.world import World
 from tests.fakes.chunks import header
 

@@ -16,12 +16,12 @@ from kafka.admin import KafkaAdminClient, NewTopic
 from pydantic import SecretStr
 
 from stream.config.settings import Settings
+from stream.domain.delivery import InboundRecord
 from stream.domain.identity import SessionKey
 from stream.domain.lifecycle import SessionEnd, SessionStart, TrackEnd, TrackPlan
 from stream.domain.modality import Modality
 from stream.domain.topics import Topics
 from stream.local.environment import child_environment
-from stream.pipeline.ports import InboundRecord
 from stream.sinks.redis_sink import RedisSink
 from tests.fakes.world import FakeWorker
 

@@ -14,11 +14,11 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from stream.config.settings import RedisSettings
+from stream.domain.delivery import Verdict
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import ExplanationRecord, Record, ScoreRecord, SessionRecord
 from stream.local.ports import choose_port
 from stream.local.redis_server import RedisServer
-from stream.pipeline.ports import Verdict
 from stream.sinks.keys import SESSIONS, session_names, track_names
 from stream.sinks.reader import ResultReader
 from stream.sinks.redis_sink import RedisSink

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
+from stream.domain.delivery import InboundRecord
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import decode_record
-from stream.pipeline.ports import InboundRecord
 from stream.sinks import dead_letter
 from stream.sinks.dead_letter import dead_letter_message, late_message, unscorable_message
 from stream.sinks.keys import session_names, session_of_nudge, track_names

@@ -1,0 +1,112 @@
+"""What a demo run came to: windows, modalities, latency or speed. Pure; it is handed what a reader saw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import ceil
+
+import msgspec
+
+from stream.domain.identity import SessionKey
+from stream.domain.modality import MODALITIES, Modality
+from stream.domain.result import PartialRecord, Record, ScoreRecord, SessionRecord
+
+PERCENTILES = (50, 95, 99)
+
+
+class RunSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="summary"):
+    """The last line of a run.
+
+    Attributes:
+        windows: Final windows.
+        sessions: Sessions that ended with a summary.
+        modalities: How many final windows held each modality.
+        latency_ms: Percentiles from a window's end (or the session's, where that comes first) to visible in Redis, without the
+            lateness allowance; None at ``--speed max``, where media has no pace.
+        real_time_factor: Media seconds, over all sessions, for each second of wall clock; None in live pace.
+        dead_letters: Records put aside during the run.
+        late: Chunks that came after their windows had closed.
+    """
+
+    windows: int
+    sessions: int
+    modalities: dict[Modality, int]
+    latency_ms: dict[str, float] | None
+    real_time_factor: float | None
+    dead_letters: int
+    late: int
+
+
+def latency_ms(score: ScoreRecord, seen_at_ms: int) -> int | None:
+    """From the capture of the window's last media to `seen_at_ms`, without the allowance for late chunks; None when unknown.
+
+    The allowance is left out only where it was waited for: the last windows of a session close with it, and are seen earlier.
+    """
+    if score.media_end_at_ms is None:
+        return None
+    whole = max(0, seen_at_ms - score.media_end_at_ms)
+    return whole - score.allowed_lateness_ms if whole >= score.allowed_lateness_ms else whole
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """Nearest-rank percentile of at least one value: the smallest value that `percent` % of them do not exceed."""
+    ranked = sorted(values)
+    return ranked[max(1, ceil(len(ranked) * percent / 100)) - 1]
+
+
+@dataclass
+class RunReport:
+    """Collects what was seen.
+
+    Args:
+        sessions: Those that belong to the run; records of others are not counted.
+        live: Whether media came at its own pace.
+    """
+
+    sessions: frozenset[SessionKey]
+    live: bool
+    ended: set[SessionKey] = field(default_factory=set)
+    windows: int = 0
+    _modalities: dict[Modality, int] = field(default_factory=lambda: dict.fromkeys(MODALITIES, 0))
+    _latencies: list[float] = field(default_factory=list)
+
+    def add(self, record: Record, seen_at_ms: int) -> None:
+        """Count a record."""
+        session = SessionKey(record.tenant, record.session)
+        if session not in self.sessions or isinstance(record, PartialRecord):
+            return
+        if isinstance(record, SessionRecord):
+            self.ended.add(session)
+        if isinstance(record, ScoreRecord):
+            self.windows += 1
+            for modality in record.modalities_present:
+                self._modalities[modality] += 1
+            latency = latency_ms(record, seen_at_ms)
+            if latency is not None:
+                self._latencies.append(latency)
+
+    @property
+    def complete(self) -> bool:
+        """True when every session has ended."""
+        return self.ended == self.sessions
+
+    def summary(self, *, media_ms: int, wall_s: float, dead_letters: int, late: int) -> RunSummary:
+        """The last line.
+
+        Args:
+            media_ms: Media of all sessions together.
+            wall_s: From the first chunk to the last summary.
+            dead_letters: Growth of the dead-letter topic.
+            late: Growth of the topic for late chunks.
+        """
+        latencies = {f"p{p}": percentile(self._latencies, p) for p in PERCENTILES} if self.live and self._latencies else None
+        return RunSummary(
+            windows=self.windows,
+            sessions=len(self.ended),
+            modalities=dict(self._modalities),
+            latency_ms=latencies,
+            real_time_factor=None if self.live else round(media_ms / 1000 / max(wall_s, 0.001), 2),
+            dead_letters=dead_letters,
+            late=late,
+        )

@@ -1,0 +1,40 @@
+"""How much topics grew between two moments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kafka import KafkaConsumer, TopicPartition
+
+from stream.config.settings import KafkaSettings
+from stream.produce.connection import kafka_options
+
+
+class TopicGrowth:
+    """Compares the topics' end offsets with those at its creation. Blocking; raises ``kafka.errors.KafkaError``.
+
+    Args:
+        kafka: The broker.
+        topics: Names of topics that exist.
+    """
+
+    def __init__(self, kafka: KafkaSettings, topics: Sequence[str]) -> None:
+        self._kafka = kafka
+        self._topics = tuple(topics)
+        self._before = self._ends()
+
+    def since(self) -> dict[str, int]:
+        """Records added to each topic since then."""
+        now = self._ends()
+        return {topic: now[topic] - self._before[topic] for topic in self._topics}
+
+    def _ends(self) -> dict[str, int]:
+        consumer = KafkaConsumer(**kafka_options(self._kafka))
+        try:
+            ends = {}
+            for topic in self._topics:
+                partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+                ends[topic] = sum(consumer.end_offsets(partitions).values()) if partitions else 0
+            return ends
+        finally:
+            consumer.close()

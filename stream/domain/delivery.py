@@ -1,0 +1,34 @@
+"""A record on its way in, and what became of a window on its way out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class InboundRecord:
+    """A record as read from Kafka.
+
+    Attributes:
+        acknowledge: Called once, when the record need not be read again.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+    acknowledge: Callable[[], None]
+
+
+class Verdict(StrEnum):
+    """What Redis said to a final window."""
+
+    ACCEPTED = "accepted"
+    REPLAYED = "replayed"
+    """It was final already."""
+    FENCED = "fenced"
+    """Another worker owns the session now."""

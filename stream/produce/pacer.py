@@ -1,0 +1,63 @@
+"""When a chunk is sent, and what its capture time is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+MAX_SPEED = 1000.0
+
+
+def parse_speed(text: str) -> float | None:
+    """``"1.0"`` → 1.0 (live), ``"2"`` → 2.0, ``"max"`` → None. Raises ``ValueError`` with a clear sentence."""
+    if text.strip().lower() == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0.0 < speed <= MAX_SPEED:
+        raise ValueError(f"speed is a number above 0 and at most {MAX_SPEED:.0f}, or max")
+    return speed
+
+
+class Pacer:
+    """Lets a recording run like a live conversation: a chunk is due when its last sample would have been captured.
+
+    At ``max`` speed nothing is waited for, and the recording is taken to have ended when sending began: capture times lie in the past and
+    keep their distances.
+    """
+
+    def __init__(
+        self,
+        speed: float | None,
+        duration_ms: int | None,
+        wait: Callable[[float], bool],
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Start the clock.
+
+        Args:
+            speed: Media seconds per second, or None for as fast as possible.
+            duration_ms: Length of the recording, if known.
+            wait: Waits so many seconds; True when it was told to stop (``threading.Event.wait``).
+            now_ms: Wall clock, Unix milliseconds.
+            monotonic: Clock that never jumps, in seconds.
+        """
+        self._speed = speed
+        self._wait = wait
+        self._monotonic = monotonic
+        self._started_s = monotonic()
+        self._media_zero_ms = now_ms() if speed is not None else now_ms() - (duration_ms or 0)
+
+    def captured_ms(self, media_ms: int) -> int:
+        """Wall clock at which media time `media_ms` was (or would have been) captured."""
+        return self._media_zero_ms + round(media_ms / (self._speed or 1.0))
+
+    def wait_until(self, media_ms: int) -> bool:
+        """Wait until media time `media_ms` is captured; False when told to stop."""
+        if self._speed is None:
+            return not self._wait(0.0)
+        ahead_s = self._started_s + media_ms / 1000 / self._speed - self._monotonic()
+        return not self._wait(max(0.0, ahead_s))

@@ -1,0 +1,201 @@
+"""What records a conversation becomes, in which order: pure."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+from stream.domain.chunk import MAX_CHUNK_MS, ChunkHeader, ContentType
+from stream.domain.features import Word
+from stream.domain.identity import SessionKey, TrackKey
+from stream.domain.lifecycle import SessionEnd, SessionHeartbeat, SessionStart, TrackEnd, TrackPlan
+from stream.domain.modality import MODALITIES, Modality
+from stream.domain.wire import MAX_WORDS_PER_CHUNK, encode_words
+from stream.media.errors import TranscriptError
+from stream.media.source import SourcePiece
+
+SOURCE = "sentistream/produce"
+_CONTENT_TYPES = {Modality.TEXT: ContentType.WORDS, Modality.AUDIO: ContentType.PCM, Modality.VIDEO: ContentType.VIDEO_MP4}
+
+
+@dataclass(frozen=True, slots=True)
+class TrackSetup:
+    """One speaker of the session and where their media comes from.
+
+    Attributes:
+        track: Name of the track.
+        role: What the speaker is.
+        audio: The track has audio.
+        video: The track has video.
+        channel: Audio channel of the file that is theirs; None for the mix of all.
+        words: Their transcript, or None when there is none (an empty one says that they say nothing).
+    """
+
+    track: str
+    role: str
+    audio: bool = False
+    video: bool = False
+    channel: int | None = None
+    words: tuple[Word, ...] | None = None
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """What the track will send."""
+        has = {Modality.TEXT: self.words is not None, Modality.AUDIO: self.audio, Modality.VIDEO: self.video}
+        return tuple(m for m in MODALITIES if has[m])
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPlan:
+    """A conversation to be sent."""
+
+    key: SessionKey
+    tracks: tuple[TrackSetup, ...]
+    epoch: int = 0
+    source: str = SOURCE
+
+    def start(self) -> SessionStart:
+        """The session's first record."""
+        return SessionStart(self.epoch, tuple(TrackPlan(t.track, t.role, t.modalities) for t in self.tracks))
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedChunk:
+    """A chunk that is not sent yet: all of it but its capture time."""
+
+    track: TrackSetup
+    modality: Modality
+    seq: int
+    start_ms: int
+    duration_ms: int
+    payload: bytes
+
+    @property
+    def due_ms(self) -> int:
+        """Media time at which its last sample is captured."""
+        return self.start_ms + self.duration_ms
+
+    def header(self, plan: SessionPlan, captured_ms: int) -> ChunkHeader:
+        """The header of its record."""
+        return ChunkHeader(
+            id=uuid4().hex,
+            source=plan.source,
+            track=TrackKey(plan.key, self.track.track),
+            role=self.track.role,
+            modality=self.modality,
+            seq=self.seq,
+            epoch=plan.epoch,
+            start_ms=self.start_ms,
+            duration_ms=self.duration_ms,
+            captured_ms=captured_ms,
+            content_type=_CONTENT_TYPES[self.modality],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedHeartbeat:
+    """A second in which no track has a chunk."""
+
+    due_ms: int
+
+    def event(self, plan: SessionPlan) -> SessionHeartbeat:
+        """The event of its record."""
+        return SessionHeartbeat(plan.epoch, self.due_ms)
+
+
+Planned = PlannedChunk | PlannedHeartbeat
+
+
+def plan_records(plan: SessionPlan, pieces: Iterable[SourcePiece]) -> Iterator[Planned]:
+    """Chunks (and heartbeats) of a conversation in the order in which they are due, second by second.
+
+    A track with a transcript has a text chunk for every second, empty where nothing is said: an aligner may take that as known silence.
+    A word goes into the chunk of the second in which it ends, as a live recogniser would send it; so it may have begun before its chunk.
+
+    Args:
+        plan: Whose they are.
+        pieces: The file's pieces, in order of their ends; none of them crosses a full second.
+
+    Raises:
+        TranscriptError: More words end in one second than a chunk may hold.
+    """
+    words = {track.track: _words_by_second(track.words) for track in plan.tracks if track.words is not None}
+    last_spoken = max((second for by_second in words.values() for second in by_second), default=-1)
+    seqs: Counter[tuple[str, Modality]] = Counter()
+    source = iter(pieces)
+    waiting = next(source, None)
+    second = 0
+    while waiting is not None or second <= last_spoken:
+        until_ms = (second + 1) * MAX_CHUNK_MS
+        heard: list[SourcePiece] = []
+        while waiting is not None and waiting.start_ms < until_ms:
+            heard.append(waiting)
+            waiting = next(source, None)
+        if waiting is None and second >= last_spoken:
+            spoken_ms = (word.end_ms for by_second in words.values() for word in by_second.get(second, ()))
+            until_ms = max([piece.end_ms for piece in heard] + [*spoken_ms, second * MAX_CHUNK_MS + 1])
+        chunks = [*_media(plan, heard, seqs), *_text(plan, words, second, until_ms, seqs)]
+        yield from sorted(chunks, key=lambda chunk: chunk.due_ms) or [PlannedHeartbeat(until_ms)]
+        second += 1
+
+
+def _words_by_second(words: Sequence[Word]) -> dict[int, list[Word]]:
+    by_second: dict[int, list[Word]] = defaultdict(list)
+    for word in words:
+        second = max(0, -(-word.end_ms // MAX_CHUNK_MS) - 1)
+        by_second[second].append(word)
+        if len(by_second[second]) > MAX_WORDS_PER_CHUNK:
+            raise TranscriptError(f"more than {MAX_WORDS_PER_CHUNK} words end in second {second}")
+    return dict(by_second)
+
+
+def _media(plan: SessionPlan, pieces: Iterable[SourcePiece], seqs: Counter[tuple[str, Modality]]) -> Iterator[PlannedChunk]:
+    for piece in pieces:
+        for track in plan.tracks:
+            wanted = track.video if piece.modality is Modality.VIDEO else track.audio and track.channel == piece.channel
+            if wanted:
+                yield _chunk(track, piece.modality, piece.start_ms, piece.duration_ms, piece.payload, seqs)
+
+
+def _text(
+    plan: SessionPlan, words: dict[str, dict[int, list[Word]]], second: int, until_ms: int, seqs: Counter[tuple[str, Modality]]
+) -> Iterator[PlannedChunk]:
+    start_ms = second * MAX_CHUNK_MS
+    for track in plan.tracks:
+        if track.words is not None:
+            payload = encode_words(words[track.track].get(second, ()))
+            yield _chunk(track, Modality.TEXT, start_ms, until_ms - start_ms, payload, seqs)
+
+
+def _chunk(
+    track: TrackSetup, modality: Modality, start_ms: int, duration_ms: int, payload: bytes, seqs: Counter[tuple[str, Modality]]
+) -> PlannedChunk:
+    seq = seqs[track.track, modality]
+    seqs[track.track, modality] += 1
+    return PlannedChunk(track, modality, seq, start_ms, duration_ms, payload)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What of a session has been sent: the content of its end record."""
+
+    plan: SessionPlan
+    media_ms: int = 0
+    chunks: Counter[tuple[str, Modality]] = field(default_factory=Counter)
+
+    def add(self, sent: Planned) -> None:
+        """Count a record that was sent."""
+        self.media_ms = max(self.media_ms, sent.due_ms)
+        if isinstance(sent, PlannedChunk):
+            self.chunks[sent.track.track, sent.modality] += 1
+
+    def by_modality(self) -> dict[Modality, int]:
+        """Chunks of all tracks."""
+        return {m: sum(n for (_, modality), n in self.chunks.items() if modality is m) for m in MODALITIES}
+
+    def end(self) -> SessionEnd:
+        """The session's last record: it counts every modality of the plan, also where nothing was sent."""
+        tracks = (TrackEnd(t.track, {m: self.chunks[t.track, m] for m in t.modalities}) for t in self.plan.tracks)
+        return SessionEnd(self.plan.epoch, self.media_ms, tuple(tracks))

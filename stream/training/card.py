@@ -1,0 +1,113 @@
+"""The model card's tables, filled from the measured numbers so that text and numbers cannot drift apart."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_TABLE = re.compile(r"<!-- table: (?P<name>[a-z]+) -->\n.*?<!-- end -->", re.DOTALL)
+
+
+def fill_card(card: str, metrics: Mapping[str, Any]) -> str:
+    """Replace every ``<!-- table: NAME -->`` … ``<!-- end -->`` of a card by the table of that name.
+
+    Args:
+        card: Markdown text.
+        metrics: What `stream.training.recipe.run` measured.
+
+    Raises:
+        KeyError: If the card asks for a table that does not exist.
+    """
+    tables = {"encoders": encoders_table, "modalities": modalities_table, "coalitions": coalitions_table, "seeds": seeds_table}
+
+    def filled(match: re.Match[str]) -> str:
+        name = match["name"]
+        return f"<!-- table: {name} -->\n{tables[name](metrics)}\n<!-- end -->"
+
+    return _TABLE.sub(filled, card)
+
+
+def encoders_table(metrics: Mapping[str, Any]) -> str:
+    """The two encoders with their own classifiers, on all three parts."""
+    rows = []
+    for step, title in (("audio", "voice (RAVDESS)"), ("face", "face (FER2013)")):
+        for part in ("train", "validation", "test"):
+            for kind in ("emotion", "polarity"):
+                found = metrics[step]["results"][f"{part} {kind}"]
+                rows.append([title, part, kind, f"{found['n']:.0f}", *_numbers(found, "accuracy", "macro_f1", "majority_accuracy")])
+    return _table(["encoder", "part", "classes", "n", "accuracy", "macro F1", "majority"], rows)
+
+
+def modalities_table(metrics: Mapping[str, Any]) -> str:
+    """Each modality alone through the whole model, on its own test part; the shipped seed and the mean over seeds."""
+    titles = {
+        "text mosi": "text: MOSI test, by video",
+        "text meld": "text: MELD test, by dialogue",
+        "voice": "voice: RAVDESS actors 21-24",
+        "face": "face: FER2013 test without copies of training images",
+    }
+    rows = []
+    for key, title in titles.items():
+        found = _shipped(metrics)[key]
+        interval = f"{found['accuracy_low']:.3f}-{found['accuracy_high']:.3f}" if "accuracy_low" in found else ""
+        mean, deviation = metrics["mmci"]["spread"][key]["accuracy"]
+        spread = f"{mean:.3f} ± {deviation:.3f}"
+        rows.append(
+            [
+                *(title, f"{found['n']:.0f}", *_numbers(found, "accuracy"), interval, spread),
+                *_numbers(found, "macro_f1", "weighted_f1", "majority_accuracy", "calibration_error"),
+            ]
+        )
+    header = ["what, alone", "n", "accuracy", "95 % interval", "mean of seeds", "macro F1", "weighted F1", "majority", "ECE"]
+    score = _shipped(metrics)["text mosi"]
+    names = (("MAE", "mae"), ("correlation", "correlation"), ("Acc-2 has0", "accuracy_has0"), ("Acc-2 non0", "accuracy_non0"))
+    sentence = "Score against MOSI's annotation (test, text alone): " + ", ".join(f"{title} {score[key]:.3f}" for title, key in names) + "."
+    return _table(header, rows) + "\n\n" + sentence
+
+
+def coalitions_table(metrics: Mapping[str, Any]) -> str:
+    """Every coalition on paired test windows, shipped seed."""
+    rows = []
+    for key, found in _shipped(metrics).items():
+        if key.startswith("paired "):
+            rows.append(
+                [
+                    key.removeprefix("paired "),
+                    *_numbers(found, "accuracy", "macro_f1", "majority_accuracy", "calibration_error", "mosi_mae"),
+                ]
+            )
+    order = sorted(rows, key=lambda row: (row[0] != "nothing", row[0].count("+"), row[0]))
+    return _table(["coalition", "accuracy", "macro F1", "majority", "ECE", "MAE on MOSI's windows"], order)
+
+
+def seeds_table(metrics: Mapping[str, Any]) -> str:
+    """Choice of the seed."""
+    shipped = metrics["mmci"]["shipped_seed"]
+    rows = [
+        [
+            *(seed + (" (shipped)" if int(seed) == shipped else ""), f"{found['criterion']:.4f}", str(found["best_epoch"])),
+            *_numbers(found["results"]["text mosi"], "mae", "accuracy_non0"),
+            *_numbers(found["results"]["text meld"], "weighted_f1"),
+            *_numbers(found["results"]["voice"], "accuracy"),
+            *_numbers(found["results"]["face"], "accuracy"),
+        ]
+        for seed, found in sorted(metrics["mmci"]["seeds"].items())
+    ]
+    header = ["seed", "validation criterion", "epoch", "MOSI MAE", "MOSI Acc-2 non0", "MELD weighted F1", "voice accuracy", "face accuracy"]
+    return _table(header, rows)
+
+
+def _shipped(metrics: Mapping[str, Any]) -> Mapping[str, Mapping[str, float]]:
+    mmci = metrics["mmci"]
+    results: Mapping[str, Mapping[str, float]] = mmci["seeds"][str(mmci["shipped_seed"])]["results"]
+    return results
+
+
+def _numbers(found: Mapping[str, float], *names: str) -> list[str]:
+    return [f"{found[name]:.3f}" for name in names]
+
+
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -1,0 +1,119 @@
+"""Measured results of a trained MMCI on the test parts, as the model card reports them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from stream.domain.features import Floats
+from stream.domain.inference import COALITIONS
+from stream.domain.modality import MODALITIES, Modality
+from stream.model.served import FULL, ServedMMCI
+from stream.training.features import Pools
+from stream.training.fit import answer, batches
+from stream.training.metrics import bootstrap_by_group, classification, regression
+from stream.training.windows import Batch, WindowMaker
+
+BATCH = 64
+
+Results = dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The model's answers to windows: all arrays start with the window."""
+
+    scores: Floats
+    probabilities: Floats
+    unadjusted: Floats
+    polarity: npt.NDArray[np.int64]
+    wanted_score: Floats
+
+
+def evaluate(served: ServedMMCI, pools: Pools) -> Results:
+    """Each modality by itself on its own test part, and every coalition on paired windows."""
+    maker = WindowMaker(pools, 0)
+    text = range(len(pools.text.utterances))
+    answers = _answers(served, batches(maker, text, BATCH))
+    voices = _answers(served, (maker.voices_only(chunk) for chunk in _chunks(pools.voice.polarities.shape[0])))
+    faces = _answers(served, (maker.faces_only(chunk) for chunk in _chunks(pools.face.polarities.shape[0])))
+    return {
+        **_text_results(answers, pools),
+        "voice": classification(voices.probabilities[:, FULL], voices.polarity)
+        | _interval(voices, FULL, [str(actor) for actor in pools.voice.actors]),
+        "face": classification(faces.probabilities[:, FULL], faces.polarity),
+        **{f"paired {_name(coalition)}": _coalition(answers, coalition) for coalition in range(COALITIONS)},
+        "agreement": _agreement(answers),
+    }
+
+
+def _text_results(answers: Answers, pools: Pools) -> Results:
+    corpus = np.array([utterance.corpus for utterance in pools.text.utterances])
+    groups = np.array([utterance.group for utterance in pools.text.utterances])
+    alone = Modality.TEXT.bit
+    results = {}
+    for name in np.unique(corpus):
+        own = answers_where(answers, corpus == name)
+        results[f"text {name}"] = classification(own.probabilities[:, alone], own.polarity) | _interval(
+            own, alone, list(groups[corpus == name])
+        )
+        if not np.isnan(own.wanted_score).any():
+            results[f"text {name}"] |= regression(own.scores[:, alone], own.wanted_score)
+    return results
+
+
+def answers_where(answers: Answers, chosen: npt.NDArray[np.bool_]) -> Answers:
+    """The answers to some of the windows."""
+    return Answers(
+        answers.scores[chosen],
+        answers.probabilities[chosen],
+        answers.unadjusted[chosen],
+        answers.polarity[chosen],
+        answers.wanted_score[chosen],
+    )
+
+
+def _coalition(answers: Answers, coalition: int) -> dict[str, float]:
+    annotated = ~np.isnan(answers.wanted_score)
+    error = np.abs(answers.scores[annotated, coalition] - answers.wanted_score[annotated])
+    return classification(answers.probabilities[:, coalition], answers.polarity) | {"mosi_mae": float(error.mean())}
+
+
+def _agreement(answers: Answers) -> dict[str, float]:
+    """How often label and score contradict each other, and what the adjustment changes, with all modalities."""
+    label, score = answers.probabilities[:, FULL].argmax(axis=1), answers.scores[:, FULL]
+    contradicts = ((label == 0) & (score > 0)) | ((label == 2) & (score < 0))
+    return {
+        "contradictions": float(contradicts.mean()),
+        "mean_change_by_adjustment": float(np.abs(score - answers.unadjusted).mean()),
+    }
+
+
+def _interval(answers: Answers, coalition: int, groups: Sequence[str]) -> dict[str, float]:
+    right = answers.probabilities[:, coalition].argmax(axis=1) == answers.polarity
+    low, high = bootstrap_by_group(right, groups, seed=0)
+    return {"accuracy_low": low, "accuracy_high": high}
+
+
+def _answers(served: ServedMMCI, windows: Iterable[Batch]) -> Answers:
+    scores, probabilities, unadjusted, polarity, wanted = [], [], [], [], []
+    for batch in windows:
+        found = answer(served, batch.window)
+        scores.append(found["scores"])
+        probabilities.append(found["probabilities"])
+        unadjusted.append(found["score_unadjusted"][:, 0])
+        polarity.append(batch.polarity)
+        wanted.append(batch.score)
+    return Answers(*(torch.cat(parts).numpy() for parts in (scores, probabilities, unadjusted, polarity, wanted)))
+
+
+def _chunks(count: int) -> list[range]:
+    return [range(start, min(start + BATCH, count)) for start in range(0, count, BATCH)]
+
+
+def _name(coalition: int) -> str:
+    return " + ".join(modality for modality in MODALITIES if coalition & modality.bit) or "nothing"

@@ -1,0 +1,196 @@
+"""The whole first recipe: corpora in, three ONNX models and the model card's numbers out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.progress import Progress
+
+from stream.training import corpora, faces, voice
+from stream.training.card import fill_card
+from stream.training.corpora import Part, Voice
+from stream.training.evaluate import Results, evaluate
+from stream.training.export import AUDIO_ENTRY, FACE_ENTRY, export_encoder, export_mmci, replace_text
+from stream.training.features import FacePool, Pools, VoicePool, embed_faces, embed_text, embed_voices, session, some_faces, text_weights
+from stream.training.fit import MMCIRecipe, Outcome, fit
+from stream.training.loop import Fit
+from stream.training.metrics import classification
+
+STEPS = ("audio", "face", "mmci")
+FACES_IN_POOL = 12_000
+
+Metrics = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Settings of all three trainings.
+
+    Attributes:
+        voice: The audio encoder's.
+        face: The face encoder's.
+        mmci: The network's.
+        seeds: How many networks are trained; the one with the best validation criterion is shipped.
+        most_faces: Images the face encoder sees.
+    """
+
+    voice: voice.VoiceRecipe = field(default_factory=voice.VoiceRecipe)
+    face: faces.FaceRecipe = field(default_factory=faces.FaceRecipe)
+    mmci: MMCIRecipe = field(default_factory=MMCIRecipe)
+    seeds: int = 3
+    most_faces: int | None = None
+
+
+QUICK = Recipe(
+    voice=voice.VoiceRecipe(epochs=1),
+    face=faces.FaceRecipe(epochs=1),
+    mmci=replace(MMCIRecipe(), epochs=1, windows=640),
+    seeds=1,
+    most_faces=3_000,
+)
+"""A minute or two, to see that everything runs; its weights are of no use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where things are.
+
+    Attributes:
+        data: Folder of the corpora.
+        repository: Triton model repository that is written.
+        metrics: JSON file of the numbers; steps that are not run keep theirs.
+        card: Model card whose tables are filled, if it exists.
+    """
+
+    data: Path
+    repository: Path
+    metrics: Path
+    card: Path
+
+
+def run(places: Places, recipe: Recipe, seed: int, steps: tuple[str, ...], progress: Progress) -> Metrics:
+    """Run some of `STEPS` in order and write models, numbers and card after each.
+
+    Raises:
+        FileNotFoundError: If a corpus or an encoder is missing.
+    """
+    torch.set_num_threads(1)
+    metrics: Metrics = json.loads(places.metrics.read_text(encoding="utf-8")) if places.metrics.is_file() else {}
+    trainings: Mapping[str, Callable[[Places, Recipe, int, Progress], Metrics]] = {"audio": run_audio, "face": run_face, "mmci": run_mmci}
+    for step in STEPS:
+        if step in steps:
+            metrics[step] = trainings[step](places, recipe, seed, progress)
+            replace_text(places.metrics, json.dumps(_rounded(metrics), indent=2, sort_keys=True) + "\n")
+    if places.card.is_file() and set(STEPS) <= set(metrics):
+        replace_text(places.card, fill_card(places.card.read_text(encoding="utf-8"), _rounded(metrics)))
+    return metrics
+
+
+def run_audio(places: Places, recipe: Recipe, seed: int, progress: Progress) -> Metrics:
+    """Train and export the audio encoder; returns its numbers."""
+    voices = corpora.read_voices(places.data)
+    model, training = voice.train_voice(voices, recipe.voice, seed, progress)
+    export_encoder(model.encoder, AUDIO_ENTRY, places.repository)
+    results: Results = {}
+    for part in Part:
+        own = [recording for recording in voices if recording.part is part]
+        emotions, polarities = voice.predict(model, [voice.blocks_of(voice.at_peak(recording.samples, -6.0)) for recording in own])
+        results[f"{part} emotion"] = classification(emotions, np.array([recording.emotion for recording in own]))
+        results[f"{part} polarity"] = classification(polarities, np.array([recording.polarity for recording in own]))
+    return _training_report(training, asdict(recipe.voice), seed, results)
+
+
+def run_face(places: Places, recipe: Recipe, seed: int, progress: Progress) -> Metrics:
+    """Train and export the face encoder; returns its numbers."""
+    images = {part: corpora.read_faces(places.data, part) for part in Part}
+    training_images = images[Part.TRAIN] if recipe.most_faces is None else some_faces(images[Part.TRAIN], recipe.most_faces, seed)
+    model, training = faces.train_faces(training_images, images[Part.VALIDATION], recipe.face, seed, progress)
+    export_encoder(model.encoder, FACE_ENTRY, places.repository)
+    results: Results = {}
+    for part, own in (*images.items(),):
+        shown = some_faces(own, 3_300, seed) if part is Part.TRAIN else own
+        emotions, polarities = faces.predict(model, shown.images)
+        results[f"{part} emotion"] = classification(emotions, shown.emotions)
+        results[f"{part} polarity"] = classification(polarities, shown.polarities)
+    return _training_report(training, asdict(recipe.face), seed, results)
+
+
+def run_mmci(places: Places, recipe: Recipe, seed: int, progress: Progress) -> Metrics:
+    """Train MMCI with several seeds on the frozen encoders' outputs, export the best on validation; returns its numbers."""
+    pools = read_pools(places, seed, progress)
+    outcomes = [fit(pools[Part.TRAIN], pools[Part.VALIDATION], recipe.mmci, seed + offset, progress) for offset in range(recipe.seeds)]
+    shipped = min(outcomes, key=lambda outcome: outcome.criterion)
+    export_mmci(shipped.served, places.repository)
+    tested = {outcome.seed: evaluate(outcome.served, pools[Part.TEST]) for outcome in outcomes}
+    return {
+        "recipe": asdict(recipe.mmci),
+        "shipped_seed": shipped.seed,
+        "seeds": {str(outcome.seed): _seed_report(outcome, tested[outcome.seed]) for outcome in outcomes},
+        "spread": _spread(list(tested.values())),
+        "windows": {str(part): len(own.text.utterances) for part, own in pools.items()},
+    }
+
+
+def read_pools(places: Places, seed: int, progress: Progress) -> dict[Part, Pools]:
+    """Encode all corpora with the repository's encoders."""
+    utterances = corpora.read_mosi(places.data) + corpora.read_meld(places.data)
+    voices = corpora.read_voices(places.data)
+    weights = text_weights(places.repository)
+    audio_encoder = session(places.repository / AUDIO_ENTRY.name / "1" / "model.onnx")
+    face_encoder = session(places.repository / FACE_ENTRY.name / "1" / "model.onnx")
+    pools = {}
+    for part in Part:
+        text = embed_text([u for u in utterances if u.part is part], weights, progress, plain_too=part is Part.TRAIN)
+        heard: list[Voice] = [recording for recording in voices if recording.part is part]
+        spoken: VoicePool = embed_voices(heard, audio_encoder, seed, progress)
+        images = corpora.read_faces(places.data, part)
+        shown = some_faces(images, FACES_IN_POOL, seed) if part is Part.TRAIN else images
+        seen: FacePool = embed_faces(shown, face_encoder, seed, progress)
+        pools[part] = Pools(text, spoken, seen)
+    return pools
+
+
+def _training_report(training: Fit, settings: dict[str, Any], seed: int, results: Results) -> Metrics:
+    return {
+        "recipe": settings,
+        "seed": seed,
+        "best_epoch": training.best_epoch,
+        "validation": list(training.validation),
+        "results": results,
+    }
+
+
+def _seed_report(outcome: Outcome, results: Results) -> Metrics:
+    return {
+        "criterion": outcome.criterion,
+        "best_epoch": outcome.best_epoch,
+        "history": list(outcome.history),
+        "temperatures": [float(t) for t in outcome.served.temperatures],
+        "results": results,
+    }
+
+
+def _spread(results: list[Results]) -> dict[str, dict[str, list[float]]]:
+    """Mean and standard deviation (n - 1; 0 for one seed) of every number over the seeds."""
+    spread: dict[str, dict[str, list[float]]] = {}
+    for table, numbers in results[0].items():
+        spread[table] = {}
+        for name in numbers:
+            values = [found[table][name] for found in results]
+            spread[table][name] = [float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0]
+    return spread
+
+
+def _rounded(value: Any) -> Any:
+    """Numbers to five digits, so that a file of them can be read and compared."""
+    if isinstance(value, dict):
+        return {key: _rounded(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(part) for part in value]
+    return round(value, 5) if isinstance(value, float) else value

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import numpy as np
+
+from stream.domain.features import AudioFeatures, TextFeatures, VideoFeatures, Word
+from stream.domain.modality import Modality
+from stream.domain.window import Window
+from tests.fakes.chunks import header
+
+
+def window(start_ms: int = 0, end_ms: int = 4000, **features: object) -> Window:
+    values = {"text": (), "audio": (), "video": ()} | features
+    return Window(
+        track=header(0).track,
+        role="customer",
+        epoch=0,
+        start_ms=start_ms,
+        end_ms=end_ms,
+        media_end_ms=end_ms,
+        revision=5,
+        is_final=True,
+        **values,  # type: ignore[arg-type]
+    )
+
+
+def audio(start_ms: int, *audible: bool) -> AudioFeatures:
+    starts = start_ms + 100 * np.arange(len(audible))
+    return AudioFeatures(np.stack([starts, starts + 100], axis=1), np.zeros((len(audible), 64), np.float32), np.array(audible))
+
+
+def video(*spans: tuple[int, int], faces: int = 1) -> VideoFeatures:
+    n = len(spans)
+    return VideoFeatures(
+        np.array(spans, np.int64).reshape(n, 2), np.zeros((n, 64), np.float32), np.zeros((n, 4), np.float32), faces_max=faces, frames=5
+    )
+
+
+def test_a_word_is_in_the_windows_in_which_it_ends() -> None:
+    spoken = (TextFeatures((Word("late", 3900, 4100), Word("early", 100, 4000))),)
+    assert [w.text for w in window(text=spoken).words()] == ["early"]
+    assert [w.text for w in window(2000, 6000, text=spoken).words()] == ["early", "late"]
+
+
+def test_nothing_is_present_in_silence_without_a_face() -> None:
+    silent = window(text=(TextFeatures(()),), audio=(audio(0, False, False),), video=(video(faces=0),))
+    assert silent.present() == ()
+
+
+def test_presence_needs_something_inside_the_window() -> None:
+    outside = window(text=(TextFeatures((Word("x", 4100, 4200),)),), audio=(audio(4000, True),), video=(video((4000, 4200)),))
+    inside = window(text=(TextFeatures((Word("x", 100, 200),)),), audio=(audio(3900, True),), video=(video((3800, 4000)),))
+    assert outside.present() == ()
+    assert inside.present() == (Modality.TEXT, Modality.AUDIO, Modality.VIDEO)
+
+
+def test_the_id_is_the_same_for_every_revision() -> None:
+    assert window().id == "acme/call-1/customer/0-4000"
+
+
+def test_faces_are_counted_at_their_most() -> None:
+    assert window(video=(video((0, 200)), video((1000, 1200), faces=3))).faces_max == 3
