@@ -6,19 +6,21 @@ there is data, but other brokers of its protocol answer late in a long poll, whi
 
 from __future__ import annotations
 
+import logging
 from typing import ClassVar
 
 from aiokafka import AIOKafkaConsumer
 from faust import App
 from faust.transport.drivers import aiokafka as driver
 
+# Faust's services log under the name of the module that defines them; their every start is no news.
+logging.getLogger(__name__).setLevel(logging.WARNING)
+
 
 def transport(app: App, fetch_max_wait_ms: int) -> driver.Transport:
     """A transport whose consumer waits at most ``fetch_max_wait_ms`` in a fetch."""
 
     class PromptThread(driver.AIOKafkaConsumerThread):
-        logger = driver.logger
-
         def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
             consumer = super()._create_worker_consumer(transport)
             consumer._fetch_max_wait_ms = fetch_max_wait_ms

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import NoReturn
 
 from rich.console import Console
 
@@ -18,12 +19,13 @@ from stream.cli.errors import CommandError
 from stream.cli.progress import Progress
 from stream.cli.run_report import RunReport, RunSummary
 from stream.cli.topic_growth import TopicGrowth
-from stream.config.settings import KafkaSettings, Settings
-from stream.domain.identity import SessionKey
+from stream.config.settings import Settings
 from stream.domain.topics import Topics
 from stream.local.reachable import require_services
 from stream.local.stack import Stack
 from stream.local.worker import Workers
+from stream.produce.prepare import PreparedSession
+from stream.produce.producer import produce_session
 from stream.produce.topics import ensure_topics
 from stream.serving.repository import build_models
 from stream.sinks.reader import ResultReader
@@ -33,34 +35,22 @@ STALL_S = 60.0
 SERVICES = ("kafka", "redis", "triton")
 
 
-class Production(Protocol):
-    """Sends one session's media to Kafka."""
-
-    key: SessionKey
-
-    def run(self, kafka: KafkaSettings) -> int:
-        """Send it all, blocking; the session's media time at its end, in ms."""
-
-    def stop(self) -> None:
-        """Make `run` return soon; may be called from another thread, and more than once."""
-
-
 @dataclass(frozen=True, slots=True)
 class DemoPlan:
     """What a run shall do.
 
     Attributes:
         settings: The effective settings.
-        productions: One for each session.
-        live: Media at its own pace.
+        sessions: What is sent.
+        speed: Media seconds per second, None = as fast as possible.
         workers: Worker processes.
         given: Services that are not ours: names of `SERVICES`.
         json: Results as JSON lines.
     """
 
     settings: Settings
-    productions: Sequence[Production]
-    live: bool
+    sessions: Sequence[PreparedSession]
+    speed: float | None
     workers: int
     given: frozenset[str]
     json: bool
@@ -80,27 +70,26 @@ async def run_demo(plan: DemoPlan, directory: Path, progress: Progress) -> RunSu
     kafka_given, redis_given, triton_given = (name in plan.given for name in SERVICES)
     await require_services(plan.settings, kafka=kafka_given, redis=redis_given, triton=triton_given)
     await _check_models(plan, progress)
+    stack = Stack(
+        plan.settings,
+        directory,
+        own_broker=not kafka_given,
+        own_redis=not redis_given,
+        own_triton=not triton_given,
+        on_event=progress.tell,
+    )
     async with AsyncExitStack() as parts:
-        stack = Stack(
-            plan.settings,
-            directory,
-            own_broker=not kafka_given,
-            own_redis=not redis_given,
-            own_triton=not triton_given,
-            on_event=progress.tell,
-        )
-        with progress.step("starting services", "services are running"):
-            await parts.enter_async_context(stack)
-            await asyncio.to_thread(ensure_topics, stack.settings.kafka)
-        workers = Workers(stack.settings, directory, plan.workers, progress.tell)
-        with progress.step("starting the worker" if plan.workers == 1 else f"starting {plan.workers} workers", "ready for media"):
-            await parts.enter_async_context(workers)
-        run = _Run(plan, stack, workers, directory)
-        summary = await run.stream(progress.console)
-        stopping = progress.step("stopping everything", "everything is stopped")
-        parts.push(stopping.__exit__)
-        stopping.__enter__()
-    return summary
+        try:
+            with progress.step("starting services", "services are running"):
+                await parts.enter_async_context(stack)
+                await asyncio.to_thread(ensure_topics, stack.settings.kafka)
+            workers = Workers(stack.settings, directory, plan.workers, progress.tell)
+            with progress.step("starting the worker" if plan.workers == 1 else f"starting {plan.workers} workers", "ready for media"):
+                await parts.enter_async_context(workers)
+            return await _Run(plan, stack, workers, directory).stream(progress.console)
+        finally:
+            with progress.step("stopping everything", "everything is stopped"):
+                await parts.aclose()
 
 
 async def _check_models(plan: DemoPlan, progress: Progress) -> None:
@@ -123,8 +112,10 @@ class _Run:
         self._workers = workers
         self._directory = directory
         self._settings = stack.settings
-        self._report = RunReport(frozenset(p.key for p in plan.productions), plan.live)
-        self._sending = len(plan.productions)
+        self._keys = frozenset(session.plan.key for session in plan.sessions)
+        self._report = RunReport(self._keys, live=plan.speed == 1.0)
+        self._sending = len(plan.sessions)
+        self._stop = threading.Event()
         self._media_ms = 0
         self._news_at = time.monotonic()
 
@@ -132,8 +123,7 @@ class _Run:
         """Send, follow and show until every session has ended."""
         topics = Topics(self._settings.kafka.topic_prefix)
         growth = await asyncio.to_thread(TopicGrowth, self._settings.kafka, (topics.dead_letters, topics.late))
-        async with ResultReader(self._settings.redis, [p.key for p in self._plan.productions]) as reader:
-            # The first chunk is sent now; a terminal's live table is on standard output, progress is not in its way any more.
+        async with ResultReader(self._settings.redis, self._keys) as reader:
             began = time.monotonic()
             with open_display(Console() if self._plan.json else console, json=self._plan.json) as display:
                 await self._until_complete(reader, display)
@@ -144,57 +134,56 @@ class _Run:
         )
 
     async def _until_complete(self, reader: ResultReader, display: Display) -> None:
-        productions = self._plan.productions
-        with ThreadPoolExecutor(max_workers=len(productions), thread_name_prefix="produce") as threads:
+        sessions = self._plan.sessions
+        with ThreadPoolExecutor(max_workers=len(sessions), thread_name_prefix="produce") as threads:
             loop = asyncio.get_running_loop()
-            sending = [loop.run_in_executor(threads, p.run, self._settings.kafka) for p in productions]
-            tasks: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._sent(future)) for future in sending]
-            tasks += [asyncio.ensure_future(guard) for guard in (self._stack_lost(), self._worker_lost(), self._stalled())]
-            following = asyncio.ensure_future(self._follow(reader, display))
+            sending = [loop.run_in_executor(threads, self._produce, session) for session in sessions]
+            sent = [asyncio.ensure_future(self._sent(future)) for future in sending]
+            guards = [asyncio.ensure_future(guard) for guard in (self._stack_lost(), self._worker_lost(), self._stalled())]
+            work = asyncio.ensure_future(self._work(reader, display, sent))
             try:
-                await _first_end(following, tasks)
+                await asyncio.wait((work, *guards), return_when=asyncio.FIRST_COMPLETED)
+                for task in (work, *guards):
+                    if task.done():
+                        task.result()
             finally:
-                for production in productions:
-                    production.stop()
-                for task in (following, *tasks):
+                self._stop.set()
+                for task in (work, *guards):
                     task.cancel()
-                await asyncio.gather(following, *tasks, *sending, return_exceptions=True)
+                await asyncio.gather(work, *guards, *sending, return_exceptions=True)
+
+    def _produce(self, session: PreparedSession) -> int:
+        """Send a session, blocking; its media time at the end."""
+        return produce_session(self._settings.kafka, session, speed=self._plan.speed, stop=self._stop).media_ms
 
     async def _sent(self, future: asyncio.Future[int]) -> None:
-        self._media_ms += await asyncio.shield(future)
+        media_ms = await asyncio.shield(future)
+        self._media_ms += media_ms
         self._sending -= 1
         self._news_at = time.monotonic()
+
+    async def _work(self, reader: ResultReader, display: Display, sent: Sequence[asyncio.Future[None]]) -> None:
+        """Everything sent and everything seen."""
+        await asyncio.gather(self._follow(reader, display), *sent)
 
     async def _follow(self, reader: ResultReader, display: Display) -> None:
         async for seen in reader:
             self._news_at = time.monotonic()
             self._report.add(seen.record, seen.seen_at_ms)
             display.show(seen.record)
-            if self._report.complete and not self._sending:
+            if self._report.complete:
                 return
 
-    async def _stack_lost(self) -> None:
+    async def _stack_lost(self) -> NoReturn:
         raise await self._stack.failed()
 
-    async def _worker_lost(self) -> None:
+    async def _worker_lost(self) -> NoReturn:
         raise CommandError(await self._workers.failed())
 
-    async def _stalled(self) -> None:
-        while self._sending or time.monotonic() - self._news_at < STALL_S:
+    async def _stalled(self) -> NoReturn:
+        while self._sending or time.monotonic() - self._news_at < STALL_S:  # noqa: ASYNC110 (it is the lack of events that counts)
             await asyncio.sleep(1.0)
         missing = sorted(str(key) for key in self._report.sessions - self._report.ended)
         raise CommandError(
             f"nothing has come from the worker for {STALL_S:.0f} s and {', '.join(missing)} did not end; its log is in {self._directory}"
         )
-
-
-async def _first_end(following: asyncio.Future[Any], others: Collection[asyncio.Future[Any]]) -> None:
-    """Wait for the end of `following`; the first error of anything ends it all. Of the others, some may end well before."""
-    waiting: set[asyncio.Future[Any]] = {following, *others}
-    while not following.done():
-        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-
-
-Sender = Callable[[KafkaSettings], int]

@@ -12,8 +12,9 @@ from rich.text import Text
 
 from stream.cli.json_lines import write_record
 from stream.cli.live_view import LiveView, score_bar
+from stream.cli.run_report import counted
 from stream.domain.result import ExplanationRecord, PartialRecord, Record, ScoreRecord, SessionRecord
-from stream.explain.sentence import clock
+from stream.explain.sentence import clock, signed
 
 FRAMES_PER_SECOND = 8
 
@@ -57,12 +58,12 @@ class LineDisplay:
                 return
             case ScoreRecord():
                 head = f"{record.session}/{record.track} {clock(record.end_ms)} "
-                line = Text(head) + score_bar(record.score) + Text(f" {record.score:+.2f} {record.label} {record.confidence:.0%}")
+                line = Text(head) + score_bar(record.score) + Text(f" {signed(record.score)} {record.label} {record.confidence:.0%}")
             case ExplanationRecord():
                 line = Text(f"  {record.sentence}")
             case SessionRecord():
-                mean = "" if record.mean is None else f", mean {record.mean:+.2f}"
-                line = Text(f"{record.session} ended: {record.windows} windows{mean}")
+                mean = "" if record.mean is None else f", mean {signed(record.mean)}"
+                line = Text(f"{record.session} ended: {counted(record.windows, 'window')}{mean}")
         self._console.print(line, soft_wrap=True)
 
 

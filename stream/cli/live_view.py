@@ -15,10 +15,11 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from stream.cli.run_report import counted
 from stream.domain.inference import SCORE_LIMIT
 from stream.domain.modality import MODALITIES, Modality
 from stream.domain.result import ExplanationRecord, PartialRecord, Record, ScoreRecord, SessionRecord
-from stream.explain.sentence import clock
+from stream.explain.sentence import clock, signed
 
 BAR_WIDTH = 19
 SHARE_WIDTH = 4
@@ -102,7 +103,7 @@ class LiveView:
         yield self._footer(hidden)
 
     def _footer(self, hidden: int) -> Text:
-        parts = [_count(len(self.sessions), "session"), _count(self.finals, "final window"), _count(self.partials, "partial look")]
+        parts = [counted(len(self.sessions), "session"), counted(self.finals, "final window"), counted(self.partials, "partial look")]
         parts += [f"{self.ended} ended"] if self.ended else []
         parts += [f"{hidden} not shown"] if hidden else []
         return Text("  ·  ".join(parts), style="dim")
@@ -176,7 +177,7 @@ def _track_line(title: Text, track: TrackView) -> Table:
         return grid
     partial = isinstance(shown, PartialRecord)
     label = Text(f"{shown.label:<8}", style=_LABEL_COLOURS.get(shown.label, ""))
-    numbers = Text(f"{shown.score:+.2f}", style="bold")
+    numbers = Text(signed(shown.score), style="bold")
     row = [title, Text(f"{clock(shown.end_ms):>5}", style="dim"), score_bar(shown.score), numbers, label, Text(f"{shown.confidence:>4.0%}")]
     row += [share_bars(shown), Text(sparkline(track.history), style="bright_black")]
     grid.add_row(*row, style="dim" if partial else None)
@@ -185,15 +186,11 @@ def _track_line(title: Text, track: TrackView) -> Table:
 
 def _summary_line(summary: SessionRecord) -> Text:
     text = Text("ended", style="bold green")
-    text.append(f"  {_count(summary.windows, 'window')}", style="default not bold")
+    text.append(f"  {counted(summary.windows, 'window')}", style="default not bold")
     for what, value in (("mean", summary.mean), ("trend", summary.trend)):
         if value is not None:
-            text.append(f"  {what} {value:+.2f}", style="default not bold")
+            text.append(f"  {what} {signed(value)}", style="default not bold")
     for what, moment in (("best", summary.best), ("worst", summary.worst)):
         if moment is not None:
-            text.append(f"  {what} {moment.score:+.2f} at {clock(moment.end_ms)} ({moment.track})", style="default not bold")
+            text.append(f"  {what} {signed(moment.score)} at {clock(moment.end_ms)} ({moment.track})", style="default not bold")
     return text
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 
@@ -53,6 +53,23 @@ def percentile(values: Sequence[float], percent: float) -> float:
     """Nearest-rank percentile of at least one value: the smallest value that `percent` % of them do not exceed."""
     ranked = sorted(values)
     return ranked[max(1, ceil(len(ranked) * percent / 100)) - 1]
+
+
+def counted(number: int, what: str) -> str:
+    """``1 window``, ``2 windows``."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def in_words(summary: RunSummary) -> Iterator[str]:
+    """The summary for people, line by line."""
+    by_modality = ", ".join(f"{modality} in {number}" for modality, number in summary.modalities.items())
+    yield f"{counted(summary.sessions, 'session')}, {counted(summary.windows, 'final window')} ({by_modality})"
+    if summary.latency_ms is not None:
+        percentiles = ", ".join(f"{name} {value:.0f} ms" for name, value in summary.latency_ms.items())
+        yield f"from a window's end to its result in Redis: {percentiles}"
+    if summary.real_time_factor is not None:
+        yield f"{summary.real_time_factor:g} seconds of media for each second"
+    yield f"{counted(summary.dead_letters, 'dead letter')}, {counted(summary.late, 'late chunk')}"
 
 
 @dataclass

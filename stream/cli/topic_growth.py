@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
+from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 
 from stream.config.settings import KafkaSettings
-from stream.produce.connection import kafka_options
+from stream.produce.connection import broker_errors, kafka_options
 
 
 class TopicGrowth:
-    """Compares the topics' end offsets with those at its creation. Blocking; raises ``kafka.errors.KafkaError``.
+    """Compares the topics' end offsets with those at its creation. Blocking; raises `stream.produce.errors.ProduceError`.
 
     Args:
         kafka: The broker.
@@ -29,12 +31,10 @@ class TopicGrowth:
         return {topic: now[topic] - self._before[topic] for topic in self._topics}
 
     def _ends(self) -> dict[str, int]:
-        consumer = KafkaConsumer(**kafka_options(self._kafka))
-        try:
-            ends = {}
-            for topic in self._topics:
-                partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
-                ends[topic] = sum(consumer.end_offsets(partitions).values()) if partitions else 0
-            return ends
-        finally:
-            consumer.close()
+        with broker_errors(self._kafka), closing(KafkaConsumer(**kafka_options(self._kafka), enable_auto_commit=False)) as consumer:
+            return {topic: _end(consumer, topic) for topic in self._topics}
+
+
+def _end(consumer: Any, topic: str) -> int:
+    partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+    return sum(consumer.end_offsets(partitions).values()) if partitions else 0

@@ -16,7 +16,7 @@ SMALL = 0.1
 """A modality that moves the score by less is not worth a clause."""
 
 NOUNS: dict[Modality, str] = {Modality.TEXT: "words", Modality.AUDIO: "voice", Modality.VIDEO: "face"}
-_ABSENT: dict[Modality, str] = {Modality.TEXT: "no words", Modality.AUDIO: "no sound", Modality.VIDEO: "no face"}
+_ABSENT: dict[Modality, str] = {Modality.TEXT: "words", Modality.AUDIO: "sound", Modality.VIDEO: "a face"}
 _KEPT_SIGNS = frozenset("'\u2019-%€£$")
 
 
@@ -59,8 +59,12 @@ def sentence(findings: Findings) -> str:
     """The explanation as one sentence, free of control characters and markup."""
     when = f"between {clock(findings.start_ms)} and {clock(findings.end_ms)}"
     if not findings.present:
-        return f"Nothing was said, heard or seen of the {_plain(findings.role)} {when}, so the score of {findings.score:+.2f} says nothing."
-    verdict = f"The {_plain(findings.role)} comes across as {findings.label} ({findings.score:+.2f}, {findings.confidence:.0%} sure) {when}"
+        return (
+            f"Nothing was said, heard or seen of the {_plain(findings.role)} {when}, so the score of {signed(findings.score)} says nothing."
+        )
+    verdict = (
+        f"The {_plain(findings.role)} comes across as {findings.label} ({signed(findings.score)}, {findings.confidence:.0%} sure) {when}"
+    )
     parts = [f"{verdict}, {_drivers(findings)}", *_otherwise(findings), *_cautions(findings)]
     return "; ".join(parts) + "."
 
@@ -71,6 +75,11 @@ def clock(ms: int) -> str:
     minutes, rest = divmod(tenths, 600)
     whole = f"{minutes}:{rest // 10:02d}"
     return f"{whole}.{rest % 10}" if rest % 10 else whole
+
+
+def signed(score: float) -> str:
+    """A score with its sign and two decimals; what rounds to zero is ``+0.00``."""
+    return f"{round(score, 2) + 0.0:+.2f}"
 
 
 def quote(text: str) -> str:
@@ -134,12 +143,13 @@ def _otherwise(findings: Findings) -> list[str]:
     if abs(score - findings.score) < SMALL:
         return ["no single modality decides it"]
     still = "still " if label == findings.label else ""
-    return [f"without the {NOUNS[modality]} it would {still}be {label} ({score:+.2f})"]
+    return [f"without the {NOUNS[modality]} it would {still}be {label} ({signed(score)})"]
 
 
 def _cautions(findings: Findings) -> list[str]:
     absent = [_ABSENT[m] for m in MODALITIES if m not in findings.present]
-    notes = [f"there was {_joined(absent)}"] if absent else []
+    verb = "was" if absent in (["sound"], ["a face"]) else "were"
+    notes = [f"{_joined(absent)} {verb} missing"] if absent else []
     notes += [PLAIN[code] for code in WarningCode if code in findings.warnings and code in PLAIN]
     return [f"note that {_joined(notes)}"] if notes else []
 

@@ -38,12 +38,14 @@ def transcribe(samples: Samples) -> tuple[Word, ...]:
         vad_filter=True,
         condition_on_previous_text=False,
     )
-    words = (word for segment in segments for word in segment.words or ())
-    return tuple(
-        Word(text, round(word.start * 1000), max(round(word.start * 1000), round(word.end * 1000)), min(1.0, max(0.0, word.probability)))
-        for word in words
-        if (text := word.word.strip())
-    )
+    heard = (_word(word) for segment in segments for word in segment.words or ())
+    return tuple(word for word in heard if word.text)
+
+
+def _word(heard: Any) -> Word:
+    start_ms = max(0, round(float(heard.start) * 1000))
+    end_ms = max(start_ms, round(float(heard.end) * 1000))
+    return Word(heard.word.strip(), start_ms, end_ms, min(1.0, max(0.0, float(heard.probability))))
 
 
 @cache

@@ -14,10 +14,10 @@ FACE_SIZE = 48
 """Side of a crop in pixels, as in FER2013."""
 MAX_FACES = 8
 DETECTION_SIDE = 320
-"""Longer side of the picture that is searched; faces down to 1/10 of the shorter side are found."""
+"""Longer side of the picture that is searched; faces down to 15 % of the shorter side are found."""
 SCALE_FACTOR = 1.1
 MIN_NEIGHBOURS = 3
-MIN_FACE_FRACTION = 0.1
+MIN_FACE_FRACTION = 0.15
 
 Grey = npt.NDArray[np.uint8]
 Box = tuple[float, float, float, float]

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
@@ -42,7 +42,7 @@ class SourcePiece:
     channel: int | None
     start_ms: int
     duration_ms: int
-    payload: bytes
+    payload: bytes = field(repr=False)
 
     @property
     def end_ms(self) -> int:

@@ -12,7 +12,7 @@ from stream.domain.wire import decode_words
 from stream.encoders.audio import log_mel, segments
 from stream.encoders.face import normalise
 from stream.media.faces import FaceTracker
-from stream.media.pcm import pcm_samples
+from stream.media.pcm import fit, read_pcm
 from stream.media.sandbox import Sandbox
 from stream.serving.models import Models
 
@@ -40,9 +40,9 @@ class ChunkEncoder:
     async def _encode_audio(self, chunk: Chunk) -> AudioFeatures:
         header = chunk.header
         if header.content_type == ContentType.PCM:
-            samples = pcm_samples(chunk.payload)
+            samples = read_pcm(chunk.payload, header.duration_ms)
         else:
-            samples = await self._sandbox.decode_audio(chunk.payload, header.content_type)
+            samples = fit(await self._sandbox.decode_audio(chunk.payload, header.content_type), header.duration_ms)
         spans_ms, audible = segments(header.start_ms, samples, self._audio.silence_dbfs)
         embeddings = np.zeros((len(spans_ms), EMBEDDING), np.float32)
         if audible.any():

@@ -11,7 +11,7 @@ from kafka.errors import AuthorizationError, KafkaError, SaslAuthenticationFaile
 from stream.config.settings import KafkaSettings
 from stream.produce.errors import ProduceError
 
-CONNECT_TIMEOUT_MS = 10_000
+CONNECT_TIMEOUT_MS = 5_000
 
 
 def kafka_options(kafka: KafkaSettings) -> dict[str, Any]:

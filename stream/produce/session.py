@@ -38,7 +38,7 @@ class TrackSetup:
     audio: bool = False
     video: bool = False
     channel: int | None = None
-    words: tuple[Word, ...] | None = None
+    words: tuple[Word, ...] | None = field(default=None, repr=False)
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
@@ -70,7 +70,7 @@ class PlannedChunk:
     seq: int
     start_ms: int
     duration_ms: int
-    payload: bytes
+    payload: bytes = field(repr=False)
 
     @property
     def due_ms(self) -> int:
@@ -123,7 +123,7 @@ def plan_records(plan: SessionPlan, pieces: Iterable[SourcePiece]) -> Iterator[P
     """
     words = {track.track: _words_by_second(track.words) for track in plan.tracks if track.words is not None}
     last_spoken = max((second for by_second in words.values() for second in by_second), default=-1)
-    seqs: Counter[tuple[str, Modality]] = Counter()
+    numbering = _Numbering(plan.tracks)
     source = iter(pieces)
     waiting = next(source, None)
     second = 0
@@ -136,8 +136,10 @@ def plan_records(plan: SessionPlan, pieces: Iterable[SourcePiece]) -> Iterator[P
         if waiting is None and second >= last_spoken:
             spoken_ms = (word.end_ms for by_second in words.values() for word in by_second.get(second, ()))
             until_ms = max([piece.end_ms for piece in heard] + [*spoken_ms, second * MAX_CHUNK_MS + 1])
-        chunks = [*_media(plan, heard, seqs), *_text(plan, words, second, until_ms, seqs)]
-        yield from sorted(chunks, key=lambda chunk: chunk.due_ms) or [PlannedHeartbeat(until_ms)]
+        chunks = [*numbering.media(heard), *numbering.text(words, second, until_ms)]
+        yield from sorted(chunks, key=lambda chunk: chunk.due_ms)
+        if not chunks:
+            yield PlannedHeartbeat(until_ms)
         second += 1
 
 
@@ -151,30 +153,32 @@ def _words_by_second(words: Sequence[Word]) -> dict[int, list[Word]]:
     return dict(by_second)
 
 
-def _media(plan: SessionPlan, pieces: Iterable[SourcePiece], seqs: Counter[tuple[str, Modality]]) -> Iterator[PlannedChunk]:
-    for piece in pieces:
-        for track in plan.tracks:
-            wanted = track.video if piece.modality is Modality.VIDEO else track.audio and track.channel == piece.channel
-            if wanted:
-                yield _chunk(track, piece.modality, piece.start_ms, piece.duration_ms, piece.payload, seqs)
+class _Numbering:
+    """Makes chunks and numbers them within (track, modality)."""
 
+    def __init__(self, tracks: Sequence[TrackSetup]) -> None:
+        self._tracks = tracks
+        self._next: Counter[tuple[str, Modality]] = Counter()
 
-def _text(
-    plan: SessionPlan, words: dict[str, dict[int, list[Word]]], second: int, until_ms: int, seqs: Counter[tuple[str, Modality]]
-) -> Iterator[PlannedChunk]:
-    start_ms = second * MAX_CHUNK_MS
-    for track in plan.tracks:
-        if track.words is not None:
-            payload = encode_words(words[track.track].get(second, ()))
-            yield _chunk(track, Modality.TEXT, start_ms, until_ms - start_ms, payload, seqs)
+    def media(self, pieces: Iterable[SourcePiece]) -> Iterator[PlannedChunk]:
+        for piece in pieces:
+            for track in self._tracks:
+                wanted = track.video if piece.modality is Modality.VIDEO else track.audio and track.channel == piece.channel
+                if wanted:
+                    seq = self._number(track, piece.modality)
+                    yield PlannedChunk(track, piece.modality, seq, piece.start_ms, piece.duration_ms, piece.payload)
 
+    def text(self, words: dict[str, dict[int, list[Word]]], second: int, until_ms: int) -> Iterator[PlannedChunk]:
+        start_ms = second * MAX_CHUNK_MS
+        for track in self._tracks:
+            if track.words is not None:
+                payload = encode_words(words[track.track].get(second, ()))
+                yield PlannedChunk(track, Modality.TEXT, self._number(track, Modality.TEXT), start_ms, until_ms - start_ms, payload)
 
-def _chunk(
-    track: TrackSetup, modality: Modality, start_ms: int, duration_ms: int, payload: bytes, seqs: Counter[tuple[str, Modality]]
-) -> PlannedChunk:
-    seq = seqs[track.track, modality]
-    seqs[track.track, modality] += 1
-    return PlannedChunk(track, modality, seq, start_ms, duration_ms, payload)
+    def _number(self, track: TrackSetup, modality: Modality) -> int:
+        seq = self._next[track.track, modality]
+        self._next[track.track, modality] += 1
+        return seq
 
 
 @dataclass(slots=True)

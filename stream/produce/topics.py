@@ -52,7 +52,10 @@ def co_partitions(existing: dict[str, int], default: int) -> int:
     counts = set(existing.values())
     if len(counts) > 1:
         found = ", ".join(f"{name}: {count}" for name, count in sorted(existing.items()))
-        raise ProduceError(f"the chunk and session topics must have the same number of partitions, but have {found}: recreate them or set kafka.topic_prefix")
+        raise ProduceError(
+            f"the chunk and session topics must have the same number of partitions, but have {found}: "
+            "recreate them, or set kafka.topic_prefix to use others"
+        )
     return counts.pop() if counts else default
 
 

@@ -81,14 +81,14 @@ def run(places: Places, recipe: Recipe, seed: int, steps: tuple[str, ...], progr
         FileNotFoundError: If a corpus or an encoder is missing.
     """
     torch.set_num_threads(1)
-    metrics: Metrics = json.loads(places.metrics.read_text(encoding="utf-8")) if places.metrics.is_file() else {}
     trainings: Mapping[str, Callable[[Places, Recipe, int, Progress], Metrics]] = {"audio": run_audio, "face": run_face, "mmci": run_mmci}
     for step in STEPS:
         if step in steps:
-            metrics[step] = trainings[step](places, recipe, seed, progress)
-            replace_text(places.metrics, json.dumps(_rounded(metrics), indent=2, sort_keys=True) + "\n")
+            measured = trainings[step](places, recipe, seed, progress)
+            replace_text(places.metrics, json.dumps(_read_metrics(places) | {step: _rounded(measured)}, indent=2, sort_keys=True) + "\n")
+    metrics = _read_metrics(places)
     if places.card.is_file() and set(STEPS) <= set(metrics):
-        replace_text(places.card, fill_card(places.card.read_text(encoding="utf-8"), _rounded(metrics)))
+        replace_text(places.card, fill_card(places.card.read_text(encoding="utf-8"), metrics))
     return metrics
 
 
@@ -113,7 +113,7 @@ def run_face(places: Places, recipe: Recipe, seed: int, progress: Progress) -> M
     model, training = faces.train_faces(training_images, images[Part.VALIDATION], recipe.face, seed, progress)
     export_encoder(model.encoder, FACE_ENTRY, places.repository)
     results: Results = {}
-    for part, own in (*images.items(),):
+    for part, own in images.items():
         shown = some_faces(own, 3_300, seed) if part is Part.TRAIN else own
         emotions, polarities = faces.predict(model, shown.images)
         results[f"{part} emotion"] = classification(emotions, shown.emotions)
@@ -154,6 +154,11 @@ def read_pools(places: Places, seed: int, progress: Progress) -> dict[Part, Pool
         seen: FacePool = embed_faces(shown, face_encoder, seed, progress)
         pools[part] = Pools(text, spoken, seen)
     return pools
+
+
+def _read_metrics(places: Places) -> Metrics:
+    found: Metrics = json.loads(places.metrics.read_text(encoding="utf-8")) if places.metrics.is_file() else {}
+    return found
 
 
 def _training_report(training: Fit, settings: dict[str, Any], seed: int, results: Results) -> Metrics:

@@ -34,7 +34,7 @@ Samples = npt.NDArray[np.int16]
 class VoiceRecipe:
     """How the audio encoder is trained."""
 
-    epochs: int = 60
+    epochs: int = 50
     batch: int = 32
     peak_rate: float = 3e-3
     dropout: float = 0.3

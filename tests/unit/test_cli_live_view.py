@@ -97,7 +97,7 @@ def test_without_a_terminal_each_final_window_is_a_line() -> None:
     assert len(lines) == 3
     assert lines[0].startswith("call-1/customer 0:04 ")
     assert lines[1] == f"  {HOSTILE}"
-    assert lines[2] == "call-1 ended: 1 windows, mean -1.50"
+    assert lines[2] == "call-1 ended: 1 window, mean -1.50"
 
 
 def test_json_is_one_object_a_line_with_the_event_first(capfdbinary: pytest.CaptureFixture[bytes]) -> None:

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from stream.encoders.audio import log_mel, segments
 from stream.encoders.shapes import MEL_BINS, MEL_FRAMES, SAMPLE_RATE
 
 
-def tone(hz: float, seconds: float, amplitude: float = 8_000.0) -> np.ndarray:
+def tone(hz: float, seconds: float, amplitude: float = 8_000.0) -> npt.NDArray[np.int16]:
     times = np.arange(int(SAMPLE_RATE * seconds)) / SAMPLE_RATE
-    return (amplitude * np.sin(2 * np.pi * hz * times)).astype(np.int16)
+    wave: npt.NDArray[np.int16] = (amplitude * np.sin(2 * np.pi * hz * times)).astype(np.int16)
+    return wave
 
 
 def test_log_mel_shape_and_type() -> None:
@@ -39,7 +41,7 @@ def test_frames_follow_time() -> None:
 
 
 @pytest.mark.parametrize("samples", [np.zeros(16_001, dtype=np.int16), np.zeros((2, 100), dtype=np.int16)])
-def test_log_mel_refuses_what_is_not_a_block(samples: np.ndarray) -> None:
+def test_log_mel_refuses_what_is_not_a_block(samples: npt.NDArray[np.int16]) -> None:
     with pytest.raises(ValueError, match="block"):
         log_mel(samples)
 

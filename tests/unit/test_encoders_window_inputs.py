@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stream.domain.features import AudioFeatures, TextFeatures, VideoFeatures, Word
+from stream.domain.features import AudioFeatures, Floats, TextFeatures, VideoFeatures, Word
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.window import Window
 from stream.encoders.window_inputs import build
@@ -29,7 +29,7 @@ def window(
     )
 
 
-def states(count: int) -> np.ndarray:
+def states(count: int) -> Floats:
     return np.arange(count, dtype=np.float32)[:, None] * np.ones((1, 384), dtype=np.float32)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stream.domain.modality import Modality
 from stream.explain.records import explanation_record
-from stream.explain.sentence import clock, quote
+from stream.explain.sentence import clock, quote, signed
 from tests.fakes.windows import make_inference, make_inputs, make_window
 
 SCORES = [0.1, -1.5, 0.4, -1.2, 0.1, -1.6, 0.3, -1.3]
@@ -35,7 +35,7 @@ def test_it_says_what_when_why_and_what_otherwise() -> None:
 
 def test_it_says_which_modality_was_missing() -> None:
     text = told(["terrible"], [-1.2], segments=0, frames=0)
-    assert "note that there was no sound and no face" in text
+    assert "note that sound and a face were missing" in text
     assert "without" not in text
 
 
@@ -70,6 +70,18 @@ def test_other_scripts_and_apostrophes_survive() -> None:
 @pytest.mark.parametrize(("ms", "text"), [(0, "0:00"), (4000, "0:04"), (64_300, "1:04.3"), (3_600_000, "60:00")])
 def test_clock(ms: int, text: str) -> None:
     assert clock(ms) == text
+
+
+@pytest.mark.parametrize(
+    ("segments", "frames", "missing"), [(0, 2, "sound was missing"), (4, 0, "a face was missing"), (0, 0, "sound and a face were missing")]
+)
+def test_what_is_missing_is_named(segments: int, frames: int, missing: str) -> None:
+    assert f"note that {missing}" in told(["terrible"], [-1.2], segments=segments, frames=frames)
+    assert "words were missing" in told([], [], segments=4, frames=2)
+
+
+def test_a_score_that_rounds_to_zero_has_no_minus() -> None:
+    assert (signed(-0.001), signed(-0.5)) == ("+0.00", "-0.50")
 
 
 def test_a_window_that_nothing_moved_says_so() -> None:

@@ -1,0 +1,24 @@
+"""The packaged sample: a service call (two channels) and talking faces, both real. Licences are in ``LICENSES.md``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stream.produce.prepare import MediaRequest, PreparedSession, prepare
+
+HERE = Path(__file__).resolve().parent
+CALL = HERE / "call.flac"
+FACES = HERE / "faces.mp4"
+
+
+def sample_requests() -> tuple[MediaRequest, ...]:
+    """The two recordings with their transcripts: agent and customer of a call as tracks, and one track of talking faces."""
+    return (
+        MediaRequest(CALL, CALL.with_suffix(".vtt"), channels=("agent", "customer")),
+        MediaRequest(FACES, FACES.with_suffix(".vtt")),
+    )
+
+
+def sample_sessions() -> tuple[PreparedSession, ...]:
+    """The same, ready to be sent; each call makes up new session names. Raises `SourceError` when the installation lacks the files."""
+    return tuple(prepare(request) for request in sample_requests())

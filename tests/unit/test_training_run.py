@@ -1,0 +1,64 @@
+"""The whole training command on a made-up data folder: every file it promises, twice the same."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.progress import Progress
+
+from stream.encoders.shapes import WORD_WIDTH
+from stream.model.mmci import MMCIConfig
+from stream.model.served import INPUT_NAMES, OUTPUT_NAMES
+from stream.training import faces, voice
+from stream.training.features import session
+from stream.training.fit import MMCIRecipe
+from stream.training.recipe import STEPS, Places, Recipe, run
+from tests.support.tiny_corpora import write_corpora
+
+TINY = Recipe(
+    voice=voice.VoiceRecipe(epochs=1, batch=6),
+    face=faces.FaceRecipe(epochs=1, batch=6),
+    mmci=MMCIRecipe(epochs=1, windows=16, batch=8, config=MMCIConfig(hidden=8, head_hidden=8, strata=2)),
+    seeds=2,
+)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_corpora(tmp_path_factory.mktemp("data"))
+
+
+def train(data: Path, out: Path) -> Places:
+    places = Places(data, out / "triton_models", out / "metrics.json", out / "card.md")
+    out.mkdir(exist_ok=True)
+    places.card.write_text("# Card\n<!-- table: seeds -->\n<!-- end -->\n", encoding="utf-8")
+    with Progress(disable=True) as progress:
+        run(places, TINY, 5, STEPS, progress)
+    return places
+
+
+def test_whole_recipe_is_complete_and_repeatable(data: Path, tmp_path: Path) -> None:
+    first, second = train(data, tmp_path / "a"), train(data, tmp_path / "b")
+    metrics = json.loads(first.metrics.read_text(encoding="utf-8"))
+    assert set(metrics) == set(STEPS)
+    assert set(metrics["mmci"]["seeds"]) == {"5", "6"}
+    assert "(shipped)" in first.card.read_text(encoding="utf-8")
+    assert metrics == json.loads(second.metrics.read_text(encoding="utf-8"))
+    model = session(first.repository / "mmci" / "1" / "model.onnx")
+    zeros = {name: np.zeros((1, *shape), dtype=np.float32) for name, shape in _shapes().items()}
+    assert all(np.isfinite(output).all() for output in model.run(list(OUTPUT_NAMES), zeros))
+
+
+def test_missing_corpus_is_named(tmp_path: Path) -> None:
+    places = Places(tmp_path, tmp_path / "out", tmp_path / "metrics.json", tmp_path / "card.md")
+    with Progress(disable=True) as progress, pytest.raises(FileNotFoundError, match=r"labels\.csv"):
+        run(places, TINY, 0, ("audio",), progress)
+
+
+def _shapes() -> dict[str, tuple[int, ...]]:
+    widths = {"words": (8, WORD_WIDTH), "audio": (10, 64), "video": (5, 64)}
+    rows = {"word": 8, "audi": 10, "vide": 5}
+    return {name: widths.get(name, (rows[name[:4]], 2) if name.endswith("times") else (rows[name[:4]],)) for name in INPUT_NAMES}
