@@ -43,7 +43,8 @@ def demo(
     from rich.console import Console  # noqa: PLC0415
 
     from stream.cli import interrupt  # noqa: PLC0415
-    from stream.cli.demo_run import SERVICES, DemoPlan, run_demo  # noqa: PLC0415
+    from stream.cli.demo_run import DemoPlan, run_demo  # noqa: PLC0415
+    from stream.cli.demo_services import SERVICES  # noqa: PLC0415
     from stream.cli.json_lines import quiet_when_closed  # noqa: PLC0415
     from stream.cli.progress import Progress  # noqa: PLC0415
     from stream.config.load import load_settings  # noqa: PLC0415

@@ -11,7 +11,7 @@ from secrets import token_hex
 from stream.cli.errors import CommandError
 from stream.domain.identity import SessionKey
 from stream.produce.prepare import MediaRequest, PreparedSession, prepare
-from stream.sample import sample_sessions
+from stream.sample import sample_requests
 
 TENANT = "default"
 
@@ -32,12 +32,10 @@ def plan_sessions(
         SourceError, TranscriptError: A file cannot be used.
     """
     if len(transcripts) > len(media):
-        raise CommandError(f"there are {len(transcripts)} transcripts for {len(media)} media files: name a media file for each of them")
-    if not media:
-        prepared = list(sample_sessions())
-    else:
-        words = [*transcripts, *[None] * (len(media) - len(transcripts))]
-        prepared = [prepare(MediaRequest(file, transcript), on_step) for file, transcript in zip(media, words, strict=True)]
+        raise CommandError(f"--transcript is given {len(transcripts)} times for {len(media)} MEDIA: name the MEDIA of each of them")
+    words = [*transcripts, *[None] * (len(media) - len(transcripts))]
+    requests = [MediaRequest(file, transcript) for file, transcript in zip(media, words, strict=True)]
+    prepared = [prepare(request, on_step) for request in requests or sample_requests()]
     if count is not None and count < len(prepared):
         raise CommandError(
             f"--sessions {count} is fewer than the {len(prepared)} recordings: leave it out, or ask for {len(prepared)} or more"

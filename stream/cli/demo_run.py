@@ -7,13 +7,13 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from rich.console import Console
 
+from stream.cli.demo_services import DemoServices
 from stream.cli.displays import Display, open_display
 from stream.cli.errors import CommandError
 from stream.cli.progress import Progress
@@ -21,18 +21,13 @@ from stream.cli.run_report import RunReport, RunSummary
 from stream.cli.topic_growth import TopicGrowth
 from stream.config.settings import Settings
 from stream.domain.topics import Topics
-from stream.local.reachable import require_services
-from stream.local.stack import Stack
-from stream.local.worker import Workers
 from stream.produce.prepare import PreparedSession
 from stream.produce.producer import produce_session
-from stream.produce.topics import ensure_topics
 from stream.serving.repository import build_models
 from stream.sinks.reader import ResultReader
 
 STALL_S = 60.0
 """Without any news for so long after the last chunk was sent, the run has failed."""
-SERVICES = ("kafka", "redis", "triton")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +39,7 @@ class DemoPlan:
         sessions: What is sent.
         speed: Media seconds per second, None = as fast as possible.
         workers: Worker processes.
-        given: Services that are not ours: names of `SERVICES`.
+        given: Services that are not ours: names of `stream.cli.demo_services.SERVICES`.
         json: Results as JSON lines.
     """
 
@@ -67,29 +62,9 @@ async def run_demo(plan: DemoPlan, directory: Path, progress: Progress) -> RunSu
     Raises:
         CommandError: With one sentence, when it cannot be finished; other errors of the parts pass through.
     """
-    kafka_given, redis_given, triton_given = (name in plan.given for name in SERVICES)
-    await require_services(plan.settings, kafka=kafka_given, redis=redis_given, triton=triton_given)
     await _check_models(plan, progress)
-    stack = Stack(
-        plan.settings,
-        directory,
-        own_broker=not kafka_given,
-        own_redis=not redis_given,
-        own_triton=not triton_given,
-        on_event=progress.tell,
-    )
-    async with AsyncExitStack() as parts:
-        try:
-            with progress.step("starting services", "services are running"):
-                await parts.enter_async_context(stack)
-                await asyncio.to_thread(ensure_topics, stack.settings.kafka)
-            workers = Workers(stack.settings, directory, plan.workers, progress.tell)
-            with progress.step("starting the worker" if plan.workers == 1 else f"starting {plan.workers} workers", "ready for media"):
-                await parts.enter_async_context(workers)
-            return await _Run(plan, stack, workers, directory).stream(progress.console)
-        finally:
-            with progress.step("stopping everything", "everything is stopped"):
-                await parts.aclose()
+    async with DemoServices(plan.settings, plan.given, plan.workers, directory, progress) as services:
+        return await _Run(plan, services, directory).stream(progress.console)
 
 
 async def _check_models(plan: DemoPlan, progress: Progress) -> None:
@@ -106,12 +81,11 @@ async def _check_models(plan: DemoPlan, progress: Progress) -> None:
 class _Run:
     """The part of a run in which media flows."""
 
-    def __init__(self, plan: DemoPlan, stack: Stack, workers: Workers, directory: Path) -> None:
+    def __init__(self, plan: DemoPlan, services: DemoServices, directory: Path) -> None:
         self._plan = plan
-        self._stack = stack
-        self._workers = workers
+        self._services = services
         self._directory = directory
-        self._settings = stack.settings
+        self._settings = services.settings
         self._keys = frozenset(session.plan.key for session in plan.sessions)
         self._report = RunReport(self._keys, live=plan.speed == 1.0)
         self._sending = len(plan.sessions)
@@ -139,7 +113,7 @@ class _Run:
             loop = asyncio.get_running_loop()
             sending = [loop.run_in_executor(threads, self._produce, session) for session in sessions]
             sent = [asyncio.ensure_future(self._sent(future)) for future in sending]
-            guards = [asyncio.ensure_future(guard) for guard in (self._stack_lost(), self._worker_lost(), self._stalled())]
+            guards = [asyncio.ensure_future(guard) for guard in (self._services.failed(), self._stalled())]
             work = asyncio.ensure_future(self._work(reader, display, sent))
             try:
                 await asyncio.wait((work, *guards), return_when=asyncio.FIRST_COMPLETED)
@@ -173,12 +147,6 @@ class _Run:
             display.show(seen.record)
             if self._report.complete:
                 return
-
-    async def _stack_lost(self) -> NoReturn:
-        raise await self._stack.failed()
-
-    async def _worker_lost(self) -> NoReturn:
-        raise CommandError(await self._workers.failed())
 
     async def _stalled(self) -> NoReturn:
         while self._sending or time.monotonic() - self._news_at < STALL_S:  # noqa: ASYNC110 (it is the lack of events that counts)

@@ -23,6 +23,8 @@ QUALITIES = (23, 30, 37, 44, 51)
 GAP_S = 0.1
 LONGEST_GAP_S = 600.0
 """Jumps of the audio clock between these are filled with silence; larger ones are broken clocks and are ignored."""
+PADDING_MS = 100
+"""So much sound after the file's end is taken for padding."""
 _CLOCK_RATE = 90_000
 
 
@@ -37,13 +39,16 @@ class Piece:
     payload: bytes
 
 
-def audio_pieces(container: Any, index: int, origin_s: float, split: bool, damaged: Callable[[], None]) -> Iterator[Piece]:
+def audio_pieces(
+    container: Any, index: int, origin_s: float, *, length_ms: int | None, split: bool, damaged: Callable[[], None]
+) -> Iterator[Piece]:
     """Seconds of s16le 16 kHz PCM.
 
     Args:
         container: Open input; closed at the end.
         index: The stream's index in it.
         origin_s: Container time that is media time 0.
+        length_ms: The file's duration, if known: codecs pad their last frame beyond it.
         split: One piece for each channel instead of one of their mix.
         damaged: Called when some of the stream cannot be decoded.
     """
@@ -54,6 +59,8 @@ def audio_pieces(container: Any, index: int, origin_s: float, split: bool, damag
         while waiting.shape[1] >= SAMPLE_RATE:
             yield from _pcm(waiting[:, :SAMPLE_RATE], start_ms, split)
             waiting, start_ms = waiting[:, SAMPLE_RATE:], start_ms + PIECE_MS
+    if length_ms is not None and 0 < start_ms + waiting.shape[1] * 1000 // SAMPLE_RATE - length_ms <= PADDING_MS:
+        waiting = waiting[:, : max(0, length_ms - start_ms) * SAMPLE_RATE // 1000]
     if waiting.size:
         yield from _pcm(waiting, start_ms, split)
 

@@ -50,7 +50,9 @@ def main() -> None:
 
 
 def _leave_with_parent() -> None:
-    sys.stdin.buffer.read()
+    # The raw descriptor: a thread that waits inside sys.stdin would hold its lock when the interpreter ends.
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
     os._exit(0)
 
 
@@ -76,7 +78,10 @@ def _read(request: messages.OpenMedia) -> None:
     damage = Damage()
     streams: list[Iterator[Piece]] = []
     if audio_index is not None:
-        streams.append(audio_pieces(_open(request.path), audio_index, origin_s, request.split_channels, damage.note))
+        sound = _open(request.path)
+        streams.append(
+            audio_pieces(sound, audio_index, origin_s, length_ms=duration_ms, split=request.split_channels, damaged=damage.note)
+        )
     if video_index is not None:
         streams.append(video_pieces(_open(request.path), video_index, origin_s, damage.note))
     # Each stream has its own handle on the file: they stay in step by media time however the file interleaves them.

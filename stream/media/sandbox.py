@@ -121,6 +121,7 @@ class Sandbox:
         self._timeout_s = settings.timeout_s
         self._decoders = [_Decoder(arguments) for _ in range(settings.processes)]
         self._idle: asyncio.Queue[_Decoder] = asyncio.Queue()
+        self._stopped = False
 
     async def start(self) -> None:
         """Start the children. Raises `SandboxStartError` when one does not come up."""
@@ -136,7 +137,8 @@ class Sandbox:
             self._idle.put_nowait(decoder)
 
     async def stop(self) -> None:
-        """Kill the children."""
+        """Kill the children. Cancel what is being decoded before: requests that are still open fail."""
+        self._stopped = True
         await asyncio.gather(*(decoder.kill() for decoder in self._decoders))
 
     async def __aenter__(self) -> Sandbox:
@@ -192,6 +194,8 @@ class Sandbox:
         """Start a dead child again, however long that takes: no chunk is lost because the machine is short of memory."""
         wait_s, longest_s = RESTART_WAIT_S
         while True:
+            if self._stopped:
+                raise SandboxStartError("the sandbox is stopped")
             try:
                 await decoder.start()
             except _Died:

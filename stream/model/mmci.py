@@ -48,7 +48,7 @@ class MMCIConfig:
     hidden: int = 64
     head_hidden: int = 64
     strata: int = 8
-    dropout: float = 0.2
+    dropout: float = 0.4
 
     @property
     def readout(self) -> int:

@@ -53,12 +53,13 @@ class Models:
     Args:
         settings: Address, deadline and repository.
         backoff: Delays between attempts.
+        client: How to ask; default: gRPC to the configured address.
     """
 
-    def __init__(self, settings: TritonSettings, backoff: Backoff | None = None) -> None:
+    def __init__(self, settings: TritonSettings, backoff: Backoff | None = None, client: TritonClient | None = None) -> None:
         self._settings = settings
         self._backoff = backoff or Backoff()
-        self._client = TritonClient(settings.url, settings.timeout_s)
+        self._client = client or TritonClient(settings.url, settings.timeout_s)
         self._breakers = {name: Breaker(self._backoff) for name in MODEL_NAMES}
 
     async def encode_text(self, tokenised: TokenisedWords) -> Floats:

@@ -102,7 +102,7 @@ def _packaged_weights() -> Path:
 def _hub_weights(text_model: str) -> Path:
     try:
         from huggingface_hub import hf_hub_download  # noqa: PLC0415 (only this path needs it)
-        from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError  # noqa: PLC0415
+        from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError  # noqa: PLC0415
     except ImportError:
         raise ModelRepositoryError("triton.text_model needs the hub client; install it with: pip install huggingface_hub") from None
     name, _, file = text_model.partition(":")
@@ -110,6 +110,8 @@ def _hub_weights(text_model: str) -> Path:
     for candidate in (file,) if file else HUB_FILES:
         try:
             return Path(download(name, candidate))
+        except LocalEntryNotFoundError:  # not in the hub's cache, and the hub cannot be reached
+            raise ModelRepositoryError(f"{name} cannot be loaded: the hub does not answer") from None
         except EntryNotFoundError:
             continue
         except (HfHubHTTPError, OSError, ValueError) as error:

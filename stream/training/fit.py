@@ -41,7 +41,7 @@ class MMCIRecipe:
         config: Of the network.
     """
 
-    epochs: int = 12
+    epochs: int = 10
     windows: int = 6_000
     batch: int = 64
     peak_rate: float = 2e-3

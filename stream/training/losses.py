@@ -56,8 +56,9 @@ class Targets:
 def targets(batch: Batch, gates: Tensor, weights: LossWeights) -> Targets:
     """What each coalition of each window should answer.
 
-    With text the score is MOSI's annotation (MELD has none). Without text it is weakly pulled to three times the mean
-    valence constant of the voice and the face that are there.
+    With text the score is MOSI's annotation (MELD has none). With voice or face alone it is weakly pulled to three times the
+    mean of their valence constants. With nothing at all it is MOSI's annotation again, so that the answer to an empty window
+    is the middle of the training scores.
 
     Args:
         batch: B windows.
@@ -65,12 +66,12 @@ def targets(batch: Batch, gates: Tensor, weights: LossWeights) -> Targets:
         weights: Weights of the parts.
     """
     has_text = gates[:, :, MODALITIES.index(Modality.TEXT)]
-    heard_and_seen = gates[:, :, 1:]
-    constants = SCORE_LIMIT * (heard_and_seen * batch.valence.unsqueeze(1)).sum(dim=2) / heard_and_seen.sum(dim=2).clamp_min(1.0)
+    others = gates[:, :, 1:]
+    constants = SCORE_LIMIT * (others * batch.valence.unsqueeze(1)).sum(dim=2) / others.sum(dim=2).clamp_min(1.0)
     annotated = (~batch.score.isnan()).float().unsqueeze(1)
-    score = has_text * batch.score.nan_to_num().unsqueeze(1) + (1.0 - has_text) * constants
-    any_constant = (heard_and_seen.sum(dim=2) > 0).float()
-    score_weight = weights.score * has_text * annotated + weights.valence * (1.0 - has_text) * any_constant
+    only_others = (1.0 - has_text) * (others.sum(dim=2) > 0).float()
+    score = (1.0 - only_others) * batch.score.nan_to_num().unsqueeze(1) + only_others * constants
+    score_weight = weights.score * (1.0 - only_others) * annotated + weights.valence * only_others
     return Targets(batch.polarity.unsqueeze(1).expand(-1, gates.shape[1]), score, score_weight)
 
 

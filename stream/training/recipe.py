@@ -14,7 +14,7 @@ from rich.progress import Progress
 
 from stream.training import corpora, faces, voice
 from stream.training.card import fill_card
-from stream.training.corpora import Part, Voice
+from stream.training.corpora import Part, Utterance, Voice
 from stream.training.evaluate import Results, evaluate
 from stream.training.export import AUDIO_ENTRY, FACE_ENTRY, export_encoder, export_mmci, replace_text
 from stream.training.features import FacePool, Pools, VoicePool, embed_faces, embed_text, embed_voices, session, some_faces, text_weights
@@ -23,7 +23,6 @@ from stream.training.loop import Fit
 from stream.training.metrics import classification
 
 STEPS = ("audio", "face", "mmci")
-FACES_IN_POOL = 12_000
 
 Metrics = dict[str, Any]
 
@@ -37,7 +36,9 @@ class Recipe:
         face: The face encoder's.
         mmci: The network's.
         seeds: How many networks are trained; the one with the best validation criterion is shipped.
-        most_faces: Images the face encoder sees.
+        most_faces: Images the face encoder is trained with; None for all.
+        most_utterances: Transcripts of each part and corpus; None for all.
+        pool_faces: Images in the pool of training windows.
     """
 
     voice: voice.VoiceRecipe = field(default_factory=voice.VoiceRecipe)
@@ -45,6 +46,8 @@ class Recipe:
     mmci: MMCIRecipe = field(default_factory=MMCIRecipe)
     seeds: int = 3
     most_faces: int | None = None
+    most_utterances: int | None = None
+    pool_faces: int = 12_000
 
 
 QUICK = Recipe(
@@ -53,8 +56,10 @@ QUICK = Recipe(
     mmci=replace(MMCIRecipe(), epochs=1, windows=640),
     seeds=1,
     most_faces=3_000,
+    most_utterances=200,
+    pool_faces=1_500,
 )
-"""A minute or two, to see that everything runs; its weights are of no use."""
+"""About two minutes, to see that everything runs; its weights are of no use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +128,7 @@ def run_face(places: Places, recipe: Recipe, seed: int, progress: Progress) -> M
 
 def run_mmci(places: Places, recipe: Recipe, seed: int, progress: Progress) -> Metrics:
     """Train MMCI with several seeds on the frozen encoders' outputs, export the best on validation; returns its numbers."""
-    pools = read_pools(places, seed, progress)
+    pools = read_pools(places, recipe, seed, progress)
     outcomes = [fit(pools[Part.TRAIN], pools[Part.VALIDATION], recipe.mmci, seed + offset, progress) for offset in range(recipe.seeds)]
     shipped = min(outcomes, key=lambda outcome: outcome.criterion)
     export_mmci(shipped.served, places.repository)
@@ -137,7 +142,7 @@ def run_mmci(places: Places, recipe: Recipe, seed: int, progress: Progress) -> M
     }
 
 
-def read_pools(places: Places, seed: int, progress: Progress) -> dict[Part, Pools]:
+def read_pools(places: Places, recipe: Recipe, seed: int, progress: Progress) -> dict[Part, Pools]:
     """Encode all corpora with the repository's encoders."""
     utterances = corpora.read_mosi(places.data) + corpora.read_meld(places.data)
     voices = corpora.read_voices(places.data)
@@ -146,14 +151,22 @@ def read_pools(places: Places, seed: int, progress: Progress) -> dict[Part, Pool
     face_encoder = session(places.repository / FACE_ENTRY.name / "1" / "model.onnx")
     pools = {}
     for part in Part:
-        text = embed_text([u for u in utterances if u.part is part], weights, progress, plain_too=part is Part.TRAIN)
+        said = _first([u for u in utterances if u.part is part], recipe.most_utterances)
+        text = embed_text(said, weights, progress, plain_too=part is Part.TRAIN)
         heard: list[Voice] = [recording for recording in voices if recording.part is part]
         spoken: VoicePool = embed_voices(heard, audio_encoder, seed, progress)
         images = corpora.read_faces(places.data, part)
-        shown = some_faces(images, FACES_IN_POOL, seed) if part is Part.TRAIN else images
+        shown = some_faces(images, recipe.pool_faces, seed) if part is Part.TRAIN else images
         seen: FacePool = embed_faces(shown, face_encoder, seed, progress)
         pools[part] = Pools(text, spoken, seen)
     return pools
+
+
+def _first(utterances: list[Utterance], most: int | None) -> list[Utterance]:
+    """The first so many of each corpus; None for all."""
+    names = dict.fromkeys(utterance.corpus for utterance in utterances)
+    by_corpus = ([utterance for utterance in utterances if utterance.corpus == name] for name in names)
+    return [utterance for own in by_corpus for utterance in own[:most]]
 
 
 def _read_metrics(places: Places) -> Metrics:

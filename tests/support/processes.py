@@ -1,41 +1,45 @@
-"""Questions about processes, for tests that count or kill them."""
+"""Who runs below a process, from /proc."""
 
 from __future__ import annotations
 
-import os
+from dataclasses import dataclass
 from pathlib import Path
 
 
-def children(pid: int) -> list[int]:
-    """Process ids of the direct children."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A process and what it was started as."""
+
+    pid: int
+    command: str
+
+    def alive(self) -> bool:
+        """True while this very process runs (not another with its number, not a zombie)."""
         try:
-            fields = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
         except OSError:
-            continue
-        if int(fields[1]) == pid and fields[0] != "Z":
-            found.append(int(stat.parent.name))
+            return False
+        return state != "Z" and _command(self.pid) == self.command
+
+
+def descendants(pid: int) -> list[Running]:
+    """All processes below ``pid``, children first."""
+    found: list[Running] = []
+    for child in _children(pid):
+        found += [Running(child, _command(child)), *descendants(child)]
     return found
 
 
-def exists(pid: int) -> bool:
-    """True while the process runs (a zombie does not)."""
+def _children(pid: int) -> list[int]:
     try:
-        os.kill(pid, 0)
-        return " Z " not in Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2][:4]
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        return [int(child) for task in tasks for child in (task / "children").read_text().split()]
     except OSError:
-        return False
+        return []
 
 
-def mentioning(text: str) -> list[int]:
-    """Process ids whose command line or environment mentions a text, for example a run directory; ours left out."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            said = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
-        except OSError:
-            continue
-        if text.encode() in said and int(process.name) != os.getpid():
-            found.append(int(process.name))
-    return found
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""

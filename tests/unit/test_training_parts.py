@@ -112,8 +112,8 @@ def test_score_targets(pools: Pools) -> None:
     batch = WindowMaker(pools, 0).paired([2, 8])
     gates = torch.tensor([[[1.0, 1, 1], [0, 1, 1], [0, 0, 0]]]).expand(2, -1, -1)
     wanted = targets(batch, gates, LossWeights(score=1.0, valence=0.1))
-    assert wanted.score[0].tolist() == pytest.approx([2.0, 2.4, 0.0])
-    assert wanted.score_weight.tolist() == [[1.0, pytest.approx(0.1), 0.0], [0.0, pytest.approx(0.1), 0.0]]
+    assert wanted.score[0].tolist() == pytest.approx([2.0, 2.4, 2.0])
+    assert wanted.score_weight.tolist() == [[1.0, pytest.approx(0.1), 1.0], [0.0, pytest.approx(0.1), 0.0]]
 
 
 def test_uniform_answers_have_no_divergence_and_sure_ones_do() -> None:

@@ -1,0 +1,34 @@
+"""Draw the README's picture of the live table from a real run.
+
+``sentistream demo --json | python docs/live_picture.py docs/live.svg [WINDOWS]`` draws it as it stood after so many final windows.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import msgspec
+from rich.console import Console
+
+from stream.cli.live_view import LiveView
+from stream.domain.result import ScoreRecord, decode_record
+
+
+def main(target: str, windows: int) -> None:
+    """Read records from standard input, write the picture to ``target``."""
+    view = LiveView()
+    for line in sys.stdin:
+        try:
+            record = decode_record(line)
+        except msgspec.ValidationError:  # the run's summary is not a record
+            continue
+        if view.finals >= windows and isinstance(record, ScoreRecord):
+            continue
+        view.add(record)
+    console = Console(record=True, width=132, file=sys.stderr)
+    console.print(view)
+    console.save_svg(target, title="sentistream demo")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 10_000)

@@ -1,0 +1,136 @@
+"""The whole way as a user runs it: real broker, Redis, Triton, worker and media."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import av
+import pytest
+
+from tests.support.demo import Demo, run_demo, survivors
+
+SAMPLE = Path(__file__).parent.parent.parent / "stream" / "sample"
+FACES, WORDS, CALL = SAMPLE / "faces.mp4", SAMPLE / "faces.vtt", SAMPLE / "call.flac"
+ALL = ["text", "audio", "video"]
+
+
+@pytest.fixture(scope="module")
+def silent_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first seconds of the talking faces without their sound."""
+    path = tmp_path_factory.mktemp("media") / "silent.mp4"
+    with av.open(str(FACES)) as source, av.open(str(path), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None and packet.pts * packet.time_base < 6:
+                packet.stream = stream
+                target.mux(packet)
+    return path
+
+
+def test_four_clips_at_once_say_which_modalities_they_had(silent_video: Path) -> None:
+    result = run_demo("--speed", "max", "--no-asr", "--transcript", WORDS, FACES, CALL, silent_video, WORDS)
+    assert result.code == 0, result.errors
+    both, audio, video, text = result.sessions()
+    assert any(window["modalities_present"] == ALL for window in both)
+    assert {tuple(window["modalities_present"]) for window in audio} <= {("audio",), ()}
+    assert {tuple(window["modalities_present"]) for window in video} <= {("video",), ()}
+    assert {tuple(window["modalities_present"]) for window in text} <= {("text",), ()}
+    for windows in (both, audio, video, text):
+        assert any(window["modalities_present"] for window in windows)
+        assert all(window["is_final"] and -3 <= window["score"] <= 3 for window in windows)
+        ends = [window["end_ms"] for window in windows]
+        assert ends == sorted(set(ends))
+    explained = {line["window_id"] for line in result.events("explanation")}
+    assert explained == {window["window_id"] for windows in result.sessions() for window in windows}
+    assert len(result.events("session")) == 4
+    summary = result.lines[-1]
+    assert summary["event"] == "summary"
+    assert summary["sessions"] == 4
+    assert summary["windows"] == len(result.events("score"))
+    assert (summary["latency_ms"], summary["dead_letters"], summary["late"]) == (None, 0, 0)
+    assert summary["real_time_factor"] > 0
+
+
+def test_contributions_add_up_to_the_score_and_evidence_has_times() -> None:
+    result = run_demo("--speed", "max", "--transcript", WORDS, FACES)
+    scores = {line["window_id"]: line for line in result.events("score")}
+    for explanation in result.events("explanation"):
+        window = scores[explanation["window_id"]]
+        total = explanation["base_score"] + sum(explanation["contributions"].values())
+        assert total == pytest.approx(window["score"], abs=1e-3)
+        for evidence in (*explanation["words"], *explanation["audio_spans"], *explanation["video_frames"]):
+            assert evidence["start_ms"] < window["end_ms"]
+            assert evidence["end_ms"] > window["start_ms"]
+        assert explanation["sentence"].endswith(".")
+
+
+def test_a_live_run_reports_its_latency() -> None:
+    result = run_demo("--transcript", WORDS, FACES)
+    assert result.code == 0, result.errors
+    latency = result.lines[-1]["latency_ms"]
+    assert 0 <= latency["p50"] <= latency["p95"] <= latency["p99"]
+    assert result.events("partial")
+
+
+@pytest.mark.parametrize("victim", ["tritonserver --", "triton_python_backend_stub"])
+def test_triton_killed_in_mid_run_costs_no_window(victim: str) -> None:
+    untouched = run_demo("--speed", "max", "--transcript", WORDS, FACES)
+    demo = Demo("--transcript", WORDS, FACES)
+    demo.read_until("score")
+    os.kill(demo.wait_for(victim).pid, signal.SIGKILL)
+    result = demo.finish()
+    assert result.code == 0, result.errors
+    finals = {line["end_ms"] for line in result.events("score")} | {4000}
+    assert finals == {line["end_ms"] for line in untouched.events("score")}
+    assert result.lines[-1]["dead_letters"] == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_stopping_in_mid_run_leaves_nothing_behind(number: signal.Signals) -> None:
+    demo = Demo("--transcript", WORDS, FACES)
+    demo.read_until("score")
+    below = demo.below()
+    assert len(below) > 4
+    demo.process.send_signal(number)
+    assert demo.finish(20).code != 0
+    assert survivors(below) == []
+
+
+def test_stopping_while_it_starts_leaves_nothing_behind() -> None:
+    demo = Demo("--transcript", WORDS, FACES)
+    demo.wait_for("valkey-server")
+    below = demo.below()
+    demo.process.send_signal(signal.SIGINT)
+    assert demo.finish(20).code != 0
+    assert survivors(below) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [(None, "nowhere.mp4"), (b"", "empty.mp4"), (b"not media at all" * 100, "text.mp4"), (b"\x00\x00\x00\x18ftypmp42" * 50, "broken.mp4")],
+)
+def test_an_unusable_file_is_one_clear_sentence(tmp_path: Path, content: bytes | None, name: str) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    result = run_demo(path)
+    assert result.code != 0
+    assert result.lines == []
+    assert "Traceback" not in result.errors
+    assert name in result.errors
+
+
+def test_a_truncated_clip_still_yields_what_can_be_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "truncated.mkv"
+    with av.open(str(FACES)) as source, av.open(str(path), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    result = run_demo("--speed", "max", "--no-asr", path)
+    assert result.code == 0, result.errors
+    assert result.events("score")

@@ -1,0 +1,48 @@
+"""Speech recognition, where the extra is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+from stream.media import asr
+from stream.media.errors import TranscriptError
+from stream.media.source import read_audio
+from stream.produce.prepare import NO_TEXT, MediaRequest, prepare
+from stream.sample import CALL, FACES
+
+needs_asr = pytest.mark.skipif(not asr.installed(), reason="speech recognition is not installed: pip install 'sentistream[asr]'")
+
+
+@needs_asr
+def test_words_have_times_within_the_recording() -> None:
+    _, customer = read_audio(CALL, split_channels=True)
+    words = asr.transcribe(customer)
+    assert "thank" in " ".join(word.text.lower() for word in words)
+    assert all(0 <= word.start_ms <= word.end_ms <= 24_900 and 0.0 <= word.confidence <= 1.0 for word in words)
+    assert [word.start_ms for word in words] == sorted(word.start_ms for word in words)
+
+
+@needs_asr
+def test_silence_has_no_words() -> None:
+    assert asr.transcribe(np.zeros(16_000, np.int16)) == ()
+    assert asr.transcribe(np.zeros(0, np.int16)) == ()
+
+
+@needs_asr
+def test_a_clip_without_a_transcript_gets_words_and_a_notice() -> None:
+    steps: list[str] = []
+    session = prepare(MediaRequest(FACES), on_step=steps.append)
+    assert session.plan.tracks[0].words
+    assert steps == ["recognising speech"]
+    assert "machine-made" in session.notices[0]
+
+
+def test_without_recognition_the_absence_of_text_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert prepare(MediaRequest(FACES, recognise=False)).notices == (NO_TEXT,)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert prepare(MediaRequest(FACES)).plan.tracks[0].words is None
+    with pytest.raises(TranscriptError, match=r"sentistream\[asr\]"):
+        prepare(MediaRequest(FACES, recognise=True))

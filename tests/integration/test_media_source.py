@@ -1,0 +1,155 @@
+"""A user's files, read in a child process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from stream.config.settings import SandboxSettings
+from stream.domain.chunk import MAX_CHUNK_BYTES, ContentType
+from stream.domain.modality import Modality
+from stream.media import source as source_module
+from stream.media.errors import SourceError
+from stream.media.sandbox import Sandbox
+from stream.media.source import MediaFile, SourcePiece, read_audio
+from stream.sample import CALL, FACES, sample_sessions
+from tests.support import media
+
+
+def _read(path: Path, *, split_channels: bool = False) -> tuple[list[SourcePiece], bool]:
+    with MediaFile(path, split_channels=split_channels) as file:
+        return list(file.pieces()), file.damaged
+
+
+def test_a_film_comes_in_seconds_that_tile_it() -> None:
+    pieces, damaged = _read(FACES)
+    assert not damaged
+    assert Counter(piece.modality for piece in pieces) == {Modality.AUDIO: 21, Modality.VIDEO: 21}
+    assert [piece.end_ms for piece in pieces] == sorted(piece.end_ms for piece in pieces)
+    for modality in (Modality.AUDIO, Modality.VIDEO):
+        mine = [piece for piece in pieces if piece.modality is modality]
+        assert [(piece.start_ms, piece.end_ms) for piece in mine] == [(n * 1000, (n + 1) * 1000) for n in range(21)]
+    assert all(len(piece.payload) == 32_000 for piece in pieces if piece.modality is Modality.AUDIO)
+
+
+async def test_every_second_of_a_film_decodes_by_itself() -> None:
+    films = [piece for piece in _read(FACES)[0] if piece.modality is Modality.VIDEO]
+    async with Sandbox(SandboxSettings()) as sandbox:
+        for piece in reversed(films):
+            frames = await sandbox.find_faces(piece.payload, ContentType.VIDEO_MP4, 5, 8_300_000)
+            assert len(frames) == 5
+            assert all(len(frame.boxes) == 1 for frame in frames)
+            assert len(piece.payload) < MAX_CHUNK_BYTES
+
+
+def test_channels_can_be_split() -> None:
+    pieces, _ = _read(CALL, split_channels=True)
+    assert Counter(piece.channel for piece in pieces) == {0: 25, 1: 25}
+    assert pieces[-1].end_ms == 24_900
+    agent, customer = read_audio(CALL, split_channels=True)
+    (mixed,) = read_audio(CALL)
+    assert len(agent) == len(customer) == len(mixed) == 398_400
+    assert np.abs(mixed.astype(int) - (agent.astype(int) + customer) // 2).max() < 200
+
+
+def test_a_large_film_is_scaled_down_and_slowed_to_30_frames(tmp_path: Path) -> None:
+    path = tmp_path / "large.mp4"
+    media.write_film(path, seconds=1.5, fps=60, width=1280, height=720)
+    pieces, _ = _read(path)
+    assert (pieces[0].start_ms, pieces[0].duration_ms) == (0, 1000)
+    assert 1450 <= pieces[-1].end_ms <= 1550
+    copy = tmp_path / "first.mp4"
+    copy.write_bytes(pieces[0].payload)
+    with av.open(str(copy)) as first:
+        frames = list(first.decode(video=0))
+    assert (frames[0].width, frames[0].height, len(frames)) == (640, 360, 30)
+    assert frames[0].key_frame
+
+
+def test_the_last_piece_is_as_long_as_what_is_left(tmp_path: Path) -> None:
+    path = tmp_path / "sound.wav"
+    media.write_sound(str(path), "wav", "pcm_s16le", 1.25, 44_100, "stereo")
+    pieces, _ = _read(path)
+    assert [(piece.start_ms, piece.duration_ms) for piece in pieces] == [(0, 1000), (1000, 250)]
+
+
+def test_a_cut_off_film_gives_what_decodes_and_says_so(tmp_path: Path) -> None:
+    whole = tmp_path / "whole.mp4"
+    media.write_film(whole, seconds=6, container_options={"movflags": "faststart"})
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * 0.6)])
+    pieces, damaged = _read(cut)
+    assert damaged
+    assert 2 <= len(pieces) <= 4
+
+
+def test_files_that_cannot_be_read_are_one_clear_error(tmp_path: Path) -> None:
+    whole = tmp_path / "whole.mp4"
+    media.write_film(whole, seconds=2)
+    for name, content in (
+        ("no-index.mp4", whole.read_bytes()[: whole.stat().st_size // 2]),
+        ("empty.mp4", b""),
+        ("text.mp4", b"hello " * 100),
+        ("list.m3u8", f"#EXTM3U\n#EXTINF:1,\n{whole}\n".encode()),
+    ):
+        path = tmp_path / name
+        path.write_bytes(content)
+        with pytest.raises(SourceError, match=name.replace(".", r"\.")):
+            _read(path)
+    with pytest.raises(SourceError, match="no such file"):
+        MediaFile(tmp_path / "gone.mp4")
+
+
+def test_a_reader_that_dies_or_hangs_is_no_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SourceError, match="reading ended early"):
+        MediaFile(FACES, command=(sys.executable, "-c", "import os; os.abort()"))
+    monkeypatch.setattr(source_module, "STALL_S", 0.5)
+    with pytest.raises(SourceError):
+        MediaFile(FACES, command=(sys.executable, "-c", "import time; time.sleep(60)"))
+
+
+def test_leaving_early_ends_the_child() -> None:
+    with MediaFile(FACES) as file:
+        next(iter(file.pieces()))
+        child = file._process.pid
+    assert not Path(f"/proc/{child}").exists()
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
+
+
+def test_the_child_ends_with_a_killed_parent() -> None:
+    script = (
+        "import time\nfrom stream.media.source import MediaFile\nfrom stream.sample import FACES\n"
+        "file = MediaFile(FACES)\nprint(file._process.pid, flush=True)\ntime.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        child = Path(f"/proc/{int(parent.stdout.readline())}/stat")
+        assert child.exists()
+        parent.kill()
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline and child.exists() and " Z " not in child.read_text():
+        time.sleep(0.05)
+    assert not child.exists() or " Z " in child.read_text()
+
+
+def test_the_packaged_sample_is_two_sessions_with_words() -> None:
+    call, faces = sample_sessions()
+    assert [(t.track, t.role, t.modalities) for t in call.plan.tracks] == [
+        ("agent", "agent", (Modality.TEXT, Modality.AUDIO)),
+        ("customer", "customer", (Modality.TEXT, Modality.AUDIO)),
+    ]
+    assert [t.modalities for t in faces.plan.tracks] == [(Modality.TEXT, Modality.AUDIO, Modality.VIDEO)]
+    assert (call.duration_ms, faces.duration_ms) == (24_900, 21_000)
+    assert (call.notices, faces.notices) == ((), ())
+    assert all(len(track.words or ()) > 20 for session in (call, faces) for track in session.plan.tracks)
+    assert [word.text for word in (faces.plan.tracks[0].words or ())[-6:]] == ["set", "white", "with", "p", "two", "soon"]
+    assert (faces.plan.tracks[0].words or ())[-6].start_ms == 18_490

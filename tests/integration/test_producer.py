@@ -1,0 +1,222 @@
+"""The producer against real brokers."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections import defaultdict
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from kafka import KafkaConsumer, TopicPartition
+from kafka.admin import KafkaAdminClient
+
+from stream.config.settings import KafkaSettings
+from stream.domain.chunk import Chunk
+from stream.domain.identity import SessionKey
+from stream.domain.lifecycle import SessionEnd, SessionStart
+from stream.domain.modality import MODALITIES, Modality
+from stream.domain.topics import Topics
+from stream.domain.wire import decode_words, parse_chunk, parse_session
+from stream.local.ports import free_port
+from stream.media.errors import SourceError
+from stream.produce.connection import kafka_options
+from stream.produce.errors import ProduceError
+from stream.produce.prepare import MediaRequest, PreparedSession, prepare
+from stream.produce.producer import Progress, produce_session
+from stream.produce.topics import ensure_topics
+from stream.sample import CALL, FACES
+
+
+@pytest.fixture
+def kafka(kafka_bootstrap: str) -> KafkaSettings:
+    """A broker with topics of the test's own."""
+    settings = KafkaSettings(bootstrap=kafka_bootstrap, topic_prefix=f"p{uuid.uuid4().hex[:8]}.", partitions=3)
+    ensure_topics(settings)
+    return settings
+
+
+def _records(kafka: KafkaSettings, topic: str) -> list[Any]:
+    """Everything in a topic, with its partition."""
+    consumer = KafkaConsumer(**kafka_options(kafka))
+    partitions = [TopicPartition(topic, number) for number in range(3)]
+    consumer.assign(partitions)
+    consumer.seek_to_beginning()
+    ends = consumer.end_offsets(partitions)
+    found: list[Any] = []
+    deadline = time.monotonic() + 20
+    quiet = False
+    # The embedded broker's end offset is that of the last batch's first record: there may be a few records more.
+    while not (quiet and len(found) >= sum(ends.values())) and time.monotonic() < deadline:
+        polled = consumer.poll(timeout_ms=300)
+        found += [record for records in polled.values() for record in records]
+        quiet = not polled
+    consumer.close()
+    assert len(found) >= sum(ends.values())
+    return found
+
+
+def _chunks(kafka: KafkaSettings, modality: Modality) -> dict[str, list[Chunk]]:
+    by_track: dict[str, list[Chunk]] = defaultdict(list)
+    for record in _records(kafka, Topics(kafka.topic_prefix).chunks(modality)):
+        chunk = parse_chunk(record.key, record.value, record.headers, modality)
+        by_track[chunk.header.track.track].append(chunk)
+    return by_track
+
+
+def _events(kafka: KafkaSettings) -> list[Any]:
+    records = _records(kafka, Topics(kafka.topic_prefix).sessions)
+    return [parse_session(record.key, record.value, record.headers).event for record in records]
+
+
+def test_topics_are_created_once_with_one_partition_count(kafka: KafkaSettings) -> None:
+    again = ensure_topics(kafka.model_copy(update={"partitions": 5}))
+    assert (again.partitions, again.created) == (3, ())
+    for topic in Topics(kafka.topic_prefix).inputs:
+        assert _records(kafka, topic) == []
+
+
+def test_topics_that_do_not_fit_together_are_refused(kafka_bootstrap: str) -> None:
+    settings = KafkaSettings(bootstrap=kafka_bootstrap, topic_prefix=f"p{uuid.uuid4().hex[:8]}.", partitions=3)
+    topics = Topics(settings.topic_prefix)
+    admin = KafkaAdminClient(**kafka_options(settings))
+    counts = {topics.sessions: 2, topics.inputs[0]: 4}
+    admin.create_topics({name: {"num_partitions": count, "replication_factor": 1} for name, count in counts.items()})
+    admin.close()
+    with pytest.raises(ProduceError, match="same number of partitions"):
+        ensure_topics(settings)
+
+
+def test_a_film_arrives_whole_and_in_order(kafka: KafkaSettings) -> None:
+    session = prepare(MediaRequest(FACES, FACES.with_suffix(".vtt"), session="faces", role="customer"))
+    seen: list[Progress] = []
+    produced = produce_session(kafka, session, speed=None, on_progress=seen.append)
+    assert (produced.chunks, produced.media_ms, produced.stopped, produced.damaged) == (
+        {Modality.TEXT: 21, Modality.AUDIO: 21, Modality.VIDEO: 21}, 21_000, False, False,
+    )  # fmt: skip
+    assert seen[-1] == Progress(21_000, 21_000, 63)
+    words = []
+    for modality in MODALITIES:
+        chunks = _chunks(kafka, modality)["speaker"]
+        assert [chunk.header.seq for chunk in chunks] == list(range(21))
+        assert [chunk.header.start_ms for chunk in chunks] == [n * 1000 for n in range(21)]
+        assert {later.header.captured_ms - sooner.header.captured_ms for sooner, later in pairwise(chunks)} == {1000}
+        assert {chunk.header.role for chunk in chunks} == {"customer"}
+        words += [word.text for chunk in chunks if modality is Modality.TEXT for word in decode_words(chunk.payload)]
+    assert len(words) == 42
+    start, end = _events(kafka)
+    assert isinstance(start, SessionStart)
+    assert isinstance(end, SessionEnd)
+    assert end.media_ms == 21_000
+    assert dict(end.tracks[0].chunks) == {Modality.TEXT: 21, Modality.AUDIO: 21, Modality.VIDEO: 21}
+
+
+def test_all_topics_put_a_session_into_one_partition(kafka: KafkaSettings) -> None:
+    for number in range(4):
+        session = prepare(MediaRequest(CALL, CALL.with_suffix(".vtt"), session=f"call-{number}", channels=("agent", "customer")))
+        produce_session(kafka, session, speed=None)
+    places: dict[bytes, set[int]] = defaultdict(set)
+    for topic in Topics(kafka.topic_prefix).inputs:
+        for record in _records(kafka, topic):
+            places[record.key].add(record.partition)
+    assert len(places) == 4
+    assert all(len(partitions) == 1 for partitions in places.values())
+    assert len(set.union(*places.values())) > 1
+    assert {track: len(chunks) for track, chunks in _chunks(kafka, Modality.AUDIO).items()} == {"agent": 100, "customer": 100}
+
+
+def test_live_pace_and_an_early_stop(kafka: KafkaSettings) -> None:
+    session = prepare(MediaRequest(CALL, CALL.with_suffix(".vtt"), session="early", channels=("agent", "customer")))
+    stop = threading.Event()
+
+    def until_two_seconds(progress: Progress) -> None:
+        if progress.media_ms >= 2000 and progress.chunks == 8:
+            stop.set()
+
+    began_ms = time.time() * 1000
+    produced = produce_session(kafka, session, speed=1.0, stop=stop, on_progress=until_two_seconds)
+    assert 1.9 <= produced.seconds < 6.0
+    assert (produced.stopped, produced.media_ms) == (True, 2000)
+    first, second = _chunks(kafka, Modality.AUDIO)["agent"]
+    assert second.header.captured_ms - first.header.captured_ms == 1000
+    assert began_ms <= first.header.captured_ms <= began_ms + 5000
+    end = _events(kafka)[-1]
+    assert isinstance(end, SessionEnd)
+    assert [dict(track.chunks) for track in end.tracks] == [{Modality.TEXT: 2, Modality.AUDIO: 2}] * 2
+
+
+def test_several_sessions_at_once(kafka: KafkaSettings) -> None:
+    base = prepare(MediaRequest(CALL, channels=("agent", "customer"), recognise=False))
+    threads = [threading.Thread(target=produce_session, args=(kafka, _renamed(base, f"s{n}")), kwargs={"speed": None}) for n in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(_chunks(kafka, Modality.AUDIO)["agent"]) == 75
+    assert sum(isinstance(event, SessionEnd) for event in _events(kafka)) == 3
+
+
+def _renamed(session: PreparedSession, name: str) -> PreparedSession:
+    return replace(session, plan=replace(session.plan, key=SessionKey("default", name)))
+
+
+def test_a_broker_that_is_away_is_one_clear_error() -> None:
+    kafka = KafkaSettings(bootstrap=f"127.0.0.1:{free_port()}")
+    session = prepare(MediaRequest(CALL.with_suffix(".vtt")))
+    for call in (lambda: ensure_topics(kafka), lambda: produce_session(kafka, session)):
+        with pytest.raises(ProduceError, match="does not answer at 127"):
+            call()
+
+
+def test_channels_that_the_file_lacks() -> None:
+    with pytest.raises(SourceError, match="has 2 audio channel"):
+        prepare(MediaRequest(CALL, channels=("a", "b", "c")))
+    with pytest.raises(SourceError, match="twice"):
+        prepare(MediaRequest(CALL, channels=("a", "A")))
+
+
+def _command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "stream.cli", "produce", *arguments]
+
+
+def test_the_command_sends_and_ends_on_ctrl_c(kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENTISTREAM_KAFKA__TOPIC_PREFIX", kafka.topic_prefix)
+    options = ("--kafka", kafka.bootstrap, "--channels", "agent,customer", "--transcript", str(CALL.with_suffix(".vtt")))
+    command = _command(str(CALL), "--session", "whole", "--speed", "max", *options)
+    whole = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert whole.returncode == 0, whole.stderr
+    assert "24.9 s of media" in whole.stderr
+    running = subprocess.Popen(_command(str(CALL), "--session", "cut", *options), stderr=subprocess.PIPE)
+    for _ in range(100):
+        time.sleep(0.1)
+        if len(_chunks(kafka, Modality.AUDIO)["agent"]) > 25:
+            break
+    running.send_signal(signal.SIGINT)
+    assert running.communicate(timeout=20)
+    assert running.returncode == 130
+    ends = [event for event in _events(kafka) if isinstance(event, SessionEnd)]
+    assert len(ends) == 2
+    assert min(end.media_ms for end in ends) < 20_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("gone.mp4",), "no such file"),
+        ((str(CALL), "--speed", "warp"), "or max"),
+        ((str(CALL), "--channels", "a,b", "--track", "x"), "one or the other"),
+        ((str(CALL.with_suffix(".vtt")), "--session", "a b"), "session must be"),
+        ((str(CALL.with_suffix(".vtt")), "--kafka", "127.0.0.1:1"), "does not answer"),
+    ],
+)
+def test_the_command_says_what_is_wrong(arguments: tuple[str, ...], says: str) -> None:
+    done = subprocess.run(_command(*arguments), capture_output=True, text=True, check=False)
+    assert done.returncode not in {0, 130}
+    assert says in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,117 @@
+"""`sentistream up` as a user runs it; whatever ends it, nothing stays behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from pathlib import Path
+
+import pytest
+
+from stream.local.ports import free_port
+from tests.support.pids import mentioning
+from tests.support.processes import Running, descendants
+
+END_S = 30.0
+IS_UP = b"Ctrl-C stops everything."
+
+
+async def up(cache: Path, *arguments: str) -> Process:
+    environment = {**os.environ, "SENTISTREAM_CACHE": str(cache), "COLUMNS": "200"}
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "stream.cli", "up", *arguments), stdout=PIPE, stderr=PIPE, env=environment
+    )
+
+
+async def until_up(process: Process) -> str:
+    assert process.stdout is not None
+    said = b""
+    async with asyncio.timeout(90):
+        while IS_UP not in said:
+            line = await process.stdout.readline()
+            assert line, f"it ended: {said.decode()}"
+            said += line
+    return said.decode()
+
+
+async def end(process: Process) -> tuple[int | None, str]:
+    async with asyncio.timeout(END_S):
+        _, errors = await process.communicate()
+    return process.returncode, errors.decode()
+
+
+async def all_gone(parts: list[Running]) -> None:
+    async with asyncio.timeout(END_S):
+        while any(part.alive() for part in parts):
+            await asyncio.sleep(0.1)
+
+
+async def test_ctrl_c_stops_the_services_and_the_worker(tmp_path: Path) -> None:
+    process = await up(tmp_path)
+    said = await until_up(process)
+    parts = descendants(process.pid)
+    assert len(parts) >= 9  # broker, Redis, Triton, its four stubs, a worker, its decoder
+    for name in ("KAFKA__BOOTSTRAP=127.0.0.1:", "REDIS__URL=redis://127.0.0.1:", "TRITON__URL=127.0.0.1:"):
+        assert f"export SENTISTREAM_{name}" in said
+    process.send_signal(signal.SIGINT)
+    assert await end(process) == (0, "")
+    assert not [part for part in parts if part.alive()]
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("after_s", [0.9, 1.6, 3.0])
+async def test_ctrl_c_while_starting_leaves_nothing(tmp_path: Path, after_s: float) -> None:
+    process = await up(tmp_path, "--workers", "0")
+    await asyncio.sleep(after_s)
+    parts = descendants(process.pid)
+    process.send_signal(signal.SIGINT)
+    code, errors = await end(process)
+    assert "Traceback" not in errors
+    assert code in {0, 130}
+    await all_gone(parts)
+    assert mentioning(str(tmp_path)) == []
+    assert os.listdir(tmp_path) == []
+
+
+async def test_sigterm_is_an_orderly_end_too(tmp_path: Path) -> None:
+    process = await up(tmp_path, "--workers", "0")
+    await until_up(process)
+    parts = descendants(process.pid)
+    process.terminate()
+    assert await end(process) == (0, "")
+    assert not [part for part in parts if part.alive()]
+
+
+async def test_when_it_is_killed_its_parts_die_with_it(tmp_path: Path) -> None:
+    process = await up(tmp_path)
+    await until_up(process)
+    parts = descendants(process.pid)
+    assert len(parts) >= 9
+    process.kill()
+    await process.communicate()
+    await all_gone(parts)
+
+
+async def test_a_killed_worker_ends_it_with_one_sentence(tmp_path: Path) -> None:
+    process = await up(tmp_path)
+    await until_up(process)
+    parts = descendants(process.pid)
+    worker = next(part for part in parts if " worker --ready-file " in part.command)
+    os.kill(worker.pid, signal.SIGKILL)
+    code, errors = await end(process)
+    assert code == 1
+    assert errors.count("\n") == 1
+    assert "worker-0 ended with exit code -9; see" in errors
+    await all_gone(parts)
+
+
+async def test_a_service_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    port = free_port()
+    process = await up(tmp_path, "--kafka", f"127.0.0.1:{port}")
+    code, errors = await end(process)
+    assert code == 1
+    assert errors.splitlines() == [f"Kafka does not answer at 127.0.0.1:{port}; start it, or correct --kafka or kafka.bootstrap"]
+    assert mentioning(str(tmp_path)) == []

@@ -1,0 +1,81 @@
+"""Media made for tests: films, sounds and pictures that nobody's face is in."""
+
+from __future__ import annotations
+
+import io
+import struct
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+
+def picture(width: int = 320, height: int = 240, seed: int = 0) -> npt.NDArray[np.uint8]:
+    """A blurred random colour picture."""
+    noise = np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8)
+    return np.asarray(cv2.GaussianBlur(noise, (31, 31), 0), np.uint8)
+
+
+def jpeg(width: int = 320, height: int = 240) -> bytes:
+    return bytes(cv2.imencode(".jpg", picture(width, height))[1])
+
+
+def giant_jpeg(side: int) -> bytes:
+    """A small JPEG whose header says that it is `side` pixels wide and high."""
+    small = jpeg()
+    at = small.index(b"\xff\xc0")
+    return small[: at + 5] + struct.pack(">HH", side, side) + small[at + 9 :]
+
+
+def film(frames: int = 25, fps: int = 25, width: int = 320, height: int = 240, codec: str = "libx264") -> bytes:
+    """Fragmented MP4 as a foreign producer might send it."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4", options={"movflags": "frag_keyframe+empty_moov+default_base_moof"}) as output:
+        stream: Any = output.add_stream(codec, rate=fps)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for number in range(frames):
+            frame = av.VideoFrame.from_ndarray(picture(width, height, number), format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, fps)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return buffer.getvalue()
+
+
+def sound(container: str, codec: str, seconds: float = 1.0, rate: int = 48_000, layout: str = "mono", hertz: float = 440.0) -> bytes:
+    """A sine in a container."""
+    buffer = io.BytesIO()
+    write_sound(buffer, container, codec, seconds, rate, layout, hertz)
+    return buffer.getvalue()
+
+
+def write_sound(target: Any, container: str, codec: str, seconds: float, rate: int, layout: str, hertz: float = 440.0) -> None:
+    channels = av.AudioLayout(layout).nb_channels
+    wave = (np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate) * 8000).astype(np.int16)
+    options = {"movflags": "frag_keyframe+empty_moov"} if container == "mp4" else {}
+    with av.open(target, "w", format=container, options=options) as output:
+        stream: Any = output.add_stream(codec, rate=rate, layout=layout)
+        frame = av.AudioFrame.from_ndarray(np.repeat(wave, channels).reshape(1, -1), format="s16", layout=layout)
+        frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
+        size = stream.codec_context.frame_size or 1024
+        resampler = av.AudioResampler(format=stream.format.name, layout=layout, rate=rate, frame_size=size)
+        for piece in [*resampler.resample(frame), *resampler.resample(None)]:
+            output.mux(stream.encode(piece))
+        output.mux(stream.encode(None))
+
+
+def write_film(
+    path: Path, seconds: float, fps: int = 25, width: int = 320, height: int = 240, container_options: dict[str, str] | None = None
+) -> None:
+    """A film file without sound."""
+    with av.open(str(path), "w", options=container_options or {}) as output:
+        stream: Any = output.add_stream("libx264", rate=fps, options={"preset": "ultrafast", "g": "25"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for number in range(round(seconds * fps)):
+            frame = av.VideoFrame.from_ndarray(picture(width, height, number % 7), format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, fps)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))

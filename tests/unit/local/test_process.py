@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stream.local.errors import LocalStackError
+from stream.local.process import ManagedProcess
+from tests.support.pids import exists
+
+SLEEPER = "import time; print('awake', flush=True); time.sleep(600)"
+DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('awake', flush=True); time.sleep(600)"
+FAMILY = "import subprocess, time; print(subprocess.Popen(['sleep', '600']).pid, flush=True); time.sleep(600)"
+
+
+def python(code: str, log: Path, stop_timeout_s: float = 5.0) -> ManagedProcess:
+    return ManagedProcess("the sleeper", [sys.executable, "-c", code], log, stop_timeout_s=stop_timeout_s)
+
+
+async def start(process: ManagedProcess, log: Path) -> None:
+    async def said_something() -> bool:
+        return log.read_text().endswith("\n")  # noqa: ASYNC240 (a tiny file)
+
+    await process.start(said_something, 20)
+
+
+async def test_it_starts_stops_and_starts_again(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    process = python(SLEEPER, log)
+    await start(process, log)
+    first = process.pid
+    assert process.running
+    assert os.getpgid(first) == first != os.getpgrp()
+    await process.stop()
+    assert (process.running, process.returncode) == (False, -signal.SIGTERM)
+    await process.start(lambda: asyncio.sleep(0, result=True), 5)
+    assert process.pid != first
+    await process.stop()
+
+
+async def test_one_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    process = python(DEAF, log, stop_timeout_s=0.2)
+    await start(process, log)
+    await process.stop()
+    assert process.returncode == -signal.SIGKILL
+
+
+async def test_its_own_children_go_with_it(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    process = python(FAMILY, log)
+    await start(process, log)
+    child = int(log.read_text())
+    assert exists(child)
+    await process.stop()
+    await gone(child)
+
+
+async def gone(pid: int) -> None:
+    async with asyncio.timeout(5):
+        while exists(pid):
+            await asyncio.sleep(0.02)
+
+
+async def test_an_early_end_is_one_sentence_with_its_last_words(tmp_path: Path) -> None:
+    process = python("import sys; print('the reason', file=sys.stderr); sys.exit(3)", tmp_path / "log")
+    with pytest.raises(LocalStackError, match=r"the sleeper stopped while starting \(exit code 3\).*the reason"):
+        await process.start(lambda: asyncio.sleep(0, result=False), 20)
+
+
+async def test_one_that_is_never_ready_is_stopped(tmp_path: Path) -> None:
+    process = python(SLEEPER, tmp_path / "log")
+    with pytest.raises(LocalStackError, match=r"not ready after 0\.3 s"):
+        await process.start(lambda: asyncio.sleep(0, result=False), 0.3)
+    assert not process.running
+
+
+async def test_a_cancelled_start_leaves_nothing(tmp_path: Path) -> None:
+    process = python(SLEEPER, tmp_path / "log")
+    starting = asyncio.create_task(process.start(lambda: asyncio.sleep(0, result=False), 60))
+    await asyncio.sleep(0.1)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert not process.running
+
+
+PARENT = """
+import asyncio, sys
+from pathlib import Path
+from stream.local.process import ManagedProcess
+process = ManagedProcess("child", [sys.executable, "-c", "import time; time.sleep(600)"], Path(sys.argv[1]))
+process.spawn()
+print(process.pid, flush=True)
+asyncio.run(asyncio.sleep(600))
+"""
+
+
+async def test_it_dies_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    parent = await asyncio.create_subprocess_exec(sys.executable, "-c", PARENT, str(tmp_path / "log"), stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    child = int(await parent.stdout.readline())
+    await asyncio.sleep(0.3)  # let the launcher ask for the signal
+    assert exists(child)
+    parent.kill()
+    await parent.wait()
+    await gone(child)

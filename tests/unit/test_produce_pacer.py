@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+
+from stream.produce.pacer import Pacer, parse_speed
+from tests.fakes.clock import FakeClock
+
+START_MS = 1_700_000_000_000
+
+
+def _pacer(speed: float | None, clock: FakeClock, duration_ms: int | None = 5000) -> Pacer:
+    return Pacer(speed, duration_ms, clock.wait, clock.now_ms, clock.monotonic)
+
+
+def test_live_pace_sends_when_the_last_sample_is_captured() -> None:
+    clock = FakeClock()
+    pacer = _pacer(1.0, clock)
+    for due_ms in (1000, 1000, 2000):
+        assert pacer.wait_until(due_ms)
+        assert clock.now_ms() == START_MS + due_ms == pacer.captured_ms(due_ms)
+
+
+def test_a_slow_sender_catches_up_without_waiting() -> None:
+    clock = FakeClock()
+    pacer = _pacer(1.0, clock)
+    clock.seconds = 3.5
+    assert pacer.wait_until(1000)
+    assert clock.waits == [0.0]
+    assert pacer.captured_ms(1000) == START_MS + 1000
+
+
+def test_twice_as_fast() -> None:
+    clock = FakeClock()
+    pacer = _pacer(2.0, clock)
+    assert pacer.wait_until(3000)
+    assert clock.seconds == 1.5
+    assert pacer.captured_ms(3000) == START_MS + 1500
+
+
+def test_max_speed_stamps_the_past_and_keeps_distances() -> None:
+    clock = FakeClock()
+    pacer = _pacer(None, clock)
+    assert pacer.wait_until(4000)
+    assert clock.seconds == 0.0
+    assert pacer.captured_ms(5000) == START_MS
+    assert pacer.captured_ms(4000) == START_MS - 1000
+
+
+@pytest.mark.parametrize("speed", [1.0, None])
+def test_a_stop_ends_the_wait(speed: float | None) -> None:
+    clock = FakeClock(stop_at_s=0.0)
+    assert not _pacer(speed, clock).wait_until(1000)
+
+
+@pytest.mark.parametrize(("text", "speed"), [("1.0", 1.0), ("2", 2.0), ("MAX", None), ("0.5", 0.5)])
+def test_speed_is_read(text: str, speed: float | None) -> None:
+    assert parse_speed(text) == speed
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "fast", "", "1e9"])
+def test_other_speeds_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="or max"):
+        parse_speed(text)
