@@ -10,8 +10,7 @@ import typer
 from stream.cli.errors import CommandError, friendly_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from stream.cli.demo_plan import Recordings
     from stream.cli.progress import Progress
     from stream.cli.run_report import RunSummary
     from stream.produce.prepare import PreparedSession
@@ -24,6 +23,9 @@ def demo(
     transcript: Annotated[list[Path] | None, typer.Option(help="Words of a MEDIA file; repeat it in MEDIA's order.")] = None,
     sessions: Annotated[int | None, typer.Option(min=1, max=64, help="Sessions in all, going round MEDIA again and again.")] = None,
     speed: Annotated[str, typer.Option(metavar="1.0|max", help="Pace: 1.0 is live, max is as fast as possible.")] = "1.0",
+    asr: Annotated[
+        bool | None, typer.Option("--asr/--no-asr", help="Recognise speech where there is no transcript; default: if installed.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Only JSON lines on standard output; progress goes to standard error.")] = False,
     workers: Annotated[int, typer.Option(min=1, max=16, help="Worker processes.")] = 1,
     config: Annotated[Path | None, typer.Option(help="Settings file (YAML); default: $SENTISTREAM_CONFIG, else built-in values.")] = None,
@@ -43,6 +45,7 @@ def demo(
     from rich.console import Console  # noqa: PLC0415
 
     from stream.cli import interrupt  # noqa: PLC0415
+    from stream.cli.demo_plan import Recordings  # noqa: PLC0415
     from stream.cli.demo_run import DemoPlan, run_demo  # noqa: PLC0415
     from stream.cli.demo_services import SERVICES  # noqa: PLC0415
     from stream.cli.json_lines import quiet_when_closed  # noqa: PLC0415
@@ -58,7 +61,7 @@ def demo(
     logging.getLogger("kafka").setLevel(logging.ERROR)  # its warnings are for developers; errors are raised
     progress = Progress(Console(stderr=json))
     with quiet_when_closed():
-        prepared = _prepare(progress, media or [], transcript or [], sessions)
+        prepared = _prepare(progress, Recordings(tuple(media or ()), tuple(transcript or ()), sessions, asr))
         plan = DemoPlan(settings, prepared, _speed(speed), workers, given, json)
         with run_directory("demo") as directory:
             summary = interrupt.run(run_demo(plan, directory, progress))
@@ -74,11 +77,13 @@ def _speed(text: str) -> float | None:
         raise CommandError(str(error)) from None
 
 
-def _prepare(progress: Progress, media: Sequence[Path], transcripts: Sequence[Path], count: int | None) -> tuple[PreparedSession, ...]:
-    from stream.cli.demo_plan import plan_sessions  # noqa: PLC0415 - heavy imports stay out of --help
+def _prepare(progress: Progress, wanted: Recordings) -> tuple[PreparedSession, ...]:
+    from stream.cli.demo_plan import plan_sessions, sources  # noqa: PLC0415 - heavy imports stay out of --help
 
     with progress.step("reading the recordings", "recordings are readable"):
-        prepared = plan_sessions(media, transcripts, count, lambda step: progress.say(f"  {step}"))
+        prepared = plan_sessions(wanted, lambda step: progress.say(f"  {step}"))
+    for session, source in zip(prepared, sources(wanted), strict=False):
+        progress.say(f"  {session.plan.key.session}: {source}", "dim")
     for notice in dict.fromkeys(notice for session in prepared for notice in session.notices):
         progress.say(f"  note: {notice}", "yellow")
     return prepared

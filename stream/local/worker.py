@@ -64,7 +64,7 @@ class Workers:
             name,
             [sys.executable, "-m", "stream.cli", "worker", "--ready-file", str(ready_file)],
             self._run_directory / f"{name}.log",
-            child_environment(self._settings),
+            {**child_environment(self._settings), "TMPDIR": str(self._run_directory)},  # goes with the run, however the worker ends
             stop_timeout_s=STOP_TIMEOUT_S,
         )
         self.processes.append(process)

@@ -18,6 +18,7 @@ import structlog
 from stream.config.settings import RedisSettings
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import Record, decode_record
+from stream.sinks.cancellation import CancellationGuard
 from stream.sinks.connection import OUTAGE, RedisClient, connect
 from stream.sinks.cursor import Entry, SessionCursor, TrackAnswer, TrackCursor
 from stream.sinks.keys import NUDGES, SESSIONS, session_names, session_of_nudge, track_names
@@ -96,7 +97,9 @@ class ResultReader:
     async def __aiter__(self) -> AsyncIterator[Seen]:
         """Every new record; waits for more when there is none. A loop that was left may be followed by another."""
         failing = False
+        cancellation = CancellationGuard()
         while True:
+            cancellation.check()
             self._nudged.clear()
             try:
                 await self._discover()
@@ -119,7 +122,8 @@ class ResultReader:
     async def _rest(self) -> None:
         """Wait for a nudge, or for the next poll."""
         try:
-            await asyncio.wait_for(self._nudged.wait(), self._poll_s)
+            async with asyncio.timeout(self._poll_s):
+                await self._nudged.wait()
         except TimeoutError:
             self._all_changed()
 
@@ -183,6 +187,7 @@ class ResultReader:
 
     async def _listen(self) -> None:
         """Turn nudges into `changed` marks; without a connection the poll has to do."""
+        cancellation = CancellationGuard()
         while True:
             try:
                 async with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
@@ -193,6 +198,7 @@ class ResultReader:
                     self._all_changed()
                     self._nudged.set()
                     while True:
+                        cancellation.check()
                         message = await channel.get_message(timeout=5.0)
                         if message is not None:
                             self._on_nudge(str(message["channel"]))

@@ -14,6 +14,7 @@ from stream.config.settings import RedisSettings
 from stream.domain.delivery import Verdict
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import ExplanationRecord, PartialRecord, ScoreRecord, SessionRecord, decode_record, encode_record
+from stream.sinks.cancellation import CancellationGuard
 from stream.sinks.connection import OUTAGE, connect
 from stream.sinks.keys import FENCE, SESSIONS, session_names, track_names
 from stream.sinks.scripts import FINALISE, NEXT_FENCE, PUT_PARTIAL, PUT_SUMMARY
@@ -154,6 +155,7 @@ class RedisSink:
     async def _waiting_out(self, call: Callable[[int], Awaitable[Answer]]) -> Answer:
         """Repeat a call (given the number of the attempt, from 0) until Redis answers: an outage pauses us, and loses nothing."""
         pause_s, attempt = FIRST_PAUSE_S, 0
+        cancellation = CancellationGuard()
         while True:
             try:
                 answer = await call(attempt)
@@ -163,6 +165,7 @@ class RedisSink:
                 await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 (spreads retries, guards nothing)
                 pause_s, attempt = min(pause_s * 2, LONGEST_PAUSE_S), attempt + 1
             else:
+                cancellation.check()
                 if attempt:
                     log.info("redis_available", attempts=attempt + 1)
                 return answer

@@ -82,9 +82,9 @@ return 1
 """
 
 NEXT_FENCE = """
--- KEYS: fence. Never below the server's clock, so that tokens go on rising even after Redis has lost its data.
+-- KEYS: fence. Never below the server's clock (in microseconds), so that tokens go on rising even after Redis has lost its data.
 local now = redis.call('TIME')
-local clock = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000)
+local clock = tonumber(now[1]) * 1000000 + tonumber(now[2])
 local token = math.max(tonumber(redis.call('GET', KEYS[1]) or '0') + 1, clock)
 local text = string.format('%.0f', token)
 redis.call('SET', KEYS[1], text)

@@ -329,3 +329,17 @@ async def test_partials_are_tried_once(sink: RedisSink, server: RedisServer) -> 
     server.process.kill()
     with pytest.raises(RedisConnectionError):
         await asyncio.wait_for(sink.put_partial(make_partial(4000)), 3)
+
+
+async def test_a_reader_ends_at_whatever_moment_it_is_stopped(settings: RedisSettings) -> None:
+    async def read(reader: ResultReader) -> None:
+        async for _ in reader:
+            pass
+
+    for moment_s in (0, 0, 0.0005, 0.001, 0.002, 0.01) * 4:
+        async with asyncio.timeout(3):
+            async with ResultReader(settings) as reader:
+                reading = asyncio.create_task(read(reader))
+                await asyncio.sleep(moment_s)
+                reading.cancel()
+                await asyncio.wait([reading])

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -19,11 +20,25 @@ END_S = 30.0
 IS_UP = b"Ctrl-C stops everything."
 
 
-async def up(cache: Path, *arguments: str) -> Process:
-    environment = {**os.environ, "SENTISTREAM_CACHE": str(cache), "COLUMNS": "200"}
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "stream.cli", "up", *arguments), stdout=PIPE, stderr=PIPE, env=environment
-    )
+Up = Callable[..., Awaitable[Process]]
+
+
+@pytest.fixture
+async def up(tmp_path: Path) -> AsyncIterator[Up]:
+    """Starts `sentistream up` with arguments; what a failing test leaves is killed."""
+    started: list[Process] = []
+
+    async def start(*arguments: str) -> Process:
+        environment = {**os.environ, "SENTISTREAM_CACHE": str(tmp_path), "COLUMNS": "200"}
+        command = (sys.executable, "-m", "stream.cli", "up", *arguments)
+        started.append(await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE, env=environment))
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
 
 
 async def until_up(process: Process) -> str:
@@ -49,8 +64,8 @@ async def all_gone(parts: list[Running]) -> None:
             await asyncio.sleep(0.1)
 
 
-async def test_ctrl_c_stops_the_services_and_the_worker(tmp_path: Path) -> None:
-    process = await up(tmp_path)
+async def test_ctrl_c_stops_the_services_and_the_worker(up: Up, tmp_path: Path) -> None:
+    process = await up()
     said = await until_up(process)
     parts = descendants(process.pid)
     assert len(parts) >= 9  # broker, Redis, Triton, its four stubs, a worker, its decoder
@@ -63,8 +78,8 @@ async def test_ctrl_c_stops_the_services_and_the_worker(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("after_s", [0.9, 1.6, 3.0])
-async def test_ctrl_c_while_starting_leaves_nothing(tmp_path: Path, after_s: float) -> None:
-    process = await up(tmp_path, "--workers", "0")
+async def test_ctrl_c_while_starting_leaves_nothing(up: Up, tmp_path: Path, after_s: float) -> None:
+    process = await up("--workers", "0")
     await asyncio.sleep(after_s)
     parts = descendants(process.pid)
     process.send_signal(signal.SIGINT)
@@ -76,8 +91,8 @@ async def test_ctrl_c_while_starting_leaves_nothing(tmp_path: Path, after_s: flo
     assert os.listdir(tmp_path) == []
 
 
-async def test_sigterm_is_an_orderly_end_too(tmp_path: Path) -> None:
-    process = await up(tmp_path, "--workers", "0")
+async def test_sigterm_is_an_orderly_end_too(up: Up) -> None:
+    process = await up("--workers", "0")
     await until_up(process)
     parts = descendants(process.pid)
     process.terminate()
@@ -85,8 +100,8 @@ async def test_sigterm_is_an_orderly_end_too(tmp_path: Path) -> None:
     assert not [part for part in parts if part.alive()]
 
 
-async def test_when_it_is_killed_its_parts_die_with_it(tmp_path: Path) -> None:
-    process = await up(tmp_path)
+async def test_when_it_is_killed_its_parts_die_with_it(up: Up) -> None:
+    process = await up()
     await until_up(process)
     parts = descendants(process.pid)
     assert len(parts) >= 9
@@ -95,8 +110,8 @@ async def test_when_it_is_killed_its_parts_die_with_it(tmp_path: Path) -> None:
     await all_gone(parts)
 
 
-async def test_a_killed_worker_ends_it_with_one_sentence(tmp_path: Path) -> None:
-    process = await up(tmp_path)
+async def test_a_killed_worker_ends_it_with_one_sentence(up: Up) -> None:
+    process = await up()
     await until_up(process)
     parts = descendants(process.pid)
     worker = next(part for part in parts if " worker --ready-file " in part.command)
@@ -108,9 +123,9 @@ async def test_a_killed_worker_ends_it_with_one_sentence(tmp_path: Path) -> None
     await all_gone(parts)
 
 
-async def test_a_service_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+async def test_a_service_that_is_not_there_is_one_sentence(up: Up, tmp_path: Path) -> None:
     port = free_port()
-    process = await up(tmp_path, "--kafka", f"127.0.0.1:{port}")
+    process = await up("--kafka", f"127.0.0.1:{port}")
     code, errors = await end(process)
     assert code == 1
     assert errors.splitlines() == [f"Kafka does not answer at 127.0.0.1:{port}; start it, or correct --kafka or kafka.bootstrap"]
