@@ -28,6 +28,10 @@ log = structlog.get_logger(__name__)
 TICK_S = 0.1
 
 
+class WorkerCrashedError(Exception):
+    """The worker met an error that no rule covers; what it had not published stays in Kafka."""
+
+
 class WorkerApp:
     """The pipeline wired to Kafka through Faust.
 
@@ -51,29 +55,44 @@ class WorkerApp:
         on_ready: Callable[[int], None],
     ) -> None:
         kafka, topics = settings.kafka, Topics(settings.kafka.topic_prefix)
-        self.faust = faust.App(kafka.group, datadir=str(data_directory), **_app_options(kafka))
-        self.faust.transport = transport(self.faust, kafka.fetch_max_wait_ms)
+        self._faust = faust.App(kafka.group, datadir=str(data_directory), **_app_options(kafka))
+        self._faust.transport = transport(self._faust, kafka.fetch_max_wait_ms)
         self._on_ready = on_ready
-        self._progress = Progress(self.faust, topics.inputs)
+        self._progress = Progress(self._faust, topics.inputs)
         self._crash: asyncio.Future[None] | None = None
         self._pipeline = Pipeline(
             World(
                 settings=settings,
                 store=store,
                 scorer=scorer,
-                send=Outbox(self.faust).send,
+                send=Outbox(self._faust).send,
                 new_encoder=new_encoder,
                 now=lambda: time.monotonic_ns() // 1_000_000,
                 on_failure=self._fail,
             )
         )
-        inputs = self.faust.topic(
+        inputs = self._faust.topic(
             *topics.inputs, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw", allow_empty=True
         )
-        self.faust.agent(inputs, name="chunks")(self._read)
-        self.faust.timer(TICK_S)(self._tick)
-        self.faust.on_partitions_revoked.connect(self._on_revoked)
-        self.faust.on_partitions_assigned.connect(self._on_assigned)
+        self._faust.agent(inputs, name="chunks")(self._read)
+        self._faust.timer(TICK_S)(self._tick)
+        self._faust.on_partitions_revoked.connect(self._on_revoked)
+        self._faust.on_partitions_assigned.connect(self._on_assigned)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until ``stop`` is set. Raises `WorkerCrashedError` when an error that no rule covers ends it before."""
+        await self._faust.start()
+        stopping = asyncio.ensure_future(stop.wait())
+        crashed = asyncio.ensure_future(self._faust.wait_until_stopped())
+        try:
+            await asyncio.wait({stopping, crashed}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for waiting in (stopping, crashed):
+                waiting.cancel()
+            self._pipeline.stop()
+            await self._faust.stop()
+        if self._faust.crash_reason is not None:
+            raise WorkerCrashedError(type(self._faust.crash_reason).__name__) from self._faust.crash_reason
 
     async def _read(self, stream: StreamT[Any]) -> None:
         async for event in cast("faust.Stream[bytes]", stream).noack().events():
@@ -110,7 +129,7 @@ class WorkerApp:
         self._on_ready(self._progress.partitions)
 
     def _fail(self, error: BaseException) -> None:
-        self._crash = self._crash or asyncio.ensure_future(self.faust.crash(error))
+        self._crash = self._crash or asyncio.ensure_future(self._faust.crash(error))
 
 
 def _app_options(kafka: KafkaSettings) -> dict[str, Any]:

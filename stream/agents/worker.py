@@ -26,10 +26,6 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 
-class WorkerCrashed(Exception):
-    """The worker met an error that no rule covers; what it had not published stays in Kafka."""
-
-
 async def run_worker(settings: Settings, ready_file: Path | None = None) -> None:
     """Run until SIGINT or SIGTERM.
 
@@ -38,7 +34,7 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
         ready_file: Written with the number of input partitions after each assignment.
 
     Raises:
-        WorkerCrashed: When an error that no rule covers stopped the worker.
+        WorkerCrashedError: When an error that no rule covers stopped the worker.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -69,16 +65,8 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
             scorer=WindowScorer(models, Tokenizer(), version, settings.windows.allowed_lateness_ms),
             new_encoder=lambda: ChunkEncoder(sandbox, models, settings.audio, settings.video),
             on_ready=on_ready,
-        ).faust
-        await app.start()
-        try:
-            crashed = asyncio.create_task(app.wait_until_stopped())
-            stopping = asyncio.create_task(stop.wait())
-            await asyncio.wait({crashed, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            await app.stop()
-        if app.crash_reason is not None:
-            raise WorkerCrashed(type(app.crash_reason).__name__) from app.crash_reason
+        )
+        await app.run(stop)
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[None, None, T]) -> T | None:

@@ -11,11 +11,15 @@ T = TypeVar("T")
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """`asyncio.run` that also ends orderly on SIGTERM. Raises ``KeyboardInterrupt`` on either signal, when the task has cleaned up."""
+    """`asyncio.run` that ends orderly on SIGINT and SIGTERM: raises ``KeyboardInterrupt`` once the task has cleaned up.
+
+    SIGINT is handled here, too, because shells start background jobs with it ignored, and Python then leaves it so.
+    """
 
     async def cancellable() -> T:
         task = asyncio.ensure_future(main)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         return await task
 
     try:

@@ -25,7 +25,8 @@ def worker(
     """
     import asyncio  # noqa: PLC0415 - heavy imports stay out of --help
 
-    from stream.agents.worker import WorkerCrashed, run_worker  # noqa: PLC0415
+    from stream.agents.app import WorkerCrashedError  # noqa: PLC0415
+    from stream.agents.worker import run_worker  # noqa: PLC0415
     from stream.config.load import load_settings  # noqa: PLC0415
     from stream.config.logs import configure_logging  # noqa: PLC0415
     from stream.produce.topics import ensure_topics  # noqa: PLC0415
@@ -36,5 +37,5 @@ def worker(
     ensure_topics(settings.kafka)
     try:
         asyncio.run(run_worker(settings, ready_file))
-    except WorkerCrashed as error:
+    except WorkerCrashedError as error:
         raise CommandError(f"the worker stopped on an unexpected error ({error}); the log above says where, nothing is lost") from error

@@ -109,6 +109,10 @@ class Pipeline:
         for conversation in [c for c in (*self._conversations.values(), *self._retiring) if c.partition in gone]:
             self._on_done(conversation)
 
+    def stop(self) -> None:
+        """Drop all conversations: the worker stops, and whoever takes over reads their open chunks again."""
+        self.on_revoked({c.partition for c in (*self._conversations.values(), *self._retiring)})
+
     async def on_assigned(self) -> None:
         """Take a new fencing token: whoever had these partitions before can no longer publish for them."""
         self._world.token = await self._world.store.next_token()

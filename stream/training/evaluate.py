@@ -89,6 +89,7 @@ def _agreement(answers: Answers) -> dict[str, float]:
     contradicts = ((label == 0) & (score > 0)) | ((label == 2) & (score < 0))
     return {
         "contradictions": float(contradicts.mean()),
+        "mean_size_of_neutral_scores": float(np.abs(score[label == 1]).mean()) if bool((label == 1).any()) else 0.0,
         "mean_change_by_adjustment": float(np.abs(score - answers.unadjusted).mean()),
     }
 

@@ -34,8 +34,9 @@ class MMCIRecipe:
         batch: Windows of a step.
         peak_rate: Highest learning rate of the one-cycle schedule.
         weight_decay: Of AdamW.
-        mismatch: Share of training windows whose voice (face) is of a random polarity. The encoders know their training
-            actors and images better than new ones; without this MMCI would trust voice and face more than they deserve.
+        voice_mismatch: Share of training windows whose voice is of a random polarity. The encoder knows its training actors
+            better than new ones, and real calls are far from acted speech: without this MMCI would trust voices too much.
+        face_mismatch: Likewise for faces.
         mae_weight: Of MOSI's validation MAE against the coalitions' mean cross-entropy when the epoch is chosen.
         weights: Of the loss.
         config: Of the network.
@@ -46,7 +47,8 @@ class MMCIRecipe:
     batch: int = 64
     peak_rate: float = 2e-3
     weight_decay: float = 0.02
-    mismatch: float = 0.25
+    voice_mismatch: float = 0.5
+    face_mismatch: float = 0.25
     mae_weight: float = 0.3
     weights: LossWeights = field(default_factory=LossWeights)
     config: MMCIConfig = field(default_factory=MMCIConfig)
@@ -79,7 +81,7 @@ def fit(training: Pools, validation: Pools, recipe: MMCIRecipe, seed: int, progr
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     rng = np.random.default_rng(seed)
-    maker = WindowMaker(training, seed, mismatch=recipe.mismatch)
+    maker = WindowMaker(training, seed, voice_mismatch=recipe.voice_mismatch, face_mismatch=recipe.face_mismatch)
     checked = batches(WindowMaker(validation, 0), range(len(validation.text.utterances)), recipe.batch)
     model = MMCI(recipe.config)
     steps = max(1, recipe.windows // recipe.batch)

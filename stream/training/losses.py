@@ -18,6 +18,7 @@ from stream.domain.inference import SCORE_LIMIT
 from stream.domain.modality import MODALITIES, Modality
 from stream.model.heads import Answer
 from stream.model.mmci import MMCI
+from stream.training.corpora import NEUTRAL
 from stream.training.windows import Batch
 
 
@@ -30,12 +31,14 @@ class LossWeights:
         recombined: l2, of the recombined prediction.
         score: Of the score's absolute error against polarity's cross-entropy.
         valence: Of the score's absolute error where the target is only a valence constant.
+        neutral: Of the score's absolute error from 0 where MELD calls a transcript neutral.
     """
 
     shortcut: float = 0.5
     recombined: float = 0.5
     score: float = 1.0
     valence: float = 0.1
+    neutral: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +59,9 @@ class Targets:
 def targets(batch: Batch, gates: Tensor, weights: LossWeights) -> Targets:
     """What each coalition of each window should answer.
 
-    With text the score is MOSI's annotation (MELD has none). With voice or face alone it is weakly pulled to three times the
-    mean of their valence constants. With nothing at all it is MOSI's annotation again, so that the answer to an empty window
-    is the middle of the training scores.
+    With text the score is MOSI's annotation; MELD has none, but its neutral transcripts are at 0. With voice or face alone it
+    is weakly pulled to three times the mean of their valence constants. With nothing at all it is MOSI's annotation again,
+    so that the answer to an empty window is the middle of the training scores.
 
     Args:
         batch: B windows.
@@ -71,7 +74,8 @@ def targets(batch: Batch, gates: Tensor, weights: LossWeights) -> Targets:
     annotated = (~batch.score.isnan()).float().unsqueeze(1)
     only_others = (1.0 - has_text) * (others.sum(dim=2) > 0).float()
     score = (1.0 - only_others) * batch.score.nan_to_num().unsqueeze(1) + only_others * constants
-    score_weight = weights.score * (1.0 - only_others) * annotated + weights.valence * only_others
+    said_neutral = has_text * (1.0 - annotated) * (batch.polarity == NEUTRAL).float().unsqueeze(1)
+    score_weight = weights.score * (1.0 - only_others) * annotated + weights.valence * only_others + weights.neutral * said_neutral
     return Targets(batch.polarity.unsqueeze(1).expand(-1, gates.shape[1]), score, score_weight)
 
 

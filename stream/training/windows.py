@@ -54,25 +54,26 @@ class WindowMaker:
         pools: Where the parts come from.
     """
 
-    def __init__(self, pools: Pools, seed: int, *, mismatch: float = 0.0) -> None:
+    def __init__(self, pools: Pools, seed: int, *, voice_mismatch: float = 0.0, face_mismatch: float = 0.0) -> None:
         """Set up.
 
         Args:
             pools: Where the parts come from.
             seed: Of every choice.
-            mismatch: Share of windows whose voice (and, apart from that, face) is of a random polarity.
+            voice_mismatch: Share of windows whose voice is of a random polarity.
+            face_mismatch: Share of windows whose face is of a random polarity.
         """
         self.pools = pools
         self._rng = np.random.default_rng(seed)
-        self._mismatch = mismatch
+        self._voice_mismatch, self._face_mismatch = voice_mismatch, face_mismatch
         self._voices = [np.flatnonzero(pools.voice.polarities == polarity) for polarity in range(3)]
         self._faces = [np.flatnonzero(pools.face.polarities == polarity) for polarity in range(3)]
 
     def paired(self, texts: Sequence[int]) -> Batch:
         """Windows with the given transcripts, each with a random voice and a random face of its polarity."""
         polarities = [self.pools.text.utterances[index].polarity for index in texts]
-        voices = [self._draw(self._voices, polarity) for polarity in polarities]
-        faces = [self._draw(self._faces, polarity) for polarity in polarities]
+        voices = [self._draw(self._voices, polarity, self._voice_mismatch) for polarity in polarities]
+        faces = [self._draw(self._faces, polarity, self._face_mismatch) for polarity in polarities]
         return self.make(texts, voices, faces, polarities)
 
     def voices_only(self, voices: Sequence[int]) -> Batch:
@@ -105,8 +106,8 @@ class WindowMaker:
         window = {modality: part.nodes() for modality, part in zip(MODALITIES, rows, strict=True)}
         return Batch(window, torch.tensor(polarities), torch.from_numpy(score), torch.from_numpy(valence))
 
-    def _draw(self, by_polarity: list[Indices], polarity: int) -> int:
-        wanted = int(self._rng.integers(3)) if self._rng.random() < self._mismatch else polarity
+    def _draw(self, by_polarity: list[Indices], polarity: int, mismatch: float) -> int:
+        wanted = int(self._rng.integers(3)) if self._rng.random() < mismatch else polarity
         return int(self._rng.choice(by_polarity[wanted]))
 
     def _speech(self, rows: _EmptyRows, row: int, voice: int, text: int) -> tuple[float, float]:

@@ -23,7 +23,7 @@ def silent_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with av.open(str(FACES)) as source, av.open(str(path), "w") as target:
         stream = target.add_stream_from_template(source.streams.video[0])
         for packet in source.demux(source.streams.video[0]):
-            if packet.dts is not None and packet.pts * packet.time_base < 6:
+            if packet.dts is not None and (packet.pts or 0) * packet.time_base < 6:
                 packet.stream = stream
                 target.mux(packet)
     return path

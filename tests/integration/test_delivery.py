@@ -15,15 +15,16 @@ from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient, NewTopic
 from pydantic import SecretStr
 
+from stream.agents.app import WorkerApp, WorkerCrashedError
 from stream.config.settings import Settings
 from stream.domain.delivery import InboundRecord
-from stream.domain.identity import SessionKey
+from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.lifecycle import SessionEnd, SessionStart, TrackEnd, TrackPlan
 from stream.domain.modality import Modality
 from stream.domain.topics import Topics
 from stream.local.environment import child_environment
 from stream.sinks.redis_sink import RedisSink
-from tests.fakes.world import FakeWorker
+from tests.fakes.world import FakeStore, FakeWorker
 
 SECONDS = 12
 START = SessionStart(0, (TrackPlan("customer", "customer", (Modality.TEXT,)),))
@@ -160,3 +161,22 @@ async def test_bad_records_are_put_aside_with_their_reason(
     consumer.close()
     assert reasons == ["empty", "empty", "key_mismatch", "key_mismatch", "missing_header", "too_large"]
     assert "secretword" not in (tmp_path / "one.log").read_text()
+
+
+async def test_an_error_that_no_rule_covers_stops_the_worker_and_loses_nothing(
+    settings: Settings, producer: KafkaProducer, store: RedisSink, tmp_path: Path
+) -> None:
+    class BrokenStore(FakeStore):
+        async def last_final(self, track: TrackKey) -> tuple[int, int] | None:
+            raise RuntimeError("a bug")
+
+    (session,), made = names(1), FakeWorker()
+    app = WorkerApp(
+        settings, tmp_path, store=BrokenStore(), scorer=made.scorer, new_encoder=made.new_encoder, on_ready=lambda _partitions: None
+    )
+    chunks = [made.words(seq, session=session) for seq in range(SECONDS)]
+    send(producer, settings.kafka.topic_prefix, made.event(START, session), *chunks, made.event(END, session))
+    with pytest.raises(WorkerCrashedError, match="RuntimeError"):
+        await asyncio.wait_for(app.run(asyncio.Event()), 60)
+    async with worker(settings, tmp_path, "next"):
+        await all_final(store, [session])

@@ -14,7 +14,6 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
 from stream.config.settings import KafkaSettings
@@ -32,6 +31,7 @@ from stream.produce.prepare import MediaRequest, PreparedSession, prepare
 from stream.produce.producer import Progress, produce_session
 from stream.produce.topics import ensure_topics
 from stream.sample import CALL, FACES
+from tests.support.kafka_records import read_topic
 
 
 @pytest.fixture
@@ -42,36 +42,16 @@ def kafka(kafka_bootstrap: str) -> KafkaSettings:
     return settings
 
 
-def _records(kafka: KafkaSettings, topic: str) -> list[Any]:
-    """Everything in a topic, with its partition."""
-    consumer = KafkaConsumer(**kafka_options(kafka))
-    partitions = [TopicPartition(topic, number) for number in range(3)]
-    consumer.assign(partitions)
-    consumer.seek_to_beginning()
-    ends = consumer.end_offsets(partitions)
-    found: list[Any] = []
-    deadline = time.monotonic() + 20
-    quiet = False
-    # The embedded broker's end offset is that of the last batch's first record: there may be a few records more.
-    while not (quiet and len(found) >= sum(ends.values())) and time.monotonic() < deadline:
-        polled = consumer.poll(timeout_ms=300)
-        found += [record for records in polled.values() for record in records]
-        quiet = not polled
-    consumer.close()
-    assert len(found) >= sum(ends.values())
-    return found
-
-
 def _chunks(kafka: KafkaSettings, modality: Modality) -> dict[str, list[Chunk]]:
     by_track: dict[str, list[Chunk]] = defaultdict(list)
-    for record in _records(kafka, Topics(kafka.topic_prefix).chunks(modality)):
+    for record in read_topic(kafka, Topics(kafka.topic_prefix).chunks(modality)):
         chunk = parse_chunk(record.key, record.value, record.headers, modality)
         by_track[chunk.header.track.track].append(chunk)
     return by_track
 
 
 def _events(kafka: KafkaSettings) -> list[Any]:
-    records = _records(kafka, Topics(kafka.topic_prefix).sessions)
+    records = read_topic(kafka, Topics(kafka.topic_prefix).sessions)
     return [parse_session(record.key, record.value, record.headers).event for record in records]
 
 
@@ -79,7 +59,7 @@ def test_topics_are_created_once_with_one_partition_count(kafka: KafkaSettings) 
     again = ensure_topics(kafka.model_copy(update={"partitions": 5}))
     assert (again.partitions, again.created) == (3, ())
     for topic in Topics(kafka.topic_prefix).inputs:
-        assert _records(kafka, topic) == []
+        assert read_topic(kafka, topic) == []
 
 
 def test_topics_that_do_not_fit_together_are_refused(kafka_bootstrap: str) -> None:
@@ -123,7 +103,7 @@ def test_all_topics_put_a_session_into_one_partition(kafka: KafkaSettings) -> No
         produce_session(kafka, session, speed=None)
     places: dict[bytes, set[int]] = defaultdict(set)
     for topic in Topics(kafka.topic_prefix).inputs:
-        for record in _records(kafka, topic):
+        for record in read_topic(kafka, topic):
             places[record.key].add(record.partition)
     assert len(places) == 4
     assert all(len(partitions) == 1 for partitions in places.values())

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 import sys
 import tempfile
@@ -34,11 +33,8 @@ async def main(ready_file: Path) -> None:
             scorer=FakeScorer(),
             new_encoder=FakeEncoder,
             on_ready=lambda partitions: _write(ready_file, partitions),
-        ).faust
-        await app.start()
-        with contextlib.suppress(asyncio.CancelledError):
-            await stop.wait()
-        await app.stop()
+        )
+        await app.run(stop)
     await store.close()
 
 

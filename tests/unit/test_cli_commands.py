@@ -71,7 +71,6 @@ def test_ctrl_c_is_130_and_options_are_still_seen() -> None:
 
 def test_sigterm_cancels_and_lets_clean_up() -> None:
 
-
     cleaned = []
 
     async def wait() -> None:
@@ -160,5 +159,3 @@ def test_topics_must_be_co_partitioned() -> None:
     assert [finding.status for finding in topic_findings(topics, {})] == [Status.WARNING]
     odd = {**whole, topics.sessions: 3}
     assert [finding.what for finding in topic_findings(topics, odd) if finding.status is Status.MISSING] == ["co-partitioned"]
-
-

@@ -57,7 +57,7 @@ def test_paired_windows_share_polarity(pools: Pools) -> None:
 
 
 def test_mismatch_breaks_some_pairs(pools: Pools) -> None:
-    batch = WindowMaker(pools, 0, mismatch=0.9).paired(list(range(36)))
+    batch = WindowMaker(pools, 0, voice_mismatch=0.9).paired(list(range(36)))
     expected = np.array([-0.7, 0.0, 0.8], dtype=np.float32)[batch.polarity.numpy()]
     assert 0.2 < float((batch.valence[:, 0].numpy() == expected).mean()) < 0.8
 
@@ -109,11 +109,11 @@ def test_modality_dropout_has_all_one_and_other() -> None:
 
 
 def test_score_targets(pools: Pools) -> None:
-    batch = WindowMaker(pools, 0).paired([2, 8])
+    batch = WindowMaker(pools, 0).paired([2, 7])
     gates = torch.tensor([[[1.0, 1, 1], [0, 1, 1], [0, 0, 0]]]).expand(2, -1, -1)
-    wanted = targets(batch, gates, LossWeights(score=1.0, valence=0.1))
+    wanted = targets(batch, gates, LossWeights(score=1.0, valence=0.1, neutral=0.5))
     assert wanted.score[0].tolist() == pytest.approx([2.0, 2.4, 2.0])
-    assert wanted.score_weight.tolist() == [[1.0, pytest.approx(0.1), 1.0], [0.0, pytest.approx(0.1), 0.0]]
+    assert wanted.score_weight.tolist() == [[1.0, pytest.approx(0.1), 1.0], [0.5, pytest.approx(0.1), 0.0]]
 
 
 def test_uniform_answers_have_no_divergence_and_sure_ones_do() -> None:

@@ -126,5 +126,3 @@ def test_a_run_directory_stays_only_after_an_error(tmp_path: Path, monkeypatch: 
     with pytest.raises(ValueError, match="x"), run_directory("test") as directory:
         raise ValueError("x")
     assert directory.exists()
-
-
