@@ -6,9 +6,7 @@ import asyncio
 import contextlib
 import signal
 import tempfile
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import TypeVar
 
 import structlog
 
@@ -22,8 +20,6 @@ from stream.serving.models import Models
 from stream.sinks.redis_sink import RedisSink
 
 log = structlog.get_logger(__name__)
-
-T = TypeVar("T")
 
 
 async def run_worker(settings: Settings, ready_file: Path | None = None) -> None:
@@ -48,9 +44,8 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
         sandbox = Sandbox(settings.sandbox)
         await sandbox.start()
         stack.push_async_callback(sandbox.stop)
-        version = await _unless(stop, models.mmci_version())
-        if version is None:
-            return
+        scorer = WindowScorer(models, Tokenizer(), settings.windows.allowed_lateness_ms)
+        stack.callback(scorer.close)
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="sentistream-worker-"))
 
         def on_ready(partitions: int) -> None:
@@ -62,19 +57,8 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
             settings,
             Path(directory),
             store=store,
-            scorer=WindowScorer(models, Tokenizer(), version, settings.windows.allowed_lateness_ms),
+            scorer=scorer,
             new_encoder=lambda: ChunkEncoder(sandbox, models, settings.audio, settings.video),
             on_ready=on_ready,
         )
         await app.run(stop)
-
-
-async def _unless(stop: asyncio.Event, work: Coroutine[None, None, T]) -> T | None:
-    """The result of ``work``, or None when ``stop`` comes first."""
-    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
-    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if working.done():
-        return working.result()
-    working.cancel()
-    return None

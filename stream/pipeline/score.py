@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 
 from stream.domain.inference import Inference, WindowInputs
@@ -15,32 +17,39 @@ from stream.serving.models import Models
 
 
 class WindowScorer:
-    """Scores and explains windows with the models that Triton serves."""
+    """Scores and explains windows with the models that Triton serves; make it in a running event loop, and close it there.
 
-    def __init__(self, models: Models, tokenizer: Tokenizer, model: ModelVersion, allowed_lateness_ms: int) -> None:
+    Which weights speak is asked once, at the start, so that a worker can join its group while Triton is still loading.
+    """
+
+    def __init__(self, models: Models, tokenizer: Tokenizer, allowed_lateness_ms: int) -> None:
         self._models = models
         self._tokenizer = tokenizer
-        self._model = model
+        self._version: asyncio.Task[ModelVersion] = asyncio.create_task(models.mmci_version())
         self._allowed_lateness_ms = allowed_lateness_ms
+
+    def close(self) -> None:
+        """Stop asking."""
+        self._version.cancel()
 
     async def final(self, window: Window) -> tuple[ScoreRecord, ExplanationRecord]:
         """Score and explanation of a closed window."""
-        inputs, inference = await self._infer(window)
+        inputs, inference, model = await self._infer(window)
         return (
-            score_record(window, inputs, inference, self._model, self._allowed_lateness_ms),
+            score_record(window, inputs, inference, model, self._allowed_lateness_ms),
             explanation_record(window, inputs, inference),
         )
 
     async def partial(self, window: Window) -> PartialRecord:
         """Score of an open window."""
-        inputs, inference = await self._infer(window)
-        return partial_record(window, inputs, inference, self._model, self._allowed_lateness_ms)
+        inputs, inference, model = await self._infer(window)
+        return partial_record(window, inputs, inference, model, self._allowed_lateness_ms)
 
-    async def _infer(self, window: Window) -> tuple[WindowInputs, Inference]:
+    async def _infer(self, window: Window) -> tuple[WindowInputs, Inference, ModelVersion]:
         words = [word.text for word in window.words()]
         states = np.zeros((0, WORD_WIDTH), np.float32)
         if words:
             tokenised = self._tokenizer.tokenise(words)
             states = pool_words(await self._models.encode_text(tokenised), tokenised)
         inputs = build(window, states)
-        return inputs, await self._models.infer(inputs)
+        return inputs, await self._models.infer(inputs), await asyncio.shield(self._version)
