@@ -58,7 +58,7 @@ def demo(
     given = frozenset(name for name, value in zip(SERVICES, (kafka, redis, triton), strict=True) if value is not None)
     settings = load_settings(config, {name: overrides[name] for name in given})
     configure_logging(settings)
-    logging.getLogger("kafka").setLevel(logging.ERROR)  # its warnings are for developers; errors are raised
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what matters is raised
     progress = Progress(Console(stderr=json))
     with quiet_when_closed():
         prepared = _prepare(progress, Recordings(tuple(media or ()), tuple(transcript or ()), sessions, asr))

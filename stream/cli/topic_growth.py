@@ -10,7 +10,7 @@ from kafka import KafkaConsumer, TopicPartition
 from stream.config.settings import KafkaSettings
 from stream.produce.connection import broker_errors, kafka_options
 
-QUIET_MS = 500
+QUIET_MS = 400
 """Nothing more within this time, and a topic has been read to its end."""
 
 

@@ -29,8 +29,7 @@ def watch(
     Each track has a bar from -3 to 3, its label and confidence, how much of the score text (T), audio (A) and video (V) carry, and
     the sentence that explains it. Windows that are still open are shown dim. Where there is no terminal, each final window is a line.
     """
-    import asyncio  # noqa: PLC0415 - heavy imports stay out of --help
-
+    from stream.cli import interrupt  # noqa: PLC0415 - heavy imports stay out of --help
     from stream.cli.json_lines import quiet_when_closed  # noqa: PLC0415
     from stream.config.load import load_settings  # noqa: PLC0415
     from stream.config.logs import configure_logging  # noqa: PLC0415
@@ -43,7 +42,7 @@ def watch(
     except ValueError as error:
         raise CommandError(str(error)) from None
     with quiet_when_closed():
-        asyncio.run(_follow(settings, wanted, tenant, json=json, from_start=from_start))
+        interrupt.run(_follow(settings, wanted, tenant, json=json, from_start=from_start))
 
 
 async def _follow(settings: Settings, session: SessionKey | None, tenant: str | None, *, json: bool, from_start: bool) -> None:
