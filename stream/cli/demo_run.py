@@ -20,6 +20,7 @@ from stream.cli.progress import Progress
 from stream.cli.run_report import RunReport, RunSummary
 from stream.cli.topic_growth import TopicGrowth
 from stream.config.settings import Settings
+from stream.domain.identity import SessionKey
 from stream.domain.topics import Topics
 from stream.produce.prepare import PreparedSession
 from stream.produce.producer import produce_session
@@ -90,7 +91,7 @@ class _Run:
         self._report = RunReport(self._keys, live=plan.speed == 1.0)
         self._sending = len(plan.sessions)
         self._stop = threading.Event()
-        self._media_ms = 0
+        self._media_ms: dict[SessionKey, int] = {}
         self._news_at = time.monotonic()
 
     async def stream(self, console: Console) -> RunSummary:
@@ -112,7 +113,7 @@ class _Run:
         with ThreadPoolExecutor(max_workers=len(sessions), thread_name_prefix="produce") as threads:
             loop = asyncio.get_running_loop()
             sending = [loop.run_in_executor(threads, self._produce, session) for session in sessions]
-            sent = [asyncio.ensure_future(self._sent(future)) for future in sending]
+            sent = [asyncio.ensure_future(self._sent(session.plan.key, future)) for session, future in zip(sessions, sending, strict=True)]
             guards = [asyncio.ensure_future(guard) for guard in (self._services.failed(), self._stalled())]
             work = asyncio.ensure_future(self._work(reader, display, sent))
             try:
@@ -130,9 +131,8 @@ class _Run:
         """Send a session, blocking; its media time at the end."""
         return produce_session(self._settings.kafka, session, speed=self._plan.speed, stop=self._stop).media_ms
 
-    async def _sent(self, future: asyncio.Future[int]) -> None:
-        media_ms = await asyncio.shield(future)
-        self._media_ms += media_ms
+    async def _sent(self, session: SessionKey, future: asyncio.Future[int]) -> None:
+        self._media_ms[session] = await asyncio.shield(future)
         self._sending -= 1
         self._news_at = time.monotonic()
 

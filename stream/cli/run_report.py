@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 
@@ -38,15 +38,26 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", t
     late: int
 
 
-def latency_ms(score: ScoreRecord, seen_at_ms: int) -> int | None:
-    """From the capture of the window's last media to `seen_at_ms`, without the allowance for late chunks; None when unknown.
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """When a final window could be seen.
 
-    The allowance is left out only where it was waited for: the last windows of a session close with it, and are seen earlier.
+    Attributes:
+        session: Whose window it is.
+        end_ms: Media time of its end.
+        allowance_ms: How long windows wait for late chunks.
+        whole_ms: From the capture of its last media to its sight, whatever it waited for.
     """
-    if score.media_end_at_ms is None:
-        return None
-    whole = max(0, seen_at_ms - score.media_end_at_ms)
-    return whole - score.allowed_lateness_ms if whole >= score.allowed_lateness_ms else whole
+
+    session: SessionKey
+    end_ms: int
+    allowance_ms: int
+    whole_ms: int
+
+    def latency_ms(self, media_end_ms: int | None) -> int:
+        """Without the allowance for late chunks; a window that the session's end at `media_end_ms` closed did not wait for those."""
+        waited = media_end_ms is None or self.end_ms + self.allowance_ms <= media_end_ms
+        return max(0, self.whole_ms - self.allowance_ms) if waited else max(0, self.whole_ms)
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
@@ -86,7 +97,7 @@ class RunReport:
     ended: set[SessionKey] = field(default_factory=set)
     windows: int = 0
     _modalities: dict[Modality, int] = field(default_factory=lambda: dict.fromkeys(MODALITIES, 0))
-    _latencies: list[float] = field(default_factory=list)
+    _arrivals: list[Arrival] = field(default_factory=list)
 
     def add(self, record: Record, seen_at_ms: int) -> None:
         """Count a record."""
@@ -99,31 +110,31 @@ class RunReport:
             self.windows += 1
             for modality in record.modalities_present:
                 self._modalities[modality] += 1
-            latency = latency_ms(record, seen_at_ms)
-            if latency is not None:
-                self._latencies.append(latency)
+            if record.media_end_at_ms is not None:
+                whole_ms = seen_at_ms - record.media_end_at_ms
+                self._arrivals.append(Arrival(session, record.end_ms, record.allowed_lateness_ms, whole_ms))
 
     @property
     def complete(self) -> bool:
         """True when every session has ended."""
         return self.ended == self.sessions
 
-    def summary(self, *, media_ms: int, wall_s: float, dead_letters: int, late: int) -> RunSummary:
+    def summary(self, *, media_ms: Mapping[SessionKey, int], wall_s: float, dead_letters: int, late: int) -> RunSummary:
         """The last line.
 
         Args:
-            media_ms: Media of all sessions together.
+            media_ms: Media time at each session's end.
             wall_s: From the first chunk to the last summary.
             dead_letters: Growth of the dead-letter topic.
             late: Growth of the topic for late chunks.
         """
-        latencies = {f"p{p}": percentile(self._latencies, p) for p in PERCENTILES} if self.live and self._latencies else None
+        latencies = [arrival.latency_ms(media_ms.get(arrival.session)) for arrival in self._arrivals] if self.live else []
         return RunSummary(
             windows=self.windows,
             sessions=len(self.ended),
             modalities=dict(self._modalities),
-            latency_ms=latencies,
-            real_time_factor=None if self.live else round(media_ms / 1000 / max(wall_s, 0.001), 2),
+            latency_ms={f"p{p}": percentile(latencies, p) for p in PERCENTILES} if latencies else None,
+            real_time_factor=None if self.live else round(sum(media_ms.values()) / 1000 / max(wall_s, 0.001), 2),
             dead_letters=dead_letters,
             late=late,
         )
