@@ -17,17 +17,23 @@ File = Annotated[Path | None, typer.Option("--config", help="Settings file (YAML
 @app.command()
 @friendly_errors()
 def show(config: File = None) -> None:
-    """Print every setting with its value, its environment variable and its meaning; secrets are masked."""
+    """Print every setting with its value and its meaning; secrets are masked."""
     from rich.console import Console  # noqa: PLC0415 - heavy imports stay out of --help
     from rich.table import Table  # noqa: PLC0415
 
     from stream.config.describe import describe_settings  # noqa: PLC0415
     from stream.config.load import load_settings  # noqa: PLC0415
 
-    table = Table("setting", "value", "environment variable", "meaning", box=None, header_style="bold", pad_edge=False)
-    for row in describe_settings(load_settings(config)):
-        table.add_row(row.name, row.value, row.variable, row.meaning, style=None if row.is_default else "cyan")
-    Console().print(table)
+    rows = list(describe_settings(load_settings(config)))
+    table = Table("setting", "value", "meaning", box=None, header_style="bold", pad_edge=False)
+    table.columns[0].no_wrap = True
+    table.columns[1].overflow = "fold"
+    for row in rows:
+        table.add_row(row.name, row.value, row.meaning, style=None if row.is_default else "cyan")
+    console = Console()
+    console.print(table)
+    console.print(f"\nSECTION.NAME is set by SENTISTREAM_SECTION__NAME, for example {rows[0].variable}=host:9092, or in a file (--config).")
+    console.print("Settings that differ from their defaults are coloured; secrets are masked.", style="dim")
 
 
 @app.command()

@@ -79,9 +79,7 @@ def _read(request: messages.OpenMedia) -> None:
     streams: list[Iterator[Piece]] = []
     if audio_index is not None:
         sound = _open(request.path)
-        streams.append(
-            audio_pieces(sound, audio_index, origin_s, length_ms=duration_ms, split=request.split_channels, damaged=damage.note)
-        )
+        streams.append(audio_pieces(sound, audio_index, origin_s, length_ms=duration_ms, split=request.split_channels, damaged=damage.note))
     if video_index is not None:
         streams.append(video_pieces(_open(request.path), video_index, origin_s, damage.note))
     # Each stream has its own handle on the file: they stay in step by media time however the file interleaves them.

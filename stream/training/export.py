@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from stream.model.served import INPUT_NAMES, OUTPUT_NAMES, example_inputs
 OPSET = 18
 IR_VERSION = 10
 """Read by every onnxruntime since 1.18, so also by the Triton 24.10 container."""
+
+DIGEST_DIGITS = 12
+"""Of the ONNX file's SHA-256 in the configuration."""
 
 Shape = tuple[int, ...]
 
@@ -80,12 +84,13 @@ def write_configs(entry: ModelEntry, repository: Path) -> None:
     """Write ``config.pbtxt`` (GPU) and ``configs/cpu.pbtxt`` of one model."""
     folder = repository / entry.name
     (folder / "configs").mkdir(parents=True, exist_ok=True)
-    replace_text(folder / "config.pbtxt", config_text(entry, "KIND_GPU"))
-    replace_text(folder / "configs" / "cpu.pbtxt", config_text(entry, "KIND_CPU"))
+    digest = hashlib.sha256((folder / "1" / "model.onnx").read_bytes()).hexdigest()[:DIGEST_DIGITS]
+    replace_text(folder / "config.pbtxt", config_text(entry, "KIND_GPU", digest))
+    replace_text(folder / "configs" / "cpu.pbtxt", config_text(entry, "KIND_CPU", digest))
 
 
-def config_text(entry: ModelEntry, kind: str) -> str:
-    """The Triton configuration of one model for one kind of device."""
+def config_text(entry: ModelEntry, kind: str, digest: str) -> str:
+    """The Triton configuration of one model for one kind of device; ``digest`` tells clients which weights speak."""
     return f"""name: "{entry.name}"
 backend: "onnxruntime"
 default_model_filename: "model.onnx"
@@ -98,6 +103,7 @@ output [
 ]
 instance_group [ {{ kind: {kind}, count: 1 }} ]
 dynamic_batching {{ max_queue_delay_microseconds: {entry.queue_delay_us} }}
+parameters {{ key: "digest" value {{ string_value: "{digest}" }} }}
 """
 
 

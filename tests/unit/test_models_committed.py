@@ -8,6 +8,7 @@ import onnx
 import pytest
 
 from stream.config.settings import PROJECT_ROOT
+from stream.serving.repository import sha256_of
 from stream.training.export import AUDIO_ENTRY, FACE_ENTRY, IR_VERSION, MMCI_ENTRY, OPSET, ModelEntry, config_text
 
 REPOSITORY = PROJECT_ROOT / "triton_models"
@@ -21,8 +22,9 @@ def graph(entry: ModelEntry) -> onnx.ModelProto:
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 def test_configurations_are_the_codes(entry: ModelEntry) -> None:
     folder = REPOSITORY / entry.name
-    assert (folder / "config.pbtxt").read_text(encoding="utf-8") == config_text(entry, "KIND_GPU")
-    assert (folder / "configs" / "cpu.pbtxt").read_text(encoding="utf-8") == config_text(entry, "KIND_CPU")
+    digest = sha256_of(folder / "1" / "model.onnx")[:12]
+    assert (folder / "config.pbtxt").read_text(encoding="utf-8") == config_text(entry, "KIND_GPU", digest)
+    assert (folder / "configs" / "cpu.pbtxt").read_text(encoding="utf-8") == config_text(entry, "KIND_CPU", digest)
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
