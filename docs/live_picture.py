@@ -1,13 +1,15 @@
-"""Draw the README's picture of the live table from a real run.
+"""Draw the README's picture of the live table from a real run, without fonts from elsewhere.
 
 ``sentistream demo --json | python docs/live_picture.py docs/live.svg [WINDOWS]`` draws it as it stood after so many final windows.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 
 import msgspec
+from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 
 from stream.cli.live_view import LiveView
@@ -23,11 +25,12 @@ def main(target: str, windows: int) -> None:
         except msgspec.ValidationError:  # the run's summary is not a record
             continue
         if view.finals >= windows and isinstance(record, ScoreRecord):
-            continue
+            break
         view.add(record)
     console = Console(record=True, width=132, file=sys.stderr)
     console.print(view)
-    console.save_svg(target, title="sentistream demo")
+    without_fonts = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+    console.save_svg(target, title="sentistream demo", code_format=without_fonts)
 
 
 if __name__ == "__main__":

@@ -124,14 +124,14 @@ def _cited(findings: Findings, modality: Modality) -> str:
     if modality is Modality.TEXT:
         quoted = (quote(w.text) for w in findings.words if (w.relevance > 0) is up)
         words = list(dict.fromkeys(q for q in quoted if q))[:QUOTED_WORDS]
-        return f" {_joined(words)}" if words else ""
+        return f" (above all {_joined(words)})" if words else ""
     spans = findings.audio_spans if modality is Modality.AUDIO else findings.video_frames
     strongest = next((s for s in spans if (s.relevance > 0) is up), None)
     if strongest is None:
         return ""
     if modality is Modality.VIDEO:
-        return f" at {clock(strongest.start_ms)}"
-    return f" from {clock(strongest.start_ms)} to {clock(strongest.end_ms)}"
+        return f" (above all at {clock(strongest.start_ms)})"
+    return f" (above all from {clock(strongest.start_ms)} to {clock(strongest.end_ms)})"
 
 
 def _otherwise(findings: Findings) -> list[str]:

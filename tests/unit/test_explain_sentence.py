@@ -26,8 +26,8 @@ def test_it_says_what_when_why_and_what_otherwise() -> None:
     text = told(["really", "terrible", "nice"], [-0.2, -1.2, 0.4], faces=2)
     assert text == (
         "The customer comes across as negative (-1.30, 80% sure) between 0:04 and 0:05, "
-        "mainly because the words “terrible” and “really” lowered the score by 1.62, "
-        "while the voice from 0:04 to 0:04.2 raised it by 0.28; "
+        "mainly because the words (above all “terrible” and “really”) lowered the score by 1.62, "
+        "while the voice (above all from 0:04 to 0:04.2) raised it by 0.28; "
         "without the words it would be neutral (+0.30); "
         "note that the modalities disagree and several faces were seen (the largest was followed)."
     )
