@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from pathlib import Path
 
 import av
 import pytest
 
-from tests.support.demo import Demo, run_demo, survivors
+from stream.sample import CALL, FACES
+from tests.support.demo import run_demo
 
-SAMPLE = Path(__file__).parent.parent.parent / "stream" / "sample"
-FACES, WORDS, CALL = SAMPLE / "faces.mp4", SAMPLE / "faces.vtt", SAMPLE / "call.flac"
+WORDS = FACES.with_suffix(".vtt")
 ALL = ["text", "audio", "video"]
 
 
@@ -72,39 +70,6 @@ def test_a_live_run_reports_its_latency() -> None:
     latency = result.lines[-1]["latency_ms"]
     assert 0 <= latency["p50"] <= latency["p95"] <= latency["p99"]
     assert result.events("partial")
-
-
-@pytest.mark.parametrize("victim", ["tritonserver --", "triton_python_backend_stub"])
-def test_triton_killed_in_mid_run_costs_no_window(victim: str) -> None:
-    untouched = run_demo("--speed", "max", "--transcript", WORDS, FACES)
-    demo = Demo("--transcript", WORDS, FACES)
-    demo.read_until("score")
-    os.kill(demo.wait_for(victim).pid, signal.SIGKILL)
-    result = demo.finish()
-    assert result.code == 0, result.errors
-    finals = {line["end_ms"] for line in result.events("score")} | {4000}
-    assert finals == {line["end_ms"] for line in untouched.events("score")}
-    assert result.lines[-1]["dead_letters"] == 0
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_stopping_in_mid_run_leaves_nothing_behind(number: signal.Signals) -> None:
-    demo = Demo("--transcript", WORDS, FACES)
-    demo.read_until("score")
-    below = demo.below()
-    assert len(below) > 4
-    demo.process.send_signal(number)
-    assert demo.finish(20).code != 0
-    assert survivors(below) == []
-
-
-def test_stopping_while_it_starts_leaves_nothing_behind() -> None:
-    demo = Demo("--transcript", WORDS, FACES)
-    demo.wait_for("valkey-server")
-    below = demo.below()
-    demo.process.send_signal(signal.SIGINT)
-    assert demo.finish(20).code != 0
-    assert survivors(below) == []
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,7 @@ from stream.local.events import Change, StackEvent
 from stream.local.stack import Stack, StackPorts
 from stream.local.triton import SHARED_MEMORY
 from stream.serving.models import Models
-from tests.support.pids import mentioning
-from tests.support.processes import descendants
+from tests.support.processes import descendants, mentioning
 
 HEAL_S = 60.0
 

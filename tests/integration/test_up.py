@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from stream.local.ports import free_port
-from tests.support.pids import mentioning
-from tests.support.processes import Running, descendants
+from tests.support.processes import Running, descendants, mentioning
 
 END_S = 30.0
 IS_UP = b"Ctrl-C stops everything."

@@ -1,7 +1,8 @@
-"""Who runs below a process, from /proc."""
+"""Which processes run, from /proc."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +15,29 @@ class Running:
     command: str
 
     def alive(self) -> bool:
-        """True while this very process runs (not another with its number, not a zombie)."""
+        """True while this very process runs, not another with its number."""
+        return exists(self.pid) and _command(self.pid) == self.command
+
+
+def exists(pid: int) -> bool:
+    """True while the process runs (a zombie does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def mentioning(text: str) -> list[int]:
+    """Process ids whose command line or environment mentions a text, for example a run directory; ours left out."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
+            said = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
         except OSError:
-            return False
-        return state != "Z" and _command(self.pid) == self.command
+            continue
+        if text.encode() in said and int(process.name) != os.getpid():
+            found.append(int(process.name))
+    return found
 
 
 def descendants(pid: int) -> list[Running]:

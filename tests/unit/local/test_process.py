@@ -11,7 +11,7 @@ import pytest
 
 from stream.local.errors import LocalStackError
 from stream.local.process import ManagedProcess
-from tests.support.pids import exists
+from tests.support.processes import exists
 
 SLEEPER = "import time; print('awake', flush=True); time.sleep(600)"
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('awake', flush=True); time.sleep(600)"

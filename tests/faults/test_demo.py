@@ -1,0 +1,52 @@
+"""Parts are killed under a running demo, and the demo itself: no window is lost, and no process stays."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from stream.sample import FACES
+from tests.support.demo import Demo, run_demo, survivors
+
+WORDS = FACES.with_suffix(".vtt")
+
+
+@pytest.fixture(scope="module")
+def expected_ends() -> set[int]:
+    """Ends of the final windows of an undisturbed run."""
+    return {line["end_ms"] for line in run_demo("--speed", "max", "--transcript", WORDS, FACES).events("score")}
+
+
+@pytest.mark.parametrize("victim", ["tritonserver --", "triton_python_backend_stub"])
+def test_triton_killed_in_mid_run_costs_no_window(victim: str, expected_ends: set[int]) -> None:
+    demo = Demo("--transcript", WORDS, FACES)
+    before = demo.read_until("score")
+    os.kill(demo.wait_for(victim).pid, signal.SIGKILL)
+    result = demo.finish()
+    assert result.code == 0, result.errors
+    finals = [line["end_ms"] for line in (*before, *result.lines) if line["event"] == "score"]
+    assert len(finals) == len(set(finals))
+    assert set(finals) == expected_ends
+    assert result.lines[-1]["dead_letters"] == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_stopping_in_mid_run_leaves_nothing_behind(number: signal.Signals) -> None:
+    demo = Demo("--transcript", WORDS, FACES)
+    demo.read_until("score")
+    below = demo.below()
+    assert len(below) > 4
+    demo.process.send_signal(number)
+    assert demo.finish(20).code != 0
+    assert survivors(below) == []
+
+
+def test_stopping_while_it_starts_leaves_nothing_behind() -> None:
+    demo = Demo("--transcript", WORDS, FACES)
+    demo.wait_for("valkey-server")
+    below = demo.below()
+    demo.process.send_signal(signal.SIGINT)
+    assert demo.finish(20).code != 0
+    assert survivors(below) == []
