@@ -6,6 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from stream.config.settings import Settings
 from stream.domain.chunk import Chunk
@@ -28,14 +29,7 @@ MODEL = ModelVersion("mmci", "1", "0" * 12)
 def score_of(window: Window) -> ScoreRecord:
     """A record whose score is the number of words in the window."""
     return ScoreRecord(
-        tenant=window.track.session.tenant,
-        session=window.track.session.session,
-        track=window.track.track,
-        role=window.role,
-        window_id=window.id,
-        epoch=window.epoch,
-        start_ms=window.start_ms,
-        end_ms=window.end_ms,
+        **_identity(window),
         is_final=window.is_final,
         revision=window.revision,
         score=float(len(window.words())),
@@ -55,14 +49,7 @@ def score_of(window: Window) -> ScoreRecord:
 def explanation_of(window: Window) -> ExplanationRecord:
     """An empty explanation."""
     return ExplanationRecord(
-        tenant=window.track.session.tenant,
-        session=window.track.session.session,
-        track=window.track.track,
-        role=window.role,
-        window_id=window.id,
-        epoch=window.epoch,
-        start_ms=window.start_ms,
-        end_ms=window.end_ms,
+        **_identity(window),
         base_score=0.0,
         contributions={},
         score_without={},
@@ -74,6 +61,19 @@ def explanation_of(window: Window) -> ExplanationRecord:
         video_frames=(),
         sentence="",
     )
+
+
+def _identity(window: Window) -> dict[str, Any]:
+    return {
+        "tenant": window.track.session.tenant,
+        "session": window.track.session.session,
+        "track": window.track.track,
+        "role": window.role,
+        "window_id": window.id,
+        "epoch": window.epoch,
+        "start_ms": window.start_ms,
+        "end_ms": window.end_ms,
+    }
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -29,7 +30,8 @@ from tests.fakes.world import FakeStore, FakeWorker
 SECONDS = 12
 START = SessionStart(0, (TrackPlan("customer", "customer", (Modality.TEXT,)),))
 END = SessionEnd(0, SECONDS * 1000, (TrackEnd("customer", {Modality.TEXT: SECONDS}),))
-EXPECTED = dict.fromkeys(range(4000, SECONDS * 1000 + 1, 2000), 4.0) | {SECONDS * 1000 + 2000: 2.0}
+EXPECTED = [*((end, 4.0) for end in range(4000, SECONDS * 1000 + 1, 2000)), (SECONDS * 1000 + 2000, 2.0)]
+"""End and number of words of every window, in the order in which they must become final."""
 
 
 @pytest.fixture
@@ -97,15 +99,14 @@ def send(producer: KafkaProducer, prefix: str, *records: InboundRecord) -> None:
     producer.flush()
 
 
-async def finals(store: RedisSink, session: str) -> dict[int, float]:
-    return {score.end_ms: score.score for score in await store.finals(SessionKey("acme", session))}
-
-
-async def all_final(store: RedisSink, sessions: list[str], seconds: float = 60) -> None:
-    async with asyncio.timeout(seconds):
-        for session in sessions:
-            while await finals(store, session) != EXPECTED:
-                await asyncio.sleep(0.2)
+async def finals(store: RedisSink, sessions: list[str], seconds: float = 60) -> list[list[tuple[int, float]]]:
+    """The windows of each session, once there are as many as expected (or the time is up)."""
+    until = time.monotonic() + seconds
+    while True:
+        found = [await store.finals(SessionKey("acme", session)) for session in sessions]
+        if all(len(windows) >= len(EXPECTED) for windows in found) or time.monotonic() > until:
+            return [[(window.end_ms, window.score) for window in windows] for windows in found]
+        await asyncio.sleep(0.2)
 
 
 def names(count: int) -> list[str]:
@@ -119,7 +120,7 @@ async def test_one_worker_finalises_every_window(settings: Settings, producer: K
         for session in sessions:
             chunks = [made.words(seq, session=session) for seq in range(SECONDS)]
             send(producer, settings.kafka.topic_prefix, made.event(START, session), *chunks, made.event(END, session))
-        await all_final(store, sessions)
+        assert await finals(store, sessions) == [EXPECTED] * len(sessions)
 
 
 async def test_killing_a_worker_loses_and_repeats_nothing(
@@ -136,7 +137,7 @@ async def test_killing_a_worker_loses_and_repeats_nothing(
                 first.send_signal(signal.SIGKILL)
         for session in sessions:
             send(producer, prefix, made.event(END, session))
-        await all_final(store, sessions)
+        assert await finals(store, sessions) == [EXPECTED] * len(sessions)
 
 
 async def test_bad_records_are_put_aside_with_their_reason(
@@ -153,7 +154,7 @@ async def test_bad_records_are_put_aside_with_their_reason(
         producer.send(prefix + good.topic, key=good.key, value=b"\xff" * 900_001, headers=good.headers)
         chunks = [made.words(seq, session=session) for seq in range(1, SECONDS)]
         send(producer, prefix, made.event(START, session), good, *chunks, made.event(END, session))
-        await all_final(store, [session])
+        assert await finals(store, [session]) == [EXPECTED]
     consumer = KafkaConsumer(
         prefix + "chunks.dead-letter", bootstrap_servers=settings.kafka.bootstrap, auto_offset_reset="earliest", consumer_timeout_ms=3000
     )
@@ -179,4 +180,4 @@ async def test_an_error_that_no_rule_covers_stops_the_worker_and_loses_nothing(
     with pytest.raises(WorkerCrashedError, match="RuntimeError"):
         await asyncio.wait_for(app.run(asyncio.Event()), 60)
     async with worker(settings, tmp_path, "next"):
-        await all_final(store, [session])
+        assert await finals(store, [session]) == [EXPECTED]
