@@ -5,9 +5,21 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from types import FrameType
+from typing import Any, NoReturn, TypeVar
 
 T = TypeVar("T")
+
+_noticed: list[int] = []
+
+
+def notice() -> None:
+    """From now on remember SIGINT, too: Python drops a ``KeyboardInterrupt`` that falls into a weak reference's callback.
+
+    Imports are full of those, and a command spends its first second with imports. Call it first of all.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
@@ -20,9 +32,16 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         task = asyncio.ensure_future(main)
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        if _noticed:
+            task.cancel()
         return await task
 
     try:
         return asyncio.run(cancellable())
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:
+    _noticed.append(number)
+    raise KeyboardInterrupt

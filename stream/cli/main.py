@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from stream.cli import config, demo, doctor, models, produce, train, up, watch, worker
+from stream.cli import config, demo, doctor, interrupt, models, produce, train, up, watch, worker
 
 app = typer.Typer(
     name="sentistream",
@@ -26,4 +26,5 @@ app.add_typer(config.app, name="config")
 
 def main() -> None:
     """Entry point of the console script."""
+    interrupt.notice()
     app()
