@@ -45,28 +45,35 @@ class HealthServer:
         self._services: dict[str, str] = {}
         self._runner: web.AppRunner | None = None
 
+    @property
+    def listening(self) -> bool:
+        """Whether the endpoints answer now."""
+        return self._runner is not None
+
     async def __aenter__(self) -> Self:
         """Listen. Raises `HealthPortError`."""
         if self._settings.port == 0:
             return self
         app = web.Application()
         app.add_routes([web.get("/live", self._live), web.get("/ready", self._ready)])
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
         try:
-            await web.TCPSite(self._runner, self._settings.host, self._settings.port, shutdown_timeout=1.0).start()
+            await web.TCPSite(runner, self._settings.host, self._settings.port).start()
         except OSError as error:
-            await self._runner.cleanup()
+            await runner.cleanup()
             raise HealthPortError(
                 f"the health endpoints cannot listen on {self._settings.host}:{self._settings.port} ({error.strerror}): "
                 "correct health.host or health.port, or set health.port to 0"
             ) from None
+        self._runner = runner
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         """Listen no more."""
         if self._runner is not None:
             await self._runner.cleanup()
+            self._runner = None
 
     async def _live(self, _request: web.Request) -> web.Response:
         return self._answer("live", self._state.why_not_live(time.monotonic()))
