@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any, cast
 
 import faust
 import structlog
+from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP, StreamT
 
 from stream.agents.outbox import Outbox
@@ -19,6 +21,7 @@ from stream.agents.transport import transport
 from stream.config.settings import KafkaSettings, Settings
 from stream.domain.delivery import InboundRecord
 from stream.domain.topics import Topics
+from stream.pipeline.health import WorkerState
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.ports import ResultStore, Scorer, TrackEncoder
 from stream.pipeline.world import World
@@ -42,6 +45,7 @@ class WorkerApp:
         scorer: Model and explanation.
         new_encoder: Makes the encoder of a track.
         on_ready: Called after each assignment with the number of input partitions.
+        state: Kept up to date for whoever asks how the worker is.
     """
 
     def __init__(
@@ -53,11 +57,14 @@ class WorkerApp:
         scorer: Scorer,
         new_encoder: Callable[[], TrackEncoder],
         on_ready: Callable[[int], None],
+        state: WorkerState | None = None,
     ) -> None:
         kafka, topics = settings.kafka, Topics(settings.kafka.topic_prefix)
         self._faust = faust.App(kafka.group, datadir=str(data_directory), **_app_options(kafka))
         self._faust.transport = transport(self._faust, kafka.fetch_max_wait_ms)
+        self._drain_s = settings.limits.drain_s
         self._on_ready = on_ready
+        self._state = state or WorkerState()
         self._progress = Progress(self._faust, topics.inputs)
         self._crash: asyncio.Future[None] | None = None
         self._pipeline = Pipeline(
@@ -80,7 +87,10 @@ class WorkerApp:
         self._faust.on_partitions_assigned.connect(self._on_assigned)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until ``stop`` is set. Raises `WorkerCrashedError` when an error that no rule covers ends it before."""
+        """Work until ``stop`` is set, then publish the windows that are closed, commit and leave the group.
+
+        Raises `WorkerCrashedError` when an error that no rule covers ends it before.
+        """
         await self._faust.start()
         stopping = asyncio.ensure_future(stop.wait())
         crashed = asyncio.ensure_future(self._faust.wait_until_stopped())
@@ -89,10 +99,18 @@ class WorkerApp:
         finally:
             for waiting in (stopping, crashed):
                 waiting.cancel()
+            self._state.draining = True
+            if stop.is_set() and not crashed.done():
+                await self._drain()
             self._pipeline.stop()
             await self._faust.stop()
         if self._faust.crash_reason is not None:
             raise WorkerCrashedError(type(self._faust.crash_reason).__name__) from self._faust.crash_reason
+
+    async def _drain(self) -> None:
+        log.info("draining", sessions=self._pipeline.sessions)
+        if not await self._pipeline.drain(self._drain_s):
+            log.warning("drain_cut_short", after_s=self._drain_s)
 
     async def _read(self, stream: StreamT[Any]) -> None:
         async for event in cast("faust.Stream[bytes]", stream).noack().events():
@@ -116,16 +134,25 @@ class WorkerApp:
 
     async def _tick(self) -> None:
         self._pipeline.on_time(live=self._progress.caught_up())
+        self._ask_consumer_thread()
+
+    def _ask_consumer_thread(self) -> None:
+        """Have the thread that reads from Kafka say that its loop turns."""
+        thread = cast(Consumer, self._faust.consumer)._thread
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the thread has ended
+            thread.thread_loop.call_soon_threadsafe(self._state.on_consumer_turn, time.monotonic)
 
     async def _on_revoked(self, _app: Any, /, *args: Any, **_kwargs: Any) -> None:
         revoked: set[TP] = args[0]
         self._progress.on_revoked()
+        self._state.partitions = None
         self._pipeline.on_revoked({tp.partition for tp in revoked})
 
     async def _on_assigned(self, _app: Any, /, *args: Any, **_kwargs: Any) -> None:
         assigned: set[TP] = args[0]
         await self._pipeline.on_assigned()
         self._progress.on_assigned(assigned)
+        self._state.partitions = self._progress.partitions
         self._on_ready(self._progress.partitions)
 
     def _fail(self, error: BaseException) -> None:

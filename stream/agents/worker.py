@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import tempfile
 from pathlib import Path
 
 import structlog
 
 from stream.agents.app import WorkerApp
+from stream.agents.health import Check, HealthServer
+from stream.agents.stopping import stop_on_signals
 from stream.config.settings import Settings
 from stream.encoders.text import Tokenizer
 from stream.media.sandbox import Sandbox
 from stream.pipeline.encode import ChunkEncoder
+from stream.pipeline.health import WorkerState
 from stream.pipeline.score import WindowScorer
 from stream.serving.models import Models
 from stream.sinks.redis_sink import RedisSink
@@ -23,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 
 async def run_worker(settings: Settings, ready_file: Path | None = None) -> None:
-    """Run until SIGINT or SIGTERM.
+    """Run until SIGINT or SIGTERM; a second one ends the process at once.
 
     Args:
         settings: The settings tree.
@@ -31,16 +33,18 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
 
     Raises:
         WorkerCrashedError: When an error that no rule covers stopped the worker.
+        HealthPortError: The health endpoints cannot listen where they should.
     """
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    stop_on_signals(stop)
+    state = WorkerState()
     async with contextlib.AsyncExitStack() as stack:
         models = Models(settings.triton)
         stack.push_async_callback(models.close)
         store = RedisSink(settings.redis)
         stack.push_async_callback(store.close)
+        checks: dict[str, Check] = {"redis": store.ping, "triton": models.check_ready}
+        await stack.enter_async_context(HealthServer(settings.health, state, checks))
         sandbox = Sandbox(settings.sandbox)
         await sandbox.start()
         stack.push_async_callback(sandbox.stop)
@@ -60,5 +64,6 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
             scorer=scorer,
             new_encoder=lambda: ChunkEncoder(sandbox, models, settings.audio, settings.video),
             on_ready=on_ready,
+            state=state,
         )
         await app.run(stop)

@@ -19,6 +19,8 @@ KNOWN_ERRORS: dict[str, tuple[str, int]] = {
     "stream.serving.errors.ServingError": ("Triton: ", EXIT_FAILED),
     "stream.media.errors.MediaError": ("", EXIT_FAILED),
     "stream.produce.errors.ProduceError": ("", EXIT_FAILED),
+    "stream.agents.health.HealthPortError": ("", EXIT_FAILED),
+    "stream.pipeline.rebuild.RebuildError": ("", EXIT_FAILED),
     "stream.cli.errors.CommandError": ("", EXIT_FAILED),
     "kafka.errors.KafkaError": ("Kafka: ", EXIT_FAILED),
     "aiokafka.errors.KafkaError": ("Kafka: ", EXIT_FAILED),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from stream.cli import config, demo, doctor, interrupt, models, produce, train, up, watch, worker
+from stream.cli import config, demo, doctor, interrupt, models, produce, rebuild, train, up, watch, worker
 
 app = typer.Typer(
     name="sentistream",
@@ -18,6 +18,7 @@ app.command("up")(up.up)
 app.command("worker")(worker.worker)
 app.command("produce")(produce.produce)
 app.command("watch")(watch.watch)
+app.command("rebuild")(rebuild.rebuild)
 app.command("doctor")(doctor.doctor)
 app.command("train")(train.train)
 app.add_typer(models.app, name="models")

@@ -118,6 +118,14 @@ class LimitSettings(_Section):
     chunks_in_flight: int = Field(64, ge=1, le=4096, description="Chunks being decoded or encoded at once.")
     chunks_held: int = Field(20_000, ge=100, description="Encoded chunks held for open windows, over all sessions.")
     windows_in_flight: int = Field(32, ge=1, le=1024, description="Windows being scored or published at once.")
+    drain_s: float = Field(10.0, ge=0, le=300, description="A worker told to stop publishes closed windows for at most so long.")
+
+
+class HealthSettings(_Section):
+    """Where a worker tells how it is: /live and /ready over HTTP."""
+
+    host: Text = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(0, ge=0, le=65_535, description="Port to listen on; 0 = off.")
 
 
 class Settings(_Section):
@@ -131,5 +139,6 @@ class Settings(_Section):
     audio: AudioSettings = AudioSettings()
     sandbox: SandboxSettings = SandboxSettings()
     limits: LimitSettings = LimitSettings()
+    health: HealthSettings = HealthSettings()
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least serious event that is logged.")
     log_format: Literal["text", "json"] = Field("text", description="How log lines look.")

@@ -9,14 +9,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from stream.config.settings import Settings
+from stream.config.settings import HealthSettings, Settings
 from stream.local.environment import child_environment
 from stream.local.events import Change, OnEvent, StackEvent, ignore
 from stream.local.process import ManagedProcess
 
 START_TIMEOUT_S = 60.0
-STOP_TIMEOUT_S = 20.0
-"""A worker finishes what it is publishing and leaves its consumer group."""
+STOP_TIMEOUT_S = 15.0
+"""A worker that has drained commits and leaves its consumer group."""
 
 
 class Workers:
@@ -64,8 +64,8 @@ class Workers:
             name,
             [sys.executable, "-m", "stream.cli", "worker", "--ready-file", str(ready_file)],
             self._run_directory / f"{name}.log",
-            {**child_environment(self._settings), "TMPDIR": str(self._run_directory)},  # goes with the run, however the worker ends
-            stop_timeout_s=STOP_TIMEOUT_S,
+            self._environment(number),
+            stop_timeout_s=self._settings.limits.drain_s + STOP_TIMEOUT_S,
         )
         self.processes.append(process)
         self._on_event(StackEvent(name, Change.STARTING))
@@ -76,6 +76,11 @@ class Workers:
         await process.start(ready, START_TIMEOUT_S)
         self._on_event(StackEvent(name, Change.READY, seconds=time.monotonic() - began))
         return process
+
+    def _environment(self, number: int) -> dict[str, str]:
+        """Temporary files go with the run, however the worker ends; only the first worker can have the one health port."""
+        alone = self._settings if number == 0 else self._settings.model_copy(update={"health": HealthSettings()})
+        return {**child_environment(alone), "TMPDIR": str(self._run_directory)}
 
     async def failed(self) -> str:
         """Wait until a worker ends by itself; one sentence about it."""

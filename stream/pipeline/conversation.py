@@ -74,6 +74,7 @@ class Conversation:
         self._closing = False
         self._finishing = False
         self._stopped = False
+        self._frozen = False
 
     @property
     def held(self) -> int:
@@ -84,6 +85,11 @@ class Conversation:
     def unpublished(self) -> int:
         """Windows that are closed but not yet published."""
         return sum(publisher.pending for publisher in self._publishers.values())
+
+    @property
+    def publishing(self) -> bool:
+        """Whether closed windows, or the summary of an ended session, are still to be published."""
+        return not self._stopped and (self._closing or any(publisher.busy for publisher in self._publishers.values()))
 
     async def on_chunk(self, chunk: Chunk, record: InboundRecord) -> None:
         """Queue a chunk for its lane; the caller bounds how many are in flight."""
@@ -132,6 +138,10 @@ class Conversation:
         """Free memory by closing the oldest window."""
         self._handle(self._aligner.shed())
 
+    def freeze(self) -> None:
+        """Close no more windows: what would have come before them is no longer taken in."""
+        self._frozen = True
+
     def stop(self) -> None:
         """Drop everything; what is unacknowledged will be read again, here or elsewhere."""
         self._stopped = True
@@ -162,6 +172,8 @@ class Conversation:
             finally:
                 self._world.chunk_slots.release()
             self._encoding -= 1
+            if self._frozen:
+                continue
             self._handle(self._aligner.on_chunk(encoded, self._world.now()), arrival)
             self._finish_if_idle()
 

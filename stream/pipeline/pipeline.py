@@ -18,6 +18,8 @@ from stream.pipeline.world import World
 
 log = structlog.get_logger(__name__)
 
+DRAIN_POLL_S = 0.02
+
 
 class Pipeline:
     """Routes records to conversations and keeps the worker's bounds.
@@ -34,6 +36,7 @@ class Pipeline:
         self._room = asyncio.Event()
         self._room.set()
         self._generation = 0
+        self._draining = False
 
     @property
     def sessions(self) -> int:
@@ -97,7 +100,9 @@ class Pipeline:
         self._keep_bounds()
 
     def on_time(self, *, live: bool) -> None:
-        """Let time pass; ``live`` is True while all input that exists has been read."""
+        """Let time pass; ``live`` is True while all input that exists has been read. While draining, no window is closed any more."""
+        if self._draining:
+            return
         for conversation in list(self._conversations.values()):
             conversation.on_time(live=live)
         self._keep_bounds()
@@ -108,6 +113,24 @@ class Pipeline:
         gone = set(partitions)
         for conversation in [c for c in (*self._conversations.values(), *self._retiring) if c.partition in gone]:
             self._on_done(conversation)
+
+    async def drain(self, seconds: float) -> bool:
+        """Take nothing in any more and publish the windows that are closed; False if that took longer than ``seconds``.
+
+        What is still open, or was not published in time, stays unacknowledged: whoever takes over reads it again.
+        """
+        self._draining = True
+        self._generation += 1
+        self._room.clear()
+        for conversation in (*self._conversations.values(), *self._retiring):
+            conversation.freeze()
+        try:
+            async with asyncio.timeout(seconds):
+                while any(c.publishing for c in (*self._conversations.values(), *self._retiring)):  # noqa: ASYNC110 (no one event)
+                    await asyncio.sleep(DRAIN_POLL_S)
+        except TimeoutError:
+            return False
+        return True
 
     def stop(self) -> None:
         """Drop all conversations: the worker stops, and whoever takes over reads their open chunks again."""
@@ -123,7 +146,7 @@ class Pipeline:
             log.warning("shed", held=limits.chunks_held)
             max(self._conversations.values(), key=lambda c: c.held).shed()
         unpublished = sum(c.unpublished for c in self._conversations.values())
-        if unpublished > 4 * limits.windows_in_flight:
+        if self._draining or unpublished > 4 * limits.windows_in_flight:
             self._room.clear()
         else:
             self._room.set()

@@ -56,6 +56,7 @@ class TrackPublisher:
         self._token = token
         self._on_fenced = on_fenced
         self._queue: asyncio.Queue[tuple[ClosedWindow[Receipt], asyncio.Task[Scored]]] = asyncio.Queue()
+        self._publishing = False
         self._runner = asyncio.create_task(self._run())
         self._partial: asyncio.Task[None] | None = None
 
@@ -63,6 +64,11 @@ class TrackPublisher:
     def pending(self) -> int:
         """Windows not yet published."""
         return self._queue.qsize()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a window is being published or waits for it."""
+        return not self._runner.done() and (self._publishing or not self._queue.empty())
 
     @property
     def runner(self) -> asyncio.Task[None]:
@@ -111,6 +117,7 @@ class TrackPublisher:
     async def _run(self) -> None:
         while True:
             closed, scoring = await self._queue.get()
+            self._publishing = True
             try:
                 score, explanation = await asyncio.shield(scoring)
             except asyncio.CancelledError:
@@ -123,6 +130,7 @@ class TrackPublisher:
                     await self._publish(closed, score, explanation)
                 finally:
                     self._slots.release()
+            self._publishing = False
             self._queue.task_done()
 
     async def _publish(self, closed: ClosedWindow[Receipt], score: ScoreRecord, explanation: ExplanationRecord) -> None:

@@ -17,7 +17,7 @@ from stream.domain.inference import COALITIONS, LABELS, Inference, WindowInputs
 from stream.domain.result import ModelVersion
 from stream.serving.breaker import Breaker
 from stream.serving.client import TritonClient
-from stream.serving.errors import ModelFailedError, ModelRejectedError
+from stream.serving.errors import ModelFailedError, ModelRejectedError, TritonUnavailableError
 from stream.serving.retry import Backoff
 
 if TYPE_CHECKING:
@@ -114,7 +114,17 @@ class Models:
 
     async def ready(self) -> bool:
         """True when Triton is up and all models are loaded."""
-        return all(await asyncio.gather(*(self._client.is_ready(name) for name in MODEL_NAMES)))
+        return not await self._unready()
+
+    async def check_ready(self) -> None:
+        """Raises `TritonUnavailableError` that names the models which are not loaded."""
+        unready = await self._unready()
+        if unready:
+            raise TritonUnavailableError(f"not ready: {', '.join(unready)}")
+
+    async def _unready(self) -> list[str]:
+        answers = await asyncio.gather(*(self._client.is_ready(name) for name in MODEL_NAMES))
+        return [name for name, is_ready in zip(MODEL_NAMES, answers, strict=True) if not is_ready]
 
     async def close(self) -> None:
         """Close the connection."""

@@ -115,6 +115,15 @@ class RedisSink:
         epoch, end_ms, _ = str(last).split("-")
         return int(epoch), int(end_ms)
 
+    async def token(self, session: SessionKey) -> int:
+        """The highest fencing token that the session has seen; 0 where there is none."""
+        return int(await self._waiting_out(lambda _: self._redis.hget(session_names(session).state, "token")) or 0)
+
+    async def holds(self, score: ScoreRecord) -> bool:
+        """Whether the window is in its track's stream."""
+        place = f"{score.epoch}-{score.end_ms}"
+        return bool(await self._waiting_out(lambda _: self._redis.xrange(track_names(_track(score)).scores, place, place)))
+
     async def finals(self, session: SessionKey) -> list[ScoreRecord]:
         """Final windows of all tracks and epochs of a session, each track's in order, as far as the streams reach back."""
         tracks = await self._waiting_out(lambda _: self._redis.smembers(session_names(session).tracks))

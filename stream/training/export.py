@@ -12,6 +12,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from stream.domain.deadlines import QUEUE_SIZE, QUEUE_TIMEOUT_S
 from stream.domain.features import EMBEDDING
 from stream.domain.inference import COALITIONS, LABELS
 from stream.encoders.shapes import FACE_SIZE, MEL_BINS, MEL_FRAMES, SEGMENTS_PER_BLOCK, WORD_WIDTH
@@ -23,6 +24,12 @@ IR_VERSION = 10
 
 DIGEST_DIGITS = 12
 """Of the ONNX file's SHA-256 in the configuration."""
+
+QUEUE_POLICY = (
+    f"timeout_action: REJECT default_timeout_microseconds: {round(QUEUE_TIMEOUT_S * 1e6)} "
+    f"allow_timeout_override: true max_queue_size: {QUEUE_SIZE}"
+)
+"""A request that waited too long, or finds the queue full, is refused before anything is computed; clients ask again later."""
 
 Shape = tuple[int, ...]
 
@@ -102,7 +109,10 @@ output [
 {_tensors(entry.outputs)}
 ]
 instance_group [ {{ kind: {kind}, count: 1 }} ]
-dynamic_batching {{ max_queue_delay_microseconds: {entry.queue_delay_us} }}
+dynamic_batching {{
+  max_queue_delay_microseconds: {entry.queue_delay_us}
+  default_queue_policy {{ {QUEUE_POLICY} }}
+}}
 parameters {{ key: "digest" value {{ string_value: "{digest}" }} }}
 """
 

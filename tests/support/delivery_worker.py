@@ -1,36 +1,36 @@
 """A worker process with the real Faust app, Kafka and Redis, but a model that only counts words: for delivery tests.
 
-``python -m tests.support.delivery_worker READY_FILE``; the services come from SENTISTREAM_* variables.
+``python -m tests.support.delivery_worker READY_FILE [SECONDS_TO_SCORE_A_WINDOW]``; the services come from SENTISTREAM_* variables.
 """
 
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 import tempfile
 from pathlib import Path
 
 from stream.agents.app import WorkerApp
+from stream.agents.stopping import stop_on_signals
 from stream.config.load import load_settings
 from stream.config.logs import configure_logging
 from stream.sinks.redis_sink import RedisSink
 from tests.fakes.world import FakeEncoder, FakeScorer
 
 
-async def main(ready_file: Path) -> None:
+async def main(ready_file: Path, scoring_s: float) -> None:
     """Run until SIGTERM."""
     settings = load_settings()
     configure_logging(settings)
     stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    stop_on_signals(stop)
     store = RedisSink(settings.redis)
     with tempfile.TemporaryDirectory() as directory:
         app = WorkerApp(
             settings,
             Path(directory),
             store=store,
-            scorer=FakeScorer(),
+            scorer=FakeScorer(delays=dict.fromkeys(range(0, 60_000, 1000), scoring_s)),
             new_encoder=FakeEncoder,
             on_ready=lambda partitions: _write(ready_file, partitions),
         )
@@ -43,4 +43,4 @@ def _write(path: Path, partitions: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    asyncio.run(main(Path(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 0.0))

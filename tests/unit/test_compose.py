@@ -97,8 +97,20 @@ def test_the_workers_command_exists(services: dict[str, dict[str, Any]]) -> None
     name, *arguments = services["worker"]["command"]
     group = typer.main.get_command(app)
     command = group.commands[name]  # type: ignore[attr-defined]  # typer's group is a click group
-    context = command.make_context(name, list(arguments))
-    assert str(context.params["ready_file"]) == services["worker"]["healthcheck"]["test"][-1]
+    command.make_context(name, list(arguments))
+
+
+def test_the_worker_is_healthy_when_it_says_that_it_is_ready(services: dict[str, dict[str, Any]]) -> None:
+    kind, program, option, script = services["worker"]["healthcheck"]["test"]
+    assert (kind, program, option) == ("CMD", "python", "-c")
+    port = services["worker"]["environment"]["SENTISTREAM_HEALTH__PORT"]
+    assert re.findall(r"http://[^']*", script) == [f"http://127.0.0.1:{port}/ready"]
+    compile(script, "healthcheck", "exec")
+
+
+def test_a_worker_may_drain_before_it_is_killed(services: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    clean(monkeypatch)
+    assert int(services["worker"]["stop_grace_period"].removesuffix("s")) >= load_settings().limits.drain_s + 15
 
 
 def test_triton_serves_our_repository(services: dict[str, dict[str, Any]]) -> None:

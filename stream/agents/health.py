@@ -1,0 +1,106 @@
+"""``/live`` and ``/ready`` over HTTP: 200 or 503, with the reasons as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+
+from stream.config.settings import HealthSettings
+from stream.pipeline.health import WorkerState
+
+Check = Callable[[], Awaitable[object]]
+"""Raises when its service cannot be used now."""
+
+CHECK_TIMEOUT_S = 2.0
+REUSED_FOR_S = 1.0
+"""However often somebody asks, a service is asked no more often than this."""
+
+
+class HealthPortError(Exception):
+    """The endpoints cannot listen where they should; the message is one sentence that says what to do."""
+
+
+class HealthServer:
+    """Async context manager: inside it the endpoints answer, unless ``health.port`` is 0.
+
+    That there is an answer at all says that the worker's event loop turns.
+
+    Args:
+        settings: Where to listen.
+        state: What the worker knows of itself.
+        checks: How to ask each service that the worker needs.
+    """
+
+    def __init__(self, settings: HealthSettings, state: WorkerState, checks: Mapping[str, Check]) -> None:
+        self._settings = settings
+        self._state = state
+        self._checks = checks
+        self._asking = asyncio.Lock()
+        self._asked_s = float("-inf")
+        self._services: dict[str, str] = {}
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def listening(self) -> bool:
+        """Whether the endpoints answer now."""
+        return self._runner is not None
+
+    async def __aenter__(self) -> Self:
+        """Listen. Raises `HealthPortError`."""
+        if self._settings.port == 0:
+            return self
+        app = web.Application()
+        app.add_routes([web.get("/live", self._live), web.get("/ready", self._ready)])
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self._settings.host, self._settings.port).start()
+        except OSError as error:
+            await runner.cleanup()
+            raise HealthPortError(
+                f"the health endpoints cannot listen on {self._settings.host}:{self._settings.port} ({error.strerror}): "
+                "correct health.host or health.port, or set health.port to 0"
+            ) from None
+        self._runner = runner
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        """Listen no more."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def _live(self, _request: web.Request) -> web.Response:
+        return self._answer("live", self._state.why_not_live(time.monotonic()))
+
+    async def _ready(self, _request: web.Request) -> web.Response:
+        await self._ask_services()
+        return self._answer("ready", self._state.why_not_ready(time.monotonic()) | self._services)
+
+    def _answer(self, what: str, reasons: Mapping[str, str]) -> web.Response:
+        body = {what: not reasons, "partitions": self._state.partitions, "reasons": dict(reasons)}
+        return web.json_response(body, status=503 if reasons else 200)
+
+    async def _ask_services(self) -> None:
+        async with self._asking:
+            if time.monotonic() - self._asked_s < REUSED_FOR_S:
+                return
+            problems = await asyncio.gather(*(_problem(check) for check in self._checks.values()))
+            self._services = {name: problem for name, problem in zip(self._checks, problems, strict=True) if problem}
+            self._asked_s = time.monotonic()
+
+
+async def _problem(check: Check) -> str:
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_S):
+            await check()
+    except TimeoutError:
+        return f"no answer within {CHECK_TIMEOUT_S:g} s"
+    except Exception as error:
+        return type(error).__name__ + (f": {error}" if str(error).startswith("not ready") else "")
+    return ""

@@ -1,0 +1,43 @@
+"""What a worker knows of itself, and what follows from it. Pure: time is handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+STUCK_S = 30.0
+"""The thread that reads from Kafka is taken for stuck when its loop has not turned for so long."""
+
+
+@dataclass(slots=True)
+class WorkerState:
+    """Kept by the worker.
+
+    Attributes:
+        partitions: Input partitions assigned (0 for a spare worker); None before the group has assigned any, and while it rebalances.
+        draining: The worker has been told to stop.
+        consumer_turned_s: When the loop of the thread that reads from Kafka turned last; None before it runs.
+    """
+
+    partitions: int | None = None
+    draining: bool = False
+    consumer_turned_s: float | None = None
+
+    def on_consumer_turn(self, now: Callable[[], float]) -> None:
+        """Called by the thread that reads from Kafka, with its clock (seconds)."""
+        self.consumer_turned_s = now()
+
+    def why_not_live(self, now_s: float) -> dict[str, str]:
+        """What only a restart can mend, by part; empty when nothing."""
+        if self.consumer_turned_s is not None and now_s - self.consumer_turned_s > STUCK_S:
+            return {"consumer": f"its thread has not moved for {now_s - self.consumer_turned_s:.0f} s"}
+        return {}
+
+    def why_not_ready(self, now_s: float) -> dict[str, str]:
+        """What of the worker itself keeps it from working now, by part; empty when nothing."""
+        reasons = self.why_not_live(now_s)
+        if self.partitions is None:
+            reasons["kafka"] = "no partitions are assigned"
+        if self.draining:
+            reasons["worker"] = "draining"
+        return reasons

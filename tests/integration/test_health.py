@@ -1,0 +1,134 @@
+"""What a real worker says of itself while its surroundings change."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, cast
+
+import aiohttp
+import pytest
+from faust.transport.drivers.aiokafka import Consumer
+from pydantic import SecretStr
+
+from stream.agents.app import WorkerApp
+from stream.config.settings import HealthSettings, Settings
+from stream.local.environment import child_environment
+from stream.local.ports import LOOPBACK, free_port
+from stream.local.redis_server import RedisServer
+from stream.pipeline.health import WorkerState
+from stream.produce.topics import ensure_topics
+from tests.fakes.world import FakeWorker
+
+INPUT_PARTITIONS = 24
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[RedisServer]:
+    server = RedisServer(tmp_path)
+    await server.start()
+    yield server
+    server.process.kill()
+
+
+@pytest.fixture
+def settings(tansu_bootstrap: str, server: RedisServer) -> Settings:
+    plain, own = Settings(), f"health-{uuid.uuid4().hex[:8]}"
+    made = plain.model_copy(
+        update={
+            "kafka": plain.kafka.model_copy(update={"bootstrap": tansu_bootstrap, "topic_prefix": f"{own}.", "group": own}),
+            "redis": plain.redis.model_copy(update={"url": SecretStr(server.url)}),
+            "health": HealthSettings(port=free_port()),
+        }
+    )
+    ensure_topics(made.kafka)
+    return made
+
+
+async def ask(settings: Settings, path: str) -> tuple[int, Any]:
+    """Status and answer; 0 where nobody listens."""
+    address = f"http://{LOOPBACK}:{settings.health.port}{path}"
+    try:
+        async with aiohttp.ClientSession() as client, client.get(address) as answer:
+            return answer.status, await answer.json()
+    except aiohttp.ClientConnectorError:
+        return 0, {}
+
+
+async def until(settings: Settings, status: int, **reasons: str) -> None:
+    """Wait until /ready says so."""
+    said: tuple[int, Any] = (0, {})
+    try:
+        async with asyncio.timeout(40):
+            while said[0] != status or said[1]["reasons"] != reasons:
+                await asyncio.sleep(0.2)
+                said = await ask(settings, "/ready")
+    except TimeoutError:
+        pytest.fail(f"/ready says {said}, not {status} {reasons}")
+
+
+async def test_a_worker_tells_what_it_lacks(settings: Settings, server: RedisServer, triton_url: str, tmp_path: Path) -> None:
+    served = settings.model_copy(update={"triton": settings.triton.model_copy(update={"url": triton_url})})
+    with (tmp_path / "worker.log").open("wb") as log:
+        command = (sys.executable, "-m", "stream.cli", "worker")
+        process = await asyncio.create_subprocess_exec(*command, env=child_environment(served), stdout=log, stderr=log)
+    try:
+        await until(served, 200)
+        assert (await ask(served, "/ready"))[1]["partitions"] == INPUT_PARTITIONS
+        os.kill(server.process.pid, signal.SIGSTOP)
+        await until(served, 503, redis="no answer within 2 s")
+        assert (await ask(served, "/live"))[0] == 200
+        os.kill(server.process.pid, signal.SIGCONT)
+        await until(served, 200)
+        process.terminate()
+        assert await asyncio.wait_for(process.wait(), 30) == 0, (tmp_path / "worker.log").read_text()[-2000:]
+        assert await ask(served, "/ready") == (0, {})
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def test_a_worker_without_triton_is_live_but_not_ready(settings: Settings, tmp_path: Path) -> None:
+    alone = settings.model_copy(update={"triton": settings.triton.model_copy(update={"url": f"{LOOPBACK}:{free_port()}"})})
+    with (tmp_path / "worker.log").open("wb") as log:
+        command = (sys.executable, "-m", "stream.cli", "worker")
+        process = await asyncio.create_subprocess_exec(*command, env=child_environment(alone), stdout=log, stderr=log)
+    try:
+        await until(alone, 503, triton="TritonUnavailableError: not ready: text_encoder, audio_encoder, face_encoder, mmci")
+        assert (await ask(alone, "/live"))[0] == 200
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def test_a_stuck_consumer_thread_is_noticed(settings: Settings, tmp_path: Path) -> None:
+    state, made, stop = WorkerState(), FakeWorker(), asyncio.Event()
+    app = WorkerApp(
+        settings,
+        tmp_path,
+        store=made.store,
+        scorer=made.scorer,
+        new_encoder=made.new_encoder,
+        on_ready=lambda _partitions: None,
+        state=state,
+    )
+    running = asyncio.create_task(app.run(stop))
+    async with asyncio.timeout(60):
+        while state.partitions is None or state.consumer_turned_s is None:
+            await asyncio.sleep(0.1)
+    assert state.partitions == INPUT_PARTITIONS
+    cast(Consumer, app._faust.consumer)._thread.thread_loop.call_soon_threadsafe(time.sleep, 3.0)
+    await asyncio.sleep(1.5)
+    assert time.monotonic() - state.consumer_turned_s > 1.0
+    await asyncio.sleep(3.0)
+    assert time.monotonic() - state.consumer_turned_s < 1.0
+    stop.set()
+    await asyncio.wait_for(running, 30)
+    assert state.draining

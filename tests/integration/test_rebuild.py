@@ -1,0 +1,218 @@
+"""Redis emptied and refilled from the result topics of a real broker: as it was, gate and all, and never in a worker's way."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from kafka import KafkaProducer
+from pydantic import SecretStr
+from redis.asyncio import Redis
+
+from stream.config.settings import Settings
+from stream.domain.delivery import Verdict
+from stream.domain.identity import SessionKey, TrackKey
+from stream.domain.result import ScoreRecord
+from stream.domain.topics import Topics
+from stream.local.environment import child_environment
+from stream.local.ports import free_port
+from stream.local.redis_server import RedisServer
+from stream.pipeline.rebuild import RebuildError, read_history, refill
+from stream.produce.connection import kafka_options
+from stream.produce.topics import ensure_topics
+from stream.sinks.keys import session_names, track_names
+from stream.sinks.redis_sink import RedisSink
+from stream.sinks.results import Result, result_message
+from stream.sinks.summary import summarise
+from tests.fakes.results import make_explanation, make_score
+
+ENDS = (4000, 6000, 8000, 10_000)
+TRACKS = ("agent", "customer")
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[RedisServer]:
+    server = RedisServer(tmp_path)
+    await server.start()
+    yield server
+    server.process.kill()
+
+
+@pytest.fixture
+def settings(kafka_bootstrap: str, server: RedisServer) -> Settings:
+    plain = Settings()
+    kafka = plain.kafka.model_copy(update={"bootstrap": kafka_bootstrap, "topic_prefix": f"rebuild-{uuid.uuid4().hex[:8]}."})
+    ensure_topics(kafka)
+    return plain.model_copy(update={"kafka": kafka, "redis": plain.redis.model_copy(update={"url": SecretStr(server.url)})})
+
+
+@pytest.fixture
+async def sink(settings: Settings) -> AsyncIterator[RedisSink]:
+    sink = RedisSink(settings.redis)
+    yield sink
+    await sink.close()
+
+
+@pytest.fixture
+async def redis(server: RedisServer) -> AsyncIterator[Redis]:
+    client = Redis.from_url(server.url, decode_responses=True)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def producer(settings: Settings) -> Iterator[KafkaProducer]:
+    with KafkaProducer(**kafka_options(settings.kafka)) as producer:
+        yield producer
+
+
+def write(settings: Settings, producer: KafkaProducer, *records: Result) -> None:
+    topics = Topics(settings.kafka.topic_prefix)
+    names = {"ScoreRecord": topics.scores, "ExplanationRecord": topics.explanations, "SessionRecord": topics.summaries}
+    for record in records:
+        key, value, headers = result_message(record)
+        producer.send(names[type(record).__name__], key=key, value=value, headers=headers)
+    producer.flush()
+
+
+async def publish(settings: Settings, producer: KafkaProducer, sink: RedisSink, score: ScoreRecord, token: int) -> Verdict:
+    """As a worker does it: both topics, then Redis."""
+    write(settings, producer, score, make_explanation(score))
+    return await sink.finalise(score, make_explanation(score), token)
+
+
+async def talk(settings: Settings, producer: KafkaProducer, sink: RedisSink, session: SessionKey, token: int) -> None:
+    """Two tracks of a session in two epochs, some windows repeated in Kafka as after a crash, and the summary."""
+    for epoch, end_ms in [(0, end) for end in ENDS] + [(1, 4000)]:
+        for track in TRACKS:
+            await publish(settings, producer, sink, make_score(end_ms, end_ms / 4000, epoch=epoch, track=track, session=session), token)
+    again = make_score(ENDS[-1], ENDS[-1] / 4000, track="agent", session=session)
+    write(settings, producer, again, make_explanation(again))
+    summary = summarise(session, 1, await sink.finals(session))
+    write(settings, producer, summary)
+    await sink.put_summary(summary)
+
+
+async def contents(redis: Redis, session: SessionKey) -> dict[str, Any]:
+    """Everything that Redis holds of a session, the tokens apart."""
+    names = session_names(session)
+    state = cast(dict[str, str], await redis.hgetall(names.state))
+    found: dict[str, Any] = {field: last.rpartition("-")[0] for field, last in state.items() if field != "token"}
+    for track in cast(set[str], await redis.smembers(names.tracks)):
+        of_track = track_names(TrackKey(session, track))
+        for stream in (of_track.scores, of_track.explanations):
+            found[stream] = await redis.xrange(stream)
+        found[of_track.latest] = await redis.hgetall(of_track.latest)
+    found[names.summary] = await redis.hgetall(names.summary)
+    return found
+
+
+async def command(settings: Settings, *arguments: str) -> tuple[int, str, str]:
+    """Run `sentistream rebuild`."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "stream.cli", "rebuild", *arguments),
+        env=child_environment(settings),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+async def test_an_emptied_redis_is_as_it_was_and_refuses_replays(
+    settings: Settings, producer: KafkaProducer, sink: RedisSink, redis: Redis
+) -> None:
+    sessions = [SessionKey("acme", f"call-{number}") for number in range(3)]
+    token = await sink.next_token()
+    for session in sessions:
+        await talk(settings, producer, sink, session, token)
+    before = {session: await contents(redis, session) for session in sessions}
+    await redis.flushall()
+
+    code, out, err = await command(settings, "--json")
+    assert code == 0, err
+    report = json.loads(out)
+    assert {name: report[name] for name in ("sessions", "refilled", "present", "overtaken", "summaries", "repeated")} == {
+        "sessions": 3,
+        "refilled": 30,
+        "present": 0,
+        "overtaken": 0,
+        "summaries": 3,
+        "repeated": 6,
+    }
+    assert report["conflicts"] == []
+    assert {session: await contents(redis, session) for session in sessions} == before
+    assert len(before[sessions[0]][track_names(TrackKey(sessions[0], "agent")).scores]) == 5
+
+    code, out, _ = await command(settings)
+    assert code == 0
+    assert out == "3 sessions: 0 windows refilled, 30 there already, 0 overtaken by live workers; 3 summaries\n"
+    assert {session: await contents(redis, session) for session in sessions} == before
+
+    replayed = make_score(6000, -3.0, epoch=0, session=sessions[0])
+    assert await sink.finalise(replayed, make_explanation(replayed), token) is Verdict.REPLAYED
+    assert await sink.last_final(TrackKey(sessions[0], "customer")) == (1, 4000)
+    following = make_score(6000, epoch=1, session=sessions[0])
+    assert await sink.finalise(following, make_explanation(following), token) is Verdict.ACCEPTED
+
+
+async def test_a_live_worker_is_neither_fenced_nor_overtaken(
+    settings: Settings, producer: KafkaProducer, sink: RedisSink, redis: Redis
+) -> None:
+    session = SessionKey("acme", "running")
+    token = await sink.next_token()
+    for end_ms in ENDS[:3]:
+        await publish(settings, producer, sink, make_score(end_ms, session=session), token)
+        await publish(settings, producer, sink, make_score(end_ms, track="agent", session=session), token)
+    await redis.flushall()
+    live = make_score(ENDS[3], session=session)
+    assert await publish(settings, producer, sink, live, token) is Verdict.ACCEPTED
+
+    report = await refill(await read_history(settings.kafka, 100), sink)
+    assert (report.refilled, report.present, report.overtaken) == (3, 1, 3)
+    assert await sink.token(session) == token
+    assert [(final.track, final.end_ms) for final in await sink.finals(session)] == [
+        *(("agent", end_ms) for end_ms in ENDS[:3]),
+        ("customer", ENDS[3]),
+    ]
+    following = make_score(ENDS[3], track="agent", session=session)
+    assert await publish(settings, producer, sink, following, token) is Verdict.ACCEPTED
+
+
+async def test_one_session_alone_and_other_content_reported(
+    settings: Settings, producer: KafkaProducer, sink: RedisSink, redis: Redis
+) -> None:
+    wanted, other = SessionKey("default", "wanted"), SessionKey("default", "other")
+    for session in (wanted, other):
+        await talk(settings, producer, sink, session, 1)
+    before = await contents(redis, wanted)
+    differs = make_score(4000, -2.0, session=wanted)
+    write(settings, producer, differs, make_explanation(differs))
+    await redis.flushall()
+    code, out, err = await command(settings, "--session", "wanted")
+    assert code == 0
+    assert out.startswith("1 sessions: 10 windows refilled, 0 there already")
+    assert differs.window_id in err
+    assert await contents(redis, wanted) == before
+    assert await sink.finals(other) == []
+
+
+async def test_what_cannot_be_done_is_said_in_one_sentence(settings: Settings) -> None:
+    code, _, err = await command(settings, "--session", "never")
+    assert code == 1
+    assert err.endswith("the result topics hold nothing of default/never in that time\n")
+    elsewhere = settings.kafka.model_copy(update={"topic_prefix": "nobody."})
+    with pytest.raises(RebuildError, match=r"no topic nobody\.scores"):
+        await read_history(elsewhere, 10)
+    nowhere = settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"bootstrap": f"127.0.0.1:{free_port()}"})})
+    code, _, err = await command(nowhere)
+    assert code == 1
+    assert "Kafka does not answer" in err
+    assert "Traceback" not in err
