@@ -122,7 +122,9 @@ async def judge(settings: Settings, watch: Watch, sessions: list[Session], *, co
         verdict.wrong += len(held.keys() - expected.keys())
         for final in finals:
             published = scored.get(final.window_id, set())
-            verdict.different += final.end_ms in expected and len(published) == 1 and msgspec.json.decode(*published, type=ScoreRecord) != final
+            verdict.different += (
+                final.end_ms in expected and len(published) == 1 and msgspec.json.decode(*published, type=ScoreRecord) != final
+            )
         for end_ms, words in expected.items():
             window_id = f"{session.key}/{TRACK}/0-{end_ms}"
             verdict.lost += end_ms not in held or window_id not in scored

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import cast
 
@@ -16,11 +17,13 @@ class Progress:
     Args:
         app: The Faust app.
         topics: Topics whose partitions count.
+        stale_after_ms: What the broker said longer ago counts no more: it may be away, and hold records that nobody has read.
     """
 
-    def __init__(self, app: App, topics: Iterable[str]) -> None:
+    def __init__(self, app: App, topics: Iterable[str], *, stale_after_ms: int) -> None:
         self._app = app
         self._topics = frozenset(topics)
+        self._stale_after_ms = stale_after_ms
         self._next: dict[TP, int] = {}
         self._assigned: frozenset[TP] = frozenset()
 
@@ -43,7 +46,7 @@ class Progress:
         self._next[tp] = offset + 1
 
     def caught_up(self) -> bool:
-        """True when the ends of all assigned partitions are known and have been reached."""
+        """True when the broker has just told the ends of all assigned partitions, and they have been reached."""
         return bool(self._assigned) and all(self._reached(tp) for tp in self._assigned)
 
     def _reached(self, tp: TP) -> bool:
@@ -51,5 +54,7 @@ class Progress:
         subscription = consumer._subscription.subscription
         state = subscription and subscription.assignment and subscription.assignment.state_value(tp)
         if state is None or state.highwater is None or not state.has_valid_position:
+            return False
+        if state.timestamp is None or time.time() * 1000 - state.timestamp > self._stale_after_ms:
             return False
         return bool(self._next.get(tp, state.position) >= state.highwater)
