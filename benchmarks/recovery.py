@@ -26,7 +26,7 @@ from rich.table import Table
 from benchmarks.fault_runs.cluster import PARTITIONS, Crew, Services, services
 from benchmarks.fault_runs.faults import WORKERS, Fault, Inflict, schedule
 from benchmarks.fault_runs.traffic import Traffic
-from benchmarks.fault_runs.verdict import LOOK_EVERY_S, PATIENCE_S, Verdict, Watch, judge
+from benchmarks.fault_runs.verdict import PATIENCE_S, Verdict, Watch, judge
 from stream.domain.modality import Modality
 from stream.produce.topics import ensure_topics
 from tests.support.kafka import kafka_home, why_unavailable
@@ -104,8 +104,9 @@ class Bench:
         began = time.monotonic()
         unavoidable_s = await inflict.apply(fault)
         applied = time.monotonic()
-        while (now := time.monotonic()) - max(applied, watch.overdue_at) < CALM_S + PATIENCE_S and now - applied < RECOVERY_TIMEOUT_S:
-            await asyncio.sleep(LOOK_EVERY_S)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(RECOVERY_TIMEOUT_S):
+                await watch.calm(applied, CALM_S + PATIENCE_S)
         took_s = max(0.0, watch.overdue_at - began - unavoidable_s)
         self.tally.recoveries[fault].append(took_s)
         console.print(f"  {fault}: flowing again {took_s:.1f} s after the unavoidable {unavoidable_s:.1f} s")

@@ -84,6 +84,11 @@ class Watch:
         now = time.monotonic()
         return any(s.due_ms(now, PATIENCE_S) > (f[1] if f else 0) for s, f in zip(self._sessions, finals, strict=True))
 
+    async def calm(self, since: float, seconds: float) -> None:
+        """Wait until for so long, after ``since`` (monotonic time), no window was overdue."""
+        while (wait_s := max(since, self.overdue_at) + seconds - time.monotonic()) > 0:
+            await asyncio.sleep(wait_s)
+
     async def complete(self, timeout_s: float) -> bool:
         """Wait until each ended session has its last final window."""
         deadline = time.monotonic() + timeout_s
@@ -121,10 +126,8 @@ async def judge(settings: Settings, watch: Watch, sessions: list[Session], *, co
         verdict.duplicated += sum(count - 1 for count in held.values())
         verdict.wrong += len(held.keys() - expected.keys())
         for final in finals:
-            published = scored.get(final.window_id, set())
-            verdict.different += (
-                final.end_ms in expected and len(published) == 1 and msgspec.json.decode(*published, type=ScoreRecord) != final
-            )
+            published = [msgspec.json.decode(content, type=ScoreRecord) for content in scored.get(final.window_id, ())]
+            verdict.different += len(published) == 1 and published[0] != final
         for end_ms, words in expected.items():
             window_id = f"{session.key}/{TRACK}/0-{end_ms}"
             verdict.lost += end_ms not in held or window_id not in scored

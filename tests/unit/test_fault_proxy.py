@@ -40,9 +40,8 @@ async def test_a_cut_drops_connections_and_refuses_new_ones_until_restored(proxy
     assert await ask(reader, writer) == b"hello\n"
     await proxy.cut()
     assert proxy.connections == 0
-    with pytest.raises(ConnectionError):
-        assert await asyncio.wait_for(reader.read(), 2) == b""
-        raise ConnectionResetError
+    with pytest.raises(ConnectionResetError):
+        await asyncio.wait_for(reader.read(), 2)
     with pytest.raises(OSError, match="Connect call failed"):
         await asyncio.open_connection(LOOPBACK, proxy.port)
     await proxy.restore()
