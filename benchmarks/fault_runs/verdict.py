@@ -86,7 +86,7 @@ class Watch:
 
     async def calm(self, since: float, seconds: float) -> None:
         """Wait until for so long, after ``since`` (monotonic time), no window was overdue."""
-        while (wait_s := max(since, self.overdue_at) + seconds - time.monotonic()) > 0:
+        while (wait_s := max(since, self.overdue_at) + seconds - time.monotonic()) > 0:  # noqa: ASYNC110 (what is waited for is that nothing happens)
             await asyncio.sleep(wait_s)
 
     async def complete(self, timeout_s: float) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from typing import Self
 
 from stream.local.ports import LOOPBACK, free_port
@@ -45,7 +47,7 @@ class FaultProxy:
             self._server = None
         for writers in self._connections.values():
             for writer in writers:
-                writer.transport.abort()
+                _reset(writer)
         tasks = list(self._connections)
         for task in tasks:
             task.cancel()
@@ -93,3 +95,9 @@ class FaultProxy:
             await self._flowing.wait()
             sink.write(block)
             await sink.drain()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """Close a connection so that the peer sees a reset, not an orderly end."""
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
