@@ -72,8 +72,8 @@ class Inflict:
             Fault.REDIS: self._redis,
             Fault.CUT_REDIS: lambda: self._cut(self._proxy("redis"), CUT_S),
             Fault.STALL_REDIS: lambda: self._stall(self._proxy("redis"), CUT_S),
-            Fault.CUT_KAFKA: lambda: self._cut(self._proxy("kafka"), self._session_timeout_s + 2),
-            Fault.STALL_KAFKA: lambda: self._stall(self._proxy("kafka"), self._session_timeout_s + 2),
+            Fault.CUT_KAFKA: lambda: self._without_kafka(self._cut),
+            Fault.STALL_KAFKA: lambda: self._without_kafka(self._stall),
             Fault.TRITON: self._triton,
         }
         return await deeds[fault]()
@@ -125,6 +125,11 @@ class Inflict:
         assert triton is not None  # noqa: S101 (the schedule has this fault only with Triton)
         triton.process.kill()
         return await _lasting(triton.restart, OUTAGE_S)
+
+    async def _without_kafka(self, part: Callable[[FaultProxy, float], Awaitable[float]]) -> float:
+        """So long that the other workers take over: they can after the session timeout."""
+        await part(self._proxy("kafka"), self._session_timeout_s + 2)
+        return self._session_timeout_s
 
     async def _cut(self, proxy: FaultProxy, seconds: float) -> float:
         await proxy.cut()

@@ -116,7 +116,10 @@ async def judge(settings: Settings, watch: Watch, sessions: list[Session], *, co
     scored, explained = _by_window(scores), _by_window(explanations)
     verdict = Verdict(late=len(late), dead_letters=len(letters))
     verdict.repeated = len(scores) - sum(map(len, scored.values()))
-    verdict.different = sum(len(contents) > 1 for contents in (*scored.values(), *explained.values()))
+    changed = sorted(window for contents in (scored, explained) for window, found in contents.items() if len(found) > 1)
+    verdict.different = len(changed)
+    for window in changed:
+        console.print(f"  different: window {window}")
     verdict.summaries_missing = len(sessions) - len({record.key for record in summaries})
     for session in sessions:
         expected = session.expected()
