@@ -1,4 +1,4 @@
-"""The Markdown table of several fault runs: ``python -m benchmarks.fault_runs.summary FILE``, one JSON object of `benchmarks.recovery` a line."""
+"""The Markdown tables of several fault runs: ``python -m benchmarks.fault_runs.summary FILE``, one JSON object of a run a line."""
 
 from __future__ import annotations
 

@@ -16,6 +16,8 @@ from stream.config.settings import Settings
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import ExplanationRecord, ScoreRecord
 from stream.domain.topics import Topics
+from stream.sinks.connection import connect
+from stream.sinks.keys import session_names
 from stream.sinks.redis_sink import RedisSink
 from tests.support.kafka_records import read_topic
 
@@ -68,6 +70,7 @@ class Watch:
 
     def __init__(self, settings: Settings, sessions: list[Session]) -> None:
         self._store = RedisSink(settings.redis)
+        self._redis = connect(settings.redis)
         self._sessions = sessions
         self.overdue_at = 0.0
         """Monotonic time at which a window was overdue last."""
@@ -90,11 +93,13 @@ class Watch:
             await asyncio.sleep(wait_s)
 
     async def complete(self, timeout_s: float) -> bool:
-        """Wait until each ended session has its last final window."""
+        """Wait until each ended session has its last final window and its summary, which is written after that."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             finals = await asyncio.gather(*(self._store.last_final(TrackKey(s.key, TRACK)) for s in self._sessions))
-            if all(f is not None and f[1] >= max(s.expected()) for s, f in zip(self._sessions, finals, strict=True)):
+            summaries = await self._redis.exists(*(session_names(s.key).summary for s in self._sessions))
+            done = all(f is not None and f[1] >= max(s.expected()) for s, f in zip(self._sessions, finals, strict=True))
+            if done and summaries == len(self._sessions):
                 return True
             await asyncio.sleep(LOOK_EVERY_S)
         return False
@@ -106,6 +111,7 @@ class Watch:
     async def close(self) -> None:
         """Close the connection."""
         await self._store.close()
+        await self._redis.aclose()
 
 
 async def judge(settings: Settings, watch: Watch, sessions: list[Session], *, counts_words: bool) -> Verdict:
