@@ -8,7 +8,20 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-COUNTS = ("runs", "faults", "expected", "lost", "duplicated", "different", "wrong", "late", "repeated", "worker_crashes", "unclean_stops")
+COUNTS = (
+    "runs",
+    "faults",
+    "expected",
+    "lost",
+    "duplicated",
+    "different",
+    "wrong",
+    "late",
+    "summaries_missing",
+    "repeated",
+    "worker_crashes",
+    "unclean_stops",
+)
 
 
 def quantile(numbers: list[float], q: float) -> float | None:

@@ -10,6 +10,9 @@ from faust import App
 from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP
 
+RETURN_S = 10.0
+"""After the broker was away producers come back later than we do; so long their silence says nothing."""
+
 
 class Progress:
     """Compares what has been taken in with the ends of the assigned partitions.
@@ -24,6 +27,7 @@ class Progress:
         self._app = app
         self._topics = frozenset(topics)
         self._stale_after_ms = stale_after_ms
+        self._listening_from = 0.0
         self._next: dict[TP, int] = {}
         self._assigned: frozenset[TP] = frozenset()
 
@@ -46,8 +50,9 @@ class Progress:
         self._next[tp] = offset + 1
 
     def caught_up(self) -> bool:
-        """True when the broker has just told the ends of all assigned partitions, and they have been reached."""
-        return bool(self._assigned) and all(self._reached(tp) for tp in self._assigned)
+        """True when the broker has just told the ends of all assigned partitions, they have been reached, and it was not away lately."""
+        reached = [self._reached(tp) for tp in self._assigned]
+        return bool(reached) and all(reached) and time.monotonic() >= self._listening_from
 
     def _reached(self, tp: TP) -> bool:
         consumer = cast(Consumer, self._app.consumer)._thread._ensure_consumer()
@@ -56,5 +61,7 @@ class Progress:
         if state is None or state.highwater is None or not state.has_valid_position:
             return False
         if state.timestamp is None or time.time() * 1000 - state.timestamp > self._stale_after_ms:
+            if state.timestamp is not None:
+                self._listening_from = time.monotonic() + RETURN_S
             return False
         return bool(self._next.get(tp, state.position) >= state.highwater)

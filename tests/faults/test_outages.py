@@ -68,6 +68,7 @@ async def test_a_broker_outage_is_not_silence(settings: Settings, kafka: ApacheK
             kafka.kill()
             await asyncio.sleep(3)
             await kafka.start()
+            await asyncio.sleep(4)  # producers come back later than workers
             send(producer, prefix, *(made.words(seq, session=session) for seq in range(6, SECONDS)), made.event(END, session))
         assert await finals(store, [session]) == [EXPECTED]
     await store.close()
