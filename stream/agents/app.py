@@ -18,6 +18,7 @@ from faust.types import TP, StreamT
 from stream.agents.outbox import Outbox
 from stream.agents.progress import Progress
 from stream.agents.transport import transport
+from stream.align.clock import ListeningClock
 from stream.config.settings import KafkaSettings, Settings
 from stream.domain.delivery import InboundRecord
 from stream.domain.topics import Topics
@@ -29,6 +30,8 @@ from stream.pipeline.world import World
 log = structlog.get_logger(__name__)
 
 TICK_S = 0.1
+STALE_MS = 1000
+"""A broker that has not answered a fetch for so long after it should have is taken for away."""
 
 
 class WorkerCrashedError(Exception):
@@ -65,7 +68,8 @@ class WorkerApp:
         self._drain_s = settings.limits.drain_s
         self._on_ready = on_ready
         self._state = state or WorkerState()
-        self._progress = Progress(self._faust, topics.inputs)
+        self._progress = Progress(self._faust, topics.inputs, stale_after_ms=kafka.fetch_max_wait_ms + STALE_MS)
+        self._clock = ListeningClock(lambda: time.monotonic_ns() // 1_000_000)
         self._crash: asyncio.Future[None] | None = None
         self._pipeline = Pipeline(
             World(
@@ -74,7 +78,7 @@ class WorkerApp:
                 scorer=scorer,
                 send=Outbox(self._faust).send,
                 new_encoder=new_encoder,
-                now=lambda: time.monotonic_ns() // 1_000_000,
+                now=self._clock,
                 on_failure=self._fail,
             )
         )
@@ -133,7 +137,9 @@ class WorkerApp:
             self._progress.on_read(message.tp, message.offset)
 
     async def _tick(self) -> None:
-        self._pipeline.on_time(live=self._progress.caught_up())
+        live = self._progress.caught_up()
+        self._clock.tick(live=live)
+        self._pipeline.on_time(live=live)
         self._ask_consumer_thread()
 
     def _ask_consumer_thread(self) -> None:
@@ -150,7 +156,7 @@ class WorkerApp:
 
     async def _on_assigned(self, _app: Any, /, *args: Any, **_kwargs: Any) -> None:
         assigned: set[TP] = args[0]
-        await self._pipeline.on_assigned()
+        self._pipeline.on_assigned()
         self._progress.on_assigned(assigned)
         self._state.partitions = self._progress.partitions
         self._on_ready(self._progress.partitions)

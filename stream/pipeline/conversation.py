@@ -47,7 +47,7 @@ class Conversation:
         epoch: Which of its media clocks.
         partition: Kafka partition it lives on.
         world: What it needs of the worker.
-        on_done: Called when the conversation is over, with True when it ended and False when it was fenced off or failed.
+        on_done: Called when the conversation is over, because it ended or was fenced off.
     """
 
     def __init__(self, session: SessionKey, epoch: int, partition: int, world: World, on_done: Callable[[Conversation], None]) -> None:
@@ -75,6 +75,8 @@ class Conversation:
         self._finishing = False
         self._stopped = False
         self._frozen = False
+        self.fenced = False
+        """True once another worker turned out to own the session."""
 
     @property
     def held(self) -> int:
@@ -224,6 +226,7 @@ class Conversation:
 
     def _fenced(self) -> None:
         log.warning("fenced_off", partition=self.partition)
+        self.fenced = True
         self._on_done(self)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:

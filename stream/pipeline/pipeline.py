@@ -14,6 +14,7 @@ from stream.domain.lifecycle import SessionHeartbeat, SessionNotice
 from stream.domain.modality import MODALITIES
 from stream.domain.wire import BadRecordError, parse_chunk, parse_session
 from stream.pipeline.conversation import Conversation
+from stream.pipeline.fence import FencedOffError
 from stream.pipeline.world import World
 
 log = structlog.get_logger(__name__)
@@ -26,6 +27,10 @@ class Pipeline:
 
     Every bound works by waiting in `on_record`: the consumer then reads no further, and Kafka keeps the rest. A record that was waiting
     when its partition was revoked is dropped: it will be read again, and acknowledging it twice could skip it.
+
+    A session that another worker owns is left alone, unacknowledged, until its partition is revoked: to begin it anew from the middle
+    would publish windows with holes. If Kafka takes the partition for ours all the same, the worker gives up (`FencedOffError`),
+    so that whoever is assigned next reads everything again.
     """
 
     def __init__(self, world: World) -> None:
@@ -37,6 +42,9 @@ class Pipeline:
         self._room.set()
         self._generation = 0
         self._draining = False
+        self._stopped = False
+        self._fenced: dict[SessionKey, int] = {}
+        self._giving_up: asyncio.TimerHandle | None = None
 
     @property
     def sessions(self) -> int:
@@ -45,7 +53,10 @@ class Pipeline:
 
     async def on_record(self, record: InboundRecord) -> None:
         """Take in one record. Never raises for what a record holds; waits while the worker is full."""
+        generation = self._generation
         await self._room.wait()
+        if self._stopped or generation != self._generation:
+            return
         try:
             await self._route(record)
         except BadRecordError as error:
@@ -62,7 +73,7 @@ class Pipeline:
         generation = self._generation
         await self._world.chunk_slots.acquire()
         try:
-            if generation == self._generation:
+            if generation == self._generation and chunk.header.session not in self._fenced:
                 await self._conversation(chunk.header.session, chunk.header.epoch, record).on_chunk(chunk, record)
             else:
                 self._world.chunk_slots.release()
@@ -71,6 +82,8 @@ class Pipeline:
             raise
 
     async def _on_notice(self, notice: SessionNotice, record: InboundRecord) -> None:
+        if notice.key in self._fenced:
+            return
         known = self._conversations.get(notice.key)
         if known is None and isinstance(notice.event, SessionHeartbeat):
             record.acknowledge()
@@ -97,7 +110,16 @@ class Pipeline:
         self._retiring.discard(conversation)
         if self._conversations.get(conversation.session) is conversation:
             del self._conversations[conversation.session]
+        if conversation.fenced:
+            self._leave_alone(conversation)
         self._keep_bounds()
+
+    def _leave_alone(self, conversation: Conversation) -> None:
+        self._fenced[conversation.session] = conversation.partition
+        if self._giving_up is None:
+            error = FencedOffError("another worker's fencing token is newer")
+            patience_s = self._world.settings.kafka.session_timeout_s
+            self._giving_up = asyncio.get_running_loop().call_later(patience_s, self._world.on_failure, error)
 
     def on_time(self, *, live: bool) -> None:
         """Let time pass; ``live`` is True while all input that exists has been read. While draining, no window is closed any more."""
@@ -113,6 +135,10 @@ class Pipeline:
         gone = set(partitions)
         for conversation in [c for c in (*self._conversations.values(), *self._retiring) if c.partition in gone]:
             self._on_done(conversation)
+        self._fenced = {session: partition for session, partition in self._fenced.items() if partition not in gone}
+        if not self._fenced and self._giving_up is not None:
+            self._giving_up.cancel()
+            self._giving_up = None
 
     async def drain(self, seconds: float) -> bool:
         """Take nothing in any more and publish the windows that are closed; False if that took longer than ``seconds``.
@@ -134,11 +160,13 @@ class Pipeline:
 
     def stop(self) -> None:
         """Drop all conversations: the worker stops, and whoever takes over reads their open chunks again."""
-        self.on_revoked({c.partition for c in (*self._conversations.values(), *self._retiring)})
+        self._stopped = True
+        self.on_revoked({*(c.partition for c in (*self._conversations.values(), *self._retiring)), *self._fenced.values()})
+        self._world.fence.drop()
 
-    async def on_assigned(self) -> None:
+    def on_assigned(self) -> None:
         """Take a new fencing token: whoever had these partitions before can no longer publish for them."""
-        self._world.token = await self._world.store.next_token()
+        self._world.fence.renew()
 
     def _keep_bounds(self) -> None:
         limits = self._world.settings.limits

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -33,7 +33,7 @@ class TrackPublisher:
         send: Kafka.
         topics: Names of the result topics.
         slots: Bounds the windows that are being scored or published on this worker.
-        token: The fencing token in force.
+        token: The fencing token in force, once there is one.
         on_fenced: Called when another worker owns the session now.
     """
 
@@ -45,7 +45,7 @@ class TrackPublisher:
         *,
         topics: Topics,
         slots: asyncio.Semaphore,
-        token: Callable[[], int],
+        token: Callable[[], Awaitable[int]],
         on_fenced: Callable[[], None],
     ) -> None:
         self._scorer = scorer
@@ -136,7 +136,7 @@ class TrackPublisher:
     async def _publish(self, closed: ClosedWindow[Receipt], score: ScoreRecord, explanation: ExplanationRecord) -> None:
         await self._send(self._topics.scores, *result_message(score))
         await self._send(self._topics.explanations, *result_message(explanation))
-        verdict = await self._store.finalise(score, explanation, self._token())
+        verdict = await self._store.finalise(score, explanation, await self._token())
         if verdict is Verdict.FENCED:
             self._on_fenced()
             return

@@ -13,6 +13,7 @@ from stream.align.track import WindowPolicy
 from stream.config.settings import Settings
 from stream.domain.delivery import InboundRecord
 from stream.domain.topics import Topics
+from stream.pipeline.fence import Fence
 from stream.pipeline.ports import ResultStore, Scorer, Send, TrackEncoder
 from stream.pipeline.publisher import TrackPublisher
 from stream.sinks.dead_letter import dead_letter_message
@@ -32,7 +33,7 @@ class World:
         new_encoder: Makes the encoder of a track.
         now: Monotonic clock, ms.
         on_failure: Called with an error that no rule covers; the worker must stop.
-        token: Fencing token in force; 0 before the first assignment.
+        fence: The fencing token in force.
     """
 
     settings: Settings
@@ -42,7 +43,7 @@ class World:
     new_encoder: Callable[[], TrackEncoder]
     now: Callable[[], int]
     on_failure: Callable[[BaseException], None]
-    token: int = 0
+    fence: Fence = field(init=False)
     topics: Topics = field(init=False)
     policy: WindowPolicy = field(init=False)
     chunk_slots: asyncio.Semaphore = field(init=False)
@@ -50,6 +51,7 @@ class World:
 
     def __post_init__(self) -> None:
         windows, limits = self.settings.windows, self.settings.limits
+        self.fence = Fence(self.store.next_token)
         self.topics = Topics(self.settings.kafka.topic_prefix)
         self.policy = WindowPolicy(
             grid=HoppingGrid(windows.length_ms, windows.hop_ms),
@@ -68,7 +70,7 @@ class World:
             self.send,
             topics=self.topics,
             slots=self.window_slots,
-            token=lambda: self.token,
+            token=self.fence.token,
             on_fenced=on_fenced,
         )
 

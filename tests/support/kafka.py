@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from stream.local.ports import LOOPBACK, free_port
@@ -28,9 +29,9 @@ node.id=1
 controller.quorum.voters=1@{host}:{controller}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}
-advertised.listeners=PLAINTEXT://{host}:{port}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}{doors}
+advertised.listeners=PLAINTEXT://{host}:{port}{advertised_doors}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{door_protocols}
 log.dirs={data}
 num.partitions=6
 auto.create.topics.enable=false
@@ -66,14 +67,33 @@ def why_unavailable() -> str | None:
 
 
 class ApacheKafka:
-    """A broker that can be stopped, killed and started again with its data, on the same port."""
+    """A broker that can be stopped, killed and started again with its data, on the same port.
 
-    def __init__(self, directory: Path, port: int = 0, extra_properties: str = "") -> None:
+    Args:
+        directory: For its data, configuration and log.
+        port: To listen on; 0 = any free one.
+        extra_properties: Lines for ``server.properties``; they win over ours.
+        doors: Ports under which it is reached through proxies. For each it listens on one more port (see `behind`) and tells the
+            clients that come in there to use the proxy's.
+    """
+
+    def __init__(self, directory: Path, port: int = 0, extra_properties: str = "", doors: Sequence[int] = ()) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.port = port or free_port()
+        self.behind = {door: free_port() for door in doors}
+        """Where the proxy on a door has to forward to."""
         self._directory = directory
         self._properties = directory / "server.properties"
-        text = PROPERTIES.format(host=LOOPBACK, port=self.port, controller=free_port(), data=directory / "data")
+        names = {door: f"DOOR{number}" for number, door in enumerate(self.behind)}
+        text = PROPERTIES.format(
+            host=LOOPBACK,
+            port=self.port,
+            controller=free_port(),
+            data=directory / "data",
+            doors="".join(f",{names[door]}://{LOOPBACK}:{port}" for door, port in self.behind.items()),
+            advertised_doors="".join(f",{name}://{LOOPBACK}:{door}" for door, name in names.items()),
+            door_protocols="".join(f",{name}:PLAINTEXT" for name in names.values()),
+        )
         self._properties.write_text(text + extra_properties, encoding="utf-8")
         command = _java("-Xms64m", "-Xmx256m", "kafka.Kafka", str(self._properties))
         self.process = ManagedProcess("Apache Kafka", command, directory / "kafka.log", stop_timeout_s=STOP_TIMEOUT_S)

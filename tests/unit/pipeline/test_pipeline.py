@@ -88,7 +88,7 @@ async def test_revoked_sessions_are_dropped_unacknowledged() -> None:
 async def test_a_zombie_is_fenced_off_and_acknowledges_nothing() -> None:
     store = FakeStore()
     worker = FakeWorker(store=store)
-    await worker.pipeline.on_assigned()
+    worker.pipeline.on_assigned()
     store.tokens[TRACK.session] = 99
     await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(5)))
     assert ends(worker) == []

@@ -1,0 +1,184 @@
+"""Broker, Redis, Triton and workers, with a proxy between each worker and each service."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from stream.config.settings import Settings
+from stream.local.environment import child_environment
+from stream.local.ports import LOOPBACK, free_port
+from stream.local.process import ManagedProcess
+from stream.local.redis_server import RedisServer
+from stream.local.triton import TritonServer
+from stream.serving.repository import assemble_text_encoder
+from tests.support.fault_proxy import FaultProxy
+from tests.support.kafka import ApacheKafka
+
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 20.0
+PARTITIONS = 3
+QUICK_RETURN = "broker.session.timeout.ms=2000\nbroker.heartbeat.interval.ms=500\n"
+"""A killed broker may come back once its own controller has noticed that it was gone, by default after 9 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The place of one worker: its own way to Kafka and to Redis."""
+
+    number: int
+    kafka: FaultProxy
+    redis: FaultProxy
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What all runs share."""
+
+    kafka: ApacheKafka
+    redis: RedisServer
+    triton: TritonServer | None
+    slots: tuple[Slot, ...]
+
+    def settings(self, run: str, session_timeout_s: float) -> Settings:
+        """For producer and oracle: past the proxies. The topics and the consumer group are the run's own."""
+        plain = Settings()
+        kafka = {"bootstrap": self.kafka.bootstrap, "topic_prefix": f"{run}.", "group": run, "partitions": PARTITIONS}
+        kafka |= {"session_timeout_s": session_timeout_s, "fetch_max_wait_ms": 50}
+        return plain.model_copy(
+            update={
+                "kafka": plain.kafka.model_copy(update=kafka),
+                "redis": plain.redis.model_copy(update={"url": SecretStr(self.redis.url), "timeout_s": 2.0}),
+                "triton": plain.triton if self.triton is None else plain.triton.model_copy(update={"url": self.triton.grpc_url}),
+            }
+        )
+
+
+@contextlib.asynccontextmanager
+async def services(directory: Path, slots: int, *, triton: bool) -> AsyncIterator[Services]:
+    """Start everything that the runs share, and stop it."""
+    doors = [free_port() for _ in range(slots)]
+    kafka, redis = ApacheKafka(directory / "kafka", extra_properties=QUICK_RETURN, doors=doors), RedisServer(directory)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(kafka.stop)
+        stack.push_async_callback(redis.stop)
+        await asyncio.gather(kafka.start(), redis.start())
+        server = await stack.enter_async_context(_triton(directory)) if triton else None
+        places = [
+            Slot(
+                number,
+                await stack.enter_async_context(FaultProxy(kafka.behind[door], door)),
+                await stack.enter_async_context(FaultProxy(redis.port)),
+            )
+            for number, door in enumerate(doors)
+        ]
+        yield Services(kafka, redis, server, tuple(places))
+
+
+@contextlib.asynccontextmanager
+async def _triton(directory: Path) -> AsyncIterator[TritonServer]:
+    repository = Settings().triton.model_repository
+    assemble_text_encoder(repository)
+    server = TritonServer(repository, directory)
+    await server.start()
+    yield server
+    await server.stop()
+
+
+class Crew:
+    """The workers of one run, at most one in each slot. One that ends without being asked to is started again, and counted."""
+
+    def __init__(self, services: Services, settings: Settings, directory: Path) -> None:
+        self._services = services
+        self._settings = settings
+        self._directory = directory
+        self._numbers = itertools.count()
+        self._watches: dict[int, asyncio.Task[None]] = {}
+        self.processes: dict[int, ManagedProcess] = {}
+        self.crashes = 0
+        self.unclean_stops = 0
+
+    @property
+    def present(self) -> list[int]:
+        """Slots with a worker."""
+        return sorted(self.processes)
+
+    @property
+    def vacant(self) -> list[int]:
+        """Slots without one."""
+        return [slot.number for slot in self._services.slots if slot.number not in self.processes]
+
+    async def start(self, slot: int) -> None:
+        """Start a worker in a vacant slot and wait until it has partitions."""
+        number = next(self._numbers)
+        ready = self._directory / f"worker-{number}.ready"
+        process = ManagedProcess(
+            f"worker-{number}",
+            [sys.executable, *self._program(ready)],
+            self._directory / f"worker-{number}.log",
+            {**child_environment(self._through_proxies(slot)), "TMPDIR": str(self._directory)},
+            stop_timeout_s=STOP_TIMEOUT_S,
+        )
+        self.processes[slot] = process
+
+        async def is_ready() -> bool:
+            return ready.exists()
+
+        try:
+            await process.start(is_ready, START_TIMEOUT_S)
+        except BaseException:
+            del self.processes[slot]
+            raise
+        self._watches[slot] = asyncio.create_task(self._watch(slot, process))
+
+    def _program(self, ready: Path) -> tuple[str, ...]:
+        if self._services.triton is None:
+            return "-m", "tests.support.delivery_worker", str(ready)
+        return "-m", "stream.cli", "worker", "--ready-file", str(ready)
+
+    def _through_proxies(self, number: int) -> Settings:
+        slot, settings = self._services.slots[number], self._settings
+        kafka = settings.kafka.model_copy(update={"bootstrap": f"{LOOPBACK}:{slot.kafka.port}"})
+        redis = settings.redis.model_copy(update={"url": SecretStr(f"redis://{LOOPBACK}:{slot.redis.port}/0")})
+        return settings.model_copy(update={"kafka": kafka, "redis": redis})
+
+    async def _watch(self, slot: int, process: ManagedProcess) -> None:
+        await process.wait()
+        self.crashes += 1
+        del self.processes[slot], self._watches[slot]
+        await self.start(slot)
+
+    def dismiss(self, slot: int) -> ManagedProcess:
+        """Take a worker off the list; what happens to it now is no crash."""
+        if (watch := self._watches.pop(slot, None)) is not None:
+            watch.cancel()
+        return self.processes.pop(slot)
+
+    def kill(self, slot: int) -> None:
+        """SIGKILL."""
+        self.dismiss(slot).kill()
+
+    async def terminate(self, slot: int) -> None:
+        """SIGTERM, and wait for its end, which should be orderly."""
+        process = self.dismiss(slot)
+        await process.stop()
+        self.unclean_stops += process.returncode != 0
+
+    def signal(self, slot: int, number: signal.Signals) -> None:
+        """Send any other signal."""
+        os.kill(self.processes[slot].pid, number)
+
+    async def stop(self) -> None:
+        """Stop all."""
+        for slot in self.present:
+            self.signal(slot, signal.SIGCONT)
+        await asyncio.gather(*(self.terminate(slot) for slot in self.present))

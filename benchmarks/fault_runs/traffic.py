@@ -1,0 +1,134 @@
+"""Live sessions that know what their windows must hold."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from kafka import KafkaProducer
+
+from stream.config.settings import KafkaSettings
+from stream.domain.chunk import ChunkHeader, ContentType
+from stream.domain.features import Word
+from stream.domain.identity import SessionKey, TrackKey
+from stream.domain.lifecycle import SessionEnd, SessionEvent, SessionNotice, SessionStart, TrackEnd, TrackPlan
+from stream.domain.modality import Modality
+from stream.domain.topics import Topics
+from stream.domain.wire import chunk_headers, encode_words, session_record
+from stream.produce.connection import kafka_options
+
+TRACK = "customer"
+LENGTH_MS, HOP_MS, LATENESS_MS = 4000, 2000, 500
+"""The default windows, which the oracle is written for."""
+
+HUM = (np.sin(np.arange(16_000) / 20) * 9000).astype("<i2").tobytes()
+
+
+@dataclass
+class Session:
+    """One conversation: what has been said in it, and when the broker had it."""
+
+    key: SessionKey
+    modalities: tuple[Modality, ...]
+    words: list[list[str]] = field(default_factory=list)
+    """Of each second."""
+    arrived: list[tuple[float, int]] = field(default_factory=list)
+    """(monotonic time, media ms) that the broker has confirmed."""
+    ended: bool = False
+
+    def expected(self) -> dict[int, tuple[str, ...]]:
+        """End and words of every final window."""
+        media_ms = len(self.words) * 1000
+        ends = range(LENGTH_MS, media_ms + LENGTH_MS, HOP_MS)
+        return {end: self._spoken(end) for end in ends if end - LENGTH_MS < media_ms}
+
+    def _spoken(self, end_ms: int) -> tuple[str, ...]:
+        return tuple(word for second in self.words[max(0, end_ms - LENGTH_MS) // 1000 : end_ms // 1000] for word in second)
+
+    def due_ms(self, now: float, patience_s: float) -> int:
+        """End of the newest window that should have been final ``patience_s`` ago; 0 while none is."""
+        reached = max((media_ms for at, media_ms in self.arrived if at <= now - patience_s), default=0) - LATENESS_MS
+        return max(0, reached // HOP_MS * HOP_MS) if reached >= LENGTH_MS else 0
+
+
+class Traffic:
+    """Sends a second of every session each ``1 / speed`` seconds until it is stopped, then the sessions' ends.
+
+    Args:
+        kafka: Where to; the producer does not come in through a proxy.
+        sessions: How many.
+        modalities: What each sends.
+        most_words: In one second.
+        speed: Media seconds per second.
+        seed: Of what is said.
+    """
+
+    def __init__(
+        self, kafka: KafkaSettings, *, sessions: int, modalities: tuple[Modality, ...], most_words: int, speed: float, seed: int
+    ) -> None:
+        self._topics = Topics(kafka.topic_prefix)
+        self._producer = KafkaProducer(**kafka_options(kafka), reconnect_backoff_max_ms=500, acks="all")
+        self._chance = random.Random(seed)
+        self._most_words = most_words
+        self._speed = speed
+        names = (f"{kafka.topic_prefix}{number}" for number in range(sessions))
+        self.sessions = [Session(SessionKey("bench", name.replace(".", "-")), modalities) for name in names]
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Send until ``stop``; returns when the broker has everything."""
+        for session in self.sessions:
+            self._event(session, SessionStart(0, (TrackPlan(TRACK, TRACK, session.modalities),)))
+        began, second = time.monotonic(), 0
+        while not stop.is_set():
+            await asyncio.to_thread(self._send_second, second)
+            second += 1
+            await asyncio.sleep(max(0.0, began + second / self._speed - time.monotonic()))
+        for session in self.sessions:
+            self._event(session, SessionEnd(0, second * 1000, (TrackEnd(TRACK, dict.fromkeys(session.modalities, second)),)))
+        await asyncio.to_thread(self._producer.close)
+        for session in self.sessions:
+            session.ended = True
+
+    def _send_second(self, second: int) -> None:
+        for session in self.sessions:
+            said = [f"w{self._chance.randrange(10_000)}" for _ in range(self._chance.randint(0, self._most_words))]
+            session.words.append(said)
+            for modality in session.modalities:
+                value = encode_words(_timed(said, second)) if modality is Modality.TEXT else HUM
+                header = _header(session.key, modality, second)
+                sent = self._producer.send(
+                    self._topics.chunks(modality), key=str(session.key).encode(), value=value, headers=chunk_headers(header)
+                )
+                if modality is session.modalities[-1]:
+                    sent.add_callback(lambda _, s=session: s.arrived.append((time.monotonic(), second * 1000 + 1000)))
+
+    def _event(self, session: Session, event: SessionEvent) -> None:
+        key, value, headers = session_record(SessionNotice(session.key, event), "benchmark", 0)
+        self._producer.send(self._topics.sessions, key=key, value=value, headers=headers)
+
+
+def _timed(words: list[str], second: int) -> Iterator[Word]:
+    step = 900 // max(1, len(words))
+    for number, word in enumerate(words):
+        start = second * 1000 + 50 + number * step
+        yield Word(word, start, start + step - 50)
+
+
+def _header(session: SessionKey, modality: Modality, second: int) -> ChunkHeader:
+    return ChunkHeader(
+        id=f"{session.session}-{modality}-{second}",
+        source="benchmark",
+        track=TrackKey(session, TRACK),
+        role=TRACK,
+        modality=modality,
+        seq=second,
+        epoch=0,
+        start_ms=second * 1000,
+        duration_ms=1000,
+        captured_ms=1_700_000_000_000 + second * 1000,
+        content_type=ContentType.WORDS if modality is Modality.TEXT else ContentType.PCM,
+    )

@@ -1,0 +1,91 @@
+"""Apache Kafka and Redis go away under real workers: rebalances and shutdowns do not wait for Redis, and an outage is not silence."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from kafka import KafkaProducer
+from pydantic import SecretStr
+
+from stream.config.settings import Settings
+from stream.local.redis_server import RedisServer
+from stream.produce.topics import ensure_topics
+from stream.sinks.redis_sink import RedisSink
+from tests.fakes.world import FakeWorker
+from tests.integration.test_delivery import END, EXPECTED, SECONDS, START, finals, names, send, worker
+from tests.support.kafka import ApacheKafka, why_unavailable
+
+QUICK_RETURN = "broker.session.timeout.ms=2000\nbroker.heartbeat.interval.ms=500\n"
+
+
+@pytest.fixture
+async def kafka(tmp_path: Path) -> AsyncIterator[ApacheKafka]:
+    reason = why_unavailable()
+    if reason:
+        pytest.skip(reason)
+    broker = ApacheKafka(tmp_path / "kafka", extra_properties=QUICK_RETURN)
+    await broker.start()
+    yield broker
+    await broker.stop()
+
+
+@pytest.fixture
+async def redis(tmp_path: Path) -> AsyncIterator[RedisServer]:
+    server = RedisServer(tmp_path)
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+def settings(kafka: ApacheKafka, redis: RedisServer) -> Settings:
+    plain, own = Settings(), f"outage-{uuid.uuid4().hex[:8]}"
+    update = {"bootstrap": kafka.bootstrap, "topic_prefix": f"{own}.", "group": own, "partitions": 3, "session_timeout_s": 4.0}
+    settings = plain.model_copy(
+        update={
+            "kafka": plain.kafka.model_copy(update={**update, "fetch_max_wait_ms": 20}),
+            "redis": plain.redis.model_copy(update={"url": SecretStr(redis.url)}),
+        }
+    )
+    ensure_topics(settings.kafka)
+    return settings
+
+
+async def test_a_broker_outage_is_not_silence(settings: Settings, kafka: ApacheKafka, tmp_path: Path) -> None:
+    """The chunks of an open window come before and after an outage that is longer than a modality may be quiet."""
+    (session,), made, prefix = names(1), FakeWorker(), settings.kafka.topic_prefix
+    store = RedisSink(settings.redis)
+    assert settings.windows.idle_after_ms < 3000
+    async with worker(settings, tmp_path, "one"):
+        with KafkaProducer(bootstrap_servers=kafka.bootstrap, reconnect_backoff_max_ms=200) as producer:
+            send(producer, prefix, made.event(START, session), *(made.words(seq, session=session) for seq in range(6)))
+            await asyncio.sleep(0.5)
+            kafka.kill()
+            await asyncio.sleep(3)
+            await kafka.start()
+            await asyncio.sleep(4)  # producers come back later than workers
+            send(producer, prefix, *(made.words(seq, session=session) for seq in range(6, SECONDS)), made.event(END, session))
+        assert await finals(store, [session]) == [EXPECTED]
+    await store.close()
+
+
+async def test_neither_a_rebalance_nor_a_shutdown_waits_for_redis(settings: Settings, redis: RedisServer, tmp_path: Path) -> None:
+    (session,), made, prefix = names(1), FakeWorker(), settings.kafka.topic_prefix
+    redis.process.kill()
+    chunks = [made.words(seq, session=session) for seq in range(SECONDS)]
+    with KafkaProducer(bootstrap_servers=settings.kafka.bootstrap) as producer:
+        send(producer, prefix, made.event(START, session), *chunks, made.event(END, session))
+    async with worker(settings, tmp_path, "first") as first:
+        await asyncio.sleep(1)
+        first.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(first.wait(), 10) == 0
+    async with worker(settings, tmp_path, "second"):
+        await redis.start()
+        store = RedisSink(settings.redis)
+        assert await finals(store, [session]) == [EXPECTED]
+        await store.close()

@@ -1,0 +1,125 @@
+"""A worker that does not know yet that its sessions have a new owner, on a real Redis: refused, silent, and back after a rebalance."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from pydantic import SecretStr
+
+from stream.config.settings import RedisSettings, Settings
+from stream.domain.delivery import InboundRecord, Verdict
+from stream.domain.identity import SessionKey
+from stream.domain.lifecycle import SessionEnd, SessionStart, TrackEnd, TrackPlan
+from stream.domain.modality import Modality
+from stream.domain.result import ExplanationRecord, ScoreRecord
+from stream.local.redis_server import RedisServer
+from stream.pipeline.fence import FencedOffError
+from stream.sinks.redis_sink import RedisSink
+from tests.fakes.world import FakeWorker
+
+PATIENCE_S = 1.0
+SETTLE_S = 0.2
+
+
+class Store(RedisSink):
+    """Redis, with what it said to each window that was to be made final."""
+
+    def __init__(self, settings: RedisSettings) -> None:
+        super().__init__(settings)
+        self.verdicts: list[Verdict] = []
+
+    async def finalise(self, score: ScoreRecord, explanation: ExplanationRecord, token: int) -> Verdict:
+        self.verdicts.append(await super().finalise(score, explanation, token))
+        return self.verdicts[-1]
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    server = RedisServer(tmp_path)
+    await server.start()
+    sink = Store(Settings().redis.model_copy(update={"url": SecretStr(server.url)}))
+    yield sink
+    await sink.close()
+    await server.stop()
+
+
+class Case:
+    """One session of which two workers hold the partition: the older one was stopped for a while."""
+
+    def __init__(self, store: Store) -> None:
+        plain = Settings()
+        settings = plain.model_copy(update={"kafka": plain.kafka.model_copy(update={"session_timeout_s": PATIENCE_S})})
+        self.older, self.newer = [FakeWorker(store=cast(Any, store), settings=settings) for _ in range(2)]
+        self.session = f"call-{uuid.uuid4().hex[:8]}"
+        self.start = self.older.event(SessionStart(0, (TrackPlan("customer", "customer", (Modality.TEXT,)),)), self.session)
+        self.store = store
+
+    def records(self, *seqs: int) -> list[InboundRecord]:
+        return [self.older.words(seq, session=self.session) for seq in seqs]
+
+    async def feed(self, worker: FakeWorker, *records: InboundRecord) -> None:
+        await worker.feed(*records)
+        await worker.settle(SETTLE_S)
+
+    async def finals(self) -> list[tuple[int, float]]:
+        return [(final.end_ms, final.score) for final in await self.store.finals(SessionKey("acme", self.session))]
+
+    async def take_over(self) -> None:
+        """Both have the records; the older has made the first window final, the newer the second."""
+        first, rest = self.records(0, 1, 2, 3, 4), self.records(5, 6)
+        self.older.pipeline.on_assigned()
+        await self.feed(self.older, self.start, *first)
+        self.newer.pipeline.on_assigned()
+        await self.feed(self.newer, self.start, *first[2:], *rest)
+        assert await self.finals() == [(4000, 4.0), (6000, 4.0)]
+        self.older.acknowledged.clear()
+        await self.feed(self.older, *rest)
+
+
+def published(worker: FakeWorker) -> list[int]:
+    """Seconds at which the windows in a worker's ``scores`` end."""
+    return [int(dict(headers)["ce_id"].rpartition(b"-")[2]) for _, _, headers in worker.sent[worker.topics.scores]]
+
+
+async def test_a_stale_token_is_refused_and_the_session_is_not_begun_anew(store: Store) -> None:
+    case = Case(store)
+    await case.take_over()
+    assert case.store.verdicts == [Verdict.ACCEPTED, Verdict.ACCEPTED, Verdict.FENCED]
+    assert published(case.older) == [4000, 6000]
+    await case.feed(case.older, *case.records(7, 8, 9, 10, 11, 12))
+    assert published(case.older) == [4000, 6000], "a window that began in the middle would lack the chunks before"
+    assert case.older.acknowledged == []
+    assert await case.finals() == [(4000, 4.0), (6000, 4.0)]
+
+
+async def test_the_new_owner_goes_on_undisturbed(store: Store) -> None:
+    case = Case(store)
+    await case.take_over()
+    end = SessionEnd(0, 8000, (TrackEnd("customer", {Modality.TEXT: 8}),))
+    await case.feed(case.newer, *case.records(7), case.older.event(end, case.session))
+    assert await case.finals() == [(4000, 4.0), (6000, 4.0), (8000, 4.0), (10_000, 2.0)]
+    assert not case.newer.failures
+
+
+async def test_after_a_rebalance_the_fenced_worker_takes_part_again(store: Store) -> None:
+    case = Case(store)
+    await case.take_over()
+    case.older.pipeline.on_revoked({0})
+    case.newer.pipeline.on_revoked({0})
+    case.older.pipeline.on_assigned()
+    await case.feed(case.older, case.start, *case.records(4, 5, 6, 7, 8))
+    assert await case.finals() == [(4000, 4.0), (6000, 4.0), (8000, 4.0)]
+    await case.older.settle(PATIENCE_S)
+    assert not case.older.failures
+
+
+async def test_a_worker_that_kafka_takes_for_the_owner_gives_up_when_it_is_fenced_off(store: Store) -> None:
+    case = Case(store)
+    await case.take_over()
+    assert not case.older.failures
+    await case.older.settle(PATIENCE_S)
+    assert [type(error) for error in case.older.failures] == [FencedOffError]
