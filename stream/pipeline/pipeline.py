@@ -98,8 +98,11 @@ class Pipeline:
 
     def on_time(self, *, live: bool) -> None:
         """Let time pass; ``live`` is True while all input that exists has been read."""
-        for conversation in list(self._conversations.values()):
-            conversation.on_time(live=live)
+        self._world.clock.tick(live=live)
+        if live:
+            now = self._world.clock()
+            for conversation in list(self._conversations.values()):
+                conversation.on_time(now)
         self._keep_bounds()
 
     def on_revoked(self, partitions: Iterable[int]) -> None:

@@ -9,8 +9,12 @@ AUDIO, VIDEO = Modality.AUDIO, Modality.VIDEO
 PLAN = SessionStart(0, (TrackPlan("customer", "customer", (AUDIO,)),))
 
 
+def unplanned(max_held: int = 1000) -> SessionAligner[str]:
+    return SessionAligner(SESSION, 0, POLICY, end_grace_ms=3000, expire_after_ms=60_000, max_ahead_ms=60_000, max_held=max_held, now=0)
+
+
 def session() -> SessionAligner[str]:
-    aligner: SessionAligner[str] = SessionAligner(SESSION, 0, POLICY, end_grace_ms=3000, expire_after_ms=60_000, now=0)
+    aligner = unplanned()
     aligner.on_start(PLAN, 0)
     aligner.open_track(TRACK, "customer", None, 0)
     return aligner
@@ -32,9 +36,8 @@ def test_end_with_a_missing_chunk_closes_after_the_grace() -> None:
     aligner = session()
     aligner.on_chunk(chunk(0), 1000)
     aligner.on_end(SessionEnd(0, 3000, (TrackEnd("customer", {AUDIO: 3}),)), 2000)
-    assert not aligner.on_time(4900, live=True).closed
-    assert not aligner.on_time(9000, live=False).closed
-    assert [c.window.end_ms for c in aligner.on_time(5000, live=True).closed] == [4000]
+    assert not aligner.on_time(4900).closed
+    assert [c.window.end_ms for c in aligner.on_time(5000).closed] == [4000]
     assert aligner.ended
 
 
@@ -49,21 +52,21 @@ def test_a_chunk_after_the_end_is_late() -> None:
 def test_a_replay_of_a_finished_session_ends_without_windows() -> None:
     aligner = session()
     aligner.on_end(SessionEnd(0, 3000, (TrackEnd("customer", {AUDIO: 3}),)), 0)
-    assert not aligner.on_time(3000, live=True).closed
+    assert not aligner.on_time(3000).closed
     assert aligner.ended
 
 
-def test_a_silent_session_expires_only_while_live() -> None:
+def test_a_silent_session_expires() -> None:
     aligner = session()
     aligner.on_chunk(chunk(0), 0)
-    aligner.on_time(70_000, live=False)
+    aligner.on_time(59_000)
     assert not aligner.ended
-    aligner.on_time(70_000, live=True)
+    aligner.on_time(70_000)
     assert aligner.ended
 
 
 def test_the_plan_removes_modalities_that_will_not_come() -> None:
-    aligner: SessionAligner[str] = SessionAligner(SESSION, 0, POLICY, end_grace_ms=3000, expire_after_ms=60_000, now=0)
+    aligner = unplanned()
     aligner.open_track(TRACK, "customer", None, 0)
     for seq in range(5):
         assert not aligner.on_chunk(chunk(seq), 1000).closed

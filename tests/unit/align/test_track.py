@@ -51,18 +51,18 @@ def test_the_slower_modality_holds_the_window_open() -> None:
     assert ends(feed(track, range(5), VIDEO)) == [4000]
 
 
-def test_an_idle_modality_no_longer_holds_windows_when_live() -> None:
+def test_an_idle_modality_no_longer_holds_windows() -> None:
     track = aligner((AUDIO, VIDEO))
     feed(track, range(6))
-    assert ends(track.on_time(6000, live=False)) == []
-    assert ends(track.on_time(6000, live=True)) == [4000]
+    assert ends(track.on_time(1400)) == []
+    assert ends(track.on_time(6000)) == [4000]
 
 
 def test_wall_clock_closes_windows_when_all_input_stops() -> None:
     track = aligner()
     feed(track, range(3))
-    assert ends(track.on_time(4400, live=True)) == []
-    assert ends(track.on_time(4600, live=True)) == [4000]
+    assert ends(track.on_time(4400)) == []
+    assert ends(track.on_time(4600)) == [4000]
 
 
 def test_end_closes_everything_and_says_where_the_media_ended() -> None:
