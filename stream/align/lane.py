@@ -34,7 +34,7 @@ class Lane(Generic[R]):
         since: When it began to be waited for (ms).
         reached_ms: Media time up to which chunks have come; 0 before the first.
         heard_at: When the newest chunk came (ms).
-        held: Chunks that wait, by number.
+        held: Chunks that wait, by number, in order of media time.
     """
 
     since: int
@@ -55,8 +55,30 @@ class Lane(Generic[R]):
         if header.seq == self._runs[0][0]:
             self._lowest_start_ms = header.start_ms
         self.heard_at = now
-        self.reached_ms = max(self.reached_ms, header.end_ms)
+        end_ms = header.end_ms
+        self.reached_ms = max(self.reached_ms, end_ms)
         return Novelty.NEW
+
+    def hold(self, chunk: EncodedChunk[R]) -> None:
+        """Let a chunk wait."""
+        in_order = not self.held or _by_time(self.held[next(reversed(self.held))]) <= _by_time(chunk)
+        self.held[chunk.header.seq] = chunk
+        if not in_order:
+            self.held = {c.header.seq: c for c in sorted(self.held.values(), key=_by_time)}
+
+    def before(self, end_ms: int) -> list[EncodedChunk[R]]:
+        """Chunks that wait and begin before a media time."""
+        found = []
+        for chunk in self.held.values():
+            if chunk.header.start_ms >= end_ms:
+                break
+            found.append(chunk)
+        return found
+
+    @property
+    def first_held_ms(self) -> int:
+        """Where the first chunk that waits begins."""
+        return next(iter(self.held.values())).header.start_ms
 
     def release(self, chunk: EncodedChunk[R]) -> None:
         """A chunk no longer waits, or never did; its fingerprint stays for a while."""
@@ -107,3 +129,7 @@ class Lane(Generic[R]):
 
 def _first(run: list[int]) -> int:
     return run[0]
+
+
+def _by_time(chunk: EncodedChunk[R]) -> tuple[int, int]:
+    return chunk.header.start_ms, chunk.header.seq

@@ -59,7 +59,7 @@ class SessionAligner(Generic[R]):
     @property
     def held(self) -> int:
         """Chunks that wait for a window to close."""
-        return sum(track.held for track in self._tracks.values())
+        return sum([track.held for track in self._tracks.values()])
 
     @property
     def _patience_ms(self) -> int:
@@ -80,9 +80,12 @@ class SessionAligner(Generic[R]):
         planned = {} if self._plan is None else {p.track: p for p in self._plan.tracks}
         plan = planned.get(track.track)
         expected = None if plan is None else plan.modalities
-        self._tracks[track] = TrackAligner(
+        opened: TrackAligner[R] = TrackAligner(
             track, plan.role if plan else role, self.epoch, self._policy, expected=expected, final_until_ms=final_until_ms, now=now
         )
+        self._tracks[track] = opened
+        if self.ended:
+            opened.end(None)
 
     def on_start(self, event: SessionStart, now: int) -> None:
         """The session's plan: which modalities each track will have."""
@@ -112,7 +115,8 @@ class SessionAligner(Generic[R]):
         if not outcome.repeated and not outcome.conflicts:
             self._quiet_since = now
             self.accepted += not outcome.late
-        outcome.extend([self._finish_if_complete(expired=False)])
+        if self._end is not None:
+            outcome.extend([self._finish_if_complete(expired=False)])
         while self.held > self._max_held:
             outcome.extend([self.shed()])
         return outcome

@@ -67,6 +67,7 @@ class TrackAligner(Generic[R]):
         self._next_window = 0 if final_until_ms is None else policy.grid.after(final_until_ms)
         self._final_before = self._next_window
         self._first_held_ms = 0
+        self._advanced_to: float = -math.inf
         self._shown_ms = 0
         self._end_ms: int | None = None
         self._ended = False
@@ -113,7 +114,7 @@ class TrackAligner(Generic[R]):
             lane.release(chunk)
             outcome.late.append(LateChunk(chunk, max(1, self.closed_until_ms - header.end_ms)))
         else:
-            lane.held[header.seq] = chunk
+            lane.hold(chunk)
             self._first_held_ms = min(self._first_held_ms, header.start_ms) if self.held else header.start_ms
             self.held += 1
 
@@ -164,7 +165,7 @@ class TrackAligner(Generic[R]):
         return max((lane.reached_ms for lane in self._lanes.values()), default=0)
 
     def _watermark(self) -> float:
-        return min(lane.reached_ms for lane in self._lanes.values()) - self._policy.allowed_lateness_ms
+        return min([lane.reached_ms for lane in self._lanes.values()]) - self._policy.allowed_lateness_ms
 
     def _watermark_at(self, now: int) -> float:
         policy = self._policy
@@ -178,6 +179,9 @@ class TrackAligner(Generic[R]):
         return max(self._next_window, self._policy.grid.first(self._first_held_ms))
 
     def _advance(self, watermark: float, outcome: Outcome[R], warnings: tuple[str, ...] = ()) -> None:
+        if watermark <= self._advanced_to:
+            return
+        self._advanced_to = watermark
         grid = self._policy.grid
         while self.held and grid.end_ms(window := self._oldest_window()) <= watermark:
             outcome.closed.append(self._close(window, warnings))
@@ -191,17 +195,14 @@ class TrackAligner(Generic[R]):
         final = self._window(window, media_end, self._policy.final_revision, warnings)
         self._next_window = window + 1
         receipts: list[R] = []
-        first_held_ms = sys.maxsize
         for lane in self._lanes.values():
-            for chunk in list(lane.held.values()):
-                if grid.last(chunk.header.end_ms) > window:
-                    first_held_ms = min(first_held_ms, chunk.header.start_ms)
-                    continue
-                lane.release(chunk)
-                self.held -= 1
-                if chunk.receipt is not None:
-                    receipts.append(chunk.receipt)
-        self._first_held_ms = first_held_ms
+            for chunk in lane.before(end):
+                if grid.last(chunk.header.end_ms) <= window:
+                    lane.release(chunk)
+                    self.held -= 1
+                    if chunk.receipt is not None:
+                        receipts.append(chunk.receipt)
+        self._first_held_ms = min([lane.first_held_ms for lane in self._lanes.values() if lane.held], default=sys.maxsize)
         return ClosedWindow(final, tuple(receipts))
 
     def _look(self, outcome: Outcome[R]) -> None:
@@ -209,7 +210,7 @@ class TrackAligner(Generic[R]):
         every = self._policy.partial_every_ms
         if self._ended or not every:
             return
-        reached = min(lane.reached_ms for lane in self._lanes.values() if lane.heard_at is not None) // every * every
+        reached = min([lane.reached_ms for lane in self._lanes.values() if lane.heard_at is not None]) // every * every
         if reached <= self._shown_ms:
             return
         self._shown_ms = reached
@@ -220,9 +221,26 @@ class TrackAligner(Generic[R]):
 
     def _window(self, window: int, media_end_ms: int, revision: int, warnings: tuple[str, ...], *, is_final: bool = True) -> Window:
         start, end = self._policy.grid.start_ms(window), self._policy.grid.end_ms(window)
-        inside = [c for m in MODALITIES if m in self._lanes for c in self._inside(m, start, end)]
-        features = [c.features for c in inside]
-        newest = max((c.header for c in inside), key=lambda h: (h.end_ms, h.modality), default=None)
+        text: list[TextFeatures] = []
+        audio: list[AudioFeatures] = []
+        video: list[VideoFeatures] = []
+        newest_ms, captured_ms = -1, 0
+        for modality in MODALITIES:
+            lane = self._lanes.get(modality)
+            for chunk in () if lane is None else lane.before(end):
+                header = chunk.header
+                chunk_end_ms = header.end_ms
+                if chunk_end_ms <= start:
+                    continue
+                if chunk_end_ms >= newest_ms:
+                    newest_ms, captured_ms = chunk_end_ms, header.captured_ms
+                match chunk.features:
+                    case TextFeatures():
+                        text.append(chunk.features)
+                    case AudioFeatures():
+                        audio.append(chunk.features)
+                    case VideoFeatures():
+                        video.append(chunk.features)
         return Window(
             track=self.track,
             role=self.role,
@@ -232,17 +250,9 @@ class TrackAligner(Generic[R]):
             media_end_ms=media_end_ms,
             revision=revision,
             is_final=is_final,
-            text=tuple(f for f in features if isinstance(f, TextFeatures)),
-            audio=tuple(f for f in features if isinstance(f, AudioFeatures)),
-            video=tuple(f for f in features if isinstance(f, VideoFeatures)),
-            media_end_at_ms=None if newest is None else newest.captured_ms + media_end_ms - newest.end_ms,
+            text=tuple(text),
+            audio=tuple(audio),
+            video=tuple(video),
+            media_end_at_ms=None if newest_ms < 0 else captured_ms + media_end_ms - newest_ms,
             warnings=warnings,
         )
-
-    def _inside(self, modality: Modality, start_ms: int, end_ms: int) -> list[EncodedChunk[R]]:
-        held = self._lanes[modality].held.values()
-        return sorted((c for c in held if c.header.start_ms < end_ms and c.header.end_ms > start_ms), key=_by_time)
-
-
-def _by_time(chunk: EncodedChunk[R]) -> tuple[int, int]:
-    return chunk.header.start_ms, chunk.header.seq

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, note, settings
 
 from tests.support.histories import History, histories
 from tests.support.invariants import OF_ANY, OF_CALM, Check
 
-thorough = settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+thorough = settings(max_examples=160, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.mark.parametrize("check", OF_CALM, ids=lambda check: check.__name__)
 @thorough
 @given(history=histories(calm=True))
 def test_invariants_of_calm_histories(check: Check, history: History) -> None:
+    note(history.timeline())
     check(history)
 
 
@@ -22,4 +23,5 @@ def test_invariants_of_calm_histories(check: Check, history: History) -> None:
 @thorough
 @given(history=histories(calm=False))
 def test_invariants_of_any_history(check: Check, history: History) -> None:
+    note(history.timeline())
     check(history)

@@ -66,7 +66,7 @@ class Run:
 class Player:
     """One aligner and its run."""
 
-    def __init__(self, history: History, final_until: Mapping[str, int] | None = None, *, lazy: bool = False) -> None:
+    def __init__(self, history: History, final_until: Mapping[str, int] | None = None, *, now: int = 0, lazy: bool = False) -> None:
         self.run = Run()
         self._history = history
         self._final_until = final_until or {}
@@ -80,7 +80,7 @@ class Player:
             expire_after_ms=EXPIRE_MS,
             max_ahead_ms=60_000,
             max_held=history.max_held,
-            now=0,
+            now=now,
         )
 
     def step(self, event: Delivery | str, now: int) -> None:
@@ -163,7 +163,7 @@ def patience_ms(history: History) -> int:
 
 def play_live(history: History, outage: Outage | None = None, *, lazy: bool = False) -> Run:
     """Tick by tick until `patience_ms` after the last input."""
-    player = Player(history, lazy=lazy)
+    player: Player | None = None
     wall = [0]
     clock = ListeningClock(lambda: wall[0])
     waiting = events(history)
@@ -171,11 +171,13 @@ def play_live(history: History, outage: Outage | None = None, *, lazy: bool = Fa
     end = history.last_at + patience_ms(history) + gap.length_ms
     for now in range(0, end + TICK_MS, TICK_MS):
         while waiting and _when(waiting[0][0], gap) <= now:
+            player = player or Player(history, now=clock(), lazy=lazy)
             player.step(waiting.pop(0)[1], clock())
         wall[0] = now
         clock.tick(live=not gap.at < now < gap.at + gap.length_ms)
-        player.tick(clock())
-    return player.run
+        if player is not None:
+            player.tick(clock())
+    return Run() if player is None else player.run
 
 
 def _when(at: int, gap: Outage) -> int:

@@ -110,8 +110,9 @@ class History:
             seen.add(number)
         return found
 
-    def __repr__(self) -> str:
-        return "\n".join(["", *self._lines()])
+    def timeline(self) -> str:
+        """What happens when, one line each."""
+        return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
         policy = self.policy

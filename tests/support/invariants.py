@@ -49,7 +49,8 @@ def _every_chunk_is_where_it_belongs(history: History, run: Run, *, calm: bool) 
         if fate.kind == "held":
             assert wanted, f"{delivery.name} came when all its windows were closed"
             assert [w.end_ms for w in places[delivery.name]] == wanted, delivery.name
-            assert released[delivery.name].end_ms == wanted[-1], f"{delivery.name} is released early"
+            assert delivery.name in released, f"{delivery.name} is never released"
+            assert released[delivery.name].end_ms == wanted[-1], f"{delivery.name} is released with another window than its last"
         else:
             assert delivery.name not in places, f"{delivery.name} is {fate.kind} and in a window"
             assert delivery.name not in released, f"{delivery.name} is {fate.kind} and released"

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+from stream.align.outcome import EncodedChunk
 from stream.align.session import SessionAligner
 from stream.domain.lifecycle import SessionEnd, SessionStart, TrackEnd, TrackPlan
 from stream.domain.modality import Modality
+from tests.fakes.chunks import header
 from tests.unit.align.builders import POLICY, SESSION, TRACK, chunk
 
 AUDIO, VIDEO = Modality.AUDIO, Modality.VIDEO
@@ -72,3 +76,51 @@ def test_the_plan_removes_modalities_that_will_not_come() -> None:
         assert not aligner.on_chunk(chunk(seq), 1000).closed
     aligner.on_start(PLAN, 1000)
     assert [c.window.end_ms for c in aligner.on_chunk(chunk(5), 1000).closed] == [4000]
+
+
+def test_a_chunk_of_a_new_track_after_the_end_is_late() -> None:
+    aligner = session()
+    aligner.finish()
+    other = header(0, AUDIO, track="agent")
+    aligner.open_track(other.track, "agent", None, 0)
+    assert len(aligner.on_chunk(EncodedChunk(other, None, "r"), 0).late) == 1
+
+
+def test_a_replay_of_nothing_but_repeats_completes_the_end() -> None:
+    aligner = unplanned()
+    aligner.open_track(TRACK, "customer", 6000, 0)
+    aligner.on_end(SessionEnd(0, 3000, (TrackEnd("customer", {AUDIO: 3}),)), 0)
+    assert not aligner.ended
+    for seq in range(3):
+        aligner.on_chunk(chunk(seq), 0)
+    assert aligner.ended
+
+
+def test_the_end_waits_for_a_first_chunk_that_was_overtaken() -> None:
+    aligner = session()
+    aligner.on_chunk(chunk(1), 0)
+    aligner.on_end(SessionEnd(0, 2000, (TrackEnd("customer", {AUDIO: 2}),)), 0)
+    assert not aligner.ended
+    aligner.on_chunk(chunk(0), 0)
+    assert aligner.ended
+
+
+def test_a_timestamp_from_the_future_is_refused_and_moves_nothing() -> None:
+    aligner = session()
+    aligner.on_chunk(chunk(0), 0)
+    ahead = EncodedChunk(replace(header(1, AUDIO), start_ms=1000 + 60_001), None, "r")
+    assert aligner.on_chunk(ahead, 0).future == [ahead]
+    assert not aligner.on_chunk(chunk(1), 0).late
+
+
+def test_capture_times_of_a_recording_sent_at_once_are_no_future() -> None:
+    aligner = session()
+    assert not any(aligner.on_chunk(chunk(seq), 0).future for seq in range(200))
+
+
+def test_a_session_that_holds_too_much_closes_its_oldest_window() -> None:
+    aligner = unplanned(max_held=3)
+    aligner.open_track(TRACK, "customer", None, 0)
+    closed = [c for seq in range(4) for c in aligner.on_chunk(chunk(seq), 0).closed]
+    assert [(c.window.end_ms, c.window.warnings) for c in closed] == [(4000, ("shed",))]
+    assert aligner.held == 2
