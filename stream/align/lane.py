@@ -9,7 +9,7 @@ from typing import Generic
 
 from stream.align.outcome import EncodedChunk, R
 
-RECENT = 32
+RECENT = 8
 """Released chunks whose fingerprints are kept, so that a second chunk with their number is known for what it is."""
 
 MAX_RUNS = 256
