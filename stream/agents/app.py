@@ -18,7 +18,6 @@ from faust.types import TP, StreamT
 from stream.agents.outbox import Outbox
 from stream.agents.progress import Progress
 from stream.agents.transport import transport
-from stream.align.clock import ListeningClock
 from stream.config.settings import KafkaSettings, Settings
 from stream.domain.delivery import InboundRecord
 from stream.domain.topics import Topics
@@ -69,7 +68,6 @@ class WorkerApp:
         self._on_ready = on_ready
         self._state = state or WorkerState()
         self._progress = Progress(self._faust, topics.inputs, stale_after_ms=kafka.fetch_max_wait_ms + STALE_MS)
-        self._clock = ListeningClock(lambda: time.monotonic_ns() // 1_000_000)
         self._crash: asyncio.Future[None] | None = None
         self._pipeline = Pipeline(
             World(
@@ -78,7 +76,7 @@ class WorkerApp:
                 scorer=scorer,
                 send=Outbox(self._faust).send,
                 new_encoder=new_encoder,
-                now=self._clock,
+                now=lambda: time.monotonic_ns() // 1_000_000,
                 on_failure=self._fail,
             )
         )
@@ -137,9 +135,7 @@ class WorkerApp:
             self._progress.on_read(message.tp, message.offset)
 
     async def _tick(self) -> None:
-        live = self._progress.caught_up()
-        self._clock.tick(live=live)
-        self._pipeline.on_time(live=live)
+        self._pipeline.on_time(live=self._progress.caught_up())
         self._ask_consumer_thread()
 
     def _ask_consumer_thread(self) -> None:

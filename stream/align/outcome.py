@@ -16,11 +16,21 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class EncodedChunk(Generic[R]):
-    """A chunk with its features; ``features`` is None for one that could not be used but still marks progress."""
+    """A chunk with its features; ``features`` is None for one that could not be used but still marks progress.
+
+    Attributes:
+        digest: Of its payload: tells a chunk that came again from another one with the same number.
+    """
 
     header: ChunkHeader
     features: Features | None
     receipt: R | None
+    digest: bytes = b""
+
+    @property
+    def fingerprint(self) -> int:
+        """Equal for a chunk that comes again."""
+        return hash((self.digest, self.header.start_ms, self.header.duration_ms))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +62,16 @@ class Outcome(Generic[R]):
         partial: Looks at windows that are still open.
         late: Chunks that came too late.
         repeated: Chunks that were here before, or whose windows were final before this aligner began.
+        conflicts: Chunks whose number belongs to another chunk that was here before.
+        future: Chunks whose media time runs too far ahead of the clock they were captured by.
     """
 
     closed: list[ClosedWindow[R]] = field(default_factory=list)
     partial: list[Window] = field(default_factory=list)
     late: list[LateChunk[R]] = field(default_factory=list)
     repeated: list[EncodedChunk[R]] = field(default_factory=list)
+    conflicts: list[EncodedChunk[R]] = field(default_factory=list)
+    future: list[EncodedChunk[R]] = field(default_factory=list)
 
     def extend(self, others: Iterable[Outcome[R]]) -> Outcome[R]:
         """Add what other calls brought about; returns itself."""
@@ -66,4 +80,6 @@ class Outcome(Generic[R]):
             self.partial += other.partial
             self.late += other.late
             self.repeated += other.repeated
+            self.conflicts += other.conflicts
+            self.future += other.future
         return self

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Generic
 
 from stream.align.outcome import EncodedChunk, Outcome, R
 from stream.align.track import TrackAligner, WindowPolicy
+from stream.domain.chunk import ChunkHeader
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.lifecycle import SessionEnd, SessionStart
 
@@ -19,15 +21,31 @@ class SessionAligner(Generic[R]):
         policy: When windows open and close.
         end_grace_ms: How long to wait for chunks that a session's end has counted.
         expire_after_ms: A session that is quiet for so long ends by itself.
-        now: Monotonic clock, ms.
+        max_ahead_ms: How far a chunk's media time may run ahead of the clock that it was captured by.
+        max_held: Most chunks that wait for a window to close; with more, the oldest window closes at once.
+        now: Milliseconds on a clock that runs while everything that exists has been read: see `ListeningClock`.
     """
 
-    def __init__(self, session: SessionKey, epoch: int, policy: WindowPolicy, *, end_grace_ms: int, expire_after_ms: int, now: int) -> None:
+    def __init__(
+        self,
+        session: SessionKey,
+        epoch: int,
+        policy: WindowPolicy,
+        *,
+        end_grace_ms: int,
+        expire_after_ms: int,
+        max_ahead_ms: int,
+        max_held: int,
+        now: int,
+    ) -> None:
         self.session = session
         self.epoch = epoch
         self._policy = policy
         self._end_grace_ms = end_grace_ms
         self._expire_after_ms = expire_after_ms
+        self._max_ahead_ms = max_ahead_ms
+        self._max_held = max_held
+        self._clock_zero_ms: int | None = None
         self._tracks: dict[TrackKey, TrackAligner[R]] = {}
         self._plan: SessionStart | None = None
         self._end: SessionEnd | None = None
@@ -41,12 +59,17 @@ class SessionAligner(Generic[R]):
     @property
     def held(self) -> int:
         """Chunks that wait for a window to close."""
-        return sum(track.held for track in self._tracks.values())
+        return sum([track.held for track in self._tracks.values()])
 
     @property
     def _patience_ms(self) -> int:
         """A session that has brought nothing but repeats is left over from one that is done."""
         return self._end_grace_ms if self._plan is None and not self.accepted else self._expire_after_ms
+
+    @property
+    def tracks(self) -> int:
+        """Tracks that have been opened."""
+        return len(self._tracks)
 
     def knows(self, track: TrackKey) -> bool:
         """True when the track has been opened."""
@@ -57,9 +80,12 @@ class SessionAligner(Generic[R]):
         planned = {} if self._plan is None else {p.track: p for p in self._plan.tracks}
         plan = planned.get(track.track)
         expected = None if plan is None else plan.modalities
-        self._tracks[track] = TrackAligner(
+        opened: TrackAligner[R] = TrackAligner(
             track, plan.role if plan else role, self.epoch, self._policy, expected=expected, final_until_ms=final_until_ms, now=now
         )
+        self._tracks[track] = opened
+        if self.ended:
+            opened.end(None)
 
     def on_start(self, event: SessionStart, now: int) -> None:
         """The session's plan: which modalities each track will have."""
@@ -83,21 +109,46 @@ class SessionAligner(Generic[R]):
 
     def on_chunk(self, chunk: EncodedChunk[R], now: int) -> Outcome[R]:
         """Take in a chunk of a track that has been opened."""
-        self._quiet_since = now
+        if self._is_future(chunk.header):
+            return Outcome(future=[chunk])
         outcome = self._tracks[chunk.header.track].on_chunk(chunk, now)
-        if not outcome.late and not outcome.repeated:
-            self.accepted += 1
-        return outcome.extend([self._finish_if_complete(expired=False)])
+        if not outcome.repeated and not outcome.conflicts:
+            self._quiet_since = now
+            self.accepted += not outcome.late
+        if self._end is not None:
+            outcome.extend([self._finish_if_complete(expired=False)])
+        while self.held > self._max_held:
+            outcome.extend([self.shed()])
+        return outcome
 
-    def on_time(self, now: int, *, live: bool) -> Outcome[R]:
-        """Let time pass; see `TrackAligner.on_time`. Once the end is known, its grace takes the place of idleness."""
+    def on_time(self, now: int) -> Outcome[R]:
+        """Let time pass. Once the end is known, its grace takes the place of idleness."""
         outcome: Outcome[R] = Outcome()
-        outcome.extend([track.on_time(now, live=live and self._end is None) for track in self._tracks.values()])
-        if live and self._end is not None and now - max(self._end_seen_at, self._quiet_since) >= self._end_grace_ms:
-            outcome.extend([self._finish_if_complete(expired=True)])
-        elif live and self._end is None and now - self._quiet_since >= self._patience_ms:
+        if self._end is not None:
+            return self._finish_if_complete(expired=now >= self._grace_over_ms)
+        outcome.extend(track.on_time(now) for track in self._tracks.values())
+        if now - self._quiet_since >= self._patience_ms:
             outcome.extend([self.finish()])
         return outcome
+
+    def due_ms(self, now: int) -> float:
+        """When `on_time` can next bring something about, if nothing comes before."""
+        if self.ended:
+            return math.inf
+        if self._end is not None:
+            return self._grace_over_ms
+        return min([self._quiet_since + self._patience_ms, *(track.due_ms(now) for track in self._tracks.values())])
+
+    @property
+    def _grace_over_ms(self) -> int:
+        return max(self._end_seen_at, self._quiet_since) + self._end_grace_ms
+
+    def _is_future(self, header: ChunkHeader) -> bool:
+        """The first chunk says at which wall clock media time began; no other may put that much earlier."""
+        zero_ms = header.captured_ms - header.end_ms
+        if self._clock_zero_ms is None:
+            self._clock_zero_ms = zero_ms
+        return self._clock_zero_ms - zero_ms > self._max_ahead_ms
 
     def shed(self) -> Outcome[R]:
         """Free memory: close the oldest window of the track that holds most chunks."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic
 
 from stream.align.grid import HoppingGrid
-from stream.align.lane import Lane
+from stream.align.lane import Lane, Novelty
 from stream.align.outcome import ClosedWindow, EncodedChunk, LateChunk, Outcome, R
 from stream.domain.features import AudioFeatures, TextFeatures, VideoFeatures
 from stream.domain.identity import TrackKey
@@ -62,18 +63,21 @@ class TrackAligner(Generic[R]):
         self.role = role
         self.epoch = epoch
         self._policy = policy
-        self._lanes = {m: Lane(since=now) for m in (MODALITIES if expected is None else expected)}
-        self._held: dict[Modality, list[EncodedChunk[R]]] = {m: [] for m in MODALITIES}
+        self._lanes: dict[Modality, Lane[R]] = {m: Lane(now) for m in (MODALITIES if expected is None else expected)}
         self._next_window = 0 if final_until_ms is None else policy.grid.after(final_until_ms)
         self._final_before = self._next_window
+        self._first_held_ms = 0
+        self._advanced_to: float = -math.inf
         self._shown_ms = 0
         self._end_ms: int | None = None
         self._ended = False
+        self.held = 0
+        """Chunks that wait for a window to close."""
 
     @property
-    def held(self) -> int:
-        """Chunks that wait for a window to close."""
-        return sum(map(len, self._held.values()))
+    def closed_until_ms(self) -> int:
+        """Media time before which no window opens any more; never goes back."""
+        return self._policy.grid.start_ms(self._next_window)
 
     def expect(self, role: str, modalities: Iterable[Modality], now: int) -> None:
         """Wait for these modalities and no others, apart from any that come all the same."""
@@ -81,67 +85,108 @@ class TrackAligner(Generic[R]):
         wanted = set(modalities)
         self._lanes = {m: lane for m, lane in self._lanes.items() if m in wanted or lane.heard_at is not None}
         for modality in wanted - self._lanes.keys():
-            self._lanes[modality] = Lane(since=now)
+            self._lanes[modality] = Lane(now)
 
     def on_chunk(self, chunk: EncodedChunk[R], now: int) -> Outcome[R]:
         """Take in a chunk and close what can be closed."""
-        header = chunk.header
-        lane = self._lanes.setdefault(header.modality, Lane(since=now))
         outcome: Outcome[R] = Outcome()
+        lane = self._lanes.get(chunk.header.modality)
+        if lane is None:
+            lane = self._lanes[chunk.header.modality] = Lane(now)
+        novelty = lane.note(chunk, now)
+        if novelty is Novelty.CONFLICT:
+            outcome.conflicts.append(chunk)
+        elif novelty is Novelty.REPEATED:
+            outcome.repeated.append(chunk)
+        else:
+            self._place(chunk, lane, outcome)
+            self._advance(self._watermark(), outcome)
+            self._look(outcome)
+        return outcome
+
+    def _place(self, chunk: EncodedChunk[R], lane: Lane[R], outcome: Outcome[R]) -> None:
+        header = chunk.header
         last_window = self._policy.grid.last(header.end_ms)
-        if not lane.note(header.seq, header.end_ms, now) or last_window < self._final_before:
+        if last_window < self._final_before:
+            lane.release(chunk)
             outcome.repeated.append(chunk)
         elif self._ended or last_window < self._next_window:
-            closed_until = self._policy.grid.start_ms(self._next_window)
-            outcome.late.append(LateChunk(chunk, max(1, closed_until - header.end_ms)))
+            lane.release(chunk)
+            outcome.late.append(LateChunk(chunk, max(1, self.closed_until_ms - header.end_ms)))
         else:
-            self._held[header.modality].append(chunk)
-        return outcome.extend([self._advance(self._watermark(now, live=False)), self._look()])
+            lane.hold(chunk)
+            self._first_held_ms = min(self._first_held_ms, header.start_ms) if self.held else header.start_ms
+            self.held += 1
 
-    def on_time(self, now: int, *, live: bool) -> Outcome[R]:
-        """Let time pass. ``live`` is True while all input that exists has been read, so that quiet means silence."""
-        return self._advance(self._watermark(now, live=live))
+    def on_time(self, now: int) -> Outcome[R]:
+        """Let time pass in which everything that existed had been read, so that quiet means silence."""
+        outcome: Outcome[R] = Outcome()
+        if self.held:
+            self._advance(self._watermark_at(now), outcome)
+        return outcome
+
+    def due_ms(self, now: int) -> float:
+        """When `on_time` can next bring something about, if no chunk comes before."""
+        if not self.held:
+            return math.inf
+        idle_at = [lane.last_sign + self._policy.idle_after_ms for lane in self._lanes.values()]
+        waiting = [at for at in idle_at if at > now]
+        if waiting:
+            return min(waiting)
+        until_closed = self._policy.grid.end_ms(self._oldest_window()) + self._policy.allowed_lateness_ms - self._reached_ms()
+        return max(lane.last_sign for lane in self._lanes.values()) + until_closed
 
     def complete(self, counts: dict[Modality, int]) -> bool:
         """True when all the chunks that a session's end has counted for this track are here."""
-        return all(m in self._lanes and self._lanes[m].complete(count) for m, count in counts.items() if count)
+        done_ms = self._policy.grid.start_ms(self._final_before)
+        return all(m in self._lanes and self._lanes[m].complete(count, done_ms) for m, count in counts.items() if count)
 
     def end(self, media_ms: int | None) -> Outcome[R]:
-        """Close every window that holds a chunk; the session ended at ``media_ms`` (None: where its chunks end)."""
-        reached = max((lane.reached_ms for lane in self._lanes.values()), default=0)
-        self._end_ms = reached if media_ms is None else media_ms
+        """Close every window that holds a chunk.
+
+        Args:
+            media_ms: Where the session ended; the chunks are believed where they contradict it, or where it is None.
+        """
+        newest_ms = max((c.header.start_ms for lane in self._lanes.values() for c in lane.held.values()), default=-1)
+        self._end_ms = self._reached_ms() if media_ms is None or media_ms <= newest_ms else media_ms
         self._ended = True
-        return self._advance(math.inf)
+        outcome: Outcome[R] = Outcome()
+        self._advance(math.inf, outcome)
+        return outcome
 
     def shed(self) -> Outcome[R]:
         """Close the oldest window that holds a chunk without waiting any longer, to free memory."""
-        starts = [c.header.start_ms for chunks in self._held.values() for c in chunks]
-        if not starts:
-            return Outcome()
-        window = max(self._next_window, self._policy.grid.first(min(starts)))
-        return self._advance(self._policy.grid.end_ms(window), warning="shed")
-
-    def _watermark(self, now: int, *, live: bool) -> float:
-        policy = self._policy
-        active = [lane for lane in self._lanes.values() if not (live and lane.quiet_ms(now) >= policy.idle_after_ms)]
-        if active:
-            return min(lane.reached_ms for lane in active) - policy.allowed_lateness_ms
-        reached = max((lane.reached_ms for lane in self._lanes.values()), default=0)
-        quiet = min((lane.quiet_ms(now) for lane in self._lanes.values()), default=0)
-        return reached + quiet - policy.allowed_lateness_ms
-
-    def _advance(self, watermark: float, warning: str | None = None) -> Outcome[R]:
         outcome: Outcome[R] = Outcome()
+        if self.held:
+            self._advance(self._policy.grid.end_ms(self._oldest_window()), outcome, ("shed",))
+        return outcome
+
+    def _reached_ms(self) -> int:
+        return max((lane.reached_ms for lane in self._lanes.values()), default=0)
+
+    def _watermark(self) -> float:
+        return min([lane.reached_ms for lane in self._lanes.values()]) - self._policy.allowed_lateness_ms
+
+    def _watermark_at(self, now: int) -> float:
+        policy = self._policy
+        active = [lane.reached_ms for lane in self._lanes.values() if now - lane.last_sign < policy.idle_after_ms]
+        if active:
+            return min(active) - policy.allowed_lateness_ms
+        quiet = min(now - lane.last_sign for lane in self._lanes.values())
+        return self._reached_ms() + quiet - policy.allowed_lateness_ms
+
+    def _oldest_window(self) -> int:
+        return max(self._next_window, self._policy.grid.first(self._first_held_ms))
+
+    def _advance(self, watermark: float, outcome: Outcome[R], warnings: tuple[str, ...] = ()) -> None:
+        if watermark <= self._advanced_to:
+            return
+        self._advanced_to = watermark
         grid = self._policy.grid
-        while self.held:
-            first = min(c.header.start_ms for chunks in self._held.values() for c in chunks)
-            window = max(self._next_window, grid.first(first))
-            if grid.end_ms(window) > watermark:
-                break
-            outcome.closed.append(self._close(window, (warning,) if warning else ()))
+        while self.held and grid.end_ms(window := self._oldest_window()) <= watermark:
+            outcome.closed.append(self._close(window, warnings))
         if watermark < math.inf:
             self._next_window = max(self._next_window, grid.after(math.floor(watermark)))
-        return outcome
 
     def _close(self, window: int, warnings: tuple[str, ...]) -> ClosedWindow[R]:
         grid = self._policy.grid
@@ -150,34 +195,52 @@ class TrackAligner(Generic[R]):
         final = self._window(window, media_end, self._policy.final_revision, warnings)
         self._next_window = window + 1
         receipts: list[R] = []
-        for modality, chunks in self._held.items():
-            done = [c for c in chunks if grid.last(c.header.end_ms) <= window]
-            receipts += [c.receipt for c in done if c.receipt is not None]
-            self._held[modality] = [c for c in chunks if grid.last(c.header.end_ms) > window]
+        for lane in self._lanes.values():
+            for chunk in lane.before(end):
+                if grid.last(chunk.header.end_ms) <= window:
+                    lane.release(chunk)
+                    self.held -= 1
+                    if chunk.receipt is not None:
+                        receipts.append(chunk.receipt)
+        self._first_held_ms = min([lane.first_held_ms for lane in self._lanes.values() if lane.held], default=sys.maxsize)
         return ClosedWindow(final, tuple(receipts))
 
-    def _look(self) -> Outcome[R]:
+    def _look(self, outcome: Outcome[R]) -> None:
         """A partial window each time that all modalities have come a further ``partial_every_ms``."""
         every = self._policy.partial_every_ms
-        heard = [lane.reached_ms for lane in self._lanes.values() if lane.heard_at is not None]
-        reached = min(heard, default=0) // every * every if every else 0
+        if self._ended or not every:
+            return
+        reached = min([lane.reached_ms for lane in self._lanes.values() if lane.heard_at is not None]) // every * every
         if reached <= self._shown_ms:
-            return Outcome()
+            return
         self._shown_ms = reached
         window = max(self._next_window, self._policy.grid.first(reached - 1))
         start, end = self._policy.grid.start_ms(window), self._policy.grid.end_ms(window)
-        if not start < reached < end:
-            return Outcome()
-        return Outcome(partial=[self._window(window, reached, (reached - start) // every, (), is_final=False)])
+        if start < reached < end:
+            outcome.partial.append(self._window(window, reached, (reached - start) // every, (), is_final=False))
 
     def _window(self, window: int, media_end_ms: int, revision: int, warnings: tuple[str, ...], *, is_final: bool = True) -> Window:
         start, end = self._policy.grid.start_ms(window), self._policy.grid.end_ms(window)
-        inside = {
-            m: sorted((c for c in chunks if c.header.start_ms < end and c.header.end_ms > start), key=_by_time)
-            for m, chunks in self._held.items()
-        }
-        features = [c.features for chunks in inside.values() for c in chunks]
-        newest = max((c.header for chunks in inside.values() for c in chunks), key=lambda h: (h.end_ms, h.modality), default=None)
+        text: list[TextFeatures] = []
+        audio: list[AudioFeatures] = []
+        video: list[VideoFeatures] = []
+        newest_ms, captured_ms = -1, 0
+        for modality in MODALITIES:
+            lane = self._lanes.get(modality)
+            for chunk in () if lane is None else lane.before(end):
+                header = chunk.header
+                chunk_end_ms = header.end_ms
+                if chunk_end_ms <= start:
+                    continue
+                if chunk_end_ms >= newest_ms:
+                    newest_ms, captured_ms = chunk_end_ms, header.captured_ms
+                match chunk.features:
+                    case TextFeatures():
+                        text.append(chunk.features)
+                    case AudioFeatures():
+                        audio.append(chunk.features)
+                    case VideoFeatures():
+                        video.append(chunk.features)
         return Window(
             track=self.track,
             role=self.role,
@@ -187,13 +250,9 @@ class TrackAligner(Generic[R]):
             media_end_ms=media_end_ms,
             revision=revision,
             is_final=is_final,
-            text=tuple(f for f in features if isinstance(f, TextFeatures)),
-            audio=tuple(f for f in features if isinstance(f, AudioFeatures)),
-            video=tuple(f for f in features if isinstance(f, VideoFeatures)),
-            media_end_at_ms=None if newest is None else newest.captured_ms + media_end_ms - newest.end_ms,
+            text=tuple(text),
+            audio=tuple(audio),
+            video=tuple(video),
+            media_end_at_ms=None if newest_ms < 0 else captured_ms + media_end_ms - newest_ms,
             warnings=warnings,
         )
-
-
-def _by_time(chunk: EncodedChunk[R]) -> tuple[int, int]:
-    return chunk.header.start_ms, chunk.header.seq

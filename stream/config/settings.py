@@ -80,6 +80,9 @@ class WindowSettings(_Section):
     )
     end_grace_ms: int = Field(3000, ge=0, le=600_000, description="After a session's end, wait so long for chunks that it counted.")
     expire_after_ms: int = Field(600_000, ge=1000, description="A session without any record for so long is closed.")
+    max_ahead_ms: int = Field(
+        60_000, ge=1000, description="A chunk whose media time runs so far ahead of its capture time is refused as `future`."
+    )
     partial_every_ms: int = Field(1000, ge=0, le=10_000, description="Score an open window every so often (media time); 0 = never.")
 
     @model_validator(mode="after")
@@ -117,6 +120,7 @@ class LimitSettings(_Section):
     sessions: int = Field(1000, ge=1, description="Most open sessions of a worker.")
     chunks_in_flight: int = Field(64, ge=1, le=4096, description="Chunks being decoded or encoded at once.")
     chunks_held: int = Field(20_000, ge=100, description="Encoded chunks held for open windows, over all sessions.")
+    chunks_held_per_session: int = Field(5000, ge=10, description="Encoded chunks held for the open windows of one session.")
     windows_in_flight: int = Field(32, ge=1, le=1024, description="Windows being scored or published at once.")
     drain_s: float = Field(10.0, ge=0, le=300, description="A worker told to stop publishes closed windows for at most so long.")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import structlog
 
@@ -13,7 +14,7 @@ from stream.align.session import SessionAligner
 from stream.domain.chunk import Chunk
 from stream.domain.delivery import InboundRecord
 from stream.domain.identity import SessionKey, TrackKey
-from stream.domain.lifecycle import SessionEnd, SessionEvent, SessionHeartbeat, SessionStart
+from stream.domain.lifecycle import MAX_TRACKS, SessionEnd, SessionEvent, SessionHeartbeat, SessionStart
 from stream.domain.modality import Modality
 from stream.domain.wire import BadRecordError
 from stream.media.errors import MediaError
@@ -63,8 +64,11 @@ class Conversation:
             world.policy,
             end_grace_ms=windows.end_grace_ms,
             expire_after_ms=windows.expire_after_ms,
-            now=world.now(),
+            max_ahead_ms=windows.max_ahead_ms,
+            max_held=world.settings.limits.chunks_held_per_session,
+            now=world.clock(),
         )
+        self._due_ms = 0.0
         self._lanes: dict[LaneKey, asyncio.Queue[Arrival]] = {}
         self._encoders: dict[TrackKey, TrackEncoder] = {}
         self._publishers: dict[TrackKey, TrackPublisher] = {}
@@ -97,6 +101,8 @@ class Conversation:
         """Queue a chunk for its lane; the caller bounds how many are in flight."""
         track = chunk.header.track
         if not self._aligner.knows(track):
+            if self._aligner.tracks >= MAX_TRACKS:
+                raise BadRecordError("too_many_tracks", "the session has as many tracks as it may have")
             await self._open(track, chunk.header.role)
         if self._stopped:
             self._world.chunk_slots.release()
@@ -110,7 +116,8 @@ class Conversation:
 
     async def on_event(self, event: SessionEvent, record: InboundRecord) -> None:
         """Start, heartbeat or end; the first two are kept unacknowledged until the summary is written, so that a replay sees them."""
-        now = self._world.now()
+        now = self._world.clock()
+        self._due_ms = 0
         match event:
             case SessionStart():
                 self._held_events.append(record.acknowledge)
@@ -122,10 +129,11 @@ class Conversation:
                 self._held_events.append(record.acknowledge)
                 self._handle(self._aligner.on_end(event, now))
 
-    def on_time(self, *, live: bool) -> None:
-        """Let time pass; ``live`` is True while all input that exists has been read."""
-        if not self._closing:
-            self._handle(self._aligner.on_time(self._world.now(), live=live and self._encoding == 0))
+    def on_time(self, now: int) -> None:
+        """Let time pass on the listening clock; a chunk that is being encoded is not silence."""
+        if now >= self._due_ms and not self._closing and self._encoding == 0:
+            self._handle(self._aligner.on_time(now))
+            self._due_ms = self._aligner.due_ms(now)
 
     def finish(self) -> None:
         """Close every window as soon as what is in flight has been encoded: a new epoch has begun."""
@@ -164,7 +172,7 @@ class Conversation:
         self._encoders[track] = self._world.new_encoder()
         self._publishers[track] = publisher = self._world.new_publisher(self._fenced)
         publisher.runner.add_done_callback(self._check)
-        self._aligner.open_track(track, role, until, self._world.now())
+        self._aligner.open_track(track, role, until, self._world.clock())
 
     async def _run_lane(self, lane: asyncio.Queue[Arrival], encoder: TrackEncoder) -> None:
         while True:
@@ -176,21 +184,23 @@ class Conversation:
             self._encoding -= 1
             if self._frozen:
                 continue
-            self._handle(self._aligner.on_chunk(encoded, self._world.now()), arrival)
+            self._due_ms = 0
+            self._handle(self._aligner.on_chunk(encoded, self._world.clock()), arrival)
             self._finish_if_idle()
 
     async def _encode(self, arrival: Arrival, encoder: TrackEncoder) -> EncodedChunk[Receipt]:
         header = arrival.chunk.header
+        digest = blake2b(arrival.chunk.payload, digest_size=8).digest()
         try:
             features = await encoder.encode(arrival.chunk)
         except (BadRecordError, MediaError) as error:
             await self._world.dead_letter(arrival.record, error.reason, str(error))
-            return EncodedChunk(header, None, None)
+            return EncodedChunk(header, None, None, digest)
         except Exception as error:
             log.exception("encode_failed", modality=str(header.modality))
             await self._world.dead_letter(arrival.record, "internal_error", type(error).__name__)
-            return EncodedChunk(header, None, None)
-        return EncodedChunk(header, features, arrival.record.acknowledge)
+            return EncodedChunk(header, None, None, digest)
+        return EncodedChunk(header, features, arrival.record.acknowledge, digest)
 
     def _handle(self, outcome: Outcome[Receipt], arrival: Arrival | None = None) -> None:
         for closed in outcome.closed:
@@ -203,9 +213,17 @@ class Conversation:
         for late in outcome.late:
             if late.chunk.receipt is not None and arrival is not None:
                 self._spawn(self._report_late(arrival, late.late_by_ms))
+        if arrival is not None:
+            self._refuse(outcome.conflicts, arrival, "conflict", "another chunk with its number came before")
+            self._refuse(outcome.future, arrival, "future", "its media time runs ahead of its capture time: see windows.max_ahead_ms")
         if self._aligner.ended and not self._closing:
             self._closing = True
             self._spawn(self._close())
+
+    def _refuse(self, chunks: list[EncodedChunk[Receipt]], arrival: Arrival, reason: str, detail: str) -> None:
+        for chunk in chunks:
+            if chunk.receipt is not None:
+                self._spawn(self._world.dead_letter(arrival.record, reason, detail))
 
     async def _report_late(self, arrival: Arrival, late_by_ms: int) -> None:
         await self._world.send(self._world.topics.late, *late_message(arrival.record, late_by_ms))

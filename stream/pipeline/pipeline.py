@@ -125,8 +125,11 @@ class Pipeline:
         """Let time pass; ``live`` is True while all input that exists has been read. While draining, no window is closed any more."""
         if self._draining:
             return
-        for conversation in list(self._conversations.values()):
-            conversation.on_time(live=live)
+        self._world.clock.tick(live=live)
+        if live:
+            now = self._world.clock()
+            for conversation in list(self._conversations.values()):
+                conversation.on_time(now)
         self._keep_bounds()
 
     def on_revoked(self, partitions: Iterable[int]) -> None:

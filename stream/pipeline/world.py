@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from stream.align.clock import ListeningClock
 from stream.align.grid import HoppingGrid
 from stream.align.track import WindowPolicy
 from stream.config.settings import Settings
@@ -34,6 +35,7 @@ class World:
         now: Monotonic clock, ms.
         on_failure: Called with an error that no rule covers; the worker must stop.
         fence: The fencing token in force.
+        clock: What the aligners measure silence with.
     """
 
     settings: Settings
@@ -44,6 +46,7 @@ class World:
     now: Callable[[], int]
     on_failure: Callable[[BaseException], None]
     fence: Fence = field(init=False)
+    clock: ListeningClock = field(init=False)
     topics: Topics = field(init=False)
     policy: WindowPolicy = field(init=False)
     chunk_slots: asyncio.Semaphore = field(init=False)
@@ -52,6 +55,7 @@ class World:
     def __post_init__(self) -> None:
         windows, limits = self.settings.windows, self.settings.limits
         self.fence = Fence(self.store.next_token)
+        self.clock = ListeningClock(self.now)
         self.topics = Topics(self.settings.kafka.topic_prefix)
         self.policy = WindowPolicy(
             grid=HoppingGrid(windows.length_ms, windows.hop_ms),

@@ -1,16 +1,24 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+from stream.align.outcome import EncodedChunk
 from stream.align.session import SessionAligner
 from stream.domain.lifecycle import SessionEnd, SessionStart, TrackEnd, TrackPlan
 from stream.domain.modality import Modality
+from tests.fakes.chunks import header
 from tests.unit.align.builders import POLICY, SESSION, TRACK, chunk
 
 AUDIO, VIDEO = Modality.AUDIO, Modality.VIDEO
 PLAN = SessionStart(0, (TrackPlan("customer", "customer", (AUDIO,)),))
 
 
+def unplanned(max_held: int = 1000) -> SessionAligner[str]:
+    return SessionAligner(SESSION, 0, POLICY, end_grace_ms=3000, expire_after_ms=60_000, max_ahead_ms=60_000, max_held=max_held, now=0)
+
+
 def session() -> SessionAligner[str]:
-    aligner: SessionAligner[str] = SessionAligner(SESSION, 0, POLICY, end_grace_ms=3000, expire_after_ms=60_000, now=0)
+    aligner = unplanned()
     aligner.on_start(PLAN, 0)
     aligner.open_track(TRACK, "customer", None, 0)
     return aligner
@@ -32,9 +40,8 @@ def test_end_with_a_missing_chunk_closes_after_the_grace() -> None:
     aligner = session()
     aligner.on_chunk(chunk(0), 1000)
     aligner.on_end(SessionEnd(0, 3000, (TrackEnd("customer", {AUDIO: 3}),)), 2000)
-    assert not aligner.on_time(4900, live=True).closed
-    assert not aligner.on_time(9000, live=False).closed
-    assert [c.window.end_ms for c in aligner.on_time(5000, live=True).closed] == [4000]
+    assert not aligner.on_time(4900).closed
+    assert [c.window.end_ms for c in aligner.on_time(5000).closed] == [4000]
     assert aligner.ended
 
 
@@ -49,23 +56,71 @@ def test_a_chunk_after_the_end_is_late() -> None:
 def test_a_replay_of_a_finished_session_ends_without_windows() -> None:
     aligner = session()
     aligner.on_end(SessionEnd(0, 3000, (TrackEnd("customer", {AUDIO: 3}),)), 0)
-    assert not aligner.on_time(3000, live=True).closed
+    assert not aligner.on_time(3000).closed
     assert aligner.ended
 
 
-def test_a_silent_session_expires_only_while_live() -> None:
+def test_a_silent_session_expires() -> None:
     aligner = session()
     aligner.on_chunk(chunk(0), 0)
-    aligner.on_time(70_000, live=False)
+    aligner.on_time(59_000)
     assert not aligner.ended
-    aligner.on_time(70_000, live=True)
+    aligner.on_time(70_000)
     assert aligner.ended
 
 
 def test_the_plan_removes_modalities_that_will_not_come() -> None:
-    aligner: SessionAligner[str] = SessionAligner(SESSION, 0, POLICY, end_grace_ms=3000, expire_after_ms=60_000, now=0)
+    aligner = unplanned()
     aligner.open_track(TRACK, "customer", None, 0)
     for seq in range(5):
         assert not aligner.on_chunk(chunk(seq), 1000).closed
     aligner.on_start(PLAN, 1000)
     assert [c.window.end_ms for c in aligner.on_chunk(chunk(5), 1000).closed] == [4000]
+
+
+def test_a_chunk_of_a_new_track_after_the_end_is_late() -> None:
+    aligner = session()
+    aligner.finish()
+    other = header(0, AUDIO, track="agent")
+    aligner.open_track(other.track, "agent", None, 0)
+    assert len(aligner.on_chunk(EncodedChunk(other, None, "r"), 0).late) == 1
+
+
+def test_a_replay_of_nothing_but_repeats_completes_the_end() -> None:
+    aligner = unplanned()
+    aligner.open_track(TRACK, "customer", 6000, 0)
+    aligner.on_end(SessionEnd(0, 3000, (TrackEnd("customer", {AUDIO: 3}),)), 0)
+    assert not aligner.ended
+    for seq in range(3):
+        aligner.on_chunk(chunk(seq), 0)
+    assert aligner.ended
+
+
+def test_the_end_waits_for_a_first_chunk_that_was_overtaken() -> None:
+    aligner = session()
+    aligner.on_chunk(chunk(1), 0)
+    aligner.on_end(SessionEnd(0, 2000, (TrackEnd("customer", {AUDIO: 2}),)), 0)
+    assert not aligner.ended
+    aligner.on_chunk(chunk(0), 0)
+    assert aligner.ended
+
+
+def test_a_timestamp_from_the_future_is_refused_and_moves_nothing() -> None:
+    aligner = session()
+    aligner.on_chunk(chunk(0), 0)
+    ahead = EncodedChunk(replace(header(1, AUDIO), start_ms=1000 + 60_001), None, "r")
+    assert aligner.on_chunk(ahead, 0).future == [ahead]
+    assert not aligner.on_chunk(chunk(1), 0).late
+
+
+def test_capture_times_of_a_recording_sent_at_once_are_no_future() -> None:
+    aligner = session()
+    assert not any(aligner.on_chunk(chunk(seq), 0).future for seq in range(200))
+
+
+def test_a_session_that_holds_too_much_closes_its_oldest_window() -> None:
+    aligner = unplanned(max_held=3)
+    aligner.open_track(TRACK, "customer", None, 0)
+    closed = [c for seq in range(4) for c in aligner.on_chunk(chunk(seq), 0).closed]
+    assert [(c.window.end_ms, c.window.warnings) for c in closed] == [(4000, ("shed",))]
+    assert aligner.held == 2

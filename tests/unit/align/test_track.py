@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
@@ -51,18 +52,18 @@ def test_the_slower_modality_holds_the_window_open() -> None:
     assert ends(feed(track, range(5), VIDEO)) == [4000]
 
 
-def test_an_idle_modality_no_longer_holds_windows_when_live() -> None:
+def test_an_idle_modality_no_longer_holds_windows() -> None:
     track = aligner((AUDIO, VIDEO))
     feed(track, range(6))
-    assert ends(track.on_time(6000, live=False)) == []
-    assert ends(track.on_time(6000, live=True)) == [4000]
+    assert ends(track.on_time(1400)) == []
+    assert ends(track.on_time(6000)) == [4000]
 
 
 def test_wall_clock_closes_windows_when_all_input_stops() -> None:
     track = aligner()
     feed(track, range(3))
-    assert ends(track.on_time(4400, live=True)) == []
-    assert ends(track.on_time(4600, live=True)) == [4000]
+    assert ends(track.on_time(4400)) == []
+    assert ends(track.on_time(4600)) == [4000]
 
 
 def test_end_closes_everything_and_says_where_the_media_ended() -> None:
@@ -127,3 +128,25 @@ def test_shedding_closes_the_oldest_window_and_says_so() -> None:
     (closed,) = track.shed().closed
     assert closed.window.end_ms == 4000
     assert closed.window.warnings == ("shed",)
+
+
+def test_another_chunk_with_a_number_that_was_taken_is_a_conflict_while_held_and_after() -> None:
+    track = aligner()
+    feed(track, range(6))
+    for seq in (0, 5):
+        other = replace(chunk(seq), digest=b"other")
+        assert track.on_chunk(other, now=6000).conflicts == [other]
+        assert len(track.on_chunk(chunk(seq), now=6000).repeated) == 1
+
+
+def test_an_end_that_contradicts_the_chunks_gives_way() -> None:
+    track = aligner()
+    feed(track, range(6))
+    assert [c.window.media_end_ms for c in track.end(1000).closed] == [6000, 6000]
+
+
+def test_a_chunk_after_the_end_shows_no_window() -> None:
+    track = aligner()
+    feed(track, range(3))
+    track.end(3000)
+    assert not track.on_chunk(chunk(4), now=9000).partial

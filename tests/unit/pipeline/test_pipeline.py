@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from stream.domain.identity import TrackKey
-from stream.domain.lifecycle import SessionEnd, SessionHeartbeat, SessionStart, TrackEnd, TrackPlan
+from stream.domain.lifecycle import MAX_TRACKS, SessionEnd, SessionHeartbeat, SessionStart, TrackEnd, TrackPlan
 from stream.domain.modality import Modality
 from tests.fakes.chunks import header
 from tests.fakes.world import FakeScorer, FakeStore, FakeWorker
@@ -151,3 +151,42 @@ async def test_partial_results_are_shown_while_a_window_is_open() -> None:
     for seq in range(3):
         await worker.feed(worker.words(seq))
     assert [(p.end_ms, p.revision, p.is_final) for p in worker.store.partials] == [(4000, 1, False), (4000, 2, False), (4000, 3, False)]
+
+
+async def test_another_chunk_with_a_number_that_was_taken_is_a_dead_letter() -> None:
+    worker = FakeWorker()
+    first = worker.words(0)
+    await worker.feed(first, worker.words(0), worker.record(first.topic, first.key, b'{"words": []}', list(first.headers)))
+    assert worker.reasons() == ["conflict"]
+    assert [offset for _, offset in worker.acknowledged] == [1, 2]
+
+
+async def test_a_chunk_from_the_future_is_a_dead_letter_and_the_session_goes_on() -> None:
+    worker = FakeWorker()
+    await worker.feed(worker.event(START), worker.words(0))
+    ahead = worker.words(1)
+    headers = [(name, b"90000000" if name == "ce_mediastart" else value) for name, value in ahead.headers]
+    await worker.feed(worker.record(ahead.topic, ahead.key, ahead.value, headers), *(worker.words(seq) for seq in range(1, 5)))
+    assert worker.reasons() == ["future"]
+    assert ends(worker) == [4000]
+    assert not worker.sent[worker.topics.late]
+
+
+async def test_a_session_has_a_bounded_number_of_tracks() -> None:
+    worker = FakeWorker()
+    for number in range(MAX_TRACKS + 1):
+        one = worker.words(0)
+        headers = [(name, f"track-{number}".encode() if name == "ce_track" else value) for name, value in one.headers]
+        await worker.feed(worker.record(one.topic, one.key, one.value, headers))
+    assert worker.reasons() == ["too_many_tracks"]
+
+
+async def test_silence_closes_windows_only_while_the_worker_listens() -> None:
+    worker = FakeWorker()
+    await worker.feed(worker.event(START), worker.words(0))
+    for live, expected in ((False, []), (True, [4000])):
+        for _ in range(60):
+            worker.now += 100
+            worker.pipeline.on_time(live=live)
+        await worker.settle()
+        assert ends(worker) == expected

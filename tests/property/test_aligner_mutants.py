@@ -1,0 +1,254 @@
+"""Each rule of the aligner, broken on purpose: the invariant that guards it must notice."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+from stream.align.clock import ListeningClock
+from stream.align.grid import HoppingGrid
+from stream.align.lane import Lane, Novelty
+from stream.align.outcome import ClosedWindow, Outcome
+from stream.align.session import SessionAligner
+from stream.align.track import TrackAligner, WindowPolicy
+from stream.domain.modality import Modality
+from stream.domain.window import Window
+from tests.support import invariants
+from tests.support.histories import Delivery, History, histories
+from tests.support.invariants import OF_ANY, OF_CALM, Check
+
+Rule = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A rule (an attribute of a class), what takes its place, and the check that must fail."""
+
+    name: str
+    owner: type
+    rule: str
+    broken: Callable[[Rule], Any]
+    guard: Check
+
+
+def _every_chunk_is_new(note: Rule) -> Rule:
+    def broken(lane: Lane[str], chunk: Any, now: int) -> Novelty:
+        note(lane, chunk, now)
+        return Novelty.NEW
+
+    return broken
+
+
+def _every_number_is_new(number: Rule) -> Rule:
+    def broken(lane: Lane[str], seq: int) -> bool:
+        number(lane, seq)
+        return True
+
+    return broken
+
+
+def _conflicts_are_repeats(note: Rule) -> Rule:
+    return lambda *args: Novelty.NEW if note(*args) is Novelty.NEW else Novelty.REPEATED
+
+
+def _repeats_are_signs_of_life(note: Rule) -> Rule:
+    def broken(lane: Lane[str], chunk: Any, now: int) -> Novelty:
+        novelty: Novelty = note(lane, chunk, now)
+        lane.heard_at = now
+        return novelty
+
+    return broken
+
+
+def _without_the_allowance(watermark: Rule) -> Rule:
+    return lambda track, *now: watermark(track, *now) + track._policy.allowed_lateness_ms
+
+
+def _of_the_fastest(_watermark: Rule) -> Rule:
+    return lambda track: track._reached_ms() - track._policy.allowed_lateness_ms
+
+
+def _newest_first(_oldest: Rule) -> Rule:
+    def broken(track: TrackAligner[str]) -> int:
+        newest = max(c.header.start_ms for lane in track._lanes.values() for c in lane.held.values())
+        return max(track._next_window, track._policy.grid.first(newest))
+
+    return broken
+
+
+def _with_the_first_window(close: Rule) -> Rule:
+    def broken(track: TrackAligner[str], window: int, warnings: tuple[str, ...]) -> ClosedWindow[str]:
+        closed: ClosedWindow[str] = close(track, window, warnings)
+        early: list[str] = []
+        for lane in track._lanes.values():
+            for seq, chunk in lane.held.items():
+                if chunk.header.start_ms < closed.window.end_ms and chunk.receipt is not None:
+                    early.append(chunk.receipt)
+                    lane.held[seq] = replace(chunk, receipt=None)
+        return replace(closed, receipts=(*closed.receipts, *early))
+
+    return broken
+
+
+def _never(close: Rule) -> Rule:
+    return lambda *args: replace(close(*args), receipts=())
+
+
+def _without_late(on_chunk: Rule) -> Rule:
+    def broken(*args: Any) -> Outcome[str]:
+        outcome: Outcome[str] = on_chunk(*args)
+        outcome.late.clear()
+        return outcome
+
+    return broken
+
+
+def _only_what_starts_in_it(window: Rule) -> Rule:
+    def broken(*args: Any, **options: Any) -> Window:
+        whole: Window = window(*args, **options)
+        return replace(whole, text=tuple(t for t in whole.text if t.words[0].start_ms >= whole.start_ms))
+
+    return broken
+
+
+def _as_if_nothing_were_final(open_track: Rule) -> Rule:
+    return lambda session, track, role, _final, now: open_track(session, track, role, None, now)
+
+
+def _from_the_first_that_came(_complete: Rule) -> Rule:
+    return lambda lane, count, _done: count == 0 or (bool(lane._runs) and lane._runs[0][1] >= count)
+
+
+def _wherever_the_watermark_is(advance: Rule) -> Rule:
+    def broken(track: TrackAligner[str], watermark: float, *args: Any) -> None:
+        advance(track, watermark, *args)
+        if watermark < math.inf:
+            track._next_window = track._policy.grid.after(math.floor(watermark))
+
+    return broken
+
+
+def _any_time_counts(_tick: Rule) -> Rule:
+    def broken(clock: ListeningClock, *, live: bool) -> None:
+        clock._elapsed = clock._now()
+
+    return broken
+
+
+def _without_bound(init: Rule) -> Rule:
+    return lambda session, *args, **options: init(session, *args, **(options | {"max_held": 10**9}))
+
+
+def _shared_tracks(init: Rule) -> Rule:
+    everyones: dict[Any, Any] = {}
+
+    def broken(session: SessionAligner[str], *args: Any, **options: Any) -> None:
+        init(session, *args, **options)
+        session._tracks = everyones
+
+    return broken
+
+
+def _always(value: Any) -> Callable[[Rule], Rule]:
+    return lambda _rule: lambda *_args, **_options: value
+
+
+MUTANTS = (
+    Mutant("drop dedup", Lane, "note", _every_chunk_is_new, invariants.each_number_counts_once),
+    Mutant("take conflicts for repeats", Lane, "note", _conflicts_are_repeats, invariants.each_number_counts_once),
+    Mutant("repeats keep a lane awake", Lane, "note", _repeats_are_signs_of_life, invariants.repeats_change_nothing),
+    Mutant("forget numbers", Lane, "_number", _every_number_is_new, invariants.each_number_counts_once),
+    Mutant(
+        "drop idleness",
+        TrackAligner,
+        "_watermark_at",
+        lambda _: lambda track, _now: track._watermark(),
+        invariants.silence_closes_everything,
+    ),
+    Mutant("close early by the lateness", TrackAligner, "_watermark", _without_the_allowance, invariants.nothing_is_missing),
+    Mutant("follow the fastest modality", TrackAligner, "_watermark", _of_the_fastest, invariants.nothing_is_missing),
+    Mutant("close out of order", TrackAligner, "_oldest_window", _newest_first, invariants.nothing_is_missing),
+    Mutant("release receipts early", TrackAligner, "_close", _with_the_first_window, invariants.everything_is_somewhere),
+    Mutant("never release receipts", TrackAligner, "_close", _never, invariants.everything_is_somewhere),
+    Mutant("forget late chunks", TrackAligner, "on_chunk", _without_late, invariants.everything_is_somewhere),
+    Mutant("leave out what began before", TrackAligner, "_window", _only_what_starts_in_it, invariants.nothing_is_missing),
+    Mutant("reopen what is closed", TrackAligner, "_advance", _wherever_the_watermark_is, invariants.watermarks_never_go_back),
+    Mutant(
+        "finals of no higher revision", WindowPolicy, "final_revision", lambda _: property(lambda _policy: 0), invariants.finals_are_final
+    ),
+    Mutant("share tracks between sessions", SessionAligner, "__init__", _shared_tracks, invariants.sessions_are_independent),
+    Mutant("sleep too long", TrackAligner, "due_ms", _always(math.inf), invariants.silence_closes_everything),
+    Mutant("ignore the end", SessionAligner, "on_end", _always(Outcome()), invariants.silence_closes_everything),
+    Mutant("end at once", SessionAligner, "_complete", _always(value=True), invariants.nothing_is_missing),
+    Mutant("end without the first chunk", Lane, "complete", _from_the_first_that_came, invariants.nothing_is_missing),
+    Mutant(
+        "wait for ever for the end",
+        SessionAligner,
+        "_grace_over_ms",
+        lambda _: property(lambda _session: math.inf),
+        invariants.silence_closes_everything,
+    ),
+    Mutant("forget what is final", SessionAligner, "open_track", _as_if_nothing_were_final, invariants.a_crash_changes_nothing),
+    Mutant("believe the future", SessionAligner, "_is_future", _always(value=False), invariants.watermarks_never_go_back),
+    Mutant("hold without bound", SessionAligner, "__init__", _without_bound, invariants.memory_is_bounded),
+    Mutant("wall clock closes while deaf", ListeningClock, "tick", _any_time_counts, invariants.an_outage_is_not_silence),
+)
+
+
+OVERTAKEN = History(
+    WindowPolicy(HoppingGrid(4000, 2000), allowed_lateness_ms=3000, idle_after_ms=1500, partial_every_ms=0),
+    tuple(Delivery(at, "customer", Modality.AUDIO, seq, seq * 1000, 1000) for at, seq in ((2000, 1), (2200, 0))),
+    start_at=0,
+    end_at=2100,
+    media_ms=2000,
+    counts={("customer", Modality.AUDIO): 2},
+)
+"""The second chunk and the end overtake the first: too rare to be generated."""
+
+
+@cache
+def sample(*, calm: bool) -> tuple[History, ...]:
+    """The same histories in every run."""
+    collected: list[History] = []
+
+    @settings(
+        max_examples=150, derandomize=True, database=None, phases=[Phase.generate], deadline=None, suppress_health_check=list(HealthCheck)
+    )
+    @given(histories(calm=calm))
+    def collect(history: History) -> None:
+        collected.append(history)
+
+    collect()
+    return (OVERTAKEN, *sorted(collected, key=lambda h: len(h.deliveries)))
+
+
+def notices(guard: Check) -> bool:
+    """True when the check fails for a history of the sample."""
+    for history in sample(calm=guard in OF_CALM):
+        try:
+            guard(history)
+        except AssertionError:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_broken_rule_is_noticed(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mutant.owner, mutant.rule, mutant.broken(getattr(mutant.owner, mutant.rule)))
+    assert notices(mutant.guard)
+
+
+@pytest.mark.parametrize("guard", OF_CALM + OF_ANY, ids=lambda guard: guard.__name__)
+def test_the_whole_aligner_passes_the_same_sample(guard: Check) -> None:
+    assert not notices(guard)
+
+
+def test_every_check_guards_a_rule() -> None:
+    unused = {check.__name__ for check in OF_CALM + OF_ANY} - {mutant.guard.__name__ for mutant in MUTANTS}
+    assert unused == {"order_does_not_matter", "a_crash_finalises_nothing_twice"}

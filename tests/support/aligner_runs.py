@@ -1,0 +1,184 @@
+"""Plays a history to an aligner in virtual time and writes down what became of everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from stream.align.clock import ListeningClock
+from stream.align.outcome import ClosedWindow, Outcome
+from stream.align.session import SessionAligner
+from stream.domain.window import Window
+from tests.support.histories import SESSION, Delivery, History
+
+TICK_MS = 250
+EXPIRE_MS = 600_000
+
+
+@dataclass(frozen=True)
+class Outage:
+    """From ``at`` on nothing is heard for ``length_ms``; what happens later, happens so much later."""
+
+    at: int
+    length_ms: int
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What became of a delivery, and which media time was closed on its track when it came."""
+
+    kind: str
+    closed_until_ms: int
+
+
+@dataclass
+class Run:
+    """A finished run.
+
+    Attributes:
+        closings: (listening time, track's window) in order.
+        shown: Every window handed out, partial or final, in order.
+        fates: By name of the delivery.
+        late_by: Of late deliveries.
+        watermarks: By track, ``closed_until_ms`` after every step.
+        most_held: The most chunks that waited at once.
+        held: Chunks that waited in the end.
+    """
+
+    closings: list[tuple[int, ClosedWindow[str]]] = field(default_factory=list)
+    shown: list[Window] = field(default_factory=list)
+    fates: dict[str, Fate] = field(default_factory=dict)
+    late_by: dict[str, int] = field(default_factory=dict)
+    watermarks: dict[str, list[int]] = field(default_factory=dict)
+    most_held: int = 0
+    held: int = 0
+    ended: bool = False
+
+    def finals(self) -> dict[str, Window]:
+        """Final windows by id; fails when an id comes twice."""
+        found: dict[str, Window] = {}
+        for _, closed in self.closings:
+            assert closed.window.id not in found, f"{closed.window.id} is final twice"
+            found[closed.window.id] = closed.window
+        return found
+
+
+class Player:
+    """One aligner and its run."""
+
+    def __init__(self, history: History, final_until: Mapping[str, int] | None = None, *, now: int = 0, lazy: bool = False) -> None:
+        self.run = Run()
+        self._history = history
+        self._final_until = final_until or {}
+        self._lazy = lazy
+        self._due_ms = 0.0
+        self._aligner: SessionAligner[str] = SessionAligner(
+            SESSION,
+            0,
+            history.policy,
+            end_grace_ms=history.end_grace_ms,
+            expire_after_ms=EXPIRE_MS,
+            max_ahead_ms=60_000,
+            max_held=history.max_held,
+            now=now,
+        )
+
+    def step(self, event: Delivery | str, now: int) -> None:
+        """A delivery, ``start`` or ``end``."""
+        self._due_ms = 0
+        if isinstance(event, Delivery):
+            self._deliver(event, now)
+        elif event == "start":
+            self._aligner.on_start(self._history.start(), now)
+        else:
+            self._take(self._aligner.on_end(self._history.end(), now), now)
+
+    def tick(self, now: int) -> None:
+        """Time passes."""
+        if not self._lazy or now >= self._due_ms:
+            self._take(self._aligner.on_time(now), now)
+            self._due_ms = self._aligner.due_ms(now)
+
+    def finish(self) -> Run:
+        """Close what is open."""
+        self._take(self._aligner.finish(), 0)
+        return self.run
+
+    def _deliver(self, delivery: Delivery, now: int) -> None:
+        if not self._aligner.knows(delivery.key):
+            self._aligner.open_track(delivery.key, "customer", self._final_until.get(delivery.track), now)
+        before = self._aligner._tracks[delivery.key].closed_until_ms
+        outcome = self._aligner.on_chunk(delivery.chunk(), now)
+        kinds = [
+            kind
+            for kind, names in {
+                "late": [late.chunk.receipt for late in outcome.late],
+                "repeated": [c.receipt for c in outcome.repeated],
+                "conflict": [c.receipt for c in outcome.conflicts],
+                "future": [c.receipt for c in outcome.future],
+            }.items()
+            if delivery.name in names
+        ]
+        assert len(kinds) <= 1, f"{delivery.name} is {kinds}"
+        self.run.fates[delivery.name] = Fate(kinds[0] if kinds else "held", before)
+        self.run.late_by.update({str(late.chunk.receipt): late.late_by_ms for late in outcome.late})
+        self._take(outcome, now)
+
+    def _take(self, outcome: Outcome[str], now: int) -> None:
+        run = self.run
+        run.shown += outcome.partial
+        run.shown += [closed.window for closed in outcome.closed]
+        run.closings += [(now, closed) for closed in outcome.closed]
+        for key, track in self._aligner._tracks.items():
+            run.watermarks.setdefault(key.track, []).append(track.closed_until_ms)
+        run.held = self._aligner.held
+        run.most_held = max(run.most_held, run.held)
+        run.ended = self._aligner.ended
+
+
+def events(history: History) -> list[tuple[int, Delivery | str]]:
+    """Deliveries, start and end in order of time."""
+    timed: list[tuple[int, int, Delivery | str]] = [(d.at, 1, d) for d in history.deliveries]
+    if history.start_at is not None:
+        timed.append((history.start_at, 0, "start"))
+    if history.end_at is not None:
+        timed.append((history.end_at, 2, "end"))
+    return [(at, event) for at, _, event in sorted(timed, key=lambda t: t[:2])]
+
+
+def play_unhurried(history: History, steps: Iterable[Delivery | str] | None = None, final_until: Mapping[str, int] | None = None) -> Run:
+    """As if no time passed between the records: what a backlog looks like. Everything is closed in the end."""
+    player = Player(history, final_until)
+    for step in [event for _, event in events(history)] if steps is None else steps:
+        player.step(step, 0)
+    return player.finish()
+
+
+def patience_ms(history: History) -> int:
+    """How long after the last input the last window may stay open."""
+    policy = history.policy
+    silence = max(policy.idle_after_ms, policy.grid.length_ms + policy.allowed_lateness_ms)
+    return 2 * TICK_MS + (silence if history.end_at is None else max(silence, history.end_grace_ms))
+
+
+def play_live(history: History, outage: Outage | None = None, *, lazy: bool = False) -> Run:
+    """Tick by tick until `patience_ms` after the last input."""
+    player: Player | None = None
+    wall = [0]
+    clock = ListeningClock(lambda: wall[0])
+    waiting = events(history)
+    gap = outage or Outage(0, 0)
+    end = history.last_at + patience_ms(history) + gap.length_ms
+    for now in range(0, end + TICK_MS, TICK_MS):
+        while waiting and _when(waiting[0][0], gap) <= now:
+            player = player or Player(history, now=clock(), lazy=lazy)
+            player.step(waiting.pop(0)[1], clock())
+        wall[0] = now
+        clock.tick(live=not gap.at < now < gap.at + gap.length_ms)
+        if player is not None:
+            player.tick(clock())
+    return Run() if player is None else player.run
+
+
+def _when(at: int, gap: Outage) -> int:
+    return at if at <= gap.at else at + gap.length_ms

@@ -1,0 +1,207 @@
+"""What holds for every history: P1 to P9. Each check fails with an AssertionError."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+
+from stream.domain.modality import Modality
+from stream.domain.window import Window
+from tests.support.aligner_runs import Outage, Player, Run, events, patience_ms, play_live, play_unhurried
+from tests.support.histories import Delivery, History
+
+
+def order_does_not_matter(calm: History) -> None:
+    """P1: windows depend on which chunks came, not on their order."""
+    assert play_unhurried(calm).finals() == play_unhurried(calm.in_media_order()).finals()
+
+
+def nothing_is_missing(calm: History) -> None:
+    """P1, P2: whatever comes within the allowed lateness is in all the windows that it touches."""
+    run = play_unhurried(calm)
+    repeats = {d.name for d in calm.repeats()}
+    for delivery in calm.deliveries:
+        assert run.fates[delivery.name].kind == ("repeated" if delivery.name in repeats else "held"), delivery.name
+    _every_chunk_is_where_it_belongs(calm, run, calm=True)
+
+
+def everything_is_somewhere(history: History) -> None:
+    """P2: each delivery is in the windows that it touches and that were open, or reported, and released exactly once."""
+    for run in (play_unhurried(history), play_live(history)):
+        _every_chunk_is_where_it_belongs(history, run, calm=False)
+
+
+def _every_chunk_is_where_it_belongs(history: History, run: Run, *, calm: bool) -> None:
+    places: dict[str, list[Window]] = defaultdict(list)
+    released: dict[str, Window] = {}
+    for _, closed in run.closings:
+        for feature in closed.window.text:
+            places[feature.words[0].text].append(closed.window)
+        for receipt in closed.receipts:
+            assert receipt not in released, f"{receipt} is released twice"
+            released[receipt] = closed.window
+    grid = history.policy.grid
+    for delivery in history.deliveries:
+        fate = run.fates[delivery.name]
+        touched = [grid.end_ms(k) for k in range(grid.first(delivery.start_ms), grid.last(delivery.end_ms) + 1)]
+        wanted = touched if calm else [end for end in touched if end - grid.length_ms >= fate.closed_until_ms]
+        if fate.kind == "held":
+            assert wanted, f"{delivery.name} came when all its windows were closed"
+            assert [w.end_ms for w in places[delivery.name]] == wanted, delivery.name
+            assert delivery.name in released, f"{delivery.name} is never released"
+            assert released[delivery.name].end_ms == wanted[-1], f"{delivery.name} is released with another window than its last"
+        else:
+            assert delivery.name not in places, f"{delivery.name} is {fate.kind} and in a window"
+            assert delivery.name not in released, f"{delivery.name} is {fate.kind} and released"
+        if fate.kind == "late":
+            assert run.ended or not wanted, f"{delivery.name} is late for an open window"
+            assert run.late_by[delivery.name] > 0
+
+
+def each_number_counts_once(history: History) -> None:
+    """P2, P6: the first chunk with a number counts; the same again is repeated, another one a conflict, an hour ahead the future."""
+    run = play_live(history)
+    first: dict[tuple[str, Modality, int], bool] = {}
+    for delivery in history.deliveries:
+        kind = run.fates[delivery.name].kind
+        number = (*delivery.lane, delivery.seq)
+        if delivery.future:
+            assert kind == "future", f"{delivery.name} is {kind}"
+        elif number in first:
+            assert kind == ("repeated" if first[number] == delivery.other else "conflict"), f"{delivery.name} is {kind}"
+        else:
+            first[number] = delivery.other
+            assert kind in {"held", "late"}, f"{delivery.name} is {kind}"
+
+
+def finals_are_final(history: History) -> None:
+    """P3: one final for each window, in order; revisions rise up to it and nothing follows it."""
+    for run in (play_unhurried(history), play_live(history)):
+        run.finals()
+        last_revision: dict[str, int] = {}
+        final_until: Counter[str] = Counter()
+        for window in run.shown:
+            track = window.track.track
+            assert window.revision > last_revision.get(window.id, -1), f"{window.id} goes back to revision {window.revision}"
+            assert window.end_ms > final_until[track], f"{window.id} comes after the final of {final_until[track]}"
+            last_revision[window.id] = window.revision
+            if window.is_final:
+                final_until[track] = window.end_ms
+
+
+def watermarks_never_go_back(history: History) -> None:
+    """P4: what is closed stays closed, and the future opens nothing."""
+    for run in (play_unhurried(history), play_live(history)):
+        for track, marks in run.watermarks.items():
+            assert marks == sorted(marks), track
+    future = [d.name for d in history.deliveries if d.future]
+    assert play_unhurried(history).finals() == play_unhurried(history.without(*future)).finals()
+
+
+def a_crash_changes_nothing(calm: History) -> None:
+    """P5: wherever a worker dies, what Kafka still holds leads to the same windows."""
+    whole = play_unhurried(calm).finals()
+    count = len(calm.deliveries)
+    for crash_after in sorted({count // 3, count // 2, count - 1, count + 2} - {-1}):
+        for unpublished in (0, 1):
+            published, replayed = _crash(calm, crash_after, unpublished)
+            assert not published.keys() & replayed.keys(), "a window is final again after the crash"
+            assert published | replayed == whole, f"crash after {crash_after} steps with {unpublished} windows unpublished"
+
+
+def a_crash_finalises_nothing_twice(history: History) -> None:
+    """P3, P5: also where chunks were lost or late."""
+    published, replayed = _crash(history, len(history.deliveries) // 2, 1)
+    assert not published.keys() & replayed.keys()
+
+
+def _crash(history: History, crash_after: int, unpublished: int) -> tuple[dict[str, Window], dict[str, Window]]:
+    steps = [event for _, event in events(history)]
+    player = Player(history)
+    for step in steps[:crash_after]:
+        player.step(step, 0)
+    by_track: dict[str, list[tuple[Window, tuple[str, ...]]]] = defaultdict(list)
+    for _, closed in player.run.closings:
+        by_track[closed.window.track.track].append((closed.window, closed.receipts))
+    published = {track: closed[: len(closed) - unpublished] for track, closed in by_track.items()}
+    done = {name for name, fate in player.run.fates.items() if fate.kind != "held"}
+    done |= {receipt for closed in published.values() for _, receipts in closed for receipt in receipts}
+    final_until = {track: closed[-1][0].end_ms for track, closed in published.items() if closed}
+    replay = play_unhurried(history, _uncommitted(steps, done), final_until)
+    return {window.id: window for closed in published.values() for window, _ in closed}, replay.finals()
+
+
+def _uncommitted(steps: list[Delivery | str], done: set[str]) -> list[Delivery | str]:
+    """Each modality is a topic of its own and goes on at its first record that is not acknowledged."""
+    open_topics: set[Modality] = set()
+    left = []
+    for step in steps:
+        if isinstance(step, Delivery):
+            if step.name not in done:
+                open_topics.add(step.modality)
+            if step.modality not in open_topics:
+                continue
+        left.append(step)
+    return left
+
+
+def repeats_change_nothing(history: History) -> None:
+    """P6: neither a repeat nor a conflict changes a window or when it closes."""
+    repeats = [d.name for d in history.repeats()]
+    with_them, without = play_live(history), play_live(history.without(*repeats))
+    assert with_them.closings == without.closings[: len(with_them.closings)]
+    assert with_them.finals() == without.finals()
+
+
+def memory_is_bounded(history: History) -> None:
+    """P7: no more chunks wait than may."""
+    bounded = replace(history, max_held=6)
+    assert play_unhurried(bounded).most_held <= 6
+    assert play_live(bounded).most_held <= 6
+
+
+def silence_closes_everything(history: History) -> None:
+    """P8: some time after the last input nothing is open, and looking only when something is due is enough."""
+    run = play_live(history)
+    assert run.held == 0, f"{run.held} chunks still wait {patience_ms(history)} ms after the last input"
+    if history.end_at is not None:
+        assert run.ended
+    assert play_live(history, lazy=True).closings == run.closings
+
+
+def an_outage_is_not_silence(history: History) -> None:
+    """P8: while the worker cannot listen, no window closes."""
+    run = play_live(history)
+    for at in (500, 3000):
+        assert play_live(history, Outage(at, 20_000)).closings == run.closings
+
+
+def sessions_are_independent(history: History) -> None:
+    """P9: another session beside it, record by record, changes nothing."""
+    other = replace(history.in_media_order(), end_at=None)
+    mine, theirs = Player(history), Player(other)
+    left, right = [e for _, e in events(history)], [e for _, e in events(other)]
+    for index in range(max(len(left), len(right))):
+        for player, steps in ((mine, left), (theirs, right)):
+            if index < len(steps):
+                player.step(steps[index], 0)
+    theirs.finish()
+    assert mine.finish().closings == play_unhurried(history).closings
+
+
+Check = Callable[[History], None]
+
+OF_CALM: tuple[Check, ...] = (order_does_not_matter, nothing_is_missing, a_crash_changes_nothing)
+OF_ANY: tuple[Check, ...] = (
+    everything_is_somewhere,
+    each_number_counts_once,
+    finals_are_final,
+    watermarks_never_go_back,
+    a_crash_finalises_nothing_twice,
+    repeats_change_nothing,
+    memory_is_bounded,
+    silence_closes_everything,
+    an_outage_is_not_silence,
+    sessions_are_independent,
+)

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from stream.align.lane import MAX_RUNS, RECENT, Lane, Novelty
+from tests.unit.align.builders import chunk
+
+
+def test_numbers_come_in_any_order_and_each_is_new_once() -> None:
+    lane: Lane[str] = Lane(0)
+    order = [5, 3, 4, 0, 9, 1, 2, 8, 6, 7]
+    assert all(lane.note(chunk(seq), 0) is Novelty.NEW for seq in order)
+    assert lane.complete(10, 0)
+    assert not lane.complete(11, 0)
+    assert all(lane.note(chunk(seq), 0) is Novelty.REPEATED for seq in order)
+
+
+def test_gaps_in_the_numbering_cost_bounded_memory() -> None:
+    lane: Lane[str] = Lane(0)
+    for seq in range(0, 4 * MAX_RUNS, 2):
+        lane.note(chunk(seq), 0)
+        lane.release(chunk(seq))
+    assert len(lane._runs) == MAX_RUNS
+    assert len(lane._recent) == RECENT
+    assert lane.note(chunk(4 * MAX_RUNS - 2), 0) is Novelty.REPEATED
+
+
+def test_a_replay_is_complete_from_where_the_finals_end() -> None:
+    lane: Lane[str] = Lane(0)
+    for seq in (4, 5):
+        lane.note(chunk(seq), 0)
+    assert lane.complete(6, done_ms=4000)
+    assert not lane.complete(6, done_ms=3999)
+
+
+def test_a_repeat_does_not_count_as_a_sign_of_life() -> None:
+    lane: Lane[str] = Lane(0)
+    lane.note(chunk(0), 100)
+    lane.note(chunk(0), 200)
+    lane.note(replace(chunk(0), digest=b"other"), 300)
+    assert lane.last_sign == 100
