@@ -11,7 +11,6 @@ from tritonclient.grpc import InferInput, InferRequestedOutput
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from stream.domain.deadlines import queue_timeout_us
 from stream.serving.errors import ModelFailedError, ModelProcessDeadError, ModelRejectedError, ServingError, TritonUnavailableError
 
 T = TypeVar("T")
@@ -49,13 +48,12 @@ class TritonClient:
 
     Args:
         url: ``HOST:PORT`` of the gRPC endpoint.
-        timeout_s: Deadline of one call; an inference waits in the server's queue for a part of that at most.
+        timeout_s: Deadline of one call.
     """
 
     def __init__(self, url: str, timeout_s: float) -> None:
         self._url = url
         self._timeout_s = timeout_s
-        self._queue_us = queue_timeout_us(timeout_s)
         self._connection = _Connection(url)
         self._failures = 0
 
@@ -74,8 +72,7 @@ class TritonClient:
         """
         tensors = [_tensor(name, array) for name, array in inputs.items()]
         wanted = [InferRequestedOutput(name) for name in outputs]
-        deadlines = {"timeout": self._queue_us, "client_timeout": self._timeout_s}
-        result = await self._call(lambda client: client.infer(model, tensors, outputs=wanted, **deadlines))
+        result = await self._call(lambda client: client.infer(model, tensors, outputs=wanted, client_timeout=self._timeout_s))
         arrays = {name: result.as_numpy(name) for name in outputs}
         missing = [name for name, array in arrays.items() if array is None]
         if missing:

@@ -8,7 +8,6 @@ from pathlib import Path
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
-from stream.domain.deadlines import QUEUE_TIMEOUT_S
 from stream.serving.models import DIGEST_PARAMETER, MAX_ROWS
 
 GPU_CONFIG = "config.pbtxt"
@@ -46,9 +45,6 @@ class ModelConfig:
     backend: str
     max_batch_size: int
     dynamic_batching: bool
-    queue_timeout_us: int
-    queue_size: int
-    queue_rejects: bool
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     digest: str
@@ -65,15 +61,11 @@ def read_config(path: Path, problems: list[str]) -> ModelConfig | None:
     except text_format.ParseError as error:
         problems.append(f"{path.name}: line {error.GetLine()} is not a valid model configuration")
         return None
-    queue = config.dynamic_batching.default_queue_policy
     return ModelConfig(
         name=config.name,
         backend=config.backend,
         max_batch_size=config.max_batch_size,
         dynamic_batching=config.HasField("dynamic_batching"),
-        queue_timeout_us=queue.default_timeout_microseconds,
-        queue_size=queue.max_queue_size,
-        queue_rejects=queue.timeout_action == model_config_pb2.ModelQueuePolicy.REJECT and queue.allow_timeout_override,
         inputs=_tensors(config.input),
         outputs=_tensors(config.output),
         digest=config.parameters[DIGEST_PARAMETER].string_value if DIGEST_PARAMETER in config.parameters else "",
@@ -99,11 +91,6 @@ def config_problems(config: ModelConfig, name: str, digest: str) -> list[str]:
         problems.append(f"max_batch_size is {config.max_batch_size}; our requests have up to {MAX_ROWS} rows")
     if not config.dynamic_batching:
         problems.append("dynamic_batching is off")
-    elif not (0 < config.queue_timeout_us <= QUEUE_TIMEOUT_S * 1e6 and config.queue_size and config.queue_rejects):
-        problems.append(
-            "dynamic_batching.default_queue_policy must reject after a timeout of at most "
-            f"{round(QUEUE_TIMEOUT_S * 1e6)} microseconds, allow_timeout_override and bound max_queue_size"
-        )
     if config.digest and digest and not digest.startswith(config.digest):
         problems.append("its digest is not that of the ONNX file")
     return problems

@@ -12,7 +12,6 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from stream.domain.deadlines import QUEUE_SIZE, QUEUE_TIMEOUT_S
 from stream.domain.features import EMBEDDING
 from stream.domain.inference import COALITIONS, LABELS
 from stream.encoders.shapes import FACE_SIZE, MEL_BINS, MEL_FRAMES, SEGMENTS_PER_BLOCK, WORD_WIDTH
@@ -24,12 +23,6 @@ IR_VERSION = 10
 
 DIGEST_DIGITS = 12
 """Of the ONNX file's SHA-256 in the configuration."""
-
-QUEUE_POLICY = (
-    f"timeout_action: REJECT default_timeout_microseconds: {round(QUEUE_TIMEOUT_S * 1e6)} "
-    f"allow_timeout_override: true max_queue_size: {QUEUE_SIZE}"
-)
-"""A request that waited too long, or finds the queue full, is refused before anything is computed; clients ask again later."""
 
 Shape = tuple[int, ...]
 
@@ -43,15 +36,14 @@ class ModelEntry:
         inputs: Name and shape without the batch axis; -1 where it varies.
         outputs: Likewise.
         max_batch: Largest batch.
-        queue_delay_us: How long the dynamic batcher may wait for company. 0, as a queue has deadlines: measured with Triton 2.51, the two
-            together leave a request lying now and then until the next one comes, which made some windows 0.6 s late.
+        queue_delay_us: How long the dynamic batcher may wait for company.
     """
 
     name: str
     inputs: tuple[tuple[str, Shape], ...]
     outputs: tuple[tuple[str, Shape], ...]
     max_batch: int
-    queue_delay_us: int = 0
+    queue_delay_us: int = 500
 
 
 def _mmci_inputs() -> tuple[tuple[str, Shape], ...]:
@@ -110,10 +102,7 @@ output [
 {_tensors(entry.outputs)}
 ]
 instance_group [ {{ kind: {kind}, count: 1 }} ]
-dynamic_batching {{
-  max_queue_delay_microseconds: {entry.queue_delay_us}
-  default_queue_policy {{ {QUEUE_POLICY} }}
-}}
+dynamic_batching {{ max_queue_delay_microseconds: {entry.queue_delay_us} }}
 parameters {{ key: "digest" value {{ string_value: "{digest}" }} }}
 """
 

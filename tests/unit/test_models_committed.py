@@ -7,10 +7,7 @@ from pathlib import Path
 import onnx
 import pytest
 
-from stream.config.settings import PROJECT_ROOT, TritonSettings
-from stream.domain.deadlines import QUEUE_SIZE, QUEUE_TIMEOUT_S
-from stream.serving.model_config import CPU_CONFIG, GPU_CONFIG, read_config
-from stream.serving.models import MODEL_NAMES
+from stream.config.settings import PROJECT_ROOT
 from stream.serving.repository import sha256_of
 from stream.training.export import AUDIO_ENTRY, FACE_ENTRY, IR_VERSION, MMCI_ENTRY, OPSET, ModelEntry, config_text
 
@@ -28,19 +25,6 @@ def test_configurations_are_the_codes(entry: ModelEntry) -> None:
     digest = sha256_of(folder / "1" / "model.onnx")[:12]
     assert (folder / "config.pbtxt").read_text(encoding="utf-8") == config_text(entry, "KIND_GPU", digest)
     assert (folder / "configs" / "cpu.pbtxt").read_text(encoding="utf-8") == config_text(entry, "KIND_CPU", digest)
-
-
-@pytest.mark.parametrize("file", [GPU_CONFIG, CPU_CONFIG])
-@pytest.mark.parametrize("name", MODEL_NAMES)
-def test_every_queue_is_bounded_and_gives_up_before_the_client(name: str, file: str) -> None:
-    problems: list[str] = []
-    config = read_config(REPOSITORY / name / file, problems)
-    assert config is not None
-    assert not problems
-    assert config.queue_rejects
-    assert config.queue_size == QUEUE_SIZE
-    assert config.queue_timeout_us == QUEUE_TIMEOUT_S * 1e6
-    assert config.queue_timeout_us < TritonSettings().timeout_s * 1e6
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
