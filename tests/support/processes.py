@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +38,14 @@ def mentioning(text: str) -> list[int]:
             continue
         if text.encode() in said and int(process.name) != os.getpid():
             found.append(int(process.name))
+    return found
+
+
+def left_behind(text: str, seconds: float = 10) -> list[int]:
+    """Those of `mentioning` that are still there after a while: what was killed takes a moment to go."""
+    until = time.monotonic() + seconds
+    while (found := mentioning(text)) and time.monotonic() < until:
+        time.sleep(0.1)
     return found
 
 
