@@ -10,8 +10,6 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from stream.domain.chunk import MAX_CHUNK_BYTES
-
 PROJECT_ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -116,7 +114,6 @@ class SandboxSettings(_Section):
 class LimitSettings(_Section):
     """Bounds that keep a worker's memory finite."""
 
-    chunk_bytes: int = Field(MAX_CHUNK_BYTES, ge=1000, le=MAX_CHUNK_BYTES, description="Largest chunk.")
     sessions: int = Field(1000, ge=1, description="Most open sessions of a worker.")
     chunks_in_flight: int = Field(64, ge=1, le=4096, description="Chunks being decoded or encoded at once.")
     chunks_held: int = Field(20_000, ge=100, description="Encoded chunks held for open windows, over all sessions.")
