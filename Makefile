@@ -29,7 +29,7 @@ $(VENV)/.installed-demo: $(BIN)/python pyproject.toml
 	@touch $@
 
 $(VENV)/.installed-all: $(BIN)/python pyproject.toml
-	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[local,asr,train,test]'
+	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[local,asr,train,test,bench]'
 	@touch $@ $(VENV)/.installed-demo
 
 clean:

@@ -63,7 +63,7 @@ class WorkerApp:
     ) -> None:
         kafka, topics = settings.kafka, Topics(settings.kafka.topic_prefix)
         self._faust = faust.App(kafka.group, datadir=str(data_directory), **_app_options(kafka))
-        self._faust.transport = transport(self._faust, kafka.fetch_max_wait_ms)
+        self._faust.transport = transport(self._faust, kafka.fetch_max_wait_ms, kafka.fetch_min_bytes)
         self._drain_s = settings.limits.drain_s
         self._on_ready = on_ready
         self._state = state or WorkerState()
@@ -78,6 +78,7 @@ class WorkerApp:
                 new_encoder=new_encoder,
                 now=lambda: time.monotonic_ns() // 1_000_000,
                 on_failure=self._fail,
+                timings=self._state.timings,
             )
         )
         inputs = self._faust.topic(
@@ -174,6 +175,7 @@ def _app_options(kafka: KafkaSettings) -> dict[str, Any]:
         "consumer_max_fetch_size": 4 * 1024 * 1024,
         "producer_max_request_size": 1_048_576,
         "producer_acks": -1,
+        "producer_linger": kafka.linger_ms / 1000,
         "stream_buffer_maxsize": 64,
         "stream_wait_empty": False,
         "topic_allow_declare": False,

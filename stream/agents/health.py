@@ -1,4 +1,4 @@
-"""``/live`` and ``/ready`` over HTTP: 200 or 503, with the reasons as JSON."""
+"""``/live`` and ``/ready`` over HTTP: 200 or 503, with the reasons as JSON; ``/timings``: how long each step takes."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class HealthServer:
         if self._settings.port == 0:
             return self
         app = web.Application()
-        app.add_routes([web.get("/live", self._live), web.get("/ready", self._ready)])
+        app.add_routes([web.get("/live", self._live), web.get("/ready", self._ready), web.get("/timings", self._timings)])
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         try:
@@ -81,6 +81,9 @@ class HealthServer:
     async def _ready(self, _request: web.Request) -> web.Response:
         await self._ask_services()
         return self._answer("ready", self._state.why_not_ready(time.monotonic()) | self._services)
+
+    async def _timings(self, _request: web.Request) -> web.Response:
+        return web.json_response(self._state.timings.summary())
 
     def _answer(self, what: str, reasons: Mapping[str, str]) -> web.Response:
         body = {what: not reasons, "partitions": self._state.partitions, "reasons": dict(reasons)}

@@ -48,7 +48,7 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
         sandbox = Sandbox(settings.sandbox)
         await sandbox.start()
         stack.push_async_callback(sandbox.stop)
-        scorer = WindowScorer(models, Tokenizer(), settings.windows.allowed_lateness_ms)
+        scorer = WindowScorer(models, Tokenizer(), settings.windows.allowed_lateness_ms, state.timings)
         stack.callback(scorer.close)
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="sentistream-worker-"))
 

@@ -25,6 +25,8 @@ def worker(
     """
     import asyncio  # noqa: PLC0415 - heavy imports stay out of --help
 
+    import uvloop  # noqa: PLC0415
+
     from stream.agents.app import WorkerCrashedError  # noqa: PLC0415
     from stream.agents.worker import run_worker  # noqa: PLC0415
     from stream.config.load import load_settings  # noqa: PLC0415
@@ -35,6 +37,7 @@ def worker(
     settings = load_settings(config, {name: {key: value} for name, (key, value) in services.items() if value is not None})
     configure_logging(settings)
     ensure_topics(settings.kafka)
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # for the thread that reads from Kafka, too
     try:
         asyncio.run(run_worker(settings, ready_file))
     except WorkerCrashedError as error:

@@ -27,12 +27,14 @@ class ContentType:
     """H.264 in fragmented MP4; every record decodes by itself."""
     JPEG = "image/jpeg"
     WORDS = "application/vnd.sentistream.words+json"
+    FEATURES = "application/vnd.sentistream.features"
+    """Of any modality, encoded by the producer: safetensors."""
 
 
 CONTENT_TYPES: dict[Modality, frozenset[str]] = {
-    Modality.TEXT: frozenset({ContentType.WORDS}),
-    Modality.AUDIO: frozenset({ContentType.PCM, ContentType.OGG_OPUS, ContentType.AUDIO_MP4}),
-    Modality.VIDEO: frozenset({ContentType.VIDEO_MP4, ContentType.JPEG}),
+    Modality.TEXT: frozenset({ContentType.WORDS, ContentType.FEATURES}),
+    Modality.AUDIO: frozenset({ContentType.PCM, ContentType.OGG_OPUS, ContentType.AUDIO_MP4, ContentType.FEATURES}),
+    Modality.VIDEO: frozenset({ContentType.VIDEO_MP4, ContentType.JPEG, ContentType.FEATURES}),
 }
 
 

@@ -37,9 +37,15 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class TextFeatures:
-    """The words of one text chunk; may be none, which says that nothing was said."""
+    """The words of one text chunk; may be none, which says that nothing was said.
+
+    Attributes:
+        words: In order.
+        states: (n, 384) float32, one for each word, where the producer encoded them; None where we do, with the window's other words.
+    """
 
     words: tuple[Word, ...]
+    states: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)

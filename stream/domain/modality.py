@@ -15,8 +15,10 @@ class Modality(StrEnum):
     @property
     def bit(self) -> int:
         """Bit of this modality in a coalition index (text 1, audio 2, video 4)."""
-        return 1 << MODALITIES.index(self)
+        return _BITS[self]
 
 
 MODALITIES: tuple[Modality, ...] = tuple(Modality)
 """Text, audio, video: the fixed order."""
+
+_BITS = {modality: 1 << place for place, modality in enumerate(MODALITIES)}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stream.domain.features import AudioFeatures, Features, TextFeatures, VideoFeatures, Word
+import numpy as np
+
+from stream.domain.features import AudioFeatures, Floats, TextFeatures, VideoFeatures, Word
 from stream.domain.identity import TrackKey
 from stream.domain.modality import MODALITIES, Modality
 
@@ -57,14 +59,17 @@ class Window:
         inside = (w for chunk in self.text for w in chunk.words if self.start_ms < w.end_ms <= self.end_ms)
         return tuple(sorted(inside, key=lambda w: (w.start_ms, w.end_ms)))
 
-    def features(self, modality: Modality) -> tuple[Features, ...]:
-        """The chunks of one modality."""
-        by_modality: dict[Modality, tuple[Features, ...]] = {
-            Modality.TEXT: self.text,
-            Modality.AUDIO: self.audio,
-            Modality.VIDEO: self.video,
-        }
-        return by_modality[modality]
+    def word_states(self) -> Floats | None:
+        """(n, 384) float32 of `words`, in their order; None where a chunk that has words brings no states."""
+        pairs = []
+        for chunk in self.text:
+            if not chunk.words:
+                continue
+            if chunk.states is None:
+                return None
+            pairs += [(w, s) for w, s in zip(chunk.words, chunk.states, strict=True) if self.start_ms < w.end_ms <= self.end_ms]
+        pairs.sort(key=lambda pair: (pair[0].start_ms, pair[0].end_ms))
+        return np.stack([state for _, state in pairs]) if pairs else None
 
     def present(self) -> tuple[Modality, ...]:
         """Modalities with something in them: a word, audio that is not silence, a detected face."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import msgspec
 
@@ -25,13 +26,17 @@ MAX_WORDS_PER_CHUNK = 256
 MAX_WORD_CHARACTERS = 128
 MAX_HEADERS = 64
 
+SESSIONS_REMEMBERED = 4096
+"""Names that need not be checked again."""
+
 
 class BadRecordError(ValueError):
     """A record that cannot be read.
 
     Attributes:
         reason: A short code for headers, counters and logs: ``empty``, ``too_large``, ``missing_header``, ``bad_header``,
-            ``wrong_type``, ``wrong_content_type``, ``unsupported_version``, ``key_mismatch``, ``bad_words``, ``bad_event``.
+            ``wrong_type``, ``wrong_content_type``, ``unsupported_version``, ``key_mismatch``, ``bad_words``, ``bad_event``,
+            ``bad_features``.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -79,7 +84,7 @@ def parse_chunk(key: bytes | None, value: bytes | None, headers: Iterable[tuple[
         header = ChunkHeader(
             id=_text(attributes, "ce_id"),
             source=_text(attributes, "ce_source"),
-            track=TrackKey(_session(key, attributes), _text(attributes, "ce_track")),
+            track=_track(_session(key, attributes), _text(attributes, "ce_track")),
             role=_text(attributes, "ce_role"),
             modality=modality,
             seq=_integer(attributes, "ce_sequence"),
@@ -224,9 +229,19 @@ def _unix_ms(attributes: Mapping[str, bytes], name: str) -> int:
         raise BadRecordError("bad_header", f"{name} is not an RFC 3339 time") from None
 
 
+@lru_cache(maxsize=SESSIONS_REMEMBERED)
+def _session_key(tenant: str, session: str) -> SessionKey:
+    return SessionKey(tenant, session)
+
+
+@lru_cache(maxsize=SESSIONS_REMEMBERED)
+def _track(session: SessionKey, track: str) -> TrackKey:
+    return TrackKey(session, track)
+
+
 def _session(key: bytes | None, attributes: Mapping[str, bytes]) -> SessionKey:
     try:
-        session = SessionKey(_text(attributes, "ce_tenant"), _text(attributes, "ce_subject"))
+        session = _session_key(_text(attributes, "ce_tenant"), _text(attributes, "ce_subject"))
     except BadRecordError:
         raise
     except ValueError as error:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
+import numpy.typing as npt
 
 from stream.domain.features import EMBEDDING, Floats
 from stream.domain.inference import WindowInputs
@@ -12,6 +11,10 @@ from stream.domain.window import Window
 from stream.encoders.shapes import AUDIO_PER_SECOND, VIDEO_PER_SECOND, WORD_WIDTH, WORDS_PER_SECOND
 
 Span = tuple[int, int]
+Spans = npt.NDArray[np.int64]
+
+NO_SPANS: Spans = np.zeros((0, 2), np.int64)
+NO_EMBEDDINGS: Floats = np.zeros((0, EMBEDDING), np.float32)
 
 
 def build(window: Window, word_states: Floats) -> WindowInputs:
@@ -33,7 +36,8 @@ def build(window: Window, word_states: Floats) -> WindowInputs:
     seconds = -(-(window.end_ms - window.start_ms) // 1_000)
     kept = words[-seconds * WORDS_PER_SECOND :]
     word_rows = _Rows(seconds * WORDS_PER_SECOND, WORD_WIDTH, window.start_ms)
-    word_rows.fill([(word.start_ms, word.end_ms) for word in kept], word_states[len(words) - len(kept) :])
+    word_spans = np.array([(word.start_ms, word.end_ms) for word in kept], np.int64).reshape(-1, 2)
+    word_rows.fill(word_spans, word_states[len(words) - len(kept) :])
     audio_rows = _Rows(seconds * AUDIO_PER_SECOND, EMBEDDING, window.start_ms)
     audio_spans = audio_rows.fill(*_audible(window))
     video_rows = _Rows(seconds * VIDEO_PER_SECOND, EMBEDDING, window.start_ms)
@@ -64,38 +68,31 @@ class _Rows:
         self.mask = np.zeros(capacity, dtype=np.float32)
         self._origin_ms = origin_ms
 
-    def fill(self, spans: Sequence[Span], values: Floats) -> tuple[Span, ...]:
+    def fill(self, spans_ms: Spans, values: Floats) -> tuple[Span, ...]:
         """Put the last nodes that fit into the first rows; return their spans."""
-        kept = tuple(spans[-self.mask.shape[0] :])
+        kept = spans_ms[-self.mask.shape[0] :]
         count = len(kept)
         if count:
             self.values[:count] = values[-count:]
-            self.times[:count] = (np.asarray(kept, dtype=np.float64) - self._origin_ms) / 1_000.0
+            self.times[:count] = (kept - self._origin_ms) / 1_000.0
             self.mask[:count] = 1.0
-        return kept
+        return tuple((start, end) for start, end in kept.tolist())
 
 
-def _audible(window: Window) -> tuple[list[Span], Floats]:
-    nodes = [
-        ((int(start), int(end)), embedding)
-        for chunk in window.audio
-        for (start, end), embedding, heard in zip(chunk.spans_ms, chunk.embeddings, chunk.audible, strict=True)
-        if heard and window.contains(int(start), int(end))
-    ]
-    return _sorted(nodes)
+def _audible(window: Window) -> tuple[Spans, Floats]:
+    return _inside(window, [(chunk.spans_ms[chunk.audible], chunk.embeddings[chunk.audible]) for chunk in window.audio])
 
 
-def _faces(window: Window) -> tuple[list[Span], Floats]:
-    nodes = [
-        ((int(start), int(end)), embedding)
-        for chunk in window.video
-        for (start, end), embedding in zip(chunk.spans_ms, chunk.embeddings, strict=True)
-        if window.contains(int(start), int(end))
-    ]
-    return _sorted(nodes)
+def _faces(window: Window) -> tuple[Spans, Floats]:
+    return _inside(window, [(chunk.spans_ms, chunk.embeddings) for chunk in window.video])
 
 
-def _sorted(nodes: list[tuple[Span, Floats]]) -> tuple[list[Span], Floats]:
-    nodes.sort(key=lambda node: node[0])
-    values = np.stack([embedding for _, embedding in nodes]) if nodes else np.zeros((0, EMBEDDING), dtype=np.float32)
-    return [span for span, _ in nodes], values
+def _inside(window: Window, chunks: list[tuple[Spans, Floats]]) -> tuple[Spans, Floats]:
+    """Nodes whose middle lies in the window, in order of their starts."""
+    if not chunks:
+        return NO_SPANS, NO_EMBEDDINGS
+    spans = np.concatenate([part for part, _ in chunks])
+    middles = spans.sum(axis=1)
+    inside = np.flatnonzero((middles >= 2 * window.start_ms) & (middles < 2 * window.end_ms))
+    order = inside[np.lexsort((spans[inside, 1], spans[inside, 0]))]
+    return spans[order], np.concatenate([values for _, values in chunks])[order]

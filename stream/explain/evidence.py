@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -13,7 +13,8 @@ from stream.domain.inference import Inference, WindowInputs
 from stream.domain.result import SpanEvidence, WordEvidence
 from stream.explain.rounding import rounded
 
-Item = TypeVar("Item", WordEvidence, SpanEvidence)
+Item = TypeVar("Item")
+Span = tuple[int, int]
 
 TOP_WORDS = 5
 TOP_SPANS = 3
@@ -43,32 +44,41 @@ def gather(inputs: WindowInputs, inference: Inference) -> Evidence:
     Nodes are in the order of the tensors: W words, A segments, V frames, each with its real rows before its padding.
     """
     relevance = _per_modality(inputs, inference.relevance)
-    words = (
-        WordEvidence(word.text, word.start_ms, word.end_ms, rounded(value))
-        for word, value in zip(inputs.word_nodes, relevance[0], strict=True)
-    )
-    sound = (SpanEvidence(*span, float(value)) for span, value in zip(inputs.audio_spans_ms, relevance[1], strict=True))
-    frames = (SpanEvidence(*span, rounded(value)) for span, value in zip(inputs.video_spans_ms, relevance[2], strict=True))
+    of_word, of_sound, of_frame = (values.tolist() for values in relevance)
+    words = strongest(zip(inputs.word_nodes, of_word, strict=True), TOP_WORDS, lambda word: word.start_ms)
+    sound = strongest(merge_spans(zip(inputs.audio_spans_ms, of_sound, strict=True)), TOP_SPANS, lambda span: span[0])
+    frames = strongest(zip(inputs.video_spans_ms, of_frame, strict=True), TOP_FRAMES, lambda span: span[0])
     return Evidence(
-        words=tuple(_strongest(words, TOP_WORDS)),
-        audio_spans=tuple(_strongest(merge_spans(sound), TOP_SPANS)),
-        video_frames=tuple(_strongest(frames, TOP_FRAMES)),
+        words=tuple(WordEvidence(word.text, word.start_ms, word.end_ms, value) for word, value in words),
+        audio_spans=tuple(SpanEvidence(*span, value) for span, value in sound),
+        video_frames=tuple(SpanEvidence(*span, value) for span, value in frames),
         causal_share=causal_share(np.concatenate(relevance), np.concatenate(_per_modality(inputs, inference.causal))),
     )
 
 
-def merge_spans(spans: Iterable[SpanEvidence]) -> Iterator[SpanEvidence]:
-    """Join spans that touch and whose relevance has the same sign; relevances add up, rounded at the end."""
-    current: SpanEvidence | None = None
-    for span in sorted(spans, key=lambda s: (s.start_ms, s.end_ms)):
-        if current and span.start_ms <= current.end_ms and np.sign(span.relevance) == np.sign(current.relevance):
-            current = SpanEvidence(current.start_ms, max(current.end_ms, span.end_ms), current.relevance + span.relevance)
+def strongest(items: Iterable[tuple[Item, float]], count: int, start_ms: Callable[[Item], int]) -> list[tuple[Item, float]]:
+    """At most so many items with the largest relevance either way, earlier ones first among equals; rounded, without zeros."""
+    moving = [(item, value) for item, exact in items if (value := rounded(exact))]
+    return sorted(moving, key=lambda pair: (-abs(pair[1]), start_ms(pair[0])))[:count]
+
+
+def merge_spans(spans: Iterable[tuple[Span, float]]) -> Iterator[tuple[Span, float]]:
+    """Join spans that touch and whose relevance has the same sign; relevances add up."""
+    current: Span | None = None
+    total = 0.0
+    for span, relevance in sorted(spans):
+        if current and span[0] <= current[1] and _sign(relevance) == _sign(total):
+            current, total = (current[0], max(current[1], span[1])), total + relevance
             continue
         if current:
-            yield SpanEvidence(current.start_ms, current.end_ms, rounded(current.relevance))
-        current = span
+            yield current, total
+        current, total = span, relevance
     if current:
-        yield SpanEvidence(current.start_ms, current.end_ms, rounded(current.relevance))
+        yield current, total
+
+
+def _sign(value: float) -> int:
+    return (value > 0) - (value < 0)
 
 
 def causal_share(relevance: Floats, causal: Floats) -> float | None:
@@ -98,8 +108,3 @@ def _per_modality(inputs: WindowInputs, nodes: Floats) -> tuple[Floats, Floats, 
         nodes[words : words + len(inputs.audio_spans_ms)],
         nodes[words + audio : words + audio + len(inputs.video_spans_ms)],
     )
-
-
-def _strongest(items: Iterable[Item], count: int) -> list[Item]:
-    moving = (item for item in items if item.relevance != 0)
-    return sorted(moving, key=lambda item: (-abs(item.relevance), item.start_ms))[:count]

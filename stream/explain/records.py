@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from stream.domain.inference import COALITIONS, LABELS, Inference, WindowInputs
 from stream.domain.modality import MODALITIES, Modality
 from stream.domain.result import ExplanationRecord, ModelVersion, PartialRecord, ScoreRecord
@@ -35,11 +33,14 @@ class _Reading:
     warnings: tuple[str, ...]
 
 
-def score_record(window: Window, inputs: WindowInputs, inference: Inference, model: ModelVersion, allowed_lateness_ms: int) -> ScoreRecord:
-    """The final score of a closed window. Raises ``ValueError`` for an open one."""
+def final_records(
+    window: Window, inputs: WindowInputs, inference: Inference, model: ModelVersion, allowed_lateness_ms: int
+) -> tuple[ScoreRecord, ExplanationRecord]:
+    """The final score of a closed window, and why it got it. Raises ``ValueError`` for an open one."""
     if not window.is_final:
         raise ValueError("the window is still open")
-    return ScoreRecord(**_fields(window, inputs, inference, model, allowed_lateness_ms))
+    reading = _read(window, inputs, inference)
+    return ScoreRecord(**_fields(window, reading, model, allowed_lateness_ms)), _explanation(window, inputs, inference, reading)
 
 
 def partial_record(
@@ -48,12 +49,11 @@ def partial_record(
     """The score so far of an open window. Raises ``ValueError`` for a closed one."""
     if window.is_final:
         raise ValueError("the window is final")
-    return PartialRecord(**_fields(window, inputs, inference, model, allowed_lateness_ms))
+    return PartialRecord(**_fields(window, _read(window, inputs, inference), model, allowed_lateness_ms))
 
 
-def explanation_record(window: Window, inputs: WindowInputs, inference: Inference) -> ExplanationRecord:
-    """Why the window got its score; shares are 0 and 0 when it holds nothing that could have moved it."""
-    reading = _read(window, inputs, inference)
+def _explanation(window: Window, inputs: WindowInputs, inference: Inference, reading: _Reading) -> ExplanationRecord:
+    """The causal and the shortcut share are 0 and 0 when the window holds nothing that could have moved the score."""
     evidence = gather(inputs, inference)
     causal = None if evidence.causal_share is None else rounded(evidence.causal_share)
     without = {m: ALL & ~m.bit for m in reading.present}
@@ -66,7 +66,7 @@ def explanation_record(window: Window, inputs: WindowInputs, inference: Inferenc
         confidence=reading.confidence,
         present=reading.present,
         contributions=reading.contributions,
-        without={m: (rounded(reading.scores[index]), _label(window, inference, index)) for m, index in without.items()},
+        without={m: (rounded(reading.scores[index]), _label(reading.present, inference, index)) for m, index in without.items()},
         words=evidence.words,
         audio_spans=evidence.audio_spans,
         video_frames=evidence.video_frames,
@@ -97,8 +97,7 @@ def shares(contributions: dict[Modality, float], present: tuple[Modality, ...]) 
     return dict(zip(present, apportion(parts, 1.0), strict=True))
 
 
-def _fields(window: Window, inputs: WindowInputs, inference: Inference, model: ModelVersion, allowed_lateness_ms: int) -> dict[str, Any]:
-    reading = _read(window, inputs, inference)
+def _fields(window: Window, reading: _Reading, model: ModelVersion, allowed_lateness_ms: int) -> dict[str, Any]:
     return _identity(window) | {
         "is_final": window.is_final,
         "revision": window.revision,
@@ -135,8 +134,8 @@ def _read(window: Window, inputs: WindowInputs, inference: Inference) -> _Readin
     exact = shapley_values(scores)
     score, base = rounded(scores[ALL]), rounded(scores[0])
     contributions = dict.fromkeys(MODALITIES, 0.0) | dict(zip(present, apportion([exact[m] for m in present], score - base), strict=True))
-    probabilities = dict(zip(LABELS, apportion(_probabilities(window, inference, ALL), 1.0), strict=True))
-    label = _label(window, inference, ALL)
+    probabilities = dict(zip(LABELS, apportion(_probabilities(present, inference, ALL), 1.0), strict=True))
+    label = _label(present, inference, ALL)
     return _Reading(
         present=present,
         scores=scores,
@@ -150,10 +149,12 @@ def _read(window: Window, inputs: WindowInputs, inference: Inference) -> _Readin
     )
 
 
-def _probabilities(window: Window, inference: Inference, index: int) -> tuple[float, ...]:
-    return tuple(float(p) for p in inference.probabilities[index & coalition(window.present())])
+def _probabilities(present: tuple[Modality, ...], inference: Inference, index: int) -> list[float]:
+    found: list[float] = inference.probabilities[index & coalition(present)].tolist()
+    return found
 
 
-def _label(window: Window, inference: Inference, index: int) -> str:
+def _label(present: tuple[Modality, ...], inference: Inference, index: int) -> str:
     """Most probable label of a coalition, the first of equals."""
-    return LABELS[int(np.argmax(_probabilities(window, inference, index)))]
+    probabilities = _probabilities(present, inference, index)
+    return LABELS[probabilities.index(max(probabilities))]

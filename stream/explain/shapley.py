@@ -13,10 +13,14 @@ from stream.domain.features import Floats
 from stream.domain.inference import COALITIONS
 from stream.domain.modality import MODALITIES, Modality
 
+_PLAYERS = len(MODALITIES)
+_WEIGHTS = [factorial(size) * factorial(_PLAYERS - size - 1) / factorial(_PLAYERS) for size in range(_PLAYERS)]
+"""By the size of the coalition that is joined."""
+
 
 def coalition(modalities: Collection[Modality]) -> int:
     """Index of a set of modalities: the sum of their bits."""
-    return sum(m.bit for m in set(modalities))
+    return sum({m.bit for m in modalities})
 
 
 def restricted(scores: Floats, present: Collection[Modality]) -> tuple[float, ...]:
@@ -30,7 +34,8 @@ def restricted(scores: Floats, present: Collection[Modality]) -> tuple[float, ..
         Eight scores in the same order.
     """
     mask = coalition(present)
-    return tuple(float(scores[index & mask]) for index in range(COALITIONS))
+    values = scores.tolist()
+    return tuple(values[index & mask] for index in range(COALITIONS))
 
 
 def shapley_values(scores: Floats | tuple[float, ...]) -> dict[Modality, float]:
@@ -46,12 +51,8 @@ def shapley_values(scores: Floats | tuple[float, ...]) -> dict[Modality, float]:
 
 
 def _value(scores: Floats | tuple[float, ...], modality: Modality) -> float:
-    players = len(MODALITIES)
     total = 0.0
     for index in range(COALITIONS):
-        if index & modality.bit:
-            continue
-        size = index.bit_count()
-        weight = factorial(size) * factorial(players - size - 1) / factorial(players)
-        total += weight * (float(scores[index | modality.bit]) - float(scores[index]))
+        if not index & modality.bit:
+            total += _WEIGHTS[index.bit_count()] * (float(scores[index | modality.bit]) - float(scores[index]))
     return total

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from stream.domain.inference import COALITIONS
@@ -10,6 +13,11 @@ from stream.domain.modality import MODALITIES
 from stream.model.mmci import MMCI, WIDTHS, Nodes, Stream, Window
 
 FULL = COALITIONS - 1
+
+WEIGHTS = "weights.safetensors"
+"""Beside the ONNX file: the same weights for torch."""
+
+TRAINING_ONLY = ("model.head_causal.", "model.head_shortcut.")
 
 INPUT_NAMES: tuple[str, ...] = (
     *("words", "word_times", "word_mask"),
@@ -91,6 +99,21 @@ class ServedMMCI(nn.Module):
             node_relevance(streams.causal, gradient),
             unadjusted.score.unsqueeze(-1),
         )
+
+
+def save_weights(module: ServedMMCI, path: Path) -> None:
+    """Write what the served model needs; the heads that only training needs stay out."""
+    kept = {name: tensor.contiguous() for name, tensor in module.state_dict().items() if not name.startswith(TRAINING_ONLY)}
+    save_file(kept, path)
+
+
+def load_weights(path: Path) -> ServedMMCI:
+    """The served model in torch, ready for use. Raises ``ValueError`` for weights of another network."""
+    module = ServedMMCI(MMCI())
+    missing, unexpected = module.load_state_dict(load_file(path), strict=False)
+    if unexpected or any(not name.startswith(TRAINING_ONLY) for name in missing):
+        raise ValueError(f"{path.name} does not hold the weights of this network")
+    return module.eval()
 
 
 def node_relevance(causal: Stream, gradient: Tensor) -> Tensor:

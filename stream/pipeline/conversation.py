@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 
 import structlog
@@ -13,6 +14,7 @@ from stream.align.outcome import EncodedChunk, Outcome
 from stream.align.session import SessionAligner
 from stream.domain.chunk import Chunk
 from stream.domain.delivery import InboundRecord
+from stream.domain.features import Features
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.lifecycle import MAX_TRACKS, SessionEnd, SessionEvent, SessionHeartbeat, SessionStart
 from stream.domain.modality import Modality
@@ -20,6 +22,7 @@ from stream.domain.wire import BadRecordError
 from stream.media.errors import MediaError
 from stream.pipeline.ports import TrackEncoder
 from stream.pipeline.publisher import Receipt, TrackPublisher
+from stream.pipeline.timings import Step
 from stream.pipeline.world import World
 from stream.sinks.dead_letter import late_message
 from stream.sinks.results import result_message
@@ -36,12 +39,27 @@ class Arrival:
 
     chunk: Chunk
     record: InboundRecord
+    at: float = field(default_factory=time.perf_counter)
+
+
+@dataclass(slots=True)
+class Lane:
+    """Chunks of one modality of one track on their way through the encoder.
+
+    Attributes:
+        queue: Those that wait.
+        encoding: How many wait or are being encoded.
+    """
+
+    queue: asyncio.Queue[Arrival] = field(default_factory=asyncio.Queue)
+    encoding: int = 0
 
 
 class Conversation:
     """Runs one epoch of one session until its summary is written.
 
     Chunks of one lane are encoded one after the other, so that progress never overtakes a chunk; lanes and sessions run side by side.
+    A chunk that needs no model is taken in at once, unless others of its lane are before it.
 
     Args:
         session: Which conversation.
@@ -69,7 +87,7 @@ class Conversation:
             now=world.clock(),
         )
         self._due_ms = 0.0
-        self._lanes: dict[LaneKey, asyncio.Queue[Arrival]] = {}
+        self._lanes: dict[LaneKey, Lane] = {}
         self._encoders: dict[TrackKey, TrackEncoder] = {}
         self._publishers: dict[TrackKey, TrackPublisher] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -107,12 +125,19 @@ class Conversation:
         if self._stopped:
             self._world.chunk_slots.release()
             return
+        self._world.timings.add(Step.BROKER, time.time() * 1000 - chunk.header.captured_ms)
+        arrival, encoder = Arrival(chunk, record), self._encoders[track]
         lane = self._lanes.get((track, chunk.header.modality))
+        if (lane is None or lane.encoding == 0) and (features := _at_once(encoder, chunk)) is not None:
+            self._world.chunk_slots.release()
+            self._take(self._encoded(arrival, features), arrival)
+            return
         if lane is None:
-            lane = self._lanes[track, chunk.header.modality] = asyncio.Queue()
-            self._spawn(self._run_lane(lane, self._encoders[track]))
+            lane = self._lanes[track, chunk.header.modality] = Lane()
+            self._spawn(self._run_lane(lane, encoder))
         self._encoding += 1
-        lane.put_nowait(Arrival(chunk, record))
+        lane.encoding += 1
+        lane.queue.put_nowait(arrival)
 
     async def on_event(self, event: SessionEvent, record: InboundRecord) -> None:
         """Start, heartbeat or end; the first two are kept unacknowledged until the summary is written, so that a replay sees them."""
@@ -160,8 +185,8 @@ class Conversation:
         for publisher in self._publishers.values():
             publisher.stop()
         for lane in self._lanes.values():
-            while not lane.empty():
-                lane.get_nowait()
+            while not lane.queue.empty():
+                lane.queue.get_nowait()
                 self._world.chunk_slots.release()
 
     async def _open(self, track: TrackKey, role: str) -> None:
@@ -174,33 +199,41 @@ class Conversation:
         publisher.runner.add_done_callback(self._check)
         self._aligner.open_track(track, role, until, self._world.clock())
 
-    async def _run_lane(self, lane: asyncio.Queue[Arrival], encoder: TrackEncoder) -> None:
+    async def _run_lane(self, lane: Lane, encoder: TrackEncoder) -> None:
         while True:
-            arrival = await lane.get()
+            arrival = await lane.queue.get()
+            began = time.perf_counter()
             try:
-                encoded = await self._encode(arrival, encoder)
+                features = await self._encode(arrival, encoder)
             finally:
                 self._world.chunk_slots.release()
+            self._world.timings.add(Step.QUEUE, (began - arrival.at) * 1000)
+            self._world.timings.add(Step.ENCODE, (time.perf_counter() - began) * 1000)
             self._encoding -= 1
-            if self._frozen:
-                continue
-            self._due_ms = 0
-            self._handle(self._aligner.on_chunk(encoded, self._world.clock()), arrival)
-            self._finish_if_idle()
+            lane.encoding -= 1
+            self._take(self._encoded(arrival, features), arrival)
 
-    async def _encode(self, arrival: Arrival, encoder: TrackEncoder) -> EncodedChunk[Receipt]:
-        header = arrival.chunk.header
+    def _take(self, encoded: EncodedChunk[Receipt], arrival: Arrival) -> None:
+        if self._frozen:
+            return
+        self._due_ms = 0
+        self._handle(self._aligner.on_chunk(encoded, self._world.clock()), arrival)
+        self._finish_if_idle()
+
+    def _encoded(self, arrival: Arrival, features: Features | None) -> EncodedChunk[Receipt]:
         digest = blake2b(arrival.chunk.payload, digest_size=8).digest()
+        return EncodedChunk(arrival.chunk.header, features, None if features is None else arrival.record.acknowledge, digest)
+
+    async def _encode(self, arrival: Arrival, encoder: TrackEncoder) -> Features | None:
+        """None for a chunk that cannot be used, which is then among the dead letters."""
         try:
-            features = await encoder.encode(arrival.chunk)
+            return await encoder.encode(arrival.chunk)
         except (BadRecordError, MediaError) as error:
             await self._world.dead_letter(arrival.record, error.reason, str(error))
-            return EncodedChunk(header, None, None, digest)
         except Exception as error:
-            log.exception("encode_failed", modality=str(header.modality))
+            log.exception("encode_failed", modality=str(arrival.chunk.header.modality))
             await self._world.dead_letter(arrival.record, "internal_error", type(error).__name__)
-            return EncodedChunk(header, None, None, digest)
-        return EncodedChunk(header, features, arrival.record.acknowledge, digest)
+        return None
 
     def _handle(self, outcome: Outcome[Receipt], arrival: Arrival | None = None) -> None:
         for closed in outcome.closed:
@@ -257,3 +290,11 @@ class Conversation:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("conversation_failed", partition=self.partition, error=type(error).__name__)
             self._world.on_failure(error)
+
+
+def _at_once(encoder: TrackEncoder, chunk: Chunk) -> Features | None:
+    """None also for a chunk that cannot be used: its lane says why."""
+    try:
+        return encoder.encode_at_once(chunk)
+    except BadRecordError:
+        return None

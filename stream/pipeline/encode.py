@@ -11,6 +11,7 @@ from stream.domain.modality import Modality
 from stream.domain.wire import decode_words
 from stream.encoders.audio import log_mel, segments
 from stream.encoders.face import normalise
+from stream.encoders.packed import unpack
 from stream.media.faces import FaceTracker
 from stream.media.pcm import fit, read_pcm
 from stream.media.sandbox import Sandbox
@@ -27,15 +28,22 @@ class ChunkEncoder:
         self._video = video
         self._faces = FaceTracker()
 
+    def encode_at_once(self, chunk: Chunk) -> Features | None:
+        """Features of a chunk that needs neither decoder nor model, None for any other. Raises `BadRecordError`."""
+        match chunk.header.content_type:
+            case ContentType.WORDS:
+                return TextFeatures(decode_words(chunk.payload))
+            case ContentType.FEATURES:
+                return unpack(chunk)
+            case _:
+                return None
+
     async def encode(self, chunk: Chunk) -> Features:
         """Features of a chunk. Raises `BadRecordError` or `MediaError`."""
-        match chunk.header.modality:
-            case Modality.TEXT:
-                return TextFeatures(decode_words(chunk.payload))
-            case Modality.AUDIO:
-                return await self._encode_audio(chunk)
-            case Modality.VIDEO:
-                return await self._encode_video(chunk)
+        features = self.encode_at_once(chunk)
+        if features is not None:
+            return features
+        return await (self._encode_audio(chunk) if chunk.header.modality is Modality.AUDIO else self._encode_video(chunk))
 
     async def _encode_audio(self, chunk: Chunk) -> AudioFeatures:
         header = chunk.header

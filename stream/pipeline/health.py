@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from stream.pipeline.timings import Timings
 
 STUCK_S = 30.0
 """The thread that reads from Kafka is taken for stuck when its loop has not turned for so long."""
@@ -17,11 +19,13 @@ class WorkerState:
         partitions: Input partitions assigned (0 for a spare worker); None before the group has assigned any, and while it rebalances.
         draining: The worker has been told to stop.
         consumer_turned_s: When the loop of the thread that reads from Kafka turned last; None before it runs.
+        timings: How long each step takes.
     """
 
     partitions: int | None = None
     draining: bool = False
     consumer_turned_s: float | None = None
+    timings: Timings = field(default_factory=Timings)
 
     def on_consumer_turn(self, now: Callable[[], float]) -> None:
         """Called by the thread that reads from Kafka, with its clock (seconds)."""

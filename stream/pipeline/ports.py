@@ -20,6 +20,9 @@ Send = Callable[[str, bytes, bytes, Headers], Awaitable[None]]
 class TrackEncoder(Protocol):
     """Encodes the chunks of one track, in order per modality; it may remember the face it follows."""
 
+    def encode_at_once(self, chunk: Chunk) -> Features | None:
+        """Features of a chunk that needs neither decoder nor model, None for any other. Raises `BadRecordError`."""
+
     async def encode(self, chunk: Chunk) -> Features:
         """Raises `BadRecordError` or `MediaError` for a chunk that cannot be used; outages of Triton are waited out."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -13,6 +14,7 @@ from stream.domain.result import ExplanationRecord, ScoreRecord
 from stream.domain.topics import Topics
 from stream.domain.window import Window
 from stream.pipeline.ports import ResultStore, Scorer, Send
+from stream.pipeline.timings import Step, Timings
 from stream.sinks.dead_letter import unscorable_message
 from stream.sinks.results import result_message
 
@@ -35,6 +37,7 @@ class TrackPublisher:
         slots: Bounds the windows that are being scored or published on this worker.
         token: The fencing token in force, once there is one.
         on_fenced: Called when another worker owns the session now.
+        timings: Told how long each step took.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class TrackPublisher:
         slots: asyncio.Semaphore,
         token: Callable[[], Awaitable[int]],
         on_fenced: Callable[[], None],
+        timings: Timings,
     ) -> None:
         self._scorer = scorer
         self._store = store
@@ -55,6 +59,7 @@ class TrackPublisher:
         self._slots = slots
         self._token = token
         self._on_fenced = on_fenced
+        self._timings = timings
         self._queue: asyncio.Queue[tuple[ClosedWindow[Receipt], asyncio.Task[Scored]]] = asyncio.Queue()
         self._publishing = False
         self._runner = asyncio.create_task(self._run())
@@ -78,6 +83,7 @@ class TrackPublisher:
     def publish(self, closed: ClosedWindow[Receipt]) -> None:
         """Score a window and publish it after those before it."""
         self._queue.put_nowait((closed, asyncio.create_task(self._score(closed))))
+        self._time(Step.ALIGN, closed.window)
 
     async def drained(self) -> None:
         """Wait until everything is published."""
@@ -134,14 +140,22 @@ class TrackPublisher:
             self._queue.task_done()
 
     async def _publish(self, closed: ClosedWindow[Receipt], score: ScoreRecord, explanation: ExplanationRecord) -> None:
-        await self._send(self._topics.scores, *result_message(score))
-        await self._send(self._topics.explanations, *result_message(explanation))
+        began = time.perf_counter()
+        await asyncio.gather(
+            self._send(self._topics.scores, *result_message(score)), self._send(self._topics.explanations, *result_message(explanation))
+        )
         verdict = await self._store.finalise(score, explanation, await self._token())
         if verdict is Verdict.FENCED:
             self._on_fenced()
             return
         for acknowledge in closed.receipts:
             acknowledge()
+        self._timings.add(Step.PUBLISH, (time.perf_counter() - began) * 1000)
+        self._time(Step.TOTAL, closed.window)
+
+    def _time(self, step: Step, window: Window) -> None:
+        if window.media_end_at_ms is not None:
+            self._timings.add(step, time.time() * 1000 - window.media_end_at_ms)
 
     async def _give_up(self, closed: ClosedWindow[Receipt], error: Exception) -> None:
         """A window that the model refuses is reported; repeating it would not help and would hold up those after it."""

@@ -17,6 +17,7 @@ from stream.domain.topics import Topics
 from stream.pipeline.fence import Fence
 from stream.pipeline.ports import ResultStore, Scorer, Send, TrackEncoder
 from stream.pipeline.publisher import TrackPublisher
+from stream.pipeline.timings import Timings
 from stream.sinks.dead_letter import dead_letter_message
 
 log = structlog.get_logger(__name__)
@@ -34,6 +35,7 @@ class World:
         new_encoder: Makes the encoder of a track.
         now: Monotonic clock, ms.
         on_failure: Called with an error that no rule covers; the worker must stop.
+        timings: Told how long each step took.
         fence: The fencing token in force.
         clock: What the aligners measure silence with.
     """
@@ -45,6 +47,7 @@ class World:
     new_encoder: Callable[[], TrackEncoder]
     now: Callable[[], int]
     on_failure: Callable[[BaseException], None]
+    timings: Timings = field(default_factory=Timings)
     fence: Fence = field(init=False)
     clock: ListeningClock = field(init=False)
     topics: Topics = field(init=False)
@@ -76,6 +79,7 @@ class World:
             slots=self.window_slots,
             token=self.fence.token,
             on_fenced=on_fenced,
+            timings=self.timings,
         )
 
     async def dead_letter(self, record: InboundRecord, reason: str, detail: str) -> None:

@@ -15,6 +15,7 @@ from stream.config.settings import TritonSettings
 from stream.domain.features import EMBEDDING, Floats
 from stream.domain.inference import COALITIONS, LABELS, Inference, WindowInputs
 from stream.domain.result import ModelVersion
+from stream.serving.batcher import Batcher
 from stream.serving.breaker import Breaker
 from stream.serving.client import TritonClient
 from stream.serving.errors import ModelFailedError, ModelRejectedError, TritonUnavailableError
@@ -61,6 +62,7 @@ class Models:
         self._backoff = backoff or Backoff()
         self._client = client or TritonClient(settings.url, settings.timeout_s)
         self._breakers = {name: Breaker(self._backoff) for name in MODEL_NAMES}
+        self._windows = Batcher(self._infer_together, _nodes, MAX_ROWS, settings.batch_delay_ms / 1000)
 
     async def encode_text(self, tokenised: TokenisedWords) -> Floats:
         """Token states (T, 384) of one sequence of T tokens."""
@@ -82,24 +84,30 @@ class Models:
         return await self._encode_rows(FACE_ENCODER, "face", faces, (1, 48, 48), (EMBEDDING,))
 
     async def infer(self, inputs: WindowInputs) -> Inference:
-        """What the MMCI model says of one window."""
-        tensors = {name: np.asarray(getattr(inputs, name), dtype=np.float32)[np.newaxis] for name in _WINDOW_TENSORS}
-        nodes = len(inputs.words) + len(inputs.audio) + len(inputs.video)
+        """What the MMCI model says of one window; asked together with other windows that are ready now."""
+        return await self._windows.answer(inputs)
+
+    async def _infer_together(self, windows: Sequence[WindowInputs]) -> list[Inference]:
+        tensors = {name: np.stack([getattr(inputs, name) for inputs in windows]) for name in _WINDOW_TENSORS}
+        rows, nodes = len(windows), sum(_nodes(windows[0]))
         shapes = {
-            "coalition_scores": (1, COALITIONS),
-            "coalition_probabilities": (1, COALITIONS, len(LABELS)),
-            "causal": (1, nodes),
-            "relevance": (1, nodes),
-            "score_unadjusted": (1, 1),
+            "coalition_scores": (rows, COALITIONS),
+            "coalition_probabilities": (rows, COALITIONS, len(LABELS)),
+            "causal": (rows, nodes),
+            "relevance": (rows, nodes),
+            "score_unadjusted": (rows, 1),
         }
         answer = await self._run(MMCI, tensors, shapes)
-        return Inference(
-            scores=answer["coalition_scores"][0],
-            probabilities=answer["coalition_probabilities"][0],
-            causal=answer["causal"][0],
-            relevance=answer["relevance"][0],
-            score_unadjusted=float(answer["score_unadjusted"][0, 0]),
-        )
+        return [
+            Inference(
+                scores=answer["coalition_scores"][row],
+                probabilities=answer["coalition_probabilities"][row],
+                causal=answer["causal"][row],
+                relevance=answer["relevance"][row],
+                score_unadjusted=float(answer["score_unadjusted"][row, 0]),
+            )
+            for row in range(rows)
+        ]
 
     async def mmci_version(self) -> ModelVersion:
         """Name, served version and digest of the weights: the configuration's own digest, else that of the file in our repository."""
@@ -128,6 +136,7 @@ class Models:
 
     async def close(self) -> None:
         """Close the connection."""
+        self._windows.close()
         await self._client.close()
 
     async def _encode_rows(self, model: str, name: str, rows: Floats, row_shape: tuple[int, ...], out_shape: tuple[int, ...]) -> Floats:
@@ -154,6 +163,11 @@ class Models:
                 await asyncio.sleep(self._backoff.delay_s(failures))
             else:
                 return {name: _checked(model, name, answer[name], shape) for name, shape in shapes.items()}
+
+
+def _nodes(inputs: WindowInputs) -> tuple[int, int, int]:
+    """Rows of each modality: windows of one length have the same."""
+    return len(inputs.words), len(inputs.audio), len(inputs.video)
 
 
 _WINDOW_TENSORS: Sequence[str] = (

@@ -26,6 +26,9 @@ Argument = bytes | str | int | float
 
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 2.0
+ACTIVE_EVERY_S = 1.0
+"""A session is moved up the list of sessions no more often than this."""
+
 PAGE = 500
 """Finals read at once."""
 
@@ -39,6 +42,7 @@ class RedisSink:
 
     def __init__(self, settings: RedisSettings) -> None:
         self._settings = settings
+        self._marked: dict[SessionKey, float] = {}
         self._redis = connect(settings)
         self._finalise = self._redis.register_script(FINALISE)
         self._put_partial = self._redis.register_script(PUT_PARTIAL)
@@ -80,7 +84,7 @@ class RedisSink:
             return str(await self._finalise(keys=keys, args=[*fixed, int(attempt > 0), body, why, *fields]))
 
         verdict = Verdict(await self._waiting_out(call))
-        if verdict is not Verdict.FENCED:
+        if verdict is not Verdict.FENCED and self._to_be_marked(session):
             await self._waiting_out(lambda _: self._mark_active(session))
         return verdict
 
@@ -103,7 +107,7 @@ class RedisSink:
                 encode_record(partial),
             ],
         )
-        if shown:
+        if shown and self._to_be_marked(session):
             await self._mark_active(session)
 
     async def last_final(self, track: TrackKey) -> tuple[int, int] | None:
@@ -153,6 +157,9 @@ class RedisSink:
         page = await self._waiting_out(lambda _: self._redis.xrange(stream, min=start, count=PAGE))
         return cast(list[tuple[str, dict[str, str]]], page or [])
 
+    def _to_be_marked(self, session: SessionKey) -> bool:
+        return time.monotonic() - self._marked.get(session, float("-inf")) >= ACTIVE_EVERY_S
+
     async def _mark_active(self, session: SessionKey) -> None:
         """Move the session to the end of the list of sessions, and take those off whose results have expired."""
         now_ms = time.time() * 1000
@@ -160,6 +167,10 @@ class RedisSink:
             pipe.zadd(SESSIONS, {str(session): round(now_ms)})
             pipe.zremrangebyscore(SESSIONS, "-inf", round(now_ms - self._settings.result_ttl_s * 1000))
             await pipe.execute()
+        self._marked.pop(session, None)
+        self._marked[session] = time.monotonic()
+        while self._to_be_marked(oldest := next(iter(self._marked))):
+            del self._marked[oldest]
 
     async def _waiting_out(self, call: Callable[[int], Awaitable[Answer]]) -> Answer:
         """Repeat a call (given the number of the attempt, from 0) until Redis answers: an outage pauses us, and loses nothing."""

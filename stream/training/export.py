@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from stream.domain.features import EMBEDDING
 from stream.domain.inference import COALITIONS, LABELS
 from stream.encoders.shapes import FACE_SIZE, MEL_BINS, MEL_FRAMES, SEGMENTS_PER_BLOCK, WORD_WIDTH
-from stream.model.served import INPUT_NAMES, OUTPUT_NAMES, example_inputs
+from stream.model.served import INPUT_NAMES, OUTPUT_NAMES, WEIGHTS, ServedMMCI, example_inputs, save_weights
 
 OPSET = 18
 IR_VERSION = 10
@@ -70,14 +70,16 @@ def export_encoder(module: nn.Module, entry: ModelEntry, repository: Path) -> Pa
     return _export(module, entry, (torch.zeros(2, *shape),), {name: {0: "batch"} for name, _ in entry.inputs + entry.outputs}, repository)
 
 
-def export_mmci(module: nn.Module, repository: Path) -> Path:
-    """Write the served MMCI with free batch and node axes; returns the ONNX file."""
+def export_mmci(module: ServedMMCI, repository: Path) -> Path:
+    """Write the served MMCI with free batch and node axes, and its weights for torch beside it; returns the ONNX file."""
     rows = {"word": "words", "audi": "audio", "vide": "video"}
     axes = {name: {0: "batch", 1: rows[name[:4]]} for name in INPUT_NAMES}
     axes |= {name: {0: "batch"} for name in OUTPUT_NAMES}
     axes["causal"][1] = axes["relevance"][1] = "nodes"
     inputs = example_inputs(2, 5, 7, 3, torch.Generator().manual_seed(0))
-    return _export(module, MMCI_ENTRY, inputs, axes, repository)
+    graph = _export(module, MMCI_ENTRY, inputs, axes, repository)
+    save_weights(module, graph.with_name(WEIGHTS))
+    return graph
 
 
 def write_configs(entry: ModelEntry, repository: Path) -> None:

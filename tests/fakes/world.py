@@ -136,6 +136,9 @@ class FakeStore:
 class FakeEncoder:
     """Reads words; a track's other modalities become one word named after the modality."""
 
+    def encode_at_once(self, _chunk: Chunk) -> Features | None:
+        return None
+
     async def encode(self, chunk: Chunk) -> Features:
         await asyncio.sleep(0)
         if chunk.header.modality is Modality.TEXT:

@@ -28,8 +28,8 @@ def test_only_the_strongest_words_are_kept_and_ties_go_by_time() -> None:
 
 
 def test_spans_join_only_when_they_touch_and_pull_the_same_way() -> None:
-    spans = [SpanEvidence(0, 100, 0.1), SpanEvidence(100, 200, 0.2), SpanEvidence(300, 400, 0.3), SpanEvidence(400, 500, -0.1)]
-    assert list(merge_spans(reversed(spans))) == [SpanEvidence(0, 200, 0.3), SpanEvidence(300, 400, 0.3), SpanEvidence(400, 500, -0.1)]
+    spans = [((0, 100), 0.25), ((100, 200), 0.5), ((300, 400), 0.5), ((400, 500), -0.5)]
+    assert list(merge_spans(reversed(spans))) == [((0, 200), 0.75), ((300, 400), 0.5), ((400, 500), -0.5)]
 
 
 def test_causal_share_is_weighted_by_the_size_of_the_relevance() -> None:

@@ -8,7 +8,7 @@ from stream.domain.inference import Inference, WindowInputs
 from stream.domain.modality import Modality
 from stream.domain.result import ScoreRecord, decode_record, encode_record
 from stream.domain.window import Window
-from stream.explain.records import explanation_record, partial_record, score_record
+from stream.explain.records import final_records, partial_record
 from tests.fakes.windows import MODEL, make_inference, make_inputs, make_window
 
 SCORES = [0.1, -1.5, 0.4, -1.2, 0.1, -1.6, 0.3, -1.3]
@@ -23,11 +23,11 @@ def full() -> tuple[Window, WindowInputs, Inference]:
 
 def final_score() -> ScoreRecord:
     window, inputs, inference = full()
-    return score_record(window, inputs, inference, MODEL, 500)
+    return final_records(window, inputs, inference, MODEL, 500)[0]
 
 
 def test_the_same_window_gives_the_same_bytes() -> None:
-    first, again = ((encode_record(final_score()), encode_record(explanation_record(*full()))) for _ in range(2))
+    first, again = ((encode_record(final_score()), encode_record(final_records(*full(), MODEL, 500)[1])) for _ in range(2))
     assert first == again
     assert encode_record(decode_record(first[0])) == first[0]
     assert encode_record(decode_record(first[1])) == first[1]
@@ -35,7 +35,7 @@ def test_the_same_window_gives_the_same_bytes() -> None:
 
 def test_published_numbers_add_up() -> None:
     score = final_score()
-    why = explanation_record(*full())
+    why = final_records(*full(), MODEL, 500)[1]
     assert round(why.base_score + sum(why.contributions.values()), 4) == score.score == -1.3
     assert round(sum(score.shares.values()), 4) == 1.0
     assert round(sum(score.probabilities.values()), 4) == 1.0
@@ -49,8 +49,8 @@ def test_an_absent_modality_neither_contributes_nor_can_be_taken_away() -> None:
     window = make_window(segments=4)
     inference = make_inference(SCORES, audio=[0.3, 0.0, 0.0, 0.0])
     score, why = (
-        score_record(window, make_inputs(window), inference, MODEL, 500),
-        explanation_record(window, make_inputs(window), inference),
+        final_records(window, make_inputs(window), inference, MODEL, 500)[0],
+        final_records(window, make_inputs(window), inference, MODEL, 500)[1],
     )
     assert score.modalities_present == (Modality.AUDIO,)
     assert score.score == 0.4
@@ -63,8 +63,8 @@ def test_an_empty_window_says_that_it_knows_nothing() -> None:
     window = make_window()
     inference = make_inference(SCORES, score_unadjusted=0.1)
     score, why = (
-        score_record(window, make_inputs(window), inference, MODEL, 500),
-        explanation_record(window, make_inputs(window), inference),
+        final_records(window, make_inputs(window), inference, MODEL, 500)[0],
+        final_records(window, make_inputs(window), inference, MODEL, 500)[1],
     )
     assert (score.score, score.shares, score.modalities_present) == (0.1, {}, ())
     assert "nothing_present" in score.warnings
@@ -77,7 +77,7 @@ def test_every_warning_is_raised_by_its_cause_alone() -> None:
 
     def warnings(inference: Inference, *, faces: int = 1, dropped: int = 0, of_input: tuple[str, ...] = ()) -> tuple[str, ...]:
         window = make_window(WORDS, segments=1, frames=1, faces=faces, warnings=of_input)
-        return score_record(window, make_inputs(window, dropped), inference, MODEL, 500).warnings
+        return final_records(window, make_inputs(window, dropped), inference, MODEL, 500)[0].warnings
 
     assert warnings(make_inference(calm)) == ()
     assert warnings(make_inference(calm), faces=2) == ("several_faces",)
@@ -91,7 +91,7 @@ def test_every_warning_is_raised_by_its_cause_alone() -> None:
 def test_the_label_is_the_most_probable_one_even_against_the_score_s_sign() -> None:
     window = make_window(WORDS)
     inference = make_inference([0.4] * 8, probabilities=[[0.5, 0.3, 0.2]] * 8)
-    assert score_record(window, make_inputs(window), inference, MODEL, 500).label == "negative"
+    assert final_records(window, make_inputs(window), inference, MODEL, 500)[0].label == "negative"
 
 
 def test_final_and_partial_are_not_mixed_up() -> None:
@@ -101,6 +101,6 @@ def test_final_and_partial_are_not_mixed_up() -> None:
     assert (partial.is_final, partial.revision) == (False, 3)
     assert b'"event":"partial"' in encode_record(partial)
     with pytest.raises(ValueError, match="open"):
-        score_record(opened, make_inputs(opened), inference, MODEL, 500)
+        final_records(opened, make_inputs(opened), inference, MODEL, 500)[0]
     with pytest.raises(ValueError, match="final"):
         partial_record(closed, make_inputs(closed), inference, MODEL, 500)

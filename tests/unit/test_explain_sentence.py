@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.domain.modality import Modality
-from stream.explain.records import explanation_record
+from stream.explain.records import final_records
 from stream.explain.sentence import clock, quote, signed
-from tests.fakes.windows import make_inference, make_inputs, make_window
+from tests.fakes.windows import MODEL, make_inference, make_inputs, make_window
 
 SCORES = [0.1, -1.5, 0.4, -1.2, 0.1, -1.6, 0.3, -1.3]
 
@@ -19,7 +19,7 @@ SCORES = [0.1, -1.5, 0.4, -1.2, 0.1, -1.6, 0.3, -1.3]
 def told(words: Sequence[str], relevance: Sequence[float], *, segments: int = 4, frames: int = 2, faces: int = 1) -> str:
     window = make_window(words, segments, frames, faces=faces)
     inference = make_inference(SCORES, words=relevance, audio=[0.1, 0.2, -0.1, 0.0][:segments], video=[-0.05, 0.0][:frames])
-    return explanation_record(window, make_inputs(window), inference).sentence
+    return final_records(window, make_inputs(window), inference, MODEL, 500)[1].sentence
 
 
 def test_it_says_what_when_why_and_what_otherwise() -> None:
@@ -86,7 +86,7 @@ def test_a_score_that_rounds_to_zero_has_no_minus() -> None:
 
 def test_a_window_that_nothing_moved_says_so() -> None:
     window = make_window(["well"], 1, 1)
-    text = explanation_record(window, make_inputs(window), make_inference([0.2] * 8)).sentence
+    text = final_records(window, make_inputs(window), make_inference([0.2] * 8), MODEL, 500)[1].sentence
     assert "nothing in particular moved the score" in text
     assert "no single modality decides it" in text
     assert Modality.TEXT in window.present()

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx
+import onnxruntime
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from stream.config.settings import PROJECT_ROOT
+from stream.model.served import INPUT_NAMES, OUTPUT_NAMES, WEIGHTS, example_inputs, load_weights
 from stream.serving.repository import sha256_of
 from stream.training.export import AUDIO_ENTRY, FACE_ENTRY, IR_VERSION, MMCI_ENTRY, OPSET, ModelEntry, config_text
 
@@ -46,3 +51,20 @@ def test_graphs_are_small_and_carry_no_path(entry: ModelEntry) -> None:
     assert len(content) < 4_000_000
     assert b"site-packages" not in content
     assert str(PROJECT_ROOT).encode() not in content
+
+
+def test_the_weights_beside_the_graph_are_the_graphs() -> None:
+    folder = PROJECT_ROOT / "triton_models" / MMCI_ENTRY.name / "1"
+    inputs = example_inputs(3, 32, 40, 20, torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected = load_weights(folder / WEIGHTS)(*inputs)
+    session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
+    found = session.run(list(OUTPUT_NAMES), {name: tensor.numpy() for name, tensor in zip(INPUT_NAMES, inputs, strict=True)})
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other.numpy(), atol=1e-5)
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    save_file({"model.other": torch.zeros(1)}, tmp_path / WEIGHTS)
+    with pytest.raises(ValueError, match="weights of this network"):
+        load_weights(tmp_path / WEIGHTS)

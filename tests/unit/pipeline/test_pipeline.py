@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import pytest
 
+from stream.domain.chunk import Chunk
+from stream.domain.features import Features, TextFeatures
 from stream.domain.identity import TrackKey
 from stream.domain.lifecycle import MAX_TRACKS, SessionEnd, SessionHeartbeat, SessionStart, TrackEnd, TrackPlan
 from stream.domain.modality import Modality
+from stream.domain.wire import decode_words
 from tests.fakes.chunks import header
-from tests.fakes.world import FakeScorer, FakeStore, FakeWorker
+from tests.fakes.world import FakeEncoder, FakeScorer, FakeStore, FakeWorker
 
 TRACK = header(0).track
 START = SessionStart(0, (TrackPlan("customer", "customer", (Modality.TEXT,)),))
@@ -190,3 +194,21 @@ async def test_silence_closes_windows_only_while_the_worker_listens() -> None:
             worker.pipeline.on_time(live=live)
         await worker.settle()
         assert ends(worker) == expected
+
+
+async def test_a_chunk_that_needs_no_model_waits_for_those_of_its_lane_that_do() -> None:
+    class OddOnesNeedAModel(FakeEncoder):
+        def encode_at_once(self, chunk: Chunk) -> Features | None:
+            return None if chunk.header.seq % 2 else TextFeatures(decode_words(chunk.payload))
+
+        async def encode(self, chunk: Chunk) -> Features:
+            await asyncio.sleep(0.02)
+            return await super().encode(chunk)
+
+    plain, mixed = FakeWorker(), FakeWorker(new_encoder=OddOnesNeedAModel)
+    for worker in (plain, mixed):
+        await whole_session(worker, 9)
+    await mixed.settle(0.2)
+    assert len(ends(plain)) == 5
+    assert mixed.store.scores == plain.store.scores
+    assert not mixed.sent[mixed.topics.late]

@@ -1,0 +1,22 @@
+"""What a benchmark ran on: part of every result."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+
+def machine() -> dict[str, str | int | None]:
+    """Processor, cores and system."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())
+    return {"cpu": model, "cores": os.cpu_count(), "system": platform.platform(terse=True)}
+
+
+def versions(packages: Sequence[str] = ()) -> dict[str, str]:
+    """Of Python, of us, and of the packages that matter."""
+    return {"python": platform.python_version(), **{name: version(name) for name in ("sentistream", *packages)}}

@@ -1,0 +1,86 @@
+"""Live sessions in real time, as a process of its own: a record for each modality and second, until SIGTERM or for so many seconds.
+
+``python -m benchmarks.pipeline_runs.load BOOTSTRAP TOPIC_PREFIX encoded|raw SESSIONS SECONDS``
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from confluent_kafka import Producer
+
+from benchmarks.pipeline_runs import media
+from stream.domain.chunk import ChunkHeader
+from stream.domain.identity import SessionKey, TrackKey
+from stream.domain.lifecycle import SessionNotice, SessionStart, TrackPlan
+from stream.domain.modality import MODALITIES, Modality
+from stream.domain.topics import Topics
+from stream.domain.wire import chunk_headers, session_record
+
+TRACK = "customer"
+TENANT = "bench"
+
+
+class Load:
+    """Sessions that began at moments spread evenly over a second; each sends the second that is just over."""
+
+    def __init__(self, bootstrap: str, prefix: str, second_of: media.Second, sessions: int) -> None:
+        self._topics = Topics(prefix)
+        self._producer = Producer({"bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "linger.ms": 5, "acks": "all"})
+        self._second_of = second_of
+        self._tracks = [TrackKey(SessionKey(TENANT, f"s{number}"), TRACK) for number in range(sessions)]
+
+    def run(self, seconds: int) -> float:
+        """Send so many seconds of each session; by how many seconds the sending fell behind at worst."""
+        for track in self._tracks:
+            start = SessionNotice(track.session, SessionStart(0, (TrackPlan(TRACK, TRACK, MODALITIES),)))
+            key, value, headers = session_record(start, "benchmark", 0)
+            self._producer.produce(self._topics.sessions, key=key, value=value, headers=headers)
+        began, behind = time.time() + 0.5, 0.0
+        for number in range(seconds * len(self._tracks)):
+            second, session = divmod(number, len(self._tracks))
+            due = began + second + 1 + session / len(self._tracks)
+            wait = due - time.time()
+            if wait > 0:
+                self._producer.poll(0)
+                time.sleep(wait)
+            behind = max(behind, -wait)
+            self._send(self._tracks[session], second, round(due * 1000))
+        self._producer.flush(30)
+        return behind
+
+    def _send(self, track: TrackKey, second: int, captured_ms: int) -> None:
+        for modality, (content_type, payload) in self._second_of(second).items():
+            header = _header(track, modality, second, captured_ms, content_type)
+            self._producer.produce(
+                self._topics.chunks(modality), key=str(track.session).encode(), value=payload, headers=chunk_headers(header)
+            )
+
+
+def _header(track: TrackKey, modality: Modality, second: int, captured_ms: int, content_type: str) -> ChunkHeader:
+    return ChunkHeader(
+        id=f"{track.session.session}-{modality}-{second}",
+        source="benchmark",
+        track=track,
+        role=TRACK,
+        modality=modality,
+        seq=second,
+        epoch=0,
+        start_ms=second * 1000,
+        duration_ms=1000,
+        captured_ms=captured_ms,
+        content_type=content_type,
+    )
+
+
+def main() -> None:
+    """Send."""
+    bootstrap, prefix, kind, sessions, seconds = sys.argv[1:]
+    load = Load(bootstrap, prefix, media.encoded if kind == "encoded" else media.raw(), int(sessions))
+    behind = load.run(int(seconds))
+    print(f"sent; at worst {behind:.2f} s behind", flush=True)
+
+
+if __name__ == "__main__":
+    main()

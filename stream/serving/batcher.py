@@ -1,0 +1,86 @@
+"""Merges the windows of all sessions that are ready at about the same time into one request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from typing import Generic, TypeVar
+
+from stream.serving.errors import ModelRejectedError
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+
+class Batcher(Generic[Item, Answer]):
+    """Collects items of one shape for a moment, or until there are enough, and has them answered together.
+
+    Args:
+        run: Answers a batch, in its order.
+        shape: Items of one shape may share a batch.
+        most: Largest batch.
+        delay_s: How long the first of a batch waits for others.
+    """
+
+    def __init__(
+        self, run: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]], shape: Callable[[Item], Hashable], most: int, delay_s: float
+    ) -> None:
+        self._run = run
+        self._shape = shape
+        self._most = most
+        self._delay_s = delay_s
+        self._waiting: dict[Hashable, list[tuple[Item, asyncio.Future[Answer]]]] = {}
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def answer(self, item: Item) -> Answer:
+        """The answer to one item. Raises what `run` raises; an item that is refused does not take others with it."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
+        shape = self._shape(item)
+        batch = self._waiting.setdefault(shape, [])
+        batch.append((item, future))
+        if len(batch) >= self._most:
+            self._start(shape, batch)
+        elif len(batch) == 1:
+            loop.call_later(self._delay_s, self._start, shape, batch)
+        return await future
+
+    def close(self) -> None:
+        """Cancel what is under way."""
+        for task in self._running:
+            task.cancel()
+
+    def _start(self, shape: Hashable, batch: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
+        if self._waiting.get(shape) is not batch:
+            return
+        del self._waiting[shape]
+        wanted = [(item, future) for item, future in batch if not future.done()]
+        if wanted:
+            task = asyncio.create_task(self._answer(wanted))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+
+    async def _answer(self, batch: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
+        try:
+            answers = await self._run([item for item, _ in batch])
+        except ModelRejectedError as error:
+            if len(batch) > 1:
+                await asyncio.gather(*(self._answer([one]) for one in batch))
+            else:
+                _fail(batch, error)
+        except asyncio.CancelledError:
+            for _, future in batch:
+                future.cancel()
+            raise
+        except Exception as error:
+            _fail(batch, error)
+        else:
+            for (_, future), answer in zip(batch, answers, strict=True):
+                if not future.done():
+                    future.set_result(answer)
+
+
+def _fail(batch: Sequence[tuple[object, asyncio.Future[Answer]]], error: Exception) -> None:
+    for _, future in batch:
+        if not future.done():
+            future.set_exception(error)
