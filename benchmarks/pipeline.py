@@ -125,7 +125,9 @@ async def capacity(on: Bench, kind: str, plan: Plan) -> Capacity:
 
 def latency(run: Run | None) -> dict[str, float] | None:
     """Percentiles from a window's end to Redis, less the allowed lateness."""
-    return run and {name: round(ms - LATENESS_MS, 1) for name, ms in run.timings["total"].items() if name != "count"}
+    if run is None:
+        return None
+    return {name: round(ms - LATENESS_MS, 1) for name, ms in run.timings["total"].items() if name != "count"}
 
 
 def report(compared: Comparison, capacities: dict[str, Capacity], plan: Plan, *, quick: bool) -> dict[str, Any]:
