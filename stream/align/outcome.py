@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from stream.domain.chunk import ChunkHeader
@@ -29,8 +29,8 @@ class EncodedChunk(Generic[R]):
 
     @property
     def fingerprint(self) -> int:
-        """Equal for a chunk that comes again."""
-        return hash((self.digest, self.header.start_ms, self.header.duration_ms))
+        """Equal for a chunk that comes again, in any process."""
+        return hash((int.from_bytes(self.digest), self.header.start_ms, self.header.duration_ms))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +66,12 @@ class Outcome(Generic[R]):
         future: Chunks whose media time runs too far ahead of the clock they were captured by.
     """
 
-    closed: list[ClosedWindow[R]] = field(default_factory=list)
-    partial: list[Window] = field(default_factory=list)
-    late: list[LateChunk[R]] = field(default_factory=list)
-    repeated: list[EncodedChunk[R]] = field(default_factory=list)
-    conflicts: list[EncodedChunk[R]] = field(default_factory=list)
-    future: list[EncodedChunk[R]] = field(default_factory=list)
+    closed: tuple[ClosedWindow[R], ...] = ()
+    partial: tuple[Window, ...] = ()
+    late: tuple[LateChunk[R], ...] = ()
+    repeated: tuple[EncodedChunk[R], ...] = ()
+    conflicts: tuple[EncodedChunk[R], ...] = ()
+    future: tuple[EncodedChunk[R], ...] = ()
 
     def extend(self, others: Iterable[Outcome[R]]) -> Outcome[R]:
         """Add what other calls brought about; returns itself."""

@@ -26,6 +26,24 @@ class SessionAligner(Generic[R]):
         now: Milliseconds on a clock that runs while everything that exists has been read: see `ListeningClock`.
     """
 
+    __slots__ = (
+        "_clock_zero_ms",
+        "_end",
+        "_end_grace_ms",
+        "_end_seen_at",
+        "_expire_after_ms",
+        "_max_ahead_ms",
+        "_max_held",
+        "_plan",
+        "_policy",
+        "_quiet_since",
+        "_tracks",
+        "accepted",
+        "ended",
+        "epoch",
+        "session",
+    )
+
     def __init__(
         self,
         session: SessionKey,
@@ -46,7 +64,7 @@ class SessionAligner(Generic[R]):
         self._max_ahead_ms = max_ahead_ms
         self._max_held = max_held
         self._clock_zero_ms: int | None = None
-        self._tracks: dict[TrackKey, TrackAligner[R]] = {}
+        self._tracks: dict[str, TrackAligner[R]] = {}
         self._plan: SessionStart | None = None
         self._end: SessionEnd | None = None
         self._quiet_since = now
@@ -73,7 +91,7 @@ class SessionAligner(Generic[R]):
 
     def knows(self, track: TrackKey) -> bool:
         """True when the track has been opened."""
-        return track in self._tracks
+        return track.track in self._tracks
 
     def open_track(self, track: TrackKey, role: str, final_until_ms: int | None, now: int) -> None:
         """Begin a track; windows that end at ``final_until_ms`` or before are final already."""
@@ -83,7 +101,7 @@ class SessionAligner(Generic[R]):
         opened: TrackAligner[R] = TrackAligner(
             track, plan.role if plan else role, self.epoch, self._policy, expected=expected, final_until_ms=final_until_ms, now=now
         )
-        self._tracks[track] = opened
+        self._tracks[track.track] = opened
         if self.ended:
             opened.end(None)
 
@@ -92,7 +110,7 @@ class SessionAligner(Generic[R]):
         self._quiet_since = now
         self._plan = event
         for plan in event.tracks:
-            track = self._tracks.get(TrackKey(self.session, plan.track))
+            track = self._tracks.get(plan.track)
             if track is not None:
                 track.expect(plan.role, plan.modalities, now)
 
@@ -110,8 +128,8 @@ class SessionAligner(Generic[R]):
     def on_chunk(self, chunk: EncodedChunk[R], now: int) -> Outcome[R]:
         """Take in a chunk of a track that has been opened."""
         if self._is_future(chunk.header):
-            return Outcome(future=[chunk])
-        outcome = self._tracks[chunk.header.track].on_chunk(chunk, now)
+            return Outcome(future=(chunk,))
+        outcome = self._tracks[chunk.header.track.track].on_chunk(chunk, now)
         if not outcome.repeated and not outcome.conflicts:
             self._quiet_since = now
             self.accepted += not outcome.late
@@ -170,7 +188,7 @@ class SessionAligner(Generic[R]):
     def _complete(self, end: SessionEnd) -> bool:
         counted = {t.track: t.chunks for t in end.tracks}
         return all(
-            (track := self._tracks.get(TrackKey(self.session, name))) is not None and track.complete(counts)
+            (track := self._tracks.get(name)) is not None and track.complete(counts)
             for name, counts in counted.items()
             if any(counts.values())
         )

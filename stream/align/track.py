@@ -48,6 +48,22 @@ class TrackAligner(Generic[R]):
         now: Monotonic clock, ms.
     """
 
+    __slots__ = (
+        "_advanced_to",
+        "_end_ms",
+        "_ended",
+        "_final_before",
+        "_first_held_ms",
+        "_lanes",
+        "_next_window",
+        "_policy",
+        "_shown_ms",
+        "epoch",
+        "held",
+        "role",
+        "track",
+    )
+
     def __init__(
         self,
         track: TrackKey,
@@ -95,9 +111,9 @@ class TrackAligner(Generic[R]):
             lane = self._lanes[chunk.header.modality] = Lane(now)
         novelty = lane.note(chunk, now)
         if novelty is Novelty.CONFLICT:
-            outcome.conflicts.append(chunk)
+            outcome.conflicts += (chunk,)
         elif novelty is Novelty.REPEATED:
-            outcome.repeated.append(chunk)
+            outcome.repeated += (chunk,)
         else:
             self._place(chunk, lane, outcome)
             self._advance(self._watermark(), outcome)
@@ -108,14 +124,15 @@ class TrackAligner(Generic[R]):
         header = chunk.header
         last_window = self._policy.grid.last(header.end_ms)
         if last_window < self._final_before:
-            lane.release(chunk)
-            outcome.repeated.append(chunk)
+            lane.remember(header.seq, chunk.fingerprint)
+            outcome.repeated += (chunk,)
         elif self._ended or last_window < self._next_window:
-            lane.release(chunk)
-            outcome.late.append(LateChunk(chunk, max(1, self.closed_until_ms - header.end_ms)))
+            lane.remember(header.seq, chunk.fingerprint)
+            outcome.late += (LateChunk(chunk, max(1, self.closed_until_ms - header.end_ms)),)
         else:
             lane.hold(chunk)
-            self._first_held_ms = min(self._first_held_ms, header.start_ms) if self.held else header.start_ms
+            if not self.held or header.start_ms < self._first_held_ms:
+                self._first_held_ms = header.start_ms
             self.held += 1
 
     def on_time(self, now: int) -> Outcome[R]:
@@ -147,7 +164,7 @@ class TrackAligner(Generic[R]):
         Args:
             media_ms: Where the session ended; the chunks are believed where they contradict it, or where it is None.
         """
-        newest_ms = max((c.header.start_ms for lane in self._lanes.values() for c in lane.held.values()), default=-1)
+        newest_ms = max((lane.held[-1].start_ms for lane in self._lanes.values() if lane.held), default=-1)
         self._end_ms = self._reached_ms() if media_ms is None or media_ms <= newest_ms else media_ms
         self._ended = True
         outcome: Outcome[R] = Outcome()
@@ -184,7 +201,7 @@ class TrackAligner(Generic[R]):
         self._advanced_to = watermark
         grid = self._policy.grid
         while self.held and grid.end_ms(window := self._oldest_window()) <= watermark:
-            outcome.closed.append(self._close(window, warnings))
+            outcome.closed += (self._close(window, warnings),)
         if watermark < math.inf:
             self._next_window = max(self._next_window, grid.after(math.floor(watermark)))
 
@@ -194,16 +211,10 @@ class TrackAligner(Generic[R]):
         media_end = end if self._end_ms is None else min(end, self._end_ms)
         final = self._window(window, media_end, self._policy.final_revision, warnings)
         self._next_window = window + 1
-        receipts: list[R] = []
-        for lane in self._lanes.values():
-            for chunk in lane.before(end):
-                if grid.last(chunk.header.end_ms) <= window:
-                    lane.release(chunk)
-                    self.held -= 1
-                    if chunk.receipt is not None:
-                        receipts.append(chunk.receipt)
-        self._first_held_ms = min([lane.first_held_ms for lane in self._lanes.values() if lane.held], default=sys.maxsize)
-        return ClosedWindow(final, tuple(receipts))
+        released = [held for lane in self._lanes.values() for held in lane.release(self.closed_until_ms)]
+        self.held -= len(released)
+        self._first_held_ms = min([lane.held[0].start_ms for lane in self._lanes.values() if lane.held], default=sys.maxsize)
+        return ClosedWindow(final, tuple([held.receipt for held in released if held.receipt is not None]))
 
     def _look(self, outcome: Outcome[R]) -> None:
         """A partial window each time that all modalities have come a further ``partial_every_ms``."""
@@ -217,7 +228,7 @@ class TrackAligner(Generic[R]):
         window = max(self._next_window, self._policy.grid.first(reached - 1))
         start, end = self._policy.grid.start_ms(window), self._policy.grid.end_ms(window)
         if start < reached < end:
-            outcome.partial.append(self._window(window, reached, (reached - start) // every, (), is_final=False))
+            outcome.partial += (self._window(window, reached, (reached - start) // every, (), is_final=False),)
 
     def _window(self, window: int, media_end_ms: int, revision: int, warnings: tuple[str, ...], *, is_final: bool = True) -> Window:
         start, end = self._policy.grid.start_ms(window), self._policy.grid.end_ms(window)
@@ -227,20 +238,16 @@ class TrackAligner(Generic[R]):
         newest_ms, captured_ms = -1, 0
         for modality in MODALITIES:
             lane = self._lanes.get(modality)
-            for chunk in () if lane is None else lane.before(end):
-                header = chunk.header
-                chunk_end_ms = header.end_ms
-                if chunk_end_ms <= start:
-                    continue
-                if chunk_end_ms >= newest_ms:
-                    newest_ms, captured_ms = chunk_end_ms, header.captured_ms
-                match chunk.features:
+            for held in () if lane is None else lane.touching(start, end):
+                if held.end_ms >= newest_ms:
+                    newest_ms, captured_ms = held.end_ms, held.captured_ms
+                match held.features:
                     case TextFeatures():
-                        text.append(chunk.features)
+                        text.append(held.features)
                     case AudioFeatures():
-                        audio.append(chunk.features)
+                        audio.append(held.features)
                     case VideoFeatures():
-                        video.append(chunk.features)
+                        video.append(held.features)
         return Window(
             track=self.track,
             role=self.role,

@@ -220,7 +220,7 @@ class Conversation:
             self._closing = True
             self._spawn(self._close())
 
-    def _refuse(self, chunks: list[EncodedChunk[Receipt]], arrival: Arrival, reason: str, detail: str) -> None:
+    def _refuse(self, chunks: tuple[EncodedChunk[Receipt], ...], arrival: Arrival, reason: str, detail: str) -> None:
         for chunk in chunks:
             if chunk.receipt is not None:
                 self._spawn(self._world.dead_letter(arrival.record, reason, detail))

@@ -107,7 +107,7 @@ class Player:
     def _deliver(self, delivery: Delivery, now: int) -> None:
         if not self._aligner.knows(delivery.key):
             self._aligner.open_track(delivery.key, "customer", self._final_until.get(delivery.track), now)
-        before = self._aligner._tracks[delivery.key].closed_until_ms
+        before = self._aligner._tracks[delivery.track].closed_until_ms
         outcome = self._aligner.on_chunk(delivery.chunk(), now)
         kinds = [
             kind
@@ -129,8 +129,8 @@ class Player:
         run.shown += outcome.partial
         run.shown += [closed.window for closed in outcome.closed]
         run.closings += [(now, closed) for closed in outcome.closed]
-        for key, track in self._aligner._tracks.items():
-            run.watermarks.setdefault(key.track, []).append(track.closed_until_ms)
+        for name, track in self._aligner._tracks.items():
+            run.watermarks.setdefault(name, []).append(track.closed_until_ms)
         run.held = self._aligner.held
         run.most_held = max(run.most_held, run.held)
         run.ended = self._aligner.ended

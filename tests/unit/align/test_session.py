@@ -109,7 +109,7 @@ def test_a_timestamp_from_the_future_is_refused_and_moves_nothing() -> None:
     aligner = session()
     aligner.on_chunk(chunk(0), 0)
     ahead = EncodedChunk(replace(header(1, AUDIO), start_ms=1000 + 60_001), None, "r")
-    assert aligner.on_chunk(ahead, 0).future == [ahead]
+    assert aligner.on_chunk(ahead, 0).future == (ahead,)
     assert not aligner.on_chunk(chunk(1), 0).late
 
 
