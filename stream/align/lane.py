@@ -6,7 +6,7 @@ from array import array
 from bisect import bisect_right, insort
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Generic, NamedTuple
+from typing import Any, Generic, NamedTuple
 
 from stream.align.outcome import EncodedChunk, R
 from stream.domain.features import Features
@@ -40,6 +40,19 @@ class Held(NamedTuple, Generic[R]):
     receipt: R | None
 
 
+@dataclass(frozen=True, slots=True)
+class LaneSnapshot:
+    """A lane at one moment; the chunks that wait are without their receipts."""
+
+    since: int
+    reached_ms: int
+    heard_at: int | None
+    held: tuple[Held[Any], ...]
+    runs: tuple[int, ...]
+    lowest_start_ms: int
+    recent: tuple[int, ...]
+
+
 @dataclass(slots=True)
 class Lane(Generic[R]):
     """How far a modality has come, which chunks it has brought and which of them wait for a window to close.
@@ -60,6 +73,17 @@ class Lane(Generic[R]):
     _lowest_start_ms: int = 0
     _recent: array[int] = field(default_factory=lambda: array("q", [-1, 0] * RECENT))
     """Number and fingerprint of chunks that no longer wait, each pair in the place that its number has modulo `RECENT`."""
+
+    def snapshot(self) -> LaneSnapshot:
+        """The lane as it is now."""
+        held = tuple([held._replace(receipt=None) for held in self.held])
+        return LaneSnapshot(self.since, self.reached_ms, self.heard_at, held, tuple(self._runs), self._lowest_start_ms, tuple(self._recent))
+
+    @classmethod
+    def restored(cls, seen: LaneSnapshot) -> Lane[R]:
+        """A lane that goes on from a snapshot."""
+        runs, recent = list(seen.runs), array("q", seen.recent)
+        return cls(seen.since, seen.reached_ms, seen.heard_at, list(seen.held), runs, seen.lowest_start_ms, recent)
 
     def note(self, chunk: EncodedChunk[R], now: int) -> Novelty:
         """Take in a chunk's number and end. Only a new chunk changes anything."""

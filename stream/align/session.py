@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Generic
 
 from stream.align.outcome import EncodedChunk, Outcome, R
-from stream.align.track import TrackAligner, WindowPolicy
+from stream.align.track import TrackAligner, TrackSnapshot, WindowPolicy
 from stream.domain.chunk import ChunkHeader
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.lifecycle import SessionEnd, SessionStart
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSnapshot:
+    """A session at one moment, without its limits; names and meanings are those of `SessionAligner`.
+
+    Of the chunks that wait it holds times, features and fingerprints, but no receipts: whoever restores it can close their windows, not
+    acknowledge their records. Times of arrival are on the clock that was handed in; it must go on.
+    """
+
+    session: SessionKey
+    epoch: int
+    tracks: tuple[TrackSnapshot, ...]
+    clock_zero_ms: int | None
+    plan: SessionStart | None
+    end: SessionEnd | None
+    quiet_since: int
+    ended: bool
+    accepted: int
+    shed_windows: int
 
 
 class SessionAligner(Generic[R]):
@@ -30,7 +51,6 @@ class SessionAligner(Generic[R]):
         "_clock_zero_ms",
         "_end",
         "_end_grace_ms",
-        "_end_seen_at",
         "_expire_after_ms",
         "_max_ahead_ms",
         "_max_held",
@@ -42,6 +62,7 @@ class SessionAligner(Generic[R]):
         "ended",
         "epoch",
         "session",
+        "shed_windows",
     )
 
     def __init__(
@@ -68,11 +89,36 @@ class SessionAligner(Generic[R]):
         self._plan: SessionStart | None = None
         self._end: SessionEnd | None = None
         self._quiet_since = now
-        self._end_seen_at = now
         self.ended = False
         """True once every window has closed; nothing more is to be expected."""
         self.accepted = 0
         """Chunks that were neither late nor repeated."""
+        self.shed_windows = 0
+        """Windows that were closed before their time because too many chunks waited."""
+
+    def snapshot(self) -> SessionSnapshot:
+        """The session as it is now."""
+        return SessionSnapshot(
+            session=self.session,
+            epoch=self.epoch,
+            tracks=tuple([track.snapshot() for track in self._tracks.values()]),
+            clock_zero_ms=self._clock_zero_ms,
+            plan=self._plan,
+            end=self._end,
+            quiet_since=self._quiet_since,
+            ended=self.ended,
+            accepted=self.accepted,
+            shed_windows=self.shed_windows,
+        )
+
+    def restore(self, seen: SessionSnapshot) -> None:
+        """Go on from a snapshot; whatever this aligner held before is gone. Its limits stay its own."""
+        self.session, self.epoch = seen.session, seen.epoch
+        self._tracks = {track.track.track: TrackAligner.restored(track, self._policy) for track in seen.tracks}
+        self._clock_zero_ms = seen.clock_zero_ms
+        self._plan, self._end = seen.plan, seen.end
+        self._quiet_since = seen.quiet_since
+        self.ended, self.accepted, self.shed_windows = seen.ended, seen.accepted, seen.shed_windows
 
     @property
     def held(self) -> int:
@@ -122,7 +168,7 @@ class SessionAligner(Generic[R]):
         """The session is over; its windows close when its chunks are complete."""
         self._quiet_since = now
         if self._end is None:
-            self._end, self._end_seen_at = event, now
+            self._end = event
         return self._finish_if_complete(expired=False)
 
     def on_chunk(self, chunk: EncodedChunk[R], now: int) -> Outcome[R]:
@@ -159,7 +205,7 @@ class SessionAligner(Generic[R]):
 
     @property
     def _grace_over_ms(self) -> int:
-        return max(self._end_seen_at, self._quiet_since) + self._end_grace_ms
+        return self._quiet_since + self._end_grace_ms
 
     def _is_future(self, header: ChunkHeader) -> bool:
         """The first chunk says at which wall clock media time began; no other may put that much earlier."""
@@ -171,7 +217,9 @@ class SessionAligner(Generic[R]):
     def shed(self) -> Outcome[R]:
         """Free memory: close the oldest window of the track that holds most chunks."""
         fullest = max(self._tracks.values(), key=lambda track: track.held, default=None)
-        return Outcome() if fullest is None else fullest.shed()
+        outcome = Outcome() if fullest is None else fullest.shed()
+        self.shed_windows += len(outcome.closed)
+        return outcome
 
     def finish(self) -> Outcome[R]:
         """Close every window now."""

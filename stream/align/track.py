@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Generic
 
 from stream.align.grid import HoppingGrid
-from stream.align.lane import Lane, Novelty
+from stream.align.lane import Lane, LaneSnapshot, Novelty
 from stream.align.outcome import ClosedWindow, EncodedChunk, LateChunk, Outcome, R
 from stream.domain.features import AudioFeatures, TextFeatures, VideoFeatures
 from stream.domain.identity import TrackKey
@@ -30,6 +30,22 @@ class WindowPolicy:
     def final_revision(self) -> int:
         """Revision of every final window: one more than the last partial one can have."""
         return self.grid.length_ms // self.partial_every_ms + 1 if self.partial_every_ms else 1
+
+
+@dataclass(frozen=True, slots=True)
+class TrackSnapshot:
+    """A track at one moment, without its policy; names and meanings are those of `TrackAligner`."""
+
+    track: TrackKey
+    role: str
+    epoch: int
+    lanes: tuple[tuple[Modality, LaneSnapshot], ...]
+    next_window: int
+    final_before: int
+    advanced_to: float
+    shown_ms: int
+    end_ms: int | None
+    ended: bool
 
 
 class TrackAligner(Generic[R]):
@@ -82,13 +98,48 @@ class TrackAligner(Generic[R]):
         self._lanes: dict[Modality, Lane[R]] = {m: Lane(now) for m in (MODALITIES if expected is None else expected)}
         self._next_window = 0 if final_until_ms is None else policy.grid.after(final_until_ms)
         self._final_before = self._next_window
-        self._first_held_ms = 0
+        self._first_held_ms = sys.maxsize
         self._advanced_to: float = -math.inf
         self._shown_ms = 0
         self._end_ms: int | None = None
         self._ended = False
         self.held = 0
         """Chunks that wait for a window to close."""
+
+    def snapshot(self) -> TrackSnapshot:
+        """The track as it is now."""
+        return TrackSnapshot(
+            track=self.track,
+            role=self.role,
+            epoch=self.epoch,
+            lanes=tuple([(modality, lane.snapshot()) for modality, lane in self._lanes.items()]),
+            next_window=self._next_window,
+            final_before=self._final_before,
+            advanced_to=self._advanced_to,
+            shown_ms=self._shown_ms,
+            end_ms=self._end_ms,
+            ended=self._ended,
+        )
+
+    @classmethod
+    def restored(cls, seen: TrackSnapshot, policy: WindowPolicy) -> TrackAligner[R]:
+        """A track that goes on from a snapshot."""
+        track = cls(seen.track, seen.role, seen.epoch, policy, expected=(), final_until_ms=None, now=0)
+        track._lanes = {modality: Lane.restored(lane) for modality, lane in seen.lanes}
+        track._next_window = seen.next_window
+        track._final_before = seen.final_before
+        track._advanced_to = seen.advanced_to
+        track._shown_ms = seen.shown_ms
+        track._end_ms = seen.end_ms
+        track._ended = seen.ended
+        track._count_held()
+        return track
+
+    def _count_held(self) -> None:
+        """Keep at hand what is asked for with every chunk."""
+        waiting = [lane.held for lane in self._lanes.values() if lane.held]
+        self.held = sum([len(held) for held in waiting])
+        self._first_held_ms = min([held[0].start_ms for held in waiting], default=sys.maxsize)
 
     @property
     def closed_until_ms(self) -> int:
@@ -131,8 +182,7 @@ class TrackAligner(Generic[R]):
             outcome.late += (LateChunk(chunk, max(1, self.closed_until_ms - header.end_ms)),)
         else:
             lane.hold(chunk)
-            if not self.held or header.start_ms < self._first_held_ms:
-                self._first_held_ms = header.start_ms
+            self._first_held_ms = min(self._first_held_ms, header.start_ms)
             self.held += 1
 
     def on_time(self, now: int) -> Outcome[R]:
@@ -212,8 +262,7 @@ class TrackAligner(Generic[R]):
         final = self._window(window, media_end, self._policy.final_revision, warnings)
         self._next_window = window + 1
         released = [held for lane in self._lanes.values() for held in lane.release(self.closed_until_ms)]
-        self.held -= len(released)
-        self._first_held_ms = min([lane.held[0].start_ms for lane in self._lanes.values() if lane.held], default=sys.maxsize)
+        self._count_held()
         return ClosedWindow(final, tuple([held.receipt for held in released if held.receipt is not None]))
 
     def _look(self, outcome: Outcome[R]) -> None:

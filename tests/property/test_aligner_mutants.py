@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from stream.align.clock import ListeningClock
 from stream.align.grid import HoppingGrid
-from stream.align.lane import Lane, Novelty
+from stream.align.lane import RECENT, Lane, Novelty
 from stream.align.outcome import ClosedWindow, Outcome
 from stream.align.session import SessionAligner
 from stream.align.track import TrackAligner, WindowPolicy
@@ -134,6 +134,19 @@ def _wherever_the_watermark_is(advance: Rule) -> Rule:
     return broken
 
 
+def _forgetting(**fields: Any) -> Callable[[Rule], Rule]:
+    return lambda snapshot: lambda whole: replace(snapshot(whole), **fields)
+
+
+def _shed_in_silence(shed: Rule) -> Rule:
+    def broken(session: SessionAligner[str]) -> Outcome[str]:
+        outcome: Outcome[str] = shed(session)
+        session.shed_windows = 0
+        return outcome
+
+    return broken
+
+
 def _any_time_counts(_tick: Rule) -> Rule:
     def broken(clock: ListeningClock, *, live: bool) -> None:
         clock._elapsed = clock._now()
@@ -158,6 +171,27 @@ def _shared_tracks(init: Rule) -> Rule:
 def _always(value: Any) -> Callable[[Rule], Rule]:
     return lambda _rule: lambda *_args, **_options: value
 
+
+FORGOTTEN = (
+    (Lane, "since", 0),
+    (Lane, "reached_ms", 0),
+    (Lane, "heard_at", None),
+    (Lane, "held", ()),
+    (Lane, "runs", ()),
+    (Lane, "lowest_start_ms", 0),
+    (Lane, "recent", (-1, 0) * RECENT),
+    (TrackAligner, "lanes", ()),
+    (TrackAligner, "next_window", 0),
+    (TrackAligner, "shown_ms", 0),
+    (SessionAligner, "tracks", ()),
+    (SessionAligner, "clock_zero_ms", None),
+    (SessionAligner, "plan", None),
+    (SessionAligner, "end", None),
+    (SessionAligner, "quiet_since", 0),
+    (SessionAligner, "accepted", 0),
+    (SessionAligner, "shed_windows", 0),
+)
+"""What a snapshot might forget; `tests.unit.align.test_snapshot` looks for what histories of the sample do not show."""
 
 MUTANTS = (
     Mutant("drop dedup", Lane, "note", _every_chunk_is_new, invariants.each_number_counts_once),
@@ -197,6 +231,11 @@ MUTANTS = (
     Mutant("forget what is final", SessionAligner, "open_track", _as_if_nothing_were_final, invariants.a_crash_changes_nothing),
     Mutant("believe the future", SessionAligner, "_is_future", _always(value=False), invariants.watermarks_never_go_back),
     Mutant("hold without bound", SessionAligner, "__init__", _without_bound, invariants.memory_is_bounded),
+    Mutant("shed in silence", SessionAligner, "shed", _shed_in_silence, invariants.memory_is_bounded),
+    *(
+        Mutant(f"a snapshot without {field}", owner, "snapshot", _forgetting(**{field: empty}), invariants.a_snapshot_changes_nothing)
+        for owner, field, empty in FORGOTTEN
+    ),
     Mutant("wall clock closes while deaf", ListeningClock, "tick", _any_time_counts, invariants.an_outage_is_not_silence),
 )
 

@@ -43,6 +43,7 @@ class Run:
         watermarks: By track, ``closed_until_ms`` after every step.
         most_held: The most chunks that waited at once.
         held: Chunks that waited in the end.
+        shed: Windows that were counted as shed.
     """
 
     closings: list[tuple[int, ClosedWindow[str]]] = field(default_factory=list)
@@ -53,6 +54,7 @@ class Run:
     most_held: int = 0
     held: int = 0
     ended: bool = False
+    shed: int = 0
 
     def finals(self) -> dict[str, Window]:
         """Final windows by id; fails when an id comes twice."""
@@ -64,27 +66,46 @@ class Run:
 
 
 class Player:
-    """One aligner and its run."""
+    """One aligner and its run; a ``reborn`` one is restored from a snapshot of itself before every step."""
 
-    def __init__(self, history: History, final_until: Mapping[str, int] | None = None, *, now: int = 0, lazy: bool = False) -> None:
+    def __init__(
+        self,
+        history: History,
+        final_until: Mapping[str, int] | None = None,
+        *,
+        now: int = 0,
+        lazy: bool = False,
+        reborn: bool = False,
+    ) -> None:
         self.run = Run()
         self._history = history
         self._final_until = final_until or {}
         self._lazy = lazy
+        self._reborn = reborn
         self._due_ms = 0.0
-        self._aligner: SessionAligner[str] = SessionAligner(
+        self._aligner = self._new_aligner(now)
+
+    def _new_aligner(self, now: int) -> SessionAligner[str]:
+        return SessionAligner(
             SESSION,
             0,
-            history.policy,
-            end_grace_ms=history.end_grace_ms,
+            self._history.policy,
+            end_grace_ms=self._history.end_grace_ms,
             expire_after_ms=EXPIRE_MS,
             max_ahead_ms=60_000,
-            max_held=history.max_held,
+            max_held=self._history.max_held,
             now=now,
         )
 
+    def _be_reborn(self) -> None:
+        if self._reborn:
+            seen = self._aligner.snapshot()
+            self._aligner = self._new_aligner(0)
+            self._aligner.restore(seen)
+
     def step(self, event: Delivery | str, now: int) -> None:
         """A delivery, ``start`` or ``end``."""
+        self._be_reborn()
         self._due_ms = 0
         if isinstance(event, Delivery):
             self._deliver(event, now)
@@ -95,12 +116,14 @@ class Player:
 
     def tick(self, now: int) -> None:
         """Time passes."""
+        self._be_reborn()
         if not self._lazy or now >= self._due_ms:
             self._take(self._aligner.on_time(now), now)
             self._due_ms = self._aligner.due_ms(now)
 
     def finish(self) -> Run:
         """Close what is open."""
+        self._be_reborn()
         self._take(self._aligner.finish(), 0)
         return self.run
 
@@ -134,6 +157,7 @@ class Player:
         run.held = self._aligner.held
         run.most_held = max(run.most_held, run.held)
         run.ended = self._aligner.ended
+        run.shed = self._aligner.shed_windows
 
 
 def events(history: History) -> list[tuple[int, Delivery | str]]:
@@ -146,9 +170,15 @@ def events(history: History) -> list[tuple[int, Delivery | str]]:
     return [(at, event) for at, _, event in sorted(timed, key=lambda t: t[:2])]
 
 
-def play_unhurried(history: History, steps: Iterable[Delivery | str] | None = None, final_until: Mapping[str, int] | None = None) -> Run:
+def play_unhurried(
+    history: History,
+    steps: Iterable[Delivery | str] | None = None,
+    final_until: Mapping[str, int] | None = None,
+    *,
+    reborn: bool = False,
+) -> Run:
     """As if no time passed between the records: what a backlog looks like. Everything is closed in the end."""
-    player = Player(history, final_until)
+    player = Player(history, final_until, reborn=reborn)
     for step in [event for _, event in events(history)] if steps is None else steps:
         player.step(step, 0)
     return player.finish()
@@ -161,7 +191,7 @@ def patience_ms(history: History) -> int:
     return 2 * TICK_MS + (silence if history.end_at is None else max(silence, history.end_grace_ms))
 
 
-def play_live(history: History, outage: Outage | None = None, *, lazy: bool = False) -> Run:
+def play_live(history: History, outage: Outage | None = None, *, lazy: bool = False, reborn: bool = False) -> Run:
     """Tick by tick until `patience_ms` after the last input."""
     player: Player | None = None
     wall = [0]
@@ -171,7 +201,7 @@ def play_live(history: History, outage: Outage | None = None, *, lazy: bool = Fa
     end = history.last_at + patience_ms(history) + gap.length_ms
     for now in range(0, end + TICK_MS, TICK_MS):
         while waiting and _when(waiting[0][0], gap) <= now:
-            player = player or Player(history, now=clock(), lazy=lazy)
+            player = player or Player(history, now=clock(), lazy=lazy, reborn=reborn)
             player.step(waiting.pop(0)[1], clock())
         wall[0] = now
         clock.tick(live=not gap.at < now < gap.at + gap.length_ms)

@@ -146,6 +146,17 @@ def _uncommitted(steps: list[Delivery | str], done: set[str]) -> list[Delivery |
     return left
 
 
+def a_snapshot_changes_nothing(history: History) -> None:
+    """P5: an aligner that is replaced by its own snapshot again and again does what it would have done."""
+    for play in (play_unhurried, play_live):
+        whole, reborn = play(history), play(history, reborn=True)
+        closed = [(at, closed.window) for at, closed in whole.closings]
+        assert [(at, closed.window) for at, closed in reborn.closings] == closed
+        for run in (whole, reborn):
+            run.closings.clear()
+        assert reborn == whole
+
+
 def repeats_change_nothing(history: History) -> None:
     """P6: neither a repeat nor a conflict changes a window or when it closes."""
     repeats = [d.name for d in history.repeats()]
@@ -155,10 +166,11 @@ def repeats_change_nothing(history: History) -> None:
 
 
 def memory_is_bounded(history: History) -> None:
-    """P7: no more chunks wait than may."""
+    """P7: no more chunks wait than may, and the windows that this costs are counted."""
     bounded = replace(history, max_held=6)
-    assert play_unhurried(bounded).most_held <= 6
-    assert play_live(bounded).most_held <= 6
+    for run in (play_unhurried(bounded), play_live(bounded)):
+        assert run.most_held <= 6
+        assert run.shed == sum("shed" in window.warnings for window in run.finals().values())
 
 
 def silence_closes_everything(history: History) -> None:
@@ -199,6 +211,7 @@ OF_ANY: tuple[Check, ...] = (
     finals_are_final,
     watermarks_never_go_back,
     a_crash_finalises_nothing_twice,
+    a_snapshot_changes_nothing,
     repeats_change_nothing,
     memory_is_bounded,
     silence_closes_everything,

@@ -124,3 +124,4 @@ def test_a_session_that_holds_too_much_closes_its_oldest_window() -> None:
     closed = [c for seq in range(4) for c in aligner.on_chunk(chunk(seq), 0).closed]
     assert [(c.window.end_ms, c.window.warnings) for c in closed] == [(4000, ("shed",))]
     assert aligner.held == 2
+    assert aligner.shed_windows == 1
