@@ -14,7 +14,7 @@ from stream.align.outcome import ClosedWindow, EncodedChunk, LateChunk, Outcome,
 from stream.domain.features import AudioFeatures, TextFeatures, VideoFeatures
 from stream.domain.identity import TrackKey
 from stream.domain.modality import MODALITIES, Modality
-from stream.domain.window import Window
+from stream.domain.window import SHED, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +225,7 @@ class TrackAligner(Generic[R]):
         """Close the oldest window that holds a chunk without waiting any longer, to free memory."""
         outcome: Outcome[R] = Outcome()
         if self.held:
-            self._advance(self._policy.grid.end_ms(self._oldest_window()), outcome, ("shed",))
+            self._advance(self._policy.grid.end_ms(self._oldest_window()), outcome, (SHED,))
         return outcome
 
     def _reached_ms(self) -> int:

@@ -134,6 +134,7 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"
         worst: Window with the lowest score.
         role_shares: Part of the windows with words or sound that each role holds; who did the talking.
         windows_by_modality: How many windows held each modality.
+        windows_shed: How many were closed before their time because too many chunks waited.
     """
 
     tenant: str
@@ -146,6 +147,7 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"
     worst: Moment | None
     role_shares: dict[str, float]
     windows_by_modality: dict[Modality, int]
+    windows_shed: int = 0
 
 
 Record = ScoreRecord | PartialRecord | ExplanationRecord | SessionRecord

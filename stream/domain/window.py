@@ -8,6 +8,9 @@ from stream.domain.features import AudioFeatures, Features, TextFeatures, VideoF
 from stream.domain.identity import TrackKey
 from stream.domain.modality import MODALITIES, Modality
 
+SHED = "shed"
+"""Warning of a window that was closed before its time because too many chunks waited."""
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -26,7 +29,7 @@ class Window:
         audio: Audio chunks, likewise.
         video: Video chunks, likewise.
         media_end_at_ms: Wall clock (Unix ms) when `media_end_ms` was captured; None when nothing said so.
-        warnings: Codes of what was odd about the window's input, for example ``late_chunks``.
+        warnings: Codes of what was odd about the window's input, for example `SHED`.
     """
 
     track: TrackKey

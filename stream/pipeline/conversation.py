@@ -236,6 +236,8 @@ class Conversation:
         if self._aligner.accepted or self._held_events:
             finals = [final for final in await self._world.store.finals(self.session) if final.epoch == self.epoch]
             summary = summarise(self.session, self.epoch, finals)
+            if summary.windows_shed:
+                log.warning("shed", partition=self.partition, windows=summary.windows_shed, of=summary.windows)
             await self._world.send(self._world.topics.summaries, *result_message(summary))
             await self._world.store.put_summary(summary)
         for acknowledge in self._held_events:

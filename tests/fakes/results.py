@@ -19,6 +19,7 @@ def make_score(
     role: str = "customer",
     present: tuple[Modality, ...] = ALL,
     session: SessionKey = SESSION,
+    warnings: tuple[str, ...] = (),
 ) -> ScoreRecord:
     """A final score of the 4 s window that ends at `end_ms`."""
     return ScoreRecord(
@@ -39,7 +40,7 @@ def make_score(
         modalities_present=present,
         shares={m: 1.0 / len(present) for m in present},
         faces=1,
-        warnings=(),
+        warnings=warnings,
         media_end_at_ms=None,
         allowed_lateness_ms=500,
         model=ModelVersion("mmci", "1", "0123456789ab"),

@@ -3,7 +3,9 @@ from __future__ import annotations
 import logging
 
 import pytest
+from structlog.testing import capture_logs
 
+from stream.config.settings import LimitSettings, Settings
 from stream.domain.identity import TrackKey
 from stream.domain.lifecycle import MAX_TRACKS, SessionEnd, SessionHeartbeat, SessionStart, TrackEnd, TrackPlan
 from stream.domain.modality import Modality
@@ -120,6 +122,19 @@ async def test_a_window_that_the_model_refuses_is_reported_and_does_not_block() 
     await whole_session(worker)
     assert ends(worker) == [6000, 8000]
     assert worker.reasons() == ["unscorable"]
+
+
+@pytest.mark.parametrize("limit", ["chunks_held_per_session", "chunks_held"])
+async def test_windows_that_were_shed_are_counted_and_logged_once(limit: str) -> None:
+    worker = FakeWorker(settings=Settings(limits=LimitSettings().model_copy(update={limit: 2})))
+    with capture_logs() as logged:
+        await worker.feed(worker.event(START))
+        for seq in range(6):
+            await worker.feed(worker.words(seq))
+            worker.pipeline.on_time(live=False)
+        await worker.feed(worker.event(end(6)))
+    assert [s.windows_shed for s in worker.store.summaries] == [sum("shed" in score.warnings for score in worker.store.scores[TRACK])]
+    assert [(line["windows"], line["of"]) for line in logged if line["event"] == "shed"] == [(2, 3)]
 
 
 async def test_a_new_epoch_closes_the_old_one() -> None:
