@@ -72,6 +72,7 @@ def open_sessions(count: int) -> Sessions:
             end_grace_ms=SETTINGS.end_grace_ms,
             expire_after_ms=SETTINGS.expire_after_ms,
             max_ahead_ms=SETTINGS.max_ahead_ms,
+            max_back_ms=SETTINGS.max_back_ms,
             max_held=LimitSettings().chunks_held_per_session,
             now=0,
         )

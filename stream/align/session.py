@@ -8,7 +8,6 @@ from typing import Generic
 
 from stream.align.outcome import EncodedChunk, Outcome, R
 from stream.align.track import TrackAligner, TrackSnapshot, WindowPolicy
-from stream.domain.chunk import ChunkHeader
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.lifecycle import SessionEnd, SessionStart
 
@@ -25,6 +24,8 @@ class SessionSnapshot:
     epoch: int
     tracks: tuple[TrackSnapshot, ...]
     clock_zero_ms: int | None
+    newest_ms: int
+    newest_zero_ms: int
     plan: SessionStart | None
     end: SessionEnd | None
     quiet_since: int
@@ -43,6 +44,7 @@ class SessionAligner(Generic[R]):
         end_grace_ms: How long to wait for chunks that a session's end has counted.
         expire_after_ms: A session that is quiet for so long ends by itself.
         max_ahead_ms: How far a chunk's media time may run ahead of the clock that it was captured by.
+        max_back_ms: How far media time may go back while the clock that it is captured by goes on.
         max_held: Most chunks that wait for a window to close; with more, the oldest window closes at once.
         now: Milliseconds on a clock that runs while everything that exists has been read: see `ListeningClock`.
     """
@@ -53,7 +55,10 @@ class SessionAligner(Generic[R]):
         "_end_grace_ms",
         "_expire_after_ms",
         "_max_ahead_ms",
+        "_max_back_ms",
         "_max_held",
+        "_newest_ms",
+        "_newest_zero_ms",
         "_plan",
         "_policy",
         "_quiet_since",
@@ -74,6 +79,7 @@ class SessionAligner(Generic[R]):
         end_grace_ms: int,
         expire_after_ms: int,
         max_ahead_ms: int,
+        max_back_ms: int,
         max_held: int,
         now: int,
     ) -> None:
@@ -83,8 +89,11 @@ class SessionAligner(Generic[R]):
         self._end_grace_ms = end_grace_ms
         self._expire_after_ms = expire_after_ms
         self._max_ahead_ms = max_ahead_ms
+        self._max_back_ms = max_back_ms
         self._max_held = max_held
         self._clock_zero_ms: int | None = None
+        self._newest_ms = 0
+        self._newest_zero_ms = 0
         self._tracks: dict[str, TrackAligner[R]] = {}
         self._plan: SessionStart | None = None
         self._end: SessionEnd | None = None
@@ -103,6 +112,8 @@ class SessionAligner(Generic[R]):
             epoch=self.epoch,
             tracks=tuple([track.snapshot() for track in self._tracks.values()]),
             clock_zero_ms=self._clock_zero_ms,
+            newest_ms=self._newest_ms,
+            newest_zero_ms=self._newest_zero_ms,
             plan=self._plan,
             end=self._end,
             quiet_since=self._quiet_since,
@@ -116,6 +127,7 @@ class SessionAligner(Generic[R]):
         self.session, self.epoch = seen.session, seen.epoch
         self._tracks = {track.track.track: TrackAligner.restored(track, self._policy) for track in seen.tracks}
         self._clock_zero_ms = seen.clock_zero_ms
+        self._newest_ms, self._newest_zero_ms = seen.newest_ms, seen.newest_zero_ms
         self._plan, self._end = seen.plan, seen.end
         self._quiet_since = seen.quiet_since
         self.ended, self.accepted, self.shed_windows = seen.ended, seen.accepted, seen.shed_windows
@@ -173,8 +185,14 @@ class SessionAligner(Generic[R]):
 
     def on_chunk(self, chunk: EncodedChunk[R], now: int) -> Outcome[R]:
         """Take in a chunk of a track that has been opened."""
-        if self._is_future(chunk.header):
+        end_ms = chunk.header.end_ms
+        zero_ms = chunk.header.captured_ms - end_ms
+        if self._is_future(zero_ms):
             return Outcome(future=(chunk,))
+        if self._is_restarted(end_ms, zero_ms):
+            return Outcome(restarted=(chunk,))
+        if end_ms > self._newest_ms:
+            self._newest_ms, self._newest_zero_ms = end_ms, zero_ms
         outcome = self._tracks[chunk.header.track.track].on_chunk(chunk, now)
         if not outcome.repeated and not outcome.conflicts:
             self._quiet_since = now
@@ -207,12 +225,15 @@ class SessionAligner(Generic[R]):
     def _grace_over_ms(self) -> int:
         return self._quiet_since + self._end_grace_ms
 
-    def _is_future(self, header: ChunkHeader) -> bool:
+    def _is_future(self, zero_ms: int) -> bool:
         """The first chunk says at which wall clock media time began; no other may put that much earlier."""
-        zero_ms = header.captured_ms - header.end_ms
         if self._clock_zero_ms is None:
             self._clock_zero_ms = zero_ms
         return self._clock_zero_ms - zero_ms > self._max_ahead_ms
+
+    def _is_restarted(self, end_ms: int, zero_ms: int) -> bool:
+        """Captured after the newest chunk, but far before it in media time. A late chunk was captured earlier; a call on hold goes on."""
+        return self._newest_ms - end_ms > self._max_back_ms and zero_ms - self._newest_zero_ms > self._max_back_ms
 
     def shed(self) -> Outcome[R]:
         """Free memory: close the oldest window of the track that holds most chunks."""

@@ -65,6 +65,7 @@ class Conversation:
             end_grace_ms=windows.end_grace_ms,
             expire_after_ms=windows.expire_after_ms,
             max_ahead_ms=windows.max_ahead_ms,
+            max_back_ms=windows.max_back_ms,
             max_held=world.settings.limits.chunks_held_per_session,
             now=world.clock(),
         )
@@ -216,6 +217,7 @@ class Conversation:
         if arrival is not None:
             self._refuse(outcome.conflicts, arrival, "conflict", "another chunk with its number came before")
             self._refuse(outcome.future, arrival, "future", "its media time runs ahead of its capture time: see windows.max_ahead_ms")
+            self._refuse(outcome.restarted, arrival, "restarted", "its media clock began anew within its epoch: see windows.max_back_ms")
         if self._aligner.ended and not self._closing:
             self._closing = True
             self._spawn(self._close())

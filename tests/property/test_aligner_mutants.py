@@ -168,6 +168,14 @@ def _shared_tracks(init: Rule) -> Rule:
     return broken
 
 
+def _by_media_time_alone(_rule: Rule) -> Rule:
+    return lambda session, end_ms, _zero_ms: session._newest_ms - end_ms > session._max_back_ms
+
+
+def _by_capture_time_alone(_rule: Rule) -> Rule:
+    return lambda session, _end_ms, zero_ms: session._newest_ms > 0 and zero_ms - session._newest_zero_ms > session._max_back_ms
+
+
 def _always(value: Any) -> Callable[[Rule], Rule]:
     return lambda _rule: lambda *_args, **_options: value
 
@@ -185,6 +193,7 @@ FORGOTTEN = (
     (TrackAligner, "shown_ms", 0),
     (SessionAligner, "tracks", ()),
     (SessionAligner, "clock_zero_ms", None),
+    (SessionAligner, "newest_ms", 0),
     (SessionAligner, "plan", None),
     (SessionAligner, "end", None),
     (SessionAligner, "quiet_since", 0),
@@ -230,6 +239,9 @@ MUTANTS = (
     ),
     Mutant("forget what is final", SessionAligner, "open_track", _as_if_nothing_were_final, invariants.a_crash_changes_nothing),
     Mutant("believe the future", SessionAligner, "_is_future", _always(value=False), invariants.watermarks_never_go_back),
+    Mutant("take what began anew for a repeat", SessionAligner, "_is_restarted", _always(value=False), invariants.each_number_counts_once),
+    Mutant("late chunks began anew", SessionAligner, "_is_restarted", _by_media_time_alone, invariants.each_number_counts_once),
+    Mutant("a call on hold began anew", SessionAligner, "_is_restarted", _by_capture_time_alone, invariants.each_number_counts_once),
     Mutant("hold without bound", SessionAligner, "__init__", _without_bound, invariants.memory_is_bounded),
     Mutant("shed in silence", SessionAligner, "shed", _shed_in_silence, invariants.memory_is_bounded),
     *(

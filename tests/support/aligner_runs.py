@@ -9,7 +9,7 @@ from stream.align.clock import ListeningClock
 from stream.align.outcome import ClosedWindow, Outcome
 from stream.align.session import SessionAligner
 from stream.domain.window import Window
-from tests.support.histories import SESSION, Delivery, History
+from tests.support.histories import FAR_MS, SESSION, Delivery, History
 
 TICK_MS = 250
 EXPIRE_MS = 600_000
@@ -93,6 +93,7 @@ class Player:
             end_grace_ms=self._history.end_grace_ms,
             expire_after_ms=EXPIRE_MS,
             max_ahead_ms=60_000,
+            max_back_ms=FAR_MS,
             max_held=self._history.max_held,
             now=now,
         )
@@ -139,6 +140,7 @@ class Player:
                 "repeated": [c.receipt for c in outcome.repeated],
                 "conflict": [c.receipt for c in outcome.conflicts],
                 "future": [c.receipt for c in outcome.future],
+                "restarted": [c.receipt for c in outcome.restarted],
             }.items()
             if delivery.name in names
         ]

@@ -60,7 +60,10 @@ def _every_chunk_is_where_it_belongs(history: History, run: Run, *, calm: bool) 
 
 
 def each_number_counts_once(history: History) -> None:
-    """P2, P6: the first chunk with a number counts; the same again is repeated, another one a conflict, an hour ahead the future."""
+    """P2, P6: the first chunk with a number counts; the same again is repeated, another one a conflict, an hour ahead the future.
+
+    A late chunk and a call on hold are no media clock that began anew, and that is neither a repeat nor a conflict.
+    """
     run = play_live(history)
     first: dict[tuple[str, Modality, int], bool] = {}
     for delivery in history.deliveries:
@@ -68,6 +71,8 @@ def each_number_counts_once(history: History) -> None:
         number = (*delivery.lane, delivery.seq)
         if delivery.future:
             assert kind == "future", f"{delivery.name} is {kind}"
+        elif delivery.restarted:
+            assert kind == "restarted", f"{delivery.name} is {kind}"
         elif number in first:
             assert kind == ("repeated" if first[number] == delivery.other else "conflict"), f"{delivery.name} is {kind}"
         else:
@@ -91,12 +96,12 @@ def finals_are_final(history: History) -> None:
 
 
 def watermarks_never_go_back(history: History) -> None:
-    """P4: what is closed stays closed, and the future opens nothing."""
+    """P4: what is closed stays closed, and neither the future nor a media clock that began anew opens anything."""
     for run in (play_unhurried(history), play_live(history)):
         for track, marks in run.watermarks.items():
             assert marks == sorted(marks), track
-    future = [d.name for d in history.deliveries if d.future]
-    assert play_unhurried(history).finals() == play_unhurried(history.without(*future)).finals()
+    refused = [d.name for d in history.deliveries if d.future or d.restarted]
+    assert play_unhurried(history).finals() == play_unhurried(history.without(*refused)).finals()
 
 
 def a_crash_changes_nothing(calm: History) -> None:

@@ -15,7 +15,9 @@ AUDIO, VIDEO = Modality.AUDIO, Modality.VIDEO
 
 
 def empty(now: int = 0) -> SessionAligner[str]:
-    return SessionAligner(SESSION, 0, POLICY, end_grace_ms=3000, expire_after_ms=60_000, max_ahead_ms=60_000, max_held=8, now=now)
+    return SessionAligner(
+        SESSION, 0, POLICY, end_grace_ms=3000, expire_after_ms=60_000, max_ahead_ms=60_000, max_back_ms=10_000, max_held=8, now=now
+    )
 
 
 def eventful() -> SessionAligner[str]:
@@ -67,7 +69,7 @@ def test_an_eventful_session_differs_from_an_empty_one_in_everything() -> None:
     fresh.open_track(TRACK, "customer", None, 0)
     compared: list[tuple[Any, Any]] = [(fresh, over()), (fresh._tracks["customer"], over()._tracks["customer"])]
     compared.append((Lane(0), eventful()._tracks["customer"]._lanes[AUDIO]))
-    limits = {"_policy", "_end_grace_ms", "_expire_after_ms", "_max_ahead_ms", "_max_held", "session", "epoch", "track"}
+    limits = {"_policy", "_end_grace_ms", "_expire_after_ms", "_max_ahead_ms", "_max_back_ms", "_max_held", "session", "epoch", "track"}
     same = {slot for one, other in compared for slot in type(one).__slots__ if state(getattr(one, slot)) == state(getattr(other, slot))}
     assert same - limits == {"held", "_first_held_ms"}
 

@@ -146,6 +146,17 @@ async def test_a_new_epoch_closes_the_old_one() -> None:
     assert worker.reasons() == ["old_epoch"]
 
 
+async def test_a_media_clock_that_begins_anew_in_its_epoch_is_put_aside() -> None:
+    worker = FakeWorker()
+    await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(20)))
+    await worker.feed(*(worker.words(seq, later_ms=30_000) for seq in range(3)))
+    assert worker.reasons() == ["restarted"] * 3
+    await worker.feed(*(worker.words(seq) for seq in range(20, 30)), worker.event(end(30)))
+    whole = FakeWorker()
+    await whole_session(whole, 30)
+    assert worker.store.scores == whole.store.scores
+
+
 async def test_heartbeats_of_unknown_sessions_open_nothing() -> None:
     worker = FakeWorker()
     await worker.feed(worker.event(SessionHeartbeat(0, 0)))
