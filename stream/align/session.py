@@ -151,8 +151,10 @@ class SessionAligner(Generic[R]):
         """True when the track has been opened."""
         return track.track in self._tracks
 
-    def open_track(self, track: TrackKey, role: str, final_until_ms: int | None, now: int) -> None:
-        """Begin a track; windows that end at ``final_until_ms`` or before are final already."""
+    def open_track(self, track: TrackKey, role: str, final_until_ms: int | None, now: int, *, final_at_ms: int | None = None) -> None:
+        """Begin a track; windows that end at ``final_until_ms``, captured at ``final_at_ms`` (wall clock), or before are final already."""
+        if final_until_ms is not None and final_at_ms is not None:
+            self._see(final_until_ms, final_at_ms - final_until_ms)
         planned = {} if self._plan is None else {p.track: p for p in self._plan.tracks}
         plan = planned.get(track.track)
         expected = None if plan is None else plan.modalities
@@ -187,12 +189,11 @@ class SessionAligner(Generic[R]):
         """Take in a chunk of a track that has been opened."""
         end_ms = chunk.header.end_ms
         zero_ms = chunk.header.captured_ms - end_ms
-        if self._is_future(zero_ms):
-            return Outcome(future=(chunk,))
         if self._is_restarted(end_ms, zero_ms):
             return Outcome(restarted=(chunk,))
-        if end_ms > self._newest_ms:
-            self._newest_ms, self._newest_zero_ms = end_ms, zero_ms
+        if self._is_future(zero_ms):
+            return Outcome(future=(chunk,))
+        self._see(end_ms, zero_ms)
         outcome = self._tracks[chunk.header.track.track].on_chunk(chunk, now)
         if not outcome.repeated and not outcome.conflicts:
             self._quiet_since = now
@@ -230,6 +231,11 @@ class SessionAligner(Generic[R]):
         if self._clock_zero_ms is None:
             self._clock_zero_ms = zero_ms
         return self._clock_zero_ms - zero_ms > self._max_ahead_ms
+
+    def _see(self, end_ms: int, zero_ms: int) -> None:
+        """Media has come to ``end_ms``; by what came there, it began at ``zero_ms`` on the wall clock."""
+        if end_ms > self._newest_ms:
+            self._newest_ms, self._newest_zero_ms = end_ms, zero_ms
 
     def _is_restarted(self, end_ms: int, zero_ms: int) -> bool:
         """Captured after the newest chunk, but far before it in media time. A late chunk was captured earlier; a call on hold goes on."""

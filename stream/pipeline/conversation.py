@@ -167,13 +167,16 @@ class Conversation:
 
     async def _open(self, track: TrackKey, role: str) -> None:
         final = await self._world.store.last_final(track)
+        shown = None if final is None else await self._world.store.latest(track)
         if self._stopped or self._aligner.knows(track):
             return
         until = None if final is None or final[0] < self.epoch else (final[1] if final[0] == self.epoch else 2**53)
         self._encoders[track] = self._world.new_encoder()
         self._publishers[track] = publisher = self._world.new_publisher(self._fenced)
         publisher.runner.add_done_callback(self._check)
-        self._aligner.open_track(track, role, until, self._world.clock())
+        same_clock = shown is not None and shown.epoch == self.epoch and shown.end_ms == until
+        final_at_ms = shown.media_end_at_ms if shown is not None and same_clock else None
+        self._aligner.open_track(track, role, until, self._world.clock(), final_at_ms=final_at_ms)
 
     async def _run_lane(self, lane: asyncio.Queue[Arrival], encoder: TrackEncoder) -> None:
         while True:

@@ -46,6 +46,9 @@ class ResultStore(Protocol):
     async def last_final(self, track: TrackKey) -> tuple[int, int] | None:
         """(epoch, end_ms) of the track's last final window."""
 
+    async def latest(self, track: TrackKey) -> ScoreRecord | None:
+        """The track's last final window as it is shown."""
+
     async def finals(self, session: SessionKey) -> list[ScoreRecord]:
         """All final windows of a session."""
 

@@ -115,6 +115,11 @@ class RedisSink:
         epoch, end_ms, _ = str(last).split("-")
         return int(epoch), int(end_ms)
 
+    async def latest(self, track: TrackKey) -> ScoreRecord | None:
+        """The track's last final window as it is shown, None if there is none."""
+        record = await self._waiting_out(lambda _: self._redis.hget(track_names(track).latest, "record"))
+        return None if record is None else cast(ScoreRecord, decode_record(record))
+
     async def token(self, session: SessionKey) -> int:
         """The highest fencing token that the session has seen; 0 where there is none."""
         return int(await self._waiting_out(lambda _: self._redis.hget(session_names(session).state, "token")) or 0)

@@ -122,6 +122,10 @@ class FakeStore:
         finals = self.scores.get(track)
         return (finals[-1].epoch, finals[-1].end_ms) if finals else None
 
+    async def latest(self, track: TrackKey) -> ScoreRecord | None:
+        finals = self.scores.get(track)
+        return finals[-1] if finals else None
+
     async def finals(self, session: SessionKey) -> list[ScoreRecord]:
         return [final for track, finals in self.scores.items() if track.session == session for final in finals]
 

@@ -156,3 +156,12 @@ def test_a_call_that_was_on_hold_did_not_begin_anew() -> None:
     for seq in range(20, 40):
         assert not aligner.on_chunk(captured(chunk(seq), later_ms=600_000), 600_000 + seq * 1000).restarted
     assert len(aligner.on_chunk(chunk(60, start_ms=5500), 640_000).late) == 1
+
+
+def test_whoever_takes_over_knows_where_the_media_clock_was() -> None:
+    aligner = unplanned()
+    aligner.open_track(TRACK, "customer", 20_000, 0, final_at_ms=1_020_000)
+    anew = captured(chunk(0), later_ms=100_000)
+    assert aligner.on_chunk(anew, 0).restarted == (anew,)
+    assert not aligner.on_chunk(chunk(19), 0).future
+    assert len(aligner.on_chunk(chunk(5), 0).repeated) == 1

@@ -157,6 +157,17 @@ async def test_a_media_clock_that_begins_anew_in_its_epoch_is_put_aside() -> Non
     assert worker.store.scores == whole.store.scores
 
 
+async def test_a_session_id_that_is_used_again_is_not_taken_for_repeats() -> None:
+    worker = FakeWorker()
+    await whole_session(worker, 20)
+    before = list(worker.store.scores[TRACK])
+    await worker.feed(*(worker.words(seq, later_ms=60_000) for seq in range(5)))
+    assert worker.reasons() == ["restarted"] * 5
+    await worker.feed(*(worker.words(seq) for seq in range(20)))
+    assert worker.reasons() == ["restarted"] * 5
+    assert worker.store.scores[TRACK] == before
+
+
 async def test_heartbeats_of_unknown_sessions_open_nothing() -> None:
     worker = FakeWorker()
     await worker.feed(worker.event(SessionHeartbeat(0, 0)))
