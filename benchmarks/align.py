@@ -35,7 +35,11 @@ from stream.domain.modality import MODALITIES, Modality
 CONTENT = {Modality.TEXT: ContentType.WORDS, Modality.AUDIO: ContentType.PCM, Modality.VIDEO: ContentType.JPEG}
 SETTINGS = WindowSettings()
 POLICY = WindowPolicy(
-    HoppingGrid(SETTINGS.length_ms, SETTINGS.hop_ms), SETTINGS.allowed_lateness_ms, SETTINGS.idle_after_ms, SETTINGS.partial_every_ms
+    HoppingGrid(SETTINGS.length_ms, SETTINGS.hop_ms),
+    SETTINGS.allowed_lateness_ms,
+    SETTINGS.idle_after_ms,
+    SETTINGS.partial_every_ms,
+    SETTINGS.max_skew_ms,
 )
 WARM_UP_S = 8
 TURNS_PER_BATCH = 100

@@ -10,6 +10,7 @@ from stream.align.outcome import EncodedChunk, Outcome, R
 from stream.align.track import TrackAligner, TrackSnapshot, WindowPolicy
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.lifecycle import SessionEnd, SessionStart
+from stream.domain.sync import Sync
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,15 +152,33 @@ class SessionAligner(Generic[R]):
         """True when the track has been opened."""
         return track.track in self._tracks
 
-    def open_track(self, track: TrackKey, role: str, final_until_ms: int | None, now: int, *, final_at_ms: int | None = None) -> None:
-        """Begin a track; windows that end at ``final_until_ms``, captured at ``final_at_ms`` (wall clock), or before are final already."""
+    def open_track(
+        self, track: TrackKey, role: str, final_until_ms: int | None, now: int, sync: Sync | None = None, *, final_at_ms: int | None = None
+    ) -> None:
+        """Begin a track.
+
+        Args:
+            track: Which.
+            role: Its role, unless the session's plan knows better.
+            final_until_ms: Windows that end there or before are final already.
+            now: Monotonic clock, ms.
+            sync: Clock skews as of that window.
+            final_at_ms: Wall clock at which that window's end was captured.
+        """
         if final_until_ms is not None and final_at_ms is not None:
             self._see(final_until_ms, final_at_ms - final_until_ms)
         planned = {} if self._plan is None else {p.track: p for p in self._plan.tracks}
         plan = planned.get(track.track)
         expected = None if plan is None else plan.modalities
         opened: TrackAligner[R] = TrackAligner(
-            track, plan.role if plan else role, self.epoch, self._policy, expected=expected, final_until_ms=final_until_ms, now=now
+            track,
+            plan.role if plan else role,
+            self.epoch,
+            self._policy,
+            expected=expected,
+            final_until_ms=final_until_ms,
+            now=now,
+            sync=sync,
         )
         self._tracks[track.track] = opened
         if self.ended:

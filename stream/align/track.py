@@ -11,9 +11,11 @@ from typing import Generic
 from stream.align.grid import HoppingGrid
 from stream.align.lane import Lane, LaneSnapshot, Novelty
 from stream.align.outcome import ClosedWindow, EncodedChunk, LateChunk, Outcome, R
+from stream.align.sync import Stamp, correction_ms, is_suspect, measure, moved, updated
 from stream.domain.features import AudioFeatures, TextFeatures, VideoFeatures
 from stream.domain.identity import TrackKey
 from stream.domain.modality import MODALITIES, Modality
+from stream.domain.sync import SYNC_SUSPECT, ClockSkew, Sync
 from stream.domain.window import SHED, Window
 
 
@@ -25,6 +27,7 @@ class WindowPolicy:
     allowed_lateness_ms: int
     idle_after_ms: int
     partial_every_ms: int
+    max_skew_ms: int
 
     @property
     def final_revision(self) -> int:
@@ -61,11 +64,13 @@ class TrackAligner(Generic[R]):
         policy: When windows open and close.
         expected: Modalities to wait for; None waits for all of them until they turn out to be idle.
         final_until_ms: End of the last window that is already final (a replay goes on after it), or None.
+        sync: Clock skews as of that window.
         now: Monotonic clock, ms.
     """
 
     __slots__ = (
         "_advanced_to",
+        "_compared_ms",
         "_end_ms",
         "_ended",
         "_final_before",
@@ -74,6 +79,7 @@ class TrackAligner(Generic[R]):
         "_next_window",
         "_policy",
         "_shown_ms",
+        "_skew",
         "epoch",
         "held",
         "role",
@@ -90,6 +96,7 @@ class TrackAligner(Generic[R]):
         expected: Iterable[Modality] | None,
         final_until_ms: int | None,
         now: int,
+        sync: Sync | None = None,
     ) -> None:
         self.track = track
         self.role = role
@@ -102,6 +109,8 @@ class TrackAligner(Generic[R]):
         self._advanced_to: float = -math.inf
         self._shown_ms = 0
         self._end_ms: int | None = None
+        self._skew = None if sync is None else sync.get(Modality.VIDEO)
+        self._compared_ms = final_until_ms or 0
         self._ended = False
         self.held = 0
         """Chunks that wait for a window to close."""
@@ -259,7 +268,9 @@ class TrackAligner(Generic[R]):
         grid = self._policy.grid
         end = grid.end_ms(window)
         media_end = end if self._end_ms is None else min(end, self._end_ms)
-        final = self._window(window, media_end, self._policy.final_revision, warnings)
+        self._skew = self._video_skew(end)
+        self._compared_ms = end
+        final = self._window(window, media_end, self._policy.final_revision, self._skew, warnings)
         self._next_window = window + 1
         released = [held for lane in self._lanes.values() for held in lane.release(self.closed_until_ms)]
         self._count_held()
@@ -277,13 +288,35 @@ class TrackAligner(Generic[R]):
         window = max(self._next_window, self._policy.grid.first(reached - 1))
         start, end = self._policy.grid.start_ms(window), self._policy.grid.end_ms(window)
         if start < reached < end:
-            outcome.partial += (self._window(window, reached, (reached - start) // every, (), is_final=False),)
+            skew = self._skew or self._video_skew(reached)
+            outcome.partial += (self._window(window, reached, (reached - start) // every, skew, is_final=False),)
 
-    def _window(self, window: int, media_end_ms: int, revision: int, warnings: tuple[str, ...], *, is_final: bool = True) -> Window:
+    def _video_skew(self, until_ms: int) -> ClockSkew | None:
+        """Skew of video against audio as of a media time, by the chunks that have ended since the last final window."""
+        audio, video = (self._stamps(modality, until_ms) for modality in (Modality.AUDIO, Modality.VIDEO))
+        return updated(self._skew, measure(audio, [stamp for stamp in video if stamp[0] > self._compared_ms]))
+
+    def _stamps(self, modality: Modality, until_ms: int) -> list[Stamp]:
+        """Of the chunks that a replay will see again: one that could not be decoded is gone."""
+        lane = self._lanes.get(modality)
+        waiting = [] if lane is None else lane.touching(self.closed_until_ms, until_ms)
+        return [(held.end_ms, held.captured_ms - held.end_ms) for held in waiting if held.end_ms <= until_ms and held.features is not None]
+
+    def _window(
+        self,
+        window: int,
+        media_end_ms: int,
+        revision: int,
+        skew: ClockSkew | None,
+        warnings: tuple[str, ...] = (),
+        *,
+        is_final: bool = True,
+    ) -> Window:
         start, end = self._policy.grid.start_ms(window), self._policy.grid.end_ms(window)
         text: list[TextFeatures] = []
         audio: list[AudioFeatures] = []
         video: list[VideoFeatures] = []
+        shift_ms = correction_ms(skew, end, self._policy.max_skew_ms)
         newest_ms, captured_ms = -1, 0
         for modality in MODALITIES:
             lane = self._lanes.get(modality)
@@ -296,7 +329,7 @@ class TrackAligner(Generic[R]):
                     case AudioFeatures():
                         audio.append(held.features)
                     case VideoFeatures():
-                        video.append(held.features)
+                        video.append(moved(held.features, shift_ms))
         return Window(
             track=self.track,
             role=self.role,
@@ -310,5 +343,6 @@ class TrackAligner(Generic[R]):
             audio=tuple(audio),
             video=tuple(video),
             media_end_at_ms=None if newest_ms < 0 else captured_ms + media_end_ms - newest_ms,
-            warnings=warnings,
+            sync={} if skew is None else {Modality.VIDEO: skew},
+            warnings=(*warnings, SYNC_SUSPECT) if is_suspect(skew, end) else warnings,
         )

@@ -113,6 +113,7 @@ def _fields(window: Window, inputs: WindowInputs, inference: Inference, model: M
         "media_end_at_ms": window.media_end_at_ms,
         "allowed_lateness_ms": allowed_lateness_ms,
         "model": model,
+        "sync": window.sync,
     }
 
 

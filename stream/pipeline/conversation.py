@@ -12,10 +12,11 @@ import structlog
 from stream.align.outcome import EncodedChunk, Outcome
 from stream.align.session import SessionAligner
 from stream.domain.chunk import Chunk
-from stream.domain.delivery import InboundRecord
+from stream.domain.delivery import InboundRecord, LastFinal
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.lifecycle import MAX_TRACKS, SessionEnd, SessionEvent, SessionHeartbeat, SessionStart
 from stream.domain.modality import Modality
+from stream.domain.sync import Sync
 from stream.domain.wire import BadRecordError
 from stream.media.errors import MediaError
 from stream.pipeline.ports import TrackEncoder
@@ -170,13 +171,19 @@ class Conversation:
         shown = None if final is None else await self._world.store.latest(track)
         if self._stopped or self._aligner.knows(track):
             return
-        until = None if final is None or final[0] < self.epoch else (final[1] if final[0] == self.epoch else 2**53)
+        until, sync = self._continuation(final)
         self._encoders[track] = self._world.new_encoder()
         self._publishers[track] = publisher = self._world.new_publisher(self._fenced)
         publisher.runner.add_done_callback(self._check)
         same_clock = shown is not None and shown.epoch == self.epoch and shown.end_ms == until
         final_at_ms = shown.media_end_at_ms if shown is not None and same_clock else None
-        self._aligner.open_track(track, role, until, self._world.clock(), final_at_ms=final_at_ms)
+        self._aligner.open_track(track, role, until, self._world.clock(), sync, final_at_ms=final_at_ms)
+
+    def _continuation(self, final: LastFinal | None) -> tuple[int | None, Sync | None]:
+        """Media time until which windows are final, and the clock skews as of then; each epoch has clocks of its own."""
+        if final is None or final.epoch < self.epoch:
+            return None, None
+        return (final.end_ms, final.sync) if final.epoch == self.epoch else (2**53, None)
 
     async def _run_lane(self, lane: asyncio.Queue[Arrival], encoder: TrackEncoder) -> None:
         while True:

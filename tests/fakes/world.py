@@ -10,7 +10,7 @@ from typing import Any
 
 from stream.config.settings import Settings
 from stream.domain.chunk import Chunk
-from stream.domain.delivery import InboundRecord, Verdict
+from stream.domain.delivery import InboundRecord, LastFinal, Verdict
 from stream.domain.features import Features, TextFeatures, Word
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.lifecycle import SessionEvent, SessionNotice
@@ -43,6 +43,7 @@ def score_of(window: Window) -> ScoreRecord:
         media_end_at_ms=window.media_end_at_ms,
         allowed_lateness_ms=0,
         model=MODEL,
+        sync=window.sync,
     )
 
 
@@ -118,9 +119,9 @@ class FakeStore:
     async def put_partial(self, partial: PartialRecord) -> None:
         self.partials.append(partial)
 
-    async def last_final(self, track: TrackKey) -> tuple[int, int] | None:
+    async def last_final(self, track: TrackKey) -> LastFinal | None:
         finals = self.scores.get(track)
-        return (finals[-1].epoch, finals[-1].end_ms) if finals else None
+        return LastFinal(finals[-1].epoch, finals[-1].end_ms, finals[-1].sync) if finals else None
 
     async def latest(self, track: TrackKey) -> ScoreRecord | None:
         finals = self.scores.get(track)

@@ -158,7 +158,7 @@ async def test_an_emptied_redis_is_as_it_was_and_refuses_replays(
 
     replayed = make_score(6000, -3.0, epoch=0, session=sessions[0])
     assert await sink.finalise(replayed, make_explanation(replayed), token) is Verdict.REPLAYED
-    assert await sink.last_final(TrackKey(sessions[0], "customer")) == (1, 4000)
+    assert await sink.last_final(TrackKey(sessions[0], "customer")) == (1, 4000, {})
     following = make_score(6000, epoch=1, session=sessions[0])
     assert await sink.finalise(following, make_explanation(following), token) is Verdict.ACCEPTED
 

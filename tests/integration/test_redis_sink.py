@@ -85,7 +85,7 @@ async def test_a_window_is_final_once(sink: RedisSink) -> None:
     assert await finalise(sink, make_score(4000, -1.0), token=2) is Verdict.REPLAYED
     assert await finalise(sink, make_score(3000), token=2) is Verdict.REPLAYED
     assert [final.score for final in await sink.finals(SESSION)] == [1.0]
-    assert await sink.last_final(TRACK) == (0, 4000)
+    assert await sink.last_final(TRACK) == (0, 4000, {})
     shown = await sink.latest(TRACK)
     assert shown is not None
     assert (shown.epoch, shown.end_ms) == (0, 4000)

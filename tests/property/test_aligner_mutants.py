@@ -253,7 +253,7 @@ MUTANTS = (
 
 
 OVERTAKEN = History(
-    WindowPolicy(HoppingGrid(4000, 2000), allowed_lateness_ms=3000, idle_after_ms=1500, partial_every_ms=0),
+    WindowPolicy(HoppingGrid(4000, 2000), allowed_lateness_ms=3000, idle_after_ms=1500, partial_every_ms=0, max_skew_ms=1000),
     tuple(Delivery(at, "customer", Modality.AUDIO, seq, seq * 1000, 1000) for at, seq in ((2000, 1), (2200, 0))),
     start_at=0,
     end_at=2100,

@@ -155,6 +155,7 @@ POLICIES = st.builds(
     allowed_lateness_ms=st.sampled_from([500, 0, 1500, 3000]),
     idle_after_ms=st.sampled_from([1500, 4000]),
     partial_every_ms=st.sampled_from([1000, 0]),
+    max_skew_ms=st.just(1000),
 )
 CALM_QUIRKS = ("jitter", "again", "pause", "short")
 WILD_QUIRKS = (*CALM_QUIRKS, "lost", "late", "other", "future")
