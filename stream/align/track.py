@@ -49,6 +49,8 @@ class TrackSnapshot:
     shown_ms: int
     end_ms: int | None
     ended: bool
+    skew: ClockSkew | None
+    compared_ms: int
 
 
 class TrackAligner(Generic[R]):
@@ -128,6 +130,8 @@ class TrackAligner(Generic[R]):
             shown_ms=self._shown_ms,
             end_ms=self._end_ms,
             ended=self._ended,
+            skew=self._skew,
+            compared_ms=self._compared_ms,
         )
 
     @classmethod
@@ -141,6 +145,8 @@ class TrackAligner(Generic[R]):
         track._shown_ms = seen.shown_ms
         track._end_ms = seen.end_ms
         track._ended = seen.ended
+        track._skew = seen.skew
+        track._compared_ms = seen.compared_ms
         track._count_held()
         return track
 

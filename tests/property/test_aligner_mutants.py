@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
@@ -118,7 +119,35 @@ def _only_what_starts_in_it(window: Rule) -> Rule:
 
 
 def _as_if_nothing_were_final(open_track: Rule) -> Rule:
-    return lambda session, track, role, _final, now: open_track(session, track, role, None, now)
+    return lambda session, track, role, _final, now, sync: open_track(session, track, role, None, now, sync)
+
+
+def _as_if_no_clocks_were_known(open_track: Rule) -> Rule:
+    return lambda session, track, role, final, now, _sync: open_track(session, track, role, final, now)
+
+
+def _with_every_chunk(on_chunk: Rule) -> Rule:
+    def broken(track: TrackAligner[str], *args: Any) -> Outcome[str]:
+        outcome: Outcome[str] = on_chunk(track, *args)
+        track._skew = track._video_skew(track._reached_ms())
+        return outcome
+
+    return broken
+
+
+def _as_if_nothing_were_compared(init: Rule) -> Rule:
+    def broken(track: TrackAligner[str], *args: Any, **options: Any) -> None:
+        init(track, *args, **options)
+        track._compared_ms = 0
+
+    return broken
+
+
+def _beyond_the_window(_stamps: Rule) -> Rule:
+    def broken(track: TrackAligner[str], modality: Modality, _until_ms: int) -> Any:
+        return _stamps(track, modality, sys.maxsize)
+
+    return broken
 
 
 def _from_the_first_that_came(_complete: Rule) -> Rule:
@@ -238,6 +267,10 @@ MUTANTS = (
         invariants.silence_closes_everything,
     ),
     Mutant("forget what is final", SessionAligner, "open_track", _as_if_nothing_were_final, invariants.a_crash_changes_nothing),
+    Mutant("forget the clocks", SessionAligner, "open_track", _as_if_no_clocks_were_known, invariants.a_crash_changes_nothing),
+    Mutant("compare again after a crash", TrackAligner, "__init__", _as_if_nothing_were_compared, invariants.a_crash_changes_nothing),
+    Mutant("compare chunks as they come", TrackAligner, "on_chunk", _with_every_chunk, invariants.order_does_not_matter),
+    Mutant("compare what is yet to come", TrackAligner, "_stamps", _beyond_the_window, invariants.order_does_not_matter),
     Mutant("believe the future", SessionAligner, "_is_future", _always(value=False), invariants.watermarks_never_go_back),
     Mutant("take what began anew for a repeat", SessionAligner, "_is_restarted", _always(value=False), invariants.each_number_counts_once),
     Mutant("late chunks began anew", SessionAligner, "_is_restarted", _by_media_time_alone, invariants.each_number_counts_once),
@@ -263,7 +296,7 @@ OVERTAKEN = History(
 """The second chunk and the end overtake the first: too rare to be generated."""
 
 LONG_AFTER = History(
-    WindowPolicy(HoppingGrid(4000, 2000), allowed_lateness_ms=500, idle_after_ms=1500, partial_every_ms=0),
+    WindowPolicy(HoppingGrid(4000, 2000), allowed_lateness_ms=500, idle_after_ms=1500, partial_every_ms=0, max_skew_ms=1000),
     tuple(
         Delivery(at, "customer", Modality.AUDIO, seq, seq * 1000, 1000, copy)
         for at, seq, copy in (*(((seq + 1) * 1000, seq, 0) for seq in range(20)), (20_500, 0, 1))
@@ -315,4 +348,4 @@ def test_the_whole_aligner_passes_the_same_sample(guard: Check) -> None:
 
 def test_every_check_guards_a_rule() -> None:
     unused = {check.__name__ for check in OF_CALM + OF_ANY} - {mutant.guard.__name__ for mutant in MUTANTS}
-    assert unused == {"order_does_not_matter", "a_crash_finalises_nothing_twice"}
+    assert unused == {"a_crash_finalises_nothing_twice"}

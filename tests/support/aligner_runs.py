@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from stream.align.clock import ListeningClock
 from stream.align.outcome import ClosedWindow, Outcome
 from stream.align.session import SessionAligner
+from stream.domain.delivery import LastFinal
 from stream.domain.window import Window
 from tests.support.histories import FAR_MS, SESSION, Delivery, History
 
@@ -71,7 +72,7 @@ class Player:
     def __init__(
         self,
         history: History,
-        final_until: Mapping[str, int] | None = None,
+        last_finals: Mapping[str, LastFinal] | None = None,
         *,
         now: int = 0,
         lazy: bool = False,
@@ -79,7 +80,7 @@ class Player:
     ) -> None:
         self.run = Run()
         self._history = history
-        self._final_until = final_until or {}
+        self._last_finals = last_finals or {}
         self._lazy = lazy
         self._reborn = reborn
         self._due_ms = 0.0
@@ -130,7 +131,8 @@ class Player:
 
     def _deliver(self, delivery: Delivery, now: int) -> None:
         if not self._aligner.knows(delivery.key):
-            self._aligner.open_track(delivery.key, "customer", self._final_until.get(delivery.track), now)
+            last = self._last_finals.get(delivery.track)
+            self._aligner.open_track(delivery.key, "customer", last and last.end_ms, now, last and last.sync)
         before = self._aligner._tracks[delivery.track].closed_until_ms
         outcome = self._aligner.on_chunk(delivery.chunk(), now)
         kinds = [
@@ -175,12 +177,12 @@ def events(history: History) -> list[tuple[int, Delivery | str]]:
 def play_unhurried(
     history: History,
     steps: Iterable[Delivery | str] | None = None,
-    final_until: Mapping[str, int] | None = None,
+    last_finals: Mapping[str, LastFinal] | None = None,
     *,
     reborn: bool = False,
 ) -> Run:
     """As if no time passed between the records: what a backlog looks like. Everything is closed in the end."""
-    player = Player(history, final_until, reborn=reborn)
+    player = Player(history, last_finals, reborn=reborn)
     for step in [event for _, event in events(history)] if steps is None else steps:
         player.step(step, 0)
     return player.finish()

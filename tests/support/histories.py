@@ -29,6 +29,7 @@ class Delivery:
     """One arrival of a chunk; ``copy`` counts the arrivals of its number, ``other`` makes it another chunk with that number.
 
     ``held_ms`` is for how long the call was on hold before; a ``restarted`` one has the media clock of an hour later.
+    ``stamp_ms`` is how much later than the others' its clock says that it was captured.
     """
 
     at: int
@@ -42,6 +43,7 @@ class Delivery:
     future: bool = False
     held_ms: int = 0
     restarted: bool = False
+    stamp_ms: int = 0
 
     @property
     def lane(self) -> tuple[str, Modality]:
@@ -63,6 +65,7 @@ class Delivery:
     def chunk(self) -> EncodedChunk[str]:
         """As the aligner gets it: the receipt and its only word are its name."""
         about = header(self.seq, self.modality, track=self.track, start_ms=self.start_ms, duration_ms=self.duration_ms)
+        about = replace(about, captured_ms=about.captured_ms + self.stamp_ms)
         if self.future:
             about = replace(about, start_ms=about.start_ms + HOUR_MS)
         about = replace(about, captured_ms=about.captured_ms + self.held_ms + HOUR_MS * self.restarted)
@@ -145,6 +148,8 @@ def _line(d: Delivery) -> str:
         for mark, on in (("again", d.copy > 0), ("other content", d.other), ("an hour ahead", d.future), ("restarted", d.restarted))
         if on
     ]
+    marks = [mark for mark, on in (("again", d.copy > 0), ("other content", d.other), ("an hour ahead", d.future)) if on]
+    marks += [f"stamped {d.stamp_ms:+} ms"] if d.stamp_ms else []
     return f"{d.track:<8} {d.modality:<5} #{d.seq:<3} [{d.start_ms:>6}, {d.end_ms:>6}) {' '.join(marks)}".rstrip()
 
 
@@ -157,7 +162,7 @@ POLICIES = st.builds(
     partial_every_ms=st.sampled_from([1000, 0]),
     max_skew_ms=st.just(1000),
 )
-CALM_QUIRKS = ("jitter", "again", "pause", "short")
+CALM_QUIRKS = ("jitter", "again", "pause", "short", "stamp")
 WILD_QUIRKS = (*CALM_QUIRKS, "lost", "late", "other", "future")
 
 
@@ -165,6 +170,7 @@ WILD_QUIRKS = (*CALM_QUIRKS, "lost", "late", "other", "future")
 def _lane(draw: st.DrawFn, track: str, modality: Modality, allowance_ms: int, kinds: tuple[str, ...]) -> list[Delivery]:
     count = draw(st.integers(0, 9))
     skew_ms = draw(st.sampled_from([0, 0, 400, 1300]))
+    clock_ms = draw(st.sampled_from([0, 150, -300, 1200]))
     quirks = draw(st.lists(st.tuples(st.integers(0, 8), st.sampled_from(kinds), st.integers(1, 8)), max_size=5))
     by_seq: dict[int, dict[str, int]] = {}
     for seq, kind, amount in quirks:
@@ -176,7 +182,8 @@ def _lane(draw: st.DrawFn, track: str, modality: Modality, allowance_ms: int, ki
         media_ms += quirk.get("pause", 0) * 1000
         duration_ms = 1000 - quirk.get("short", 0) * 100
         delay = skew_ms + quirk.get("jitter", 0) * allowance_ms // 8 + quirk.get("late", 0) * 1200
-        one = Delivery(media_ms + duration_ms + delay, track, modality, seq, media_ms, duration_ms)
+        stamp_ms = clock_ms + quirk.get("stamp", 0) * 50
+        one = Delivery(media_ms + duration_ms + delay, track, modality, seq, media_ms, duration_ms, stamp_ms=stamp_ms)
         if "lost" not in quirk:
             deliveries.append(replace(one, future=True) if "future" in quirk and seq else one)
             for kind in ("again", "other"):

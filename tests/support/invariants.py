@@ -6,7 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 
+from stream.domain.delivery import LastFinal
 from stream.domain.modality import Modality
+from stream.domain.sync import decode_sync, encode_sync
 from stream.domain.window import Window
 from tests.support.aligner_runs import Outage, Player, Run, events, patience_ms, play_live, play_unhurried
 from tests.support.histories import Delivery, History
@@ -132,9 +134,14 @@ def _crash(history: History, crash_after: int, unpublished: int) -> tuple[dict[s
     published = {track: closed[: len(closed) - unpublished] for track, closed in by_track.items()}
     done = {name for name, fate in player.run.fates.items() if fate.kind != "held"}
     done |= {receipt for closed in published.values() for _, receipts in closed for receipt in receipts}
-    final_until = {track: closed[-1][0].end_ms for track, closed in published.items() if closed}
-    replay = play_unhurried(history, _uncommitted(steps, done), final_until)
+    last_finals = {track: _last_final(closed[-1][0]) for track, closed in published.items() if closed}
+    replay = play_unhurried(history, _uncommitted(steps, done), last_finals)
     return {window.id: window for closed in published.values() for window, _ in closed}, replay.finals()
+
+
+def _last_final(window: Window) -> LastFinal:
+    """As the store gives it back."""
+    return LastFinal(window.epoch, window.end_ms, decode_sync(encode_sync(window.sync)))
 
 
 def _uncommitted(steps: list[Delivery | str], done: set[str]) -> list[Delivery | str]:
