@@ -350,5 +350,5 @@ class TrackAligner(Generic[R]):
             video=tuple(video),
             media_end_at_ms=None if newest_ms < 0 else captured_ms + media_end_ms - newest_ms,
             sync={} if skew is None else {Modality.VIDEO: skew},
-            warnings=(*warnings, SYNC_SUSPECT) if is_suspect(skew, end) else warnings,
+            warnings=(*warnings, SYNC_SUSPECT) if video and is_suspect(skew, end) else warnings,
         )

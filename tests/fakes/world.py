@@ -196,6 +196,12 @@ class FakeWorker:
         value = encode_words(_spoken(word))
         return self.record(self.topics.chunks(Modality.TEXT), str(about.session).encode(), value, chunk_headers(about))
 
+    def media(self, seq: int, modality: Modality, captured_late_ms: int, *, epoch: int = 0, session: str = "call-1") -> InboundRecord:
+        """A chunk of sound or picture of the second ``seq``, whose capture time is so much later than it should be."""
+        about = header(seq, modality, epoch=epoch, session=session)
+        about = replace(about, captured_ms=about.captured_ms + captured_late_ms)
+        return self.record(self.topics.chunks(modality), str(about.session).encode(), b"media", chunk_headers(about))
+
     def event(self, event: SessionEvent, session: str = "call-1") -> InboundRecord:
         """A session event."""
         key, value, headers = session_record(SessionNotice(SessionKey("acme", session), event), "test", 0)

@@ -220,6 +220,8 @@ FORGOTTEN = (
     (TrackAligner, "lanes", ()),
     (TrackAligner, "next_window", 0),
     (TrackAligner, "shown_ms", 0),
+    (TrackAligner, "skew", None),
+    (TrackAligner, "compared_ms", 0),
     (SessionAligner, "tracks", ()),
     (SessionAligner, "clock_zero_ms", None),
     (SessionAligner, "newest_ms", 0),

@@ -27,7 +27,7 @@ def eventful() -> SessionAligner[str]:
     aligner.open_track(TRACK, "customer", 4000, 7)
     for seq in (5, 1, 7, 6, 6, 8, 9, 10, 11, 12, 13, 14, 2):
         aligner.on_chunk(chunk(seq), 10 + seq)
-    for seq in (5, 6):
+    for seq in (5, 6, 14):
         aligner.on_chunk(chunk(seq, VIDEO), 30 + seq)
     return aligner
 

@@ -149,7 +149,7 @@ def frames_are_moved_to_the_sound() -> None:
     for offset_ms, first in ((150.0, (150, 350)), (-150.0, (0, 50)), (0.0, (0, 200))):
         window = windows(Scene(offset_ms, noisy=False).chunks(10))[0]
         assert frames(window)[0] == first
-        assert frames(window)[1] == (200 + offset_ms, 400 + offset_ms)
+        assert frames(window)[15] == (3000 + offset_ms, 3200 + offset_ms)
         assert int(window.audio[0].spans_ms[0, 0]) == 0
         assert window.words()[0].start_ms == 400
 

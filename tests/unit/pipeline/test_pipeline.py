@@ -14,6 +14,9 @@ from tests.fakes.world import FakeScorer, FakeStore, FakeWorker
 
 TRACK = header(0).track
 START = SessionStart(0, (TrackPlan("customer", "customer", (Modality.TEXT,)),))
+AUDIO, VIDEO = Modality.AUDIO, Modality.VIDEO
+TALK = SessionStart(0, (TrackPlan("customer", "customer", (AUDIO, VIDEO)),))
+TALK_END = SessionEnd(0, 12_000, (TrackEnd("customer", {AUDIO: 12, VIDEO: 12}),))
 
 
 def end(chunks: int) -> SessionEnd:
@@ -155,6 +158,24 @@ async def test_a_media_clock_that_begins_anew_in_its_epoch_is_put_aside() -> Non
     whole = FakeWorker()
     await whole_session(whole, 30)
     assert worker.store.scores == whole.store.scores
+async def test_each_epoch_has_clocks_of_its_own() -> None:
+    worker = FakeWorker()
+    for epoch, late_ms in ((0, 90), (1, -90)):
+        chunks = [worker.media(seq, m, late_ms * (m is VIDEO), epoch=epoch) for seq in range(6) for m in (AUDIO, VIDEO)]
+        await worker.feed(worker.event(SessionStart(epoch, TALK.tracks)), *chunks)
+    assert {(s.epoch, s.sync[VIDEO].offset_ms) for s in worker.store.scores[TRACK]} == {(0, 90.0), (1, -90.0)}
+
+
+async def test_a_worker_that_takes_over_goes_on_with_the_clock_skews() -> None:
+    first = FakeWorker()
+    records = [first.event(TALK), *(first.media(seq, m, seq % 3 * 20 + 90 * (m is VIDEO)) for seq in range(12) for m in (AUDIO, VIDEO))]
+    await first.feed(*records[:15])
+    second = FakeWorker(store=first.store)
+    await second.feed(*(r for r in records if (r.topic, r.offset) not in first.acknowledged), second.event(TALK_END))
+    whole = FakeWorker()
+    await whole.feed(*records, whole.event(TALK_END))
+    assert first.store.scores == whole.store.scores
+    assert [s.sync[VIDEO].samples for s in whole.store.scores[TRACK]] == [4, 6, 8, 10, 12, 12]
 
 
 async def test_a_session_id_that_is_used_again_is_not_taken_for_repeats() -> None:
