@@ -15,8 +15,8 @@ from stream.align.sync import Stamp, correction_ms, is_suspect, measure, moved, 
 from stream.domain.features import AudioFeatures, TextFeatures, VideoFeatures
 from stream.domain.identity import TrackKey
 from stream.domain.modality import MODALITIES, Modality
-from stream.domain.sync import SYNC_SUSPECT, ClockSkew, Sync
-from stream.domain.window import SHED, Window
+from stream.domain.sync import ClockSkew, Sync
+from stream.domain.window import SHED, SYNC_SUSPECT, Window
 
 
 @dataclass(frozen=True, slots=True)

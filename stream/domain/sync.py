@@ -6,9 +6,6 @@ import msgspec
 
 from stream.domain.modality import Modality
 
-SYNC_SUSPECT = "sync_suspect"
-"""Code of the warning that modalities are so far apart that their alignment should not be relied on."""
-
 
 class ClockSkew(msgspec.Struct, frozen=True, kw_only=True):
     """Skew of a modality's media clock against the audio's: the audio's media time less its own, of the same instant.

@@ -11,6 +11,8 @@ from stream.domain.sync import Sync
 
 SHED = "shed"
 """Warning of a window that was closed before its time because too many chunks waited."""
+SYNC_SUSPECT = "sync_suspect"
+"""Warning of a window whose modalities are so far apart that their alignment should not be relied on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 
-from stream.domain import sync
 from stream.domain.inference import Inference, WindowInputs
 from stream.domain.modality import Modality
-from stream.domain.window import Window
+from stream.domain.window import SYNC_SUSPECT, Window
 
 LOW_CONFIDENCE = 0.5
 """A label with less than this probability is a guess."""
@@ -35,7 +34,7 @@ class WarningCode(StrEnum):
     """More than one face was seen at once; the largest was followed."""
     WORDS_DROPPED = "words_dropped"
     """More words than the model's input holds; the earliest were left out."""
-    SYNC_SUSPECT = sync.SYNC_SUSPECT
+    SYNC_SUSPECT = SYNC_SUSPECT
     """The clocks of sound and picture are so far apart that their alignment should not be relied on."""
 
 
@@ -62,7 +61,7 @@ def warning_codes(
         WarningCode.SHORTCUT_EFFECT: abs(score - inference.score_unadjusted) >= SHORTCUT_EFFECT,
         WarningCode.SEVERAL_FACES: window.faces_max > 1,
         WarningCode.WORDS_DROPPED: inputs.words_dropped > 0,
-        WarningCode.SYNC_SUSPECT: sync.SYNC_SUSPECT in window.warnings,
+        WarningCode.SYNC_SUSPECT: SYNC_SUSPECT in window.warnings,
     }
     ours = tuple(str(code) for code in WarningCode if holds[code])
     return ours + tuple(sorted(set(window.warnings) - set(ours)))

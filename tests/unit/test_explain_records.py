@@ -9,8 +9,8 @@ import pytest
 from stream.domain.inference import Inference, WindowInputs
 from stream.domain.modality import Modality
 from stream.domain.result import ScoreRecord, decode_record, encode_record
-from stream.domain.sync import SYNC_SUSPECT, ClockSkew
-from stream.domain.window import Window
+from stream.domain.sync import ClockSkew
+from stream.domain.window import SYNC_SUSPECT, Window
 from stream.explain.records import explanation_record, partial_record, score_record
 from tests.fakes.windows import MODEL, make_inference, make_inputs, make_window
 

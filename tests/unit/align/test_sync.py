@@ -15,8 +15,8 @@ from stream.align.outcome import EncodedChunk
 from stream.align.track import TrackAligner
 from stream.domain.features import EMBEDDING, AudioFeatures, Features, TextFeatures, VideoFeatures, Word
 from stream.domain.modality import MODALITIES, Modality
-from stream.domain.sync import SYNC_SUSPECT, ClockSkew, decode_sync, encode_sync
-from stream.domain.window import Window
+from stream.domain.sync import ClockSkew, decode_sync, encode_sync
+from stream.domain.window import SYNC_SUSPECT, Window
 from tests.fakes.chunks import header
 from tests.unit.align.builders import POLICY, TRACK
 
