@@ -148,7 +148,6 @@ def _line(d: Delivery) -> str:
         for mark, on in (("again", d.copy > 0), ("other content", d.other), ("an hour ahead", d.future), ("restarted", d.restarted))
         if on
     ]
-    marks = [mark for mark, on in (("again", d.copy > 0), ("other content", d.other), ("an hour ahead", d.future)) if on]
     marks += [f"stamped {d.stamp_ms:+} ms"] if d.stamp_ms else []
     return f"{d.track:<8} {d.modality:<5} #{d.seq:<3} [{d.start_ms:>6}, {d.end_ms:>6}) {' '.join(marks)}".rstrip()
 

@@ -158,6 +158,8 @@ async def test_a_media_clock_that_begins_anew_in_its_epoch_is_put_aside() -> Non
     whole = FakeWorker()
     await whole_session(whole, 30)
     assert worker.store.scores == whole.store.scores
+
+
 async def test_each_epoch_has_clocks_of_its_own() -> None:
     worker = FakeWorker()
     for epoch, late_ms in ((0, 90), (1, -90)):
