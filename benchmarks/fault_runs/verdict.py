@@ -85,7 +85,7 @@ class Watch:
     async def _overdue(self) -> bool:
         finals = await asyncio.gather(*(self._store.last_final(TrackKey(s.key, TRACK)) for s in self._sessions))
         now = time.monotonic()
-        return any(s.due_ms(now, PATIENCE_S) > (f[1] if f else 0) for s, f in zip(self._sessions, finals, strict=True))
+        return any(s.due_ms(now, PATIENCE_S) > (f.end_ms if f else 0) for s, f in zip(self._sessions, finals, strict=True))
 
     async def calm(self, since: float, seconds: float) -> None:
         """Wait until for so long, after ``since`` (monotonic time), no window was overdue."""
@@ -98,7 +98,7 @@ class Watch:
         while time.monotonic() < deadline:
             finals = await asyncio.gather(*(self._store.last_final(TrackKey(s.key, TRACK)) for s in self._sessions))
             summaries = await self._redis.exists(*(session_names(s.key).summary for s in self._sessions))
-            done = all(f is not None and f[1] >= max(s.expected()) for s, f in zip(self._sessions, finals, strict=True))
+            done = all(f is not None and f.end_ms >= max(s.expected()) for s, f in zip(self._sessions, finals, strict=True))
             if done and summaries == len(self._sessions):
                 return True
             await asyncio.sleep(LOOK_EVERY_S)

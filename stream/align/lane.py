@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from array import array
+from bisect import bisect_right, insort
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Generic
+from typing import Any, Generic, NamedTuple
 
 from stream.align.outcome import EncodedChunk, R
+from stream.domain.features import Features
 
 RECENT = 8
-"""Released chunks whose fingerprints are kept, so that a second chunk with their number is known for what it is."""
+"""Chunks that no longer wait whose fingerprints are kept, so that a second chunk with their number is known for what it is."""
 
 MAX_RUNS = 256
-"""Gaps in the numbering that are remembered; numbers below the oldest are forgotten."""
+"""Runs of numbers that are remembered; numbers below the oldest are forgotten."""
 
 
 class Novelty(Enum):
@@ -26,6 +28,31 @@ class Novelty(Enum):
     """Another chunk with its number has been here before."""
 
 
+class Held(NamedTuple, Generic[R]):
+    """A chunk that waits: only what its windows need of it."""
+
+    start_ms: int
+    seq: int
+    end_ms: int
+    captured_ms: int
+    features: Features | None
+    fingerprint: int
+    receipt: R | None
+
+
+@dataclass(frozen=True, slots=True)
+class LaneSnapshot:
+    """A lane at one moment; the chunks that wait are without their receipts."""
+
+    since: int
+    reached_ms: int
+    heard_at: int | None
+    held: tuple[Held[Any], ...]
+    runs: tuple[int, ...]
+    lowest_start_ms: int
+    recent: tuple[int, ...]
+
+
 @dataclass(slots=True)
 class Lane(Generic[R]):
     """How far a modality has come, which chunks it has brought and which of them wait for a window to close.
@@ -34,25 +61,41 @@ class Lane(Generic[R]):
         since: When it began to be waited for (ms).
         reached_ms: Media time up to which chunks have come; 0 before the first.
         heard_at: When the newest chunk came (ms).
-        held: Chunks that wait, by number, in order of media time.
+        held: Chunks that wait, in order of media time and number.
     """
 
     since: int
     reached_ms: int = 0
     heard_at: int | None = None
-    held: dict[int, EncodedChunk[R]] = field(default_factory=dict)
-    _runs: list[list[int]] = field(default_factory=list)
+    held: list[Held[R]] = field(default_factory=list)
+    _runs: list[int] = field(default_factory=list)
+    """Numbers that came, as runs ``[first, after)``: first, after, first, after… in rising order."""
     _lowest_start_ms: int = 0
-    _recent: dict[int, int] = field(default_factory=dict)
+    _recent: array[int] = field(default_factory=lambda: array("q", [-1, 0] * RECENT))
+    """Number and fingerprint of chunks that no longer wait, each pair in the place that its number has modulo `RECENT`."""
+
+    def snapshot(self) -> LaneSnapshot:
+        """The lane as it is now."""
+        held = tuple([held._replace(receipt=None) for held in self.held])
+        return LaneSnapshot(self.since, self.reached_ms, self.heard_at, held, tuple(self._runs), self._lowest_start_ms, tuple(self._recent))
+
+    @classmethod
+    def restored(cls, seen: LaneSnapshot) -> Lane[R]:
+        """A lane that goes on from a snapshot."""
+        runs, recent = list(seen.runs), array("q", seen.recent)
+        return cls(seen.since, seen.reached_ms, seen.heard_at, list(seen.held), runs, seen.lowest_start_ms, recent)
 
     def note(self, chunk: EncodedChunk[R], now: int) -> Novelty:
         """Take in a chunk's number and end. Only a new chunk changes anything."""
         header = chunk.header
-        held = self.held.get(header.seq)
-        if held is not None or not self._number(header.seq):
-            known = self._recent.get(header.seq) if held is None else held.fingerprint
-            return Novelty.REPEATED if known is None or known == chunk.fingerprint else Novelty.CONFLICT
-        if header.seq == self._runs[0][0]:
+        runs = self._runs
+        if runs and header.seq < runs[-1]:
+            known = self._fingerprint(header.seq)
+            if known is not None or not self._number(header.seq):
+                return Novelty.REPEATED if known is None or known == chunk.fingerprint else Novelty.CONFLICT
+        else:
+            self._number(header.seq)
+        if header.seq == runs[0]:
             self._lowest_start_ms = header.start_ms
         self.heard_at = now
         end_ms = header.end_ms
@@ -61,51 +104,67 @@ class Lane(Generic[R]):
 
     def hold(self, chunk: EncodedChunk[R]) -> None:
         """Let a chunk wait."""
-        in_order = not self.held or _by_time(self.held[next(reversed(self.held))]) <= _by_time(chunk)
-        self.held[chunk.header.seq] = chunk
-        if not in_order:
-            self.held = {c.header.seq: c for c in sorted(self.held.values(), key=_by_time)}
+        header = chunk.header
+        held = Held(header.start_ms, header.seq, header.end_ms, header.captured_ms, chunk.features, chunk.fingerprint, chunk.receipt)
+        if not self.held or _place(self.held[-1]) <= _place(held):
+            self.held.append(held)
+        else:
+            insort(self.held, held, key=_place)
 
-    def before(self, end_ms: int) -> list[EncodedChunk[R]]:
-        """Chunks that wait and begin before a media time."""
+    def touching(self, start_ms: int, end_ms: int) -> list[Held[R]]:
+        """Chunks that wait and lie, at least partly, in a span of media time."""
         found = []
-        for chunk in self.held.values():
-            if chunk.header.start_ms >= end_ms:
+        for held in self.held:
+            if held.start_ms >= end_ms:
                 break
-            found.append(chunk)
+            if held.end_ms > start_ms:
+                found.append(held)
         return found
 
-    @property
-    def first_held_ms(self) -> int:
-        """Where the first chunk that waits begins."""
-        return next(iter(self.held.values())).header.start_ms
+    def release(self, done_ms: int) -> list[Held[R]]:
+        """Let go of the chunks that end by a media time: their last window has closed."""
+        if not self.held or self.held[0].start_ms >= done_ms:
+            return []
+        done = [held for held in self.held if held.end_ms <= done_ms]
+        self.held = [held for held in self.held if held.end_ms > done_ms]
+        for held in done:
+            self.remember(held.seq, held.fingerprint)
+        return done
 
-    def release(self, chunk: EncodedChunk[R]) -> None:
-        """A chunk no longer waits, or never did; its fingerprint stays for a while."""
-        self.held.pop(chunk.header.seq, None)
-        self._recent[chunk.header.seq] = chunk.fingerprint
-        if len(self._recent) > RECENT:
-            del self._recent[next(iter(self._recent))]
+    def remember(self, seq: int, fingerprint: int) -> None:
+        """Keep the fingerprint of a chunk that does not wait, for a while."""
+        place = seq % RECENT * 2
+        self._recent[place] = seq
+        self._recent[place + 1] = fingerprint
+
+    def _fingerprint(self, seq: int) -> int | None:
+        """Of the chunk that came with a number, while it is known."""
+        place = seq % RECENT * 2
+        if self._recent[place] == seq:
+            return self._recent[place + 1]
+        return next((held.fingerprint for held in self.held if held.seq == seq), None)
 
     def _number(self, seq: int) -> bool:
-        """Add a number to the runs ``[first, after)`` of those that came; False when it is in one."""
+        """Add a number to those that came; False when it is among them."""
         runs = self._runs
-        if runs and runs[-1][1] == seq:
-            runs[-1][1] += 1
+        if runs and runs[-1] == seq:
+            runs[-1] = seq + 1
             return True
-        place = bisect_right(runs, seq, key=_first)
-        before = runs[place - 1] if place else None
-        if before is not None and seq < before[1]:
+        place = bisect_right(runs, seq)
+        if place % 2:
             return False
-        joins_next = place < len(runs) and runs[place][0] == seq + 1
-        if before is not None and before[1] == seq:
-            before[1] = runs.pop(place)[1] if joins_next else seq + 1
-        elif joins_next:
-            runs[place][0] = seq
+        follows = place > 0 and runs[place - 1] == seq
+        precedes = place < len(runs) and runs[place] == seq + 1
+        if follows and precedes:
+            del runs[place - 1 : place + 1]
+        elif follows:
+            runs[place - 1] = seq + 1
+        elif precedes:
+            runs[place] = seq
         else:
-            runs.insert(place, [seq, seq + 1])
-            if len(runs) > MAX_RUNS:
-                del runs[0]
+            runs[place:place] = (seq, seq + 1)
+            if len(runs) > 2 * MAX_RUNS:
+                del runs[:2]
         return True
 
     def complete(self, count: int, done_ms: int) -> bool:
@@ -117,9 +176,9 @@ class Lane(Generic[R]):
         """
         if count == 0:
             return True
-        if not self._runs or self._runs[0][1] < count:
+        if not self._runs or self._runs[1] < count:
             return False
-        return self._runs[0][0] == 0 or self._lowest_start_ms <= done_ms
+        return self._runs[0] == 0 or self._lowest_start_ms <= done_ms
 
     @property
     def last_sign(self) -> int:
@@ -127,9 +186,5 @@ class Lane(Generic[R]):
         return self.since if self.heard_at is None else self.heard_at
 
 
-def _first(run: list[int]) -> int:
-    return run[0]
-
-
-def _by_time(chunk: EncodedChunk[R]) -> tuple[int, int]:
-    return chunk.header.start_ms, chunk.header.seq
+def _place(held: Held[R]) -> tuple[int, int]:
+    return held.start_ms, held.seq

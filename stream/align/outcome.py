@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from stream.domain.chunk import ChunkHeader
@@ -29,8 +29,8 @@ class EncodedChunk(Generic[R]):
 
     @property
     def fingerprint(self) -> int:
-        """Equal for a chunk that comes again."""
-        return hash((self.digest, self.header.start_ms, self.header.duration_ms))
+        """Equal for a chunk that comes again, in any process."""
+        return hash((int.from_bytes(self.digest), self.header.start_ms, self.header.duration_ms))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +64,16 @@ class Outcome(Generic[R]):
         repeated: Chunks that were here before, or whose windows were final before this aligner began.
         conflicts: Chunks whose number belongs to another chunk that was here before.
         future: Chunks whose media time runs too far ahead of the clock they were captured by.
+        restarted: Chunks whose media clock began anew, though their epoch says that it did not.
     """
 
-    closed: list[ClosedWindow[R]] = field(default_factory=list)
-    partial: list[Window] = field(default_factory=list)
-    late: list[LateChunk[R]] = field(default_factory=list)
-    repeated: list[EncodedChunk[R]] = field(default_factory=list)
-    conflicts: list[EncodedChunk[R]] = field(default_factory=list)
-    future: list[EncodedChunk[R]] = field(default_factory=list)
+    closed: tuple[ClosedWindow[R], ...] = ()
+    partial: tuple[Window, ...] = ()
+    late: tuple[LateChunk[R], ...] = ()
+    repeated: tuple[EncodedChunk[R], ...] = ()
+    conflicts: tuple[EncodedChunk[R], ...] = ()
+    future: tuple[EncodedChunk[R], ...] = ()
+    restarted: tuple[EncodedChunk[R], ...] = ()
 
     def extend(self, others: Iterable[Outcome[R]]) -> Outcome[R]:
         """Add what other calls brought about; returns itself."""
@@ -82,4 +84,5 @@ class Outcome(Generic[R]):
             self.repeated += other.repeated
             self.conflicts += other.conflicts
             self.future += other.future
+            self.restarted += other.restarted
         return self

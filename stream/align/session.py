@@ -3,13 +3,36 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Generic
 
 from stream.align.outcome import EncodedChunk, Outcome, R
-from stream.align.track import TrackAligner, WindowPolicy
-from stream.domain.chunk import ChunkHeader
+from stream.align.track import TrackAligner, TrackSnapshot, WindowPolicy
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.lifecycle import SessionEnd, SessionStart
+from stream.domain.sync import Sync
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSnapshot:
+    """A session at one moment, without its limits; names and meanings are those of `SessionAligner`.
+
+    Of the chunks that wait it holds times, features and fingerprints, but no receipts: whoever restores it can close their windows, not
+    acknowledge their records. Times of arrival are on the clock that was handed in; it must go on.
+    """
+
+    session: SessionKey
+    epoch: int
+    tracks: tuple[TrackSnapshot, ...]
+    clock_zero_ms: int | None
+    newest_ms: int
+    newest_zero_ms: int
+    plan: SessionStart | None
+    end: SessionEnd | None
+    quiet_since: int
+    ended: bool
+    accepted: int
+    shed_windows: int
 
 
 class SessionAligner(Generic[R]):
@@ -22,9 +45,31 @@ class SessionAligner(Generic[R]):
         end_grace_ms: How long to wait for chunks that a session's end has counted.
         expire_after_ms: A session that is quiet for so long ends by itself.
         max_ahead_ms: How far a chunk's media time may run ahead of the clock that it was captured by.
+        max_back_ms: How far media time may go back while the clock that it is captured by goes on.
         max_held: Most chunks that wait for a window to close; with more, the oldest window closes at once.
         now: Milliseconds on a clock that runs while everything that exists has been read: see `ListeningClock`.
     """
+
+    __slots__ = (
+        "_clock_zero_ms",
+        "_end",
+        "_end_grace_ms",
+        "_expire_after_ms",
+        "_max_ahead_ms",
+        "_max_back_ms",
+        "_max_held",
+        "_newest_ms",
+        "_newest_zero_ms",
+        "_plan",
+        "_policy",
+        "_quiet_since",
+        "_tracks",
+        "accepted",
+        "ended",
+        "epoch",
+        "session",
+        "shed_windows",
+    )
 
     def __init__(
         self,
@@ -35,6 +80,7 @@ class SessionAligner(Generic[R]):
         end_grace_ms: int,
         expire_after_ms: int,
         max_ahead_ms: int,
+        max_back_ms: int,
         max_held: int,
         now: int,
     ) -> None:
@@ -44,17 +90,48 @@ class SessionAligner(Generic[R]):
         self._end_grace_ms = end_grace_ms
         self._expire_after_ms = expire_after_ms
         self._max_ahead_ms = max_ahead_ms
+        self._max_back_ms = max_back_ms
         self._max_held = max_held
         self._clock_zero_ms: int | None = None
-        self._tracks: dict[TrackKey, TrackAligner[R]] = {}
+        self._newest_ms = 0
+        self._newest_zero_ms = 0
+        self._tracks: dict[str, TrackAligner[R]] = {}
         self._plan: SessionStart | None = None
         self._end: SessionEnd | None = None
         self._quiet_since = now
-        self._end_seen_at = now
         self.ended = False
         """True once every window has closed; nothing more is to be expected."""
         self.accepted = 0
         """Chunks that were neither late nor repeated."""
+        self.shed_windows = 0
+        """Windows that were closed before their time because too many chunks waited."""
+
+    def snapshot(self) -> SessionSnapshot:
+        """The session as it is now."""
+        return SessionSnapshot(
+            session=self.session,
+            epoch=self.epoch,
+            tracks=tuple([track.snapshot() for track in self._tracks.values()]),
+            clock_zero_ms=self._clock_zero_ms,
+            newest_ms=self._newest_ms,
+            newest_zero_ms=self._newest_zero_ms,
+            plan=self._plan,
+            end=self._end,
+            quiet_since=self._quiet_since,
+            ended=self.ended,
+            accepted=self.accepted,
+            shed_windows=self.shed_windows,
+        )
+
+    def restore(self, seen: SessionSnapshot) -> None:
+        """Go on from a snapshot; whatever this aligner held before is gone. Its limits stay its own."""
+        self.session, self.epoch = seen.session, seen.epoch
+        self._tracks = {track.track.track: TrackAligner.restored(track, self._policy) for track in seen.tracks}
+        self._clock_zero_ms = seen.clock_zero_ms
+        self._newest_ms, self._newest_zero_ms = seen.newest_ms, seen.newest_zero_ms
+        self._plan, self._end = seen.plan, seen.end
+        self._quiet_since = seen.quiet_since
+        self.ended, self.accepted, self.shed_windows = seen.ended, seen.accepted, seen.shed_windows
 
     @property
     def held(self) -> int:
@@ -73,17 +150,37 @@ class SessionAligner(Generic[R]):
 
     def knows(self, track: TrackKey) -> bool:
         """True when the track has been opened."""
-        return track in self._tracks
+        return track.track in self._tracks
 
-    def open_track(self, track: TrackKey, role: str, final_until_ms: int | None, now: int) -> None:
-        """Begin a track; windows that end at ``final_until_ms`` or before are final already."""
+    def open_track(
+        self, track: TrackKey, role: str, final_until_ms: int | None, now: int, sync: Sync | None = None, *, final_at_ms: int | None = None
+    ) -> None:
+        """Begin a track.
+
+        Args:
+            track: Which.
+            role: Its role, unless the session's plan knows better.
+            final_until_ms: Windows that end there or before are final already.
+            now: Monotonic clock, ms.
+            sync: Clock skews as of that window.
+            final_at_ms: Wall clock at which that window's end was captured.
+        """
+        if final_until_ms is not None and final_at_ms is not None:
+            self._see(final_until_ms, final_at_ms - final_until_ms)
         planned = {} if self._plan is None else {p.track: p for p in self._plan.tracks}
         plan = planned.get(track.track)
         expected = None if plan is None else plan.modalities
         opened: TrackAligner[R] = TrackAligner(
-            track, plan.role if plan else role, self.epoch, self._policy, expected=expected, final_until_ms=final_until_ms, now=now
+            track,
+            plan.role if plan else role,
+            self.epoch,
+            self._policy,
+            expected=expected,
+            final_until_ms=final_until_ms,
+            now=now,
+            sync=sync,
         )
-        self._tracks[track] = opened
+        self._tracks[track.track] = opened
         if self.ended:
             opened.end(None)
 
@@ -92,7 +189,7 @@ class SessionAligner(Generic[R]):
         self._quiet_since = now
         self._plan = event
         for plan in event.tracks:
-            track = self._tracks.get(TrackKey(self.session, plan.track))
+            track = self._tracks.get(plan.track)
             if track is not None:
                 track.expect(plan.role, plan.modalities, now)
 
@@ -104,14 +201,19 @@ class SessionAligner(Generic[R]):
         """The session is over; its windows close when its chunks are complete."""
         self._quiet_since = now
         if self._end is None:
-            self._end, self._end_seen_at = event, now
+            self._end = event
         return self._finish_if_complete(expired=False)
 
     def on_chunk(self, chunk: EncodedChunk[R], now: int) -> Outcome[R]:
         """Take in a chunk of a track that has been opened."""
-        if self._is_future(chunk.header):
-            return Outcome(future=[chunk])
-        outcome = self._tracks[chunk.header.track].on_chunk(chunk, now)
+        end_ms = chunk.header.end_ms
+        zero_ms = chunk.header.captured_ms - end_ms
+        if self._is_restarted(end_ms, zero_ms):
+            return Outcome(restarted=(chunk,))
+        if self._is_future(zero_ms):
+            return Outcome(future=(chunk,))
+        self._see(end_ms, zero_ms)
+        outcome = self._tracks[chunk.header.track.track].on_chunk(chunk, now)
         if not outcome.repeated and not outcome.conflicts:
             self._quiet_since = now
             self.accepted += not outcome.late
@@ -141,19 +243,29 @@ class SessionAligner(Generic[R]):
 
     @property
     def _grace_over_ms(self) -> int:
-        return max(self._end_seen_at, self._quiet_since) + self._end_grace_ms
+        return self._quiet_since + self._end_grace_ms
 
-    def _is_future(self, header: ChunkHeader) -> bool:
+    def _is_future(self, zero_ms: int) -> bool:
         """The first chunk says at which wall clock media time began; no other may put that much earlier."""
-        zero_ms = header.captured_ms - header.end_ms
         if self._clock_zero_ms is None:
             self._clock_zero_ms = zero_ms
         return self._clock_zero_ms - zero_ms > self._max_ahead_ms
 
+    def _see(self, end_ms: int, zero_ms: int) -> None:
+        """Media has come to ``end_ms``; by what came there, it began at ``zero_ms`` on the wall clock."""
+        if end_ms > self._newest_ms:
+            self._newest_ms, self._newest_zero_ms = end_ms, zero_ms
+
+    def _is_restarted(self, end_ms: int, zero_ms: int) -> bool:
+        """Captured after the newest chunk, but far before it in media time. A late chunk was captured earlier; a call on hold goes on."""
+        return self._newest_ms - end_ms > self._max_back_ms and zero_ms - self._newest_zero_ms > self._max_back_ms
+
     def shed(self) -> Outcome[R]:
         """Free memory: close the oldest window of the track that holds most chunks."""
         fullest = max(self._tracks.values(), key=lambda track: track.held, default=None)
-        return Outcome() if fullest is None else fullest.shed()
+        outcome = Outcome() if fullest is None else fullest.shed()
+        self.shed_windows += len(outcome.closed)
+        return outcome
 
     def finish(self) -> Outcome[R]:
         """Close every window now."""
@@ -170,7 +282,7 @@ class SessionAligner(Generic[R]):
     def _complete(self, end: SessionEnd) -> bool:
         counted = {t.track: t.chunks for t in end.tracks}
         return all(
-            (track := self._tracks.get(TrackKey(self.session, name))) is not None and track.complete(counts)
+            (track := self._tracks.get(name)) is not None and track.complete(counts)
             for name, counts in counted.items()
             if any(counts.values())
         )

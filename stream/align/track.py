@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import Generic
 
 from stream.align.grid import HoppingGrid
-from stream.align.lane import Lane, Novelty
+from stream.align.lane import Lane, LaneSnapshot, Novelty
 from stream.align.outcome import ClosedWindow, EncodedChunk, LateChunk, Outcome, R
+from stream.align.sync import Stamp, correction_ms, is_suspect, measure, moved, updated
 from stream.domain.features import AudioFeatures, TextFeatures, VideoFeatures
 from stream.domain.identity import TrackKey
 from stream.domain.modality import MODALITIES, Modality
-from stream.domain.window import Window
+from stream.domain.sync import ClockSkew, Sync
+from stream.domain.window import SHED, SYNC_SUSPECT, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +27,30 @@ class WindowPolicy:
     allowed_lateness_ms: int
     idle_after_ms: int
     partial_every_ms: int
+    max_skew_ms: int
 
     @property
     def final_revision(self) -> int:
         """Revision of every final window: one more than the last partial one can have."""
         return self.grid.length_ms // self.partial_every_ms + 1 if self.partial_every_ms else 1
+
+
+@dataclass(frozen=True, slots=True)
+class TrackSnapshot:
+    """A track at one moment, without its policy; names and meanings are those of `TrackAligner`."""
+
+    track: TrackKey
+    role: str
+    epoch: int
+    lanes: tuple[tuple[Modality, LaneSnapshot], ...]
+    next_window: int
+    final_before: int
+    advanced_to: float
+    shown_ms: int
+    end_ms: int | None
+    ended: bool
+    skew: ClockSkew | None
+    compared_ms: int
 
 
 class TrackAligner(Generic[R]):
@@ -45,8 +66,27 @@ class TrackAligner(Generic[R]):
         policy: When windows open and close.
         expected: Modalities to wait for; None waits for all of them until they turn out to be idle.
         final_until_ms: End of the last window that is already final (a replay goes on after it), or None.
+        sync: Clock skews as of that window.
         now: Monotonic clock, ms.
     """
+
+    __slots__ = (
+        "_advanced_to",
+        "_compared_ms",
+        "_end_ms",
+        "_ended",
+        "_final_before",
+        "_first_held_ms",
+        "_lanes",
+        "_next_window",
+        "_policy",
+        "_shown_ms",
+        "_skew",
+        "epoch",
+        "held",
+        "role",
+        "track",
+    )
 
     def __init__(
         self,
@@ -58,6 +98,7 @@ class TrackAligner(Generic[R]):
         expected: Iterable[Modality] | None,
         final_until_ms: int | None,
         now: int,
+        sync: Sync | None = None,
     ) -> None:
         self.track = track
         self.role = role
@@ -66,13 +107,54 @@ class TrackAligner(Generic[R]):
         self._lanes: dict[Modality, Lane[R]] = {m: Lane(now) for m in (MODALITIES if expected is None else expected)}
         self._next_window = 0 if final_until_ms is None else policy.grid.after(final_until_ms)
         self._final_before = self._next_window
-        self._first_held_ms = 0
+        self._first_held_ms = sys.maxsize
         self._advanced_to: float = -math.inf
         self._shown_ms = 0
         self._end_ms: int | None = None
+        self._skew = None if sync is None else sync.get(Modality.VIDEO)
+        self._compared_ms = final_until_ms or 0
         self._ended = False
         self.held = 0
         """Chunks that wait for a window to close."""
+
+    def snapshot(self) -> TrackSnapshot:
+        """The track as it is now."""
+        return TrackSnapshot(
+            track=self.track,
+            role=self.role,
+            epoch=self.epoch,
+            lanes=tuple([(modality, lane.snapshot()) for modality, lane in self._lanes.items()]),
+            next_window=self._next_window,
+            final_before=self._final_before,
+            advanced_to=self._advanced_to,
+            shown_ms=self._shown_ms,
+            end_ms=self._end_ms,
+            ended=self._ended,
+            skew=self._skew,
+            compared_ms=self._compared_ms,
+        )
+
+    @classmethod
+    def restored(cls, seen: TrackSnapshot, policy: WindowPolicy) -> TrackAligner[R]:
+        """A track that goes on from a snapshot."""
+        track = cls(seen.track, seen.role, seen.epoch, policy, expected=(), final_until_ms=None, now=0)
+        track._lanes = {modality: Lane.restored(lane) for modality, lane in seen.lanes}
+        track._next_window = seen.next_window
+        track._final_before = seen.final_before
+        track._advanced_to = seen.advanced_to
+        track._shown_ms = seen.shown_ms
+        track._end_ms = seen.end_ms
+        track._ended = seen.ended
+        track._skew = seen.skew
+        track._compared_ms = seen.compared_ms
+        track._count_held()
+        return track
+
+    def _count_held(self) -> None:
+        """Keep at hand what is asked for with every chunk."""
+        waiting = [lane.held for lane in self._lanes.values() if lane.held]
+        self.held = sum([len(held) for held in waiting])
+        self._first_held_ms = min([held[0].start_ms for held in waiting], default=sys.maxsize)
 
     @property
     def closed_until_ms(self) -> int:
@@ -95,9 +177,9 @@ class TrackAligner(Generic[R]):
             lane = self._lanes[chunk.header.modality] = Lane(now)
         novelty = lane.note(chunk, now)
         if novelty is Novelty.CONFLICT:
-            outcome.conflicts.append(chunk)
+            outcome.conflicts += (chunk,)
         elif novelty is Novelty.REPEATED:
-            outcome.repeated.append(chunk)
+            outcome.repeated += (chunk,)
         else:
             self._place(chunk, lane, outcome)
             self._advance(self._watermark(), outcome)
@@ -108,14 +190,14 @@ class TrackAligner(Generic[R]):
         header = chunk.header
         last_window = self._policy.grid.last(header.end_ms)
         if last_window < self._final_before:
-            lane.release(chunk)
-            outcome.repeated.append(chunk)
+            lane.remember(header.seq, chunk.fingerprint)
+            outcome.repeated += (chunk,)
         elif self._ended or last_window < self._next_window:
-            lane.release(chunk)
-            outcome.late.append(LateChunk(chunk, max(1, self.closed_until_ms - header.end_ms)))
+            lane.remember(header.seq, chunk.fingerprint)
+            outcome.late += (LateChunk(chunk, max(1, self.closed_until_ms - header.end_ms)),)
         else:
             lane.hold(chunk)
-            self._first_held_ms = min(self._first_held_ms, header.start_ms) if self.held else header.start_ms
+            self._first_held_ms = min(self._first_held_ms, header.start_ms)
             self.held += 1
 
     def on_time(self, now: int) -> Outcome[R]:
@@ -147,7 +229,7 @@ class TrackAligner(Generic[R]):
         Args:
             media_ms: Where the session ended; the chunks are believed where they contradict it, or where it is None.
         """
-        newest_ms = max((c.header.start_ms for lane in self._lanes.values() for c in lane.held.values()), default=-1)
+        newest_ms = max((lane.held[-1].start_ms for lane in self._lanes.values() if lane.held), default=-1)
         self._end_ms = self._reached_ms() if media_ms is None or media_ms <= newest_ms else media_ms
         self._ended = True
         outcome: Outcome[R] = Outcome()
@@ -158,7 +240,7 @@ class TrackAligner(Generic[R]):
         """Close the oldest window that holds a chunk without waiting any longer, to free memory."""
         outcome: Outcome[R] = Outcome()
         if self.held:
-            self._advance(self._policy.grid.end_ms(self._oldest_window()), outcome, ("shed",))
+            self._advance(self._policy.grid.end_ms(self._oldest_window()), outcome, (SHED,))
         return outcome
 
     def _reached_ms(self) -> int:
@@ -184,7 +266,7 @@ class TrackAligner(Generic[R]):
         self._advanced_to = watermark
         grid = self._policy.grid
         while self.held and grid.end_ms(window := self._oldest_window()) <= watermark:
-            outcome.closed.append(self._close(window, warnings))
+            outcome.closed += (self._close(window, warnings),)
         if watermark < math.inf:
             self._next_window = max(self._next_window, grid.after(math.floor(watermark)))
 
@@ -192,18 +274,13 @@ class TrackAligner(Generic[R]):
         grid = self._policy.grid
         end = grid.end_ms(window)
         media_end = end if self._end_ms is None else min(end, self._end_ms)
-        final = self._window(window, media_end, self._policy.final_revision, warnings)
+        self._skew = self._video_skew(end)
+        self._compared_ms = end
+        final = self._window(window, media_end, self._policy.final_revision, self._skew, warnings)
         self._next_window = window + 1
-        receipts: list[R] = []
-        for lane in self._lanes.values():
-            for chunk in lane.before(end):
-                if grid.last(chunk.header.end_ms) <= window:
-                    lane.release(chunk)
-                    self.held -= 1
-                    if chunk.receipt is not None:
-                        receipts.append(chunk.receipt)
-        self._first_held_ms = min([lane.first_held_ms for lane in self._lanes.values() if lane.held], default=sys.maxsize)
-        return ClosedWindow(final, tuple(receipts))
+        released = [held for lane in self._lanes.values() for held in lane.release(self.closed_until_ms)]
+        self._count_held()
+        return ClosedWindow(final, tuple([held.receipt for held in released if held.receipt is not None]))
 
     def _look(self, outcome: Outcome[R]) -> None:
         """A partial window each time that all modalities have come a further ``partial_every_ms``."""
@@ -217,30 +294,48 @@ class TrackAligner(Generic[R]):
         window = max(self._next_window, self._policy.grid.first(reached - 1))
         start, end = self._policy.grid.start_ms(window), self._policy.grid.end_ms(window)
         if start < reached < end:
-            outcome.partial.append(self._window(window, reached, (reached - start) // every, (), is_final=False))
+            skew = self._skew or self._video_skew(reached)
+            outcome.partial += (self._window(window, reached, (reached - start) // every, skew, is_final=False),)
 
-    def _window(self, window: int, media_end_ms: int, revision: int, warnings: tuple[str, ...], *, is_final: bool = True) -> Window:
+    def _video_skew(self, until_ms: int) -> ClockSkew | None:
+        """Skew of video against audio as of a media time, by the chunks that have ended since the last final window."""
+        audio, video = (self._stamps(modality, until_ms) for modality in (Modality.AUDIO, Modality.VIDEO))
+        return updated(self._skew, measure(audio, [stamp for stamp in video if stamp[0] > self._compared_ms]))
+
+    def _stamps(self, modality: Modality, until_ms: int) -> list[Stamp]:
+        """Of the chunks that a replay will see again: one that could not be decoded is gone."""
+        lane = self._lanes.get(modality)
+        waiting = [] if lane is None else lane.touching(self.closed_until_ms, until_ms)
+        return [(held.end_ms, held.captured_ms - held.end_ms) for held in waiting if held.end_ms <= until_ms and held.features is not None]
+
+    def _window(
+        self,
+        window: int,
+        media_end_ms: int,
+        revision: int,
+        skew: ClockSkew | None,
+        warnings: tuple[str, ...] = (),
+        *,
+        is_final: bool = True,
+    ) -> Window:
         start, end = self._policy.grid.start_ms(window), self._policy.grid.end_ms(window)
         text: list[TextFeatures] = []
         audio: list[AudioFeatures] = []
         video: list[VideoFeatures] = []
+        shift_ms = correction_ms(skew, end, self._policy.max_skew_ms)
         newest_ms, captured_ms = -1, 0
         for modality in MODALITIES:
             lane = self._lanes.get(modality)
-            for chunk in () if lane is None else lane.before(end):
-                header = chunk.header
-                chunk_end_ms = header.end_ms
-                if chunk_end_ms <= start:
-                    continue
-                if chunk_end_ms >= newest_ms:
-                    newest_ms, captured_ms = chunk_end_ms, header.captured_ms
-                match chunk.features:
+            for held in () if lane is None else lane.touching(start, end):
+                if held.end_ms >= newest_ms:
+                    newest_ms, captured_ms = held.end_ms, held.captured_ms
+                match held.features:
                     case TextFeatures():
-                        text.append(chunk.features)
+                        text.append(held.features)
                     case AudioFeatures():
-                        audio.append(chunk.features)
+                        audio.append(held.features)
                     case VideoFeatures():
-                        video.append(chunk.features)
+                        video.append(moved(held.features, shift_ms))
         return Window(
             track=self.track,
             role=self.role,
@@ -254,5 +349,6 @@ class TrackAligner(Generic[R]):
             audio=tuple(audio),
             video=tuple(video),
             media_end_at_ms=None if newest_ms < 0 else captured_ms + media_end_ms - newest_ms,
-            warnings=warnings,
+            sync={} if skew is None else {Modality.VIDEO: skew},
+            warnings=(*warnings, SYNC_SUSPECT) if video and is_suspect(skew, end) else warnings,
         )

@@ -187,6 +187,8 @@ def _track_line(title: Text, track: TrackView) -> Table:
 def _summary_line(summary: SessionRecord) -> Text:
     text = Text("ended", style="bold green")
     text.append(f"  {counted(summary.windows, 'window')}", style="default not bold")
+    if summary.windows_shed:
+        text.append(f"  {summary.windows_shed} closed early, too much waited", style="yellow not bold")
     for what, value in (("mean", summary.mean), ("trend", summary.trend)):
         if value is not None:
             text.append(f"  {what} {signed(value)}", style="default not bold")

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
+
+from stream.domain.sync import Sync
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,14 @@ class InboundRecord:
     value: bytes | None
     headers: list[tuple[str, bytes]]
     acknowledge: Callable[[], None]
+
+
+class LastFinal(NamedTuple):
+    """Where a replay of a track goes on: its last final window, and the clock skews as of then."""
+
+    epoch: int
+    end_ms: int
+    sync: Sync
 
 
 class Verdict(StrEnum):

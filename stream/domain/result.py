@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from stream.domain.modality import Modality
+from stream.domain.sync import Sync
 
 
 class ModelVersion(msgspec.Struct, frozen=True):
@@ -31,6 +32,7 @@ class ScoreRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", 
         warnings: Codes, for example ``several_faces``.
         media_end_at_ms: Wall clock when the window's last media was captured, if known.
         allowed_lateness_ms: How long windows stay open for late chunks, which latency figures leave out.
+        sync: Clock skews of modalities against the audio, as estimated when the window closed.
     """
 
     tenant: str
@@ -54,6 +56,7 @@ class ScoreRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", 
     media_end_at_ms: int | None
     allowed_lateness_ms: int
     model: ModelVersion
+    sync: Sync = msgspec.field(default_factory=dict)
 
 
 class PartialRecord(ScoreRecord, frozen=True, kw_only=True, tag_field="event", tag="partial"):
@@ -134,6 +137,7 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"
         worst: Window with the lowest score.
         role_shares: Part of the windows with words or sound that each role holds; who did the talking.
         windows_by_modality: How many windows held each modality.
+        windows_shed: How many were closed before their time because too many chunks waited.
     """
 
     tenant: str
@@ -146,6 +150,7 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"
     worst: Moment | None
     role_shares: dict[str, float]
     windows_by_modality: dict[Modality, int]
+    windows_shed: int = 0
 
 
 Record = ScoreRecord | PartialRecord | ExplanationRecord | SessionRecord

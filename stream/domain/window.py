@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from stream.domain.features import AudioFeatures, Floats, TextFeatures, VideoFeatures, Word
 from stream.domain.identity import TrackKey
 from stream.domain.modality import MODALITIES, Modality
+from stream.domain.sync import Sync
+
+SHED = "shed"
+"""Warning of a window that was closed before its time because too many chunks waited."""
+SYNC_SUSPECT = "sync_suspect"
+"""Warning of a window whose modalities are so far apart that their alignment should not be relied on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +32,10 @@ class Window:
         is_final: True once; False for a partial look at an open window.
         text: Text chunks that touch the window, in order of media time.
         audio: Audio chunks, likewise.
-        video: Video chunks, likewise.
+        video: Video chunks, likewise, their times corrected by `sync`.
         media_end_at_ms: Wall clock (Unix ms) when `media_end_ms` was captured; None when nothing said so.
-        warnings: Codes of what was odd about the window's input, for example ``late_chunks``.
+        sync: Clock skews of modalities against the audio.
+        warnings: Codes of what was odd about the window's input, for example `SHED`.
     """
 
     track: TrackKey
@@ -43,6 +50,7 @@ class Window:
     audio: tuple[AudioFeatures, ...] = ()
     video: tuple[VideoFeatures, ...] = ()
     media_end_at_ms: int | None = None
+    sync: Sync = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
     @property

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from stream.domain.inference import Inference, WindowInputs
 from stream.domain.modality import Modality
-from stream.domain.window import Window
+from stream.domain.window import SYNC_SUSPECT, Window
 
 LOW_CONFIDENCE = 0.5
 """A label with less than this probability is a guess."""
@@ -34,6 +34,8 @@ class WarningCode(StrEnum):
     """More than one face was seen at once; the largest was followed."""
     WORDS_DROPPED = "words_dropped"
     """More words than the model's input holds; the earliest were left out."""
+    SYNC_SUSPECT = SYNC_SUSPECT
+    """The clocks of sound and picture are so far apart that their alignment should not be relied on."""
 
 
 PLAIN: dict[WarningCode, str] = {
@@ -42,6 +44,7 @@ PLAIN: dict[WarningCode, str] = {
     WarningCode.SHORTCUT_EFFECT: "the score leans on a shortcut that was averaged out",
     WarningCode.SEVERAL_FACES: "several faces were seen (the largest was followed)",
     WarningCode.WORDS_DROPPED: "the earliest words were left out",
+    WarningCode.SYNC_SUSPECT: "sound and picture may be out of step",
 }
 """Each code as a clause of the sentence; `NOTHING_PRESENT` has a sentence of its own."""
 
@@ -58,6 +61,7 @@ def warning_codes(
         WarningCode.SHORTCUT_EFFECT: abs(score - inference.score_unadjusted) >= SHORTCUT_EFFECT,
         WarningCode.SEVERAL_FACES: window.faces_max > 1,
         WarningCode.WORDS_DROPPED: inputs.words_dropped > 0,
+        WarningCode.SYNC_SUSPECT: SYNC_SUSPECT in window.warnings,
     }
     ours = tuple(str(code) for code in WarningCode if holds[code])
     return ours + tuple(sorted(set(window.warnings) - set(ours)))

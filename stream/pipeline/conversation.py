@@ -13,11 +13,12 @@ import structlog
 from stream.align.outcome import EncodedChunk, Outcome
 from stream.align.session import SessionAligner
 from stream.domain.chunk import Chunk
-from stream.domain.delivery import InboundRecord
+from stream.domain.delivery import InboundRecord, LastFinal
 from stream.domain.features import Features
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.lifecycle import MAX_TRACKS, SessionEnd, SessionEvent, SessionHeartbeat, SessionStart
 from stream.domain.modality import Modality
+from stream.domain.sync import Sync
 from stream.domain.wire import BadRecordError
 from stream.media.errors import MediaError
 from stream.pipeline.ports import TrackEncoder
@@ -83,6 +84,7 @@ class Conversation:
             end_grace_ms=windows.end_grace_ms,
             expire_after_ms=windows.expire_after_ms,
             max_ahead_ms=windows.max_ahead_ms,
+            max_back_ms=windows.max_back_ms,
             max_held=world.settings.limits.chunks_held_per_session,
             now=world.clock(),
         )
@@ -191,13 +193,22 @@ class Conversation:
 
     async def _open(self, track: TrackKey, role: str) -> None:
         final = await self._world.store.last_final(track)
+        shown = None if final is None else await self._world.store.latest(track)
         if self._stopped or self._aligner.knows(track):
             return
-        until = None if final is None or final[0] < self.epoch else (final[1] if final[0] == self.epoch else 2**53)
+        until, sync = self._continuation(final)
         self._encoders[track] = self._world.new_encoder()
         self._publishers[track] = publisher = self._world.new_publisher(self._fenced)
         publisher.runner.add_done_callback(self._check)
-        self._aligner.open_track(track, role, until, self._world.clock())
+        same_clock = shown is not None and shown.epoch == self.epoch and shown.end_ms == until
+        final_at_ms = shown.media_end_at_ms if shown is not None and same_clock else None
+        self._aligner.open_track(track, role, until, self._world.clock(), sync, final_at_ms=final_at_ms)
+
+    def _continuation(self, final: LastFinal | None) -> tuple[int | None, Sync | None]:
+        """Media time until which windows are final, and the clock skews as of then; each epoch has clocks of its own."""
+        if final is None or final.epoch < self.epoch:
+            return None, None
+        return (final.end_ms, final.sync) if final.epoch == self.epoch else (2**53, None)
 
     async def _run_lane(self, lane: Lane, encoder: TrackEncoder) -> None:
         while True:
@@ -249,11 +260,12 @@ class Conversation:
         if arrival is not None:
             self._refuse(outcome.conflicts, arrival, "conflict", "another chunk with its number came before")
             self._refuse(outcome.future, arrival, "future", "its media time runs ahead of its capture time: see windows.max_ahead_ms")
+            self._refuse(outcome.restarted, arrival, "restarted", "its media clock began anew within its epoch: see windows.max_back_ms")
         if self._aligner.ended and not self._closing:
             self._closing = True
             self._spawn(self._close())
 
-    def _refuse(self, chunks: list[EncodedChunk[Receipt]], arrival: Arrival, reason: str, detail: str) -> None:
+    def _refuse(self, chunks: tuple[EncodedChunk[Receipt], ...], arrival: Arrival, reason: str, detail: str) -> None:
         for chunk in chunks:
             if chunk.receipt is not None:
                 self._spawn(self._world.dead_letter(arrival.record, reason, detail))
@@ -269,6 +281,8 @@ class Conversation:
         if self._aligner.accepted or self._held_events:
             finals = [final for final in await self._world.store.finals(self.session) if final.epoch == self.epoch]
             summary = summarise(self.session, self.epoch, finals)
+            if summary.windows_shed:
+                log.warning("shed", partition=self.partition, windows=summary.windows_shed, of=summary.windows)
             await self._world.send(self._world.topics.summaries, *result_message(summary))
             await self._world.store.put_summary(summary)
         for acknowledge in self._held_events:

@@ -174,7 +174,6 @@ class Pipeline:
     def _keep_bounds(self) -> None:
         limits = self._world.settings.limits
         if sum(c.held for c in self._conversations.values()) > limits.chunks_held:
-            log.warning("shed", held=limits.chunks_held)
             max(self._conversations.values(), key=lambda c: c.held).shed()
         unpublished = sum(c.unpublished for c in self._conversations.values())
         if self._draining or unpublished > 4 * limits.windows_in_flight:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from stream.domain.chunk import Chunk
-from stream.domain.delivery import Verdict
+from stream.domain.delivery import LastFinal, Verdict
 from stream.domain.features import Features
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import ExplanationRecord, PartialRecord, ScoreRecord, SessionRecord
@@ -46,8 +46,11 @@ class ResultStore(Protocol):
     async def put_partial(self, partial: PartialRecord) -> None:
         """Show an unfinished window."""
 
-    async def last_final(self, track: TrackKey) -> tuple[int, int] | None:
-        """(epoch, end_ms) of the track's last final window."""
+    async def last_final(self, track: TrackKey) -> LastFinal | None:
+        """The track's last final window."""
+
+    async def latest(self, track: TrackKey) -> ScoreRecord | None:
+        """The track's last final window as it is shown."""
 
     async def finals(self, session: SessionKey) -> list[ScoreRecord]:
         """All final windows of a session."""

@@ -65,6 +65,7 @@ class World:
             allowed_lateness_ms=windows.allowed_lateness_ms,
             idle_after_ms=windows.idle_after_ms,
             partial_every_ms=windows.partial_every_ms,
+            max_skew_ms=windows.max_skew_ms,
         )
         self.chunk_slots = asyncio.Semaphore(limits.chunks_in_flight)
         self.window_slots = asyncio.Semaphore(limits.windows_in_flight)

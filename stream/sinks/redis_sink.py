@@ -11,9 +11,10 @@ from typing import TypeVar, cast
 import structlog
 
 from stream.config.settings import RedisSettings
-from stream.domain.delivery import Verdict
+from stream.domain.delivery import LastFinal, Verdict
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import ExplanationRecord, PartialRecord, ScoreRecord, SessionRecord, decode_record, encode_record
+from stream.domain.sync import decode_sync, encode_sync
 from stream.sinks.cancellation import CancellationGuard
 from stream.sinks.connection import OUTAGE, connect
 from stream.sinks.keys import FENCE, SESSIONS, session_names, track_names
@@ -71,7 +72,7 @@ class RedisSink:
         """
         session, track = SessionKey(score.tenant, score.session), _track(score)
         of_session, of_track = session_names(session), track_names(track)
-        body, why = encode_record(score), encode_record(explanation)
+        body, why, sync = encode_record(score), encode_record(explanation), encode_sync(score.sync)
         latest: dict[str, Argument] = {"window_id": score.window_id, "score": score.score, "label": score.label}
         latest |= {"confidence": score.confidence, "sentence": explanation.sentence, "record": body, "explanation": why}
         keys = [of_session.state, of_session.tracks, of_track.scores, of_track.explanations, of_track.latest, of_track.partial]
@@ -81,7 +82,7 @@ class RedisSink:
         fields = [part for pair in latest.items() for part in pair]
 
         async def call(attempt: int) -> str:
-            return str(await self._finalise(keys=keys, args=[*fixed, int(attempt > 0), body, why, *fields]))
+            return str(await self._finalise(keys=keys, args=[*fixed, int(attempt > 0), sync, body, why, *fields]))
 
         verdict = Verdict(await self._waiting_out(call))
         if verdict is not Verdict.FENCED and self._to_be_marked(session):
@@ -110,14 +111,19 @@ class RedisSink:
         if shown and self._to_be_marked(session):
             await self._mark_active(session)
 
-    async def last_final(self, track: TrackKey) -> tuple[int, int] | None:
-        """(epoch, end_ms) of the track's last final window, None if it has none."""
-        state = session_names(track.session).state
-        last = await self._waiting_out(lambda _: self._redis.hget(state, f"last:{track.track}"))
+    async def last_final(self, track: TrackKey) -> LastFinal | None:
+        """The track's last final window, None if it has none."""
+        state, fields = session_names(track.session).state, [f"last:{track.track}", f"sync:{track.track}"]
+        last, sync = cast(list[str | None], await self._waiting_out(lambda _: self._redis.hmget(state, fields)))
         if last is None:
             return None
-        epoch, end_ms, _ = str(last).split("-")
-        return int(epoch), int(end_ms)
+        epoch, end_ms, _ = last.split("-")
+        return LastFinal(int(epoch), int(end_ms), {} if sync is None else decode_sync(sync))
+
+    async def latest(self, track: TrackKey) -> ScoreRecord | None:
+        """The track's last final window as it is shown, None if there is none."""
+        record = await self._waiting_out(lambda _: self._redis.hget(track_names(track).latest, "record"))
+        return None if record is None else cast(ScoreRecord, decode_record(record))
 
     async def token(self, session: SessionKey) -> int:
         """The highest fencing token that the session has seen; 0 where there is none."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 FINALISE = """
 -- KEYS: state, tracks, scores, explanations, latest, partial.
--- ARGV: token, epoch, end_ms, track, stream length, ttl s, nudge channel, may be a repeat of our own call (0/1),
+-- ARGV: token, epoch, end_ms, track, stream length, ttl s, nudge channel, may be a repeat of our own call (0/1), clock skews,
 --       score, explanation, then fields and values of `latest`.
 local token, epoch, end_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local seen = tonumber(redis.call('HGET', KEYS[1], 'token') or '0')
@@ -23,16 +23,16 @@ if last then
 end
 
 -- Streams refuse an id that is not above their last: that is a replay, too, should the state have been evicted.
-local added = redis.pcall('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], id, 'record', ARGV[9])
+local added = redis.pcall('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], id, 'record', ARGV[10])
 if type(added) == 'table' and added.err then
   if string.find(added.err, 'equal or smaller', 1, true) then return 'replayed' end
   return added
 end
-redis.call('XADD', KEYS[4], 'MAXLEN', '~', ARGV[5], id, 'record', ARGV[10])
+redis.call('XADD', KEYS[4], 'MAXLEN', '~', ARGV[5], id, 'record', ARGV[11])
 redis.call('DEL', KEYS[5])
-redis.call('HSET', KEYS[5], unpack(ARGV, 11))
+redis.call('HSET', KEYS[5], unpack(ARGV, 12))
 redis.call('SADD', KEYS[2], ARGV[4])
-redis.call('HSET', KEYS[1], 'token', ARGV[1], field, id .. '-' .. ARGV[1])
+redis.call('HSET', KEYS[1], 'token', ARGV[1], field, id .. '-' .. ARGV[1], 'sync:' .. ARGV[4], ARGV[9])
 
 local shown = redis.call('HMGET', KEYS[6], 'epoch', 'end_ms')
 if shown[1] then

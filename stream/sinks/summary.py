@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from stream.domain.identity import SessionKey
 from stream.domain.modality import MODALITIES, Modality
 from stream.domain.result import Moment, ScoreRecord, SessionRecord
+from stream.domain.window import SHED
 from stream.explain.rounding import apportion, rounded
 
 TREND_WINDOWS = 3
@@ -32,6 +33,7 @@ def summarise(session: SessionKey, epoch: int, finals: Iterable[ScoreRecord]) ->
         worst=_moment(min(telling, key=lambda w: w.score)) if telling else None,
         role_shares=_role_shares(windows),
         windows_by_modality={m: sum(m in w.modalities_present for w in windows) for m in MODALITIES},
+        windows_shed=sum(SHED in w.warnings for w in windows),
     )
 
 

@@ -5,9 +5,16 @@ from __future__ import annotations
 from stream.domain.identity import SessionKey
 from stream.domain.modality import Modality
 from stream.domain.result import ExplanationRecord, ModelVersion, PartialRecord, ScoreRecord
+from stream.domain.sync import ClockSkew, Sync
 
 SESSION = SessionKey("default", "call-1")
 ALL = (Modality.TEXT, Modality.AUDIO, Modality.VIDEO)
+
+
+def make_sync(offset_ms: float) -> Sync:
+    """A skew of the video's clock."""
+    skew = ClockSkew(offset_ms=offset_ms, drift_ppm=-12.125, at_ms=4000, samples=4, misses=1, variance=(4.001, -0.3, 20.69))
+    return {Modality.VIDEO: skew}
 
 
 def make_score(
@@ -19,6 +26,8 @@ def make_score(
     role: str = "customer",
     present: tuple[Modality, ...] = ALL,
     session: SessionKey = SESSION,
+    warnings: tuple[str, ...] = (),
+    sync: Sync | None = None,
 ) -> ScoreRecord:
     """A final score of the 4 s window that ends at `end_ms`."""
     return ScoreRecord(
@@ -39,10 +48,11 @@ def make_score(
         modalities_present=present,
         shares={m: 1.0 / len(present) for m in present},
         faces=1,
-        warnings=(),
+        warnings=warnings,
         media_end_at_ms=None,
         allowed_lateness_ms=500,
         model=ModelVersion("mmci", "1", "0123456789ab"),
+        sync=sync or {},
     )
 
 

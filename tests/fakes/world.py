@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stream.config.settings import Settings
 from stream.domain.chunk import Chunk
-from stream.domain.delivery import InboundRecord, Verdict
+from stream.domain.delivery import InboundRecord, LastFinal, Verdict
 from stream.domain.features import Features, TextFeatures, Word
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.lifecycle import SessionEvent, SessionNotice
@@ -43,6 +43,7 @@ def score_of(window: Window) -> ScoreRecord:
         media_end_at_ms=window.media_end_at_ms,
         allowed_lateness_ms=0,
         model=MODEL,
+        sync=window.sync,
     )
 
 
@@ -118,9 +119,13 @@ class FakeStore:
     async def put_partial(self, partial: PartialRecord) -> None:
         self.partials.append(partial)
 
-    async def last_final(self, track: TrackKey) -> tuple[int, int] | None:
+    async def last_final(self, track: TrackKey) -> LastFinal | None:
         finals = self.scores.get(track)
-        return (finals[-1].epoch, finals[-1].end_ms) if finals else None
+        return LastFinal(finals[-1].epoch, finals[-1].end_ms, finals[-1].sync) if finals else None
+
+    async def latest(self, track: TrackKey) -> ScoreRecord | None:
+        finals = self.scores.get(track)
+        return finals[-1] if finals else None
 
     async def finals(self, session: SessionKey) -> list[ScoreRecord]:
         return [final for track, finals in self.scores.items() if track.session == session for final in finals]
@@ -186,12 +191,19 @@ class FakeWorker:
         self._offsets[topic] += 1
         return InboundRecord(topic, partition, offset, key, value, headers, lambda: self.acknowledged.append((topic, offset)))
 
-    def words(self, seq: int, *, epoch: int = 0, session: str = "call-1") -> InboundRecord:
-        """A text chunk of the second ``seq`` with one word."""
+    def words(self, seq: int, *, epoch: int = 0, session: str = "call-1", later_ms: int = 0) -> InboundRecord:
+        """A text chunk of the second ``seq`` with one word, captured so much later than its media time says."""
         about = header(seq, epoch=epoch, session=session)
+        about = replace(about, captured_ms=about.captured_ms + later_ms)
         word = [(about.start_ms, about.end_ms)]
         value = encode_words(_spoken(word))
         return self.record(self.topics.chunks(Modality.TEXT), str(about.session).encode(), value, chunk_headers(about))
+
+    def media(self, seq: int, modality: Modality, captured_late_ms: int, *, epoch: int = 0, session: str = "call-1") -> InboundRecord:
+        """A chunk of sound or picture of the second ``seq``, whose capture time is so much later than it should be."""
+        about = header(seq, modality, epoch=epoch, session=session)
+        about = replace(about, captured_ms=about.captured_ms + captured_late_ms)
+        return self.record(self.topics.chunks(modality), str(about.session).encode(), b"media", chunk_headers(about))
 
     def event(self, event: SessionEvent, session: str = "call-1") -> InboundRecord:
         """A session event."""

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from stream.agents.app import WorkerApp, WorkerCrashedError
 from stream.config.settings import Settings
-from stream.domain.delivery import InboundRecord
+from stream.domain.delivery import InboundRecord, LastFinal
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.lifecycle import SessionEnd, SessionStart, TrackEnd, TrackPlan
 from stream.domain.modality import Modality
@@ -168,7 +168,7 @@ async def test_an_error_that_no_rule_covers_stops_the_worker_and_loses_nothing(
     settings: Settings, producer: KafkaProducer, store: RedisSink, tmp_path: Path
 ) -> None:
     class BrokenStore(FakeStore):
-        async def last_final(self, track: TrackKey) -> tuple[int, int] | None:
+        async def last_final(self, track: TrackKey) -> LastFinal | None:
             raise RuntimeError("a bug")
 
     (session,), made = names(1), FakeWorker()

@@ -30,7 +30,7 @@ from stream.sinks.keys import session_names, track_names
 from stream.sinks.redis_sink import RedisSink
 from stream.sinks.results import Result, result_message
 from stream.sinks.summary import summarise
-from tests.fakes.results import make_explanation, make_score
+from tests.fakes.results import make_explanation, make_score, make_sync
 
 ENDS = (4000, 6000, 8000, 10_000)
 TRACKS = ("agent", "customer")
@@ -91,8 +91,9 @@ async def talk(settings: Settings, producer: KafkaProducer, sink: RedisSink, ses
     """Two tracks of a session in two epochs, some windows repeated in Kafka as after a crash, and the summary."""
     for epoch, end_ms in [(0, end) for end in ENDS] + [(1, 4000)]:
         for track in TRACKS:
-            await publish(settings, producer, sink, make_score(end_ms, end_ms / 4000, epoch=epoch, track=track, session=session), token)
-    again = make_score(ENDS[-1], ENDS[-1] / 4000, track="agent", session=session)
+            score = make_score(end_ms, end_ms / 4000, epoch=epoch, track=track, session=session, sync=make_sync(end_ms / 7))
+            await publish(settings, producer, sink, score, token)
+    again = make_score(ENDS[-1], ENDS[-1] / 4000, track="agent", session=session, sync=make_sync(ENDS[-1] / 7))
     write(settings, producer, again, make_explanation(again))
     summary = summarise(session, 1, await sink.finals(session))
     write(settings, producer, summary)
@@ -103,7 +104,9 @@ async def contents(redis: Redis, session: SessionKey) -> dict[str, Any]:
     """Everything that Redis holds of a session, the tokens apart."""
     names = session_names(session)
     state = cast(dict[str, str], await redis.hgetall(names.state))
-    found: dict[str, Any] = {field: last.rpartition("-")[0] for field, last in state.items() if field != "token"}
+    found: dict[str, Any] = {
+        field: value.rpartition("-")[0] if field.startswith("last:") else value for field, value in state.items() if field != "token"
+    }
     for track in cast(set[str], await redis.smembers(names.tracks)):
         of_track = track_names(TrackKey(session, track))
         for stream in (of_track.scores, of_track.explanations):
@@ -158,7 +161,7 @@ async def test_an_emptied_redis_is_as_it_was_and_refuses_replays(
 
     replayed = make_score(6000, -3.0, epoch=0, session=sessions[0])
     assert await sink.finalise(replayed, make_explanation(replayed), token) is Verdict.REPLAYED
-    assert await sink.last_final(TrackKey(sessions[0], "customer")) == (1, 4000)
+    assert await sink.last_final(TrackKey(sessions[0], "customer")) == (1, 4000, make_sync(4000 / 7))
     following = make_score(6000, epoch=1, session=sessions[0])
     assert await sink.finalise(following, make_explanation(following), token) is Verdict.ACCEPTED
 

@@ -23,7 +23,7 @@ from stream.sinks.keys import SESSIONS, session_names, track_names
 from stream.sinks.reader import ResultReader
 from stream.sinks.redis_sink import RedisSink
 from stream.sinks.summary import summarise
-from tests.fakes.results import SESSION, make_explanation, make_partial, make_score
+from tests.fakes.results import SESSION, make_explanation, make_partial, make_score, make_sync
 
 TRACK = TrackKey(SESSION, "customer")
 
@@ -85,7 +85,23 @@ async def test_a_window_is_final_once(sink: RedisSink) -> None:
     assert await finalise(sink, make_score(4000, -1.0), token=2) is Verdict.REPLAYED
     assert await finalise(sink, make_score(3000), token=2) is Verdict.REPLAYED
     assert [final.score for final in await sink.finals(SESSION)] == [1.0]
-    assert await sink.last_final(TRACK) == (0, 4000)
+    assert await sink.last_final(TRACK) == (0, 4000, {})
+    shown = await sink.latest(TRACK)
+    assert shown is not None
+    assert (shown.epoch, shown.end_ms) == (0, 4000)
+    assert await sink.latest(TrackKey(SESSION, "nobody")) is None
+
+
+async def test_the_last_final_window_comes_with_its_clock_skews(sink: RedisSink) -> None:
+    assert await sink.last_final(TRACK) is None
+    for end_ms, offset_ms in ((4000, 0.1 + 0.2), (6000, -151.284)):
+        await finalise(sink, make_score(end_ms, sync=make_sync(offset_ms)))
+        assert await sink.last_final(TRACK) == (0, end_ms, make_sync(offset_ms))
+    await finalise(sink, make_score(4000, sync=make_sync(7.0)))
+    await finalise(sink, make_score(8000, track="agent", sync=make_sync(8.0)))
+    assert await sink.last_final(TRACK) == (0, 6000, make_sync(-151.284))
+    await finalise(sink, make_score(8000))
+    assert await sink.last_final(TRACK) == (0, 8000, {})
 
 
 async def test_a_zombie_is_refused_on_every_track_and_even_for_a_replay(sink: RedisSink) -> None:

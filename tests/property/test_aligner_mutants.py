@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from stream.align.clock import ListeningClock
 from stream.align.grid import HoppingGrid
-from stream.align.lane import Lane, Novelty
+from stream.align.lane import RECENT, Lane, Novelty
 from stream.align.outcome import ClosedWindow, Outcome
 from stream.align.session import SessionAligner
 from stream.align.track import TrackAligner, WindowPolicy
@@ -76,7 +77,7 @@ def _of_the_fastest(_watermark: Rule) -> Rule:
 
 def _newest_first(_oldest: Rule) -> Rule:
     def broken(track: TrackAligner[str]) -> int:
-        newest = max(c.header.start_ms for lane in track._lanes.values() for c in lane.held.values())
+        newest = max(held.start_ms for lane in track._lanes.values() for held in lane.held)
         return max(track._next_window, track._policy.grid.first(newest))
 
     return broken
@@ -87,10 +88,10 @@ def _with_the_first_window(close: Rule) -> Rule:
         closed: ClosedWindow[str] = close(track, window, warnings)
         early: list[str] = []
         for lane in track._lanes.values():
-            for seq, chunk in lane.held.items():
-                if chunk.header.start_ms < closed.window.end_ms and chunk.receipt is not None:
-                    early.append(chunk.receipt)
-                    lane.held[seq] = replace(chunk, receipt=None)
+            for place, held in enumerate(lane.held):
+                if held.start_ms < closed.window.end_ms and held.receipt is not None:
+                    early.append(held.receipt)
+                    lane.held[place] = held._replace(receipt=None)
         return replace(closed, receipts=(*closed.receipts, *early))
 
     return broken
@@ -103,7 +104,7 @@ def _never(close: Rule) -> Rule:
 def _without_late(on_chunk: Rule) -> Rule:
     def broken(*args: Any) -> Outcome[str]:
         outcome: Outcome[str] = on_chunk(*args)
-        outcome.late.clear()
+        outcome.late = ()
         return outcome
 
     return broken
@@ -118,11 +119,39 @@ def _only_what_starts_in_it(window: Rule) -> Rule:
 
 
 def _as_if_nothing_were_final(open_track: Rule) -> Rule:
-    return lambda session, track, role, _final, now: open_track(session, track, role, None, now)
+    return lambda session, track, role, _final, now, sync: open_track(session, track, role, None, now, sync)
+
+
+def _as_if_no_clocks_were_known(open_track: Rule) -> Rule:
+    return lambda session, track, role, final, now, _sync: open_track(session, track, role, final, now)
+
+
+def _with_every_chunk(on_chunk: Rule) -> Rule:
+    def broken(track: TrackAligner[str], *args: Any) -> Outcome[str]:
+        outcome: Outcome[str] = on_chunk(track, *args)
+        track._skew = track._video_skew(track._reached_ms())
+        return outcome
+
+    return broken
+
+
+def _as_if_nothing_were_compared(init: Rule) -> Rule:
+    def broken(track: TrackAligner[str], *args: Any, **options: Any) -> None:
+        init(track, *args, **options)
+        track._compared_ms = 0
+
+    return broken
+
+
+def _beyond_the_window(_stamps: Rule) -> Rule:
+    def broken(track: TrackAligner[str], modality: Modality, _until_ms: int) -> Any:
+        return _stamps(track, modality, sys.maxsize)
+
+    return broken
 
 
 def _from_the_first_that_came(_complete: Rule) -> Rule:
-    return lambda lane, count, _done: count == 0 or (bool(lane._runs) and lane._runs[0][1] >= count)
+    return lambda lane, count, _done: count == 0 or (bool(lane._runs) and lane._runs[1] >= count)
 
 
 def _wherever_the_watermark_is(advance: Rule) -> Rule:
@@ -130,6 +159,19 @@ def _wherever_the_watermark_is(advance: Rule) -> Rule:
         advance(track, watermark, *args)
         if watermark < math.inf:
             track._next_window = track._policy.grid.after(math.floor(watermark))
+
+    return broken
+
+
+def _forgetting(**fields: Any) -> Callable[[Rule], Rule]:
+    return lambda snapshot: lambda whole: replace(snapshot(whole), **fields)
+
+
+def _shed_in_silence(shed: Rule) -> Rule:
+    def broken(session: SessionAligner[str]) -> Outcome[str]:
+        outcome: Outcome[str] = shed(session)
+        session.shed_windows = 0
+        return outcome
 
     return broken
 
@@ -155,9 +197,41 @@ def _shared_tracks(init: Rule) -> Rule:
     return broken
 
 
+def _by_media_time_alone(_rule: Rule) -> Rule:
+    return lambda session, end_ms, _zero_ms: session._newest_ms - end_ms > session._max_back_ms
+
+
+def _by_capture_time_alone(_rule: Rule) -> Rule:
+    return lambda session, _end_ms, zero_ms: session._newest_ms > 0 and zero_ms - session._newest_zero_ms > session._max_back_ms
+
+
 def _always(value: Any) -> Callable[[Rule], Rule]:
     return lambda _rule: lambda *_args, **_options: value
 
+
+FORGOTTEN = (
+    (Lane, "since", 0),
+    (Lane, "reached_ms", 0),
+    (Lane, "heard_at", None),
+    (Lane, "held", ()),
+    (Lane, "runs", ()),
+    (Lane, "lowest_start_ms", 0),
+    (Lane, "recent", (-1, 0) * RECENT),
+    (TrackAligner, "lanes", ()),
+    (TrackAligner, "next_window", 0),
+    (TrackAligner, "shown_ms", 0),
+    (TrackAligner, "skew", None),
+    (TrackAligner, "compared_ms", 0),
+    (SessionAligner, "tracks", ()),
+    (SessionAligner, "clock_zero_ms", None),
+    (SessionAligner, "newest_ms", 0),
+    (SessionAligner, "plan", None),
+    (SessionAligner, "end", None),
+    (SessionAligner, "quiet_since", 0),
+    (SessionAligner, "accepted", 0),
+    (SessionAligner, "shed_windows", 0),
+)
+"""What a snapshot might forget; `tests.unit.align.test_snapshot` looks for what histories of the sample do not show."""
 
 MUTANTS = (
     Mutant("drop dedup", Lane, "note", _every_chunk_is_new, invariants.each_number_counts_once),
@@ -195,14 +269,26 @@ MUTANTS = (
         invariants.silence_closes_everything,
     ),
     Mutant("forget what is final", SessionAligner, "open_track", _as_if_nothing_were_final, invariants.a_crash_changes_nothing),
+    Mutant("forget the clocks", SessionAligner, "open_track", _as_if_no_clocks_were_known, invariants.a_crash_changes_nothing),
+    Mutant("compare again after a crash", TrackAligner, "__init__", _as_if_nothing_were_compared, invariants.a_crash_changes_nothing),
+    Mutant("compare chunks as they come", TrackAligner, "on_chunk", _with_every_chunk, invariants.order_does_not_matter),
+    Mutant("compare what is yet to come", TrackAligner, "_stamps", _beyond_the_window, invariants.order_does_not_matter),
     Mutant("believe the future", SessionAligner, "_is_future", _always(value=False), invariants.watermarks_never_go_back),
+    Mutant("take what began anew for a repeat", SessionAligner, "_is_restarted", _always(value=False), invariants.each_number_counts_once),
+    Mutant("late chunks began anew", SessionAligner, "_is_restarted", _by_media_time_alone, invariants.each_number_counts_once),
+    Mutant("a call on hold began anew", SessionAligner, "_is_restarted", _by_capture_time_alone, invariants.each_number_counts_once),
     Mutant("hold without bound", SessionAligner, "__init__", _without_bound, invariants.memory_is_bounded),
+    Mutant("shed in silence", SessionAligner, "shed", _shed_in_silence, invariants.memory_is_bounded),
+    *(
+        Mutant(f"a snapshot without {field}", owner, "snapshot", _forgetting(**{field: empty}), invariants.a_snapshot_changes_nothing)
+        for owner, field, empty in FORGOTTEN
+    ),
     Mutant("wall clock closes while deaf", ListeningClock, "tick", _any_time_counts, invariants.an_outage_is_not_silence),
 )
 
 
 OVERTAKEN = History(
-    WindowPolicy(HoppingGrid(4000, 2000), allowed_lateness_ms=3000, idle_after_ms=1500, partial_every_ms=0),
+    WindowPolicy(HoppingGrid(4000, 2000), allowed_lateness_ms=3000, idle_after_ms=1500, partial_every_ms=0, max_skew_ms=1000),
     tuple(Delivery(at, "customer", Modality.AUDIO, seq, seq * 1000, 1000) for at, seq in ((2000, 1), (2200, 0))),
     start_at=0,
     end_at=2100,
@@ -210,6 +296,19 @@ OVERTAKEN = History(
     counts={("customer", Modality.AUDIO): 2},
 )
 """The second chunk and the end overtake the first: too rare to be generated."""
+
+LONG_AFTER = History(
+    WindowPolicy(HoppingGrid(4000, 2000), allowed_lateness_ms=500, idle_after_ms=1500, partial_every_ms=0, max_skew_ms=1000),
+    tuple(
+        Delivery(at, "customer", Modality.AUDIO, seq, seq * 1000, 1000, copy)
+        for at, seq, copy in (*(((seq + 1) * 1000, seq, 0) for seq in range(20)), (20_500, 0, 1))
+    ),
+    start_at=0,
+    end_at=None,
+    media_ms=20_000,
+    counts={("customer", Modality.AUDIO): 20},
+)
+"""A chunk comes again when its fingerprint is long forgotten: generated histories are shorter."""
 
 
 @cache
@@ -225,7 +324,7 @@ def sample(*, calm: bool) -> tuple[History, ...]:
         collected.append(history)
 
     collect()
-    return (OVERTAKEN, *sorted(collected, key=lambda h: len(h.deliveries)))
+    return (OVERTAKEN, LONG_AFTER, *sorted(collected, key=lambda h: len(h.deliveries)))
 
 
 def notices(guard: Check) -> bool:
@@ -251,4 +350,4 @@ def test_the_whole_aligner_passes_the_same_sample(guard: Check) -> None:
 
 def test_every_check_guards_a_rule() -> None:
     unused = {check.__name__ for check in OF_CALM + OF_ANY} - {mutant.guard.__name__ for mutant in MUTANTS}
-    assert unused == {"order_does_not_matter", "a_crash_finalises_nothing_twice"}
+    assert unused == {"a_crash_finalises_nothing_twice"}

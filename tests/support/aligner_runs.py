@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from stream.align.clock import ListeningClock
 from stream.align.outcome import ClosedWindow, Outcome
 from stream.align.session import SessionAligner
+from stream.domain.delivery import LastFinal
 from stream.domain.window import Window
-from tests.support.histories import SESSION, Delivery, History
+from tests.support.histories import FAR_MS, SESSION, Delivery, History
 
 TICK_MS = 250
 EXPIRE_MS = 600_000
@@ -43,6 +44,7 @@ class Run:
         watermarks: By track, ``closed_until_ms`` after every step.
         most_held: The most chunks that waited at once.
         held: Chunks that waited in the end.
+        shed: Windows that were counted as shed.
     """
 
     closings: list[tuple[int, ClosedWindow[str]]] = field(default_factory=list)
@@ -53,6 +55,7 @@ class Run:
     most_held: int = 0
     held: int = 0
     ended: bool = False
+    shed: int = 0
 
     def finals(self) -> dict[str, Window]:
         """Final windows by id; fails when an id comes twice."""
@@ -64,27 +67,47 @@ class Run:
 
 
 class Player:
-    """One aligner and its run."""
+    """One aligner and its run; a ``reborn`` one is restored from a snapshot of itself before every step."""
 
-    def __init__(self, history: History, final_until: Mapping[str, int] | None = None, *, now: int = 0, lazy: bool = False) -> None:
+    def __init__(
+        self,
+        history: History,
+        last_finals: Mapping[str, LastFinal] | None = None,
+        *,
+        now: int = 0,
+        lazy: bool = False,
+        reborn: bool = False,
+    ) -> None:
         self.run = Run()
         self._history = history
-        self._final_until = final_until or {}
+        self._last_finals = last_finals or {}
         self._lazy = lazy
+        self._reborn = reborn
         self._due_ms = 0.0
-        self._aligner: SessionAligner[str] = SessionAligner(
+        self._aligner = self._new_aligner(now)
+
+    def _new_aligner(self, now: int) -> SessionAligner[str]:
+        return SessionAligner(
             SESSION,
             0,
-            history.policy,
-            end_grace_ms=history.end_grace_ms,
+            self._history.policy,
+            end_grace_ms=self._history.end_grace_ms,
             expire_after_ms=EXPIRE_MS,
             max_ahead_ms=60_000,
-            max_held=history.max_held,
+            max_back_ms=FAR_MS,
+            max_held=self._history.max_held,
             now=now,
         )
 
+    def _be_reborn(self) -> None:
+        if self._reborn:
+            seen = self._aligner.snapshot()
+            self._aligner = self._new_aligner(0)
+            self._aligner.restore(seen)
+
     def step(self, event: Delivery | str, now: int) -> None:
         """A delivery, ``start`` or ``end``."""
+        self._be_reborn()
         self._due_ms = 0
         if isinstance(event, Delivery):
             self._deliver(event, now)
@@ -95,19 +118,22 @@ class Player:
 
     def tick(self, now: int) -> None:
         """Time passes."""
+        self._be_reborn()
         if not self._lazy or now >= self._due_ms:
             self._take(self._aligner.on_time(now), now)
             self._due_ms = self._aligner.due_ms(now)
 
     def finish(self) -> Run:
         """Close what is open."""
+        self._be_reborn()
         self._take(self._aligner.finish(), 0)
         return self.run
 
     def _deliver(self, delivery: Delivery, now: int) -> None:
         if not self._aligner.knows(delivery.key):
-            self._aligner.open_track(delivery.key, "customer", self._final_until.get(delivery.track), now)
-        before = self._aligner._tracks[delivery.key].closed_until_ms
+            last = self._last_finals.get(delivery.track)
+            self._aligner.open_track(delivery.key, "customer", last and last.end_ms, now, last and last.sync)
+        before = self._aligner._tracks[delivery.track].closed_until_ms
         outcome = self._aligner.on_chunk(delivery.chunk(), now)
         kinds = [
             kind
@@ -116,6 +142,7 @@ class Player:
                 "repeated": [c.receipt for c in outcome.repeated],
                 "conflict": [c.receipt for c in outcome.conflicts],
                 "future": [c.receipt for c in outcome.future],
+                "restarted": [c.receipt for c in outcome.restarted],
             }.items()
             if delivery.name in names
         ]
@@ -129,11 +156,12 @@ class Player:
         run.shown += outcome.partial
         run.shown += [closed.window for closed in outcome.closed]
         run.closings += [(now, closed) for closed in outcome.closed]
-        for key, track in self._aligner._tracks.items():
-            run.watermarks.setdefault(key.track, []).append(track.closed_until_ms)
+        for name, track in self._aligner._tracks.items():
+            run.watermarks.setdefault(name, []).append(track.closed_until_ms)
         run.held = self._aligner.held
         run.most_held = max(run.most_held, run.held)
         run.ended = self._aligner.ended
+        run.shed = self._aligner.shed_windows
 
 
 def events(history: History) -> list[tuple[int, Delivery | str]]:
@@ -146,9 +174,15 @@ def events(history: History) -> list[tuple[int, Delivery | str]]:
     return [(at, event) for at, _, event in sorted(timed, key=lambda t: t[:2])]
 
 
-def play_unhurried(history: History, steps: Iterable[Delivery | str] | None = None, final_until: Mapping[str, int] | None = None) -> Run:
+def play_unhurried(
+    history: History,
+    steps: Iterable[Delivery | str] | None = None,
+    last_finals: Mapping[str, LastFinal] | None = None,
+    *,
+    reborn: bool = False,
+) -> Run:
     """As if no time passed between the records: what a backlog looks like. Everything is closed in the end."""
-    player = Player(history, final_until)
+    player = Player(history, last_finals, reborn=reborn)
     for step in [event for _, event in events(history)] if steps is None else steps:
         player.step(step, 0)
     return player.finish()
@@ -161,7 +195,7 @@ def patience_ms(history: History) -> int:
     return 2 * TICK_MS + (silence if history.end_at is None else max(silence, history.end_grace_ms))
 
 
-def play_live(history: History, outage: Outage | None = None, *, lazy: bool = False) -> Run:
+def play_live(history: History, outage: Outage | None = None, *, lazy: bool = False, reborn: bool = False) -> Run:
     """Tick by tick until `patience_ms` after the last input."""
     player: Player | None = None
     wall = [0]
@@ -171,7 +205,7 @@ def play_live(history: History, outage: Outage | None = None, *, lazy: bool = Fa
     end = history.last_at + patience_ms(history) + gap.length_ms
     for now in range(0, end + TICK_MS, TICK_MS):
         while waiting and _when(waiting[0][0], gap) <= now:
-            player = player or Player(history, now=clock(), lazy=lazy)
+            player = player or Player(history, now=clock(), lazy=lazy, reborn=reborn)
             player.step(waiting.pop(0)[1], clock())
         wall[0] = now
         clock.tick(live=not gap.at < now < gap.at + gap.length_ms)

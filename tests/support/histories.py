@@ -18,12 +18,19 @@ from tests.fakes.chunks import header
 
 TRACKS = ("customer", "agent")
 HOUR_MS = 3_600_000
+HOLD_AT_MS = 4000
+FAR_MS = 3000
+"""Media time that goes back further than this has begun anew."""
 SESSION = header(0).session
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """One arrival of a chunk; ``copy`` counts the arrivals of its number, ``other`` makes it another chunk with that number."""
+    """One arrival of a chunk; ``copy`` counts the arrivals of its number, ``other`` makes it another chunk with that number.
+
+    ``held_ms`` is for how long the call was on hold before; a ``restarted`` one has the media clock of an hour later.
+    ``stamp_ms`` is how much later than the others' its clock says that it was captured.
+    """
 
     at: int
     track: str
@@ -34,6 +41,9 @@ class Delivery:
     copy: int = 0
     other: bool = False
     future: bool = False
+    held_ms: int = 0
+    restarted: bool = False
+    stamp_ms: int = 0
 
     @property
     def lane(self) -> tuple[str, Modality]:
@@ -55,8 +65,10 @@ class Delivery:
     def chunk(self) -> EncodedChunk[str]:
         """As the aligner gets it: the receipt and its only word are its name."""
         about = header(self.seq, self.modality, track=self.track, start_ms=self.start_ms, duration_ms=self.duration_ms)
+        about = replace(about, captured_ms=about.captured_ms + self.stamp_ms)
         if self.future:
             about = replace(about, start_ms=about.start_ms + HOUR_MS)
+        about = replace(about, captured_ms=about.captured_ms + self.held_ms + HOUR_MS * self.restarted)
         word = Word(self.name, self.start_ms, self.end_ms)
         return EncodedChunk(about, TextFeatures((word,)), self.name, b"other" if self.other else b"same")
 
@@ -102,7 +114,7 @@ class History:
         seen: set[tuple[str, Modality, int]] = set()
         found = []
         for delivery in self.deliveries:
-            if delivery.future:
+            if delivery.future or delivery.restarted:
                 continue
             number = (*delivery.lane, delivery.seq)
             if number in seen:
@@ -131,7 +143,12 @@ class History:
 
 
 def _line(d: Delivery) -> str:
-    marks = [mark for mark, on in (("again", d.copy > 0), ("other content", d.other), ("an hour ahead", d.future)) if on]
+    marks = [
+        mark
+        for mark, on in (("again", d.copy > 0), ("other content", d.other), ("an hour ahead", d.future), ("restarted", d.restarted))
+        if on
+    ]
+    marks += [f"stamped {d.stamp_ms:+} ms"] if d.stamp_ms else []
     return f"{d.track:<8} {d.modality:<5} #{d.seq:<3} [{d.start_ms:>6}, {d.end_ms:>6}) {' '.join(marks)}".rstrip()
 
 
@@ -142,8 +159,9 @@ POLICIES = st.builds(
     allowed_lateness_ms=st.sampled_from([500, 0, 1500, 3000]),
     idle_after_ms=st.sampled_from([1500, 4000]),
     partial_every_ms=st.sampled_from([1000, 0]),
+    max_skew_ms=st.just(1000),
 )
-CALM_QUIRKS = ("jitter", "again", "pause", "short")
+CALM_QUIRKS = ("jitter", "again", "pause", "short", "stamp")
 WILD_QUIRKS = (*CALM_QUIRKS, "lost", "late", "other", "future")
 
 
@@ -151,6 +169,7 @@ WILD_QUIRKS = (*CALM_QUIRKS, "lost", "late", "other", "future")
 def _lane(draw: st.DrawFn, track: str, modality: Modality, allowance_ms: int, kinds: tuple[str, ...]) -> list[Delivery]:
     count = draw(st.integers(0, 9))
     skew_ms = draw(st.sampled_from([0, 0, 400, 1300]))
+    clock_ms = draw(st.sampled_from([0, 150, -300, 1200]))
     quirks = draw(st.lists(st.tuples(st.integers(0, 8), st.sampled_from(kinds), st.integers(1, 8)), max_size=5))
     by_seq: dict[int, dict[str, int]] = {}
     for seq, kind, amount in quirks:
@@ -162,7 +181,8 @@ def _lane(draw: st.DrawFn, track: str, modality: Modality, allowance_ms: int, ki
         media_ms += quirk.get("pause", 0) * 1000
         duration_ms = 1000 - quirk.get("short", 0) * 100
         delay = skew_ms + quirk.get("jitter", 0) * allowance_ms // 8 + quirk.get("late", 0) * 1200
-        one = Delivery(media_ms + duration_ms + delay, track, modality, seq, media_ms, duration_ms)
+        stamp_ms = clock_ms + quirk.get("stamp", 0) * 50
+        one = Delivery(media_ms + duration_ms + delay, track, modality, seq, media_ms, duration_ms, stamp_ms=stamp_ms)
         if "lost" not in quirk:
             deliveries.append(replace(one, future=True) if "future" in quirk and seq else one)
             for kind in ("again", "other"):
@@ -171,6 +191,19 @@ def _lane(draw: st.DrawFn, track: str, modality: Modality, allowance_ms: int, ki
                     deliveries.append(again)
         media_ms += duration_ms
     return deliveries
+
+
+def _with_hold(deliveries: list[Delivery], held_ms: int) -> list[Delivery]:
+    """The call is on hold once; its media clock stands still meanwhile, and chunks come so much later after it."""
+    return [replace(d, held_ms=held_ms) if d.start_ms >= HOLD_AT_MS else d for d in deliveries]
+
+
+def _restart(deliveries: list[Delivery]) -> list[Delivery]:
+    """The first chunk of a lane again, as a producer sends it that began anew; none where media time has not come far enough."""
+    came = [d.end_ms for d in deliveries if not d.future]
+    first = deliveries[0]
+    anew = replace(first, at=deliveries[-1].at + 100, seq=0, start_ms=0, copy=9, other=True, future=False, held_ms=0, restarted=True)
+    return [anew] if max(came) - anew.end_ms > FAR_MS else []
 
 
 @st.composite
@@ -187,9 +220,13 @@ def histories(draw: st.DrawFn, *, calm: bool) -> History:
     deliveries = [d for track, modality in lanes for d in draw(_lane(track, modality, allowance_ms, kinds))]
     deliveries.sort(key=lambda d: d.at)
     deliveries[:1] = [replace(d, future=False) for d in deliveries[:1]]
+    if not calm:
+        deliveries = _with_hold(deliveries, draw(st.sampled_from([0, 0, 20_000])))
     counts = {lane: max((d.seq + 1 for d in deliveries if d.lane == lane), default=0) for lane in lanes}
     media_ms = max((d.end_ms for d in deliveries), default=0)
     last = max((d.at for d in deliveries), default=0)
+    if not calm and deliveries and draw(st.booleans()):
+        deliveries += _restart(deliveries)
     end_at = draw(st.one_of(st.none(), st.integers(-2000, 2000)))
     return History(
         policy,

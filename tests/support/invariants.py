@@ -6,7 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 
+from stream.domain.delivery import LastFinal
 from stream.domain.modality import Modality
+from stream.domain.sync import decode_sync, encode_sync
 from stream.domain.window import Window
 from tests.support.aligner_runs import Outage, Player, Run, events, patience_ms, play_live, play_unhurried
 from tests.support.histories import Delivery, History
@@ -60,7 +62,10 @@ def _every_chunk_is_where_it_belongs(history: History, run: Run, *, calm: bool) 
 
 
 def each_number_counts_once(history: History) -> None:
-    """P2, P6: the first chunk with a number counts; the same again is repeated, another one a conflict, an hour ahead the future."""
+    """P2, P6: the first chunk with a number counts; the same again is repeated, another one a conflict, an hour ahead the future.
+
+    A late chunk and a call on hold are no media clock that began anew, and that is neither a repeat nor a conflict.
+    """
     run = play_live(history)
     first: dict[tuple[str, Modality, int], bool] = {}
     for delivery in history.deliveries:
@@ -68,6 +73,8 @@ def each_number_counts_once(history: History) -> None:
         number = (*delivery.lane, delivery.seq)
         if delivery.future:
             assert kind == "future", f"{delivery.name} is {kind}"
+        elif delivery.restarted:
+            assert kind == "restarted", f"{delivery.name} is {kind}"
         elif number in first:
             assert kind == ("repeated" if first[number] == delivery.other else "conflict"), f"{delivery.name} is {kind}"
         else:
@@ -91,12 +98,12 @@ def finals_are_final(history: History) -> None:
 
 
 def watermarks_never_go_back(history: History) -> None:
-    """P4: what is closed stays closed, and the future opens nothing."""
+    """P4: what is closed stays closed, and neither the future nor a media clock that began anew opens anything."""
     for run in (play_unhurried(history), play_live(history)):
         for track, marks in run.watermarks.items():
             assert marks == sorted(marks), track
-    future = [d.name for d in history.deliveries if d.future]
-    assert play_unhurried(history).finals() == play_unhurried(history.without(*future)).finals()
+    refused = [d.name for d in history.deliveries if d.future or d.restarted]
+    assert play_unhurried(history).finals() == play_unhurried(history.without(*refused)).finals()
 
 
 def a_crash_changes_nothing(calm: History) -> None:
@@ -127,9 +134,14 @@ def _crash(history: History, crash_after: int, unpublished: int) -> tuple[dict[s
     published = {track: closed[: len(closed) - unpublished] for track, closed in by_track.items()}
     done = {name for name, fate in player.run.fates.items() if fate.kind != "held"}
     done |= {receipt for closed in published.values() for _, receipts in closed for receipt in receipts}
-    final_until = {track: closed[-1][0].end_ms for track, closed in published.items() if closed}
-    replay = play_unhurried(history, _uncommitted(steps, done), final_until)
+    last_finals = {track: _last_final(closed[-1][0]) for track, closed in published.items() if closed}
+    replay = play_unhurried(history, _uncommitted(steps, done), last_finals)
     return {window.id: window for closed in published.values() for window, _ in closed}, replay.finals()
+
+
+def _last_final(window: Window) -> LastFinal:
+    """As the store gives it back."""
+    return LastFinal(window.epoch, window.end_ms, decode_sync(encode_sync(window.sync)))
 
 
 def _uncommitted(steps: list[Delivery | str], done: set[str]) -> list[Delivery | str]:
@@ -146,6 +158,17 @@ def _uncommitted(steps: list[Delivery | str], done: set[str]) -> list[Delivery |
     return left
 
 
+def a_snapshot_changes_nothing(history: History) -> None:
+    """P5: an aligner that is replaced by its own snapshot again and again does what it would have done."""
+    for play in (play_unhurried, play_live):
+        whole, reborn = play(history), play(history, reborn=True)
+        closed = [(at, closed.window) for at, closed in whole.closings]
+        assert [(at, closed.window) for at, closed in reborn.closings] == closed
+        for run in (whole, reborn):
+            run.closings.clear()
+        assert reborn == whole
+
+
 def repeats_change_nothing(history: History) -> None:
     """P6: neither a repeat nor a conflict changes a window or when it closes."""
     repeats = [d.name for d in history.repeats()]
@@ -155,10 +178,11 @@ def repeats_change_nothing(history: History) -> None:
 
 
 def memory_is_bounded(history: History) -> None:
-    """P7: no more chunks wait than may."""
+    """P7: no more chunks wait than may, and the windows that this costs are counted."""
     bounded = replace(history, max_held=6)
-    assert play_unhurried(bounded).most_held <= 6
-    assert play_live(bounded).most_held <= 6
+    for run in (play_unhurried(bounded), play_live(bounded)):
+        assert run.most_held <= 6
+        assert run.shed == sum("shed" in window.warnings for window in run.finals().values())
 
 
 def silence_closes_everything(history: History) -> None:
@@ -199,6 +223,7 @@ OF_ANY: tuple[Check, ...] = (
     finals_are_final,
     watermarks_never_go_back,
     a_crash_finalises_nothing_twice,
+    a_snapshot_changes_nothing,
     repeats_change_nothing,
     memory_is_bounded,
     silence_closes_everything,

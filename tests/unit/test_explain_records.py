@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from stream.domain.inference import Inference, WindowInputs
 from stream.domain.modality import Modality
 from stream.domain.result import ScoreRecord, decode_record, encode_record
-from stream.domain.window import Window
+from stream.domain.sync import ClockSkew
+from stream.domain.window import SYNC_SUSPECT, Window
 from stream.explain.records import final_records, partial_record
 from tests.fakes.windows import MODEL, make_inference, make_inputs, make_window
 
@@ -86,6 +89,19 @@ def test_every_warning_is_raised_by_its_cause_alone() -> None:
     assert warnings(make_inference(calm, probabilities=[[0.3, 0.4, 0.3]] * 8)) == ("low_confidence",)
     assert warnings(make_inference([0, 1, -1, 0, 0, 1, -1, 0])) == ("modalities_disagree",)
     assert warnings(make_inference(calm), of_input=("z", "late_chunks", "late_chunks")) == ("late_chunks", "z")
+    assert warnings(make_inference(calm), faces=2, of_input=("late_chunks", SYNC_SUSPECT)) == (
+        "several_faces",
+        "sync_suspect",
+        "late_chunks",
+    )
+
+
+def test_clock_skews_are_published_as_they_are() -> None:
+    skew = ClockSkew(offset_ms=-1.5, drift_ppm=20.25, at_ms=4000, samples=4, misses=0, variance=(625.0, 0.0, 22500.0))
+    window = replace(make_window(WORDS), sync={Modality.VIDEO: skew})
+    score = final_records(window, make_inputs(window), make_inference(SCORES), MODEL, 500)[0]
+    assert score.sync == {Modality.VIDEO: skew}
+    assert decode_record(encode_record(score)) == score
 
 
 def test_the_label_is_the_most_probable_one_even_against_the_score_s_sign() -> None:

@@ -33,6 +33,12 @@ def test_it_says_what_when_why_and_what_otherwise() -> None:
     )
 
 
+def test_it_says_that_sound_and_picture_are_out_of_step() -> None:
+    window = make_window(["terrible"], 4, 2, warnings=("sync_suspect",))
+    inference = make_inference(SCORES, words=[-1.2], audio=[0.1] * 4, video=[0.0] * 2)
+    assert "sound and picture may be out of step" in final_records(window, make_inputs(window), inference, MODEL, 500)[1].sentence
+
+
 def test_it_says_which_modality_was_missing() -> None:
     text = told(["terrible"], [-1.2], segments=0, frames=0)
     assert "note that sound and a face were missing" in text

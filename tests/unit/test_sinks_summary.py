@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stream.domain.modality import Modality
+from stream.domain.window import SHED
 from stream.sinks.summary import summarise
 from tests.fakes.results import SESSION, make_score
 
@@ -33,6 +34,11 @@ def test_windows_that_hold_nothing_are_counted_but_have_no_say() -> None:
     assert (summary.windows, summary.mean, summary.role_shares) == (2, 1.0, {"customer": 1.0})
     assert summary.worst is not None
     assert summary.worst.score == 1.0
+
+
+def test_windows_that_were_closed_early_are_counted() -> None:
+    finals = [make_score(4000), make_score(6000, warnings=(SHED,)), make_score(8000, warnings=("several_faces", SHED))]
+    assert summarise(SESSION, 0, finals).windows_shed == 2
 
 
 def test_a_silent_face_does_no_talking() -> None:

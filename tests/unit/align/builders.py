@@ -9,7 +9,7 @@ from stream.domain.features import TextFeatures, Word
 from stream.domain.modality import Modality
 from tests.fakes.chunks import header
 
-POLICY = WindowPolicy(HoppingGrid(4000, 2000), allowed_lateness_ms=500, idle_after_ms=1500, partial_every_ms=1000)
+POLICY = WindowPolicy(HoppingGrid(4000, 2000), allowed_lateness_ms=500, idle_after_ms=1500, partial_every_ms=1000, max_skew_ms=1000)
 TRACK = header(0).track
 SESSION = TRACK.session
 

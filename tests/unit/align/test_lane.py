@@ -19,9 +19,9 @@ def test_gaps_in_the_numbering_cost_bounded_memory() -> None:
     lane: Lane[str] = Lane(0)
     for seq in range(0, 4 * MAX_RUNS, 2):
         lane.note(chunk(seq), 0)
-        lane.release(chunk(seq))
-    assert len(lane._runs) == MAX_RUNS
-    assert len(lane._recent) == RECENT
+        lane.remember(seq, chunk(seq).fingerprint)
+    assert len(lane._runs) == 2 * MAX_RUNS
+    assert len(lane._recent) == 2 * RECENT
     assert lane.note(chunk(4 * MAX_RUNS - 2), 0) is Novelty.REPEATED
 
 
@@ -39,3 +39,19 @@ def test_a_repeat_does_not_count_as_a_sign_of_life() -> None:
     lane.note(chunk(0), 200)
     lane.note(replace(chunk(0), digest=b"other"), 300)
     assert lane.last_sign == 100
+
+
+def test_only_chunks_that_have_ended_are_let_go() -> None:
+    lane: Lane[str] = Lane(0)
+    for seq in (0, 2, 1):
+        lane.hold(chunk(seq))
+    assert [held.receipt for held in lane.touching(1000, 2000)] == ["audio-1"]
+    assert [held.receipt for held in lane.release(2500)] == ["audio-0", "audio-1"]
+    assert [held.receipt for held in lane.held] == ["audio-2"]
+
+
+def test_numbers_that_meet_become_one_run() -> None:
+    lane: Lane[str] = Lane(0)
+    for seq in (7, 3, 5, 6, 4):
+        lane.note(chunk(seq), 0)
+    assert lane._runs == [3, 8]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from stream.align.outcome import EncodedChunk
+from stream.align.outcome import EncodedChunk, Outcome
 from stream.align.session import SessionAligner
 from stream.domain.lifecycle import SessionEnd, SessionStart, TrackEnd, TrackPlan
 from stream.domain.modality import Modality
@@ -14,7 +14,9 @@ PLAN = SessionStart(0, (TrackPlan("customer", "customer", (AUDIO,)),))
 
 
 def unplanned(max_held: int = 1000) -> SessionAligner[str]:
-    return SessionAligner(SESSION, 0, POLICY, end_grace_ms=3000, expire_after_ms=60_000, max_ahead_ms=60_000, max_held=max_held, now=0)
+    return SessionAligner(
+        SESSION, 0, POLICY, end_grace_ms=3000, expire_after_ms=60_000, max_ahead_ms=60_000, max_back_ms=10_000, max_held=max_held, now=0
+    )
 
 
 def session() -> SessionAligner[str]:
@@ -109,7 +111,7 @@ def test_a_timestamp_from_the_future_is_refused_and_moves_nothing() -> None:
     aligner = session()
     aligner.on_chunk(chunk(0), 0)
     ahead = EncodedChunk(replace(header(1, AUDIO), start_ms=1000 + 60_001), None, "r")
-    assert aligner.on_chunk(ahead, 0).future == [ahead]
+    assert aligner.on_chunk(ahead, 0).future == (ahead,)
     assert not aligner.on_chunk(chunk(1), 0).late
 
 
@@ -124,3 +126,42 @@ def test_a_session_that_holds_too_much_closes_its_oldest_window() -> None:
     closed = [c for seq in range(4) for c in aligner.on_chunk(chunk(seq), 0).closed]
     assert [(c.window.end_ms, c.window.warnings) for c in closed] == [(4000, ("shed",))]
     assert aligner.held == 2
+    assert aligner.shed_windows == 1
+
+
+def captured(about: EncodedChunk[str], *, later_ms: int) -> EncodedChunk[str]:
+    return replace(about, header=replace(about.header, captured_ms=about.header.captured_ms + later_ms))
+
+
+def test_a_media_clock_that_begins_anew_is_neither_a_repeat_nor_late() -> None:
+    aligner = session()
+    for seq in range(20):
+        aligner.on_chunk(chunk(seq), seq * 1000)
+    anew = captured(chunk(0), later_ms=60_000)
+    assert aligner.on_chunk(anew, 80_000) == Outcome(restarted=(anew,))
+    assert not aligner.on_chunk(chunk(20), 80_000).repeated
+
+
+def test_a_late_chunk_did_not_begin_anew() -> None:
+    aligner = session()
+    for seq in range(1, 20):
+        aligner.on_chunk(chunk(seq), seq * 1000)
+    assert len(aligner.on_chunk(chunk(0), 80_000).late) == 1
+
+
+def test_a_call_that_was_on_hold_did_not_begin_anew() -> None:
+    aligner = session()
+    for seq in range(20):
+        aligner.on_chunk(chunk(seq), seq * 1000)
+    for seq in range(20, 40):
+        assert not aligner.on_chunk(captured(chunk(seq), later_ms=600_000), 600_000 + seq * 1000).restarted
+    assert len(aligner.on_chunk(chunk(60, start_ms=5500), 640_000).late) == 1
+
+
+def test_whoever_takes_over_knows_where_the_media_clock_was() -> None:
+    aligner = unplanned()
+    aligner.open_track(TRACK, "customer", 20_000, 0, final_at_ms=1_020_000)
+    anew = captured(chunk(0), later_ms=100_000)
+    assert aligner.on_chunk(anew, 0).restarted == (anew,)
+    assert not aligner.on_chunk(chunk(19), 0).future
+    assert len(aligner.on_chunk(chunk(5), 0).repeated) == 1

@@ -1,0 +1,146 @@
+"""Keeps picture and sound in step: estimates how far their media clocks are apart, and moves the pictures.
+
+A chunk's capture time less its media end is the wall clock at which its modality's media began. It should be the same for all modalities:
+a difference is an offset of their clocks, a growing difference a drift. Capture times jitter, mostly upwards; what all modalities share (a
+wall clock that is set, a producer that stalls) is no skew. Hence chunks are compared in pairs, the lower median of a window's
+chunks is one measurement, and a Kalman filter of (offset, drift) takes one measurement per window.
+
+Everything here is a function of a window's chunks and of the estimate before: neither the order of arrival nor a replay changes it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from msgspec import structs
+
+from stream.domain.chunk import MAX_CHUNK_MS
+from stream.domain.features import VideoFeatures
+from stream.domain.sync import ClockSkew
+
+SUSPECT_MS = 185
+"""A skew beyond what viewers accept (ITU-R BT.1359, sound after picture); the same is used for either direction."""
+
+NOISE_MS2 = 25.0**2
+"""Variance of a measurement: capture times that jitter by 20 ms."""
+DRIFT_PPM2 = 150.0**2
+"""Variance of a drift that nothing is known of: quartz clocks differ by 200 ppm at most."""
+MOST_DRIFT_PPM = 400.0
+"""Two clocks that each drift by 200 ppm, away from each other."""
+WANDER_PPM2_PER_KS = 40.0
+"""How fast a drift may change, for instance with temperature."""
+GATE = 4.0
+"""A measurement so many standard deviations off is an outlier."""
+STEP_AFTER = 6
+"""So many outliers in a row are a step of a clock, for instance a camera that was plugged in again."""
+
+
+Stamp = tuple[int, int]
+"""Of one chunk: the media time at which it ends, and the wall clock at which its modality's media began, by its capture time."""
+
+
+class Measurement(NamedTuple):
+    """What the capture times of one window say: `skew_ms` at media time `at_ms`, from `samples` pairs of chunks."""
+
+    skew_ms: int
+    at_ms: int
+    samples: int
+
+
+def measure(audio: Sequence[Stamp], others: Sequence[Stamp]) -> Measurement | None:
+    """Compare chunks with the audio chunks that end next to them; None when none ends within a chunk's length.
+
+    Args:
+        audio: Audio chunks of a window, in order of media time.
+        others: New chunks of another modality, in order of media time.
+    """
+    if not audio or not others:
+        return None
+    by_end = dict(audio)
+    heard, compared = [], []
+    for other in others:
+        end_ms = other[0]
+        if end_ms not in by_end:
+            end_ms = min(by_end, key=lambda end: abs(end - other[0]))
+        if abs(end_ms - other[0]) <= MAX_CHUNK_MS:
+            heard.append(by_end[end_ms])
+            compared.append(other[1])
+    if not compared:
+        return None
+    return Measurement(_lower_median(compared) - _lower_median(heard), max(others)[0], len(compared))
+
+
+def updated(skew: ClockSkew | None, found: Measurement | None) -> ClockSkew | None:
+    """The estimate after one more window: one step of the Kalman filter, which ignores outliers unless they go on."""
+    if found is None:
+        return skew
+    if skew is None:
+        return _begun(found, 0.0, DRIFT_PPM2)
+    offset_ms, (offsets, both, drifts) = skew.at(found.at_ms), _later(skew, found.at_ms)
+    surprise, spread = found.skew_ms - offset_ms, offsets + NOISE_MS2
+    if abs(surprise) > GATE * math.sqrt(spread):
+        misses = skew.misses + 1
+        if misses >= min(skew.samples, STEP_AFTER):
+            return _begun(found, skew.drift_ppm, drifts)
+        variance = _short(offsets), _short(both), _short(drifts)
+        return structs.replace(skew, offset_ms=_short(offset_ms), at_ms=found.at_ms, misses=misses, variance=variance)
+    gain, drift_gain = offsets / spread, both / spread
+    drift_ppm = skew.drift_ppm + drift_gain * surprise
+    return ClockSkew(
+        offset_ms=_short(offset_ms + gain * surprise),
+        drift_ppm=_short(max(-MOST_DRIFT_PPM, min(MOST_DRIFT_PPM, drift_ppm))),
+        at_ms=found.at_ms,
+        samples=skew.samples + found.samples,
+        misses=0,
+        variance=(_short(offsets * (1 - gain)), _short(both * (1 - gain)), _short(drifts - drift_gain * both)),
+    )
+
+
+def _begun(found: Measurement, drift_ppm: float, drifts: float) -> ClockSkew:
+    """An estimate that rests on one measurement."""
+    variance = NOISE_MS2, 0.0, _short(drifts)
+    return ClockSkew(
+        offset_ms=float(found.skew_ms), drift_ppm=drift_ppm, at_ms=found.at_ms, samples=found.samples, misses=0, variance=variance
+    )
+
+
+def correction_ms(skew: ClockSkew | None, media_ms: int, most_ms: int) -> int:
+    """What to add to a modality's times; 0 for a skew beyond `most_ms`, which is more likely a wrong capture time."""
+    if skew is None:
+        return 0
+    shift_ms = round(skew.at(media_ms))
+    return shift_ms if abs(shift_ms) <= most_ms else 0
+
+
+def is_suspect(skew: ClockSkew | None, media_ms: int) -> bool:
+    """True when the modalities are further apart than `SUSPECT_MS`."""
+    return skew is not None and abs(skew.at(media_ms)) > SUSPECT_MS
+
+
+def moved(features: VideoFeatures, shift_ms: int) -> VideoFeatures:
+    """The same frames, so much later; none begins before media time 0 unless it lies wholly before it."""
+    if shift_ms == 0:
+        return features
+    spans = features.spans_ms + shift_ms
+    spans[spans[:, 1] > 0, 0] = np.maximum(spans[spans[:, 1] > 0, 0], 0)
+    return replace(features, spans_ms=spans)
+
+
+def _later(skew: ClockSkew, media_ms: int) -> tuple[float, float, float]:
+    """Variances at a later media time: the longer nothing was measured, the less is known."""
+    elapsed_ks = (media_ms - skew.at_ms) / 1e6
+    offsets, both, drifts = skew.variance
+    return offsets + elapsed_ks * (2 * both + elapsed_ks * drifts), both + elapsed_ks * drifts, drifts + elapsed_ks * WANDER_PPM2_PER_KS
+
+
+def _short(number: float) -> float:
+    """A number that survives JSON unchanged; the filter goes on from it, so that what is published is its whole state."""
+    return round(number, 3) + 0.0
+
+
+def _lower_median(values: list[int]) -> int:
+    return sorted(values)[(len(values) - 1) // 2]
