@@ -37,7 +37,7 @@ SETTINGS = WindowSettings()
 POLICY = WindowPolicy(
     HoppingGrid(SETTINGS.length_ms, SETTINGS.hop_ms), SETTINGS.allowed_lateness_ms, SETTINGS.idle_after_ms, SETTINGS.partial_every_ms
 )
-WARM_UP_S = 8
+WARM_UP_S = 6
 TURNS_PER_BATCH = 100
 """Seconds of a session that are prepared at a time: 300 chunks, which stay in the processor's cache until they are used."""
 RESIDENT_FROM = 1000
