@@ -18,7 +18,7 @@ from stream.domain.modality import Modality
 from stream.domain.result import ExplanationRecord, ModelVersion, PartialRecord, ScoreRecord, SessionRecord
 from stream.domain.topics import Topics
 from stream.domain.window import Window
-from stream.domain.wire import Headers, chunk_headers, decode_words, encode_words, session_record
+from stream.domain.wire import Headers, chunk_headers, decode_text, encode_words, session_record
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.world import World
 from tests.fakes.chunks import header
@@ -143,7 +143,7 @@ class FakeEncoder:
     async def encode(self, chunk: Chunk) -> Features:
         await asyncio.sleep(0)
         if chunk.header.modality is Modality.TEXT:
-            return TextFeatures(decode_words(chunk.payload))
+            return decode_text(chunk.payload)
         return TextFeatures(())
 
 
