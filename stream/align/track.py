@@ -51,8 +51,9 @@ class TrackSnapshot:
 class TrackAligner(Generic[R]):
     """Collects the chunks of a track and closes its windows in order.
 
-    The window rule says where windows lie, the watermark when they close. The watermark is the least of its modalities' progress, less the allowed lateness;
-    a modality that has been quiet for ``idle_after_ms`` no longer counts, and when all are quiet the wall clock moves it on.
+    The window rule says where windows lie, the watermark when they close. The watermark is the least of its modalities' progress, less
+    the allowed lateness; a modality that has been quiet for ``idle_after_ms`` no longer counts, and when all are quiet the wall clock
+    moves it on.
 
     Args:
         track: Whose windows these are.

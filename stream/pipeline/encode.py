@@ -6,7 +6,7 @@ import numpy as np
 
 from stream.config.settings import AudioSettings, VideoSettings
 from stream.domain.chunk import Chunk, ContentType
-from stream.domain.features import EMBEDDING, AudioFeatures, Features, TextFeatures, VideoFeatures
+from stream.domain.features import EMBEDDING, AudioFeatures, Features, VideoFeatures
 from stream.domain.modality import Modality
 from stream.domain.wire import decode_text
 from stream.encoders.audio import log_mel, segments

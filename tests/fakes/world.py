@@ -187,11 +187,13 @@ class FakeWorker:
         self._offsets[topic] += 1
         return InboundRecord(topic, partition, offset, key, value, headers, lambda: self.acknowledged.append((topic, offset)))
 
-    def words(self, seq: int, *, epoch: int = 0, session: str = "call-1", later_ms: int = 0) -> InboundRecord:
-        """A text chunk of the second ``seq`` with one word, captured so much later than its media time says."""
+    def words(
+        self, seq: int, *, epoch: int = 0, session: str = "call-1", later_ms: int = 0, spoken: bool = True
+    ) -> InboundRecord:
+        """A text chunk of the second ``seq`` with one word or none, captured so much later than its media time says."""
         about = header(seq, epoch=epoch, session=session)
         about = replace(about, captured_ms=about.captured_ms + later_ms)
-        word = [(about.start_ms, about.end_ms)]
+        word = [(about.start_ms, about.end_ms)] if spoken else []
         value = encode_words(_spoken(word))
         return self.record(self.topics.chunks(Modality.TEXT), str(about.session).encode(), value, chunk_headers(about))
 

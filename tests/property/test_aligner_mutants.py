@@ -15,7 +15,7 @@ from stream.align.clock import ListeningClock
 from stream.align.grid import HoppingCutter, HoppingGrid
 from stream.align.lane import RECENT, Lane, Novelty
 from stream.align.outcome import ClosedWindow, Outcome
-from stream.align.rule import Cutter, Span
+from stream.align.rule import Span
 from stream.align.session import SessionAligner
 from stream.align.track import TrackAligner, WindowPolicy
 from stream.align.utterance import UtteranceCutter, UtteranceRule, _Run
@@ -207,6 +207,7 @@ FORGOTTEN = (
     (SessionAligner, "shed_windows", 0),
 )
 """What a snapshot might forget; `tests.unit.align.test_snapshot` looks for what histories of the sample do not show."""
+
 
 def _with_rule(**changes: Any) -> Callable[[Rule], Rule]:
     return lambda cutter: lambda rule, final_until_ms: cutter(replace(rule, **changes), final_until_ms)

@@ -174,7 +174,6 @@ class Player:
         run.ended = self._aligner.ended
         run.shed = self._aligner.shed_windows
 
-
     def _labelled(self, window: Window) -> Window:
         held = (*window.text, *window.audio, *window.video)
         labels = tuple(self._labels[id(features)][1] if id(features) in self._labels else FOREIGN for features in held)

@@ -32,8 +32,8 @@ class Delivery:
     """One arrival of a chunk; ``copy`` counts the arrivals of its number, ``other`` makes it another chunk with that number.
 
     ``held_ms`` is for how long the call was on hold before; a ``restarted`` one has the media clock of an hour later.
-    ``spans`` say where in it (ms from its start) there is a word, a voice or a face, ``final`` that its last word ends an utterance. Without
-    spans it holds one word, whatever its modality: windows of a fixed length do not look.
+    ``spans`` say where in it (ms from its start) there is a word, a voice or a face, ``final`` that its last word ends an utterance.
+    Without spans it holds one word, whatever its modality: windows of a fixed length do not look.
     """
 
     at: int
@@ -173,8 +173,10 @@ def _line(d: Delivery) -> str:
     return f"{d.track:<8} {d.modality:<5} #{d.seq:<3} [{d.start_ms:>6}, {d.end_ms:>6}) {held}{' '.join(marks)}".rstrip()
 
 
-GRIDS = st.sampled_from([HoppingGrid(4000, 2000), HoppingGrid(2000, 2000), HoppingGrid(3000, 1000)])
-UTTERANCES = st.sampled_from([UtteranceRule(10_000, 600), UtteranceRule(3000, 400), UtteranceRule(2000, 1000)])
+GRIDS: st.SearchStrategy[WindowRule] = st.sampled_from([HoppingGrid(4000, 2000), HoppingGrid(2000, 2000), HoppingGrid(3000, 1000)])
+UTTERANCES: st.SearchStrategy[WindowRule] = st.sampled_from(
+    [UtteranceRule(10_000, 600), UtteranceRule(3000, 400), UtteranceRule(2000, 1000)]
+)
 SPANS: dict[Modality, tuple[tuple[tuple[int, int], ...], ...]] = {
     Modality.TEXT: ((), ((0, 400),), ((100, 300), (350, 700)), ((-300, 250), (600, 900))),
     Modality.AUDIO: ((), ((0, 1000),), ((200, 400),), ((0, 300), (800, 1000)), ((500, 600),)),
@@ -232,9 +234,10 @@ def histories(draw: st.DrawFn, *, calm: bool, utterances: bool = False) -> Histo
     """A session with one or two tracks.
 
     A calm one loses nothing and reorders within the allowed lateness; a wild one also loses chunks, brings them too late, under a number
-    that is taken, or from the future. With ``utterances`` the windows are those of utterances and the chunks say where somebody speaks. Either may lack a start or an end, or have its end before its last chunks.
+    that is taken, or from the future. Either may lack a start or an end, or have its end before its last chunks. With ``utterances`` the
+    windows are those of utterances, and chunks say where somebody speaks.
     """
-    rule: WindowRule = draw(UTTERANCES if utterances else GRIDS)
+    rule = draw(UTTERANCES if utterances else GRIDS)
     policy = WindowPolicy(
         rule, draw(st.sampled_from([500, 0, 1500, 3000])), draw(st.sampled_from([1500, 4000])), draw(st.sampled_from([1000, 0]))
     )

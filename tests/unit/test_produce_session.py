@@ -33,6 +33,12 @@ def test_a_word_goes_into_the_second_in_which_it_ends_and_silence_is_sent_too() 
     assert [[w.text for w in decode_text(c.payload).words] for c in text] == [["a"], ["b"], [], ["c"], []]
 
 
+def test_a_text_that_ends_a_sentence_is_final() -> None:
+    words = (Word("Well.", 0, 400), Word("No", 500, 900), Word("way!", 1000, 1400))
+    chunks = _chunks(_plan(TrackSetup("t", "speaker", words=words)), [_audio(0), _audio(1000), _audio(2000)])
+    assert [decode_text(c.payload).ends_utterance for c in chunks] == [False, True, False]
+
+
 def test_records_come_in_media_time_and_the_last_second_is_cut_to_the_media() -> None:
     plan = _plan(TrackSetup("t", "speaker", audio=True, video=True, words=()))
     film = [SourcePiece(Modality.VIDEO, None, 20, 980, b"v"), SourcePiece(Modality.VIDEO, None, 1020, 400, b"v")]

@@ -5,7 +5,7 @@ import logging
 import pytest
 from structlog.testing import capture_logs
 
-from stream.config.settings import LimitSettings, Settings
+from stream.config.settings import LimitSettings, Settings, WindowSettings
 from stream.domain.identity import TrackKey
 from stream.domain.lifecycle import MAX_TRACKS, SessionEnd, SessionHeartbeat, SessionStart, TrackEnd, TrackPlan
 from stream.domain.modality import Modality
@@ -52,6 +52,16 @@ async def test_chunks_of_open_windows_stay_unacknowledged() -> None:
     await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(5)))
     assert ends(worker) == [4000]
     assert sorted(offset for _, offset in worker.acknowledged) == [0, 1]
+
+
+async def test_silence_is_acknowledged_after_the_utterance_before_it() -> None:
+    settings = Settings(windows=WindowSettings(kind="utterance"))
+    worker = FakeWorker(scorer=FakeScorer(delays={2000: 0.05}), settings=settings)
+    await worker.feed(worker.event(START), *(worker.words(seq, spoken=seq < 2) for seq in range(6)))
+    assert not worker.acknowledged
+    await worker.settle(0.06)
+    assert ends(worker) == [2000]
+    assert sorted(offset for _, offset in worker.acknowledged) == [0, 1, 2, 3]
 
 
 async def test_a_worker_that_takes_over_makes_the_same_windows() -> None:
