@@ -187,9 +187,7 @@ class FakeWorker:
         self._offsets[topic] += 1
         return InboundRecord(topic, partition, offset, key, value, headers, lambda: self.acknowledged.append((topic, offset)))
 
-    def words(
-        self, seq: int, *, epoch: int = 0, session: str = "call-1", later_ms: int = 0, spoken: bool = True
-    ) -> InboundRecord:
+    def words(self, seq: int, *, epoch: int = 0, session: str = "call-1", later_ms: int = 0, spoken: bool = True) -> InboundRecord:
         """A text chunk of the second ``seq`` with one word or none, captured so much later than its media time says."""
         about = header(seq, epoch=epoch, session=session)
         about = replace(about, captured_ms=about.captured_ms + later_ms)
