@@ -41,7 +41,7 @@ POLICY = WindowPolicy(
     SETTINGS.partial_every_ms,
     SETTINGS.max_skew_ms,
 )
-WARM_UP_S = 8
+WARM_UP_S = 6
 TURNS_PER_BATCH = 100
 """Seconds of a session that are prepared at a time: 300 chunks, which stay in the processor's cache until they are used."""
 RESIDENT_FROM = 1000

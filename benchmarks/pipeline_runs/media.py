@@ -10,7 +10,7 @@ import numpy as np
 from stream.domain.chunk import ContentType
 from stream.domain.features import EMBEDDING, AudioFeatures, Features, TextFeatures, VideoFeatures, Word
 from stream.domain.modality import MODALITIES, Modality
-from stream.domain.wire import decode_words, encode_words
+from stream.domain.wire import decode_text, encode_words
 from stream.encoders.packed import pack
 from stream.encoders.shapes import SEGMENT_MS, SEGMENTS_PER_BLOCK, VIDEO_PER_SECOND, WORD_WIDTH
 from stream.produce.session import PlannedChunk, plan_records
@@ -33,7 +33,7 @@ def encoded(second: int) -> dict[Modality, tuple[str, bytes]]:
         Word(str(chance.choice(VOCABULARY)), start_ms + 40 + number * 300, start_ms + 300 + number * 300) for number in range(count)
     )
     features: dict[Modality, Features] = {
-        Modality.TEXT: TextFeatures(words, chance.standard_normal((count, WORD_WIDTH), np.float32)),
+        Modality.TEXT: TextFeatures(words, states=chance.standard_normal((count, WORD_WIDTH), np.float32)),
         Modality.AUDIO: AudioFeatures(
             spans(start_ms, SEGMENT_MS, SEGMENTS_PER_BLOCK),
             chance.standard_normal((SEGMENTS_PER_BLOCK, EMBEDDING), np.float32),
@@ -65,7 +65,7 @@ def raw() -> Second:
         played = second % len(full)
         shift_ms = (second - played) * SECOND_MS
         payloads = dict(full[played])
-        words = decode_words(payloads[Modality.TEXT])
+        words = decode_text(payloads[Modality.TEXT]).words
         moved = (Word(w.text, w.start_ms + shift_ms, w.end_ms + shift_ms, w.confidence) for w in words)
         payloads[Modality.TEXT] = encode_words(moved)
         return {modality: (RAW_TYPES[modality], payloads[modality]) for modality in MODALITIES}

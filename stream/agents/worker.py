@@ -62,7 +62,9 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
             Path(directory),
             store=store,
             scorer=scorer,
-            new_encoder=lambda: ChunkEncoder(sandbox, models, settings.audio, settings.video),
+            new_encoder=lambda: ChunkEncoder(
+                sandbox, models, settings.audio, settings.video, find_voice=settings.windows.kind == "utterance"
+            ),
             on_ready=on_ready,
             state=state,
         )

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from stream.domain.chunk import ChunkHeader
 from stream.domain.features import Features
+from stream.domain.identity import TrackKey
 from stream.domain.window import Window
 
 R = TypeVar("R")
@@ -42,6 +43,14 @@ class ClosedWindow(Generic[R]):
 
 
 @dataclass(frozen=True, slots=True)
+class UnusedChunks(Generic[R]):
+    """Receipts of chunks that end in media which no window covers; some may have been in the track's last window."""
+
+    track: TrackKey
+    receipts: tuple[R, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LateChunk(Generic[R]):
     """A chunk that came when all its windows had closed.
 
@@ -59,6 +68,7 @@ class Outcome(Generic[R]):
 
     Attributes:
         closed: Final windows; those of one track in order of time.
+        unused: Chunks that are in no further window; they may go once the windows closed before are published.
         partial: Looks at windows that are still open.
         late: Chunks that came too late.
         repeated: Chunks that were here before, or whose windows were final before this aligner began.
@@ -68,6 +78,7 @@ class Outcome(Generic[R]):
     """
 
     closed: tuple[ClosedWindow[R], ...] = ()
+    unused: tuple[UnusedChunks[R], ...] = ()
     partial: tuple[Window, ...] = ()
     late: tuple[LateChunk[R], ...] = ()
     repeated: tuple[EncodedChunk[R], ...] = ()
@@ -79,6 +90,7 @@ class Outcome(Generic[R]):
         """Add what other calls brought about; returns itself."""
         for other in others:
             self.closed += other.closed
+            self.unused += other.unused
             self.partial += other.partial
             self.late += other.late
             self.repeated += other.repeated

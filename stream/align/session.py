@@ -258,7 +258,8 @@ class SessionAligner(Generic[R]):
 
     def _is_restarted(self, end_ms: int, zero_ms: int) -> bool:
         """Captured after the newest chunk, but far before it in media time. A late chunk was captured earlier; a call on hold goes on."""
-        return self._newest_ms - end_ms > self._max_back_ms and zero_ms - self._newest_zero_ms > self._max_back_ms
+        back_ms = self._newest_ms - end_ms
+        return back_ms > self._max_back_ms and zero_ms - self._newest_zero_ms > back_ms
 
     def shed(self) -> Outcome[R]:
         """Free memory: close the oldest window of the track that holds most chunks."""

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic
 
-from stream.align.grid import HoppingGrid
 from stream.align.lane import Lane, LaneSnapshot, Novelty
-from stream.align.outcome import ClosedWindow, EncodedChunk, LateChunk, Outcome, R
+from stream.align.outcome import ClosedWindow, EncodedChunk, LateChunk, Outcome, R, UnusedChunks
+from stream.align.rule import Span, WindowRule
 from stream.align.sync import Stamp, correction_ms, is_suspect, measure, moved, updated
 from stream.domain.features import AudioFeatures, TextFeatures, VideoFeatures
 from stream.domain.identity import TrackKey
@@ -23,7 +23,7 @@ from stream.domain.window import SHED, SYNC_SUSPECT, Window
 class WindowPolicy:
     """When windows open and close; all in milliseconds, the meanings are those of `config.settings.WindowSettings`."""
 
-    grid: HoppingGrid
+    rule: WindowRule
     allowed_lateness_ms: int
     idle_after_ms: int
     partial_every_ms: int
@@ -32,7 +32,7 @@ class WindowPolicy:
     @property
     def final_revision(self) -> int:
         """Revision of every final window: one more than the last partial one can have."""
-        return self.grid.length_ms // self.partial_every_ms + 1 if self.partial_every_ms else 1
+        return self.rule.longest_ms // self.partial_every_ms + 1 if self.partial_every_ms else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ class TrackSnapshot:
     role: str
     epoch: int
     lanes: tuple[tuple[Modality, LaneSnapshot], ...]
-    next_window: int
-    final_before: int
+    closed_until_ms: int
+    final_before_ms: int
     advanced_to: float
     shown_ms: int
     end_ms: int | None
@@ -56,8 +56,9 @@ class TrackSnapshot:
 class TrackAligner(Generic[R]):
     """Collects the chunks of a track and closes its windows in order.
 
-    A window closes once the watermark reaches its end. The watermark is the least of its modalities' progress, less the allowed lateness;
-    a modality that has been quiet for ``idle_after_ms`` no longer counts, and when all are quiet the wall clock moves it on.
+    The window rule says where windows lie, the watermark when they close. The watermark is the least of its modalities' progress, less
+    the allowed lateness; a modality that has been quiet for ``idle_after_ms`` no longer counts, and when all are quiet the wall clock
+    moves it on.
 
     Args:
         track: Whose windows these are.
@@ -73,12 +74,12 @@ class TrackAligner(Generic[R]):
     __slots__ = (
         "_advanced_to",
         "_compared_ms",
+        "_cutter",
         "_end_ms",
         "_ended",
-        "_final_before",
+        "_final_before_ms",
         "_first_held_ms",
         "_lanes",
-        "_next_window",
         "_policy",
         "_shown_ms",
         "_skew",
@@ -105,8 +106,8 @@ class TrackAligner(Generic[R]):
         self.epoch = epoch
         self._policy = policy
         self._lanes: dict[Modality, Lane[R]] = {m: Lane(now) for m in (MODALITIES if expected is None else expected)}
-        self._next_window = 0 if final_until_ms is None else policy.grid.after(final_until_ms)
-        self._final_before = self._next_window
+        self._cutter = policy.rule.cutter(final_until_ms)
+        self._final_before_ms = self._cutter.closed_until_ms
         self._first_held_ms = sys.maxsize
         self._advanced_to: float = -math.inf
         self._shown_ms = 0
@@ -124,8 +125,8 @@ class TrackAligner(Generic[R]):
             role=self.role,
             epoch=self.epoch,
             lanes=tuple([(modality, lane.snapshot()) for modality, lane in self._lanes.items()]),
-            next_window=self._next_window,
-            final_before=self._final_before,
+            closed_until_ms=self._cutter.closed_until_ms,
+            final_before_ms=self._final_before_ms,
             advanced_to=self._advanced_to,
             shown_ms=self._shown_ms,
             end_ms=self._end_ms,
@@ -139,8 +140,11 @@ class TrackAligner(Generic[R]):
         """A track that goes on from a snapshot."""
         track = cls(seen.track, seen.role, seen.epoch, policy, expected=(), final_until_ms=None, now=0)
         track._lanes = {modality: Lane.restored(lane) for modality, lane in seen.lanes}
-        track._next_window = seen.next_window
-        track._final_before = seen.final_before
+        track._cutter.closed_until_ms = seen.closed_until_ms
+        for lane in track._lanes.values():
+            for held in lane.held:
+                track._cutter.add(held.start_ms, held.end_ms, held.features)
+        track._final_before_ms = seen.final_before_ms
         track._advanced_to = seen.advanced_to
         track._shown_ms = seen.shown_ms
         track._end_ms = seen.end_ms
@@ -159,7 +163,7 @@ class TrackAligner(Generic[R]):
     @property
     def closed_until_ms(self) -> int:
         """Media time before which no window opens any more; never goes back."""
-        return self._policy.grid.start_ms(self._next_window)
+        return self._cutter.closed_until_ms
 
     def expect(self, role: str, modalities: Iterable[Modality], now: int) -> None:
         """Wait for these modalities and no others, apart from any that come all the same."""
@@ -188,17 +192,19 @@ class TrackAligner(Generic[R]):
 
     def _place(self, chunk: EncodedChunk[R], lane: Lane[R], outcome: Outcome[R]) -> None:
         header = chunk.header
-        last_window = self._policy.grid.last(header.end_ms)
-        if last_window < self._final_before:
+        end_ms = header.end_ms
+        if end_ms <= self._final_before_ms:
             lane.remember(header.seq, chunk.fingerprint)
             outcome.repeated += (chunk,)
-        elif self._ended or last_window < self._next_window:
+        elif self._ended or end_ms <= self._cutter.closed_until_ms:
             lane.remember(header.seq, chunk.fingerprint)
-            outcome.late += (LateChunk(chunk, max(1, self.closed_until_ms - header.end_ms)),)
+            outcome.late += (LateChunk(chunk, max(1, self._cutter.closed_until_ms - end_ms)),)
         else:
             lane.hold(chunk)
             self._first_held_ms = min(self._first_held_ms, header.start_ms)
             self.held += 1
+            if self._cutter.add(header.start_ms, end_ms, chunk.features) and self._advanced_to > -math.inf:
+                self._cut(self._advanced_to, outcome, ())
 
     def on_time(self, now: int) -> Outcome[R]:
         """Let time pass in which everything that existed had been read, so that quiet means silence."""
@@ -215,12 +221,12 @@ class TrackAligner(Generic[R]):
         waiting = [at for at in idle_at if at > now]
         if waiting:
             return min(waiting)
-        until_closed = self._policy.grid.end_ms(self._oldest_window()) + self._policy.allowed_lateness_ms - self._reached_ms()
+        until_closed = self._cutter.due_ms(self._first_held_ms) + self._policy.allowed_lateness_ms - self._reached_ms()
         return max(lane.last_sign for lane in self._lanes.values()) + until_closed
 
     def complete(self, counts: dict[Modality, int]) -> bool:
         """True when all the chunks that a session's end has counted for this track are here."""
-        done_ms = self._policy.grid.start_ms(self._final_before)
+        done_ms = self._final_before_ms
         return all(m in self._lanes and self._lanes[m].complete(count, done_ms) for m, count in counts.items() if count)
 
     def end(self, media_ms: int | None) -> Outcome[R]:
@@ -240,7 +246,7 @@ class TrackAligner(Generic[R]):
         """Close the oldest window that holds a chunk without waiting any longer, to free memory."""
         outcome: Outcome[R] = Outcome()
         if self.held:
-            self._advance(self._policy.grid.end_ms(self._oldest_window()), outcome, (SHED,))
+            self._cut(max(self._advanced_to, self._cutter.due_ms(self._first_held_ms)), outcome, (SHED,))
         return outcome
 
     def _reached_ms(self) -> int:
@@ -257,30 +263,31 @@ class TrackAligner(Generic[R]):
         quiet = min(now - lane.last_sign for lane in self._lanes.values())
         return self._reached_ms() + quiet - policy.allowed_lateness_ms
 
-    def _oldest_window(self) -> int:
-        return max(self._next_window, self._policy.grid.first(self._first_held_ms))
+    def _advance(self, watermark: float, outcome: Outcome[R]) -> None:
+        if watermark > self._advanced_to:
+            self._cut(watermark, outcome, ())
 
-    def _advance(self, watermark: float, outcome: Outcome[R], warnings: tuple[str, ...] = ()) -> None:
-        if watermark <= self._advanced_to:
-            return
+    def _cut(self, watermark: float, outcome: Outcome[R], warnings: tuple[str, ...]) -> None:
         self._advanced_to = watermark
-        grid = self._policy.grid
-        while self.held and grid.end_ms(window := self._oldest_window()) <= watermark:
-            outcome.closed += (self._close(window, warnings),)
-        if watermark < math.inf:
-            self._next_window = max(self._next_window, grid.after(math.floor(watermark)))
+        cutter = self._cutter
+        while self.held and (span := cutter.cut(self._first_held_ms, watermark)) is not None:
+            outcome.closed += (self._close(span, warnings),)
+        cutter.skip(watermark)
+        if self.held and self._first_held_ms < cutter.closed_until_ms and (unused := self._release()):
+            outcome.unused += (UnusedChunks(self.track, unused),)
 
-    def _close(self, window: int, warnings: tuple[str, ...]) -> ClosedWindow[R]:
-        grid = self._policy.grid
-        end = grid.end_ms(window)
-        media_end = end if self._end_ms is None else min(end, self._end_ms)
-        self._skew = self._video_skew(end)
-        self._compared_ms = end
-        final = self._window(window, media_end, self._policy.final_revision, self._skew, warnings)
-        self._next_window = window + 1
-        released = [held for lane in self._lanes.values() for held in lane.release(self.closed_until_ms)]
+    def _close(self, span: Span, warnings: tuple[str, ...]) -> ClosedWindow[R]:
+        media_end = span.end_ms if self._end_ms is None else min(span.end_ms, self._end_ms)
+        self._skew = self._video_skew(span.start_ms, span.end_ms)
+        self._compared_ms = span.end_ms
+        final = self._window(span, media_end, self._policy.final_revision, self._skew, warnings)
+        return ClosedWindow(final, self._release())
+
+    def _release(self) -> tuple[R, ...]:
+        """Let go of the chunks that are in no further window; their receipts."""
+        released = [held for lane in self._lanes.values() for held in lane.release(self._cutter.closed_until_ms)]
         self._count_held()
-        return ClosedWindow(final, tuple([held.receipt for held in released if held.receipt is not None]))
+        return tuple([held.receipt for held in released if held.receipt is not None])
 
     def _look(self, outcome: Outcome[R]) -> None:
         """A partial window each time that all modalities have come a further ``partial_every_ms``."""
@@ -291,26 +298,29 @@ class TrackAligner(Generic[R]):
         if reached <= self._shown_ms:
             return
         self._shown_ms = reached
-        window = max(self._next_window, self._policy.grid.first(reached - 1))
-        start, end = self._policy.grid.start_ms(window), self._policy.grid.end_ms(window)
-        if start < reached < end:
-            skew = self._skew or self._video_skew(reached)
-            outcome.partial += (self._window(window, reached, (reached - start) // every, skew, is_final=False),)
+        span = self._cutter.open_span(reached)
+        if span is not None:
+            media_end = min(reached, span.end_ms)
+            skew = self._skew or self._video_skew(span.start_ms, media_end)
+            outcome.partial += (self._window(span, media_end, (reached - span.start_ms) // every, skew, is_final=False),)
 
-    def _video_skew(self, until_ms: int) -> ClockSkew | None:
-        """Skew of video against audio as of a media time, by the chunks that have ended since the last final window."""
-        audio, video = (self._stamps(modality, until_ms) for modality in (Modality.AUDIO, Modality.VIDEO))
+    def _video_skew(self, start_ms: int, until_ms: int) -> ClockSkew | None:
+        """Skew of video against audio as of a media time, by the chunks of a window that have ended since the last final one.
+
+        Chunks before the window's start do not count: whether they still wait depends on when they came.
+        """
+        audio, video = (self._stamps(modality, start_ms, until_ms) for modality in (Modality.AUDIO, Modality.VIDEO))
         return updated(self._skew, measure(audio, [stamp for stamp in video if stamp[0] > self._compared_ms]))
 
-    def _stamps(self, modality: Modality, until_ms: int) -> list[Stamp]:
+    def _stamps(self, modality: Modality, start_ms: int, until_ms: int) -> list[Stamp]:
         """Of the chunks that a replay will see again: one that could not be decoded is gone."""
         lane = self._lanes.get(modality)
-        waiting = [] if lane is None else lane.touching(self.closed_until_ms, until_ms)
+        waiting = [] if lane is None else lane.touching(start_ms, until_ms)
         return [(held.end_ms, held.captured_ms - held.end_ms) for held in waiting if held.end_ms <= until_ms and held.features is not None]
 
     def _window(
         self,
-        window: int,
+        span: Span,
         media_end_ms: int,
         revision: int,
         skew: ClockSkew | None,
@@ -318,7 +328,7 @@ class TrackAligner(Generic[R]):
         *,
         is_final: bool = True,
     ) -> Window:
-        start, end = self._policy.grid.start_ms(window), self._policy.grid.end_ms(window)
+        start, end = span
         text: list[TextFeatures] = []
         audio: list[AudioFeatures] = []
         video: list[VideoFeatures] = []

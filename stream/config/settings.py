@@ -75,8 +75,13 @@ class TritonSettings(_Section):
 class WindowSettings(_Section):
     """How media time is cut into windows."""
 
-    length_ms: int = Field(4000, ge=500, le=10_000, multiple_of=100, description="Length of a window.")
-    hop_ms: int = Field(2000, ge=100, le=10_000, multiple_of=100, description="A window starts every so often.")
+    kind: Literal["hopping", "utterance"] = Field(
+        "hopping", description="hopping: of one length, one every hop; utterance: one for each utterance of a track."
+    )
+    length_ms: int = Field(4000, ge=500, le=10_000, multiple_of=100, description="Length of a hopping window.")
+    hop_ms: int = Field(2000, ge=100, le=10_000, multiple_of=100, description="A hopping window starts every so often.")
+    utterance_max_ms: int = Field(10_000, ge=1000, le=10_000, multiple_of=100, description="An utterance window is closed at this length.")
+    utterance_pause_ms: int = Field(600, ge=200, le=3000, description="A pause of so long ends an utterance.")
     allowed_lateness_ms: int = Field(500, ge=0, le=60_000, description="A window waits so long (media time) for late chunks.")
     idle_after_ms: int = Field(
         1500, ge=100, le=600_000, description="A modality that sends nothing for so long no longer holds windows open."
@@ -93,9 +98,11 @@ class WindowSettings(_Section):
     partial_every_ms: int = Field(1000, ge=0, le=10_000, description="Score an open window every so often (media time); 0 = never.")
 
     @model_validator(mode="after")
-    def _hop(self) -> WindowSettings:
+    def _lengths(self) -> WindowSettings:
         if self.hop_ms > self.length_ms:
             raise ValueError("windows.hop_ms must not be longer than windows.length_ms: media between windows would be lost")
+        if self.utterance_pause_ms >= self.utterance_max_ms:
+            raise ValueError("windows.utterance_pause_ms must be shorter than windows.utterance_max_ms")
         return self
 
 

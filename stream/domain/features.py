@@ -40,11 +40,13 @@ class TextFeatures:
     """The words of one text chunk; may be none, which says that nothing was said.
 
     Attributes:
-        words: In order.
+        words: In the order in which they were sent.
+        ends_utterance: The recogniser takes the last of them for the end of an utterance.
         states: (n, 384) float32, one for each word, where the producer encoded them; None where we do, with the window's other words.
     """
 
     words: tuple[Word, ...]
+    ends_utterance: bool = False
     states: Floats | None = None
 
 
@@ -56,11 +58,13 @@ class AudioFeatures:
         spans_ms: (n, 2) int64, start and end of each segment.
         embeddings: (n, `EMBEDDING`) float32.
         audible: (n,) bool, False where the segment is silence.
+        voiced: (n,) bool, True where somebody speaks; None where nobody asked.
     """
 
     spans_ms: npt.NDArray[np.int64]
     embeddings: Floats
     audible: npt.NDArray[np.bool_]
+    voiced: npt.NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from functools import lru_cache
 import msgspec
 
 from stream.domain.chunk import CONTENT_TYPES, MAX_CHUNK_BYTES, SCHEMA_VERSION, Chunk, ChunkHeader
-from stream.domain.features import Word
+from stream.domain.features import TextFeatures, Word
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.lifecycle import SessionEnd, SessionEvent, SessionHeartbeat, SessionNotice, SessionStart
 from stream.domain.modality import Modality
@@ -112,27 +112,27 @@ class _WordOnWire(msgspec.Struct):
 
 class _WordsOnWire(msgspec.Struct):
     words: list[_WordOnWire]
-    final: bool = True
+    final: bool = False
 
 
 _WORDS = msgspec.json.Decoder(_WordsOnWire)
 
 
-def encode_words(words: Iterable[Word], *, final: bool = True) -> bytes:
-    """Payload of a text chunk."""
+def encode_words(words: Iterable[Word], *, final: bool = False) -> bytes:
+    """Payload of a text chunk; ``final`` where its last word ends an utterance."""
     wire = [_WordOnWire(w.text, w.start_ms, w.end_ms, w.confidence, w.speaker) for w in words]
     return msgspec.json.encode(_WordsOnWire(wire, final))
 
 
-def decode_words(payload: bytes) -> tuple[Word, ...]:
-    """Words of a text chunk. Raises `BadRecordError` for anything but well-formed words; the message never quotes them."""
+def decode_text(payload: bytes) -> TextFeatures:
+    """What a text chunk says. Raises `BadRecordError` for anything but well-formed words; the message never quotes them."""
     try:
         message = _WORDS.decode(payload)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise BadRecordError("bad_words", "the words are not JSON of the expected shape in UTF-8") from None
     if len(message.words) > MAX_WORDS_PER_CHUNK:
         raise BadRecordError("bad_words", f"more than {MAX_WORDS_PER_CHUNK} words in one chunk")
-    return tuple(_word(number, word) for number, word in enumerate(message.words))
+    return TextFeatures(tuple(_word(number, word) for number, word in enumerate(message.words)), message.final)
 
 
 def _word(number: int, word: _WordOnWire) -> Word:

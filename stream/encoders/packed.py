@@ -5,6 +5,7 @@ For producers that run our encoders themselves, so that voice and face never lea
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from math import isfinite
 from typing import Any
@@ -17,7 +18,7 @@ from safetensors.numpy import save
 from stream.domain.chunk import Chunk, ChunkHeader
 from stream.domain.features import EMBEDDING, AudioFeatures, Features, TextFeatures, VideoFeatures
 from stream.domain.modality import Modality
-from stream.domain.wire import BadRecordError, decode_words, encode_words
+from stream.domain.wire import BadRecordError, decode_text, encode_words
 from stream.encoders.shapes import SEGMENT_MS, VIDEO_PER_SECOND, WORD_WIDTH
 
 Tensors = dict[str, dict[str, Any]]
@@ -33,9 +34,11 @@ def pack(features: Features, start_ms: int) -> bytes:
         case TextFeatures():
             if features.states is None:
                 raise ValueError("the words have not been encoded")
-            return save({"words": np.frombuffer(encode_words(features.words), np.uint8), "states": features.states})
+            words = encode_words(features.words, final=features.ends_utterance)
+            return save({"words": np.frombuffer(words, np.uint8), "states": features.states})
         case AudioFeatures():
-            return save({"embeddings": features.embeddings, "audible": features.audible})
+            heard = {} if features.voiced is None else {"voiced": features.voiced}
+            return save({"embeddings": features.embeddings, "audible": features.audible} | heard)
         case VideoFeatures():
             spans = (features.spans_ms - start_ms).astype(np.int32)
             seen = np.array([features.faces_max, features.frames], np.int32)
@@ -58,14 +61,15 @@ def unpack(chunk: Chunk) -> Features:
 
 
 def _text(tensors: Tensors) -> TextFeatures:
-    words = decode_words(_tensor(tensors, "words", "U8", (None,)).tobytes())
-    return TextFeatures(words, _tensor(tensors, "states", "F32", (len(words), WORD_WIDTH)))
+    said = decode_text(_tensor(tensors, "words", "U8", (None,)).tobytes())
+    return replace(said, states=_tensor(tensors, "states", "F32", (len(said.words), WORD_WIDTH)))
 
 
 def _audio(tensors: Tensors, header: ChunkHeader) -> AudioFeatures:
     spans = _segments(header.duration_ms) + header.start_ms
     embeddings = _tensor(tensors, "embeddings", "F32", (len(spans), EMBEDDING))
-    return AudioFeatures(spans, embeddings, _tensor(tensors, "audible", "BOOL", (len(spans),)))
+    voiced = _tensor(tensors, "voiced", "BOOL", (len(spans),)) if "voiced" in tensors else None
+    return AudioFeatures(spans, embeddings, _tensor(tensors, "audible", "BOOL", (len(spans),)), voiced)
 
 
 @lru_cache(maxsize=1024)

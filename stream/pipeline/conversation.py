@@ -249,6 +249,8 @@ class Conversation:
     def _handle(self, outcome: Outcome[Receipt], arrival: Arrival | None = None) -> None:
         for closed in outcome.closed:
             self._publishers[closed.window.track].publish(closed)
+        for unused in outcome.unused:
+            self._publishers[unused.track].release(unused.receipts)
         for window in outcome.partial:
             self._publishers[window.track].look(window)
         for repeated in outcome.repeated:

@@ -6,33 +6,43 @@ import numpy as np
 
 from stream.config.settings import AudioSettings, VideoSettings
 from stream.domain.chunk import Chunk, ContentType
-from stream.domain.features import EMBEDDING, AudioFeatures, Features, TextFeatures, VideoFeatures
+from stream.domain.features import EMBEDDING, AudioFeatures, Features, VideoFeatures
 from stream.domain.modality import Modality
-from stream.domain.wire import decode_words
+from stream.domain.wire import decode_text
 from stream.encoders.audio import log_mel, segments
 from stream.encoders.face import normalise
 from stream.encoders.packed import unpack
 from stream.media.faces import FaceTracker
 from stream.media.pcm import fit, read_pcm
 from stream.media.sandbox import Sandbox
+from stream.media.voice import voiced_segments
 from stream.serving.models import Models
 
 
 class ChunkEncoder:
-    """A track's way from raw media to features; remembers which face it follows."""
+    """A track's way from raw media to features; remembers which face it follows.
 
-    def __init__(self, sandbox: Sandbox, models: Models, audio: AudioSettings, video: VideoSettings) -> None:
+    Args:
+        sandbox: Decodes what is compressed.
+        models: Triton's encoders.
+        audio: How sound is judged.
+        video: How pictures are looked at.
+        find_voice: Say which audio segments are a voice: windows are cut by it.
+    """
+
+    def __init__(self, sandbox: Sandbox, models: Models, audio: AudioSettings, video: VideoSettings, *, find_voice: bool) -> None:
         self._sandbox = sandbox
         self._models = models
         self._audio = audio
         self._video = video
+        self._find_voice = find_voice
         self._faces = FaceTracker()
 
     def encode_at_once(self, chunk: Chunk) -> Features | None:
         """Features of a chunk that needs neither decoder nor model, None for any other. Raises `BadRecordError`."""
         match chunk.header.content_type:
             case ContentType.WORDS:
-                return TextFeatures(decode_words(chunk.payload))
+                return decode_text(chunk.payload)
             case ContentType.FEATURES:
                 return unpack(chunk)
             case _:
@@ -55,7 +65,8 @@ class ChunkEncoder:
         embeddings = np.zeros((len(spans_ms), EMBEDDING), np.float32)
         if audible.any():
             embeddings = (await self._models.encode_audio(log_mel(samples)[np.newaxis]))[0, : len(spans_ms)]
-        return AudioFeatures(spans_ms, embeddings, audible)
+        voiced = audible & voiced_segments(samples) if self._find_voice else None
+        return AudioFeatures(spans_ms, embeddings, audible, voiced)
 
     async def _encode_video(self, chunk: Chunk) -> VideoFeatures:
         header, video = chunk.header, self._video

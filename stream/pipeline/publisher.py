@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import structlog
 
@@ -22,6 +23,14 @@ log = structlog.get_logger(__name__)
 
 Receipt = Callable[[], None]
 Scored = tuple[ScoreRecord, ExplanationRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class _Scoring:
+    """A closed window on its way."""
+
+    closed: ClosedWindow[Receipt]
+    task: asyncio.Task[Scored]
 
 
 class TrackPublisher:
@@ -60,7 +69,7 @@ class TrackPublisher:
         self._token = token
         self._on_fenced = on_fenced
         self._timings = timings
-        self._queue: asyncio.Queue[tuple[ClosedWindow[Receipt], asyncio.Task[Scored]]] = asyncio.Queue()
+        self._queue: asyncio.Queue[_Scoring | tuple[Receipt, ...]] = asyncio.Queue()
         self._publishing = False
         self._runner = asyncio.create_task(self._run())
         self._partial: asyncio.Task[None] | None = None
@@ -82,8 +91,12 @@ class TrackPublisher:
 
     def publish(self, closed: ClosedWindow[Receipt]) -> None:
         """Score a window and publish it after those before it."""
-        self._queue.put_nowait((closed, asyncio.create_task(self._score(closed))))
+        self._queue.put_nowait(_Scoring(closed, asyncio.create_task(self._score(closed))))
         self._time(Step.ALIGN, closed.window)
+
+    def release(self, receipts: tuple[Receipt, ...]) -> None:
+        """Acknowledge chunks that no further window needs, after the windows before: they may have been in the last one."""
+        self._queue.put_nowait(receipts)
 
     async def drained(self) -> None:
         """Wait until everything is published."""
@@ -95,7 +108,9 @@ class TrackPublisher:
         if self._partial is not None:
             self._partial.cancel()
         while not self._queue.empty():
-            self._abandon(self._queue.get_nowait()[1])
+            waiting = self._queue.get_nowait()
+            if isinstance(waiting, _Scoring):
+                self._abandon(waiting.task)
 
     def look(self, window: Window) -> None:
         """Show an open window, unless the last look is still being scored: a partial result may be skipped, a final one never."""
@@ -122,22 +137,28 @@ class TrackPublisher:
 
     async def _run(self) -> None:
         while True:
-            closed, scoring = await self._queue.get()
+            waiting = await self._queue.get()
             self._publishing = True
-            try:
-                score, explanation = await asyncio.shield(scoring)
-            except asyncio.CancelledError:
-                self._abandon(scoring)
-                raise
-            except Exception as error:
-                await self._give_up(closed, error)
+            if isinstance(waiting, _Scoring):
+                await self._finish(waiting.closed, waiting.task)
             else:
-                try:
-                    await self._publish(closed, score, explanation)
-                finally:
-                    self._slots.release()
+                _acknowledge(waiting)
             self._publishing = False
             self._queue.task_done()
+
+    async def _finish(self, closed: ClosedWindow[Receipt], scoring: asyncio.Task[Scored]) -> None:
+        try:
+            score, explanation = await asyncio.shield(scoring)
+        except asyncio.CancelledError:
+            self._abandon(scoring)
+            raise
+        except Exception as error:
+            await self._give_up(closed, error)
+        else:
+            try:
+                await self._publish(closed, score, explanation)
+            finally:
+                self._slots.release()
 
     async def _publish(self, closed: ClosedWindow[Receipt], score: ScoreRecord, explanation: ExplanationRecord) -> None:
         began = time.perf_counter()
@@ -148,8 +169,7 @@ class TrackPublisher:
         if verdict is Verdict.FENCED:
             self._on_fenced()
             return
-        for acknowledge in closed.receipts:
-            acknowledge()
+        _acknowledge(closed.receipts)
         self._timings.add(Step.PUBLISH, (time.perf_counter() - began) * 1000)
         self._time(Step.TOTAL, closed.window)
 
@@ -162,5 +182,9 @@ class TrackPublisher:
         window = closed.window
         log.error("window_unscorable", error=type(error).__name__, epoch=window.epoch, end_ms=window.end_ms)
         await self._send(self._topics.dead_letters, *unscorable_message(window, type(error).__name__))
-        for acknowledge in closed.receipts:
-            acknowledge()
+        _acknowledge(closed.receipts)
+
+
+def _acknowledge(receipts: tuple[Receipt, ...]) -> None:
+    for acknowledge in receipts:
+        acknowledge()

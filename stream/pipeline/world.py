@@ -10,8 +10,10 @@ import structlog
 
 from stream.align.clock import ListeningClock
 from stream.align.grid import HoppingGrid
+from stream.align.rule import WindowRule
 from stream.align.track import WindowPolicy
-from stream.config.settings import Settings
+from stream.align.utterance import UtteranceRule
+from stream.config.settings import Settings, WindowSettings
 from stream.domain.delivery import InboundRecord
 from stream.domain.topics import Topics
 from stream.pipeline.fence import Fence
@@ -61,7 +63,7 @@ class World:
         self.clock = ListeningClock(self.now)
         self.topics = Topics(self.settings.kafka.topic_prefix)
         self.policy = WindowPolicy(
-            grid=HoppingGrid(windows.length_ms, windows.hop_ms),
+            rule=_window_rule(windows),
             allowed_lateness_ms=windows.allowed_lateness_ms,
             idle_after_ms=windows.idle_after_ms,
             partial_every_ms=windows.partial_every_ms,
@@ -88,3 +90,9 @@ class World:
         log.warning("dead_letter", reason=reason, topic=record.topic, partition=record.partition, offset=record.offset)
         await self.send(self.topics.dead_letters, *dead_letter_message(record, reason, detail))
         record.acknowledge()
+
+
+def _window_rule(windows: WindowSettings) -> WindowRule:
+    if windows.kind == "utterance":
+        return UtteranceRule(windows.utterance_max_ms, windows.utterance_pause_ms)
+    return HoppingGrid(windows.length_ms, windows.hop_ms)

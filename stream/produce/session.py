@@ -17,6 +17,9 @@ from stream.media.errors import TranscriptError
 from stream.media.source import SourcePiece
 
 SOURCE = "sentistream/produce"
+SENTENCE_ENDS = (".", "!", "?", "…")
+"""A chunk whose last word ends so is sent as final: there the recogniser has finished an utterance."""
+
 _CONTENT_TYPES = {Modality.TEXT: ContentType.WORDS, Modality.AUDIO: ContentType.PCM, Modality.VIDEO: ContentType.VIDEO_MP4}
 
 
@@ -153,6 +156,10 @@ def _words_by_second(words: Sequence[Word]) -> dict[int, list[Word]]:
     return dict(by_second)
 
 
+def _ends_sentence(words: Sequence[Word]) -> bool:
+    return bool(words) and words[-1].text.endswith(SENTENCE_ENDS)
+
+
 class _Numbering:
     """Makes chunks and numbers them within (track, modality)."""
 
@@ -172,7 +179,8 @@ class _Numbering:
         start_ms = second * MAX_CHUNK_MS
         for track in self._tracks:
             if track.words is not None:
-                payload = encode_words(words[track.track].get(second, ()))
+                spoken = words[track.track].get(second, [])
+                payload = encode_words(spoken, final=_ends_sentence(spoken))
                 yield PlannedChunk(track, Modality.TEXT, self._number(track, Modality.TEXT), start_ms, until_ms - start_ms, payload)
 
     def _number(self, track: TrackSetup, modality: Modality) -> int:

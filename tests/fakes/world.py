@@ -18,7 +18,7 @@ from stream.domain.modality import Modality
 from stream.domain.result import ExplanationRecord, ModelVersion, PartialRecord, ScoreRecord, SessionRecord
 from stream.domain.topics import Topics
 from stream.domain.window import Window
-from stream.domain.wire import Headers, chunk_headers, decode_words, encode_words, session_record
+from stream.domain.wire import Headers, chunk_headers, decode_text, encode_words, session_record
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.world import World
 from tests.fakes.chunks import header
@@ -147,7 +147,7 @@ class FakeEncoder:
     async def encode(self, chunk: Chunk) -> Features:
         await asyncio.sleep(0)
         if chunk.header.modality is Modality.TEXT:
-            return TextFeatures(decode_words(chunk.payload))
+            return decode_text(chunk.payload)
         return TextFeatures(())
 
 
@@ -191,11 +191,11 @@ class FakeWorker:
         self._offsets[topic] += 1
         return InboundRecord(topic, partition, offset, key, value, headers, lambda: self.acknowledged.append((topic, offset)))
 
-    def words(self, seq: int, *, epoch: int = 0, session: str = "call-1", later_ms: int = 0) -> InboundRecord:
-        """A text chunk of the second ``seq`` with one word, captured so much later than its media time says."""
+    def words(self, seq: int, *, epoch: int = 0, session: str = "call-1", later_ms: int = 0, spoken: bool = True) -> InboundRecord:
+        """A text chunk of the second ``seq`` with one word or none, captured so much later than its media time says."""
         about = header(seq, epoch=epoch, session=session)
         about = replace(about, captured_ms=about.captured_ms + later_ms)
-        word = [(about.start_ms, about.end_ms)]
+        word = [(about.start_ms, about.end_ms)] if spoken else []
         value = encode_words(_spoken(word))
         return self.record(self.topics.chunks(Modality.TEXT), str(about.session).encode(), value, chunk_headers(about))
 

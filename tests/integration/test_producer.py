@@ -22,7 +22,7 @@ from stream.domain.identity import SessionKey
 from stream.domain.lifecycle import SessionEnd, SessionStart
 from stream.domain.modality import MODALITIES, Modality
 from stream.domain.topics import Topics
-from stream.domain.wire import decode_words, parse_chunk, parse_session
+from stream.domain.wire import decode_text, parse_chunk, parse_session
 from stream.local.ports import free_port
 from stream.media.errors import SourceError
 from stream.produce.connection import kafka_options
@@ -88,7 +88,7 @@ def test_a_film_arrives_whole_and_in_order(kafka: KafkaSettings) -> None:
         assert [chunk.header.start_ms for chunk in chunks] == [n * 1000 for n in range(21)]
         assert {later.header.captured_ms - sooner.header.captured_ms for sooner, later in pairwise(chunks)} == {1000}
         assert {chunk.header.role for chunk in chunks} == {"customer"}
-        words += [word.text for chunk in chunks if modality is Modality.TEXT for word in decode_words(chunk.payload)]
+        words += [word.text for chunk in chunks if modality is Modality.TEXT for word in decode_text(chunk.payload).words]
     assert len(words) == 42
     start, end = _events(kafka)
     assert isinstance(start, SessionStart)

@@ -7,35 +7,39 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from stream.align.clock import ListeningClock
-from stream.align.grid import HoppingGrid
+from stream.align.grid import HoppingCutter, HoppingGrid
 from stream.align.lane import RECENT, Lane, Novelty
 from stream.align.outcome import ClosedWindow, Outcome
+from stream.align.rule import Span
 from stream.align.session import SessionAligner
 from stream.align.track import TrackAligner, WindowPolicy
+from stream.align.utterance import UtteranceCutter, UtteranceRule, _Run
+from stream.domain.features import Features, TextFeatures, VideoFeatures
 from stream.domain.modality import Modality
 from stream.domain.window import Window
 from tests.support import invariants
 from tests.support.histories import Delivery, History, histories
-from tests.support.invariants import OF_ANY, OF_CALM, Check
+from tests.support.invariants import OF_ANY, OF_CALM, OF_UTTERANCES, Check
 
 Rule = Callable[..., Any]
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """A rule (an attribute of a class), what takes its place, and the check that must fail."""
+    """A rule (an attribute of a class), what takes its place, and the check that must fail (when windows are ``utterances``)."""
 
     name: str
     owner: type
     rule: str
     broken: Callable[[Rule], Any]
     guard: Check
+    utterances: bool = False
 
 
 def _every_chunk_is_new(note: Rule) -> Rule:
@@ -75,17 +79,19 @@ def _of_the_fastest(_watermark: Rule) -> Rule:
     return lambda track: track._reached_ms() - track._policy.allowed_lateness_ms
 
 
-def _newest_first(_oldest: Rule) -> Rule:
-    def broken(track: TrackAligner[str]) -> int:
-        newest = max(held.start_ms for lane in track._lanes.values() for held in lane.held)
-        return max(track._next_window, track._policy.grid.first(newest))
+def _newest_first(cut: Rule) -> Rule:
+    def broken(cutter: HoppingCutter, first_held_ms: int, watermark: float) -> Span | None:
+        span = cut(cutter, first_held_ms, watermark)
+        while watermark < math.inf and (later := cut(cutter, first_held_ms, watermark)) is not None:
+            span = later
+        return cast(Span | None, span)
 
     return broken
 
 
 def _with_the_first_window(close: Rule) -> Rule:
-    def broken(track: TrackAligner[str], window: int, warnings: tuple[str, ...]) -> ClosedWindow[str]:
-        closed: ClosedWindow[str] = close(track, window, warnings)
+    def broken(track: TrackAligner[str], span: Span, warnings: tuple[str, ...]) -> ClosedWindow[str]:
+        closed: ClosedWindow[str] = close(track, span, warnings)
         early: list[str] = []
         for lane in track._lanes.values():
             for place, held in enumerate(lane.held):
@@ -129,7 +135,7 @@ def _as_if_no_clocks_were_known(open_track: Rule) -> Rule:
 def _with_every_chunk(on_chunk: Rule) -> Rule:
     def broken(track: TrackAligner[str], *args: Any) -> Outcome[str]:
         outcome: Outcome[str] = on_chunk(track, *args)
-        track._skew = track._video_skew(track._reached_ms())
+        track._skew = track._video_skew(0, track._reached_ms())
         return outcome
 
     return broken
@@ -144,8 +150,8 @@ def _as_if_nothing_were_compared(init: Rule) -> Rule:
 
 
 def _beyond_the_window(_stamps: Rule) -> Rule:
-    def broken(track: TrackAligner[str], modality: Modality, _until_ms: int) -> Any:
-        return _stamps(track, modality, sys.maxsize)
+    def broken(track: TrackAligner[str], modality: Modality, start_ms: int, _until_ms: int) -> Any:
+        return _stamps(track, modality, start_ms, sys.maxsize)
 
     return broken
 
@@ -158,7 +164,7 @@ def _wherever_the_watermark_is(advance: Rule) -> Rule:
     def broken(track: TrackAligner[str], watermark: float, *args: Any) -> None:
         advance(track, watermark, *args)
         if watermark < math.inf:
-            track._next_window = track._policy.grid.after(math.floor(watermark))
+            track._cutter.closed_until_ms = max(0, math.floor(watermark) - 4000)
 
     return broken
 
@@ -218,7 +224,7 @@ FORGOTTEN = (
     (Lane, "lowest_start_ms", 0),
     (Lane, "recent", (-1, 0) * RECENT),
     (TrackAligner, "lanes", ()),
-    (TrackAligner, "next_window", 0),
+    (TrackAligner, "closed_until_ms", 0),
     (TrackAligner, "shown_ms", 0),
     (TrackAligner, "skew", None),
     (TrackAligner, "compared_ms", 0),
@@ -232,6 +238,62 @@ FORGOTTEN = (
     (SessionAligner, "shed_windows", 0),
 )
 """What a snapshot might forget; `tests.unit.align.test_snapshot` looks for what histories of the sample do not show."""
+
+
+def _with_rule(**changes: Any) -> Callable[[Rule], Rule]:
+    return lambda cutter: lambda rule, final_until_ms: cutter(replace(rule, **changes), final_until_ms)
+
+
+def _hearing(change: Callable[[Features | None], Features | None]) -> Callable[[Rule], Rule]:
+    return lambda add: lambda cutter, start_ms, end_ms, features: add(cutter, start_ms, end_ms, change(features))
+
+
+def _not_final(features: Features | None) -> Features | None:
+    return TextFeatures(features.words) if isinstance(features, TextFeatures) else features
+
+
+def _no_faces(features: Features | None) -> Features | None:
+    return None if isinstance(features, VideoFeatures) else features
+
+
+def _as_it_looks(cut: Rule) -> Rule:
+    def broken(cutter: UtteranceCutter, first_held_ms: int, watermark: float) -> Span | None:
+        plan = cutter._plan()
+        seen = plan is not None and plan.end_ms <= watermark
+        return cast(Span | None, cut(cutter, first_held_ms, math.inf if seen else watermark))
+
+    return broken
+
+
+def _to_the_watermark(skip: Rule) -> Rule:
+    def broken(cutter: UtteranceCutter, watermark: float) -> None:
+        skip(cutter, watermark)
+        if watermark < math.inf and cutter._plan() is None:
+            cutter._close(max(cutter.closed_until_ms, math.floor(watermark)))
+
+    return broken
+
+
+def _all_of_it(add: Rule) -> Rule:
+    def broken(cutter: UtteranceCutter, *chunk: Any) -> None:
+        closed_until_ms, cutter.closed_until_ms = cutter.closed_until_ms, 0
+        add(cutter, *chunk)
+        cutter.closed_until_ms = closed_until_ms
+
+    return broken
+
+
+def _always_a_word(extend: Rule) -> Rule:
+    return lambda run, start_ms, end_ms, **_: extend(run, start_ms, end_ms, is_word=True)
+
+
+def _as_if_begun(_cutter: Rule) -> Rule:
+    return lambda rule, _final: UtteranceCutter(rule, 0)
+
+
+def _a_second_more(close: Rule) -> Rule:
+    return lambda cutter, until_ms: close(cutter, until_ms + 1000)
+
 
 MUTANTS = (
     Mutant("drop dedup", Lane, "note", _every_chunk_is_new, invariants.each_number_counts_once),
@@ -247,7 +309,7 @@ MUTANTS = (
     ),
     Mutant("close early by the lateness", TrackAligner, "_watermark", _without_the_allowance, invariants.nothing_is_missing),
     Mutant("follow the fastest modality", TrackAligner, "_watermark", _of_the_fastest, invariants.nothing_is_missing),
-    Mutant("close out of order", TrackAligner, "_oldest_window", _newest_first, invariants.nothing_is_missing),
+    Mutant("close out of order", HoppingCutter, "cut", _newest_first, invariants.nothing_is_missing),
     Mutant("release receipts early", TrackAligner, "_close", _with_the_first_window, invariants.everything_is_somewhere),
     Mutant("never release receipts", TrackAligner, "_close", _never, invariants.everything_is_somewhere),
     Mutant("forget late chunks", TrackAligner, "on_chunk", _without_late, invariants.everything_is_somewhere),
@@ -284,6 +346,25 @@ MUTANTS = (
         for owner, field, empty in FORGOTTEN
     ),
     Mutant("wall clock closes while deaf", ListeningClock, "tick", _any_time_counts, invariants.an_outage_is_not_silence),
+    *(
+        Mutant(name, owner, rule, broken, guard, utterances=True)
+        for name, owner, rule, broken, guard in (
+            ("ignore finals", UtteranceCutter, "add", _hearing(_not_final), invariants.utterances_are_whole),
+            ("ignore faces", UtteranceCutter, "add", _hearing(_no_faces), invariants.utterances_are_whole),
+            ("ignore pauses", UtteranceRule, "cutter", _with_rule(pause_ms=10**6), invariants.utterances_are_whole),
+            ("ignore the longest", UtteranceRule, "cutter", _with_rule(longest_ms=10**9), invariants.utterances_are_whole),
+            ("noise is speech", _Run, "extend", _always_a_word, invariants.utterances_are_whole),
+            ("cut by arrival", UtteranceCutter, "cut", _as_it_looks, invariants.order_does_not_matter),
+            ("skip too far", UtteranceCutter, "skip", _to_the_watermark, invariants.order_does_not_matter),
+            ("never let silence go", UtteranceCutter, "skip", _always(None), invariants.silence_closes_everything),
+            ("sleep through utterances", UtteranceCutter, "due_ms", _always(10**9), invariants.silence_closes_everything),
+            ("hear what is final again", UtteranceCutter, "add", _all_of_it, invariants.a_crash_changes_nothing),
+            ("forget where the last one ended", UtteranceRule, "cutter", _as_if_begun, invariants.a_crash_changes_nothing),
+            ("close more than was cut", UtteranceCutter, "_close", _a_second_more, invariants.nothing_is_missing),
+            ("hold all utterances", SessionAligner, "__init__", _without_bound, invariants.memory_is_bounded),
+            ("release utterances early", TrackAligner, "_close", _with_the_first_window, invariants.everything_is_somewhere),
+        )
+    ),
 )
 
 
@@ -312,24 +393,24 @@ LONG_AFTER = History(
 
 
 @cache
-def sample(*, calm: bool) -> tuple[History, ...]:
+def sample(*, calm: bool, utterances: bool) -> tuple[History, ...]:
     """The same histories in every run."""
     collected: list[History] = []
 
     @settings(
-        max_examples=150, derandomize=True, database=None, phases=[Phase.generate], deadline=None, suppress_health_check=list(HealthCheck)
+        max_examples=300, derandomize=True, database=None, phases=[Phase.generate], deadline=None, suppress_health_check=list(HealthCheck)
     )
-    @given(histories(calm=calm))
+    @given(histories(calm=calm, utterances=utterances))
     def collect(history: History) -> None:
         collected.append(history)
 
     collect()
-    return (OVERTAKEN, LONG_AFTER, *sorted(collected, key=lambda h: len(h.deliveries)))
+    return (*(() if utterances else (OVERTAKEN, LONG_AFTER)), *sorted(collected, key=lambda h: len(h.deliveries)))
 
 
-def notices(guard: Check) -> bool:
+def notices(guard: Check, *, utterances: bool) -> bool:
     """True when the check fails for a history of the sample."""
-    for history in sample(calm=guard in OF_CALM):
+    for history in sample(calm=guard in OF_CALM + OF_UTTERANCES, utterances=utterances):
         try:
             guard(history)
         except AssertionError:
@@ -340,14 +421,19 @@ def notices(guard: Check) -> bool:
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_broken_rule_is_noticed(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mutant.owner, mutant.rule, mutant.broken(getattr(mutant.owner, mutant.rule)))
-    assert notices(mutant.guard)
+    assert notices(mutant.guard, utterances=mutant.utterances)
 
 
 @pytest.mark.parametrize("guard", OF_CALM + OF_ANY, ids=lambda guard: guard.__name__)
 def test_the_whole_aligner_passes_the_same_sample(guard: Check) -> None:
-    assert not notices(guard)
+    assert not notices(guard, utterances=False)
+
+
+@pytest.mark.parametrize("guard", OF_CALM + OF_UTTERANCES + OF_ANY, ids=lambda guard: guard.__name__)
+def test_the_whole_aligner_passes_the_same_sample_by_utterance(guard: Check) -> None:
+    assert not notices(guard, utterances=True)
 
 
 def test_every_check_guards_a_rule() -> None:
-    unused = {check.__name__ for check in OF_CALM + OF_ANY} - {mutant.guard.__name__ for mutant in MUTANTS}
+    unused = {check.__name__ for check in OF_CALM + OF_UTTERANCES + OF_ANY} - {mutant.guard.__name__ for mutant in MUTANTS}
     assert unused == {"a_crash_finalises_nothing_twice"}

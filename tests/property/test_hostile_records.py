@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from stream.domain.chunk import Chunk
 from stream.domain.lifecycle import SessionNotice
 from stream.domain.modality import Modality
-from stream.domain.wire import BadRecordError, chunk_headers, decode_words, parse_chunk, parse_session
+from stream.domain.wire import BadRecordError, chunk_headers, decode_text, parse_chunk, parse_session
 from tests.fakes.chunks import header
 
 HEADERS = dict(chunk_headers(header(3)))
@@ -36,7 +36,7 @@ def test_any_record_is_a_chunk_or_a_bad_record(
 @given(st.one_of(st.binary(max_size=200), st.text(max_size=100).map(str.encode)))
 def test_any_bytes_are_words_or_a_bad_record(payload: bytes) -> None:
     try:
-        assert isinstance(decode_words(payload), tuple)
+        assert isinstance(decode_text(payload).words, tuple)
     except BadRecordError as error:
         assert error.reason == "bad_words"
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from stream.align.clock import ListeningClock
 from stream.align.outcome import ClosedWindow, Outcome
 from stream.align.session import SessionAligner
+from stream.align.utterance import UtteranceRule
 from stream.domain.delivery import LastFinal
+from stream.domain.features import Features, TextFeatures, Word
 from stream.domain.window import Window
 from tests.support.histories import FAR_MS, SESSION, Delivery, History
 
 TICK_MS = 250
 EXPIRE_MS = 600_000
+FOREIGN = TextFeatures((Word("of another session", 0, 1),))
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,8 @@ class Run:
     """A finished run.
 
     Attributes:
-        closings: (listening time, track's window) in order.
+        closings: (listening time, track's window) in order; features in windows are replaced by their chunk's label.
+        unused: (track, how many of its windows had closed before, receipts) of chunks in no further window.
         shown: Every window handed out, partial or final, in order.
         fates: By name of the delivery.
         late_by: Of late deliveries.
@@ -48,6 +52,7 @@ class Run:
     """
 
     closings: list[tuple[int, ClosedWindow[str]]] = field(default_factory=list)
+    unused: list[tuple[str, int, tuple[str, ...]]] = field(default_factory=list)
     shown: list[Window] = field(default_factory=list)
     fates: dict[str, Fate] = field(default_factory=dict)
     late_by: dict[str, int] = field(default_factory=dict)
@@ -56,6 +61,10 @@ class Run:
     held: int = 0
     ended: bool = False
     shed: int = 0
+
+    def windows(self) -> list[tuple[int, Window]]:
+        """When each window closed. A chunk of silence may be let go of with the next window or before: that is left out."""
+        return [(at, closed.window) for at, closed in self.closings]
 
     def finals(self) -> dict[str, Window]:
         """Final windows by id; fails when an id comes twice."""
@@ -84,6 +93,7 @@ class Player:
         self._lazy = lazy
         self._reborn = reborn
         self._due_ms = 0.0
+        self._labels: dict[int, tuple[Features, TextFeatures]] = {}
         self._aligner = self._new_aligner(now)
 
     def _new_aligner(self, now: int) -> SessionAligner[str]:
@@ -134,7 +144,10 @@ class Player:
             last = self._last_finals.get(delivery.track)
             self._aligner.open_track(delivery.key, "customer", last and last.end_ms, now, last and last.sync)
         before = self._aligner._tracks[delivery.track].closed_until_ms
-        outcome = self._aligner.on_chunk(delivery.chunk(), now)
+        chunk = delivery.chunk()
+        if chunk.features is not None:
+            self._labels[id(chunk.features)] = chunk.features, delivery.label()
+        outcome = self._aligner.on_chunk(chunk, now)
         kinds = [
             kind
             for kind, names in {
@@ -153,15 +166,24 @@ class Player:
 
     def _take(self, outcome: Outcome[str], now: int) -> None:
         run = self.run
-        run.shown += outcome.partial
-        run.shown += [closed.window for closed in outcome.closed]
-        run.closings += [(now, closed) for closed in outcome.closed]
+        run.shown += [self._labelled(window) for window in outcome.partial]
+        closed = [replace(c, window=self._labelled(c.window)) for c in outcome.closed]
+        run.shown += [c.window for c in closed]
+        run.closings += [(now, c) for c in closed]
+        for unused in outcome.unused:
+            before = sum(c.window.track == unused.track for _, c in run.closings)
+            run.unused.append((unused.track.track, before, unused.receipts))
         for name, track in self._aligner._tracks.items():
             run.watermarks.setdefault(name, []).append(track.closed_until_ms)
         run.held = self._aligner.held
         run.most_held = max(run.most_held, run.held)
         run.ended = self._aligner.ended
         run.shed = self._aligner.shed_windows
+
+    def _labelled(self, window: Window) -> Window:
+        held = (*window.text, *window.audio, *window.video)
+        labels = tuple(self._labels[id(features)][1] if id(features) in self._labels else FOREIGN for features in held)
+        return replace(window, text=labels, audio=(), video=())
 
 
 def events(history: History) -> list[tuple[int, Delivery | str]]:
@@ -191,7 +213,8 @@ def play_unhurried(
 def patience_ms(history: History) -> int:
     """How long after the last input the last window may stay open."""
     policy = history.policy
-    silence = max(policy.idle_after_ms, policy.grid.length_ms + policy.allowed_lateness_ms)
+    pause_ms = policy.rule.pause_ms if isinstance(policy.rule, UtteranceRule) else 0
+    silence = max(policy.idle_after_ms, policy.rule.longest_ms + pause_ms + policy.allowed_lateness_ms)
     return 2 * TICK_MS + (silence if history.end_at is None else max(silence, history.end_grace_ms))
 
 

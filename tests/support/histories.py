@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import numpy as np
 from hypothesis import strategies as st
 
 from stream.align.grid import HoppingGrid
 from stream.align.outcome import EncodedChunk
+from stream.align.rule import WindowRule
 from stream.align.track import WindowPolicy
-from stream.domain.features import TextFeatures, Word
+from stream.align.utterance import UtteranceRule
+from stream.domain.features import EMBEDDING, AudioFeatures, Features, TextFeatures, VideoFeatures, Word
 from stream.domain.identity import TrackKey
 from stream.domain.lifecycle import SessionEnd, SessionStart, TrackEnd, TrackPlan
 from stream.domain.modality import MODALITIES, Modality
@@ -30,6 +33,8 @@ class Delivery:
 
     ``held_ms`` is for how long the call was on hold before; a ``restarted`` one has the media clock of an hour later.
     ``stamp_ms`` is how much later than the others' its clock says that it was captured.
+    ``spans`` say where in it (ms from its start) there is a word, a voice or a face, ``final`` that its last word ends an utterance.
+    Without spans it holds one word, whatever its modality: windows of a fixed length do not look.
     """
 
     at: int
@@ -44,6 +49,8 @@ class Delivery:
     held_ms: int = 0
     restarted: bool = False
     stamp_ms: int = 0
+    spans: tuple[tuple[int, int], ...] | None = None
+    final: bool = False
 
     @property
     def lane(self) -> tuple[str, Modality]:
@@ -63,14 +70,31 @@ class Delivery:
         return f"{self.track}-{self.modality}-{self.seq}#{self.copy}"
 
     def chunk(self) -> EncodedChunk[str]:
-        """As the aligner gets it: the receipt and its only word are its name."""
+        """As the aligner gets it; the receipt is its name."""
         about = header(self.seq, self.modality, track=self.track, start_ms=self.start_ms, duration_ms=self.duration_ms)
         about = replace(about, captured_ms=about.captured_ms + self.stamp_ms)
         if self.future:
             about = replace(about, start_ms=about.start_ms + HOUR_MS)
         about = replace(about, captured_ms=about.captured_ms + self.held_ms + HOUR_MS * self.restarted)
-        word = Word(self.name, self.start_ms, self.end_ms)
-        return EncodedChunk(about, TextFeatures((word,)), self.name, b"other" if self.other else b"same")
+        return EncodedChunk(about, self.features(), self.name, b"other" if self.other else b"same")
+
+    def label(self) -> TextFeatures:
+        """Stands for its features: its only word is its name."""
+        return TextFeatures((Word(self.name, self.start_ms, self.end_ms),))
+
+    def features(self) -> Features:
+        """What it holds."""
+        if self.spans is None:
+            return self.label()
+        if self.modality is Modality.TEXT:
+            return TextFeatures(tuple(Word(self.name, self.start_ms + a, self.start_ms + b) for a, b in self.spans), self.final)
+        held = self.spans if self.modality is Modality.VIDEO else tuple((at, at + 100) for at in range(0, self.duration_ms, 100))
+        spans_ms = np.array(held, np.int64).reshape(-1, 2) + self.start_ms
+        embeddings = np.zeros((len(held), EMBEDDING), np.float32)
+        if self.modality is Modality.VIDEO:
+            return VideoFeatures(spans_ms, embeddings, np.zeros((len(held), 4), np.float32), 1, 5)
+        voiced = np.array([any(a <= at < b for a, b in self.spans) for at, _ in held], np.bool_)
+        return AudioFeatures(spans_ms, embeddings, voiced, voiced)
 
 
 @dataclass(frozen=True)
@@ -129,7 +153,7 @@ class History:
     def _lines(self) -> Iterator[str]:
         policy = self.policy
         yield (
-            f"windows of {policy.grid.length_ms} ms every {policy.grid.hop_ms} ms, lateness {policy.allowed_lateness_ms},"
+            f"{policy.rule}, lateness {policy.allowed_lateness_ms},"
             f" idle after {policy.idle_after_ms}, partial every {policy.partial_every_ms}, at most {self.max_held} held"
         )
         events = [(d.at, 1, _line(d)) for d in self.deliveries]
@@ -149,24 +173,26 @@ def _line(d: Delivery) -> str:
         if on
     ]
     marks += [f"stamped {d.stamp_ms:+} ms"] if d.stamp_ms else []
-    return f"{d.track:<8} {d.modality:<5} #{d.seq:<3} [{d.start_ms:>6}, {d.end_ms:>6}) {' '.join(marks)}".rstrip()
+    held = "" if d.spans is None else f"{[(d.start_ms + a, d.start_ms + b) for a, b in d.spans]} {'final ' if d.final else ''}"
+    return f"{d.track:<8} {d.modality:<5} #{d.seq:<3} [{d.start_ms:>6}, {d.end_ms:>6}) {held}{' '.join(marks)}".rstrip()
 
 
-GRIDS = st.sampled_from([HoppingGrid(4000, 2000), HoppingGrid(2000, 2000), HoppingGrid(3000, 1000)])
-POLICIES = st.builds(
-    WindowPolicy,
-    grid=GRIDS,
-    allowed_lateness_ms=st.sampled_from([500, 0, 1500, 3000]),
-    idle_after_ms=st.sampled_from([1500, 4000]),
-    partial_every_ms=st.sampled_from([1000, 0]),
-    max_skew_ms=st.just(1000),
+GRIDS: st.SearchStrategy[WindowRule] = st.sampled_from([HoppingGrid(4000, 2000), HoppingGrid(2000, 2000), HoppingGrid(3000, 1000)])
+UTTERANCES: st.SearchStrategy[WindowRule] = st.sampled_from(
+    [UtteranceRule(10_000, 600), UtteranceRule(3000, 400), UtteranceRule(2000, 1000)]
 )
+SPANS: dict[Modality, tuple[tuple[tuple[int, int], ...], ...]] = {
+    Modality.TEXT: ((), ((0, 400),), ((100, 300), (350, 700)), ((-300, 250), (600, 900))),
+    Modality.AUDIO: ((), ((0, 1000),), ((200, 400),), ((0, 300), (800, 1000)), ((500, 600),)),
+    Modality.VIDEO: ((), (), ((0, 1000),), ((400, 600),)),
+}
+"""What chunks of utterance histories hold; the first is the simplest."""
 CALM_QUIRKS = ("jitter", "again", "pause", "short", "stamp")
 WILD_QUIRKS = (*CALM_QUIRKS, "lost", "late", "other", "future")
 
 
 @st.composite
-def _lane(draw: st.DrawFn, track: str, modality: Modality, allowance_ms: int, kinds: tuple[str, ...]) -> list[Delivery]:
+def _lane(draw: st.DrawFn, track: str, modality: Modality, allowance_ms: int, kinds: tuple[str, ...], *, telling: bool) -> list[Delivery]:
     count = draw(st.integers(0, 9))
     skew_ms = draw(st.sampled_from([0, 0, 400, 1300]))
     clock_ms = draw(st.sampled_from([0, 150, -300, 1200]))
@@ -183,6 +209,9 @@ def _lane(draw: st.DrawFn, track: str, modality: Modality, allowance_ms: int, ki
         delay = skew_ms + quirk.get("jitter", 0) * allowance_ms // 8 + quirk.get("late", 0) * 1200
         stamp_ms = clock_ms + quirk.get("stamp", 0) * 50
         one = Delivery(media_ms + duration_ms + delay, track, modality, seq, media_ms, duration_ms, stamp_ms=stamp_ms)
+        if telling:
+            spans = tuple((a, min(b, duration_ms)) for a, b in draw(st.sampled_from(SPANS[modality])) if a < duration_ms)
+            one = replace(one, spans=spans, final=modality is Modality.TEXT and draw(st.integers(0, 3)) == 3)
         if "lost" not in quirk:
             deliveries.append(replace(one, future=True) if "future" in quirk and seq else one)
             for kind in ("again", "other"):
@@ -207,17 +236,25 @@ def _restart(deliveries: list[Delivery]) -> list[Delivery]:
 
 
 @st.composite
-def histories(draw: st.DrawFn, *, calm: bool) -> History:
+def histories(draw: st.DrawFn, *, calm: bool, utterances: bool = False) -> History:
     """A session with one or two tracks.
 
     A calm one loses nothing and reorders within the allowed lateness; a wild one also loses chunks, brings them too late, under a number
-    that is taken, or from the future. Either may lack a start or an end, or have its end before its last chunks.
+    that is taken, or from the future. Either may lack a start or an end, or have its end before its last chunks. With ``utterances`` the
+    windows are those of utterances, chunks say where somebody speaks, and pictures stay where their chunks put them.
     """
-    policy = draw(POLICIES)
+    rule = draw(UTTERANCES if utterances else GRIDS)
+    policy = WindowPolicy(
+        rule,
+        allowed_lateness_ms=draw(st.sampled_from([500, 0, 1500, 3000])),
+        idle_after_ms=draw(st.sampled_from([1500, 4000])),
+        partial_every_ms=draw(st.sampled_from([1000, 0])),
+        max_skew_ms=0 if utterances else 1000,
+    )
     kinds = CALM_QUIRKS if calm else WILD_QUIRKS
     lanes = draw(st.lists(st.tuples(st.sampled_from(TRACKS), st.sampled_from(MODALITIES)), min_size=1, max_size=4, unique=True))
     allowance_ms = max(0, policy.allowed_lateness_ms - 1000)
-    deliveries = [d for track, modality in lanes for d in draw(_lane(track, modality, allowance_ms, kinds))]
+    deliveries = [d for track, modality in lanes for d in draw(_lane(track, modality, allowance_ms, kinds, telling=utterances))]
     deliveries.sort(key=lambda d: d.at)
     deliveries[:1] = [replace(d, future=False) for d in deliveries[:1]]
     if not calm:

@@ -6,7 +6,7 @@ import pytest
 
 from stream.config.describe import MASK, describe_settings
 from stream.config.load import ConfigError, load_settings
-from stream.config.settings import Settings
+from stream.config.settings import Settings, WindowSettings
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +34,11 @@ def test_all_errors_come_at_once_and_hold_no_secret(tmp_path: Path, monkeypatch:
     for part in ("kafka.partitons", "kafka.partitions", "windows", "other", "kafka.security", "SENTISTREAM_NONSENSE"):
         assert part in message
     assert "hunter2" not in message
+
+
+def test_a_pause_is_shorter_than_the_longest_utterance() -> None:
+    with pytest.raises(ValueError, match="utterance_pause_ms must be shorter"):
+        WindowSettings(utterance_max_ms=1000, utterance_pause_ms=1000)
 
 
 @pytest.mark.parametrize("content", ["- a\n- b\n", "kafka: [\n", "\udcff"])

@@ -21,12 +21,13 @@ RANDOM = np.random.default_rng(0)
 STARTS = np.arange(START_MS, START_MS + 950, 100)
 FEATURES: dict[Modality, Features] = {
     Modality.TEXT: TextFeatures(
-        (Word("hello", 3000, 3200), Word("there", 3300, 3500)), RANDOM.standard_normal((2, WORD_WIDTH)).astype(np.float32)
+        (Word("hello", 3000, 3200), Word("there", 3300, 3500)), True, RANDOM.standard_normal((2, WORD_WIDTH)).astype(np.float32)
     ),
     Modality.AUDIO: AudioFeatures(
         np.stack([STARTS, np.minimum(STARTS + 100, START_MS + 950)], axis=1),
         RANDOM.standard_normal((10, EMBEDDING)).astype(np.float32),
         np.arange(10) % 3 > 0,
+        np.arange(10) % 4 > 0,
     ),
     Modality.VIDEO: VideoFeatures(
         np.array([[3000, 3200], [3200, 3400]]),

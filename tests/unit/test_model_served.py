@@ -182,4 +182,4 @@ def test_configs_name_every_tensor(served: ServedMMCI, tmp_path: Path) -> None:
         assert all(f'name: "{name}"' in text for name, _ in MMCI_ENTRY.inputs + MMCI_ENTRY.outputs)
         assert kind in text
         assert 'backend: "onnxruntime"' in text
-    assert sorted(path.name for path in (tmp_path / "mmci" / "1").iterdir()) == ["model.onnx"]
+    assert sorted(path.name for path in (tmp_path / "mmci" / "1").iterdir()) == ["model.onnx", "weights.safetensors"]

@@ -5,7 +5,7 @@ import pytest
 from stream.domain.features import Word
 from stream.domain.identity import SessionKey
 from stream.domain.modality import Modality
-from stream.domain.wire import chunk_headers, decode_words, parse_chunk
+from stream.domain.wire import chunk_headers, decode_text, parse_chunk
 from stream.media.errors import TranscriptError
 from stream.media.source import SourcePiece
 from stream.produce.session import PlannedChunk, PlannedHeartbeat, SessionPlan, Tally, TrackSetup, plan_records
@@ -30,7 +30,13 @@ def test_a_word_goes_into_the_second_in_which_it_ends_and_silence_is_sent_too() 
     plan = _plan(TrackSetup("t", "speaker", audio=True, words=words))
     text = [c for c in _chunks(plan, [_audio(n * 1000) for n in range(5)]) if c.modality is Modality.TEXT]
     assert [(c.seq, c.start_ms, c.duration_ms) for c in text] == [(n, n * 1000, 1000) for n in range(5)]
-    assert [[w.text for w in decode_words(c.payload)] for c in text] == [["a"], ["b"], [], ["c"], []]
+    assert [[w.text for w in decode_text(c.payload).words] for c in text] == [["a"], ["b"], [], ["c"], []]
+
+
+def test_a_text_that_ends_a_sentence_is_final() -> None:
+    words = (Word("Well.", 0, 400), Word("No", 500, 900), Word("way!", 1000, 1400))
+    chunks = _chunks(_plan(TrackSetup("t", "speaker", words=words)), [_audio(0), _audio(1000), _audio(2000)])
+    assert [decode_text(c.payload).ends_utterance for c in chunks] == [False, True, False]
 
 
 def test_records_come_in_media_time_and_the_last_second_is_cut_to_the_media() -> None:

@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 
 from stream.domain.chunk import MAX_CHUNK_BYTES
-from stream.domain.features import Word
+from stream.domain.features import TextFeatures, Word
 from stream.domain.identity import SessionKey
 from stream.domain.lifecycle import SessionEnd, SessionEvent, SessionHeartbeat, SessionNotice, SessionStart, TrackEnd, TrackPlan
 from stream.domain.modality import Modality
-from stream.domain.wire import BadRecordError, chunk_headers, decode_words, encode_words, parse_chunk, parse_session, session_record
+from stream.domain.wire import BadRecordError, chunk_headers, decode_text, encode_words, parse_chunk, parse_session, session_record
 from tests.fakes.chunks import header
 
 KEY = b"acme/call-1"
@@ -76,8 +76,10 @@ def test_a_key_that_differs_from_the_session_is_refused(key: bytes | None) -> No
 
 def test_words_come_back() -> None:
     words = (Word("Grüß", 0, 300, 0.5, "Ann"), Word("dich", 300, 900))
-    assert decode_words(encode_words(words)) == words
-    assert decode_words(b'{"words": []}') == ()
+    assert decode_text(encode_words(words)).words == words
+    assert decode_text(b'{"words": []}') == TextFeatures(())
+    assert not decode_text(encode_words(words)).ends_utterance
+    assert decode_text(encode_words(words, final=True)).ends_utterance
 
 
 @pytest.mark.parametrize(
@@ -99,14 +101,14 @@ def test_words_come_back() -> None:
 )
 def test_bad_words_are_refused_without_being_quoted(payload: bytes) -> None:
     with pytest.raises(BadRecordError) as error:
-        decode_words(payload)
+        decode_text(payload)
     assert error.value.reason == "bad_words"
     assert "secretword" not in str(error.value)
 
 
 def test_control_characters_are_taken_out_of_words() -> None:
     payload = encode_words([Word("he\x1b[31mllo\u202e\u200b", 0, 1)])
-    assert decode_words(payload)[0].text == "he[31mllo"
+    assert decode_text(payload).words[0].text == "he[31mllo"
 
 
 @pytest.mark.parametrize(

@@ -165,3 +165,14 @@ def test_whoever_takes_over_knows_where_the_media_clock_was() -> None:
     assert aligner.on_chunk(anew, 0).restarted == (anew,)
     assert not aligner.on_chunk(chunk(19), 0).future
     assert len(aligner.on_chunk(chunk(5), 0).repeated) == 1
+
+
+def test_media_that_is_sent_faster_than_it_lasts_may_be_read_out_of_order() -> None:
+    """A recording at three times its speed: a backlog's first video comes after its audio, captured earlier and so no restart."""
+    aligner = session()
+    chunks = [
+        EncodedChunk(replace(header(seq, m), captured_ms=1_000_000 + seq * 333), None, f"{m}-{seq}")
+        for m in (AUDIO, VIDEO)
+        for seq in range(25)
+    ]
+    assert not any(aligner.on_chunk(c, 0).restarted for c in chunks)

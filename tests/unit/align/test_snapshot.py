@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from stream.align.grid import HoppingCutter
 from stream.align.lane import Lane
 from stream.align.session import SessionAligner
 from stream.align.track import TrackAligner
@@ -48,7 +49,7 @@ def restored(seen: Any) -> SessionAligner[str]:
 
 def state(thing: Any) -> Any:
     """Everything that an aligner holds, apart from receipts."""
-    if isinstance(thing, SessionAligner | TrackAligner | Lane):
+    if isinstance(thing, SessionAligner | TrackAligner | Lane | HoppingCutter):
         return {slot: state(getattr(thing, slot)) for slot in type(thing).__slots__}
     if isinstance(thing, dict):
         return {key: state(value) for key, value in thing.items()}

@@ -6,13 +6,13 @@ import logging
 import pytest
 from structlog.testing import capture_logs
 
-from stream.config.settings import LimitSettings, Settings
+from stream.config.settings import LimitSettings, Settings, WindowSettings
 from stream.domain.chunk import Chunk
-from stream.domain.features import Features, TextFeatures
+from stream.domain.features import Features
 from stream.domain.identity import TrackKey
 from stream.domain.lifecycle import MAX_TRACKS, SessionEnd, SessionHeartbeat, SessionStart, TrackEnd, TrackPlan
 from stream.domain.modality import Modality
-from stream.domain.wire import decode_words
+from stream.domain.wire import decode_text
 from tests.fakes.chunks import header
 from tests.fakes.world import FakeEncoder, FakeScorer, FakeStore, FakeWorker
 
@@ -59,6 +59,16 @@ async def test_chunks_of_open_windows_stay_unacknowledged() -> None:
     await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(5)))
     assert ends(worker) == [4000]
     assert sorted(offset for _, offset in worker.acknowledged) == [0, 1]
+
+
+async def test_silence_is_acknowledged_after_the_utterance_before_it() -> None:
+    settings = Settings(windows=WindowSettings(kind="utterance"))
+    worker = FakeWorker(scorer=FakeScorer(delays={2000: 0.05}), settings=settings)
+    await worker.feed(worker.event(START), *(worker.words(seq, spoken=seq < 2) for seq in range(6)))
+    assert not worker.acknowledged
+    await worker.settle(0.06)
+    assert ends(worker) == [2000]
+    assert sorted(offset for _, offset in worker.acknowledged) == [0, 1, 2, 3]
 
 
 async def test_a_worker_that_takes_over_makes_the_same_windows() -> None:
@@ -259,7 +269,7 @@ async def test_silence_closes_windows_only_while_the_worker_listens() -> None:
 async def test_a_chunk_that_needs_no_model_waits_for_those_of_its_lane_that_do() -> None:
     class OddOnesNeedAModel(FakeEncoder):
         def encode_at_once(self, chunk: Chunk) -> Features | None:
-            return None if chunk.header.seq % 2 else TextFeatures(decode_words(chunk.payload))
+            return None if chunk.header.seq % 2 else decode_text(chunk.payload)
 
         async def encode(self, chunk: Chunk) -> Features:
             await asyncio.sleep(0.02)

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+import pytest
+
+from stream.config.settings import AudioSettings, VideoSettings
+from stream.domain.chunk import Chunk
+from stream.domain.features import EMBEDDING, AudioFeatures, Floats
+from stream.domain.modality import Modality
+from stream.media.sandbox import Sandbox
+from stream.media.source import read_audio
+from stream.pipeline.encode import ChunkEncoder
+from stream.sample import CALL
+from stream.serving.models import Models
+from tests.fakes.chunks import header
+
+
+class NoModels:
+    async def encode_audio(self, blocks: Floats) -> Floats:
+        return np.zeros((len(blocks), 10, EMBEDDING), np.float32)
+
+
+@pytest.mark.parametrize("find_voice", [True, False])
+async def test_voice_is_looked_for_only_where_windows_follow_it(find_voice: bool) -> None:
+    encoder = ChunkEncoder(
+        cast(Sandbox, None), cast(Models, NoModels()), AudioSettings(silence_dbfs=-30.0), VideoSettings(), find_voice=find_voice
+    )
+    customer = list(read_audio(CALL, split_channels=True))[1]
+    samples = np.concatenate([customer[:8000], customer[:8000] // 200])
+    found = await encoder.encode(Chunk(header(0, Modality.AUDIO), samples.astype("<i2").tobytes()))
+    assert isinstance(found, AudioFeatures)
+    if find_voice:
+        assert found.voiced is not None
+        assert found.voiced[:5].sum() >= 2
+        assert not found.voiced[5:].any()
+    else:
+        assert found.voiced is None
