@@ -32,7 +32,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def train(data: Path, out: Path) -> Places:
-    places = Places(data, out / "triton_models", out / "metrics.json", out / "card.md")
+    places = Places(data, out / "triton_models", out / "metrics.json", out / "card.md", out / "live")
     out.mkdir(exist_ok=True)
     places.card.write_text("# Card\n<!-- table: seeds -->\n<!-- end -->\n", encoding="utf-8")
     with Progress(disable=True) as progress:
@@ -53,7 +53,7 @@ def test_whole_recipe_is_complete_and_repeatable(data: Path, tmp_path: Path) -> 
 
 
 def test_missing_corpus_is_named(tmp_path: Path) -> None:
-    places = Places(tmp_path, tmp_path / "out", tmp_path / "metrics.json", tmp_path / "card.md")
+    places = Places(tmp_path, tmp_path / "out", tmp_path / "metrics.json", tmp_path / "card.md", tmp_path / "live")
     with Progress(disable=True) as progress, pytest.raises(FileNotFoundError, match=r"labels\.csv"):
         run(places, TINY, 0, ("audio",), progress)
 
