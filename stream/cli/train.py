@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -102,10 +103,8 @@ def export(runs: Runs = RUNS, out: Repository = MODELS) -> None:
 
 
 def _need_torch() -> None:
-    try:
-        import torch  # noqa: F401, PLC0415 - heavy imports stay out of --help
-    except ImportError as error:
-        raise CommandError(f"Training needs more packages ({error.name} is missing): pip install 'sentistream[train]'") from error
+    if find_spec("torch") is None:
+        raise CommandError("Training needs more packages (torch is missing): pip install 'sentistream[train]'")
 
 
 def _experiments(configs: list[Path]) -> list[ExperimentConfig]:

@@ -118,7 +118,8 @@ class DynamicBank(ShortcutBank):
 
 def k_means(points: Tensor, clusters: int, generator: torch.Generator, rounds: int = 20) -> tuple[Tensor, Tensor]:
     """Lloyd's algorithm: (n, G) points to (K, G) centres and (K,) shares of the points."""
-    centres = points[torch.randperm(points.shape[0], generator=generator)[:clusters]].clone()
+    start = torch.randperm(points.shape[0], generator=generator)
+    centres = points[start[torch.arange(clusters) % points.shape[0]]].clone()
     for _ in range(rounds):
         owners = torch.cdist(points, centres).argmin(dim=1)
         for cluster in range(clusters):

@@ -96,4 +96,4 @@ class InterventionModel(SentimentModel):
             if sum(part.shape[0] for part in found) >= BANK_WINDOWS:
                 break
         points = torch.cat(found)
-        self.network.bank.set(*k_means(points, min(self.network.config.strata, points.shape[0]), generator))
+        self.network.bank.set(*k_means(points, self.network.config.strata, generator))

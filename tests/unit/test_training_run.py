@@ -13,6 +13,7 @@ from stream.encoders.shapes import WORD_WIDTH
 from stream.model.mmci import MMCIConfig
 from stream.model.served import INPUT_NAMES, OUTPUT_NAMES
 from stream.training import faces, voice
+from stream.training.checkpoints import export_all
 from stream.training.features import session
 from stream.training.fit import MMCIRecipe
 from stream.training.recipe import STEPS, Places, Recipe, run
@@ -47,9 +48,15 @@ def test_whole_recipe_is_complete_and_repeatable(data: Path, tmp_path: Path) -> 
     assert set(metrics["mmci"]["seeds"]) == {"5", "6"}
     assert "(shipped)" in first.card.read_text(encoding="utf-8")
     assert metrics == json.loads(second.metrics.read_text(encoding="utf-8"))
+    assert_exported_again(first, tmp_path / "again")
     model = session(first.repository / "mmci" / "1" / "model.onnx")
     zeros = {name: np.zeros((1, *shape), dtype=np.float32) for name, shape in _shapes().items()}
     assert all(np.isfinite(output).all() for output in model.run(list(OUTPUT_NAMES), zeros))
+
+
+def assert_exported_again(places: Places, repository: Path) -> None:
+    for file in export_all(places.checkpoints, repository):
+        assert file.read_bytes() == (places.repository / file.relative_to(repository)).read_bytes()
 
 
 def test_missing_corpus_is_named(tmp_path: Path) -> None:
