@@ -11,14 +11,13 @@ import argparse
 import gc
 import json
 import os
-import platform
 import statistics
 import sys
 import time
 import tracemalloc
-from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks.machine import machine, versions
 from stream.align.grid import HoppingGrid
 from stream.align.outcome import EncodedChunk
 from stream.align.session import SessionAligner
@@ -148,14 +147,6 @@ def allocated_bytes(count: int) -> float:
     return size / count
 
 
-def machine() -> dict[str, str | int | None]:
-    """What this ran on."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())
-    return {"cpu": model, "cores": os.cpu_count(), "system": platform.platform(terse=True)}
-
-
 def main() -> None:
     """Measure, then print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -171,7 +162,7 @@ def main() -> None:
         "bytes_per_session": {count: round(size) for count, (_, size) in measured.items()},
         "rounds": rounds,
         "machine": machine(),
-        "versions": {"python": platform.python_version(), "sentistream": version("sentistream")},
+        "versions": versions(),
     }
     print(json.dumps(result))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -175,8 +176,13 @@ def _encoder(data: DataConfig, places: Places) -> MiniLM:
 
 
 def _frozen_text(corpus: Corpus, places: Places, progress: Progress) -> Features:
-    """(n, 1, 384) mean state of frozen MiniLM over each window's pieces."""
-    encoder = pretrained(text_weights(places.repository)).eval()
+    """(n, 1, 384) mean state of frozen MiniLM over each window's pieces; kept in ``RUNS/features``."""
+    weights = text_weights(places.repository)
+    digest = hashlib.sha256("\n".join(corpus.texts).encode() + weights.read_bytes()).hexdigest()[:16]
+    kept = places.runs / "features" / f"minilm-{digest}.npy"
+    if kept.is_file():
+        return Features.of_vectors(np.load(kept, allow_pickle=False))
+    encoder = pretrained(weights).eval()
     tokens = tokenised(corpus, 0)
     order = np.argsort([ids.size for ids in tokens.ids], kind="stable")
     found = np.zeros((len(corpus), encoder.norm.normalized_shape[0]), dtype=np.float32)
@@ -187,6 +193,8 @@ def _frozen_text(corpus: Corpus, places: Places, progress: Progress) -> Features
             batch = tokens.batch(rows.tolist())
             found[rows] = pool(encoder(batch.ids, batch.mask), batch.own).numpy()
             progress.advance(bar, rows.size)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    np.save(kept, found, allow_pickle=False)
     return Features.of_vectors(found)
 
 
