@@ -57,6 +57,8 @@ class DataConfig(_Section):
                 raise ValueError("MOSI's video vectors leak the standard split's test labels: leave video out")
             if self.text == "given":
                 raise ValueError("MOSI's text vectors leak the standard split's test labels: text must be minilm or trained")
+        if self.text != "trained" and (self.text_start or self.text_context):
+            raise ValueError("data.text_start and data.text_context go with text trained")
         if (self.corpus == "mmsa") != (self.file is not None):
             raise ValueError("data.file goes with corpus mmsa, and with no other")
         return self
