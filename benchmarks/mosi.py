@@ -3,8 +3,8 @@
 python -m benchmarks.mosi [--quick]     progress on stderr, one JSON object as the last line
 
 The rows are the files in configs/experiments/bclstm and configs/experiments/std. Seeds that are finished in --runs are not
-trained again, so a run that was stopped goes on. A run without --quick writes benchmarks/results/mosi.json; --quick trains a few rows
-with two seeds and takes the others from there, marked "stored".
+trained again, so a run that was stopped goes on. A run without --quick writes benchmarks/results/mosi.json and the tables of
+docs/model.md; --quick trains a few rows with two seeds and takes the others from there, marked "stored".
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,14 @@ from rich.table import Table
 
 from benchmarks.machine import machine, versions
 from stream.config.settings import PROJECT_ROOT
+from stream.training.card import fill_tables, markdown_table
 from stream.training.experiments.config import ExperimentConfig, ExperimentError, read_config
-from stream.training.experiments.run import Places, run
+from stream.training.experiments.run import Places, is_finished, run
 from stream.training.export import replace_text
 
 EXPERIMENTS = PROJECT_ROOT / "configs" / "experiments"
 STORED = Path(__file__).parent / "results" / "mosi.json"
+PAGE = PROJECT_ROOT / "docs" / "model.md"
 TABLES = ("bclstm", "std")
 START = EXPERIMENTS / "meld-text.yaml"
 NUMBERS = ("acc2_has0", "acc2_non0", "f1", "acc7", "mae", "corr")
@@ -63,8 +66,8 @@ def row_of(result: Row) -> Row:
     }
 
 
-def measure(places: Places, *, quick: bool, only: str) -> dict[str, dict[str, Row]]:
-    """Both tables; rows that are not trained now come from `STORED` where it has them."""
+def measure(places: Places, *, quick: bool, chosen: Callable[[ExperimentConfig], bool]) -> dict[str, dict[str, Row]]:
+    """Both tables; rows that are not chosen come from `STORED` where it has them."""
     stored = json.loads(STORED.read_text(encoding="utf-8")) if STORED.is_file() else {}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     tables: dict[str, dict[str, Row]] = {}
@@ -73,11 +76,11 @@ def measure(places: Places, *, quick: bool, only: str) -> dict[str, dict[str, Ro
             tables[table] = {}
             for config in experiments(table):
                 name = config.name.removeprefix(f"{table}-")
-                if only in config.name and (not quick or config.name in QUICK_ROWS):
+                if chosen(config):
                     if config.data.text_start:
                         run(_start(), places, progress)
-                    chosen = config.model_copy(update={"seeds": QUICK_SEEDS}) if quick else config
-                    tables[table][name] = row_of(run(chosen, places, progress))
+                    own = config.model_copy(update={"seeds": QUICK_SEEDS}) if quick else config
+                    tables[table][name] = row_of(run(own, places, progress))
                 elif name in stored.get(table, {}):
                     tables[table][name] = stored[table][name] | ({"stored": True} if quick else {})
     return tables
@@ -93,6 +96,16 @@ def show(tables: dict[str, dict[str, Row]]) -> None:
         console.print(shown)
 
 
+def markdown(rows: dict[str, Row]) -> str:
+    """One table of docs/model.md, the best has0 accuracy last."""
+    lines = []
+    for name, row in sorted(rows.items(), key=lambda item: float(item[1]["acc2_has0"])):
+        low, high = row["interval"]["acc2_has0"]
+        numbers = [f"{row[number]:.3f} ± {row['sd'][number]:.3f}" for number in NUMBERS]
+        lines.append([f"`{name}`", numbers[0], f"{low:.3f}-{high:.3f}", *numbers[1:], str(row["seeds"]), row["note"]])
+    return markdown_table(["row", "Acc2 has0", "95 %", "Acc2 non0", "F1 has0", "Acc7", "MAE", "Corr", "seeds", ""], lines)
+
+
 def _start() -> ExperimentConfig:
     config = read_config(START)
     if not isinstance(config, ExperimentConfig):
@@ -106,11 +119,18 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="a few rows with two seeds, the others from the stored full run")
     parser.add_argument("--only", default="", metavar="TEXT", help="train only rows whose name contains this; the others as stored")
     parser.add_argument("--runs", type=Path, help="folder of checkpoints and numbers; default: runs, with --quick runs/quick")
+    parser.add_argument("--finished", action="store_true", help="train nothing: rows whose seeds are finished, the others as stored")
     options = parser.parse_args()
     data = Path(os.environ.get("SENTISTREAM_DATA", PROJECT_ROOT.parent / "shared" / "data"))
     runs = options.runs or Path("runs/quick" if options.quick else "runs")
+    places = Places(data, runs, PROJECT_ROOT / "triton_models")
+
+    def chosen(config: ExperimentConfig) -> bool:
+        wanted = options.only in config.name and (not options.quick or config.name in QUICK_ROWS)
+        return wanted and (not options.finished or is_finished(config, places))
+
     try:
-        tables = measure(Places(data, runs, PROJECT_ROOT / "triton_models"), quick=options.quick, only=options.only)
+        tables = measure(places, quick=options.quick, chosen=chosen)
     except ExperimentError as error:
         console.print(str(error))
         return 2
@@ -118,6 +138,7 @@ def main() -> int:
     surroundings = {"machine": machine(), "versions": versions("torch", "numpy")}
     if not options.quick:
         replace_text(STORED, json.dumps(tables | surroundings, indent=1) + "\n")
+        replace_text(PAGE, fill_tables(PAGE.read_text(encoding="utf-8"), lambda title: markdown(tables[title])))
     print(json.dumps({"benchmark": "mosi", "quick": options.quick, **tables, **surroundings}))
     return 0
 

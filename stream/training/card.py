@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 _TABLE = re.compile(r"<!-- table: (?P<name>[a-z]+) -->\n.*?<!-- end -->", re.DOTALL)
@@ -21,11 +21,18 @@ def fill_card(card: str, metrics: Mapping[str, Any]) -> str:
     """
     tables = {"encoders": encoders_table, "modalities": modalities_table, "coalitions": coalitions_table, "seeds": seeds_table}
 
-    def filled(match: re.Match[str]) -> str:
-        name = match["name"]
-        return f"<!-- table: {name} -->\n{tables[name](metrics)}\n<!-- end -->"
+    return fill_tables(card, lambda name: tables[name](metrics))
 
-    return _TABLE.sub(filled, card)
+
+def fill_tables(text: str, table_of: Callable[[str], str]) -> str:
+    """Replace every ``<!-- table: NAME -->`` … ``<!-- end -->`` of a text by the table of that name."""
+    return _TABLE.sub(lambda match: f"<!-- table: {match['name']} -->\n{table_of(match['name'])}\n<!-- end -->", text)
+
+
+def markdown_table(header: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def encoders_table(metrics: Mapping[str, Any]) -> str:
@@ -36,7 +43,7 @@ def encoders_table(metrics: Mapping[str, Any]) -> str:
             for kind in ("emotion", "polarity"):
                 found = metrics[step]["results"][f"{part} {kind}"]
                 rows.append([title, part, kind, f"{found['n']:.0f}", *_numbers(found, "accuracy", "macro_f1", "majority_accuracy")])
-    return _table(["encoder", "part", "classes", "n", "accuracy", "macro F1", "majority"], rows)
+    return markdown_table(["encoder", "part", "classes", "n", "accuracy", "macro F1", "majority"], rows)
 
 
 def modalities_table(metrics: Mapping[str, Any]) -> str:
@@ -63,7 +70,7 @@ def modalities_table(metrics: Mapping[str, Any]) -> str:
     score = _shipped(metrics)["text mosi"]
     names = (("MAE", "mae"), ("correlation", "correlation"), ("Acc-2 has0", "accuracy_has0"), ("Acc-2 non0", "accuracy_non0"))
     sentence = "Score against MOSI's annotation (test, text alone): " + ", ".join(f"{title} {score[key]:.3f}" for title, key in names) + "."
-    return _table(header, rows) + "\n\n" + sentence
+    return markdown_table(header, rows) + "\n\n" + sentence
 
 
 def coalitions_table(metrics: Mapping[str, Any]) -> str:
@@ -78,7 +85,7 @@ def coalitions_table(metrics: Mapping[str, Any]) -> str:
                 ]
             )
     order = sorted(rows, key=lambda row: (row[0] != "nothing", row[0].count("+"), row[0]))
-    return _table(["coalition", "accuracy", "macro F1", "majority", "ECE", "MAE on MOSI's windows"], order)
+    return markdown_table(["coalition", "accuracy", "macro F1", "majority", "ECE", "MAE on MOSI's windows"], order)
 
 
 def seeds_table(metrics: Mapping[str, Any]) -> str:
@@ -95,7 +102,7 @@ def seeds_table(metrics: Mapping[str, Any]) -> str:
         for seed, found in sorted(metrics["mmci"]["seeds"].items())
     ]
     header = ["seed", "validation criterion", "epoch", "MOSI MAE", "MOSI Acc-2 non0", "MELD weighted F1", "voice accuracy", "face accuracy"]
-    return _table(header, rows)
+    return markdown_table(header, rows)
 
 
 def _shipped(metrics: Mapping[str, Any]) -> Mapping[str, Mapping[str, float]]:
@@ -106,8 +113,3 @@ def _shipped(metrics: Mapping[str, Any]) -> Mapping[str, Mapping[str, float]]:
 
 def _numbers(found: Mapping[str, float], *names: str) -> list[str]:
     return [f"{found[name]:.3f}" for name in names]
-
-
-def _table(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

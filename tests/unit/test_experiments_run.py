@@ -22,7 +22,7 @@ from stream.training.experiments import run as experiments
 from stream.training.experiments.config import ExperimentConfig, ExperimentError
 from stream.training.experiments.fit import fit, kept_epoch
 from stream.training.experiments.minilm_weights import pretrained
-from stream.training.experiments.run import Places, builder, evaluate, read_corpus, run, windows_of
+from stream.training.experiments.run import Places, builder, evaluate, is_finished, read_corpus, run, windows_of
 from stream.training.experiments.scores import intervals, score_numbers, spread
 from stream.training.features import session, text_weights
 from tests.support.tiny_mosi import write_mosi
@@ -87,6 +87,15 @@ def test_finished_seeds_are_not_trained_again(data: Path, tmp_path: Path, monkey
     assert trained == [0, 1, 2, 1], "a report without its weights is not finished"
     ran(config(seeds=1, training={"epochs": 2}), data, tmp_path)
     assert trained == [0, 1, 2, 1, 0], "another configuration is another experiment"
+
+
+def test_an_experiment_is_finished_when_all_its_seeds_are(data: Path, tmp_path: Path) -> None:
+    places = Places(data, tmp_path, MODELS)
+    assert not is_finished(config(seeds=1), places)
+    ran(config(seeds=1), data, tmp_path)
+    assert is_finished(config(seeds=1), places)
+    assert not is_finished(config(seeds=2), places)
+    assert not is_finished(config(seeds=1, training={"epochs": 4}), places)
 
 
 def test_evaluate_gives_what_training_gave(data: Path, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 
 
 def test_quick_trains_few_rows_with_two_seeds_and_marks_stored_ones(trained: list[str], tmp_path: Path) -> None:
-    tables = mosi.measure(Places(tmp_path, tmp_path, tmp_path), quick=True, only="")
+    tables = mosi.measure(Places(tmp_path, tmp_path, tmp_path), quick=True, chosen=lambda config: config.name in mosi.QUICK_ROWS)
     assert set(trained) == mosi.QUICK_ROWS
     assert tables["bclstm"]["mmci"]["seeds"] == 2
     assert tables["std"]["mmci"] == {"acc2_has0": 0.8, "stored": True}
@@ -40,7 +40,7 @@ def test_quick_trains_few_rows_with_two_seeds_and_marks_stored_ones(trained: lis
 
 
 def test_a_full_run_trains_every_row_and_the_text_encoder_before_rows_that_start_from_it(trained: list[str], tmp_path: Path) -> None:
-    tables = mosi.measure(Places(tmp_path, tmp_path, tmp_path), quick=False, only="")
+    tables = mosi.measure(Places(tmp_path, tmp_path, tmp_path), quick=False, chosen=lambda _: True)
     assert {name for name in trained if name.startswith("std-")} == {config.name for config in mosi.experiments("std")}
     assert trained[trained.index("std-mmci") - 1] == "meld-text"
     assert set(tables["bclstm"]["tfn"]) == {*mosi.NUMBERS, "sd", "seeds", "interval", "note"}
@@ -49,7 +49,12 @@ def test_a_full_run_trains_every_row_and_the_text_encoder_before_rows_that_start
     )
 
 
-def test_only_keeps_the_other_rows(trained: list[str], tmp_path: Path) -> None:
-    tables = mosi.measure(Places(tmp_path, tmp_path, tmp_path), quick=False, only="bclstm-tfn")
+def test_a_row_in_the_documentation() -> None:
+    row = mosi.row_of(RESULT | {"seeds": 5, "interval": {"acc2_has0": (0.4, 0.6)}})
+    assert "| `mmci` | 0.500 ± 0.100 | 0.400-0.600 |" in mosi.markdown({"mmci": row})
+
+
+def test_rows_that_are_not_chosen_are_kept(trained: list[str], tmp_path: Path) -> None:
+    tables = mosi.measure(Places(tmp_path, tmp_path, tmp_path), quick=False, chosen=lambda config: config.name == "bclstm-tfn")
     assert trained == ["bclstm-tfn"]
     assert tables["std"] == {"mmci": {"acc2_has0": 0.8}}

@@ -1,4 +1,4 @@
-"""bc-LSTM: Poria et al., ACL 2017, "Context-Dependent Sentiment Analysis in User-Generated Videos", sections 3.2 to 3.4.
+"""bc-LSTM: Poria et al., ACL 2017, "Context-Dependent Sentiment Analysis in User-Generated Videos".
 
 The hierarchical network: an LSTM over the utterances of a video for each modality, their states concatenated, a second LSTM
 over those. Published with LSTMs in both directions, which see the future; here the direction is a setting.

@@ -1,6 +1,6 @@
-"""MISA: Hazarika et al., ACM MM 2020, "MISA: Modality-Invariant and -Specific Representations", sections 3.3 to 3.5.
+"""MISA: Hazarika et al., ACM MM 2020, "MISA: Modality-Invariant and -Specific Representations".
 
-L = L_task + alpha L_sim + beta L_diff + gamma L_recon,   alpha = 1.0, beta = 0.3, gamma = 1.0 (the authors' for MOSI)
+L = L_task + alpha L_sim + beta L_diff + gamma L_recon,   alpha = 1, beta = 0.3, gamma = 1
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Tensor fusion (TFN) and its low-rank form (LMF).
 
-TFN: Zadeh et al., EMNLP 2017, "Tensor Fusion Network for Multimodal Sentiment Analysis", section 4.2.
+TFN: Zadeh et al., EMNLP 2017, "Tensor Fusion Network for Multimodal Sentiment Analysis", section 4.2 (tensor fusion layer).
 LMF: Liu et al., ACL 2018, "Efficient Low-rank Multimodal Fusion with Modality-Specific Factors", section 3.2.
 """
 

@@ -73,6 +73,13 @@ def run(config: ExperimentConfig, places: Places, progress: Progress) -> dict[st
     return result
 
 
+def is_finished(config: ExperimentConfig, places: Places) -> bool:
+    """Whether every seed has been trained with this configuration; data are taken to be the same."""
+    reports = [Store(places.runs, config).report(seed) for seed in range(config.seeds)]
+    wanted = config.model_dump(mode="json", exclude={"seeds", "note", "name"})
+    return all(report is not None and {key: report["config"][key] for key in wanted} == wanted for report in reports)
+
+
 def shortened(config: ExperimentConfig) -> ExperimentConfig:
     """The same experiment with one seed and one epoch, from MiniLM as it comes."""
     training = config.training.model_copy(update={"epochs": 1})
