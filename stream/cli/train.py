@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from stream.training.experiments.config import ExperimentConfig, LiveConfig
 
-Configs = Annotated[list[Path], typer.Argument(metavar="CONFIG...", help="YAML files; see configs/live.yaml and configs/experiments/.")]
+Configs = Annotated[list[Path], typer.Argument(metavar="CONFIG...", help="YAML files; see configs/experiments/.")]
 Data = Annotated[Path, typer.Option(envvar="SENTISTREAM_DATA", help="Folder with the corpora: mosi/, meld/, ravdess/ and faces/.")]
 Runs = Annotated[Path, typer.Option(help="Folder of checkpoints, numbers and curves: RUNS/NAME/.")]
 Repository = Annotated[Path, typer.Option("--out", help="Triton model repository that the live models are written to.")]
@@ -47,7 +47,7 @@ def train(
     **An experiment** (`configs/experiments/...`) is one row of a table in docs/model.md: several seeds of one model on one
     corpus. Its checkpoints, numbers and curve go to RUNS/NAME. Stop and start as you like: finished seeds are kept.
 
-    **The live models** (`configs/live.yaml`) are trained, exported to the model repository, and described in
+    **The live models** (`configs/experiments/live.yaml`) are trained, exported to the model repository, and described in
     docs/model-card.md; about 40 minutes on one core.
 
     Needs the `train` extra (torch). The corpora are for research only.
@@ -89,7 +89,7 @@ def evaluate(configs: Configs, data: Data = DATA, runs: Runs = RUNS, *, as_json:
 def export(runs: Runs = RUNS, out: Repository = MODELS) -> None:
     """Write the live models' ONNX files and Triton configurations again from their checkpoints in RUNS/live.
 
-    `sentistream train configs/live.yaml` makes those checkpoints, and exports by itself when it is done.
+    `sentistream train configs/experiments/live.yaml` makes those checkpoints, and exports by itself when it is done.
     """
     _need_torch()
     from stream.training.checkpoints import export_all  # noqa: PLC0415 - torch stays out of --help
@@ -97,7 +97,7 @@ def export(runs: Runs = RUNS, out: Repository = MODELS) -> None:
     try:
         written = export_all(runs / "live", out)
     except FileNotFoundError as error:
-        raise CommandError(f"{error.filename}: not found. Train it first: sentistream train configs/live.yaml") from error
+        raise CommandError(f"{error.filename}: not found. Train it first: sentistream train configs/experiments/live.yaml") from error
     for file in written:
         typer.secho(f"Wrote {file}", fg="green")
 

@@ -25,7 +25,8 @@ from tests.support.tiny_corpora import write_corpora
 from tests.support.tiny_mosi import UTTERANCES, write_mosi
 
 DATA = Path(os.environ.get("SENTISTREAM_DATA", PROJECT_ROOT.parent / "shared" / "data"))
-CONFIGS = [file for file in sorted((PROJECT_ROOT / "configs" / "experiments").rglob("*.yaml")) if file.parent.name != "shared"]
+EXPERIMENTS = PROJECT_ROOT / "configs" / "experiments"
+CONFIGS = [file for file in sorted(EXPERIMENTS.rglob("*.yaml")) if file.parent.name != "shared" and file.stem != "live"]
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +224,7 @@ def test_committed_experiments_are_valid_and_named_after_their_file(file: Path) 
 
 
 def test_the_live_recipe_is_a_configuration() -> None:
-    assert isinstance(read_config(PROJECT_ROOT / "configs" / "live.yaml"), LiveConfig)
+    assert isinstance(read_config(EXPERIMENTS / "live.yaml"), LiveConfig)
 
 
 @pytest.mark.parametrize(

@@ -188,8 +188,8 @@ def test_the_commands(data: Path, tmp_path: Path) -> None:
     assert json.loads(measured.stdout.splitlines()[-1])["mae"] == pytest.approx(row["mae"], abs=1e-4)
     missing = runner.invoke(app, ["export", "--runs", str(tmp_path)])
     assert missing.exit_code == 1
-    assert "sentistream train configs/live.yaml" in missing.stderr
-    refused = runner.invoke(app, ["evaluate", str(PROJECT_ROOT / "configs" / "live.yaml")])
+    assert "sentistream train configs/experiments/live.yaml" in missing.stderr
+    refused = runner.invoke(app, ["evaluate", str(PROJECT_ROOT / "configs" / "experiments" / "live.yaml")])
     assert refused.exit_code == 1
     assert "Only experiments" in refused.stderr
     wrong = runner.invoke(app, ["train", str(tmp_path / "nothing.yaml")])
