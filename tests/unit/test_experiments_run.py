@@ -172,6 +172,23 @@ def test_a_trained_text_encoder_learns_along(data: Path, tmp_path: Path) -> None
         model.predict(ModelInput(inputs.window, inputs.past))
 
 
+def test_a_row_starts_from_another_experiments_text_encoder(data: Path, tmp_path: Path) -> None:
+    text = {"text": "trained", "modalities": ["text"]}
+    model = {"name": "text-only", "hidden": 8}
+    first = config(name="start", data=text, model=model, training={"epochs": 1, "text_rate": 1e-3}, seeds=1)
+    row = ran(first, data, tmp_path)
+    assert set(TABLE) <= set(row)
+    places = Places(data, tmp_path, MODELS)
+    second = config(data=text | {"text_start": "start"}, model=model)
+    with Progress(disable=True) as progress:
+        windows = windows_of(second.data, read_corpus(second.data, places, progress), 0)
+    model_made = builder(second, windows, places)()
+    assert isinstance(model_made, WithTextEncoder)
+    stored = torch.load(tmp_path / "start" / "seed-0.pt", weights_only=True)
+    assert torch.equal(model_made.encoder.words.weight, stored["encoder.words.weight"])
+    assert not torch.equal(model_made.encoder.words.weight, pretrained(text_weights(MODELS)).words.weight)
+
+
 def test_the_commands(data: Path, tmp_path: Path) -> None:
     file = tmp_path / "tiny.yaml"
     file.write_text(
