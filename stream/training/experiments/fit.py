@@ -13,10 +13,10 @@ import torch
 from rich.progress import Progress
 from torch import nn
 
-from stream.domain.features import Floats
 from stream.model.interface import SentimentModel
 from stream.model.minilm import WithTextEncoder
 from stream.training.corpora import Part
+from stream.training.experiments.calibration import Answers
 from stream.training.experiments.config import TrainingConfig
 from stream.training.experiments.corpus import Rows
 from stream.training.experiments.scores import polarity_numbers, score_numbers
@@ -26,15 +26,6 @@ EVALUATION_BATCH = 256
 TEXT_EVALUATION_BATCH = 32
 WARM_UP = 0.1
 """Share of the steps in which the rate rises."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """What a model says of some rows: (n,) scores, (n, 3) polarity probabilities, (n,) uncertainty in score points."""
-
-    scores: Floats
-    polarity: Floats
-    uncertainty: Floats
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from stream.model.interface import SentimentModel
 from stream.model.minilm import MiniLM, WithTextEncoder, pool
 from stream.model.variants import build
 from stream.training.corpora import Part
+from stream.training.experiments.calibration import calibrated, calibration_numbers
 from stream.training.experiments.config import DataConfig, ExperimentConfig, ExperimentError
 from stream.training.experiments.corpus import Corpus, Features, standardised, with_validation
 from stream.training.experiments.curve import curves
@@ -113,8 +114,11 @@ def row(config: ExperimentConfig, corpus: Corpus, reports: list[dict[str, Any]])
     mean, deviation = spread([report["test"] for report in reports])
     test = corpus.rows(Part.TEST)
     truth = corpus.scores[test]
+    calibrations = [report["calibration"] for report in reports if "calibration" in report]
     found: dict[str, Any] = {"name": config.name, "note": config.note, "seeds": len(reports), **mean, "sd": deviation}
     found["seconds_a_seed"] = float(np.mean([report["seconds"] for report in reports]))
+    if calibrations:
+        found["calibration"] = spread(calibrations)[0]
     if not np.isnan(truth).any():
         predicted = [np.array(report["scores"], dtype=np.float32) for report in reports]
         found["interval"] = intervals(predicted, truth, [corpus.groups[index] for index in test])
@@ -206,9 +210,14 @@ def _frozen_text(corpus: Corpus, places: Places, progress: Progress) -> Features
 
 
 def _measured(model: SentimentModel, windows: Windows) -> dict[str, Any]:
-    rows = windows.corpus.rows(Part.TEST)
+    corpus, rows, held_out = windows.corpus, windows.corpus.rows(Part.TEST), windows.corpus.rows(Part.VALIDATION)
     said = answer(model, windows, rows)
-    return {"test": numbers(said, windows, rows), "scores": said.scores.tolist(), "uncertainty": said.uncertainty.tolist()}
+    found: dict[str, Any] = {"test": numbers(said, windows, rows), "scores": said.scores.tolist()}
+    if held_out.size:
+        fitted = calibrated(answer(model, windows, held_out), corpus.scores[held_out], corpus.polarities[held_out])
+        measured = calibration_numbers(fitted, said, corpus.scores[rows], corpus.polarities[rows])
+        found["calibration"] = measured | {"temperature": fitted.temperature, "factor": fitted.factor}
+    return found
 
 
 def _report(config: ExperimentConfig, history: History, seed: int) -> dict[str, Any]:
