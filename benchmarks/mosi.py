@@ -57,12 +57,14 @@ def experiments(table: str) -> list[ExperimentConfig]:
 
 def row_of(result: Row) -> Row:
     """What the benchmark reports of a row."""
+    calibration = {name: round(value, 4) for name, value in result.get("calibration", {}).items()}
     return {
         **{name: round(result[name], 4) for name in NUMBERS},
         "sd": {name: round(result["sd"][name], 4) for name in NUMBERS},
         "seeds": result["seeds"],
         "interval": {name: [round(end, 4) for end in ends] for name, ends in result["interval"].items()},
         "note": result["note"],
+        **({"calibration": calibration} if calibration else {}),
     }
 
 

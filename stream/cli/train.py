@@ -28,7 +28,8 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object a row instea
 DATA = PROJECT_ROOT.parent / "shared" / "data"
 RUNS = Path("runs")
 MODELS = PROJECT_ROOT / "triton_models"
-COLUMNS = {"acc2_has0": "Acc2 has0", "acc2_non0": "Acc2 non0", "f1": "F1", "acc7": "Acc7", "mae": "MAE", "corr": "Corr"}
+COLUMNS = {"acc2_has0": "has0", "acc2_non0": "non0", "acc7": "Acc7", "mae": "MAE", "corr": "Corr"}
+"""Of the printed table; --json has all numbers. has0 and non0 are binary accuracies, see `stream.training.experiments.scores`."""
 CLASS_COLUMNS = {"accuracy": "accuracy", "weighted_f1": "weighted F1", "macro_f1": "macro F1"}
 
 
@@ -152,8 +153,10 @@ def _print_rows(rows: list[dict[str, Any]], *, as_json: bool) -> None:
         shown = [row for row in rows if next(iter(columns)) in row]
         if not shown:
             continue
-        table = Table("row", "seeds", *columns.values(), "note", box=None, header_style="bold", pad_edge=False)
+        table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+        for header in ("row", "seeds", *columns.values()):
+            table.add_column(header, no_wrap=True)
         for row in shown:
-            cells = [f"{row[name]:.3f} ± {row['sd'][name]:.3f}" for name in columns]
-            table.add_row(row["name"], str(row["seeds"]), *cells, row["note"])
+            cells = [f"{row[name]:.3f}\n[dim]±{row['sd'][name]:.3f}[/]" for name in columns]
+            table.add_row(row["name"], str(row["seeds"]), *cells)
         Console().print(table)
