@@ -7,6 +7,7 @@ checkpoint all-MiniLM-L6-v2.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 
 from stream.domain.modality import Modality
 from stream.model.interface import ModelInput, Nodes, Prediction, SentimentModel, Targets, Tokens
+from stream.model.precision import low_precision
 
 VOCABULARY, PLACES, WIDTH, INNER, LAYERS, HEADS = 30_522, 512, 384, 1_536, 6, 12
 EPSILON = 1e-12
@@ -71,7 +73,10 @@ def pool(states: Tensor, own: Tensor) -> Tensor:
 
 
 class WithTextEncoder(SentimentModel):
-    """Any variant, with text nodes from a MiniLM that is trained along: one node a window, the mean of its own pieces."""
+    """Any variant, with text nodes from a MiniLM that is trained along: one node a window, the mean of its own pieces.
+
+    While training the encoder runs in bfloat16 where the processor has it; answers are always float32.
+    """
 
     def __init__(self, encoder: MiniLM, inner: SentimentModel) -> None:
         super().__init__()
@@ -99,6 +104,8 @@ class WithTextEncoder(SentimentModel):
         if inputs.tokens is None:
             raise ValueError("a model with a text encoder needs tokens")
         tokens: Tokens = inputs.tokens
-        text = pool(self.encoder(tokens.ids, tokens.mask), tokens.own).unsqueeze(1)
+        with low_precision() if self.training else nullcontext():
+            states = self.encoder(tokens.ids, tokens.mask)
+        text = pool(states.float(), tokens.own).unsqueeze(1)
         nodes = inputs.window[Modality.TEXT]
         return inputs._replace(window=inputs.window | {Modality.TEXT: Nodes(text, nodes.times, nodes.mask)}, tokens=None)

@@ -244,3 +244,17 @@ def test_wrong_configurations_are_named(tmp_path: Path, text: str, said: str) ->
     file.write_text(text, encoding="utf-8")
     with pytest.raises(ExperimentError, match=said):
         read_config(file)
+
+
+def test_shuffled_rows_meet_others_of_their_length(bclstm: Corpus) -> None:
+    windows = Windows(bclstm.only((Modality.AUDIO,)), tokens=tokenised(bclstm, 0))
+    training = bclstm.rows(Part.TRAIN)
+    order = windows.shuffled(training, 4, np.random.default_rng(0))
+    assert sorted(order) == sorted(training)
+    assert not np.array_equal(order, windows.shuffled(training, 4, np.random.default_rng(1)))
+
+    def padding(rows: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> float:
+        batches = [windows.batch(rows[start : start + 4])[0].tokens for start in range(0, rows.size, 4)]
+        return sum(float((1.0 - tokens.mask).sum()) for tokens in batches if tokens is not None)
+
+    assert padding(order) < 0.5 * padding(np.random.default_rng(0).permutation(training))

@@ -96,7 +96,7 @@ class _Trainer:
         """One pass over the training windows; returns the mean loss."""
         self._model.train()
         total = 0.0
-        for batch in self._windows.batches(self._rng.permutation(self._rows), self._batch):
+        for batch in self._windows.batches(self._windows.shuffled(self._rows, self._batch, self._rng), self._batch):
             loss = self._model.loss(*batch, self._generator)
             self._optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]

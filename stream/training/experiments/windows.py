@@ -56,6 +56,10 @@ def tokenised(corpus: Corpus, context: int) -> TokenTable:
     return TokenTable(tuple(ids), tuple(own))
 
 
+BUCKET = 16
+"""Batches whose windows are sorted by length together."""
+
+
 class Windows:
     """Batches of a corpus.
 
@@ -105,6 +109,24 @@ class Windows:
         """All of some rows, in their order."""
         for start in range(0, rows.size, size):
             yield self.batch(rows[start : start + size])
+
+    def shuffled(self, rows: Rows, size: int, rng: np.random.Generator) -> Rows:
+        """Rows in random order for batches of so many.
+
+        With tokens, windows of like length meet in a batch, which saves padding: within each `BUCKET` batches they are sorted
+        by length, and the batches shuffled.
+        """
+        order = rng.permutation(rows)
+        if self._tokens is None:
+            return order
+        lengths = np.array([ids.size for ids in self._tokens.ids])
+        batches = []
+        for start in range(0, order.size, size * BUCKET):
+            own = order[start : start + size * BUCKET]
+            own = own[np.argsort(lengths[own], kind="stable")]
+            batches += [own[first : first + size] for first in range(0, own.size, size)]
+        full, rest = [own for own in batches if own.size == size], [own for own in batches if own.size < size]
+        return np.concatenate([*(full[place] for place in rng.permutation(len(full))), *rest])
 
     def _past(self, chosen: Tensor) -> Past:
         around = self._around[chosen]
