@@ -11,16 +11,15 @@ import argparse
 import gc
 import json
 import os
-import platform
 import statistics
 import sys
 import time
 import tracemalloc
 from dataclasses import dataclass
-from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 
+from benchmarks.machine import machine, versions
 from stream.align.grid import HoppingGrid
 from stream.align.outcome import EncodedChunk
 from stream.align.session import SessionAligner
@@ -178,14 +177,6 @@ def allocated_bytes(count: int) -> float:
     return size / count
 
 
-def machine() -> dict[str, str | int | None]:
-    """What this ran on."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())
-    return {"cpu": model, "cores": os.cpu_count(), "system": platform.platform(terse=True)}
-
-
 def main() -> None:
     """Measure, then print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -202,7 +193,7 @@ def main() -> None:
         "bytes_per_session": {str(count): round(m.bytes_per_session) for count, m in measured.items()},
         "rounds": rounds,
         "machine": machine(),
-        "versions": {"python": platform.python_version(), "sentistream": version("sentistream")},
+        "versions": versions(),
     }
     print(json.dumps(result))
 

@@ -1,10 +1,9 @@
-"""What a benchmark ran on: part of every result."""
+"""What a benchmark ran on, as every benchmark says it."""
 
 from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,6 +16,6 @@ def machine() -> dict[str, str | int | None]:
     return {"cpu": model, "cores": os.cpu_count(), "system": platform.platform(terse=True)}
 
 
-def versions(packages: Sequence[str] = ()) -> dict[str, str]:
-    """Of Python, of us, and of the packages that matter."""
-    return {"python": platform.python_version(), **{name: version(name) for name in ("sentistream", *packages)}}
+def versions(*packages: str) -> dict[str, str]:
+    """Of Python, of ours, and of other packages."""
+    return {"python": platform.python_version(), **{package: version(package) for package in ("sentistream", *packages)}}

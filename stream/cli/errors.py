@@ -21,6 +21,8 @@ KNOWN_ERRORS: dict[str, tuple[str, int]] = {
     "stream.produce.errors.ProduceError": ("", EXIT_FAILED),
     "stream.agents.health.HealthPortError": ("", EXIT_FAILED),
     "stream.pipeline.rebuild.RebuildError": ("", EXIT_FAILED),
+    "stream.training.experiments.config.ExperimentError": ("", EXIT_USAGE),
+    "stream.training.experiments.mmsa.RefusedPickleError": ("", EXIT_FAILED),
     "stream.cli.errors.CommandError": ("", EXIT_FAILED),
     "kafka.errors.KafkaError": ("Kafka: ", EXIT_FAILED),
     "aiokafka.errors.KafkaError": ("Kafka: ", EXIT_FAILED),

@@ -21,6 +21,8 @@ app.command("watch")(watch.watch)
 app.command("rebuild")(rebuild.rebuild)
 app.command("doctor")(doctor.doctor)
 app.command("train")(train.train)
+app.command("evaluate")(train.evaluate)
+app.command("export")(train.export)
 app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from stream.model.heads import Answer, Head
+from stream.model.heads import LOGISTIC_SD, Answer, Head, class_probabilities
 
 
 class Adjusted(NamedTuple):
@@ -20,10 +20,14 @@ class Adjusted(NamedTuple):
     Attributes:
         score: (...,) mean score over the strata.
         probabilities: (..., 3) mean probabilities over the strata.
+        classes: (..., 7) likewise, of the rounded scores.
+        uncertainty: (...,) standard deviation of the mixture of the strata's scores.
     """
 
     score: Tensor
     probabilities: Tensor
+    classes: Tensor
+    uncertainty: Tensor
 
 
 class ShortcutBank(nn.Module):
@@ -69,8 +73,57 @@ class ShortcutBank(nn.Module):
         weights = self.frequencies
         score = (answer.score * weights).sum(dim=-1)
         probabilities = (torch.softmax(answer.logits / heat, dim=-1) * weights.unsqueeze(-1)).sum(dim=-2)
-        return Adjusted(score, probabilities)
+        classes = (class_probabilities(answer) * weights.unsqueeze(-1)).sum(dim=-2)
+        square = (((LOGISTIC_SD * answer.spread) ** 2 + answer.score**2) * weights).sum(dim=-1)
+        return Adjusted(score, probabilities, classes, (square - score**2).clamp_min(1e-6).sqrt())
 
     def score_gradient(self, head: Head, causal: Tensor) -> Tensor:
         """(..., G) derivative of the adjusted score with respect to g^c: the mean of the strata's derivatives."""
         return (head.score_gradient(self.recombine(head, causal)) * self.frequencies.unsqueeze(-1)).sum(dim=-2)
+
+
+class DynamicBank(ShortcutBank):
+    """Strata that are combined with the causal read-out by learned weights which depend on it.
+
+    w_k(g^c) = 2 sigmoid((Q g^c) . (P s_k) / sqrt(d)), and f_cs sees g^c + w_k(g^c) s_k: MMCI's "dynamically combine", as we
+    read it. A weight of 1 for all strata is the plain bank.
+    """
+
+    def __init__(self, strata: int, width: int, match: int = 16) -> None:
+        super().__init__(strata, width)
+        self.query = nn.Linear(width, match, bias=False)
+        self.key = nn.Linear(width, match, bias=False)
+
+    def weights(self, causal: Tensor) -> Tensor:
+        """(..., G) causal read-outs to (..., K) weights of the strata, each in (0, 2)."""
+        keys: Tensor = self.key(self.prototypes)
+        return 2.0 * torch.sigmoid(self.query(causal) @ keys.T / keys.shape[-1] ** 0.5)
+
+    def recombine(self, head: Head, causal: Tensor) -> Tensor:
+        """First layer of the head, W (g^c + w_k(g^c) s_k) + b: (..., K, hidden)."""
+        from_strata = self.prototypes @ head.inner.weight.T
+        from_causal: Tensor = head.inner(causal)
+        return from_causal.unsqueeze(-2) + self.weights(causal).unsqueeze(-1) * from_strata
+
+    def score_gradient(self, head: Head, causal: Tensor) -> Tensor:
+        """(..., G) derivative of the adjusted score, also through the weights."""
+        inner = head.inner_gradient(self.recombine(head, causal)) * self.frequencies.unsqueeze(-1)
+        keys: Tensor = self.key(self.prototypes)
+        weights = self.weights(causal)
+        slope = weights * (1.0 - weights / 2.0) / keys.shape[-1] ** 0.5
+        by_weight = (inner * (self.prototypes @ head.inner.weight.T)).sum(dim=-1)
+        gradient: Tensor = inner.sum(dim=-2) @ head.inner.weight + (by_weight * slope) @ keys @ self.query.weight
+        return gradient
+
+
+def k_means(points: Tensor, clusters: int, generator: torch.Generator, rounds: int = 20) -> tuple[Tensor, Tensor]:
+    """Lloyd's algorithm: (n, G) points to (K, G) centres and (K,) shares of the points."""
+    start = torch.randperm(points.shape[0], generator=generator)
+    centres = points[start[torch.arange(clusters) % points.shape[0]]].clone()
+    for _ in range(rounds):
+        owners = torch.cdist(points, centres).argmin(dim=1)
+        for cluster in range(clusters):
+            if bool((owners == cluster).any()):
+                centres[cluster] = points[owners == cluster].mean(dim=0)
+    counts = torch.bincount(torch.cdist(points, centres).argmin(dim=1), minlength=clusters).float()
+    return centres, counts / counts.sum()

@@ -1,4 +1,4 @@
-"""Read-out to score and polarity, and the score's gradient in closed form."""
+"""Read-out to score, polarity and uncertainty, and the score's gradient in closed form."""
 
 from __future__ import annotations
 
@@ -9,22 +9,34 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stream.domain.inference import SCORE_LIMIT
+from stream.model.interface import CLASSES, Prediction
+
+LEAST_SPREAD = 0.05
+"""Of the score, in score points: keeps likelihoods finite."""
+
+LEAST_CHANCE = 1e-6
+"""Of a class."""
+
+LOGISTIC_SD = torch.pi / 3**0.5
+"""Standard deviation of the logistic distribution of spread 1."""
 
 
 class Answer(NamedTuple):
-    """Score and polarity of each row.
+    """Score, polarity and spread of each row.
 
     Attributes:
         score: (...,) in [-3, 3].
         logits: (..., 3) of negative, neutral, positive.
+        spread: (...,) > 0, of the logistic distribution around the score.
     """
 
     score: Tensor
     logits: Tensor
+    spread: Tensor
 
 
 class Head(nn.Module):
-    """f(g): two layers to a signed strength u and a neutrality v.
+    """f(g): two layers to a signed strength u, a neutrality v and a spread b.
 
     score = 3 tanh(u), logits = [-a u, v, a u] with a learned a > 0. The score's sign and the order of positive and negative
     come from the same number, so they cannot contradict each other.
@@ -33,7 +45,7 @@ class Head(nn.Module):
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
         super().__init__()
         self.inner = nn.Linear(width, hidden)
-        self.outer = nn.Linear(hidden, 2)
+        self.outer = nn.Linear(hidden, 3)
         self.dropout = nn.Dropout(dropout)
         self.sharpness = nn.Parameter(torch.tensor(1.0))
 
@@ -43,9 +55,14 @@ class Head(nn.Module):
 
     def answer(self, before_relu: Tensor) -> Answer:
         """(..., hidden) values of the first layer to answers."""
-        strength, neutrality = self.outer(self.dropout(F.relu(before_relu))).unbind(-1)
+        strength, neutrality, spread = self.outer(self.dropout(F.relu(before_relu))).unbind(-1)
         signed = F.softplus(self.sharpness) * strength
-        return Answer(SCORE_LIMIT * torch.tanh(strength), torch.stack([-signed, neutrality, signed], dim=-1))
+        logits = torch.stack([-signed, neutrality, signed], dim=-1)
+        return Answer(SCORE_LIMIT * torch.tanh(strength), logits, LEAST_SPREAD + F.softplus(spread))
+
+    def predict(self, readout: Tensor, **readouts: Tensor) -> Prediction:
+        """(B, G) read-outs to predictions that carry the named read-outs along."""
+        return prediction_of(self(readout), readouts or {"fused": readout})
 
     def score_gradient(self, before_relu: Tensor) -> Tensor:
         """Derivative of the score with respect to the read-out.
@@ -58,7 +75,33 @@ class Head(nn.Module):
         Returns:
             (..., G).
         """
+        return self.inner_gradient(before_relu) @ self.inner.weight
+
+    def inner_gradient(self, before_relu: Tensor) -> Tensor:
+        """(..., hidden) derivative of the score with respect to the values of the first layer."""
         active = (before_relu > 0).to(before_relu.dtype)
         strength = self.outer(F.relu(before_relu))[..., :1]
         slope = SCORE_LIMIT * (1.0 - torch.tanh(strength) ** 2)
-        return (slope * active * self.outer.weight[0]) @ self.inner.weight
+        return slope * active * self.outer.weight[0]
+
+
+def class_probabilities(answer: Answer) -> Tensor:
+    """Chances of the seven rounded scores: an ordinal model with a logistic distribution F around the score (McCullagh, 1980).
+
+    P(k) = F((k + 1/2 - score) / b) - F((k - 1/2 - score) / b), the outermost classes open outwards.
+
+    Args:
+        answer: Of shape (...,).
+
+    Returns:
+        (..., 7), at least `LEAST_CHANCE`.
+    """
+    edges = torch.arange(CLASSES - 1, device=answer.score.device, dtype=answer.score.dtype) - (CLASSES - 2) / 2
+    below = torch.sigmoid((edges - answer.score.unsqueeze(-1)) / answer.spread.unsqueeze(-1))
+    zero, one = torch.zeros_like(below[..., :1]), torch.ones_like(below[..., :1])
+    return torch.diff(torch.cat([zero, below, one], dim=-1), dim=-1).clamp_min(LEAST_CHANCE)
+
+
+def prediction_of(answer: Answer, readouts: dict[str, Tensor]) -> Prediction:
+    """An answer of shape (B,) as a prediction."""
+    return Prediction(answer.score, class_probabilities(answer).log(), answer.logits, LOGISTIC_SD * answer.spread, readouts)

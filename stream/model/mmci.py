@@ -9,6 +9,9 @@ reconstruction from its abstract and from CAL (Sui et al., KDD 2022).
         kept in two parts: z_intra with the relations within i's modality, z_inter with those from other modalities
     (4) g^k   = concatenation over m of [sum_i w_i^k z_intra,i, sum_i w_i^k z_inter,i],  w_i^k = b_i^k / sum_{i in m} b_i^k
 
+Past windows of the session are nodes too (one a modality and window: the mean of its nodes, plus an embedding of how long
+ago it was), heard through relations of their own for the same and for other speakers; they send and do not listen.
+
 A message of relation r depends on the nodes of its source modality alone, and there is one layer of messages. So the
 messages are computed once, and a coalition of modalities only decides which relations are added up in (3) and which
 modalities are read out in (4): all eight coalitions cost little more than one.
@@ -29,9 +32,12 @@ from stream.encoders.shapes import WORD_WIDTH
 from stream.model.attention import EdgeAttention, NodeAttention
 from stream.model.backdoor import ShortcutBank
 from stream.model.heads import Head
-from stream.model.relations import RELATIONS, Relation, neighbours
+from stream.model.interface import Past, Window, no_past
+from stream.model.relations import PAST_RELATIONS, RELATIONS, Relation, neighbours, past_neighbours, past_of
 
 WIDTHS: dict[Modality, int] = {Modality.TEXT: WORD_WIDTH, Modality.AUDIO: EMBEDDING, Modality.VIDEO: EMBEDDING}
+EVEN_SHARE = 0.5
+"""Causal share of every node and edge where attention is switched off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,31 +49,43 @@ class MMCIConfig:
         head_hidden: Width of a head's hidden layer.
         strata: Number K of shortcut prototypes.
         dropout: On node inputs and in the heads, while training.
+        widths: Of text, audio and video nodes.
+        past: Past windows that can be heard; 0 for none.
+        intra: Use the relations within a modality.
+        inter: Use the relations across modalities.
+        typed: One set of weights for each relation; else one for all.
+        attention: Learn causal and shortcut shares; else every node and edge is half of each.
     """
 
     hidden: int = 64
     head_hidden: int = 64
     strata: int = 8
     dropout: float = 0.4
+    widths: tuple[int, int, int] = (WIDTHS[Modality.TEXT], WIDTHS[Modality.AUDIO], WIDTHS[Modality.VIDEO])
+    past: int = 0
+    intra: bool = True
+    inter: bool = True
+    typed: bool = True
+    attention: bool = True
 
     @property
     def readout(self) -> int:
         """Width G of a read-out: an intra- and an inter-modal part for each modality."""
         return 2 * len(MODALITIES) * self.hidden
 
+    @property
+    def relations(self) -> tuple[Relation, ...]:
+        """The relations that are used."""
+        every = RELATIONS + (PAST_RELATIONS if self.past else ())
+        return tuple(r for r in every if (self.intra if r.within else self.inter))
 
-class Nodes(NamedTuple):
-    """The nodes of one modality of a batch of windows.
+    def weights_of(self, relation: Relation) -> str:
+        """Name of a relation's weights."""
+        return relation.name if self.typed else "any"
 
-    Attributes:
-        values: (B, N_m, width) encoder outputs.
-        times: (B, N_m, 2) start and end, seconds.
-        mask: (B, N_m), 0 where there is no node.
-    """
 
-    values: Tensor
-    times: Tensor
-    mask: Tensor
+Groups = dict[str, Tensor]
+"""Something of every group of nodes: by modality, and by `past_of` a modality."""
 
 
 class Stream(NamedTuple):
@@ -94,9 +112,6 @@ class Streams(NamedTuple):
     attention: dict[Modality, Tensor]
 
 
-Window = dict[Modality, Nodes]
-
-
 class NodeEncoder(nn.Module):
     """Equation (1) for one modality."""
 
@@ -116,27 +131,37 @@ class NodeEncoder(nn.Module):
 class RelationalStream(nn.Module):
     """Equations (3) and (4) of one stream k."""
 
-    def __init__(self, hidden: int) -> None:
+    def __init__(self, config: MMCIConfig) -> None:
         super().__init__()
-        self.own = nn.ModuleDict({modality: nn.Linear(hidden, hidden) for modality in MODALITIES})
-        self.message = nn.ModuleDict({relation.name: nn.Linear(hidden, hidden, bias=False) for relation in RELATIONS})
+        self.config = config
+        self.own = nn.ModuleDict({modality: nn.Linear(config.hidden, config.hidden) for modality in MODALITIES})
+        names = dict.fromkeys(config.weights_of(relation) for relation in config.relations)
+        self.message = nn.ModuleDict({name: nn.Linear(config.hidden, config.hidden, bias=False) for name in names})
 
-    def forward(self, nodes: dict[Modality, Tensor], share: dict[Modality, Tensor], edges: dict[str, Tensor], gates: Tensor) -> Stream:
+    def forward(self, nodes: Groups, share: Groups, edges: dict[str, Tensor], gates: Tensor) -> Stream:
         """Pass messages and read out.
 
         Args:
-            nodes: By modality (B, N_m, H), h.
-            share: By modality (B, N_m), b^k, 0 where there is no node.
+            nodes: By group (B, J, H), h.
+            share: By group (B, J), b^k, 0 where there is no node.
             edges: By relation (B, I, J), a^k_ij,r / |N_r(i)|, 0 where j does not send to i.
             gates: (B or 1, S, 3), 1 where a modality belongs to the coalition.
         """
-        offered = {m: share[m].unsqueeze(-1) * nodes[m] for m in MODALITIES}
+        offered = {group: share[group].unsqueeze(-1) * states for group, states in nodes.items()}
         weights = {m: share[m] / share[m].sum(dim=1, keepdim=True).clamp_min(1e-6) for m in MODALITIES}
-        heard = {r.name: edges[r.name] @ self.message[r.name](offered[r.source]) for r in RELATIONS}
-        intra = {m: F.relu(self.own[m](offered[m]) + sum(heard[r.name] for r in _within(m))) for m in MODALITIES}
-        inter = {m: F.relu(sum(_gate(gates, r.source) * heard[r.name].unsqueeze(1) for r in _across(m))) for m in MODALITIES}
+        heard = {r.name: edges[r.name] @ self.message[self.config.weights_of(r)](offered[r.sender]) for r in self.config.relations}
+        intra = {m: F.relu(self.own[m](offered[m]) + sum(heard[r.name] for r in self._into(m, within=True))) for m in MODALITIES}
+        inter = {m: F.relu(self._across(m, heard, gates, like=offered[m])) for m in MODALITIES}
         parts = [_read_out(weights[m], intra[m], inter[m], gates, m) for m in MODALITIES]
         return Stream(torch.cat(parts, dim=-1), weights, intra, inter)
+
+    def _into(self, modality: Modality, *, within: bool) -> list[Relation]:
+        return [r for r in self.config.relations if r.within is within and r.target is modality]
+
+    def _across(self, modality: Modality, heard: dict[str, Tensor], gates: Tensor, like: Tensor) -> Tensor:
+        """(B, S, N_m, H) what the nodes of a modality hear from the others; zeros without such relations."""
+        sent = [_gate(gates, r.source) * heard[r.name].unsqueeze(1) for r in self._into(modality, within=False)]
+        return torch.stack(sent).sum(dim=0) if sent else torch.zeros_like(like).unsqueeze(1).expand(-1, gates.shape[1], -1, -1)
 
 
 class MMCI(nn.Module):
@@ -145,49 +170,65 @@ class MMCI(nn.Module):
     def __init__(self, config: MMCIConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or MMCIConfig()
-        self.encode = nn.ModuleDict({m: NodeEncoder(WIDTHS[m], config.hidden, config.dropout) for m in MODALITIES})
+        widths = zip(MODALITIES, config.widths, strict=True)
+        self.encode = nn.ModuleDict({m: NodeEncoder(width, config.hidden, config.dropout) for m, width in widths})
         self.node_attention = NodeAttention(config.hidden)
-        self.edge_attention = nn.ModuleDict({relation.name: EdgeAttention(config.hidden) for relation in RELATIONS})
-        self.causal = RelationalStream(config.hidden)
-        self.shortcut = RelationalStream(config.hidden)
+        names = dict.fromkeys(config.weights_of(relation) for relation in config.relations)
+        self.edge_attention = nn.ModuleDict({name: EdgeAttention(config.hidden) for name in names})
+        self.causal = RelationalStream(config)
+        self.shortcut = RelationalStream(config)
         self.head_causal = Head(config.readout, config.head_hidden, config.dropout)
         self.head_shortcut = Head(config.readout, config.head_hidden, config.dropout)
         self.head = Head(config.readout, config.head_hidden, config.dropout)
         self.bank = ShortcutBank(config.strata, config.readout)
+        if config.past:
+            self.age = nn.Embedding(2 * config.past + 1, config.hidden)
 
-    def forward(self, window: Window, gates: Tensor) -> Streams:
+    def forward(self, window: Window, gates: Tensor, past: Past | None = None) -> Streams:
         """Windows to both streams' read-outs.
 
         Args:
             window: Nodes of every modality; any of them may be fully masked.
             gates: (B or 1, S, 3), which modalities each of the S coalitions has.
+            past: Past windows, where the configuration has some.
         """
-        nodes = {m: self.encode[m](window[m].values) for m in MODALITIES}
-        attention = {m: self.node_attention(nodes[m]) for m in MODALITIES}
-        causal_share = {m: attention[m] * window[m].mask for m in MODALITIES}
-        shortcut_share = {m: (1.0 - attention[m]) * window[m].mask for m in MODALITIES}
-        causal_edges: dict[str, Tensor] = {}
-        shortcut_edges: dict[str, Tensor] = {}
-        for relation in RELATIONS:
-            source, target = window[relation.source], window[relation.target]
-            hears = neighbours(relation, target.times, source.times, source.mask)
-            hears = hears / hears.sum(dim=2, keepdim=True).clamp_min(1.0)
-            edge = self.edge_attention[relation.name](nodes[relation.target], nodes[relation.source])
-            causal_edges[relation.name] = hears * edge
-            shortcut_edges[relation.name] = hears - causal_edges[relation.name]
+        nodes: Groups = {m: self.encode[m](window[m].values) for m in MODALITIES}
+        mask: Groups = {m: window[m].mask for m in MODALITIES}
+        if self.config.past:
+            past = past or no_past(window)
+            nodes |= {past_of(m): self.encode[m](past.values[m]) + self.age(past.lag + self.config.past) for m in MODALITIES}
+            mask |= {past_of(m): past.mask[m] for m in MODALITIES}
+        causal = {group: self._share(states) * mask[group] for group, states in nodes.items()}
+        shortcut = {group: mask[group] - causal[group] for group in nodes}
+        causal_edges, shortcut_edges = self._edges(window, past, nodes)
         return Streams(
-            self.causal(nodes, causal_share, causal_edges, gates),
-            self.shortcut(nodes, shortcut_share, shortcut_edges, gates),
-            causal_share,
+            self.causal(nodes, causal, causal_edges, gates),
+            self.shortcut(nodes, shortcut, shortcut_edges, gates),
+            {m: causal[m] for m in MODALITIES},
         )
 
+    def _share(self, states: Tensor) -> Tensor:
+        """(B, J, H) to (B, J), b^c."""
+        share: Tensor = self.node_attention(states) if self.config.attention else torch.full_like(states[..., 0], EVEN_SHARE)
+        return share
 
-def _within(modality: Modality) -> list[Relation]:
-    return [r for r in RELATIONS if r.within and r.target is modality]
-
-
-def _across(modality: Modality) -> list[Relation]:
-    return [r for r in RELATIONS if not r.within and r.target is modality]
+    def _edges(self, window: Window, past: Past | None, nodes: Groups) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Equation (2) over |N_r(i)|: by relation (B, I, J) causal and shortcut edges."""
+        causal: dict[str, Tensor] = {}
+        shortcut: dict[str, Tensor] = {}
+        for relation in self.config.relations:
+            source, target = window[relation.source], window[relation.target]
+            if relation.remembers and past is not None:
+                hears = past_neighbours(relation, target.mask.shape[1], past)
+            else:
+                hears = neighbours(relation, target.times, source.times, source.mask)
+            hears = hears / hears.sum(dim=2, keepdim=True).clamp_min(1.0)
+            edge = EVEN_SHARE * hears
+            if self.config.attention:
+                weights = self.edge_attention[self.config.weights_of(relation)]
+                edge = hears * weights(nodes[relation.target], nodes[relation.sender])
+            causal[relation.name], shortcut[relation.name] = edge, hears - edge
+        return causal, shortcut
 
 
 def _gate(gates: Tensor, modality: Modality) -> Tensor:

@@ -1,7 +1,8 @@
 """The typed edges of a window's graph: who may send a message to whom.
 
-Twelve relations, the streaming set of CORECT (EMNLP 2023) without its future ones: within each modality *past* and *now*,
-and *same time* between each ordered pair of modalities. Nothing listens to the future.
+Twelve relations inside a window, the streaming set of CORECT (EMNLP 2023) without its future ones: within each modality
+*past* and *now*, and *same time* between each ordered pair of modalities. Six more reach the session's finished windows: each
+modality's past windows of the same speaker and of the other speakers. Nothing listens to the future.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from stream.domain.modality import MODALITIES, Modality
+from stream.model.interface import Past
 
 PAST_S = 2.0
 """A past node is heard when it ended at most so long before the target began."""
@@ -27,13 +29,18 @@ LEAST_SPAN_S = 0.01
 """A node without duration is taken to last so long, so that it overlaps itself."""
 
 
+def past_of(modality: Modality) -> str:
+    """Name of the group of a modality's past windows, for example ``text_past``."""
+    return f"{modality}_past"
+
+
 @dataclass(frozen=True, slots=True)
 class Relation:
     """Messages from nodes of one modality to nodes of the same or another one."""
 
     source: Modality
     target: Modality
-    when: Literal["past", "now"]
+    when: Literal["past", "now", "same_speaker", "other_speaker"]
 
     @property
     def name(self) -> str:
@@ -45,12 +52,42 @@ class Relation:
         """True for a relation inside one modality."""
         return self.source is self.target
 
+    @property
+    def remembers(self) -> bool:
+        """True where the senders are past windows and not nodes of the window itself."""
+        return self.when in {"same_speaker", "other_speaker"}
+
+    @property
+    def sender(self) -> str:
+        """Group of nodes that sends: a modality's nodes, or its past windows."""
+        return past_of(self.source) if self.remembers else self.source
+
 
 RELATIONS: tuple[Relation, ...] = (
     *(Relation(modality, modality, "past") for modality in MODALITIES),
     *(Relation(modality, modality, "now") for modality in MODALITIES),
     *(Relation(source, target, "now") for target in MODALITIES for source in MODALITIES if source is not target),
 )
+
+PAST_RELATIONS: tuple[Relation, ...] = (
+    *(Relation(modality, modality, "same_speaker") for modality in MODALITIES),
+    *(Relation(modality, modality, "other_speaker") for modality in MODALITIES),
+)
+
+
+def past_neighbours(relation: Relation, listeners: int, past: Past) -> Tensor:
+    """Who hears which past window in one of `PAST_RELATIONS`.
+
+    Args:
+        relation: The relation r.
+        listeners: Number I of listening nodes.
+        past: K past windows.
+
+    Returns:
+        (B, I, K) float, 1 where past window j sends to node i: to every node, or to none.
+    """
+    speaker = past.same_speaker if relation.when == "same_speaker" else 1.0 - past.same_speaker
+    return (speaker * past.mask[relation.source]).unsqueeze(1).expand(-1, listeners, -1)
 
 
 def neighbours(relation: Relation, target_times: Tensor, source_times: Tensor, source_mask: Tensor) -> Tensor:

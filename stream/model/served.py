@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from stream.domain.inference import COALITIONS
 from stream.domain.modality import MODALITIES
-from stream.model.mmci import MMCI, WIDTHS, Nodes, Stream, Window
+from stream.model.interface import Nodes, Window
+from stream.model.mmci import MMCI, WIDTHS, Stream
 
 FULL = COALITIONS - 1
 

@@ -16,8 +16,9 @@ from torch.nn import functional
 from stream.domain.features import EMBEDDING, Floats
 from stream.encoders.face import normalise
 from stream.model.encoders import FaceEncoder
+from stream.model.precision import low_precision
 from stream.training.corpora import Faces
-from stream.training.loop import Fit, Schedule, low_precision, train
+from stream.training.loop import Fit, Schedule, train
 from stream.training.metrics import f1_scores
 
 

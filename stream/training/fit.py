@@ -13,7 +13,9 @@ from rich.progress import Progress
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stream.model.mmci import MMCI, MMCIConfig, Window
+from stream.model.backdoor import k_means
+from stream.model.interface import Window
+from stream.model.mmci import MMCI, MMCIConfig
 from stream.model.served import FULL, INPUT_NAMES, ServedMMCI, coalition_gates
 from stream.training.features import Pools
 from stream.training.losses import LossWeights, causal_intervention_loss
@@ -149,18 +151,6 @@ def set_bank(model: MMCI, maker: WindowMaker, recipe: MMCIRecipe, generator: tor
                 break
             found.append(model(maker.paired(texts).window, random_gates(len(texts), generator)).shortcut.readout.flatten(0, 1))
     model.bank.set(*k_means(torch.cat(found), recipe.config.strata, generator))
-
-
-def k_means(points: Tensor, clusters: int, generator: torch.Generator, rounds: int = 20) -> tuple[Tensor, Tensor]:
-    """Lloyd's algorithm: (n, G) points to (K, G) centres and (K,) shares of the points."""
-    centres = points[torch.randperm(points.shape[0], generator=generator)[:clusters]].clone()
-    for _ in range(rounds):
-        owners = torch.cdist(points, centres).argmin(dim=1)
-        for cluster in range(clusters):
-            if bool((owners == cluster).any()):
-                centres[cluster] = points[owners == cluster].mean(dim=0)
-    counts = torch.bincount(torch.cdist(points, centres).argmin(dim=1), minlength=clusters).float()
-    return centres, counts / counts.sum()
 
 
 def answer(served: ServedMMCI, window: Window) -> dict[str, Tensor]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -40,13 +39,6 @@ class Fit:
     best_epoch: int
     validation: tuple[float, ...]
     seconds: float
-
-
-def low_precision() -> AbstractContextManager[object]:
-    """bfloat16 arithmetic where the processor has it (twice as fast), else float32."""
-    if torch.cpu.get_capabilities().get("avx512_bf16", False):
-        return torch.autocast("cpu", torch.bfloat16)
-    return nullcontext()
 
 
 def train(module: nn.Module, losses: Batches, validate: Callable[[], float], schedule: Schedule, *, progress: Progress, title: str) -> Fit:

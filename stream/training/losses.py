@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from stream.domain.inference import SCORE_LIMIT
 from stream.domain.modality import MODALITIES, Modality
+from stream.model.divergence import uniform_divergence
 from stream.model.heads import Answer
 from stream.model.mmci import MMCI
 from stream.training.corpora import NEUTRAL
@@ -100,10 +101,3 @@ def causal_intervention_loss(model: MMCI, batch: Batch, gates: Tensor, weights: 
         + weights.recombined * task_loss(model.head(causal + swapped), wanted)
     )
     return loss
-
-
-def uniform_divergence(logits: Tensor) -> Tensor:
-    """KL(U || softmax(logits)), mean over all leading axes: 0 when the answer is uniform."""
-    classes = logits.shape[-1]
-    log_probabilities = torch.log_softmax(logits, dim=-1)
-    return -(log_probabilities.mean(dim=-1) + torch.log(torch.tensor(float(classes)))).mean()

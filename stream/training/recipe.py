@@ -14,6 +14,7 @@ from rich.progress import Progress
 
 from stream.training import corpora, faces, voice
 from stream.training.card import fill_card
+from stream.training.checkpoints import save_encoder, save_mmci
 from stream.training.corpora import Part, Utterance, Voice
 from stream.training.evaluate import Results, evaluate
 from stream.training.export import AUDIO_ENTRY, FACE_ENTRY, export_encoder, export_mmci, replace_text
@@ -71,12 +72,14 @@ class Places:
         repository: Triton model repository that is written.
         metrics: JSON file of the numbers; steps that are not run keep theirs.
         card: Model card whose tables are filled, if it exists.
+        checkpoints: Folder of the weights as torch keeps them.
     """
 
     data: Path
     repository: Path
     metrics: Path
     card: Path
+    checkpoints: Path
 
 
 def run(places: Places, recipe: Recipe, seed: int, steps: tuple[str, ...], progress: Progress) -> Metrics:
@@ -101,6 +104,7 @@ def run_audio(places: Places, recipe: Recipe, seed: int, progress: Progress) -> 
     """Train and export the audio encoder; returns its numbers."""
     voices = corpora.read_voices(places.data)
     model, training = voice.train_voice(voices, recipe.voice, seed, progress)
+    save_encoder(model.encoder, "audio", places.checkpoints)
     export_encoder(model.encoder, AUDIO_ENTRY, places.repository)
     results: Results = {}
     for part in Part:
@@ -116,6 +120,7 @@ def run_face(places: Places, recipe: Recipe, seed: int, progress: Progress) -> M
     images = {part: corpora.read_faces(places.data, part) for part in Part}
     training_images = images[Part.TRAIN] if recipe.most_faces is None else some_faces(images[Part.TRAIN], recipe.most_faces, seed)
     model, training = faces.train_faces(training_images, images[Part.VALIDATION], recipe.face, seed, progress)
+    save_encoder(model.encoder, "face", places.checkpoints)
     export_encoder(model.encoder, FACE_ENTRY, places.repository)
     results: Results = {}
     for part, own in images.items():
@@ -131,6 +136,7 @@ def run_mmci(places: Places, recipe: Recipe, seed: int, progress: Progress) -> M
     pools = read_pools(places, recipe, seed, progress)
     outcomes = [fit(pools[Part.TRAIN], pools[Part.VALIDATION], recipe.mmci, seed + offset, progress) for offset in range(recipe.seeds)]
     shipped = min(outcomes, key=lambda outcome: outcome.criterion)
+    save_mmci(shipped.served, places.checkpoints)
     export_mmci(shipped.served, places.repository)
     tested = {outcome.seed: evaluate(outcome.served, pools[Part.TEST]) for outcome in outcomes}
     return {

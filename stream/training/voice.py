@@ -16,8 +16,9 @@ from stream.domain.features import EMBEDDING, Floats
 from stream.encoders.audio import LOG_MEAN, LOG_SCALE, POWER_FLOOR, log_mel, segments
 from stream.encoders.shapes import BLOCK_SAMPLES, MEL_BINS, SEGMENTS_PER_BLOCK
 from stream.model.encoders import AudioEncoder
+from stream.model.precision import low_precision
 from stream.training.corpora import VOICE_EMOTIONS, Part, Voice
-from stream.training.loop import Fit, Schedule, low_precision, train
+from stream.training.loop import Fit, Schedule, train
 from stream.training.metrics import f1_scores
 
 SILENCE_DBFS = -55.0

@@ -9,7 +9,8 @@ import torch
 
 from stream.domain.modality import MODALITIES
 from stream.model.encoders import AudioEncoder, FaceEncoder
-from stream.model.mmci import MMCI, MMCIConfig, Nodes
+from stream.model.interface import Nodes
+from stream.model.mmci import MMCI, MMCIConfig
 from stream.model.served import FULL, INPUT_NAMES, OUTPUT_NAMES, ServedMMCI, coalition_gates, example_inputs
 from stream.training.export import AUDIO_ENTRY, FACE_ENTRY, MMCI_ENTRY, export_encoder, export_mmci
 

@@ -8,14 +8,16 @@ import torch
 
 from stream.config.settings import PROJECT_ROOT
 from stream.domain.modality import MODALITIES
+from stream.model.backdoor import k_means
+from stream.model.divergence import uniform_divergence
 from stream.model.heads import Answer
 from stream.model.mmci import MMCI, MMCIConfig
 from stream.training import voice
 from stream.training.card import fill_card
 from stream.training.corpora import NEGATIVE, NEUTRAL, POSITIVE, Part, Utterance, polarity_of_score, polarity_of_valence
 from stream.training.features import FacePool, Pools, TextPool, VoicePool
-from stream.training.fit import MMCIRecipe, draw_texts, k_means, random_gates
-from stream.training.losses import LossWeights, Targets, causal_intervention_loss, targets, task_loss, uniform_divergence
+from stream.training.fit import MMCIRecipe, draw_texts, random_gates
+from stream.training.losses import LossWeights, Targets, causal_intervention_loss, targets, task_loss
 from stream.training.metrics import accuracy, bootstrap_by_group, calibration_error, f1_scores, majority, regression
 from stream.training.windows import AUDIO, WINDOW_S, WORDS, WindowMaker
 
@@ -122,7 +124,7 @@ def test_uniform_answers_have_no_divergence_and_sure_ones_do() -> None:
 
 
 def test_task_loss_counts_only_scores_that_are_known() -> None:
-    answer = Answer(torch.tensor([[1.0, -1.0]]), torch.zeros(1, 2, 3))
+    answer = Answer(torch.tensor([[1.0, -1.0]]), torch.zeros(1, 2, 3), torch.ones(1, 2))
     known = Targets(torch.zeros(1, 2, dtype=torch.int64), torch.tensor([[2.0, 2.0]]), torch.tensor([[1.0, 0.0]]))
     assert float(task_loss(answer, known)) == pytest.approx(np.log(3.0) + 0.5, abs=1e-5)
 

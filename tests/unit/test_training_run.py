@@ -13,6 +13,7 @@ from stream.encoders.shapes import WORD_WIDTH
 from stream.model.mmci import MMCIConfig
 from stream.model.served import INPUT_NAMES, OUTPUT_NAMES
 from stream.training import faces, voice
+from stream.training.checkpoints import export_all
 from stream.training.features import session
 from stream.training.fit import MMCIRecipe
 from stream.training.recipe import STEPS, Places, Recipe, run
@@ -32,7 +33,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def train(data: Path, out: Path) -> Places:
-    places = Places(data, out / "triton_models", out / "metrics.json", out / "card.md")
+    places = Places(data, out / "triton_models", out / "metrics.json", out / "card.md", out / "live")
     out.mkdir(exist_ok=True)
     places.card.write_text("# Card\n<!-- table: seeds -->\n<!-- end -->\n", encoding="utf-8")
     with Progress(disable=True) as progress:
@@ -47,13 +48,19 @@ def test_whole_recipe_is_complete_and_repeatable(data: Path, tmp_path: Path) -> 
     assert set(metrics["mmci"]["seeds"]) == {"5", "6"}
     assert "(shipped)" in first.card.read_text(encoding="utf-8")
     assert metrics == json.loads(second.metrics.read_text(encoding="utf-8"))
+    assert_exported_again(first, tmp_path / "again")
     model = session(first.repository / "mmci" / "1" / "model.onnx")
     zeros = {name: np.zeros((1, *shape), dtype=np.float32) for name, shape in _shapes().items()}
     assert all(np.isfinite(output).all() for output in model.run(list(OUTPUT_NAMES), zeros))
 
 
+def assert_exported_again(places: Places, repository: Path) -> None:
+    for file in export_all(places.checkpoints, repository):
+        assert file.read_bytes() == (places.repository / file.relative_to(repository)).read_bytes()
+
+
 def test_missing_corpus_is_named(tmp_path: Path) -> None:
-    places = Places(tmp_path, tmp_path / "out", tmp_path / "metrics.json", tmp_path / "card.md")
+    places = Places(tmp_path, tmp_path / "out", tmp_path / "metrics.json", tmp_path / "card.md", tmp_path / "live")
     with Progress(disable=True) as progress, pytest.raises(FileNotFoundError, match=r"labels\.csv"):
         run(places, TINY, 0, ("audio",), progress)
 

@@ -1,0 +1,111 @@
+"""MiniLM (Wang et al., NeurIPS 2020) as a torch module, so that it can be fine-tuned, and as the text part of any variant.
+
+The layers are BERT's (Devlin et al., NAACL 2019): post-norm transformer layers with GELU. Parameters bear the names of the
+checkpoint all-MiniLM-L6-v2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from stream.domain.modality import Modality
+from stream.model.interface import ModelInput, Nodes, Prediction, SentimentModel, Targets, Tokens
+from stream.model.precision import low_precision
+
+VOCABULARY, PLACES, WIDTH, INNER, LAYERS, HEADS = 30_522, 512, 384, 1_536, 6, 12
+EPSILON = 1e-12
+
+
+class Layer(nn.Module):
+    """h' = LN(h + W_o Attention(h)); h'' = LN(h' + W_2 GELU(W_1 h'))."""
+
+    def __init__(self, dropout: float) -> None:
+        super().__init__()
+        self.query, self.key, self.value, self.output = (nn.Linear(WIDTH, WIDTH) for _ in range(4))
+        self.attention_norm = nn.LayerNorm(WIDTH, eps=EPSILON)
+        self.widen, self.narrow = nn.Linear(WIDTH, INNER), nn.Linear(INNER, WIDTH)
+        self.output_norm = nn.LayerNorm(WIDTH, eps=EPSILON)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+        """(B, T, 384) states and (B, 1, 1, T) True where there is a token, to (B, T, 384)."""
+        size, length, _ = states.shape
+        query, key, value = (
+            project(states).view(size, length, HEADS, -1).transpose(1, 2) for project in (self.query, self.key, self.value)
+        )
+        rate = self.dropout.p if self.training else 0.0
+        heard = F.scaled_dot_product_attention(query, key, value, mask, dropout_p=rate).transpose(1, 2).reshape(size, length, WIDTH)
+        states = self.attention_norm(states + self.dropout(self.output(heard)))
+        after: Tensor = self.output_norm(states + self.dropout(self.narrow(F.gelu(self.widen(states)))))
+        return after
+
+
+class MiniLM(nn.Module):
+    """Word pieces to states."""
+
+    def __init__(self, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.words, self.places = nn.Embedding(VOCABULARY, WIDTH), nn.Embedding(PLACES, WIDTH)
+        self.kinds = nn.Embedding(2, WIDTH)
+        self.norm = nn.LayerNorm(WIDTH, eps=EPSILON)
+        self.dropout = nn.Dropout(dropout)
+        self.layers = nn.ModuleList(Layer(dropout) for _ in range(LAYERS))
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """(B, T) int64 pieces and their mask to (B, T, 384) last hidden states."""
+        places = torch.arange(ids.shape[1], device=ids.device)
+        states: Tensor = self.dropout(self.norm(self.words(ids) + self.places(places) + self.kinds.weight[0]))
+        heard = (mask > 0).view(mask.shape[0], 1, 1, -1)
+        for layer in self.layers:
+            states = layer(states, heard)
+        return states
+
+
+def pool(states: Tensor, own: Tensor) -> Tensor:
+    """Mean over the window's own pieces: (B, T, 384) and (B, T) to (B, 384)."""
+    weights = own.unsqueeze(-1)
+    return (states * weights).sum(dim=1) / weights.sum(dim=1).clamp_min(1.0)
+
+
+class WithTextEncoder(SentimentModel):
+    """Any variant, with text nodes from a MiniLM that is trained along: one node a window, the mean of its own pieces.
+
+    While training the encoder runs in bfloat16 where the processor has it; answers are always float32.
+    """
+
+    def __init__(self, encoder: MiniLM, inner: SentimentModel) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.inner = inner
+
+    def forward(self, inputs: ModelInput) -> Prediction:
+        """The inner variant's answer."""
+        return self.inner.predict(self._encoded(inputs))
+
+    def loss(self, inputs: ModelInput, targets: Targets, generator: torch.Generator) -> Tensor:
+        """The inner variant's loss."""
+        return self.inner.loss(self._encoded(inputs), targets, generator)
+
+    def after_epoch(self, training: Iterable[tuple[ModelInput, Targets]], generator: torch.Generator) -> None:
+        """The inner variant's."""
+
+        def encoded() -> Iterator[tuple[ModelInput, Targets]]:
+            for inputs, targets in training:
+                yield self._encoded(inputs), targets
+
+        self.inner.after_epoch(encoded(), generator)
+
+    def _encoded(self, inputs: ModelInput) -> ModelInput:
+        if inputs.tokens is None:
+            raise ValueError("a model with a text encoder needs tokens")
+        tokens: Tokens = inputs.tokens
+        with low_precision() if self.training else nullcontext():
+            states = self.encoder(tokens.ids, tokens.mask)
+        text = pool(states.float(), tokens.own).unsqueeze(1)
+        nodes = inputs.window[Modality.TEXT]
+        return inputs._replace(window=inputs.window | {Modality.TEXT: Nodes(text, nodes.times, nodes.mask)}, tokens=None)

@@ -1,0 +1,166 @@
+"""What an experiment's YAML file may say. Unknown keys are errors; ``extends: FILE`` starts from another file's values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from stream.domain.modality import MODALITIES, Modality
+from stream.model.variants import Variant, VariantConfig
+
+
+class ExperimentError(Exception):
+    """An experiment cannot be read or run; the message is one sentence that says what to do."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class DataConfig(_Section):
+    """Which windows a model sees, and what of them.
+
+    Attributes:
+        corpus: ``mosi``, ``meld`` (text only), or ``mmsa`` for a pickle that you own.
+        split: MOSI's split.
+        file: The MMSA pickle.
+        score_limit: Largest size of the pickle's scores.
+        modalities: Those that are used.
+        text: ``given`` (the corpus's vectors), ``minilm`` (the mean state of frozen MiniLM), or ``trained`` (MiniLM trained along).
+        text_start: With ``trained``: an experiment whose encoder is the start; empty for MiniLM as it comes.
+        text_context: With ``trained``: earlier utterances put before each one.
+        past: Past windows a model may hear.
+        future: Later windows too: only for offline rows, marked as such.
+        validation_videos: Videos taken from the training part for validation, drawn anew by each seed; 0 where the split has its own.
+    """
+
+    corpus: Literal["mosi", "meld", "mmsa"] = "mosi"
+    split: Literal["bclstm", "std"] = "bclstm"
+    file: Path | None = None
+    score_limit: float = Field(3.0, gt=0)
+    modalities: tuple[Modality, ...] = MODALITIES
+    text: Literal["given", "minilm", "trained"] = "given"
+    text_start: str = ""
+    text_context: int = Field(0, ge=0, le=8)
+    past: int = Field(0, ge=0, le=64)
+    future: int = Field(0, ge=0, le=64)
+    validation_videos: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _no_leak(self) -> DataConfig:
+        if self.corpus == "mosi" and self.split == "std":
+            if Modality.VIDEO in self.modalities:
+                raise ValueError("MOSI's video vectors leak the standard split's test labels: leave video out")
+            if self.text == "given":
+                raise ValueError("MOSI's text vectors leak the standard split's test labels: text must be minilm or trained")
+        if self.text != "trained" and (self.text_start or self.text_context):
+            raise ValueError("data.text_start and data.text_context go with text trained")
+        if (self.corpus == "mmsa") != (self.file is not None):
+            raise ValueError("data.file goes with corpus mmsa, and with no other")
+        return self
+
+
+class TrainingConfig(_Section):
+    """How long and how fast.
+
+    Attributes:
+        epochs: Passes.
+        batch: Windows of a step.
+        rate: Highest learning rate of the one-cycle schedule.
+        text_rate: Likewise of a text encoder that is trained along.
+        weight_decay: Of AdamW.
+        choose: The epoch that is kept: ``last`` where a validation part says nothing, else the least validation ``mae`` or the
+            highest validation ``f1`` of the polarity.
+    """
+
+    epochs: int = Field(20, ge=1)
+    batch: int = Field(32, ge=2)
+    rate: float = Field(2e-3, gt=0)
+    text_rate: float = Field(1e-4, gt=0)
+    weight_decay: float = Field(0.01, ge=0)
+    choose: Literal["last", "mae", "f1"] = "last"
+
+
+class ExperimentConfig(_Section):
+    """One row of a table.
+
+    Attributes:
+        kind: Tells this file from others.
+        name: Of the row and of its folder of results.
+        note: Said beside the row.
+        data: What it sees.
+        model: What it is.
+        training: How it is trained.
+        seeds: Trained with seeds 0 ... seeds - 1.
+    """
+
+    kind: Literal["experiment"] = "experiment"
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")
+    note: str = ""
+    data: DataConfig = DataConfig()
+    model: VariantConfig
+    training: TrainingConfig = TrainingConfig()
+    seeds: int = Field(5, ge=1, le=100)
+
+    @model_validator(mode="after")
+    def _model_fits(self) -> ExperimentConfig:
+        if Modality.TEXT not in self.data.modalities and self.model.name is Variant.TEXT_ONLY:
+            raise ValueError("a text-only model needs text")
+        if self.data.future and not self.model.both_ways:
+            raise ValueError("data.future is for models with model.both_ways")
+        return self
+
+
+class LiveConfig(_Section):
+    """The recipe of the models that are served.
+
+    Attributes:
+        kind: Tells this file from others.
+        seed: Of everything random; MMCI is trained with this one and the next two, and validation chooses.
+        steps: What is trained; ``mmci`` alone uses the encoders that are in place.
+    """
+
+    kind: Literal["live"]
+    seed: int = Field(0, ge=0)
+    steps: tuple[Literal["audio", "face", "mmci"], ...] = ("audio", "face", "mmci")
+
+
+def read_config(file: Path) -> ExperimentConfig | LiveConfig:
+    """Read a YAML file.
+
+    Raises:
+        ExperimentError: If it cannot be read or says something unknown.
+    """
+    values = _values(file)
+    try:
+        return LiveConfig.model_validate(values) if values.get("kind") == "live" else ExperimentConfig.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise ExperimentError(f"{file}: {place}: {first['msg']}") from error
+
+
+def _values(file: Path, depth: int = 0) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ExperimentError(f"{file} cannot be read: {error}") from error
+    if not isinstance(found, dict):
+        raise ExperimentError(f"{file} must hold keys and values")
+    base = found.pop("extends", None)
+    if base is None:
+        return found
+    if depth > 4:
+        raise ExperimentError(f"{file}: extends goes round in a circle")
+    return _merged(_values(file.parent / str(base), depth + 1), found)
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        merged[key] = _merged(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+    return merged

@@ -1,0 +1,238 @@
+"""An experiment from its configuration to its row of the table."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.progress import Progress
+
+from stream.domain.modality import Modality
+from stream.model.interface import SentimentModel
+from stream.model.minilm import MiniLM, WithTextEncoder, pool
+from stream.model.variants import build
+from stream.training.corpora import Part
+from stream.training.experiments.calibration import calibrated, calibration_numbers
+from stream.training.experiments.config import DataConfig, ExperimentConfig, ExperimentError
+from stream.training.experiments.corpus import Corpus, Features, standardised, with_validation
+from stream.training.experiments.curve import curves
+from stream.training.experiments.fit import TEXT_EVALUATION_BATCH, History, answer, fit, numbers
+from stream.training.experiments.minilm_weights import pretrained
+from stream.training.experiments.mmsa import read_mmsa
+from stream.training.experiments.mosi import read_meld_text, read_mosi
+from stream.training.experiments.scores import intervals, spread
+from stream.training.experiments.store import Store, fingerprint_of
+from stream.training.experiments.windows import Windows, tokenised
+from stream.training.features import text_weights
+
+ENCODER = "encoder."
+"""What the names of a text encoder's weights begin with in a checkpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where things are.
+
+    Attributes:
+        data: Folder of the corpora.
+        runs: Folder of the experiments' results.
+        repository: Model repository, where MiniLM may be.
+    """
+
+    data: Path
+    runs: Path
+    repository: Path
+
+
+def run(config: ExperimentConfig, places: Places, progress: Progress) -> dict[str, Any]:
+    """Train the seeds that are not there yet; returns the row (also written to ``result.json``).
+
+    Raises:
+        ExperimentError: If data or a text encoder to start from is missing.
+    """
+    torch.set_num_threads(1)
+    store = Store(places.runs, config)
+    corpus = read_corpus(config.data, places, progress)
+    fingerprint = fingerprint_of(config, corpus, start_of(config.data, places))
+    reports = []
+    for seed in range(config.seeds):
+        report = store.seed(seed, fingerprint)
+        if report is None:
+            windows = windows_of(config.data, corpus, seed)
+            make, title = builder(config, windows, places), f"{config.name}, seed {seed}"
+            model, history = fit(make, windows, config.training, seed, progress=progress, title=title)
+            report = _report(config, history, seed) | {"fingerprint": fingerprint} | _measured(model, windows)
+            store.put_seed(seed, report, model)
+        reports.append(report)
+    result = row(config, corpus, reports)
+    store.put_result(result, _picture(config.name, reports))
+    return result
+
+
+def is_finished(config: ExperimentConfig, places: Places) -> bool:
+    """Whether every seed has been trained with this configuration; data are taken to be the same."""
+    reports = [Store(places.runs, config).report(seed) for seed in range(config.seeds)]
+    wanted = config.model_dump(mode="json", exclude={"seeds", "note", "name"})
+    return all(report is not None and {key: report["config"][key] for key in wanted} == wanted for report in reports)
+
+
+def shortened(config: ExperimentConfig) -> ExperimentConfig:
+    """The same experiment with one seed and one epoch, from MiniLM as it comes."""
+    training = config.training.model_copy(update={"epochs": 1})
+    data = config.data.model_copy(update={"text_start": ""})
+    return config.model_copy(update={"seeds": 1, "training": training, "data": data})
+
+
+def evaluate(config: ExperimentConfig, places: Places, progress: Progress) -> dict[str, Any]:
+    """Read the finished seeds' weights and measure them on the test part again; returns the row.
+
+    Raises:
+        ExperimentError: If a seed is not finished, or data is missing.
+    """
+    torch.set_num_threads(1)
+    store = Store(places.runs, config)
+    corpus = read_corpus(config.data, places, progress)
+    reports = []
+    for seed in range(config.seeds):
+        report = store.report(seed)
+        if report is None or not store.checkpoint(seed).is_file():
+            raise ExperimentError(f"seed {seed} of {config.name} is not trained: run `sentistream train` with its file first")
+        windows = windows_of(config.data, corpus, seed)
+        model = builder(config, windows, places)()
+        model.load_state_dict(torch.load(store.checkpoint(seed), weights_only=True))
+        reports.append(report | _measured(model, windows))
+    return row(config, corpus, reports)
+
+
+def row(config: ExperimentConfig, corpus: Corpus, reports: list[dict[str, Any]]) -> dict[str, Any]:
+    """Mean, deviation and intervals over the seeds."""
+    mean, deviation = spread([report["test"] for report in reports])
+    test = corpus.rows(Part.TEST)
+    truth = corpus.scores[test]
+    calibrations = [report["calibration"] for report in reports if "calibration" in report]
+    found: dict[str, Any] = {"name": config.name, "note": config.note, "seeds": len(reports), **mean, "sd": deviation}
+    found["seconds_a_seed"] = float(np.mean([report["seconds"] for report in reports]))
+    if calibrations:
+        found["calibration"] = spread(calibrations)[0]
+    if not np.isnan(truth).any():
+        predicted = [np.array(report["scores"], dtype=np.float32) for report in reports]
+        found["interval"] = intervals(predicted, truth, [corpus.groups[index] for index in test])
+    return found
+
+
+def read_corpus(data: DataConfig, places: Places, progress: Progress) -> Corpus:
+    """The corpus with the modalities and the text features that are asked for, not standardised yet.
+
+    Raises:
+        ExperimentError: If it is not there.
+    """
+    try:
+        if data.corpus == "mmsa" and data.file is not None:
+            corpus = read_mmsa(data.file, limit=data.score_limit)
+        else:
+            corpus = read_meld_text(places.data) if data.corpus == "meld" else read_mosi(places.data, data.split)
+    except FileNotFoundError as error:
+        raise ExperimentError(f"{error.filename}: not found. Set --data (or SENTISTREAM_DATA) to the folder of the corpora.") from error
+    if data.text == "minilm":
+        corpus = replace(corpus, features=corpus.features | {Modality.TEXT: _frozen_text(corpus, places, progress)})
+    elif data.text == "trained":
+        corpus = replace(corpus, features={m: own for m, own in corpus.features.items() if m is not Modality.TEXT})
+    return corpus.only(data.modalities)
+
+
+def windows_of(data: DataConfig, corpus: Corpus, seed: int) -> Windows:
+    """The corpus in the parts that a seed has, standardised."""
+    if data.validation_videos:
+        corpus = with_validation(corpus, data.validation_videos, seed)
+    tokens = tokenised(corpus, data.text_context) if data.text == "trained" else None
+    return Windows(standardised(corpus), past=data.past, future=data.future, tokens=tokens)
+
+
+def builder(config: ExperimentConfig, windows: Windows, places: Places) -> Callable[[], SentimentModel]:
+    """What makes a new model of an experiment."""
+
+    def make() -> SentimentModel:
+        inner = build(config.model, windows.widths, max(config.data.past, config.data.future), len(windows.corpus))
+        return WithTextEncoder(_encoder(config.data, places), inner) if config.data.text == "trained" else inner
+
+    return make
+
+
+def start_of(data: DataConfig, places: Places) -> Path | None:
+    """The checkpoint that a text encoder starts from; None for MiniLM as it comes.
+
+    Raises:
+        ExperimentError: If it has not been trained.
+    """
+    if data.text != "trained" or not data.text_start:
+        return None
+    start = places.runs / data.text_start / "seed-0.pt"
+    if not start.is_file():
+        raise ExperimentError(f"this row starts from the text encoder of {data.text_start}: train that experiment first")
+    return start
+
+
+def _encoder(data: DataConfig, places: Places) -> MiniLM:
+    encoder = pretrained(text_weights(places.repository))
+    start = start_of(data, places)
+    if start is not None:
+        stored: Mapping[str, torch.Tensor] = torch.load(start, weights_only=True)
+        encoder.load_state_dict({name.removeprefix(ENCODER): value for name, value in stored.items() if name.startswith(ENCODER)})
+    return encoder
+
+
+def _frozen_text(corpus: Corpus, places: Places, progress: Progress) -> Features:
+    """(n, 1, 384) mean state of frozen MiniLM over each window's pieces; kept in ``RUNS/features``."""
+    weights = text_weights(places.repository)
+    digest = hashlib.sha256("\n".join(corpus.texts).encode() + weights.read_bytes()).hexdigest()[:16]
+    kept = places.runs / "features" / f"minilm-{digest}.npy"
+    if kept.is_file():
+        return Features.of_vectors(np.load(kept, allow_pickle=False))
+    encoder = pretrained(weights).eval()
+    tokens = tokenised(corpus, 0)
+    order = np.argsort([ids.size for ids in tokens.ids], kind="stable")
+    found = np.zeros((len(corpus), encoder.norm.normalized_shape[0]), dtype=np.float32)
+    bar = progress.add_task("text features", total=order.size)
+    with torch.no_grad():
+        for start in range(0, order.size, TEXT_EVALUATION_BATCH):
+            rows = order[start : start + TEXT_EVALUATION_BATCH]
+            batch = tokens.batch(rows.tolist())
+            found[rows] = pool(encoder(batch.ids, batch.mask), batch.own).numpy()
+            progress.advance(bar, rows.size)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    np.save(kept, found, allow_pickle=False)
+    return Features.of_vectors(found)
+
+
+def _measured(model: SentimentModel, windows: Windows) -> dict[str, Any]:
+    corpus, rows, held_out = windows.corpus, windows.corpus.rows(Part.TEST), windows.corpus.rows(Part.VALIDATION)
+    said = answer(model, windows, rows)
+    found: dict[str, Any] = {"test": numbers(said, windows, rows), "scores": said.scores.tolist()}
+    if held_out.size:
+        fitted = calibrated(answer(model, windows, held_out), corpus.scores[held_out], corpus.polarities[held_out])
+        measured = calibration_numbers(fitted, said, corpus.scores[rows], corpus.polarities[rows])
+        found["calibration"] = measured | {"temperature": fitted.temperature, "factor": fitted.factor}
+    return found
+
+
+def _report(config: ExperimentConfig, history: History, seed: int) -> dict[str, Any]:
+    return {
+        "seed": seed,
+        "config": config.model_dump(mode="json"),
+        "losses": list(history.losses),
+        "validation": list(history.validation),
+        "kept_epoch": history.kept,
+        "seconds": history.seconds,
+    }
+
+
+def _picture(name: str, reports: list[dict[str, Any]]) -> str:
+    panels = {"training loss": [report["losses"] for report in reports]}
+    for number in ("mae", "weighted_f1"):
+        panels[f"validation {number}"] = [[own[number] for own in report["validation"] if number in own] for report in reports]
+    return curves(name, panels)

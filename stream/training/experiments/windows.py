@@ -1,0 +1,154 @@
+"""A corpus as batches of `ModelInput`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stream.domain.modality import MODALITIES, Modality
+from stream.encoders.shapes import WORD_WIDTH
+from stream.encoders.text import default_tokenizer
+from stream.model.interface import ModelInput, Nodes, Past, Targets, Tokens, Window
+from stream.training.experiments.corpus import NOBODY, Corpus, Features, Rows, neighbours_in_time
+
+MOST_WORDS = 80
+"""Words of an utterance together with the earlier ones put before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenTable:
+    """Word pieces of n windows: for each the (T,) ids, and which of them are the window's own."""
+
+    ids: tuple[Rows, ...]
+    own: tuple[Rows, ...]
+
+    def batch(self, rows: Sequence[int]) -> Tokens:
+        """Padded to the longest of the rows."""
+        longest = max(self.ids[row].size for row in rows)
+        ids, own, mask = (np.zeros((len(rows), longest), dtype=np.int64) for _ in range(3))
+        for place, row in enumerate(rows):
+            size = self.ids[row].size
+            ids[place, :size], own[place, :size], mask[place, :size] = self.ids[row], self.own[row], 1
+        return Tokens(torch.from_numpy(ids), torch.from_numpy(mask).float(), torch.from_numpy(own).float())
+
+
+def tokenised(corpus: Corpus, context: int) -> TokenTable:
+    """Each window's words with those of so many earlier utterances of its video or dialogue before them."""
+    earlier, _ = neighbours_in_time(corpus, context, 0)
+    tokenizer = default_tokenizer()
+    ids, own = [], []
+    for row, text in enumerate(corpus.texts):
+        words = text.split()[:MOST_WORDS]
+        before = [word for there in earlier[row][::-1] if there != NOBODY for word in corpus.texts[there].split()]
+        room = MOST_WORDS - len(words)
+        before = before[-room:] if room else []
+        row_tokens = tokenizer.tokenise(before + words)
+        size = int(row_tokens.attention_mask.sum())
+        mine = row_tokens.word_of_token[:size] >= len(before)
+        if not mine.any():
+            mine[:] = True
+        ids.append(row_tokens.input_ids[:size])
+        own.append(mine.astype(np.int64))
+    return TokenTable(tuple(ids), tuple(own))
+
+
+BUCKET = 16
+"""Batches whose windows are sorted by length together."""
+
+
+class Windows:
+    """Batches of a corpus.
+
+    Attributes:
+        corpus: Whose windows.
+        widths: Of the nodes of each modality that the corpus has.
+        past: Windows K around each window that a batch carries.
+    """
+
+    def __init__(self, corpus: Corpus, *, past: int = 0, future: int = 0, tokens: TokenTable | None = None) -> None:
+        """Set up.
+
+        Args:
+            corpus: Standardised features.
+            past: Earlier windows that each window hears.
+            future: Later ones.
+            tokens: For a text encoder that is trained along; text nodes are then its to fill.
+        """
+        self.corpus = corpus
+        self._tokens = tokens
+        features = dict(corpus.features)
+        if tokens is not None:
+            features[Modality.TEXT] = Features(np.zeros((len(corpus), 1, WORD_WIDTH), np.float32), np.ones((len(corpus), 1), np.float32))
+        self.widths = {m: features[m].values.shape[2] for m in MODALITIES if m in features}
+        nothing = Features(np.zeros((len(corpus), 1, 1), np.float32), np.zeros((len(corpus), 1), np.float32))
+        self._nodes = {m: _tensors(features.get(m, nothing)) for m in MODALITIES}
+        self._means = {m: _mean(*nodes) for m, nodes in self._nodes.items()}
+        around, lags = neighbours_in_time(corpus, past, future)
+        self.past = around.shape[1]
+        self._around, self._lags = torch.from_numpy(around), torch.from_numpy(lags)
+        speakers = np.unique(np.array(corpus.speakers), return_inverse=True)[1]
+        self._speakers = torch.from_numpy(speakers.astype(np.int64))
+        self._scores, self._polarities = torch.from_numpy(corpus.scores), torch.from_numpy(corpus.polarities)
+
+    def batch(self, rows: Rows) -> tuple[ModelInput, Targets]:
+        """The windows of some rows."""
+        chosen = torch.from_numpy(rows)
+        window: Window = {}
+        for modality, (values, mask) in self._nodes.items():
+            own = mask[chosen]
+            window[modality] = Nodes(values[chosen], _even_times(own), own)
+        tokens = self._tokens.batch(rows.tolist()) if self._tokens else None
+        targets = Targets(self._scores[chosen], self._polarities[chosen], chosen)
+        return ModelInput(window, self._past(chosen), tokens), targets
+
+    def batches(self, rows: Rows, size: int) -> Iterator[tuple[ModelInput, Targets]]:
+        """All of some rows, in their order."""
+        for start in range(0, rows.size, size):
+            yield self.batch(rows[start : start + size])
+
+    def shuffled(self, rows: Rows, size: int, rng: np.random.Generator) -> Rows:
+        """Rows in random order for batches of so many.
+
+        With tokens, windows of like length meet in a batch, which saves padding: within each `BUCKET` batches they are sorted
+        by length, and the batches shuffled.
+        """
+        order = rng.permutation(rows)
+        if self._tokens is None:
+            return order
+        lengths = np.array([ids.size for ids in self._tokens.ids])
+        batches = []
+        for start in range(0, order.size, size * BUCKET):
+            own = order[start : start + size * BUCKET]
+            own = own[np.argsort(lengths[own], kind="stable")]
+            batches += [own[first : first + size] for first in range(0, own.size, size)]
+        full, rest = [own for own in batches if own.size == size], [own for own in batches if own.size < size]
+        return np.concatenate([*(full[place] for place in rng.permutation(len(full))), *rest])
+
+    def _past(self, chosen: Tensor) -> Past:
+        around = self._around[chosen]
+        there = (around != NOBODY).float()
+        rows = around.clamp_min(0)
+        unheard = {Modality.TEXT} if self._tokens else set()
+        mask = {m: there * (0.0 if m in unheard else 1.0) * self._nodes[m][1].amax(dim=1)[rows] for m in MODALITIES}
+        values = {m: self._means[m][rows] * mask[m].unsqueeze(-1) for m in MODALITIES}
+        same = (self._speakers[rows] == self._speakers[chosen].unsqueeze(1)).float()
+        return Past(values, mask, self._lags[chosen], same)
+
+
+def _tensors(features: Features) -> tuple[Tensor, Tensor]:
+    return torch.from_numpy(features.values.astype(np.float32)), torch.from_numpy(features.mask.astype(np.float32))
+
+
+def _mean(values: Tensor, mask: Tensor) -> Tensor:
+    return (values * mask.unsqueeze(-1)).sum(dim=1) / mask.sum(dim=1, keepdim=True).clamp_min(1.0)
+
+
+def _even_times(mask: Tensor) -> Tensor:
+    """(B, N) masks to (B, N, 2) times: nodes one after the other, a second in all."""
+    steps = mask.shape[1]
+    edges = torch.linspace(0.0, 1.0, steps + 1)
+    return torch.stack([edges[:-1], edges[1:]], dim=-1).expand(mask.shape[0], -1, -1)

@@ -1,0 +1,214 @@
+"""Whole experiments on a made-up corpus: complete, repeatable, resumable."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from rich.progress import Progress
+from typer.testing import CliRunner
+
+from stream.cli.main import app
+from stream.config.settings import PROJECT_ROOT
+from stream.encoders.text import default_tokenizer
+from stream.model.interface import ModelInput
+from stream.model.minilm import WithTextEncoder, pool
+from stream.training.experiments import run as experiments
+from stream.training.experiments.config import ExperimentConfig, ExperimentError
+from stream.training.experiments.fit import fit, kept_epoch
+from stream.training.experiments.minilm_weights import pretrained
+from stream.training.experiments.run import Places, builder, evaluate, is_finished, read_corpus, run, windows_of
+from stream.training.experiments.scores import intervals, score_numbers, spread
+from stream.training.features import session, text_weights
+from tests.support.tiny_mosi import write_mosi
+
+MODELS = PROJECT_ROOT / "triton_models"
+TABLE = ("acc2_has0", "acc2_non0", "f1", "acc7", "mae", "corr")
+
+
+def config(**changes: Any) -> ExperimentConfig:
+    values: dict[str, Any] = {
+        "name": "tiny",
+        "data": {"past": 2, "validation_videos": 2},
+        "model": {"name": "mmci", "hidden": 8, "strata": 2},
+        "training": {"epochs": 3, "batch": 16, "choose": "mae"},
+        "seeds": 2,
+    }
+    return ExperimentConfig.model_validate(values | changes)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_mosi(tmp_path_factory.mktemp("data"))
+
+
+def ran(config: ExperimentConfig, data: Path, runs: Path) -> dict[str, Any]:
+    with Progress(disable=True) as progress:
+        return run(config, Places(data, runs, MODELS), progress)
+
+
+def without_time(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key != "seconds_a_seed"}
+
+
+def test_a_row_is_complete_and_the_same_again(data: Path, tmp_path: Path) -> None:
+    row = ran(config(), data, tmp_path / "a")
+    assert set(TABLE) <= set(row)
+    assert set(TABLE) <= set(row["sd"])
+    assert row["seeds"] == 2
+    assert row["interval"]["mae"][0] <= row["mae"] <= row["interval"]["mae"][1]
+    assert without_time(ran(config(), data, tmp_path / "b")) == without_time(row)
+    folder = tmp_path / "a" / "tiny"
+    assert json.loads((folder / "result.json").read_text(encoding="utf-8"))["name"] == "tiny"
+    assert ET.parse(folder / "curve.svg").getroot().tag.endswith("svg")
+    report = json.loads((folder / "seed-1.json").read_text(encoding="utf-8"))
+    assert report["kept_epoch"] == 1 + int(np.argmin([own["mae"] for own in report["validation"]]))
+
+
+def test_finished_seeds_are_not_trained_again(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[int] = []
+    real = fit
+
+    def counted(*args: Any, **rest: Any) -> Any:
+        trained.append(args[3])
+        return real(*args, **rest)
+
+    monkeypatch.setattr(experiments, "fit", counted)
+    ran(config(seeds=1), data, tmp_path)
+    ran(config(seeds=3), data, tmp_path)
+    assert trained == [0, 1, 2]
+    (tmp_path / "tiny" / "seed-1.pt").unlink()
+    ran(config(seeds=3), data, tmp_path)
+    assert trained == [0, 1, 2, 1], "a report without its weights is not finished"
+    ran(config(seeds=1, training={"epochs": 2}), data, tmp_path)
+    assert trained == [0, 1, 2, 1, 0], "another configuration is another experiment"
+
+
+def test_an_experiment_is_finished_when_all_its_seeds_are(data: Path, tmp_path: Path) -> None:
+    places = Places(data, tmp_path, MODELS)
+    assert not is_finished(config(seeds=1), places)
+    ran(config(seeds=1), data, tmp_path)
+    assert is_finished(config(seeds=1), places)
+    assert not is_finished(config(seeds=2), places)
+    assert not is_finished(config(seeds=1, training={"epochs": 4}), places)
+
+
+def test_evaluate_gives_what_training_gave(data: Path, tmp_path: Path) -> None:
+    row = ran(config(), data, tmp_path)
+    with Progress(disable=True) as progress:
+        again = evaluate(config(), Places(data, tmp_path, MODELS), progress)
+    assert {name: again[name] for name in TABLE} == pytest.approx({name: row[name] for name in TABLE}, abs=1e-5)
+
+
+def test_what_is_missing_is_said(data: Path, tmp_path: Path) -> None:
+    with Progress(disable=True) as progress:
+        with pytest.raises(ExperimentError, match="not trained"):
+            evaluate(config(), Places(data, tmp_path, MODELS), progress)
+        with pytest.raises(ExperimentError, match="SENTISTREAM_DATA"):
+            run(config(), Places(tmp_path, tmp_path, MODELS), progress)
+        with pytest.raises(ExperimentError, match="train that experiment first"):
+            run(config(data={"text": "trained", "text_start": "meld-text"}), Places(data, tmp_path, MODELS), progress)
+
+
+def test_the_kept_epoch_is_the_validations_best() -> None:
+    validation = [{"mae": 1.0, "weighted_f1": 0.2}, {"mae": 0.8, "weighted_f1": 0.5}, {"mae": 0.8, "weighted_f1": 0.4}]
+    assert [kept_epoch(validation, choose) for choose in ("last", "mae", "f1")] == [3, 2, 2]
+
+
+def test_the_tables_numbers() -> None:
+    truth = np.array([2.0, 0.0, -1.0, -3.0, 1.4], dtype=np.float32)
+    found = score_numbers(np.array([1.6, -0.2, 0.1, -2.0, 0.6], dtype=np.float32), truth)
+    assert found["acc2_has0"] == pytest.approx(3 / 5)
+    assert found["acc2_non0"] == pytest.approx(3 / 4)
+    assert found["acc7"] == pytest.approx(3 / 5)
+    assert found["mae"] == pytest.approx((0.4 + 0.2 + 1.1 + 1.0 + 0.8) / 5)
+    mean, deviation = spread([{"a": 1.0}, {"a": 3.0}])
+    assert mean["a"] == pytest.approx(2.0)
+    assert deviation["a"] == pytest.approx(2**0.5)
+
+
+def test_intervals_draw_whole_videos() -> None:
+    truth = np.tile(np.array([1.0, -1.0], dtype=np.float32), 20)
+    groups = ["right"] * 20 + ["wrong"] * 20
+    scores = np.concatenate([truth[:20], -truth[20:]])
+    assert intervals([scores], truth, groups)["acc2_has0"] == (0.0, 1.0)
+
+
+def test_minilm_in_torch_is_the_served_one() -> None:
+    weights = text_weights(MODELS)
+    tokens = default_tokenizer().tokenise(["surprisingly", "good", "film,", "honestly"])
+    expected = session(weights).run(
+        None, {name: getattr(tokens, name)[None] for name in ("input_ids", "attention_mask", "token_type_ids")}
+    )[0]
+    with torch.no_grad():
+        states = pretrained(weights).eval()(torch.from_numpy(tokens.input_ids)[None], torch.from_numpy(tokens.attention_mask)[None])
+    heard = tokens.attention_mask > 0
+    assert np.abs(states.numpy()[0, heard] - expected[0, heard]).max() < 1e-4
+
+
+def test_only_the_windows_own_pieces_are_pooled() -> None:
+    states = torch.tensor([[[1.0], [2.0], [6.0], [99.0]]])
+    assert pool(states, torch.tensor([[0.0, 1.0, 1.0, 0.0]])).tolist() == [[4.0]]
+
+
+def test_a_trained_text_encoder_learns_along(data: Path, tmp_path: Path) -> None:
+    tuned = config(data={"text": "trained", "text_context": 1}, model={"name": "late-fusion", "hidden": 8})
+    places = Places(data, tmp_path, MODELS)
+    with Progress(disable=True) as progress:
+        windows = windows_of(tuned.data, read_corpus(tuned.data, places, progress), 0)
+    model = builder(tuned, windows, places)()
+    assert isinstance(model, WithTextEncoder)
+    inputs, targets = windows.batch(np.arange(4))
+    model.loss(inputs, targets, torch.Generator()).backward()  # type: ignore[no-untyped-call]
+    gradient = model.encoder.words.weight.grad
+    assert gradient is not None
+    assert float(gradient.abs().sum()) > 0
+    with pytest.raises(ValueError, match="needs tokens"):
+        model.predict(ModelInput(inputs.window, inputs.past))
+
+
+def test_a_row_starts_from_another_experiments_text_encoder(data: Path, tmp_path: Path) -> None:
+    text = {"text": "trained", "modalities": ["text"]}
+    model = {"name": "text-only", "hidden": 8}
+    first = config(name="start", data=text, model=model, training={"epochs": 1, "text_rate": 1e-3}, seeds=1)
+    row = ran(first, data, tmp_path)
+    assert set(TABLE) <= set(row)
+    places = Places(data, tmp_path, MODELS)
+    second = config(data=text | {"text_start": "start"}, model=model)
+    with Progress(disable=True) as progress:
+        windows = windows_of(second.data, read_corpus(second.data, places, progress), 0)
+    model_made = builder(second, windows, places)()
+    assert isinstance(model_made, WithTextEncoder)
+    stored = torch.load(tmp_path / "start" / "seed-0.pt", weights_only=True)
+    assert torch.equal(model_made.encoder.words.weight, stored["encoder.words.weight"])
+    assert not torch.equal(model_made.encoder.words.weight, pretrained(text_weights(MODELS)).words.weight)
+
+
+def test_the_commands(data: Path, tmp_path: Path) -> None:
+    file = tmp_path / "tiny.yaml"
+    file.write_text(
+        "name: tiny\nmodel: {name: late-fusion, hidden: 8}\ntraining: {epochs: 1}\nseeds: 1\n",
+        encoding="utf-8",
+    )
+    options = [str(file), "--data", str(data), "--runs", str(tmp_path / "runs"), "--json"]
+    runner = CliRunner()
+    trained = runner.invoke(app, ["train", *options])
+    assert trained.exit_code == 0, trained.output
+    row = json.loads(trained.stdout.splitlines()[-1])
+    assert row["seeds"] == 1
+    measured = runner.invoke(app, ["evaluate", *options])
+    assert json.loads(measured.stdout.splitlines()[-1])["mae"] == pytest.approx(row["mae"], abs=1e-4)
+    missing = runner.invoke(app, ["export", "--runs", str(tmp_path)])
+    assert missing.exit_code == 1
+    assert "sentistream train configs/experiments/live.yaml" in missing.stderr
+    refused = runner.invoke(app, ["evaluate", str(PROJECT_ROOT / "configs" / "experiments" / "live.yaml")])
+    assert refused.exit_code == 1
+    assert "Only experiments" in refused.stderr
+    wrong = runner.invoke(app, ["train", str(tmp_path / "nothing.yaml")])
+    assert wrong.exit_code == 2
+    assert "cannot be read" in wrong.stderr
