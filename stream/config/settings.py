@@ -68,7 +68,7 @@ class TritonSettings(_Section):
     url: Text = Field("127.0.0.1:8001", description="HOST:PORT of Triton's gRPC endpoint.")
     model_repository: Path = Field(PROJECT_ROOT / "triton_models", description="The model repository that is served.")
     timeout_s: float = Field(10.0, gt=0, le=120, description="Longest wait for one inference.")
-    batch_delay_ms: float = Field(5.0, ge=0, le=1000, description="A closed window waits so long for others that go to the model with it.")
+    batch_delay_ms: float = Field(20.0, ge=0, le=1000, description="A closed window waits so long for others that go to the model with it.")
     text_model: str | None = Field(None, description="A hub name to build text_encoder from instead of the packaged MiniLM weights.")
 
 

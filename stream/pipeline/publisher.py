@@ -162,9 +162,8 @@ class TrackPublisher:
 
     async def _publish(self, closed: ClosedWindow[Receipt], score: ScoreRecord, explanation: ExplanationRecord) -> None:
         began = time.perf_counter()
-        await asyncio.gather(
-            self._send(self._topics.scores, *result_message(score)), self._send(self._topics.explanations, *result_message(explanation))
-        )
+        await self._send(self._topics.scores, *result_message(score))
+        await self._send(self._topics.explanations, *result_message(explanation))
         verdict = await self._store.finalise(score, explanation, await self._token())
         if verdict is Verdict.FENCED:
             self._on_fenced()

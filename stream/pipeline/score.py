@@ -53,7 +53,8 @@ class WindowScorer:
 
     async def _infer(self, window: Window) -> tuple[WindowInputs, Inference, ModelVersion]:
         inputs = build(window, await self._word_states(window))
-        return inputs, await self._models.infer(inputs), await asyncio.shield(self._version)
+        inference = await self._models.infer(inputs)
+        return inputs, inference, self._version.result() if self._version.done() else await asyncio.shield(self._version)
 
     async def _word_states(self, window: Window) -> Floats:
         """The producer's, or those of our own encoder, which then sees all words of the window together."""

@@ -27,7 +27,7 @@ Argument = bytes | str | int | float
 
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 2.0
-ACTIVE_EVERY_S = 1.0
+ACTIVE_EVERY_S = 10.0
 """A session is moved up the list of sessions no more often than this."""
 
 PAGE = 500
