@@ -136,7 +136,7 @@ class WorkerApp:
             self._progress.on_read(message.tp, message.offset)
 
     async def _tick(self) -> None:
-        self._pipeline.on_time(live=self._progress.caught_up())
+        self._pipeline.on_time(self._progress.heard_until())
         self._ask_consumer_thread()
 
     def _ask_consumer_thread(self) -> None:

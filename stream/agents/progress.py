@@ -49,19 +49,25 @@ class Progress:
         """A record has been taken in."""
         self._next[tp] = offset + 1
 
-    def caught_up(self) -> bool:
-        """True when the broker has just told the ends of all assigned partitions, they have been reached, and it was not away lately."""
-        reached = [self._reached(tp) for tp in self._assigned]
-        return bool(reached) and all(reached) and time.monotonic() >= self._listening_from
+    def heard_until(self) -> int | None:
+        """The moment (monotonic, ms) at which the broker had nothing more for us in any partition.
 
-    def _reached(self, tp: TP) -> bool:
+        None while there is more, after the broker has not answered for too long, and for a while when it is back.
+        """
+        ages_ms = [self._age_ms(tp) for tp in self._assigned]
+        if not ages_ms or any(age is None for age in ages_ms) or time.monotonic() < self._listening_from:
+            return None
+        return time.monotonic_ns() // 1_000_000 - round(max(age for age in ages_ms if age is not None))
+
+    def _age_ms(self, tp: TP) -> float | None:
+        """How long ago the broker said that a partition has been read to its end; None when it does not say so now."""
         consumer = cast(Consumer, self._app.consumer)._thread._ensure_consumer()
         subscription = consumer._subscription.subscription
         state = subscription and subscription.assignment and subscription.assignment.state_value(tp)
-        if state is None or state.highwater is None or not state.has_valid_position:
-            return False
-        if state.timestamp is None or time.time() * 1000 - state.timestamp > self._stale_after_ms:
-            if state.timestamp is not None:
-                self._listening_from = time.monotonic() + RETURN_S
-            return False
-        return bool(self._next.get(tp, state.position) >= state.highwater)
+        if state is None or state.highwater is None or not state.has_valid_position or state.timestamp is None:
+            return None
+        age_ms = time.time() * 1000 - state.timestamp
+        if age_ms > self._stale_after_ms:
+            self._listening_from = time.monotonic() + RETURN_S
+            return None
+        return max(0.0, age_ms) if self._next.get(tp, state.position) >= state.highwater else None

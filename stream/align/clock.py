@@ -11,7 +11,8 @@ MAX_STEP_MS = 1000
 class ListeningClock:
     """Milliseconds during which everything that existed had been read.
 
-    It stands still while the worker catches up or is cut off, so that neither a backlog nor an outage looks like silence.
+    It stands still while the worker catches up or is cut off, so that neither a backlog nor an outage looks like silence. That somebody
+    is cut off shows only later: hence `heard_ms` goes no further than the last answer that said there was nothing more.
 
     Args:
         now: Monotonic clock, ms.
@@ -19,16 +20,21 @@ class ListeningClock:
 
     def __init__(self, now: Callable[[], int]) -> None:
         self._now = now
-        self._elapsed = 0
-        self._listening_since: int | None = None
+        self._heard = 0
+        self._until: int | None = None
 
-    def tick(self, *, live: bool) -> None:
-        """Say several times a second whether all input has been read; the time between two that say so counts."""
-        now = self._now()
-        if live and self._listening_since is not None:
-            self._elapsed += min(max(0, now - self._listening_since), MAX_STEP_MS)
-        self._listening_since = now if live else None
+    @property
+    def heard_ms(self) -> int:
+        """The time up to which all is known to have been read; never goes back. Silence is judged by it."""
+        return self._heard
+
+    def tick(self, until: int | None) -> None:
+        """Say several times a second up to which moment (ms, of `now`) all input has been read; None while not all has been."""
+        if until is not None and self._until is not None:
+            self._heard += min(max(0, until - self._until), MAX_STEP_MS)
+            until = max(until, self._until)
+        self._until = until
 
     def __call__(self) -> int:
-        """The time; it never goes back."""
-        return self._elapsed
+        """The time now, for what comes now: what is not yet heard of the current step counts, too."""
+        return self._heard + (0 if self._until is None else min(max(0, self._now() - self._until), MAX_STEP_MS))

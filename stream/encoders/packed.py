@@ -61,15 +61,15 @@ def unpack(chunk: Chunk) -> Features:
 
 
 def _text(tensors: Tensors) -> TextFeatures:
-    said = decode_text(_tensor(tensors, "words", "U8", (None,)).tobytes())
-    return replace(said, states=_tensor(tensors, "states", "F32", (len(said.words), WORD_WIDTH)))
+    said = decode_text(_tensor(tensors, "words", "U8", None).tobytes())
+    return replace(said, states=_tensor(tensors, "states", "F32", len(said.words), WORD_WIDTH))
 
 
 def _audio(tensors: Tensors, header: ChunkHeader) -> AudioFeatures:
     spans = _segments(header.duration_ms) + header.start_ms
-    embeddings = _tensor(tensors, "embeddings", "F32", (len(spans), EMBEDDING))
-    voiced = _tensor(tensors, "voiced", "BOOL", (len(spans),)) if "voiced" in tensors else None
-    return AudioFeatures(spans, embeddings, _tensor(tensors, "audible", "BOOL", (len(spans),)), voiced)
+    embeddings = _tensor(tensors, "embeddings", "F32", len(spans), EMBEDDING)
+    voiced = _tensor(tensors, "voiced", "BOOL", len(spans)) if "voiced" in tensors else None
+    return AudioFeatures(spans, embeddings, _tensor(tensors, "audible", "BOOL", len(spans)), voiced)
 
 
 @lru_cache(maxsize=1024)
@@ -80,28 +80,29 @@ def _segments(duration_ms: int) -> npt.NDArray[np.int64]:
 
 
 def _video(tensors: Tensors, header: ChunkHeader) -> VideoFeatures:
-    spans = _tensor(tensors, "spans_ms", "I32", (None, 2))
+    spans = _tensor(tensors, "spans_ms", "I32", None, 2)
     if len(spans) > VIDEO_PER_SECOND or not all(0 <= start <= end <= header.duration_ms for start, end in spans.tolist()):
         raise BadRecordError("bad_features", "spans_ms does not fit the chunk")
-    faces_max, frames = _tensor(tensors, "seen", "I32", (2,)).tolist()
+    faces_max, frames = _tensor(tensors, "seen", "I32", 2).tolist()
     if min(faces_max, frames) < 0:
         raise BadRecordError("bad_features", "seen is negative")
     return VideoFeatures(
         spans.astype(np.int64) + header.start_ms,
-        _tensor(tensors, "embeddings", "F32", (len(spans), EMBEDDING)),
-        _tensor(tensors, "boxes", "F32", (len(spans), BOX)),
+        _tensor(tensors, "embeddings", "F32", len(spans), EMBEDDING),
+        _tensor(tensors, "boxes", "F32", len(spans), BOX),
         faces_max,
         frames,
     )
 
 
-def _tensor(tensors: Tensors, name: str, dtype: str, shape: tuple[int | None, ...]) -> npt.NDArray[Any]:
+def _tensor(tensors: Tensors, name: str, dtype: str, rows: int | None, *width: int) -> npt.NDArray[Any]:
     found = tensors.get(name)
-    if found is None or found["dtype"] != dtype or len(found["shape"]) != len(shape):
+    if found is None or found["dtype"] != dtype or not found["shape"]:
         raise BadRecordError("bad_features", f"{name} is missing or of another type")
-    if any(want not in {None, size} for want, size in zip(shape, found["shape"], strict=True)):
+    count, *rest = found["shape"]
+    if rest != [*width] or count != (count if rows is None else rows):
         raise BadRecordError("bad_features", f"{name} has another shape than the chunk's header asks for")
     flat = np.frombuffer(found["data"], _DTYPES[dtype])
     if dtype == "F32" and not isfinite(np.dot(flat, flat)):
         raise BadRecordError("bad_features", f"{name} is not finite, or much too large")
-    return flat.reshape(found["shape"])
+    return flat.reshape(found["shape"]) if width else flat

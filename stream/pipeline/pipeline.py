@@ -121,13 +121,16 @@ class Pipeline:
             patience_s = self._world.settings.kafka.session_timeout_s
             self._giving_up = asyncio.get_running_loop().call_later(patience_s, self._world.on_failure, error)
 
-    def on_time(self, *, live: bool) -> None:
-        """Let time pass; ``live`` is True while all input that exists has been read. While draining, no window is closed any more."""
+    def on_time(self, heard_until: int | None) -> None:
+        """Let time pass: up to ``heard_until`` (ms) all input that existed had been read; None while it has not been.
+
+        While draining, no window is closed any more.
+        """
         if self._draining:
             return
-        self._world.clock.tick(live=live)
-        if live:
-            now = self._world.clock()
+        self._world.clock.tick(heard_until)
+        if heard_until is not None:
+            now = self._world.clock.heard_ms
             for conversation in list(self._conversations.values()):
                 conversation.on_time(now)
         self._keep_bounds()

@@ -183,10 +183,14 @@ def _shed_in_silence(shed: Rule) -> Rule:
 
 
 def _any_time_counts(_tick: Rule) -> Rule:
-    def broken(clock: ListeningClock, *, live: bool) -> None:
-        clock._elapsed = clock._now()
+    def broken(clock: ListeningClock, _until: int | None) -> None:
+        clock._heard = clock._now()
 
     return broken
+
+
+def _any_time_until_it_is_noticed_counts(tick: Rule) -> Rule:
+    return lambda clock, until: tick(clock, None if until is None else clock._now())
 
 
 def _without_bound(init: Rule) -> Rule:
@@ -346,6 +350,13 @@ MUTANTS = (
         for owner, field, empty in FORGOTTEN
     ),
     Mutant("wall clock closes while deaf", ListeningClock, "tick", _any_time_counts, invariants.an_outage_is_not_silence),
+    Mutant(
+        "an outage counts until it is noticed",
+        ListeningClock,
+        "tick",
+        _any_time_until_it_is_noticed_counts,
+        invariants.an_outage_is_not_silence,
+    ),
     *(
         Mutant(name, owner, rule, broken, guard, utterances=True)
         for name, owner, rule, broken, guard in (

@@ -15,6 +15,8 @@ from stream.domain.window import Window
 from tests.support.histories import FAR_MS, SESSION, Delivery, History
 
 TICK_MS = 250
+NOTICED_AFTER_MS = 1100
+"""So long an outage looks like nothing new."""
 EXPIRE_MS = 600_000
 FOREIGN = TextFeatures((Word("of another session", 0, 1),))
 
@@ -231,10 +233,17 @@ def play_live(history: History, outage: Outage | None = None, *, lazy: bool = Fa
             player = player or Player(history, now=clock(), lazy=lazy, reborn=reborn)
             player.step(waiting.pop(0)[1], clock())
         wall[0] = now
-        clock.tick(live=not gap.at < now < gap.at + gap.length_ms)
+        clock.tick(_heard_until(now, gap))
         if player is not None:
-            player.tick(clock())
+            player.tick(clock.heard_ms)
     return Run() if player is None else player.run
+
+
+def _heard_until(now: int, gap: Outage) -> int | None:
+    """The last answer before the outage, until it is noticed; nothing from then until it is over."""
+    if not gap.at < now < gap.at + gap.length_ms:
+        return now
+    return gap.at if now <= gap.at + NOTICED_AFTER_MS else None
 
 
 def _when(at: int, gap: Outage) -> int:

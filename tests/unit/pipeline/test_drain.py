@@ -66,7 +66,7 @@ async def test_nothing_more_is_taken_in_and_no_window_closes() -> None:
     assert await worker.pipeline.drain(5)
     waiting = asyncio.create_task(worker.pipeline.on_record(worker.words(3)))
     worker.now = 1_000_000
-    worker.pipeline.on_time(live=True)
+    worker.pipeline.on_time(worker.now)
     await worker.settle()
     assert not waiting.done()
     assert ends(worker) == []

@@ -90,7 +90,7 @@ async def test_a_repeat_of_everything_changes_nothing() -> None:
     before = list(worker.store.scores[TRACK])
     await whole_session(worker)
     worker.now = 4000
-    worker.pipeline.on_time(live=True)
+    worker.pipeline.on_time(worker.now)
     await worker.settle()
     assert worker.store.scores[TRACK] == before
     assert len(worker.acknowledged) == 16
@@ -148,7 +148,7 @@ async def test_windows_that_were_shed_are_counted_and_logged_once(limit: str) ->
         await worker.feed(worker.event(START))
         for seq in range(6):
             await worker.feed(worker.words(seq))
-            worker.pipeline.on_time(live=False)
+            worker.pipeline.on_time(None)
         await worker.feed(worker.event(end(6)))
     assert [s.windows_shed for s in worker.store.summaries] == [sum("shed" in score.warnings for score in worker.store.scores[TRACK])]
     assert [(line["windows"], line["of"]) for line in logged if line["event"] == "shed"] == [(2, 3)]
@@ -261,7 +261,7 @@ async def test_silence_closes_windows_only_while_the_worker_listens() -> None:
     for live, expected in ((False, []), (True, [4000])):
         for _ in range(60):
             worker.now += 100
-            worker.pipeline.on_time(live=live)
+            worker.pipeline.on_time(worker.now if live else None)
         await worker.settle()
         assert ends(worker) == expected
 
