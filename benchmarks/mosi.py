@@ -38,7 +38,6 @@ NUMBERS = ("acc2_has0", "acc2_non0", "f1", "acc7", "mae", "corr")
 QUICK_ROWS = {
     "bclstm-text-only",
     "bclstm-late-fusion",
-    "bclstm-bc-lstm",
     "bclstm-rgcn",
     "bclstm-mmci",
     "std-minilm-text-only",
