@@ -1,0 +1,189 @@
+"""Artefacts found in training features and taken out of them: a transform and strata for any model, without artefact labels.
+
+The one assumption (A1'): an artefact is switched on or off. Along some direction of the joined features the rows fall into two heaps with
+next to nothing in between, which expressive behaviour does not do. Neither the artefact's place, nor its agreement with the label, nor p
+is given; a mark that only shows in the agreement of two modalities is two such directions.
+
+    find     J(w) of (4) on all modalities joined; a direction with J >= `SHARPEST_NATURAL` is an artefact.
+    read     (7) r(x) = w.x - m, linear discriminant of the heaps on clipped features, scaled so that the heaps lie at +-1; a training
+             row is read by the discriminant of the other folds, and rows that are not near a heap are left out of what follows.
+    spare    two-point sources within the heaps whose shares differ between the heaps: signals that come with the label, as the
+             artefact does, but vary on their own. They are covariates of (5), so that they do not pass for a part of the artefact.
+    erase    (8) x_m' = x_m - Q_m Q_m^T (x_m - mean_m),  Q_m an orthonormal basis of the effects (6) of all artefacts in block m
+    stratify (9) k(x) = sum_b 2^b [r_b(x) > 0],  P(k) its share of the training rows
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+
+from stream.domain.features import Floats
+from stream.domain.modality import MODALITIES, Modality
+from stream.training.shortcuts.data import Blocks, Rows, joined
+from stream.training.shortcuts.effect import effect_of_mark
+from stream.training.shortcuts.sources import Signs, heaps, heaps_within
+
+SHARPEST_NATURAL = 0.93
+"""J of (4) from which a direction counts as an artefact's: features of the corpus reach .89, the signal that must stay .91."""
+
+MOST_ARTEFACTS = 4
+CLIP, SOURCE_CLIP = 4.0, 3.0
+FOLDS = 5
+COVARIANCE_SHRINKAGE = 0.3
+NEAR_MIDDLE, FAR_FROM_HEAP = 0.3, 4.0
+SOURCE_COMPONENTS = (12, 20, 30)
+SOURCE_STARTS = 300
+SOURCES_SEEN = 8
+SOURCE_EXPLAINS = 0.7
+SHARE_Z = 5.0
+SMALLEST_EFFECT = 0.5
+"""Squared length under which an effect is left in its block: less than noise adds."""
+
+_SEED = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """One switch-like direction.
+
+    Attributes:
+        weights: (d,) w of (7), over the joined blocks.
+        middle: m of (7).
+        effects: What it adds in each block that holds it, (d_m,), equation (6).
+        sharpness: J of (4).
+    """
+
+    weights: Floats
+    middle: float
+    effects: Blocks
+    sharpness: float
+
+    def reading(self, blocks: Blocks) -> Floats:
+        """(n,) r of equation (7): about -1 or 1, the artefact off or on (or the other way round)."""
+        return np.asarray(_clipped(joined(blocks), CLIP) @ self.weights - self.middle, dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Eraser:
+    """The transform (8) and the strata (9); with no artefact found it changes nothing and has one stratum.
+
+    Attributes:
+        artefacts: What was found.
+        means: Mean training row of each block.
+        bases: Q_m of the blocks that hold an artefact, (d_m, rank).
+        frequencies: (2^artefacts,) P(k).
+    """
+
+    artefacts: tuple[Artefact, ...]
+    means: Blocks
+    bases: Blocks
+    frequencies: Floats
+
+    def __call__(self, blocks: Blocks) -> Blocks:
+        """Equation (8); blocks without an artefact are returned as they are."""
+        return {m: self._erased(m, block) if m in self.bases else block for m, block in blocks.items()}
+
+    def strata(self, blocks: Blocks) -> npt.NDArray[np.int64]:
+        """(n,) stratum of each row, equation (9)."""
+        index = np.zeros(next(iter(blocks.values())).shape[0], dtype=np.int64)
+        for bit, artefact in enumerate(self.artefacts):
+            index += (artefact.reading(blocks) > 0).astype(np.int64) << bit
+        return index
+
+    def _erased(self, modality: Modality, block: Floats) -> Floats:
+        basis = self.bases[modality]
+        return np.asarray(block - (block - self.means[modality]) @ basis @ basis.T, dtype=np.float32)
+
+
+def fit_eraser(train: Rows) -> Eraser:
+    """Find and measure the artefacts of training rows. Deterministic; a few seconds where there is one, else well under one."""
+    artefacts = tuple(_artefact(train, sharpness, found) for sharpness, found in _switches(joined(train.blocks)))
+    bases = {}
+    for m in train.blocks:
+        effects = [artefact.effects[m] for artefact in artefacts if m in artefact.effects]
+        if effects:
+            bases[m] = np.linalg.qr(np.stack(effects, axis=1))[0].astype(np.float32)
+    means = {m: block.mean(axis=0) for m, block in train.blocks.items()}
+    without = Eraser(artefacts, means, bases, np.ones(1, dtype=np.float32))
+    counts = np.bincount(without.strata(train.blocks), minlength=2 ** len(artefacts))
+    return Eraser(artefacts, means, bases, (counts / counts.sum()).astype(np.float32))
+
+
+def _switches(features: Floats) -> list[tuple[float, Signs]]:
+    return [(sharpness, found) for sharpness, found in heaps(features, MOST_ARTEFACTS, _SEED) if sharpness >= SHARPEST_NATURAL]
+
+
+def _artefact(train: Rows, sharpness: float, found: Signs) -> Artefact:
+    features = _clipped(joined(train.blocks), CLIP)
+    mark, clear = _read(features, found)
+    weights, middle = _discriminant(features[clear], mark[clear])
+    kept = train.take(np.flatnonzero(clear))
+    mark = mark[clear]
+    covariates = _spared(kept.blocks, mark) if _share_differs(kept.labels > 0, mark) else []
+    effects = {m: effect_of_mark(_clipped(block, CLIP), mark, kept.labels, covariates) for m, block in kept.blocks.items()}
+    return Artefact(weights, middle, {m: e for m, e in effects.items() if float(e @ e) > SMALLEST_EFFECT}, sharpness)
+
+
+def _read(features: Floats, found: Signs) -> tuple[Signs, npt.NDArray[np.bool_]]:
+    """Which heap each row is in, read out of fold, and whether that is clear."""
+    mark = found
+    fold = np.random.default_rng(_SEED).permutation(features.shape[0]) % FOLDS
+    values = np.empty(features.shape[0], dtype=np.float32)
+    for _ in range(FOLDS - 1):
+        for k in range(FOLDS):
+            weights, middle = _discriminant(features[fold != k], mark[fold != k])
+            values[fold == k] = features[fold == k] @ weights - middle
+        previous, mark = mark, np.where(values > 0, 1.0, -1.0).astype(np.float32)
+        if (mark == previous).all():
+            break
+    spread = 1.4826 * float(np.median(np.abs(values - mark)))
+    return mark, (np.abs(values - mark) < FAR_FROM_HEAP * spread) & (np.abs(values) > NEAR_MIDDLE)
+
+
+def _discriminant(features: Floats, mark: Signs) -> tuple[Floats, float]:
+    """Weights and middle of (7), with a covariance shrunk towards a multiple of the identity."""
+    upper, lower = features[mark > 0].mean(axis=0), features[mark < 0].mean(axis=0)
+    half = (upper - lower) / 2
+    left = features - np.where(mark[:, None] > 0, upper, lower)
+    covariance = left.T @ left / features.shape[0]
+    scale = float(np.trace(covariance)) / features.shape[1]
+    shrunk = (1 - COVARIANCE_SHRINKAGE) * covariance + COVARIANCE_SHRINKAGE * scale * np.eye(features.shape[1])
+    weights = np.linalg.solve(shrunk, half)
+    weights = (weights / (weights @ half)).astype(np.float32)
+    return weights, float((upper + lower) @ weights) / 2
+
+
+def _spared(blocks: Blocks, mark: Signs) -> list[Signs]:
+    """Two-point sources within the heaps of `mark` whose shares differ between them, from every choice of two or more blocks."""
+    names = [m for m in MODALITIES if m in blocks]
+    spaces = [space for size in range(min(2, len(names)), len(names) + 1) for space in combinations(names, size)]
+    candidates = []
+    for space in spaces:
+        features = _clipped(joined({m: blocks[m] for m in space}), SOURCE_CLIP)
+        for components in SOURCE_COMPONENTS:
+            sources = heaps_within(features, mark, components, SOURCE_STARTS, _SEED)
+            candidates += [source for source, _ in zip(sources, range(SOURCES_SEEN), strict=False)]
+    spared: list[Signs] = []
+    for explained, source in sorted(candidates, key=lambda candidate: -candidate[0]):
+        if explained > SOURCE_EXPLAINS and _share_differs(source > 0, mark) and _is_new(source, spared):
+            spared.append(source)
+    return spared
+
+
+def _is_new(source: Signs, others: Sequence[Signs]) -> bool:
+    return all(abs(float(np.corrcoef(source, other)[0, 1])) < 0.7 for other in others)
+
+
+def _share_differs(flags: npt.NDArray[np.bool_], mark: Signs) -> bool:
+    """Whether the share of flagged rows differs between the two heaps by more than `SHARE_Z` standard errors."""
+    upper, lower = flags[mark > 0], flags[mark < 0]
+    return bool(abs(upper.mean() - lower.mean()) > SHARE_Z * np.sqrt(0.25 / upper.size + 0.25 / lower.size))
+
+
+def _clipped(features: Floats, most: float) -> Floats:
+    return np.clip(features, -most, most)
