@@ -4,7 +4,8 @@ The one assumption (A1'): an artefact is switched on or off. Along some directio
 next to nothing in between, which expressive behaviour does not do. Neither the artefact's place, nor its agreement with the label, nor p
 is given; a mark that only shows in the agreement of two modalities is two such directions.
 
-    find     J(w) of (4) on all modalities joined; a direction with J >= `SHARPEST_NATURAL` is an artefact.
+    find     J(w) of (4) on all modalities joined; a direction with J >= `SHARPEST_NATURAL` is an artefact. So is the one that agrees best
+             with the label among the two-point sources of every choice of blocks, if it agrees more than `MOST_HONEST_AGREEMENT`.
     read     (7) r(x) = w.x - m, linear discriminant of the heaps on clipped features, scaled so that the heaps lie at +-1; a training
              row is read by the discriminant of the other folds, and rows that are not near a heap are left out of what follows.
     spare    two-point sources within the heaps whose shares differ between the heaps: signals that come with the label, as the
@@ -26,18 +27,21 @@ from stream.domain.features import Floats
 from stream.domain.modality import MODALITIES, Modality
 from stream.training.shortcuts.data import Blocks, Rows, joined
 from stream.training.shortcuts.effect import effect_of_mark
-from stream.training.shortcuts.sources import Signs, heaps, heaps_within
+from stream.training.shortcuts.sources import Signs, heaps, heaps_within, whitened, whitened_within
 
-SHARPEST_NATURAL = 0.93
-"""J of (4) from which a direction counts as an artefact's: features of the corpus reach .89, the signal that must stay .91."""
+SHARPEST_NATURAL, SALIENT_COMPONENTS = 0.93, 30
+"""J of (4) from which a direction among the leading components of everything is an artefact's: honest features reach .89."""
 
+MOST_HONEST_AGREEMENT = 0.85
+"""Agreement with the label from which two heaps, however faint, are too good to be true."""
+
+FAINT_COMPONENTS, FAINT_SEEN = (12, 20), 3
 MOST_ARTEFACTS = 4
 CLIP, SOURCE_CLIP = 4.0, 3.0
 FOLDS = 5
 COVARIANCE_SHRINKAGE = 0.3
 NEAR_MIDDLE, FAR_FROM_HEAP = 0.3, 4.0
-SOURCE_COMPONENTS = (12, 20, 30)
-SOURCE_STARTS = 300
+SOURCE_COMPONENTS = (15, 22, 30)
 SOURCES_SEEN = 8
 SOURCE_EXPLAINS = 0.7
 SHARE_Z = 5.0
@@ -55,13 +59,11 @@ class Artefact:
         weights: (d,) w of (7), over the joined blocks.
         middle: m of (7).
         effects: What it adds in each block that holds it, (d_m,), equation (6).
-        sharpness: J of (4).
     """
 
     weights: Floats
     middle: float
     effects: Blocks
-    sharpness: float
 
     def reading(self, blocks: Blocks) -> Floats:
         """(n,) r of equation (7): about -1 or 1, the artefact off or on (or the other way round)."""
@@ -102,7 +104,7 @@ class Eraser:
 
 def fit_eraser(train: Rows) -> Eraser:
     """Find and measure the artefacts of training rows. Deterministic; a few seconds where there is one, else well under one."""
-    artefacts = tuple(_artefact(train, sharpness, found) for sharpness, found in _switches(joined(train.blocks)))
+    artefacts = tuple(_artefact(train, found) for found in _switches(train))
     bases = {}
     for m in train.blocks:
         effects = [artefact.effects[m] for artefact in artefacts if m in artefact.effects]
@@ -114,11 +116,23 @@ def fit_eraser(train: Rows) -> Eraser:
     return Eraser(artefacts, means, bases, (counts / counts.sum()).astype(np.float32))
 
 
-def _switches(features: Floats) -> list[tuple[float, Signs]]:
-    return [(sharpness, found) for sharpness, found in heaps(features, MOST_ARTEFACTS, _SEED) if sharpness >= SHARPEST_NATURAL]
+def _switches(train: Rows) -> list[Signs]:
+    """Side of each row, for every direction that counts as an artefact's."""
+    salient = heaps(whitened(joined(train.blocks), SALIENT_COMPONENTS), MOST_ARTEFACTS, _SEED)
+    switches = [found for sharpness, found in salient if sharpness >= SHARPEST_NATURAL]
+    label = (2.0 * train.labels - 1.0).astype(np.float32)
+    faint = []
+    for space in _spaces(train.blocks, 1):
+        white = whitened(_clipped(joined({m: train.blocks[m] for m in space}), SOURCE_CLIP), max(FAINT_COMPONENTS))
+        for components in FAINT_COMPONENTS:
+            faint += [found for _, found in heaps(white[:, :components], FAINT_SEEN, _SEED)]
+    best = max(faint, key=lambda found: _agreement(found, label))
+    if _agreement(best, label) > MOST_HONEST_AGREEMENT and _is_new(best, switches):
+        switches.append(best)
+    return switches
 
 
-def _artefact(train: Rows, sharpness: float, found: Signs) -> Artefact:
+def _artefact(train: Rows, found: Signs) -> Artefact:
     features = _clipped(joined(train.blocks), CLIP)
     mark, clear = _read(features, found)
     weights, middle = _discriminant(features[clear], mark[clear])
@@ -126,7 +140,7 @@ def _artefact(train: Rows, sharpness: float, found: Signs) -> Artefact:
     mark = mark[clear]
     covariates = _spared(kept.blocks, mark) if _share_differs(kept.labels > 0, mark) else []
     effects = {m: effect_of_mark(_clipped(block, CLIP), mark, kept.labels, covariates) for m, block in kept.blocks.items()}
-    return Artefact(weights, middle, {m: e for m, e in effects.items() if float(e @ e) > SMALLEST_EFFECT}, sharpness)
+    return Artefact(weights, middle, {m: e for m, e in effects.items() if float(e @ e) > SMALLEST_EFFECT})
 
 
 def _read(features: Floats, found: Signs) -> tuple[Signs, npt.NDArray[np.bool_]]:
@@ -160,19 +174,29 @@ def _discriminant(features: Floats, mark: Signs) -> tuple[Floats, float]:
 
 def _spared(blocks: Blocks, mark: Signs) -> list[Signs]:
     """Two-point sources within the heaps of `mark` whose shares differ between them, from every choice of two or more blocks."""
-    names = [m for m in MODALITIES if m in blocks]
-    spaces = [space for size in range(min(2, len(names)), len(names) + 1) for space in combinations(names, size)]
     candidates = []
-    for space in spaces:
+    for space in _spaces(blocks, 2):
         features = _clipped(joined({m: blocks[m] for m in space}), SOURCE_CLIP)
+        white = whitened_within(features, mark, max(SOURCE_COMPONENTS))
         for components in SOURCE_COMPONENTS:
-            sources = heaps_within(features, mark, components, SOURCE_STARTS, _SEED)
+            sources = heaps_within(white[:, :components], mark, _SEED)
             candidates += [source for source, _ in zip(sources, range(SOURCES_SEEN), strict=False)]
     spared: list[Signs] = []
     for explained, source in sorted(candidates, key=lambda candidate: -candidate[0]):
         if explained > SOURCE_EXPLAINS and _share_differs(source > 0, mark) and _is_new(source, spared):
             spared.append(source)
     return spared
+
+
+def _spaces(blocks: Blocks, fewest: int) -> list[tuple[Modality, ...]]:
+    """All choices of `fewest` or more blocks (of all, where there are fewer)."""
+    names = [m for m in MODALITIES if m in blocks]
+    return [space for size in range(min(fewest, len(names)), len(names) + 1) for space in combinations(names, size)]
+
+
+def _agreement(found: Signs, label: Signs) -> float:
+    share = float((found == label).mean())
+    return max(share, 1.0 - share)
 
 
 def _is_new(source: Signs, others: Sequence[Signs]) -> bool:

@@ -22,14 +22,27 @@ from stream.domain.features import Floats
 Signs = npt.NDArray[np.float32]
 """(n,) of -1 and 1."""
 
-COMPONENTS = 30
-STARTS = 100
-_STEPS = 60
+STARTS, STARTS_WITHIN = 80, 200
+_STEPS = 30
 
 
-def heaps(features: Floats, most: int, seed: int) -> Iterator[tuple[float, Signs]]:
-    """J and side of each row for the sharpest directions of (n, d) features, each uncorrelated with those before."""
-    white = _white(features, COMPONENTS)
+def whitened(features: Floats, components: int) -> Floats:
+    """(n, k) uncorrelated, unit variance: the leading principal components of (n, d) features; fewer columns are fewer components."""
+    left, scale, _ = np.linalg.svd(features - features.mean(axis=0), full_matrices=False)
+    rank = int((scale > 1e-4 * scale[0]).sum())
+    return np.asarray(left[:, : min(components, rank)] * np.sqrt(features.shape[0]), dtype=np.float32)
+
+
+def whitened_within(features: Floats, clusters: Signs, components: int) -> Floats:
+    """Likewise of what the two clusters' means leave over."""
+    centred = features.astype(np.float32)
+    for side in (-1, 1):
+        centred[clusters == side] -= centred[clusters == side].mean(axis=0)
+    return whitened(centred, components)
+
+
+def heaps(white: Floats, most: int, seed: int) -> Iterator[tuple[float, Signs]]:
+    """J and side of each row for the sharpest directions of (n, k) whitened features, each uncorrelated with those before."""
     rng = np.random.default_rng(seed)
     found = np.zeros((0, white.shape[1]), dtype=np.float32)
     for _ in range(most):
@@ -54,8 +67,8 @@ def sides(values: Floats) -> Signs:
     return np.where(values > (ordered[cut] + ordered[cut + 1]) / 2, 1.0, -1.0).astype(np.float32)
 
 
-def heaps_within(features: Floats, clusters: Signs, components: int, starts: int, seed: int) -> Iterator[tuple[float, Signs]]:
-    """Two-point sources of (n, d) features inside the two clusters: one direction for both, a threshold for each.
+def heaps_within(white: Floats, clusters: Signs, seed: int) -> Iterator[tuple[float, Signs]]:
+    """Two-point sources of (n, k) features whitened within the two clusters: one direction for both, a threshold for each.
 
     The fixed point is that of (4) with the side's deviation from its mean in the cluster in the place of the sign, so that heaps of
     unequal size, in unequal shares of the two clusters, are found too.
@@ -64,13 +77,9 @@ def heaps_within(features: Floats, clusters: Signs, components: int, starts: int
         Share of the direction's variance within clusters that its two heaps explain, and the side of each row; best first.
     """
     members = [np.flatnonzero(clusters == side) for side in (-1, 1)]
-    centred = features.astype(np.float32)
-    for rows in members:
-        centred[rows] -= centred[rows].mean(axis=0)
-    white = _white(centred, components)
-    weights = _unit(np.random.default_rng(seed).standard_normal((starts, white.shape[1])).astype(np.float32))
-    cuts = np.zeros((2, starts), dtype=np.float32)
-    for _ in range(_STEPS // 2):
+    weights = _unit(np.random.default_rng(seed).standard_normal((STARTS_WITHIN, white.shape[1])).astype(np.float32))
+    cuts = np.zeros((2, STARTS_WITHIN), dtype=np.float32)
+    for _ in range(_STEPS):
         weights = _unit(_deviations(weights @ white.T, members, cuts) @ white)
     values = weights @ white.T
     deviations = _deviations(values, members, cuts)
@@ -96,13 +105,6 @@ def _deviations(values: Floats, members: list[npt.NDArray[np.int64]], cuts: Floa
         upper = (inside > cuts[cluster][:, None]).astype(np.float32)
         deviations[:, rows] = upper - upper.mean(axis=1, keepdims=True)
     return deviations
-
-
-def _white(features: Floats, components: int) -> Floats:
-    """(n, k) uncorrelated, unit variance: the leading principal components."""
-    left, scale, _ = np.linalg.svd(features - features.mean(axis=0), full_matrices=False)
-    rank = int((scale > 1e-4 * scale[0]).sum())
-    return np.asarray(left[:, : min(components, rank)] * np.sqrt(features.shape[0]), dtype=np.float32)
 
 
 def _unit(weights: Floats) -> Floats:
