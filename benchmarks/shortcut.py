@@ -18,7 +18,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -126,12 +126,8 @@ def probes(results: Results) -> dict[str, dict[str, Numbers]]:
     }
 
 
-def _over(numbers: Sequence[Mapping[str, float | None]], statistic: Callable[[list[float]], float]) -> Numbers:
-    result: Numbers = {}
-    for name in numbers[0]:
-        known = [value for each in numbers if (value := each[name]) is not None]
-        result[name] = round(float(statistic(known)), 4) if len(known) == len(numbers) else None
-    return result
+def _over(numbers: Sequence[Numbers], statistic: Callable[[list[float]], float]) -> Numbers:
+    return {name: round(float(statistic([each[name] for each in numbers])), 4) for name in numbers[0]}
 
 
 def _conditions(options: argparse.Namespace) -> Iterator[tuple[str, Plant, bool, Sequence[float]]]:
@@ -151,7 +147,7 @@ def _show(name: str, table: dict[str, dict[str, Numbers]]) -> None:
     agreements = list(next(iter(table.values())))
     shown = Table("row", *(f"p = {p}" for p in agreements), title=f"{name}: id / neutral / flipped / worst group")
     for row, by_p in table.items():
-        shown.add_row(row, *(" / ".join("-" if v is None else f"{v:.3f}" for v in by_p[p].values()) for p in agreements))
+        shown.add_row(row, *(" / ".join(f"{value:.3f}" for value in by_p[p].values()) for p in agreements))
     console.print(shown)
 
 

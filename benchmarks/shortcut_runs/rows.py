@@ -24,7 +24,7 @@ from stream.training.shortcuts.trial import (
     widths,
 )
 
-Numbers = dict[str, float | None]
+Numbers = dict[str, float]
 
 
 @dataclass

@@ -117,16 +117,14 @@ def predictions(network: Defence, rows: Rows) -> Labels:
         return network.logits(tensors(rows)).argmax(dim=1).numpy()
 
 
-def measure(network: Defence, trial: Planted) -> dict[str, float | None]:
-    """Accuracy on the three tests, and of the worst group of label and mark on the neutral one (None where marks are not known)."""
-    results: dict[str, float | None] = {
-        name: float((predictions(network, rows) == rows.labels).mean()) for name, rows in trial.tests.items()
-    }
+def measure(network: Defence, trial: Planted) -> dict[str, float]:
+    """Accuracy on the three tests, and of the worst group of label and mark on the neutral one (of label, where marks are not known)."""
+    results = {name: float((predictions(network, rows) == rows.labels).mean()) for name, rows in trial.tests.items()}
     neutral = trial.tests["neutral"]
     right = predictions(network, neutral) == neutral.labels
     marks = trial.neutral_marks
-    groups = None if marks is None else 2 * neutral.labels + (marks > 0)
-    results["worst_group"] = None if groups is None else min(float(right[groups == group].mean()) for group in np.unique(groups))
+    groups = neutral.labels if marks is None else 2 * neutral.labels + (marks > 0)
+    results["worst_group"] = min(float(right[groups == group].mean()) for group in np.unique(groups))
     return results
 
 
