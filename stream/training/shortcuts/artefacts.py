@@ -4,8 +4,9 @@ The one assumption (A1'): an artefact is switched on or off. Along some directio
 next to nothing in between, which expressive behaviour does not do. Neither the artefact's place, nor its agreement with the label, nor p
 is given; a mark that only shows in the agreement of two modalities is two such directions.
 
-    find     J(w) of (4) on all modalities joined; a direction with J >= `SHARPEST_NATURAL` is an artefact. So is the one that agrees best
-             with the label among the two-point sources of every choice of blocks, if it agrees more than `MOST_HONEST_AGREEMENT`.
+    find     J(w) of (4) on all modalities joined: a direction with J >= `SHARPEST_NATURAL` whose heaps are `WIDEST_NATURAL` standard
+             deviations apart is an artefact. So is the one that agrees best with the label among the two-point sources of every choice
+             of blocks, if it agrees more than `MOST_HONEST_AGREEMENT`.
     read     (7) r(x) = w.x - m, linear discriminant of the heaps on clipped features, scaled so that the heaps lie at +-1; a training
              row is read by the discriminant of the other folds, and rows that are not near a heap are left out of what follows.
     spare    two-point sources within the heaps whose shares differ between the heaps: signals that come with the label, as the
@@ -27,10 +28,13 @@ from stream.domain.features import Floats
 from stream.domain.modality import MODALITIES, Modality
 from stream.training.shortcuts.data import Blocks, Rows, joined
 from stream.training.shortcuts.effect import effect_of_mark
-from stream.training.shortcuts.sources import Signs, heaps, heaps_within, whitened, whitened_within
+from stream.training.shortcuts.sources import Signs, heaps, heaps_within, separation, whitened, whitened_within
 
 SHARPEST_NATURAL, SALIENT_COMPONENTS = 0.93, 30
 """J of (4) from which a direction among the leading components of everything is an artefact's: honest features reach .89."""
+
+WIDEST_NATURAL = 5.0
+"""Distance of the heaps' means in standard deviations along their line: honest features reach 3.8, a watermark of amplitude 4 has 5.7."""
 
 MOST_HONEST_AGREEMENT = 0.85
 """Agreement with the label from which two heaps, however faint, are too good to be true."""
@@ -40,6 +44,9 @@ MOST_ARTEFACTS = 4
 CLIP, SOURCE_CLIP = 4.0, 3.0
 FOLDS = 5
 COVARIANCE_SHRINKAGE = 0.3
+WIDEST_HEAP = 0.42
+"""Spread of out-of-fold readings around +-1, beyond which there are no two heaps: a watermark of amplitude 2 has .2 to .38."""
+
 NEAR_MIDDLE, FAR_FROM_HEAP = 0.3, 4.0
 SOURCE_COMPONENTS = (15, 22, 30)
 SOURCES_SEEN = 8
@@ -104,7 +111,8 @@ class Eraser:
 
 def fit_eraser(train: Rows) -> Eraser:
     """Find and measure the artefacts of training rows. Deterministic; a few seconds where there is one, else well under one."""
-    artefacts = tuple(_artefact(train, found) for found in _switches(train))
+    candidates = (_artefact(train, found) for found in _switches(train))
+    artefacts = tuple(artefact for artefact in candidates if artefact is not None)
     bases = {}
     for m in train.blocks:
         effects = [artefact.effects[m] for artefact in artefacts if m in artefact.effects]
@@ -119,7 +127,8 @@ def fit_eraser(train: Rows) -> Eraser:
 def _switches(train: Rows) -> list[Signs]:
     """Side of each row, for every direction that counts as an artefact's."""
     salient = heaps(whitened(joined(train.blocks), SALIENT_COMPONENTS), MOST_ARTEFACTS, _SEED)
-    switches = [found for sharpness, found in salient if sharpness >= SHARPEST_NATURAL]
+    everything = joined(train.blocks)
+    switches = [found for sharpness, found in salient if sharpness >= SHARPEST_NATURAL and separation(everything, found) >= WIDEST_NATURAL]
     label = (2.0 * train.labels - 1.0).astype(np.float32)
     faint = []
     for space in _spaces(train.blocks, 1):
@@ -132,9 +141,14 @@ def _switches(train: Rows) -> list[Signs]:
     return switches
 
 
-def _artefact(train: Rows, found: Signs) -> Artefact:
+def _artefact(train: Rows, found: Signs) -> Artefact | None:
+    """What was found, measured; None if no reading of other rows sees two heaps."""
     features = _clipped(joined(train.blocks), CLIP)
-    mark, clear = _read(features, found)
+    mark, values = _read(features, found)
+    spread = 1.4826 * float(np.median(np.abs(values - mark)))
+    if spread > WIDEST_HEAP:
+        return None
+    clear = (np.abs(values - mark) < FAR_FROM_HEAP * spread) & (np.abs(values) > NEAR_MIDDLE)
     weights, middle = _discriminant(features[clear], mark[clear])
     kept = train.take(np.flatnonzero(clear))
     mark = mark[clear]
@@ -143,8 +157,8 @@ def _artefact(train: Rows, found: Signs) -> Artefact:
     return Artefact(weights, middle, {m: e for m, e in effects.items() if float(e @ e) > SMALLEST_EFFECT})
 
 
-def _read(features: Floats, found: Signs) -> tuple[Signs, npt.NDArray[np.bool_]]:
-    """Which heap each row is in, read out of fold, and whether that is clear."""
+def _read(features: Floats, found: Signs) -> tuple[Signs, Floats]:
+    """Which heap each row is in, and its reading (7), out of fold."""
     mark = found
     fold = np.random.default_rng(_SEED).permutation(features.shape[0]) % FOLDS
     values = np.empty(features.shape[0], dtype=np.float32)
@@ -155,8 +169,7 @@ def _read(features: Floats, found: Signs) -> tuple[Signs, npt.NDArray[np.bool_]]
         previous, mark = mark, np.where(values > 0, 1.0, -1.0).astype(np.float32)
         if (mark == previous).all():
             break
-    spread = 1.4826 * float(np.median(np.abs(values - mark)))
-    return mark, (np.abs(values - mark) < FAR_FROM_HEAP * spread) & (np.abs(values) > NEAR_MIDDLE)
+    return mark, values
 
 
 def _discriminant(features: Floats, mark: Signs) -> tuple[Floats, float]:

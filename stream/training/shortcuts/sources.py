@@ -67,6 +67,14 @@ def sides(values: Floats) -> Signs:
     return np.where(values > (ordered[cut] + ordered[cut + 1]) / 2, 1.0, -1.0).astype(np.float32)
 
 
+def separation(features: Floats, found: Signs) -> float:
+    """Distance between the heaps' means of (n, d) features in standard deviations within them along that line (Ashman's D)."""
+    line = features[found > 0].mean(axis=0) - features[found < 0].mean(axis=0)
+    values = features @ line / np.linalg.norm(line)
+    upper, lower = values[found > 0], values[found < 0]
+    return float((upper.mean() - lower.mean()) / np.sqrt((upper.var() + lower.var()) / 2))
+
+
 def heaps_within(white: Floats, clusters: Signs, seed: int) -> Iterator[tuple[float, Signs]]:
     """Two-point sources of (n, k) features whitened within the two clusters: one direction for both, a threshold for each.
 
