@@ -38,7 +38,7 @@ AGREEMENTS = (0.5, 0.7, 0.9, 0.99)
 FRESH_SEED = 10
 """Seeds below this were used to choose the recipe."""
 
-STANDARD = Watermark(AUDIO_AND_VIDEO, 4.0)
+STANDARD, STANDARD_NAME = Watermark(AUDIO_AND_VIDEO, 4.0), "audio and video"
 PLACES: dict[str, Plant] = {
     "text": Watermark((Modality.TEXT,), 4.0),
     "audio": Watermark((Modality.AUDIO,), 4.0),
@@ -87,6 +87,7 @@ class Bench:
                 for row in rows:
                     results[row][str(p)].append(self._measured(row, trial, (genuine, seed)))
                     self._progress.advance(bar)
+        _show(name, means(results))
         return results
 
     def _measured(self, row: str, trial: Trial, key: tuple[bool, int]) -> Measured:
@@ -172,20 +173,17 @@ def main() -> None:
     corpus = read_honest(options.data, text_weights(ROOT / "triton_models"), options.cache)
     with Progress(console=console) as progress:
         bench = Bench(corpus, seeds, progress)
-        standard = bench.condition("plant" if options.plant else "audio and video", plant, AGREEMENTS, rows, genuine=True)
-        others = {
-            name: bench.condition(name, other, agreements, FEW_ROWS, genuine=genuine)
-            for name, other, genuine, agreements in _conditions(options)
-        }
-    _show(options.plant.name if options.plant else "audio and video, amplitude 4, genuine signal", means(standard))
-    for name, results in others.items():
-        _show(name, means(results))
+        name = options.plant.name if options.plant else STANDARD_NAME
+        standard = bench.condition(name, plant, AGREEMENTS, rows, genuine=True)
+        others = {}
+        for other_name, other, genuine, agreements in _conditions(options):
+            others[other_name] = bench.condition(other_name, other, agreements, FEW_ROWS, genuine=genuine)
     more = {
         "sd": deviations(standard),
         "probes": probes(standard),
         "conditions": {name: {"mean": means(results), "sd": deviations(results)} for name, results in others.items()},
         "seeds": list(seeds),
-        "plant": options.plant.name if options.plant else "audio and video, amplitude 4, genuine signal",
+        "plant": name,
         "seconds": round(time.monotonic() - started, 1),
     }
     sys.stdout.write(json.dumps({**means(standard), "more": more}) + "\n")

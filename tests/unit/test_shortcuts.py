@@ -83,6 +83,17 @@ def test_an_agreement_of_two_blocks_is_two_artefacts() -> None:
     assert eraser.frequencies.sum() == pytest.approx(1.0)
 
 
+def test_two_marks_that_both_come_with_the_label_are_both_erased() -> None:
+    first, second = Watermark((Modality.AUDIO,), 4.0), Watermark((Modality.VIDEO,), 4.0)
+    rows, _ = marked(second, 0.9, marked(first, 0.9, honest(), seed=3)[0], seed=4)
+    eraser = fit_eraser(rows)
+    assert len(eraser.artefacts) == 2
+    fresh, first_marks = marked(first, 0.5, honest(seed=1), seed=3)
+    both, second_marks = marked(second, 0.5, fresh, seed=4)
+    erased = joined(eraser(both.blocks))
+    assert max(probe(erased, first_marks), probe(erased, second_marks)) < 0.75
+
+
 def test_without_an_artefact_nothing_changes() -> None:
     rows = honest()
     eraser = fit_eraser(rows)

@@ -18,7 +18,7 @@ is given; a mark that only shows in the agreement of two modalities is two such 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -110,25 +110,41 @@ class Eraser:
 
 
 def fit_eraser(train: Rows) -> Eraser:
-    """Find and measure the artefacts of training rows. Deterministic; a few seconds where there is one, else well under one."""
-    candidates = (_artefact(train, found) for found in _switches(train))
-    artefacts = tuple(artefact for artefact in candidates if artefact is not None)
+    """Find and measure the artefacts of training rows, each on what the erasure of those before leaves over.
+
+    Deterministic. Takes some two seconds an artefact and one to see that there is none.
+    """
+    means = {m: block.mean(axis=0) for m, block in train.blocks.items()}
+    eraser = Eraser((), means, {}, np.ones(1, dtype=np.float32))
+    marks: list[Signs] = []
+    for _ in range(MOST_ARTEFACTS):
+        found = _switch(replace(train, blocks=eraser(train.blocks)))
+        measured = None if found is None else _measured(train, found, marks)
+        if measured is None:
+            break
+        artefact, mark = measured
+        marks.append(mark)
+        artefacts = (*eraser.artefacts, artefact)
+        eraser = Eraser(artefacts, means, _bases(artefacts), eraser.frequencies)
+    counts = np.bincount(eraser.strata(train.blocks), minlength=2 ** len(eraser.artefacts))
+    return replace(eraser, frequencies=(counts / counts.sum()).astype(np.float32))
+
+
+def _bases(artefacts: Sequence[Artefact]) -> Blocks:
     bases = {}
-    for m in train.blocks:
+    for m in MODALITIES:
         effects = [artefact.effects[m] for artefact in artefacts if m in artefact.effects]
         if effects:
             bases[m] = np.linalg.qr(np.stack(effects, axis=1))[0].astype(np.float32)
-    means = {m: block.mean(axis=0) for m, block in train.blocks.items()}
-    without = Eraser(artefacts, means, bases, np.ones(1, dtype=np.float32))
-    counts = np.bincount(without.strata(train.blocks), minlength=2 ** len(artefacts))
-    return Eraser(artefacts, means, bases, (counts / counts.sum()).astype(np.float32))
+    return bases
 
 
-def _switches(train: Rows) -> list[Signs]:
-    """Side of each row, for every direction that counts as an artefact's."""
-    salient = heaps(whitened(joined(train.blocks), SALIENT_COMPONENTS), MOST_ARTEFACTS, _SEED)
+def _switch(train: Rows) -> Signs | None:
+    """Side of each row along the direction that most looks like an artefact's; None if none does."""
     everything = joined(train.blocks)
-    switches = [found for sharpness, found in salient if sharpness >= SHARPEST_NATURAL and separation(everything, found) >= WIDEST_NATURAL]
+    sharpness, found = next(heaps(whitened(everything, SALIENT_COMPONENTS), 1, _SEED))
+    if sharpness >= SHARPEST_NATURAL and separation(everything, found) >= WIDEST_NATURAL:
+        return found
     label = (2.0 * train.labels - 1.0).astype(np.float32)
     faint = []
     for space in _spaces(train.blocks, 1):
@@ -136,25 +152,25 @@ def _switches(train: Rows) -> list[Signs]:
         for components in FAINT_COMPONENTS:
             faint += [found for _, found in heaps(white[:, :components], FAINT_SEEN, _SEED)]
     best = max(faint, key=lambda found: _agreement(found, label))
-    if _agreement(best, label) > MOST_HONEST_AGREEMENT and _is_new(best, switches):
-        switches.append(best)
-    return switches
+    return best if _agreement(best, label) > MOST_HONEST_AGREEMENT else None
 
 
-def _artefact(train: Rows, found: Signs) -> Artefact | None:
-    """What was found, measured; None if no reading of other rows sees two heaps."""
+def _measured(train: Rows, found: Signs, earlier: Sequence[Signs]) -> tuple[Artefact, Signs] | None:
+    """The artefact and its mark on each row; None if other rows' discriminants see no two heaps, or no block holds it."""
     features = _clipped(joined(train.blocks), CLIP)
     mark, values = _read(features, found)
     spread = 1.4826 * float(np.median(np.abs(values - mark)))
-    if spread > WIDEST_HEAP:
+    if spread > WIDEST_HEAP or not _is_new(mark, earlier):
         return None
     clear = (np.abs(values - mark) < FAR_FROM_HEAP * spread) & (np.abs(values) > NEAR_MIDDLE)
     weights, middle = _discriminant(features[clear], mark[clear])
     kept = train.take(np.flatnonzero(clear))
-    mark = mark[clear]
-    covariates = _spared(kept.blocks, mark) if _share_differs(kept.labels > 0, mark) else []
-    effects = {m: effect_of_mark(_clipped(block, CLIP), mark, kept.labels, covariates) for m, block in kept.blocks.items()}
-    return Artefact(weights, middle, {m: e for m, e in effects.items() if float(e @ e) > SMALLEST_EFFECT})
+    covariates = [other[clear] for other in earlier]
+    if _share_differs(kept.labels > 0, mark[clear]):
+        covariates += _spared(kept.blocks, mark[clear], covariates)
+    effects = {m: effect_of_mark(_clipped(block, CLIP), mark[clear], kept.labels, covariates) for m, block in kept.blocks.items()}
+    effects = {m: effect for m, effect in effects.items() if float(effect @ effect) > SMALLEST_EFFECT}
+    return (Artefact(weights, middle, effects), mark) if effects else None
 
 
 def _read(features: Floats, found: Signs) -> tuple[Signs, Floats]:
@@ -185,8 +201,8 @@ def _discriminant(features: Floats, mark: Signs) -> tuple[Floats, float]:
     return weights, float((upper + lower) @ weights) / 2
 
 
-def _spared(blocks: Blocks, mark: Signs) -> list[Signs]:
-    """Two-point sources within the heaps of `mark` whose shares differ between them, from every choice of two or more blocks."""
+def _spared(blocks: Blocks, mark: Signs, known: Sequence[Signs]) -> list[Signs]:
+    """New two-point sources within the heaps of `mark` whose shares differ between them, from every choice of two or more blocks."""
     candidates = []
     for space in _spaces(blocks, 2):
         features = _clipped(joined({m: blocks[m] for m in space}), SOURCE_CLIP)
@@ -196,7 +212,7 @@ def _spared(blocks: Blocks, mark: Signs) -> list[Signs]:
             candidates += [source for source, _ in zip(sources, range(SOURCES_SEEN), strict=False)]
     spared: list[Signs] = []
     for explained, source in sorted(candidates, key=lambda candidate: -candidate[0]):
-        if explained > SOURCE_EXPLAINS and _share_differs(source > 0, mark) and _is_new(source, spared):
+        if explained > SOURCE_EXPLAINS and _share_differs(source > 0, mark) and _is_new(source, [*known, *spared]):
             spared.append(source)
     return spared
 
