@@ -1,8 +1,8 @@
 """Artefacts found in training features and taken out of them: a transform and strata for any model, without artefact labels.
 
-The one assumption (A1'): an artefact is switched on or off. Along some direction of the joined features the rows fall into two heaps with
-next to nothing in between, which expressive behaviour does not do. Neither the artefact's place, nor its agreement with the label, nor p
-is given; a mark that only shows in the agreement of two modalities is two such directions.
+The one assumption (A1'): an artefact adds the same to every row that it is switched on in, so that the rows fall into two heaps; and it
+is either salient, with next to nothing between the heaps, or agrees with the label better than an honest cue does. Its place and p are
+not given; a mark that only shows in the agreement of two modalities is two such directions. Graded or scaling marks are not found.
 
     find     J(w) of (4) on all modalities joined: a direction with J >= `SHARPEST_NATURAL` whose heaps are `WIDEST_NATURAL` standard
              deviations apart is an artefact. So is the one that agrees best with the label among the two-point sources of every choice
