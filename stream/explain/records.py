@@ -73,7 +73,7 @@ def _explanation(window: Window, inputs: WindowInputs, inference: Inference, rea
         warnings=reading.warnings,
     )
     return ExplanationRecord(
-        **_identity(window),
+        **identity_fields(window),
         base_score=reading.base,
         contributions=reading.contributions,
         score_without={m: rounded(reading.scores[index]) for m, index in without.items()},
@@ -98,7 +98,7 @@ def shares(contributions: dict[Modality, float], present: tuple[Modality, ...]) 
 
 
 def _fields(window: Window, reading: _Reading, model: ModelVersion, allowed_lateness_ms: int) -> dict[str, Any]:
-    return _identity(window) | {
+    return identity_fields(window) | {
         "is_final": window.is_final,
         "revision": window.revision,
         "score": reading.score,
@@ -116,7 +116,8 @@ def _fields(window: Window, reading: _Reading, model: ModelVersion, allowed_late
     }
 
 
-def _identity(window: Window) -> dict[str, Any]:
+def identity_fields(window: Window) -> dict[str, Any]:
+    """Which window a record is about: the fields that every record of a window begins with."""
     return {
         "tenant": window.track.session.tenant,
         "session": window.track.session.session,

@@ -6,7 +6,6 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from stream.config.settings import Settings
 from stream.domain.chunk import Chunk
@@ -19,6 +18,7 @@ from stream.domain.result import ExplanationRecord, ModelVersion, PartialRecord,
 from stream.domain.topics import Topics
 from stream.domain.window import Window
 from stream.domain.wire import Headers, chunk_headers, decode_text, encode_words, session_record
+from stream.explain.records import identity_fields
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.world import World
 from tests.fakes.chunks import header
@@ -29,7 +29,7 @@ MODEL = ModelVersion("mmci", "1", "0" * 12)
 def score_of(window: Window) -> ScoreRecord:
     """A record whose score is the number of words in the window."""
     return ScoreRecord(
-        **_identity(window),
+        **identity_fields(window),
         is_final=window.is_final,
         revision=window.revision,
         score=float(len(window.words())),
@@ -50,7 +50,7 @@ def score_of(window: Window) -> ScoreRecord:
 def explanation_of(window: Window) -> ExplanationRecord:
     """An empty explanation."""
     return ExplanationRecord(
-        **_identity(window),
+        **identity_fields(window),
         base_score=0.0,
         contributions={},
         score_without={},
@@ -62,19 +62,6 @@ def explanation_of(window: Window) -> ExplanationRecord:
         video_frames=(),
         sentence="",
     )
-
-
-def _identity(window: Window) -> dict[str, Any]:
-    return {
-        "tenant": window.track.session.tenant,
-        "session": window.track.session.session,
-        "track": window.track.track,
-        "role": window.role,
-        "window_id": window.id,
-        "epoch": window.epoch,
-        "start_ms": window.start_ms,
-        "end_ms": window.end_ms,
-    }
 
 
 @dataclass
