@@ -1,10 +1,13 @@
-"""Every test carries the marker of its folder."""
+"""Every test carries the marker of its folder; what integration and fault tests share."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
+from stream.local.redis_server import RedisServer
 
 HERE = Path(__file__).parent
 
@@ -12,3 +15,12 @@ HERE = Path(__file__).parent
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         item.add_marker(item.path.relative_to(HERE).parts[0])
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[RedisServer]:
+    """An embedded Redis of the test's own, which it may stop and kill."""
+    server = RedisServer(tmp_path)
+    await server.start()
+    yield server
+    server.process.kill()

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from kafka import KafkaProducer
-from pydantic import SecretStr
 
 from stream.config.settings import Settings
 from stream.local.redis_server import RedisServer
 from stream.produce.topics import ensure_topics
 from stream.sinks.redis_sink import RedisSink
 from tests.fakes.world import FakeWorker
-from tests.integration.test_delivery import END, EXPECTED, SECONDS, START, finals, names, send, worker
+from tests.support.delivery import END, EXPECTED, SECONDS, START, finals, names, send, worker
 from tests.support.kafka import ApacheKafka, why_unavailable
+from tests.support.settings import own_settings
 
 QUICK_RETURN = "broker.session.timeout.ms=2000\nbroker.heartbeat.interval.ms=500\n"
 
@@ -35,25 +34,10 @@ async def kafka(tmp_path: Path) -> AsyncIterator[ApacheKafka]:
 
 
 @pytest.fixture
-async def redis(tmp_path: Path) -> AsyncIterator[RedisServer]:
-    server = RedisServer(tmp_path)
-    await server.start()
-    yield server
-    await server.stop()
-
-
-@pytest.fixture
-def settings(kafka: ApacheKafka, redis: RedisServer) -> Settings:
-    plain, own = Settings(), f"outage-{uuid.uuid4().hex[:8]}"
-    update = {"bootstrap": kafka.bootstrap, "topic_prefix": f"{own}.", "group": own, "partitions": 3, "session_timeout_s": 4.0}
-    settings = plain.model_copy(
-        update={
-            "kafka": plain.kafka.model_copy(update={**update, "fetch_max_wait_ms": 20}),
-            "redis": plain.redis.model_copy(update={"url": SecretStr(redis.url)}),
-        }
-    )
-    ensure_topics(settings.kafka)
-    return settings
+def settings(kafka: ApacheKafka, server: RedisServer) -> Settings:
+    own = own_settings("outage", kafka.bootstrap, server.url, partitions=3, session_timeout_s=4.0, fetch_max_wait_ms=20)
+    ensure_topics(own.kafka)
+    return own
 
 
 async def test_a_broker_outage_is_not_silence(settings: Settings, kafka: ApacheKafka, tmp_path: Path) -> None:
@@ -74,9 +58,9 @@ async def test_a_broker_outage_is_not_silence(settings: Settings, kafka: ApacheK
     await store.close()
 
 
-async def test_neither_a_rebalance_nor_a_shutdown_waits_for_redis(settings: Settings, redis: RedisServer, tmp_path: Path) -> None:
+async def test_neither_a_rebalance_nor_a_shutdown_waits_for_redis(settings: Settings, server: RedisServer, tmp_path: Path) -> None:
     (session,), made, prefix = names(1), FakeWorker(), settings.kafka.topic_prefix
-    redis.process.kill()
+    server.process.kill()
     chunks = [made.words(seq, session=session) for seq in range(SECONDS)]
     with KafkaProducer(bootstrap_servers=settings.kafka.bootstrap) as producer:
         send(producer, prefix, made.event(START, session), *chunks, made.event(END, session))
@@ -85,7 +69,7 @@ async def test_neither_a_rebalance_nor_a_shutdown_waits_for_redis(settings: Sett
         first.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(first.wait(), 10) == 0
     async with worker(settings, tmp_path, "second"):
-        await redis.start()
+        await server.start()
         store = RedisSink(settings.redis)
         assert await finals(store, [session]) == [EXPECTED]
         await store.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -13,13 +12,14 @@ from pydantic import SecretStr
 from stream.config.settings import RedisSettings, Settings
 from stream.domain.delivery import InboundRecord, Verdict
 from stream.domain.identity import SessionKey
-from stream.domain.lifecycle import SessionEnd, SessionStart, TrackEnd, TrackPlan
+from stream.domain.lifecycle import SessionEnd, TrackEnd
 from stream.domain.modality import Modality
 from stream.domain.result import ExplanationRecord, ScoreRecord
 from stream.local.redis_server import RedisServer
 from stream.pipeline.fence import FencedOffError
 from stream.sinks.redis_sink import RedisSink
 from tests.fakes.world import FakeWorker
+from tests.support.delivery import START
 
 PATIENCE_S = 1.0
 SETTLE_S = 0.2
@@ -38,13 +38,10 @@ class Store(RedisSink):
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    server = RedisServer(tmp_path)
-    await server.start()
+async def store(server: RedisServer) -> AsyncIterator[Store]:
     sink = Store(Settings().redis.model_copy(update={"url": SecretStr(server.url)}))
     yield sink
     await sink.close()
-    await server.stop()
 
 
 class Case:
@@ -55,7 +52,7 @@ class Case:
         settings = plain.model_copy(update={"kafka": plain.kafka.model_copy(update={"session_timeout_s": PATIENCE_S})})
         self.older, self.newer = [FakeWorker(store=cast(Any, store), settings=settings) for _ in range(2)]
         self.session = f"call-{uuid.uuid4().hex[:8]}"
-        self.start = self.older.event(SessionStart(0, (TrackPlan("customer", "customer", (Modality.TEXT,)),)), self.session)
+        self.start = self.older.event(START, self.session)
         self.store = store
 
     def records(self, *seqs: int) -> list[InboundRecord]:

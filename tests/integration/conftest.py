@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from kafka import KafkaProducer
 from pydantic import SecretStr
+from redis.asyncio import Redis
 
-from stream.config.settings import Settings
+from stream.config.settings import RedisSettings, Settings
 from stream.local.broker import Broker
 from stream.local.redis_server import RedisServer
 from stream.local.stack import Stack
 from stream.local.triton import TritonServer
+from stream.produce.connection import kafka_options
+from stream.produce.topics import ensure_topics
 from stream.serving.repository import assemble_text_encoder
+from stream.sinks.redis_sink import RedisSink
 from tests.support.kafka import ApacheKafka, why_unavailable
+from tests.support.settings import own_settings
 
 
 @pytest.fixture(scope="session")
@@ -76,15 +81,46 @@ def triton_url(triton_server: TritonServer) -> str:
 @pytest.fixture
 def settings(kafka_bootstrap: str, redis_url: str, triton_url: str) -> Settings:
     """Settings for all three services, with a topic prefix and a consumer group of the test's own."""
-    own = f"test-{uuid.uuid4().hex[:8]}"
-    plain = Settings()
-    return plain.model_copy(
-        update={
-            "kafka": plain.kafka.model_copy(update={"bootstrap": kafka_bootstrap, "topic_prefix": f"{own}.", "group": own}),
-            "redis": plain.redis.model_copy(update={"url": SecretStr(redis_url)}),
-            "triton": plain.triton.model_copy(update={"url": triton_url}),
-        }
-    )
+    own = own_settings("test", kafka_bootstrap, redis_url)
+    return own.model_copy(update={"triton": own.triton.model_copy(update={"url": triton_url})})
+
+
+@pytest.fixture
+async def store(settings: Settings) -> AsyncIterator[RedisSink]:
+    """The Redis that the settings name."""
+    sink = RedisSink(settings.redis)
+    yield sink
+    await sink.close()
+
+
+@pytest.fixture
+def producer(settings: Settings) -> Iterator[KafkaProducer]:
+    """On the broker that the settings name, with the topics."""
+    ensure_topics(settings.kafka)
+    with KafkaProducer(**kafka_options(settings.kafka)) as producer:
+        yield producer
+
+
+@pytest.fixture
+def redis_settings(server: RedisServer) -> RedisSettings:
+    """For the test's own Redis."""
+    return RedisSettings(url=SecretStr(server.url))
+
+
+@pytest.fixture
+async def sink(redis_settings: RedisSettings) -> AsyncIterator[RedisSink]:
+    """The test's own Redis, as workers see it."""
+    sink = RedisSink(redis_settings)
+    yield sink
+    await sink.close()
+
+
+@pytest.fixture
+async def redis(server: RedisServer) -> AsyncIterator[Redis]:
+    """The test's own Redis, as it is."""
+    client = Redis.from_url(server.url, decode_responses=True)
+    yield client
+    await client.aclose()
 
 
 @pytest.fixture

@@ -4,114 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
-import time
-import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer
-from kafka.admin import KafkaAdminClient, NewTopic
-from pydantic import SecretStr
 
 from stream.agents.app import WorkerApp, WorkerCrashedError
 from stream.config.settings import Settings
-from stream.domain.delivery import InboundRecord, LastFinal
-from stream.domain.identity import SessionKey, TrackKey
-from stream.domain.lifecycle import SessionEnd, SessionStart, TrackEnd, TrackPlan
-from stream.domain.modality import Modality
-from stream.domain.topics import Topics
-from stream.local.environment import child_environment
+from stream.domain.delivery import LastFinal
+from stream.domain.identity import TrackKey
 from stream.sinks.redis_sink import RedisSink
 from tests.fakes.world import FakeStore, FakeWorker
-
-SECONDS = 12
-START = SessionStart(0, (TrackPlan("customer", "customer", (Modality.TEXT,)),))
-END = SessionEnd(0, SECONDS * 1000, (TrackEnd("customer", {Modality.TEXT: SECONDS}),))
-EXPECTED = [*((end, 4.0) for end in range(4000, SECONDS * 1000 + 1, 2000)), (SECONDS * 1000 + 2000, 2.0)]
-"""End and number of words of every window, in the order in which they must become final."""
+from tests.support.delivery import END, EXPECTED, SECONDS, START, finals, names, send, worker
+from tests.support.settings import own_settings
 
 
 @pytest.fixture
 def settings(kafka_bootstrap: str, redis_url: str) -> Settings:
-    own = f"delivery-{uuid.uuid4().hex[:8]}"
-    plain = Settings()
-    kafka = {"bootstrap": kafka_bootstrap, "topic_prefix": f"{own}.", "group": own, "session_timeout_s": 6.0, "fetch_max_wait_ms": 20}
-    return plain.model_copy(
-        update={
-            "kafka": plain.kafka.model_copy(update=kafka),
-            "redis": plain.redis.model_copy(update={"url": SecretStr(redis_url)}),
-        }
-    )
-
-
-@pytest.fixture
-async def store(settings: Settings) -> AsyncIterator[RedisSink]:
-    sink = RedisSink(settings.redis)
-    yield sink
-    await sink.close()
-
-
-@pytest.fixture
-def producer(settings: Settings) -> Iterator[KafkaProducer]:
-    topics = Topics(settings.kafka.topic_prefix)
-    admin = KafkaAdminClient(bootstrap_servers=settings.kafka.bootstrap)
-    admin.create_topics([NewTopic(name, 6, 1) for name in (*topics.inputs, *topics.outputs)])
-    admin.close()
-    producer = KafkaProducer(bootstrap_servers=settings.kafka.bootstrap)
-    yield producer
-    producer.close()
-
-
-@asynccontextmanager
-async def worker(settings: Settings, directory: Path, name: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    ready = directory / f"{name}.ready"
-    log = (directory / f"{name}.log").open("wb")
-    environment = child_environment(settings)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.support.delivery_worker", str(ready), env=environment, stderr=log, stdout=log
-    )
-    try:
-        await until(lambda: ready.exists() or process.returncode is not None, 30)
-        assert process.returncode is None, (directory / f"{name}.log").read_text()[-2000:]
-        yield process
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            try:
-                await asyncio.wait_for(process.wait(), 15)
-            except TimeoutError:
-                process.kill()
-                await process.wait()
-
-
-async def until(condition: Callable[[], bool], seconds: float) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.1)
-
-
-def send(producer: KafkaProducer, prefix: str, *records: InboundRecord) -> None:
-    for record in records:
-        producer.send(prefix + record.topic, key=record.key, value=record.value, headers=record.headers)
-    producer.flush()
-
-
-async def finals(store: RedisSink, sessions: list[str], seconds: float = 60) -> list[list[tuple[int, float]]]:
-    """The windows of each session, once there are as many as expected (or the time is up)."""
-    until = time.monotonic() + seconds
-    while True:
-        found = [await store.finals(SessionKey("acme", session)) for session in sessions]
-        if all(len(windows) >= len(EXPECTED) for windows in found) or time.monotonic() > until:
-            return [[(window.end_ms, window.score) for window in windows] for windows in found]
-        await asyncio.sleep(0.2)
-
-
-def names(count: int) -> list[str]:
-    run = uuid.uuid4().hex[:8]
-    return [f"{run}-{number}" for number in range(count)]
+    return own_settings("delivery", kafka_bootstrap, redis_url, session_timeout_s=6.0, fetch_max_wait_ms=20)
 
 
 async def test_one_worker_finalises_every_window(settings: Settings, producer: KafkaProducer, store: RedisSink, tmp_path: Path) -> None:

@@ -7,15 +7,12 @@ import os
 import signal
 import sys
 import time
-import uuid
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, cast
 
 import aiohttp
 import pytest
 from faust.transport.drivers.aiokafka import Consumer
-from pydantic import SecretStr
 
 from stream.agents.app import WorkerApp
 from stream.config.settings import HealthSettings, Settings
@@ -25,30 +22,16 @@ from stream.local.redis_server import RedisServer
 from stream.pipeline.health import WorkerState
 from stream.produce.topics import ensure_topics
 from tests.fakes.world import FakeWorker
+from tests.support.settings import own_settings
 
 INPUT_PARTITIONS = 24
 
 
 @pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[RedisServer]:
-    server = RedisServer(tmp_path)
-    await server.start()
-    yield server
-    server.process.kill()
-
-
-@pytest.fixture
 def settings(tansu_bootstrap: str, server: RedisServer) -> Settings:
-    plain, own = Settings(), f"health-{uuid.uuid4().hex[:8]}"
-    made = plain.model_copy(
-        update={
-            "kafka": plain.kafka.model_copy(update={"bootstrap": tansu_bootstrap, "topic_prefix": f"{own}.", "group": own}),
-            "redis": plain.redis.model_copy(update={"url": SecretStr(server.url)}),
-            "health": HealthSettings(port=free_port()),
-        }
-    )
-    ensure_topics(made.kafka)
-    return made
+    own = own_settings("health", tansu_bootstrap, server.url)
+    ensure_topics(own.kafka)
+    return own.model_copy(update={"health": HealthSettings(port=free_port())})
 
 
 async def ask(settings: Settings, path: str) -> tuple[int, Any]:

@@ -5,14 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import uuid
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from kafka import KafkaProducer
-from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from stream.config.settings import Settings
@@ -24,52 +20,23 @@ from stream.local.environment import child_environment
 from stream.local.ports import free_port
 from stream.local.redis_server import RedisServer
 from stream.pipeline.rebuild import RebuildError, read_history, refill
-from stream.produce.connection import kafka_options
 from stream.produce.topics import ensure_topics
 from stream.sinks.keys import session_names, track_names
 from stream.sinks.redis_sink import RedisSink
 from stream.sinks.results import Result, result_message
 from stream.sinks.summary import summarise
 from tests.fakes.results import make_explanation, make_score, make_sync
+from tests.support.settings import own_settings
 
 ENDS = (4000, 6000, 8000, 10_000)
 TRACKS = ("agent", "customer")
 
 
 @pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[RedisServer]:
-    server = RedisServer(tmp_path)
-    await server.start()
-    yield server
-    server.process.kill()
-
-
-@pytest.fixture
 def settings(kafka_bootstrap: str, server: RedisServer) -> Settings:
-    plain = Settings()
-    kafka = plain.kafka.model_copy(update={"bootstrap": kafka_bootstrap, "topic_prefix": f"rebuild-{uuid.uuid4().hex[:8]}."})
-    ensure_topics(kafka)
-    return plain.model_copy(update={"kafka": kafka, "redis": plain.redis.model_copy(update={"url": SecretStr(server.url)})})
-
-
-@pytest.fixture
-async def sink(settings: Settings) -> AsyncIterator[RedisSink]:
-    sink = RedisSink(settings.redis)
-    yield sink
-    await sink.close()
-
-
-@pytest.fixture
-async def redis(server: RedisServer) -> AsyncIterator[Redis]:
-    client = Redis.from_url(server.url, decode_responses=True)
-    yield client
-    await client.aclose()
-
-
-@pytest.fixture
-def producer(settings: Settings) -> Iterator[KafkaProducer]:
-    with KafkaProducer(**kafka_options(settings.kafka)) as producer:
-        yield producer
+    own = own_settings("rebuild", kafka_bootstrap, server.url)
+    ensure_topics(own.kafka)
+    return own
 
 
 def write(settings: Settings, producer: KafkaProducer, *records: Result) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -29,30 +28,8 @@ TRACK = TrackKey(SESSION, "customer")
 
 
 @pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[RedisServer]:
-    server = RedisServer(tmp_path)
-    await server.start()
-    yield server
-    server.process.kill()
-
-
-@pytest.fixture
-def settings(server: RedisServer) -> RedisSettings:
+def redis_settings(server: RedisServer) -> RedisSettings:
     return RedisSettings(url=SecretStr(server.url), timeout_s=0.5, stream_length=10, result_ttl_s=1000)
-
-
-@pytest.fixture
-async def sink(settings: RedisSettings) -> AsyncIterator[RedisSink]:
-    sink = RedisSink(settings)
-    yield sink
-    await sink.close()
-
-
-@pytest.fixture
-async def redis(server: RedisServer) -> AsyncIterator[Redis]:
-    client = Redis.from_url(server.url, decode_responses=True)
-    yield client
-    await client.aclose()
 
 
 async def finalise(sink: RedisSink, score: ScoreRecord, token: int = 1) -> Verdict:
@@ -239,9 +216,9 @@ async def test_ping_does_not_wait(tmp_path: Path) -> None:
     await sink.close()
 
 
-async def test_the_reader_sees_everything_once_and_in_order(sink: RedisSink, settings: RedisSettings) -> None:
+async def test_the_reader_sees_everything_once_and_in_order(sink: RedisSink, redis_settings: RedisSettings) -> None:
     await finalise(sink, make_score(4000))
-    async with ResultReader(settings) as reader:
+    async with ResultReader(redis_settings) as reader:
         first = await take(reader, 2)
         await sink.put_partial(make_partial(6000))
         await finalise(sink, make_score(4000, track="agent"))
@@ -257,8 +234,8 @@ async def test_the_reader_sees_everything_once_and_in_order(sink: RedisSink, set
         assert [type(r) for r in windows if r.track == track] == [ScoreRecord, ExplanationRecord]
 
 
-async def test_the_reader_is_woken_by_a_nudge_long_before_its_poll(sink: RedisSink, settings: RedisSettings) -> None:
-    async with ResultReader(settings, poll_s=60) as reader:
+async def test_the_reader_is_woken_by_a_nudge_long_before_its_poll(sink: RedisSink, redis_settings: RedisSettings) -> None:
+    async with ResultReader(redis_settings, poll_s=60) as reader:
         reading = asyncio.create_task(take(reader, 2))
         await asyncio.sleep(0.3)
         await finalise(sink, make_score(4000, session=SessionKey("default", "brand-new")))
@@ -266,8 +243,8 @@ async def test_the_reader_is_woken_by_a_nudge_long_before_its_poll(sink: RedisSi
     assert all(not isinstance(r, SessionRecord) and r.session == "brand-new" for r in found)
 
 
-async def test_the_reader_shows_partials_as_they_change(sink: RedisSink, settings: RedisSettings) -> None:
-    async with ResultReader(settings, [SESSION]) as reader:
+async def test_the_reader_shows_partials_as_they_change(sink: RedisSink, redis_settings: RedisSettings) -> None:
+    async with ResultReader(redis_settings, [SESSION]) as reader:
         await sink.put_partial(make_partial(4000, 0.5))
         assert await take(reader, 1) == [make_partial(4000, 0.5)]
         await sink.put_partial(make_partial(4000, 0.5))
@@ -276,10 +253,10 @@ async def test_the_reader_shows_partials_as_they_change(sink: RedisSink, setting
         assert await take(reader, 1) == [make_partial(4000, 0.7, revision=1)]
 
 
-async def test_the_reader_can_skip_what_was_before_it(sink: RedisSink, settings: RedisSettings) -> None:
+async def test_the_reader_can_skip_what_was_before_it(sink: RedisSink, redis_settings: RedisSettings) -> None:
     await finalise(sink, make_score(4000))
     await sink.put_partial(make_partial(6000))
-    async with ResultReader(settings, from_start=False) as reader:
+    async with ResultReader(redis_settings, from_start=False) as reader:
         assert await nothing_more(reader)
         await finalise(sink, make_score(6000))
         found = await take(reader, 2)
@@ -289,15 +266,15 @@ async def test_the_reader_can_skip_what_was_before_it(sink: RedisSink, settings:
     ]
 
 
-async def test_the_reader_follows_only_what_it_was_asked_for(sink: RedisSink, settings: RedisSettings) -> None:
+async def test_the_reader_follows_only_what_it_was_asked_for(sink: RedisSink, redis_settings: RedisSettings) -> None:
     other, foreign = SessionKey("default", "call-2"), SessionKey("acme", "call-1")
     for session in (SESSION, other, foreign):
         await finalise(sink, make_score(4000, session=session))
-    async with ResultReader(settings, [other]) as reader:
+    async with ResultReader(redis_settings, [other]) as reader:
         found = await take(reader, 2)
         assert await nothing_more(reader)
     assert {r.session for r in found} == {"call-2"}
-    async with ResultReader(settings, tenant="acme") as reader:
+    async with ResultReader(redis_settings, tenant="acme") as reader:
         found = await take(reader, 2)
         assert await nothing_more(reader)
     assert {r.tenant for r in found} == {"acme"}
@@ -316,9 +293,9 @@ async def test_the_reader_pages_through_a_long_session(sink: RedisSink, server: 
     assert isinstance(found[-1], SessionRecord)
 
 
-async def test_the_reader_goes_on_where_it_was_after_an_outage(sink: RedisSink, server: RedisServer, settings: RedisSettings) -> None:
+async def test_the_reader_goes_on_where_it_was_after_an_outage(sink: RedisSink, server: RedisServer, redis_settings: RedisSettings) -> None:
     await finalise(sink, make_score(4000))
-    async with ResultReader(settings, poll_s=0.2) as reader:
+    async with ResultReader(redis_settings, poll_s=0.2) as reader:
         assert len(await take(reader, 2)) == 2
         reading = asyncio.create_task(take(reader, 2))
         await asyncio.sleep(0.1)
@@ -347,14 +324,14 @@ async def test_partials_are_tried_once(sink: RedisSink, server: RedisServer) -> 
         await asyncio.wait_for(sink.put_partial(make_partial(4000)), 3)
 
 
-async def test_a_reader_ends_at_whatever_moment_it_is_stopped(settings: RedisSettings) -> None:
+async def test_a_reader_ends_at_whatever_moment_it_is_stopped(redis_settings: RedisSettings) -> None:
     async def read(reader: ResultReader) -> None:
         async for _ in reader:
             pass
 
     for moment_s in (0, 0, 0.0005, 0.001, 0.002, 0.01) * 4:
         async with asyncio.timeout(3):
-            async with ResultReader(settings) as reader:
+            async with ResultReader(redis_settings) as reader:
                 reading = asyncio.create_task(read(reader))
                 await asyncio.sleep(moment_s)
                 reading.cancel()

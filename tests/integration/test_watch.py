@@ -6,33 +6,12 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from pathlib import Path
 
-import pytest
-from pydantic import SecretStr
-
-from stream.config.settings import RedisSettings
 from stream.domain.identity import SessionKey
 from stream.local.redis_server import RedisServer
 from stream.sinks.redis_sink import RedisSink
 from stream.sinks.summary import summarise
 from tests.fakes.results import SESSION, make_explanation, make_score
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[RedisServer]:
-    server = RedisServer(tmp_path)
-    await server.start()
-    yield server
-    server.process.kill()
-
-
-@pytest.fixture
-async def sink(server: RedisServer) -> AsyncIterator[RedisSink]:
-    sink = RedisSink(RedisSettings(url=SecretStr(server.url)))
-    yield sink
-    await sink.close()
 
 
 def start(server: RedisServer, *arguments: str) -> subprocess.Popen[str]:

@@ -11,7 +11,7 @@ from benchmarks.fault_runs.traffic import Session
 from stream.domain.identity import SessionKey
 from stream.domain.modality import Modality
 from tests.fakes.world import FakeWorker
-from tests.integration.test_delivery import END, SECONDS, START
+from tests.support.delivery import END, SECONDS, START
 
 
 def a_session(*words: list[str]) -> Session:
