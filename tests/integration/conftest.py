@@ -1,4 +1,4 @@
-"""Real services for integration tests: brokers, Redis and Triton, started once for the session."""
+"""Real services for integration tests: brokers, Redis and Triton, started once for the session, and clients of them."""
 
 from __future__ import annotations
 
