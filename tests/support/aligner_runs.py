@@ -134,7 +134,11 @@ class Player:
             last = self._last_finals.get(delivery.track)
             self._aligner.open_track(delivery.key, "customer", last and last.end_ms, now, last and last.sync)
         before = self._aligner._tracks[delivery.track].closed_until_ms
-        outcome = self._aligner.on_chunk(delivery.chunk(), now)
+        chunk = delivery.chunk()
+        if not self._aligner.admits(chunk.header):
+            self.run.fates[delivery.name] = Fate("restarted", before)
+            return
+        outcome = self._aligner.on_chunk(chunk, now)
         kinds = [
             kind
             for kind, names in {
@@ -142,7 +146,6 @@ class Player:
                 "repeated": [c.receipt for c in outcome.repeated],
                 "conflict": [c.receipt for c in outcome.conflicts],
                 "future": [c.receipt for c in outcome.future],
-                "restarted": [c.receipt for c in outcome.restarted],
             }.items()
             if delivery.name in names
         ]
