@@ -155,6 +155,19 @@ async def test_a_worker_that_dies_while_it_listens_leaves_the_same_windows(read:
     assert windows(second) == expected(LONG, SHORT)
 
 
+async def test_the_new_run_is_not_published_before_the_rest_of_the_old_one_has_been_read() -> None:
+    first = FakeWorker()
+    sound = [first.media(seq, AUDIO, 0) for seq in range(LONG)]
+    words = [first.event(start(0, TEXT), at_ms=ZERO_MS + LATER_MS), *(first.words(seq, later_ms=LATER_MS) for seq in range(SHORT))]
+    await first.feed(*sound, *words)
+    second = FakeWorker(store=first.store)
+    await second.feed(*words, *sound)
+    assert not windows(second)
+    await second.listen(8000)
+    assert [epoch for epoch, _, _ in windows(second)] == [epoch for epoch, _, _ in expected(LONG, SHORT)]
+    assert not second.reasons()
+
+
 async def test_a_long_backlog_of_the_new_run_does_not_wait_for_silence() -> None:
     settings = Settings(limits=LimitSettings().model_copy(update={"windows_in_flight": 2}))
     worker = FakeWorker(settings=settings)
