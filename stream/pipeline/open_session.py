@@ -29,7 +29,7 @@ class OpenSession:
     @property
     def conversations(self) -> list[Conversation]:
         """Those that are open, by epoch."""
-        return [self._conversations[epoch] for epoch in sorted(self._conversations)]
+        return list(self._conversations.values())
 
     @property
     def waiting(self) -> int:
@@ -55,6 +55,7 @@ class OpenSession:
     def add(self, conversation: Conversation, now: int) -> None:
         """Open an epoch; all but the newest retire."""
         self._conversations[conversation.epoch] = conversation
+        self._conversations = dict(sorted(self._conversations.items()))
         for retiring in self.conversations[:-1]:
             retiring.retire()
         self.pass_turn(now)
@@ -76,7 +77,7 @@ class OpenSession:
 
     def pass_turn(self, now: int) -> None:
         """Let the earliest epoch publish, if none before it can be opened any more."""
-        first = min(self._conversations, default=None)
+        first = next(iter(self._conversations), None)
         if first is None or self._conversations[first].turn.is_set():
             return
         if now >= self._settled_at:

@@ -233,11 +233,11 @@ class Pipeline:
     def _keep_bounds(self) -> None:
         limits = self._world.settings.limits
         conversations = self._conversations
-        if sum(c.held for c in conversations) > limits.chunks_held:
+        if sum([c.held for c in conversations]) > limits.chunks_held:
             max(conversations, key=lambda c: c.held).shed()
-        if not self._draining and sum(s.waiting for s in self._sessions.values()) > 2 * limits.windows_in_flight:
+        if not self._draining and sum([c.unpublished for c in conversations if not c.turn.is_set()]) > 2 * limits.windows_in_flight:
             max(self._sessions.values(), key=lambda s: s.waiting).hurry(self._world.clock())
-        unpublished = sum(c.unpublished for c in conversations)
+        unpublished = sum([c.unpublished for c in conversations])
         if self._draining or unpublished > 4 * limits.windows_in_flight:
             self._room.clear()
         else:

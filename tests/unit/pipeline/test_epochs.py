@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from stream.config.settings import LimitSettings, Settings
@@ -89,7 +91,8 @@ async def test_a_start_that_comes_again_begins_nothing() -> None:
 async def test_chunks_of_the_old_run_that_were_on_the_way_are_taken_in_and_later_ones_are_not() -> None:
     worker = FakeWorker()
     old, new = talk(worker, LONG), talk(worker, SHORT, LATER_MS)
-    await worker.feed(*old[:-4], *new[:5], *old[-4:], *new[5:])
+    await worker.feed(*old[:-4], *new[:5])
+    await worker.feed(*old[-4:], *new[5:])
     await worker.listen(4000)
     assert windows(worker)[: len(expected(LONG))] == expected(LONG)
     await worker.feed(worker.words(LONG))
@@ -172,8 +175,9 @@ async def test_a_long_backlog_of_the_new_run_does_not_wait_for_silence() -> None
     settings = Settings(limits=LimitSettings().model_copy(update={"windows_in_flight": 2}))
     worker = FakeWorker(settings=settings)
     records = [*talk(worker, LONG), *talk(worker, 40, LATER_MS)]
-    for at in range(0, len(records), 10):
-        await worker.feed(*records[at : at + 10])
-        worker.pipeline.on_time(live=False)
+    async with asyncio.timeout(20):
+        for at in range(0, len(records), 10):
+            await worker.feed(*records[at : at + 10])
+            worker.pipeline.on_time(live=False)
     assert windows(worker)[: len(expected(LONG))] == expected(LONG)
     assert windows(worker)[-1][0] == 1
