@@ -25,6 +25,7 @@ from stream.domain.modality import Modality
 from stream.domain.topics import Topics
 from stream.local.environment import child_environment
 from stream.sinks.redis_sink import RedisSink
+from tests.fakes.chunks import ZERO_MS
 from tests.fakes.world import FakeStore, FakeWorker
 
 SECONDS = 12
@@ -99,12 +100,14 @@ def send(producer: KafkaProducer, prefix: str, *records: InboundRecord) -> None:
     producer.flush()
 
 
-async def finals(store: RedisSink, sessions: list[str], seconds: float = 60) -> list[list[tuple[int, float]]]:
+async def finals(
+    store: RedisSink, sessions: list[str], seconds: float = 60, *, count: int = len(EXPECTED)
+) -> list[list[tuple[int, float]]]:
     """The windows of each session, once there are as many as expected (or the time is up)."""
     until = time.monotonic() + seconds
     while True:
         found = [await store.finals(SessionKey("acme", session)) for session in sessions]
-        if all(len(windows) >= len(EXPECTED) for windows in found) or time.monotonic() > until:
+        if all(len(windows) >= count for windows in found) or time.monotonic() > until:
             return [[(window.end_ms, window.score) for window in windows] for windows in found]
         await asyncio.sleep(0.2)
 
@@ -138,6 +141,31 @@ async def test_killing_a_worker_loses_and_repeats_nothing(
         for session in sessions:
             send(producer, prefix, made.event(END, session))
         assert await finals(store, sessions) == [EXPECTED] * len(sessions)
+
+
+async def test_a_media_clock_begins_anew_while_its_worker_is_killed(
+    settings: Settings, producer: KafkaProducer, store: RedisSink, tmp_path: Path
+) -> None:
+    sessions, made, prefix = names(8), FakeWorker(), settings.kafka.topic_prefix
+    long, short, later_ms = 16, 9, 40_000
+    spans = [(epoch, end) for epoch, seconds in ((0, long), (1, short)) for end in range(4, seconds + 4, 2) if end - 4 < seconds]
+    expected = [(epoch, end * 1000, float(min(end, (long, short)[epoch]) - end + 4)) for epoch, end in spans]
+    last = SessionEnd(0, short * 1000, (TrackEnd("customer", {Modality.TEXT: short}),))
+    async with worker(settings, tmp_path, "first") as first, worker(settings, tmp_path, "second"):
+        for session in sessions:
+            send(producer, prefix, made.event(START, session), *(made.words(seq, session=session) for seq in range(long)))
+        for session in sessions:
+            send(producer, prefix, made.event(START, session, at_ms=ZERO_MS + later_ms))
+        for seq in range(short):
+            send(producer, prefix, *(made.words(seq, session=session, later_ms=later_ms) for session in sessions))
+            await asyncio.sleep(0.2)
+            if seq == 2:
+                first.send_signal(signal.SIGKILL)
+        for session in sessions:
+            send(producer, prefix, made.event(last, session, at_ms=ZERO_MS + later_ms + short * 1000))
+        await finals(store, sessions, count=len(expected))
+    found = [[(w.epoch, w.end_ms, w.score) for w in await store.finals(SessionKey("acme", session))] for session in sessions]
+    assert found == [expected] * len(sessions)
 
 
 async def test_bad_records_are_put_aside_with_their_reason(
