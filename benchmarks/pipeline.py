@@ -65,8 +65,8 @@ class Plan:
     most_steps: int
 
 
-FULL = Plan(rounds=5, sessions=60, seconds=20, first={"encoded": 80, "raw": 4}, most_steps=8)
-QUICK = Plan(rounds=1, sessions=40, seconds=10, first={"encoded": 80}, most_steps=1)
+FULL = Plan(rounds=5, sessions=100, seconds=20, first={"encoded": 80, "raw": 4}, most_steps=8)
+QUICK = Plan(rounds=1, sessions=60, seconds=10, first={"encoded": 80}, most_steps=1)
 
 
 @dataclass

@@ -29,7 +29,8 @@ class Load:
         self._topics = Topics(prefix)
         self._producer = Producer({"bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "linger.ms": 5, "acks": "all"})
         self._second_of = second_of
-        self._tracks = [TrackKey(SessionKey(TENANT, f"s{number}"), TRACK) for number in range(sessions)]
+        run = prefix.rstrip(".") or "run"
+        self._tracks = [TrackKey(SessionKey(TENANT, f"{run}-{number}"), TRACK) for number in range(sessions)]
 
     def run(self, seconds: int) -> float:
         """Send so many seconds of each session; by how many seconds the sending fell behind at worst."""

@@ -74,7 +74,6 @@ class Outcome(Generic[R]):
         repeated: Chunks that were here before, or whose windows were final before this aligner began.
         conflicts: Chunks whose number belongs to another chunk that was here before.
         future: Chunks whose media time runs too far ahead of the clock they were captured by.
-        restarted: Chunks whose media clock began anew, though their epoch says that it did not.
     """
 
     closed: tuple[ClosedWindow[R], ...] = ()
@@ -84,7 +83,6 @@ class Outcome(Generic[R]):
     repeated: tuple[EncodedChunk[R], ...] = ()
     conflicts: tuple[EncodedChunk[R], ...] = ()
     future: tuple[EncodedChunk[R], ...] = ()
-    restarted: tuple[EncodedChunk[R], ...] = ()
 
     def extend(self, others: Iterable[Outcome[R]]) -> Outcome[R]:
         """Add what other calls brought about; returns itself."""
@@ -96,5 +94,4 @@ class Outcome(Generic[R]):
             self.repeated += other.repeated
             self.conflicts += other.conflicts
             self.future += other.future
-            self.restarted += other.restarted
         return self

@@ -8,6 +8,7 @@ from typing import Generic
 
 from stream.align.outcome import EncodedChunk, Outcome, R
 from stream.align.track import TrackAligner, TrackSnapshot, WindowPolicy
+from stream.domain.chunk import ChunkHeader
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.lifecycle import SessionEnd, SessionStart
 from stream.domain.sync import Sync
@@ -27,6 +28,7 @@ class SessionSnapshot:
     clock_zero_ms: int | None
     newest_ms: int
     newest_zero_ms: int
+    retire_at: float
     plan: SessionStart | None
     end: SessionEnd | None
     quiet_since: int
@@ -63,6 +65,7 @@ class SessionAligner(Generic[R]):
         "_plan",
         "_policy",
         "_quiet_since",
+        "_retire_at",
         "_tracks",
         "accepted",
         "ended",
@@ -99,6 +102,7 @@ class SessionAligner(Generic[R]):
         self._plan: SessionStart | None = None
         self._end: SessionEnd | None = None
         self._quiet_since = now
+        self._retire_at = math.inf
         self.ended = False
         """True once every window has closed; nothing more is to be expected."""
         self.accepted = 0
@@ -115,6 +119,7 @@ class SessionAligner(Generic[R]):
             clock_zero_ms=self._clock_zero_ms,
             newest_ms=self._newest_ms,
             newest_zero_ms=self._newest_zero_ms,
+            retire_at=self._retire_at,
             plan=self._plan,
             end=self._end,
             quiet_since=self._quiet_since,
@@ -130,7 +135,7 @@ class SessionAligner(Generic[R]):
         self._clock_zero_ms = seen.clock_zero_ms
         self._newest_ms, self._newest_zero_ms = seen.newest_ms, seen.newest_zero_ms
         self._plan, self._end = seen.plan, seen.end
-        self._quiet_since = seen.quiet_since
+        self._quiet_since, self._retire_at = seen.quiet_since, seen.retire_at
         self.ended, self.accepted, self.shed_windows = seen.ended, seen.accepted, seen.shed_windows
 
     @property
@@ -142,6 +147,11 @@ class SessionAligner(Generic[R]):
     def _patience_ms(self) -> int:
         """A session that has brought nothing but repeats is left over from one that is done."""
         return self._end_grace_ms if self._plan is None and not self.accepted else self._expire_after_ms
+
+    @property
+    def newest_zero_ms(self) -> int | None:
+        """Wall clock at which media began by what the newest chunk says; None before the first."""
+        return self._newest_zero_ms if self._newest_ms else None
 
     @property
     def tracks(self) -> int:
@@ -204,15 +214,22 @@ class SessionAligner(Generic[R]):
             self._end = event
         return self._finish_if_complete(expired=False)
 
+    def retire(self, now: int) -> None:
+        """A newer epoch has begun: end by itself, after the time in which the last chunks of this one may still come."""
+        self._retire_at = min(self._retire_at, now + self._end_grace_ms)
+
+    def admits(self, header: ChunkHeader) -> bool:
+        """Whether a chunk is of this media clock, False if the clock began anew; to be asked in the order of arrival, before encoding."""
+        if self._is_restarted(header.end_ms, header.zero_ms):
+            return False
+        if not self._is_future(header.zero_ms):
+            self._see(header.end_ms, header.zero_ms)
+        return True
+
     def on_chunk(self, chunk: EncodedChunk[R], now: int) -> Outcome[R]:
-        """Take in a chunk of a track that has been opened."""
-        end_ms = chunk.header.end_ms
-        zero_ms = chunk.header.captured_ms - end_ms
-        if self._is_restarted(end_ms, zero_ms):
-            return Outcome(restarted=(chunk,))
-        if self._is_future(zero_ms):
+        """Take in a chunk of a track that has been opened; `admits` has been asked about it."""
+        if self._is_future(chunk.header.zero_ms):
             return Outcome(future=(chunk,))
-        self._see(end_ms, zero_ms)
         outcome = self._tracks[chunk.header.track.track].on_chunk(chunk, now)
         if not outcome.repeated and not outcome.conflicts:
             self._quiet_since = now
@@ -229,7 +246,7 @@ class SessionAligner(Generic[R]):
         if self._end is not None:
             return self._finish_if_complete(expired=now >= self._grace_over_ms)
         outcome.extend(track.on_time(now) for track in self._tracks.values())
-        if now - self._quiet_since >= self._patience_ms:
+        if now - self._quiet_since >= self._patience_ms or now >= self._retire_at:
             outcome.extend([self.finish()])
         return outcome
 
@@ -239,11 +256,11 @@ class SessionAligner(Generic[R]):
             return math.inf
         if self._end is not None:
             return self._grace_over_ms
-        return min([self._quiet_since + self._patience_ms, *(track.due_ms(now) for track in self._tracks.values())])
+        return min([self._quiet_since + self._patience_ms, self._retire_at, *(track.due_ms(now) for track in self._tracks.values())])
 
     @property
-    def _grace_over_ms(self) -> int:
-        return self._quiet_since + self._end_grace_ms
+    def _grace_over_ms(self) -> float:
+        return min(self._quiet_since + self._end_grace_ms, self._retire_at)
 
     def _is_future(self, zero_ms: int) -> bool:
         """The first chunk says at which wall clock media time began; no other may put that much earlier."""

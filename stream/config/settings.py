@@ -92,7 +92,7 @@ class WindowSettings(_Section):
         60_000, ge=1000, description="A chunk whose media time runs so far ahead of its capture time is refused as `future`."
     )
     max_back_ms: int = Field(
-        10_000, ge=1000, description="A chunk captured later but whose media time lies so far back is refused as `restarted`."
+        10_000, ge=1000, description="A chunk captured later but whose media time lies so far back begins a new epoch."
     )
     max_skew_ms: int = Field(1000, ge=0, le=5000, description="Pictures are moved in time to fit the sound, by so much at most; 0 = never.")
     partial_every_ms: int = Field(1000, ge=0, le=10_000, description="Score an open window every so often (media time); 0 = never.")

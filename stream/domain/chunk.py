@@ -98,6 +98,11 @@ class ChunkHeader:
         """Media time just after the last sample."""
         return self.start_ms + self.duration_ms
 
+    @property
+    def zero_ms(self) -> int:
+        """Wall clock (Unix ms) at which the session's media began, by what this chunk says."""
+        return self.captured_ms - self.end_ms
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:

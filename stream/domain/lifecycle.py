@@ -64,7 +64,18 @@ SessionEvent = SessionStart | SessionHeartbeat | SessionEnd
 
 
 class SessionNotice(msgspec.Struct, frozen=True):
-    """A session event with the conversation it belongs to."""
+    """A session event with the conversation it belongs to.
+
+    Attributes:
+        at_ms: Wall clock (Unix ms) of the event, None where its producer does not say.
+    """
 
     key: SessionKey
     event: SessionEvent
+    at_ms: int | None = None
+
+    @property
+    def zero_ms(self) -> int | None:
+        """Wall clock at which the session's media began, by what this event says."""
+        media_ms = 0 if isinstance(self.event, SessionStart) else self.event.media_ms
+        return None if self.at_ms is None else self.at_ms - media_ms

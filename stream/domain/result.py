@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from stream.domain.epoch import Run
 from stream.domain.modality import Modality
 from stream.domain.sync import Sync
 
@@ -33,6 +34,7 @@ class ScoreRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", 
         media_end_at_ms: Wall clock when the window's last media was captured, if known.
         allowed_lateness_ms: How long windows stay open for late chunks, which latency figures leave out.
         sync: Clock skews of modalities against the audio, as estimated when the window closed.
+        run: Which media clock it is, where the epoch is not the one that the producer says.
     """
 
     tenant: str
@@ -57,6 +59,7 @@ class ScoreRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", 
     allowed_lateness_ms: int
     model: ModelVersion
     sync: Sync = msgspec.field(default_factory=dict)
+    run: Run | None = None
 
 
 class PartialRecord(ScoreRecord, frozen=True, kw_only=True, tag_field="event", tag="partial"):

@@ -190,7 +190,7 @@ def parse_session(key: bytes | None, value: bytes | None, headers: Iterable[tupl
         raise BadRecordError("bad_event", "the session event is not JSON of the expected shape") from None
     if _text(attributes, "ce_type") != _event_type(event):
         raise BadRecordError("wrong_type", "ce_type is not that of the event")
-    return SessionNotice(session, event)
+    return SessionNotice(session, event, _unix_ms(attributes, "ce_time") if "ce_time" in attributes else None)
 
 
 def _attributes(headers: Iterable[tuple[str, bytes]]) -> Mapping[str, bytes]:

@@ -14,9 +14,10 @@ from stream.align.outcome import EncodedChunk, Outcome
 from stream.align.session import SessionAligner
 from stream.domain.chunk import Chunk
 from stream.domain.delivery import InboundRecord, LastFinal
+from stream.domain.epoch import Run
 from stream.domain.features import Features
 from stream.domain.identity import SessionKey, TrackKey
-from stream.domain.lifecycle import MAX_TRACKS, SessionEnd, SessionEvent, SessionHeartbeat, SessionStart
+from stream.domain.lifecycle import MAX_TRACKS, SessionEnd, SessionHeartbeat, SessionNotice, SessionStart
 from stream.domain.modality import Modality
 from stream.domain.sync import Sync
 from stream.domain.wire import BadRecordError
@@ -32,6 +33,7 @@ from stream.sinks.summary import summarise
 log = structlog.get_logger(__name__)
 
 LaneKey = tuple[TrackKey, Modality]
+HeldEvent = tuple[SessionNotice, InboundRecord]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +70,27 @@ class Conversation:
         partition: Kafka partition it lives on.
         world: What it needs of the worker.
         on_done: Called when the conversation is over, because it ended or was fenced off.
+        run: Which of the session's media clocks it is, where workers numbered it.
     """
 
-    def __init__(self, session: SessionKey, epoch: int, partition: int, world: World, on_done: Callable[[Conversation], None]) -> None:
+    def __init__(
+        self,
+        session: SessionKey,
+        epoch: int,
+        partition: int,
+        world: World,
+        on_done: Callable[[Conversation], None],
+        *,
+        run: Run | None = None,
+    ) -> None:
         self.session = session
         self.epoch = epoch
         self.partition = partition
+        self.turn = asyncio.Event()
+        """Set when nothing of the session is to be published before this epoch any more."""
         self._world = world
         self._on_done = on_done
+        self._run = run
         windows = world.settings.windows
         self._aligner: SessionAligner[Receipt] = SessionAligner(
             session,
@@ -93,12 +108,16 @@ class Conversation:
         self._encoders: dict[TrackKey, TrackEncoder] = {}
         self._publishers: dict[TrackKey, TrackPublisher] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._held_events: list[Receipt] = []
+        self._held_events: list[HeldEvent] = []
+        self._early_events: list[SessionNotice] = []
+        self._first_event_zero_ms: int | None = None
         self._encoding = 0
         self._closing = False
         self._finishing = False
         self._stopped = False
         self._frozen = False
+        self.complete = False
+        """True once its summary is written."""
         self.fenced = False
         """True once another worker turned out to own the session."""
 
@@ -114,11 +133,12 @@ class Conversation:
 
     @property
     def publishing(self) -> bool:
-        """Whether closed windows, or the summary of an ended session, are still to be published."""
-        return not self._stopped and (self._closing or any(publisher.busy for publisher in self._publishers.values()))
+        """Whether closed windows, or the summary of an ended session, are still to be published, and may be."""
+        may_publish = not self._stopped and self.turn.is_set()
+        return may_publish and (self._closing or any(publisher.busy for publisher in self._publishers.values()))
 
-    async def on_chunk(self, chunk: Chunk, record: InboundRecord) -> None:
-        """Queue a chunk for its lane; the caller bounds how many are in flight."""
+    async def on_chunk(self, chunk: Chunk, record: InboundRecord) -> bool:
+        """Queue a chunk for its lane; the caller bounds how many are in flight. False for one whose media clock began anew."""
         track = chunk.header.track
         if not self._aligner.knows(track):
             if self._aligner.tracks >= MAX_TRACKS:
@@ -126,44 +146,77 @@ class Conversation:
             await self._open(track, chunk.header.role)
         if self._stopped:
             self._world.chunk_slots.release()
-            return
+            return True
+        if not self._aligner.admits(chunk.header):
+            return False
         self._world.timings.add(Step.BROKER, time.time() * 1000 - chunk.header.captured_ms)
         arrival, encoder = Arrival(chunk, record), self._encoders[track]
         lane = self._lanes.get((track, chunk.header.modality))
         if (lane is None or lane.encoding == 0) and (features := _at_once(encoder, chunk)) is not None:
             self._world.chunk_slots.release()
             self._take(self._encoded(arrival, features), arrival)
-            return
+            return True
         if lane is None:
             lane = self._lanes[track, chunk.header.modality] = Lane()
             self._spawn(self._run_lane(lane, encoder))
         self._encoding += 1
         lane.encoding += 1
         lane.queue.put_nowait(arrival)
+        return True
 
-    async def on_event(self, event: SessionEvent, record: InboundRecord) -> None:
-        """Start, heartbeat or end; the first two are kept unacknowledged until the summary is written, so that a replay sees them."""
-        now = self._world.clock()
+    def on_event(self, notice: SessionNotice, record: InboundRecord) -> None:
+        """Start, heartbeat or end; starts and ends stay unacknowledged until the summary is written, so that a replay sees them.
+
+        One of a later media clock may be read before the chunks that show that the clock began anew: it waits until all have been read.
+        """
         self._due_ms = 0
-        match event:
+        if isinstance(notice.event, SessionHeartbeat):
+            record.acknowledge()
+            self._aligner.on_heartbeat(self._world.clock())
+            return
+        self._held_events.append((notice, record))
+        if self._is_early(notice):
+            self._early_events.append(notice)
+        else:
+            self._heed(notice)
+
+    def _is_early(self, notice: SessionNotice) -> bool:
+        if self._first_event_zero_ms is None:
+            self._first_event_zero_ms = notice.zero_ms
+        seen = self._aligner.newest_zero_ms
+        since = self._first_event_zero_ms if seen is None else seen
+        return notice.zero_ms is not None and since is not None and notice.zero_ms - since > self._world.same_clock_ms
+
+    def _heed(self, notice: SessionNotice) -> None:
+        match notice.event:
             case SessionStart():
-                self._held_events.append(record.acknowledge)
-                self._aligner.on_start(event, now)
-            case SessionHeartbeat():
-                record.acknowledge()
-                self._aligner.on_heartbeat(now)
+                self._aligner.on_start(notice.event, self._world.clock())
             case SessionEnd():
-                self._held_events.append(record.acknowledge)
-                self._handle(self._aligner.on_end(event, now))
+                self._handle(self._aligner.on_end(notice.event, self._world.clock()))
+
+    def give_up_events(self, belongs: Callable[[SessionNotice], bool]) -> list[HeldEvent]:
+        """Starts and ends that turned out to belong to an epoch that began later."""
+        given = [held for held in self._held_events if belongs(held[0])]
+        self._held_events = [held for held in self._held_events if not belongs(held[0])]
+        self._early_events = [notice for notice in self._early_events if not belongs(notice)]
+        return given
 
     def on_time(self, now: int) -> None:
         """Let time pass on the listening clock; a chunk that is being encoded is not silence."""
         if now >= self._due_ms and not self._closing and self._encoding == 0:
+            early, self._early_events = self._early_events, []
+            for notice in early:
+                self._heed(notice)
             self._handle(self._aligner.on_time(now))
             self._due_ms = self._aligner.due_ms(now)
 
+    def retire(self) -> None:
+        """A new epoch has begun: end after the time in which the last chunks of this one may still come."""
+        self._due_ms = 0
+        self._aligner.retire(self._world.clock())
+
     def finish(self) -> None:
-        """Close every window as soon as what is in flight has been encoded: a new epoch has begun."""
+        """Close every window as soon as what is in flight has been encoded."""
         self._finishing = True
         self._finish_if_idle()
 
@@ -198,7 +251,7 @@ class Conversation:
             return
         until, sync = self._continuation(final)
         self._encoders[track] = self._world.new_encoder()
-        self._publishers[track] = publisher = self._world.new_publisher(self._fenced)
+        self._publishers[track] = publisher = self._world.new_publisher(self._fenced, self.turn, self._run)
         publisher.runner.add_done_callback(self._check)
         same_clock = shown is not None and shown.epoch == self.epoch and shown.end_ms == until
         final_at_ms = shown.media_end_at_ms if shown is not None and same_clock else None
@@ -262,7 +315,6 @@ class Conversation:
         if arrival is not None:
             self._refuse(outcome.conflicts, arrival, "conflict", "another chunk with its number came before")
             self._refuse(outcome.future, arrival, "future", "its media time runs ahead of its capture time: see windows.max_ahead_ms")
-            self._refuse(outcome.restarted, arrival, "restarted", "its media clock began anew within its epoch: see windows.max_back_ms")
         if self._aligner.ended and not self._closing:
             self._closing = True
             self._spawn(self._close())
@@ -278,6 +330,7 @@ class Conversation:
 
     async def _close(self) -> None:
         """Wait for the last window, then write the summary and let go of the session's records."""
+        await self.turn.wait()
         for publisher in self._publishers.values():
             await publisher.drained()
         if self._aligner.accepted or self._held_events:
@@ -287,8 +340,10 @@ class Conversation:
                 log.warning("shed", partition=self.partition, windows=summary.windows_shed, of=summary.windows)
             await self._world.send(self._world.topics.summaries, *result_message(summary))
             await self._world.store.put_summary(summary)
-        for acknowledge in self._held_events:
-            acknowledge()
+        for _, record in self._held_events:
+            record.acknowledge()
+        self._held_events.clear()
+        self.complete = True
         self._on_done(self)
 
     def _fenced(self) -> None:

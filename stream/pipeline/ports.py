@@ -7,6 +7,7 @@ from typing import Protocol
 
 from stream.domain.chunk import Chunk
 from stream.domain.delivery import LastFinal, Verdict
+from stream.domain.epoch import Run, SessionEpochs
 from stream.domain.features import Features
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import ExplanationRecord, PartialRecord, ScoreRecord, SessionRecord
@@ -54,6 +55,12 @@ class ResultStore(Protocol):
 
     async def finals(self, session: SessionKey) -> list[ScoreRecord]:
         """All final windows of a session."""
+
+    async def epochs(self, session: SessionKey) -> SessionEpochs:
+        """The session's epochs."""
+
+    async def begin_epoch(self, session: SessionKey, declared: int, zero_ms: int, within_ms: int, after: int) -> tuple[Run, ...]:
+        """Number a media clock that began after epoch `after`, unless it has a number; returns all of the session's."""
 
     async def put_summary(self, record: SessionRecord) -> None:
         """Write the session's summary."""

@@ -8,9 +8,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
+from msgspec.structs import replace
 
 from stream.align.outcome import ClosedWindow
 from stream.domain.delivery import Verdict
+from stream.domain.epoch import Run
 from stream.domain.result import ExplanationRecord, ScoreRecord
 from stream.domain.topics import Topics
 from stream.domain.window import Window
@@ -46,6 +48,8 @@ class TrackPublisher:
         slots: Bounds the windows that are being scored or published on this worker.
         token: The fencing token in force, once there is one.
         on_fenced: Called when another worker owns the session now.
+        turn: Set when nothing is to be published before these windows any more.
+        run: Which media clock the windows are of, where workers numbered it.
         timings: Told how long each step took.
     """
 
@@ -59,6 +63,8 @@ class TrackPublisher:
         slots: asyncio.Semaphore,
         token: Callable[[], Awaitable[int]],
         on_fenced: Callable[[], None],
+        turn: asyncio.Event,
+        run: Run | None,
         timings: Timings,
     ) -> None:
         self._scorer = scorer
@@ -68,6 +74,8 @@ class TrackPublisher:
         self._slots = slots
         self._token = token
         self._on_fenced = on_fenced
+        self._turn = turn
+        self._media_clock = run
         self._timings = timings
         self._queue: asyncio.Queue[_Scoring | tuple[Receipt, ...]] = asyncio.Queue()
         self._publishing = False
@@ -128,9 +136,11 @@ class TrackPublisher:
             self._slots.release()
 
     async def _score(self, closed: ClosedWindow[Receipt]) -> Scored:
+        await self._turn.wait()
         await self._slots.acquire()
         try:
-            return await self._scorer.final(closed.window)
+            score, explanation = await self._scorer.final(closed.window)
+            return (score if self._media_clock is None else replace(score, run=self._media_clock)), explanation
         except BaseException:
             self._slots.release()
             raise

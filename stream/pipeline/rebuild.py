@@ -14,6 +14,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from stream.config.settings import KafkaSettings
 from stream.domain.delivery import Verdict
+from stream.domain.epoch import Run
 from stream.domain.identity import SessionKey
 from stream.domain.topics import Topics
 from stream.produce.connection import broker_errors, kafka_options
@@ -81,9 +82,13 @@ async def refill(
     sessions = history.sessions(since_ms)
     for number, session in enumerate(sessions):
         on_progress(number, len(sessions))
+        restored: set[Run] = set()
         for track in history.tracks(session):
             report.unexplained += history.unexplained(track)
             for final in history.finals(track):
+                if final[0].run is not None and final[0].run not in restored:
+                    await store.restore_run(session, final[0].run)
+                    restored.add(final[0].run)
                 await _put(store, session, final, report)
         summary = history.summary(session)
         if summary is not None:

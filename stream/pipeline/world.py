@@ -15,6 +15,7 @@ from stream.align.track import WindowPolicy
 from stream.align.utterance import UtteranceRule
 from stream.config.settings import Settings, WindowSettings
 from stream.domain.delivery import InboundRecord
+from stream.domain.epoch import Run
 from stream.domain.topics import Topics
 from stream.pipeline.fence import Fence
 from stream.pipeline.ports import ResultStore, Scorer, Send, TrackEncoder
@@ -40,6 +41,7 @@ class World:
         timings: Told how long each step took.
         fence: The fencing token in force.
         clock: What the aligners measure silence with.
+        same_clock_ms: By how much two records of one media clock may contradict each other about when it began.
     """
 
     settings: Settings
@@ -54,6 +56,7 @@ class World:
     clock: ListeningClock = field(init=False)
     topics: Topics = field(init=False)
     policy: WindowPolicy = field(init=False)
+    same_clock_ms: int = field(init=False)
     chunk_slots: asyncio.Semaphore = field(init=False)
     window_slots: asyncio.Semaphore = field(init=False)
 
@@ -69,11 +72,12 @@ class World:
             partial_every_ms=windows.partial_every_ms,
             max_skew_ms=windows.max_skew_ms,
         )
+        self.same_clock_ms = windows.max_back_ms // 2
         self.chunk_slots = asyncio.Semaphore(limits.chunks_in_flight)
         self.window_slots = asyncio.Semaphore(limits.windows_in_flight)
 
-    def new_publisher(self, on_fenced: Callable[[], None]) -> TrackPublisher:
-        """The publisher of a track."""
+    def new_publisher(self, on_fenced: Callable[[], None], turn: asyncio.Event, run: Run | None) -> TrackPublisher:
+        """The publisher of a track, which waits for its turn; ``run`` is written into its scores."""
         return TrackPublisher(
             self.scorer,
             self.store,
@@ -82,6 +86,8 @@ class World:
             slots=self.window_slots,
             token=self.fence.token,
             on_fenced=on_fenced,
+            turn=turn,
+            run=run,
             timings=self.timings,
         )
 

@@ -44,8 +44,8 @@ class SessionNames:
     """Keys and channel of one session.
 
     Attributes:
-        state: Hash with the highest fencing ``token`` seen and for each track its last final window, ``last:TRACK``, and the clock
-            skews as of that, ``sync:TRACK``.
+        state: Hash with the highest fencing ``token`` seen, for each track its last final window, ``last:TRACK``, and the clock
+            skews as of that, ``sync:TRACK``, and for each media clock that workers numbered where it began, ``epoch:EPOCH``.
         tracks: Set of the session's tracks.
         summary: Hash with the session's summary.
         nudge: Pub/sub channel on which something new is announced.

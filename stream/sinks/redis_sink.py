@@ -12,13 +12,14 @@ import structlog
 
 from stream.config.settings import RedisSettings
 from stream.domain.delivery import LastFinal, Verdict
+from stream.domain.epoch import Run, SessionEpochs
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import ExplanationRecord, PartialRecord, ScoreRecord, SessionRecord, decode_record, encode_record
 from stream.domain.sync import decode_sync, encode_sync
 from stream.sinks.cancellation import CancellationGuard
 from stream.sinks.connection import OUTAGE, connect
 from stream.sinks.keys import FENCE, SESSIONS, session_names, track_names
-from stream.sinks.scripts import FINALISE, NEXT_FENCE, PUT_PARTIAL, PUT_SUMMARY
+from stream.sinks.scripts import BEGIN_EPOCH, FINALISE, NEXT_FENCE, PUT_PARTIAL, PUT_SUMMARY
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +48,7 @@ class RedisSink:
         self._redis = connect(settings)
         self._finalise = self._redis.register_script(FINALISE)
         self._put_partial = self._redis.register_script(PUT_PARTIAL)
+        self._begin_epoch = self._redis.register_script(BEGIN_EPOCH)
         self._put_summary = self._redis.register_script(PUT_SUMMARY)
         self._next_token = self._redis.register_script(NEXT_FENCE)
 
@@ -125,6 +127,35 @@ class RedisSink:
         record = await self._waiting_out(lambda _: self._redis.hget(track_names(track).latest, "record"))
         return None if record is None else cast(ScoreRecord, decode_record(record))
 
+    async def epochs(self, session: SessionKey) -> SessionEpochs:
+        """The session's epochs."""
+        state = cast(dict[str, str], await self._waiting_out(lambda _: self._redis.hgetall(session_names(session).state)))
+        finals = [int(value.partition("-")[0]) for field, value in state.items() if field.startswith("last:")]
+        return SessionEpochs(_runs(state), max(finals, default=-1))
+
+    async def begin_epoch(self, session: SessionKey, declared: int, zero_ms: int, within_ms: int, after: int) -> tuple[Run, ...]:
+        """Give a media clock that began anew an epoch of its own, in one atomic step, unless it has one.
+
+        Args:
+            session: Which conversation.
+            declared: The epoch that its producer says.
+            zero_ms: Wall clock at which its media began.
+            within_ms: A clock that began no later than so much after that is the same one.
+            after: The epoch that it turned out not to belong to; its own is higher.
+
+        Returns:
+            All media clocks of the session that workers numbered, in order.
+        """
+        args: list[Argument] = [declared, zero_ms, within_ms, after, self._settings.result_ttl_s]
+        state = session_names(session).state
+        pairs = cast(list[str], await self._waiting_out(lambda _: self._begin_epoch(keys=[state], args=args)))
+        return _runs(dict(zip(pairs[::2], pairs[1::2], strict=True)))
+
+    async def restore_run(self, session: SessionKey, run: Run) -> None:
+        """Put the number of a media clock back, unless it is there."""
+        state, value = session_names(session).state, f"{run.declared}:{run.zero_ms}"
+        await self._waiting_out(lambda _: self._redis.hsetnx(state, f"epoch:{run.epoch}", value))
+
     async def token(self, session: SessionKey) -> int:
         """The highest fencing token that the session has seen; 0 where there is none."""
         return int(await self._waiting_out(lambda _: self._redis.hget(session_names(session).state, "token")) or 0)
@@ -195,6 +226,11 @@ class RedisSink:
                 if attempt:
                     log.info("redis_available", attempts=attempt + 1)
                 return answer
+
+
+def _runs(state: dict[str, str]) -> tuple[Run, ...]:
+    fields = [(int(field.removeprefix("epoch:")), value.split(":")) for field, value in state.items() if field.startswith("epoch:")]
+    return tuple(Run(epoch, int(declared), int(zero_ms)) for epoch, (declared, zero_ms) in sorted(fields))
 
 
 def _track(record: ScoreRecord) -> TrackKey:

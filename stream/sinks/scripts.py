@@ -44,6 +44,29 @@ redis.call('PUBLISH', ARGV[7], ARGV[4])
 return 'accepted'
 """
 
+BEGIN_EPOCH = """
+-- KEYS: state. ARGV: declared epoch, zero ms, within ms, after, ttl s. Returns the fields of `state`.
+-- One field for each media clock that got a number: epoch:EPOCH = DECLARED:ZERO.
+local declared, zero, after = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[4])
+local highest, known = math.max(after, declared - 1), false
+local state = redis.call('HGETALL', KEYS[1])
+for i = 1, #state, 2 do
+  local epoch = string.match(state[i], '^epoch:(%d+)$')
+  if epoch then
+    local of, began = string.match(state[i + 1], '^(%d+):(-?%d+)$')
+    known = known or (tonumber(epoch) > after and tonumber(of) == declared and tonumber(began) <= zero + tonumber(ARGV[3]))
+  elseif string.sub(state[i], 1, 5) == 'last:' then
+    epoch = string.match(state[i + 1], '^(%d+)-')
+  end
+  if epoch then highest = math.max(highest, tonumber(epoch)) end
+end
+if not known then
+  redis.call('HSET', KEYS[1], 'epoch:' .. string.format('%d', highest + 1), ARGV[1] .. ':' .. ARGV[2])
+  redis.call('EXPIRE', KEYS[1], ARGV[5])
+end
+return redis.call('HGETALL', KEYS[1])
+"""
+
 PUT_PARTIAL = """
 -- KEYS: state, tracks, partial. ARGV: epoch, end_ms, track, ttl s, nudge channel, revision, record.
 local epoch, end_ms = tonumber(ARGV[1]), tonumber(ARGV[2])

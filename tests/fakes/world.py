@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from stream.config.settings import Settings
 from stream.domain.chunk import Chunk
 from stream.domain.delivery import InboundRecord, LastFinal, Verdict
+from stream.domain.epoch import Run, SessionEpochs
 from stream.domain.features import Features, TextFeatures, Word
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.lifecycle import SessionEvent, SessionNotice
@@ -21,7 +22,7 @@ from stream.domain.wire import Headers, chunk_headers, decode_text, encode_words
 from stream.explain.records import identity_fields
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.world import World
-from tests.fakes.chunks import header
+from tests.fakes.chunks import ZERO_MS, header
 
 MODEL = ModelVersion("mmci", "1", "0" * 12)
 
@@ -90,6 +91,7 @@ class FakeStore:
     summaries: list[SessionRecord] = field(default_factory=list)
     partials: list[PartialRecord] = field(default_factory=list)
     tokens: dict[SessionKey, int] = field(default_factory=dict)
+    runs: dict[SessionKey, list[Run]] = field(default_factory=lambda: defaultdict(list))
     token: int = 0
 
     async def finalise(self, score: ScoreRecord, explanation: ExplanationRecord, token: int) -> Verdict:
@@ -116,6 +118,15 @@ class FakeStore:
 
     async def finals(self, session: SessionKey) -> list[ScoreRecord]:
         return [final for track, finals in self.scores.items() if track.session == session for final in finals]
+
+    async def epochs(self, session: SessionKey) -> SessionEpochs:
+        return SessionEpochs(tuple(self.runs[session]), max([final.epoch for final in await self.finals(session)], default=-1))
+
+    async def begin_epoch(self, session: SessionKey, declared: int, zero_ms: int, within_ms: int, after: int) -> tuple[Run, ...]:
+        runs, (_, final) = self.runs[session], await self.epochs(session)
+        if not any(run.epoch > after and run.declared == declared and run.zero_ms <= zero_ms + within_ms for run in runs):
+            runs.append(Run(max(after, declared - 1, final, *(run.epoch for run in runs)) + 1, declared, zero_ms))
+        return tuple(runs)
 
     async def put_summary(self, record: SessionRecord) -> None:
         self.summaries.append(record)
@@ -192,15 +203,22 @@ class FakeWorker:
         about = replace(about, captured_ms=about.captured_ms + captured_late_ms)
         return self.record(self.topics.chunks(modality), str(about.session).encode(), b"media", chunk_headers(about))
 
-    def event(self, event: SessionEvent, session: str = "call-1") -> InboundRecord:
-        """A session event."""
-        key, value, headers = session_record(SessionNotice(SessionKey("acme", session), event), "test", 0)
+    def event(self, event: SessionEvent, session: str = "call-1", *, at_ms: int = ZERO_MS) -> InboundRecord:
+        """A session event at that wall clock."""
+        key, value, headers = session_record(SessionNotice(SessionKey("acme", session), event), "test", at_ms)
         return self.record(self.topics.sessions, key, value, headers)
 
     async def feed(self, *records: InboundRecord) -> None:
         """Take records in and let everything that can happen happen."""
         for record in records:
             await self.pipeline.on_record(record)
+        await self.settle()
+
+    async def listen(self, ms: int) -> None:
+        """Let time pass in which everything that existed has been read, and let happen what it brings about."""
+        for _ in range(0, ms, 100):
+            self.now += 100
+            self.pipeline.on_time(self.now)
         await self.settle()
 
     async def settle(self, seconds: float = 0.02) -> None:

@@ -12,8 +12,11 @@ from kafka import KafkaConsumer, KafkaProducer
 from stream.agents.app import WorkerApp, WorkerCrashedError
 from stream.config.settings import Settings
 from stream.domain.delivery import LastFinal
-from stream.domain.identity import TrackKey
+from stream.domain.identity import SessionKey, TrackKey
+from stream.domain.lifecycle import SessionEnd, TrackEnd
+from stream.domain.modality import Modality
 from stream.sinks.redis_sink import RedisSink
+from tests.fakes.chunks import ZERO_MS
 from tests.fakes.world import FakeStore, FakeWorker
 from tests.support.delivery import END, EXPECTED, SECONDS, START, finals, names, send, worker
 from tests.support.settings import own_settings
@@ -48,6 +51,31 @@ async def test_killing_a_worker_loses_and_repeats_nothing(
         for session in sessions:
             send(producer, prefix, made.event(END, session))
         assert await finals(store, sessions) == [EXPECTED] * len(sessions)
+
+
+async def test_a_media_clock_begins_anew_while_its_worker_is_killed(
+    settings: Settings, producer: KafkaProducer, store: RedisSink, tmp_path: Path
+) -> None:
+    sessions, made, prefix = names(8), FakeWorker(), settings.kafka.topic_prefix
+    long, short, later_ms = 16, 9, 40_000
+    spans = [(epoch, end) for epoch, seconds in ((0, long), (1, short)) for end in range(4, seconds + 4, 2) if end - 4 < seconds]
+    expected = [(epoch, end * 1000, float(min(end, (long, short)[epoch]) - end + 4)) for epoch, end in spans]
+    last = SessionEnd(0, short * 1000, (TrackEnd("customer", {Modality.TEXT: short}),))
+    async with worker(settings, tmp_path, "first") as first, worker(settings, tmp_path, "second"):
+        for session in sessions:
+            send(producer, prefix, made.event(START, session), *(made.words(seq, session=session) for seq in range(long)))
+        for session in sessions:
+            send(producer, prefix, made.event(START, session, at_ms=ZERO_MS + later_ms))
+        for seq in range(short):
+            send(producer, prefix, *(made.words(seq, session=session, later_ms=later_ms) for session in sessions))
+            await asyncio.sleep(0.2)
+            if seq == 2:
+                first.send_signal(signal.SIGKILL)
+        for session in sessions:
+            send(producer, prefix, made.event(last, session, at_ms=ZERO_MS + later_ms + short * 1000))
+        await finals(store, sessions, count=len(expected))
+    found = [[(w.epoch, w.end_ms, w.score) for w in await store.finals(SessionKey("acme", session))] for session in sessions]
+    assert found == [expected] * len(sessions)
 
 
 async def test_bad_records_are_put_aside_with_their_reason(

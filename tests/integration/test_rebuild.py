@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 from kafka import KafkaProducer
+from msgspec.structs import replace
 from redis.asyncio import Redis
 
 from stream.config.settings import Settings
@@ -55,10 +56,12 @@ async def publish(settings: Settings, producer: KafkaProducer, sink: RedisSink, 
 
 
 async def talk(settings: Settings, producer: KafkaProducer, sink: RedisSink, session: SessionKey, token: int) -> None:
-    """Two tracks of a session in two epochs, some windows repeated in Kafka as after a crash, and the summary."""
+    """Two tracks of a session whose media clock began anew, some windows repeated in Kafka as after a crash, and the summary."""
+    runs = await sink.begin_epoch(session, 0, 1_700_000_000_000, 5000, 0)
     for epoch, end_ms in [(0, end) for end in ENDS] + [(1, 4000)]:
         for track in TRACKS:
             score = make_score(end_ms, end_ms / 4000, epoch=epoch, track=track, session=session, sync=make_sync(end_ms / 7))
+            score = replace(score, run=runs[0] if epoch else None)
             await publish(settings, producer, sink, score, token)
     again = make_score(ENDS[-1], ENDS[-1] / 4000, track="agent", session=session, sync=make_sync(ENDS[-1] / 7))
     write(settings, producer, again, make_explanation(again))

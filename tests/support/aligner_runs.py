@@ -147,6 +147,9 @@ class Player:
             self._aligner.open_track(delivery.key, "customer", last and last.end_ms, now, last and last.sync)
         before = self._aligner._tracks[delivery.track].closed_until_ms
         chunk = delivery.chunk()
+        if not self._aligner.admits(chunk.header):
+            self.run.fates[delivery.name] = Fate("restarted", before)
+            return
         if chunk.features is not None:
             self._labels[id(chunk.features)] = chunk.features, delivery.label()
         outcome = self._aligner.on_chunk(chunk, now)
@@ -157,7 +160,6 @@ class Player:
                 "repeated": [c.receipt for c in outcome.repeated],
                 "conflict": [c.receipt for c in outcome.conflicts],
                 "future": [c.receipt for c in outcome.future],
-                "restarted": [c.receipt for c in outcome.restarted],
             }.items()
             if delivery.name in names
         ]

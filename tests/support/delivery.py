@@ -66,12 +66,14 @@ def send(producer: KafkaProducer, prefix: str, *records: InboundRecord) -> None:
     producer.flush()
 
 
-async def finals(store: RedisSink, sessions: list[str], seconds: float = 60) -> list[list[tuple[int, float]]]:
+async def finals(
+    store: RedisSink, sessions: list[str], seconds: float = 60, *, count: int = len(EXPECTED)
+) -> list[list[tuple[int, float]]]:
     """The windows of each session, once there are as many as expected (or the time is up)."""
     until = time.monotonic() + seconds
     while True:
         found = [await store.finals(SessionKey("acme", session)) for session in sessions]
-        if all(len(windows) >= len(EXPECTED) for windows in found) or time.monotonic() > until:
+        if all(len(windows) >= count for windows in found) or time.monotonic() > until:
             return [[(window.end_ms, window.score) for window in windows] for windows in found]
         await asyncio.sleep(0.2)
 

@@ -120,8 +120,8 @@ def test_control_characters_are_taken_out_of_words() -> None:
     ],
 )
 def test_session_events_come_back(event: SessionEvent) -> None:
-    notice = SessionNotice(SessionKey("acme", "call-1"), event)
-    assert parse_session(*session_record(notice, "test", 0)) == notice
+    notice = SessionNotice(SessionKey("acme", "call-1"), event, at_ms=1_700_000_000_123)
+    assert parse_session(*session_record(notice, "test", 1_700_000_000_123)) == notice
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from stream.align.outcome import EncodedChunk, Outcome
+from stream.align.outcome import EncodedChunk
 from stream.align.session import SessionAligner
 from stream.domain.lifecycle import SessionEnd, SessionStart, TrackEnd, TrackPlan
 from stream.domain.modality import Modality
@@ -136,33 +136,36 @@ def captured(about: EncodedChunk[str], *, later_ms: int) -> EncodedChunk[str]:
 def test_a_media_clock_that_begins_anew_is_neither_a_repeat_nor_late() -> None:
     aligner = session()
     for seq in range(20):
+        assert aligner.admits(chunk(seq).header)
         aligner.on_chunk(chunk(seq), seq * 1000)
     anew = captured(chunk(0), later_ms=60_000)
-    assert aligner.on_chunk(anew, 80_000) == Outcome(restarted=(anew,))
+    assert not aligner.admits(anew.header)
     assert not aligner.on_chunk(chunk(20), 80_000).repeated
 
 
 def test_a_late_chunk_did_not_begin_anew() -> None:
     aligner = session()
     for seq in range(1, 20):
+        assert aligner.admits(chunk(seq).header)
         aligner.on_chunk(chunk(seq), seq * 1000)
+    assert aligner.admits(chunk(0).header)
     assert len(aligner.on_chunk(chunk(0), 80_000).late) == 1
 
 
 def test_a_call_that_was_on_hold_did_not_begin_anew() -> None:
     aligner = session()
     for seq in range(20):
-        aligner.on_chunk(chunk(seq), seq * 1000)
+        assert aligner.admits(chunk(seq).header)
     for seq in range(20, 40):
-        assert not aligner.on_chunk(captured(chunk(seq), later_ms=600_000), 600_000 + seq * 1000).restarted
-    assert len(aligner.on_chunk(chunk(60, start_ms=5500), 640_000).late) == 1
+        assert aligner.admits(captured(chunk(seq), later_ms=600_000).header)
+    assert aligner.admits(chunk(60, start_ms=5500).header)
 
 
 def test_whoever_takes_over_knows_where_the_media_clock_was() -> None:
     aligner = unplanned()
     aligner.open_track(TRACK, "customer", 20_000, 0, final_at_ms=1_020_000)
     anew = captured(chunk(0), later_ms=100_000)
-    assert aligner.on_chunk(anew, 0).restarted == (anew,)
+    assert not aligner.admits(anew.header)
     assert not aligner.on_chunk(chunk(19), 0).future
     assert len(aligner.on_chunk(chunk(5), 0).repeated) == 1
 
@@ -175,4 +178,6 @@ def test_media_that_is_sent_faster_than_it_lasts_may_be_read_out_of_order() -> N
         for m in (AUDIO, VIDEO)
         for seq in range(25)
     ]
-    assert not any(aligner.on_chunk(c, 0).restarted for c in chunks)
+    for one in chunks:
+        assert aligner.admits(one.header)
+        aligner.on_chunk(one, 0)

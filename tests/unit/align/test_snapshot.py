@@ -26,7 +26,9 @@ def eventful() -> SessionAligner[str]:
     aligner = empty(now=3)
     aligner.on_start(SessionStart(0, (TrackPlan("customer", "agent", (AUDIO, VIDEO)),)), 5)
     aligner.open_track(TRACK, "customer", 4000, 7)
+    aligner.retire(8)
     for seq in (5, 1, 7, 6, 6, 8, 9, 10, 11, 12, 13, 14, 2):
+        aligner.admits(chunk(seq).header)
         aligner.on_chunk(chunk(seq), 10 + seq)
     for seq in (5, 6, 14):
         aligner.on_chunk(chunk(seq, VIDEO), 30 + seq)
