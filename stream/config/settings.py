@@ -134,7 +134,7 @@ class LimitSettings(_Section):
     chunks_in_flight: int = Field(64, ge=1, le=4096, description="Chunks being decoded or encoded at once.")
     chunks_held: int = Field(20_000, ge=100, description="Encoded chunks held for open windows, over all sessions.")
     chunks_held_per_session: int = Field(5000, ge=10, description="Encoded chunks held for the open windows of one session.")
-    windows_in_flight: int = Field(32, ge=1, le=1024, description="Windows being scored or published at once.")
+    windows_in_flight: int = Field(128, ge=1, le=1024, description="Windows being scored or published at once.")
     drain_s: float = Field(10.0, ge=0, le=300, description="A worker told to stop publishes closed windows for at most so long.")
 
 
