@@ -29,6 +29,8 @@ from stream.pipeline.world import World
 log = structlog.get_logger(__name__)
 
 TICK_S = 0.1
+LIFE_SIGN_S = 1.0
+"""How often the thread that reads from Kafka is asked for one."""
 STALE_MS = 1000
 """A broker that has not answered a fetch for so long after it should have is taken for away."""
 
@@ -86,6 +88,7 @@ class WorkerApp:
         )
         self._faust.agent(inputs, name="chunks")(self._read)
         self._faust.timer(TICK_S)(self._tick)
+        self._faust.timer(LIFE_SIGN_S)(self._ask_consumer_thread)
         self._faust.on_partitions_revoked.connect(self._on_revoked)
         self._faust.on_partitions_assigned.connect(self._on_assigned)
 
@@ -95,6 +98,7 @@ class WorkerApp:
         Raises `WorkerCrashedError` when an error that no rule covers ends it before.
         """
         await self._faust.start()
+        self._faust.sensors.remove(self._faust.monitor)  # its statistics of every message are Faust's own, and nobody reads them
         stopping = asyncio.ensure_future(stop.wait())
         crashed = asyncio.ensure_future(self._faust.wait_until_stopped())
         try:
@@ -137,9 +141,8 @@ class WorkerApp:
 
     async def _tick(self) -> None:
         self._pipeline.on_time(self._progress.heard_until())
-        self._ask_consumer_thread()
 
-    def _ask_consumer_thread(self) -> None:
+    async def _ask_consumer_thread(self) -> None:
         """Have the thread that reads from Kafka say that its loop turns."""
         thread = cast(Consumer, self._faust.consumer)._thread
         with contextlib.suppress(RuntimeError):  # the loop is closed: the thread has ended
