@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from kafka import KafkaProducer
 
+from benchmarks.chunks import second_header
 from stream.config.settings import KafkaSettings
-from stream.domain.chunk import ChunkHeader, ContentType
+from stream.domain.chunk import ContentType
 from stream.domain.features import Word
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.lifecycle import SessionEnd, SessionEvent, SessionNotice, SessionStart, TrackEnd, TrackPlan
@@ -22,6 +23,7 @@ from stream.domain.wire import chunk_headers, encode_words, session_record
 from stream.produce.connection import kafka_options
 
 TRACK = "customer"
+MEDIA_BEGAN_MS = 1_700_000_000_000
 LENGTH_MS, HOP_MS, LATENESS_MS = 4000, 2000, 500
 """The default windows, which the oracle is written for."""
 
@@ -99,7 +101,9 @@ class Traffic:
             session.words.append(said)
             for modality in session.modalities:
                 value = encode_words(_timed(said, second)) if modality is Modality.TEXT else HUM
-                header = _header(session.key, modality, second)
+                content_type = ContentType.WORDS if modality is Modality.TEXT else ContentType.PCM
+                captured_ms = MEDIA_BEGAN_MS + second * 1000
+                header = second_header(TrackKey(session.key, TRACK), modality, second, captured_ms, content_type)
                 sent = self._producer.send(
                     self._topics.chunks(modality), key=str(session.key).encode(), value=value, headers=chunk_headers(header)
                 )
@@ -116,19 +120,3 @@ def _timed(words: list[str], second: int) -> Iterator[Word]:
     for number, word in enumerate(words):
         start = second * 1000 + 50 + number * step
         yield Word(word, start, start + step - 50)
-
-
-def _header(session: SessionKey, modality: Modality, second: int) -> ChunkHeader:
-    return ChunkHeader(
-        id=f"{session.session}-{modality}-{second}",
-        source="benchmark",
-        track=TrackKey(session, TRACK),
-        role=TRACK,
-        modality=modality,
-        seq=second,
-        epoch=0,
-        start_ms=second * 1000,
-        duration_ms=1000,
-        captured_ms=1_700_000_000_000 + second * 1000,
-        content_type=ContentType.WORDS if modality is Modality.TEXT else ContentType.PCM,
-    )

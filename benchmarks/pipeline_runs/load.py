@@ -10,11 +10,11 @@ import time
 
 from confluent_kafka import Producer
 
+from benchmarks.chunks import second_header
 from benchmarks.pipeline_runs import media
-from stream.domain.chunk import ChunkHeader
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.lifecycle import SessionNotice, SessionStart, TrackPlan
-from stream.domain.modality import MODALITIES, Modality
+from stream.domain.modality import MODALITIES
 from stream.domain.topics import Topics
 from stream.domain.wire import chunk_headers, session_record
 
@@ -53,26 +53,10 @@ class Load:
 
     def _send(self, track: TrackKey, second: int, captured_ms: int) -> None:
         for modality, (content_type, payload) in self._second_of(second).items():
-            header = _header(track, modality, second, captured_ms, content_type)
+            header = second_header(track, modality, second, captured_ms, content_type)
             self._producer.produce(
                 self._topics.chunks(modality), key=str(track.session).encode(), value=payload, headers=chunk_headers(header)
             )
-
-
-def _header(track: TrackKey, modality: Modality, second: int, captured_ms: int, content_type: str) -> ChunkHeader:
-    return ChunkHeader(
-        id=f"{track.session.session}-{modality}-{second}",
-        source="benchmark",
-        track=track,
-        role=TRACK,
-        modality=modality,
-        seq=second,
-        epoch=0,
-        start_ms=second * 1000,
-        duration_ms=1000,
-        captured_ms=captured_ms,
-        content_type=content_type,
-    )
 
 
 def main() -> None:

@@ -193,7 +193,8 @@ def test_erm_follows_a_watermark_that_an_eraser_takes_away() -> None:
 def build(name: str, rows: Rows) -> Defence:
     if name == "cider":
         return Prototypes(widths(rows), *class_prototypes(rows))
-    return {"cal": CausalGraph, "gear": Reweighted, "clue": Counterfactual, "erm": Fusion}[name](widths(rows))
+    kinds: dict[str, Callable[..., Defence]] = {"cal": CausalGraph, "gear": Reweighted, "clue": Counterfactual, "erm": Fusion}
+    return kinds[name](widths(rows))
 
 
 @pytest.mark.parametrize("name", ["erm", "cal", "cider", "gear", "clue"])

@@ -5,6 +5,7 @@ Each reads one vector of every modality. They are sized for thousands of trainin
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -21,7 +22,7 @@ Inputs = dict[Modality, Tensor]
 """Modality to (B, d_m)."""
 
 
-class Defence(nn.Module):
+class Defence(nn.Module, ABC):
     """A classifier with its own training objective."""
 
     def loss(self, inputs: Inputs, labels: Tensor, weights: Tensor) -> Tensor:
@@ -29,13 +30,13 @@ class Defence(nn.Module):
         losses = functional.cross_entropy(self.logits(inputs), labels, reduction="none")
         return (losses * weights).mean()
 
+    @abstractmethod
     def logits(self, inputs: Inputs) -> Tensor:
         """(B, 2)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def readouts(self, inputs: Inputs) -> dict[str, Tensor]:
         """``causal``, what the prediction is made from, and where there is one ``shortcut``: (B, G) each."""
-        raise NotImplementedError
 
 
 class Encoders(nn.Module):

@@ -1,0 +1,24 @@
+"""Chunks of made-up sessions: a second of one modality each."""
+
+from __future__ import annotations
+
+from stream.domain.chunk import ChunkHeader
+from stream.domain.identity import TrackKey
+from stream.domain.modality import Modality
+
+
+def second_header(track: TrackKey, modality: Modality, second: int, captured_ms: int, content_type: str) -> ChunkHeader:
+    """Header of a second of media; the track's name is its role."""
+    return ChunkHeader(
+        id=f"{track.session.session}-{modality}-{second}",
+        source="benchmark",
+        track=track,
+        role=track.track,
+        modality=modality,
+        seq=second,
+        epoch=0,
+        start_ms=second * 1000,
+        duration_ms=1000,
+        captured_ms=captured_ms,
+        content_type=content_type,
+    )
