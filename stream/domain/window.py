@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from stream.domain.features import AudioFeatures, Floats, TextFeatures, VideoFeatures, Word
 from stream.domain.identity import TrackKey
@@ -58,9 +59,11 @@ class Window:
         """``tenant/session/track/EPOCH-END``: the same for every revision and every replay."""
         return f"{self.track}/{self.epoch}-{self.end_ms}"
 
-    def contains(self, start_ms: int, end_ms: int) -> bool:
-        """True when the middle of the span lies in the window: so each item is in one place of a tiling."""
-        return self.start_ms * 2 <= start_ms + end_ms < self.end_ms * 2
+    def inside(self, spans_ms: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """(n,) of (n, 2) spans: True where the middle lies in the window, so that each item is in one place of a tiling."""
+        middles = spans_ms.sum(axis=1)
+        found: npt.NDArray[np.bool_] = (middles >= 2 * self.start_ms) & (middles < 2 * self.end_ms)
+        return found
 
     def words(self) -> tuple[Word, ...]:
         """The words that end in the window, in order of time: a word is known when it ends."""
@@ -83,12 +86,8 @@ class Window:
         """Modalities with something in them: a word, audio that is not silence, a detected face."""
         found = {
             Modality.TEXT: bool(self.words()),
-            Modality.AUDIO: any(
-                heard and self.contains(int(span[0]), int(span[1]))
-                for chunk in self.audio
-                for span, heard in zip(chunk.spans_ms, chunk.audible, strict=True)
-            ),
-            Modality.VIDEO: any(self.contains(int(span[0]), int(span[1])) for chunk in self.video for span in chunk.spans_ms),
+            Modality.AUDIO: any(self.inside(chunk.spans_ms[chunk.audible]).any() for chunk in self.audio),
+            Modality.VIDEO: any(self.inside(chunk.spans_ms).any() for chunk in self.video),
         }
         return tuple(m for m in MODALITIES if found[m])
 

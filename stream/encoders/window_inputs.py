@@ -92,7 +92,6 @@ def _inside(window: Window, chunks: list[tuple[Spans, Floats]]) -> tuple[Spans, 
     if not chunks:
         return NO_SPANS, NO_EMBEDDINGS
     spans = np.concatenate([part for part, _ in chunks])
-    middles = spans.sum(axis=1)
-    inside = np.flatnonzero((middles >= 2 * window.start_ms) & (middles < 2 * window.end_ms))
+    inside = np.flatnonzero(window.inside(spans))
     order = inside[np.lexsort((spans[inside, 1], spans[inside, 0]))]
     return spans[order], np.concatenate([values for _, values in chunks])[order]
