@@ -33,7 +33,6 @@ EXPERIMENTS = PROJECT_ROOT / "configs" / "experiments"
 STORED = Path(__file__).parent / "results" / "mosi.json"
 PAGE = PROJECT_ROOT / "docs" / "model.md"
 TABLES = ("bclstm", "std")
-START = EXPERIMENTS / "meld-text.yaml"
 NUMBERS = ("acc2_has0", "acc2_non0", "f1", "acc7", "mae", "corr")
 QUICK_ROWS = {
     "bclstm-text-only",
@@ -53,6 +52,18 @@ def experiments(table: str) -> list[ExperimentConfig]:
     """The rows of one table."""
     found = [read_config(file) for file in sorted((EXPERIMENTS / table).glob("*.yaml"))]
     return [config for config in found if isinstance(config, ExperimentConfig)]
+
+
+def starts(config: ExperimentConfig) -> list[ExperimentConfig]:
+    """The experiments whose text encoders a row starts from, first things first."""
+    if not config.data.text_start:
+        return []
+    files = [*EXPERIMENTS.glob("*.yaml"), *(file for table in TABLES for file in (EXPERIMENTS / table).glob("*.yaml"))]
+    every = {found.name: found for found in map(read_config, files) if isinstance(found, ExperimentConfig)}
+    start = every.get(config.data.text_start)
+    if start is None:
+        raise ExperimentError(f"{config.name} starts from {config.data.text_start}, which no file of {EXPERIMENTS} describes")
+    return [*starts(start), start]
 
 
 def row_of(result: Row) -> Row:
@@ -79,8 +90,8 @@ def measure(places: Places, *, quick: bool, chosen: Callable[[ExperimentConfig],
             for config in experiments(table):
                 name = config.name.removeprefix(f"{table}-")
                 if chosen(config):
-                    if config.data.text_start:
-                        run(_start(), places, progress)
+                    for start in starts(config):
+                        run(start, places, progress)
                     own = config.model_copy(update={"seeds": QUICK_SEEDS}) if quick else config
                     tables[table][name] = row_of(run(own, places, progress))
                 elif name in stored.get(table, {}):
@@ -106,13 +117,6 @@ def markdown(rows: dict[str, Row]) -> str:
         numbers = [f"{row[number]:.3f} ± {row['sd'][number]:.3f}" for number in NUMBERS]
         lines.append([f"`{name}`", numbers[0], f"{low:.3f}-{high:.3f}", *numbers[1:], str(row["seeds"]), row["note"]])
     return markdown_table(["row", "Acc2 has0", "95 %", "Acc2 non0", "F1 has0", "Acc7", "MAE", "Corr", "seeds", ""], lines)
-
-
-def _start() -> ExperimentConfig:
-    config = read_config(START)
-    if not isinstance(config, ExperimentConfig):
-        raise ExperimentError(f"{START.name} is not an experiment")
-    return config
 
 
 def main() -> int:

@@ -24,6 +24,16 @@ def write_corpora(folder: Path) -> Path:
     return folder
 
 
+def write_meld_with_speakers(folder: Path) -> Path:
+    """Write meld/ with two speakers that take turns; returns the folder."""
+    _write_meld(folder / "meld")
+    for file in (folder / "meld").iterdir():
+        lines = file.read_text(encoding="utf-8").splitlines()
+        extra = [",Speaker,Utterance_ID", *(f",{'AB'[i % 2]},{i % 3}" for i in range(len(lines) - 1))]
+        file.write_text("\n".join(line + more for line, more in zip(lines, extra, strict=True)), encoding="utf-8")
+    return folder
+
+
 def _write_mosi(folder: Path) -> None:
     words = ("TERRIBLE BORING MOVIE", "IT IS A MOVIE", "A WONDERFUL GREAT MOVIE")
     rows = []

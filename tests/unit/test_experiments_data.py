@@ -21,7 +21,7 @@ from stream.training.experiments.corpus import NOBODY, Corpus, Features, neighbo
 from stream.training.experiments.mmsa import RefusedPickleError, read_mmsa
 from stream.training.experiments.mosi import read_meld_text, read_mosi
 from stream.training.experiments.windows import Windows, tokenised
-from tests.support.tiny_corpora import write_corpora
+from tests.support.tiny_corpora import write_meld_with_speakers
 from tests.support.tiny_mosi import UTTERANCES, write_mosi
 
 DATA = Path(os.environ.get("SENTISTREAM_DATA", PROJECT_ROOT.parent / "shared" / "data"))
@@ -116,12 +116,7 @@ def test_the_standard_split_gives_no_leaked_features(tmp_path: Path) -> None:
 
 
 def test_meld_has_speakers_and_no_scores(tmp_path: Path) -> None:
-    folder = write_corpora(tmp_path)
-    for file in (folder / "meld").iterdir():
-        lines = file.read_text(encoding="utf-8").splitlines()
-        extra = [",Speaker,Utterance_ID", *(f",{'AB'[i % 2]},{i % 3}" for i in range(len(lines) - 1))]
-        file.write_text("\n".join(line + more for line, more in zip(lines, extra, strict=True)), encoding="utf-8")
-    corpus = read_meld_text(folder)
+    corpus = read_meld_text(write_meld_with_speakers(tmp_path))
     assert len(corpus) == 18
     assert np.isnan(corpus.scores).all()
     assert set(corpus.speakers) == {"A", "B"}

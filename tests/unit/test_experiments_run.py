@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from stream.cli.main import app
 from stream.config.settings import PROJECT_ROOT
+from stream.domain.modality import Modality
 from stream.encoders.text import default_tokenizer
 from stream.model.interface import ModelInput
 from stream.model.minilm import WithTextEncoder, pool
@@ -160,8 +161,8 @@ def test_a_trained_text_encoder_learns_along(data: Path, tmp_path: Path) -> None
     tuned = config(data={"text": "trained", "text_context": 1}, model={"name": "late-fusion", "hidden": 8})
     places = Places(data, tmp_path, MODELS)
     with Progress(disable=True) as progress:
-        windows = windows_of(tuned.data, read_corpus(tuned.data, places, progress), 0)
-    model = builder(tuned, windows, places)()
+        windows = windows_of(tuned.data, read_corpus(tuned.data, places, progress, 0), 0)
+    model = builder(tuned, windows, places, 0)()
     assert isinstance(model, WithTextEncoder)
     inputs, targets = windows.batch(np.arange(4))
     model.loss(inputs, targets, torch.Generator()).backward()  # type: ignore[no-untyped-call]
@@ -181,12 +182,43 @@ def test_a_row_starts_from_another_experiments_text_encoder(data: Path, tmp_path
     places = Places(data, tmp_path, MODELS)
     second = config(data=text | {"text_start": "start"}, model=model)
     with Progress(disable=True) as progress:
-        windows = windows_of(second.data, read_corpus(second.data, places, progress), 0)
-    model_made = builder(second, windows, places)()
+        windows = windows_of(second.data, read_corpus(second.data, places, progress, 0), 0)
+    model_made = builder(second, windows, places, 0)()
     assert isinstance(model_made, WithTextEncoder)
     stored = torch.load(tmp_path / "start" / "seed-0.pt", weights_only=True)
     assert torch.equal(model_made.encoder.words.weight, stored["encoder.words.weight"])
     assert not torch.equal(model_made.encoder.words.weight, pretrained(text_weights(MODELS)).words.weight)
+
+
+def test_frozen_text_comes_from_the_encoder_of_the_same_seed(data: Path, tmp_path: Path) -> None:
+    text = {"text": "trained", "modalities": ["text"]}
+    first = config(name="start", data=text, model={"name": "text-only", "hidden": 8}, training={"epochs": 1, "text_rate": 1e-3})
+    ran(first, data, tmp_path)
+    frozen = config(data={"text": "minilm", "text_start": "start", "modalities": ["text"]}, model={"name": "text-only", "hidden": 8})
+    places = Places(data, tmp_path, MODELS)
+    with Progress(disable=True) as progress:
+        seen = [read_corpus(frozen.data, places, progress, seed).features[Modality.TEXT].values for seed in range(3)]
+    assert not np.array_equal(seen[0], seen[1])
+    assert np.array_equal(seen[0], seen[2]), "the start has two seeds: others take the first"
+
+
+def test_the_average_of_the_weights_is_the_model(data: Path) -> None:
+    own = config(data={"past": 2}, training={"epochs": 5, "batch": 16, "average": 0.999})
+    places = Places(data, data, MODELS)
+    with Progress(disable=True) as progress:
+        windows = windows_of(own.data, read_corpus(own.data, places, progress, 0), 0)
+        make = builder(own, windows, places, 0)
+        last, averaged = (
+            fit(make, windows, own.training.model_copy(update={"average": decay}), 0, progress=progress, title="")[0]
+            for decay in (0.0, 0.999)
+        )
+    torch.manual_seed(0)
+    start = dict(make().named_parameters())
+    moved = {
+        name: [float((dict(model.named_parameters())[name] - start[name]).detach().abs().sum()) for model in (last, averaged)]
+        for name in ("network.head.outer.weight", "network.node_attention.difference.weight")
+    }
+    assert all(0 < slow < 0.5 * fast for fast, slow in moved.values())
 
 
 def test_the_commands(data: Path, tmp_path: Path) -> None:

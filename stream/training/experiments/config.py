@@ -25,20 +25,22 @@ class DataConfig(_Section):
     """Which windows a model sees, and what of them.
 
     Attributes:
-        corpus: ``mosi``, ``meld`` (text only), or ``mmsa`` for a pickle that you own.
+        corpus: ``mosi``, ``meld`` (text only), ``reviews`` (rated sentences and MELD, for a text encoder), or ``mmsa`` for a
+            pickle that you own.
         split: MOSI's split.
         file: The MMSA pickle.
         score_limit: Largest size of the pickle's scores.
         modalities: Those that are used.
         text: ``given`` (the corpus's vectors), ``minilm`` (the mean state of frozen MiniLM), or ``trained`` (MiniLM trained along).
-        text_start: With ``trained``: an experiment whose encoder is the start; empty for MiniLM as it comes.
-        text_context: With ``trained``: earlier utterances put before each one.
+        text_start: With ``minilm`` and ``trained``: an experiment whose encoder is used, or is the start; empty for MiniLM as it
+            comes.
+        text_context: With ``minilm`` and ``trained``: earlier utterances put before each one.
         past: Past windows a model may hear.
         future: Later windows too: only for offline rows, marked as such.
         validation_videos: Videos taken from the training part for validation, drawn anew by each seed; 0 where the split has its own.
     """
 
-    corpus: Literal["mosi", "meld", "mmsa"] = "mosi"
+    corpus: Literal["mosi", "meld", "reviews", "mmsa"] = "mosi"
     split: Literal["bclstm", "std"] = "bclstm"
     file: Path | None = None
     score_limit: float = Field(3.0, gt=0)
@@ -57,8 +59,8 @@ class DataConfig(_Section):
                 raise ValueError("MOSI's video vectors leak the standard split's test labels: leave video out")
             if self.text == "given":
                 raise ValueError("MOSI's text vectors leak the standard split's test labels: text must be minilm or trained")
-        if self.text != "trained" and (self.text_start or self.text_context):
-            raise ValueError("data.text_start and data.text_context go with text trained")
+        if self.text == "given" and (self.text_start or self.text_context):
+            raise ValueError("data.text_start and data.text_context go with text minilm or trained")
         if (self.corpus == "mmsa") != (self.file is not None):
             raise ValueError("data.file goes with corpus mmsa, and with no other")
         return self
@@ -73,6 +75,7 @@ class TrainingConfig(_Section):
         rate: Highest learning rate of the one-cycle schedule.
         text_rate: Likewise of a text encoder that is trained along.
         weight_decay: Of AdamW.
+        average: Decay of a moving average of the weights, which is the model then; 0 for the last weights.
         choose: The epoch that is kept: ``last`` where a validation part says nothing, else the least validation ``mae`` or the
             highest validation ``f1`` of the polarity.
     """
@@ -82,6 +85,7 @@ class TrainingConfig(_Section):
     rate: float = Field(2e-3, gt=0)
     text_rate: float = Field(1e-4, gt=0)
     weight_decay: float = Field(0.01, ge=0)
+    average: float = Field(0.0, ge=0, lt=1)
     choose: Literal["last", "mae", "f1"] = "last"
 
 

@@ -6,12 +6,13 @@ import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from rich.progress import Progress
 from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from stream.model.interface import SentimentModel
 from stream.model.minilm import WithTextEncoder
@@ -60,8 +61,8 @@ def fit(
     """
     started = time.monotonic()
     torch.manual_seed(seed)
-    model = make()
-    trainer = _Trainer(model, windows, config, seed)
+    trainer = _Trainer(make(), windows, config, seed)
+    model = trainer.result
     held_out = windows.corpus.rows(Part.VALIDATION)
     bar = progress.add_task(title, total=config.epochs * trainer.steps)
     losses: list[float] = []
@@ -80,7 +81,12 @@ def fit(
 
 
 class _Trainer:
-    """A model with its optimiser, schedule and random choices."""
+    """A model with its optimiser, schedule and random choices.
+
+    Attributes:
+        steps: Of an epoch.
+        result: The model that training makes: the trained one, or the average of its weights over the steps.
+    """
 
     def __init__(self, model: SentimentModel, windows: Windows, config: TrainingConfig, seed: int) -> None:
         self._model, self._windows, self._batch = model, windows, config.batch
@@ -91,6 +97,8 @@ class _Trainer:
         rates = [float(group["lr"]) for group in self._optimiser.param_groups]
         total = config.epochs * self.steps
         self._cycle = torch.optim.lr_scheduler.OneCycleLR(self._optimiser, rates, total_steps=total, pct_start=WARM_UP)
+        self._average = _moving_average(model, config.average) if config.average else None
+        self.result = cast("SentimentModel", self._average.module) if self._average else model
 
     def epoch(self, after_step: Callable[[], None]) -> float:
         """One pass over the training windows; returns the mean loss."""
@@ -103,12 +111,19 @@ class _Trainer:
             nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
             self._optimiser.step()
             self._cycle.step()
+            if self._average is not None:
+                self._average.update_parameters(self._model)
             total += float(loss.detach())
             after_step()
-        self._model.eval()
         with torch.no_grad():
-            self._model.after_epoch(self._windows.batches(self._rows, evaluation_batch(self._model)), self._generator)
+            for model in dict.fromkeys((self._model, self.result)):
+                model.eval()
+                model.after_epoch(self._windows.batches(self._rows, evaluation_batch(model)), self._generator)
         return total / self.steps
+
+
+def _moving_average(model: SentimentModel, decay: float) -> AveragedModel:
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
 
 
 def parameter_groups(model: SentimentModel, config: TrainingConfig) -> list[dict[str, Any]]:

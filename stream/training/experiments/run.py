@@ -25,6 +25,7 @@ from stream.training.experiments.fit import TEXT_EVALUATION_BATCH, History, answ
 from stream.training.experiments.minilm_weights import pretrained
 from stream.training.experiments.mmsa import read_mmsa
 from stream.training.experiments.mosi import read_meld_text, read_mosi
+from stream.training.experiments.reviews import read_reviews
 from stream.training.experiments.scores import intervals, spread
 from stream.training.experiments.store import Store, fingerprint_of
 from stream.training.experiments.windows import Windows, tokenised
@@ -57,14 +58,14 @@ def run(config: ExperimentConfig, places: Places, progress: Progress) -> dict[st
     """
     torch.set_num_threads(1)
     store = Store(places.runs, config)
-    corpus = read_corpus(config.data, places, progress)
-    fingerprint = fingerprint_of(config, corpus, start_of(config.data, places))
     reports = []
     for seed in range(config.seeds):
+        corpus = read_corpus(config.data, places, progress, seed)
+        fingerprint = fingerprint_of(config, corpus, start_of(config.data, places, seed))
         report = store.seed(seed, fingerprint)
         if report is None:
             windows = windows_of(config.data, corpus, seed)
-            make, title = builder(config, windows, places), f"{config.name}, seed {seed}"
+            make, title = builder(config, windows, places, seed), f"{config.name}, seed {seed}"
             model, history = fit(make, windows, config.training, seed, progress=progress, title=title)
             report = _report(config, history, seed) | {"fingerprint": fingerprint} | _measured(model, windows)
             store.put_seed(seed, report, model)
@@ -96,14 +97,14 @@ def evaluate(config: ExperimentConfig, places: Places, progress: Progress) -> di
     """
     torch.set_num_threads(1)
     store = Store(places.runs, config)
-    corpus = read_corpus(config.data, places, progress)
     reports = []
     for seed in range(config.seeds):
         report = store.report(seed)
         if report is None or not store.checkpoint(seed).is_file():
             raise ExperimentError(f"seed {seed} of {config.name} is not trained: run `sentistream train` with its file first")
+        corpus = read_corpus(config.data, places, progress, seed)
         windows = windows_of(config.data, corpus, seed)
-        model = builder(config, windows, places)()
+        model = builder(config, windows, places, seed)()
         model.load_state_dict(torch.load(store.checkpoint(seed), weights_only=True))
         reports.append(report | _measured(model, windows))
     return row(config, corpus, reports)
@@ -125,8 +126,8 @@ def row(config: ExperimentConfig, corpus: Corpus, reports: list[dict[str, Any]])
     return found
 
 
-def read_corpus(data: DataConfig, places: Places, progress: Progress) -> Corpus:
-    """The corpus with the modalities and the text features that are asked for, not standardised yet.
+def read_corpus(data: DataConfig, places: Places, progress: Progress, seed: int) -> Corpus:
+    """The corpus with the modalities and the text features that are asked for (a seed's own, see `start_of`), not standardised yet.
 
     Raises:
         ExperimentError: If it is not there.
@@ -135,14 +136,22 @@ def read_corpus(data: DataConfig, places: Places, progress: Progress) -> Corpus:
         if data.corpus == "mmsa" and data.file is not None:
             corpus = read_mmsa(data.file, limit=data.score_limit)
         else:
-            corpus = read_meld_text(places.data) if data.corpus == "meld" else read_mosi(places.data, data.split)
+            corpus = _own_corpus(data, places)
     except FileNotFoundError as error:
         raise ExperimentError(f"{error.filename}: not found. Set --data (or SENTISTREAM_DATA) to the folder of the corpora.") from error
     if data.text == "minilm":
-        corpus = replace(corpus, features=corpus.features | {Modality.TEXT: _frozen_text(corpus, places, progress)})
+        corpus = replace(corpus, features=corpus.features | {Modality.TEXT: _frozen_text(corpus, data, places, progress, seed)})
     elif data.text == "trained":
         corpus = replace(corpus, features={m: own for m, own in corpus.features.items() if m is not Modality.TEXT})
     return corpus.only(data.modalities)
+
+
+def _own_corpus(data: DataConfig, places: Places) -> Corpus:
+    if data.corpus == "meld":
+        return read_meld_text(places.data)
+    if data.corpus == "reviews":
+        return read_reviews(places.data, places.runs / "downloads")
+    return read_mosi(places.data, data.split)
 
 
 def windows_of(data: DataConfig, corpus: Corpus, seed: int) -> Windows:
@@ -153,48 +162,49 @@ def windows_of(data: DataConfig, corpus: Corpus, seed: int) -> Windows:
     return Windows(standardised(corpus), past=data.past, future=data.future, tokens=tokens)
 
 
-def builder(config: ExperimentConfig, windows: Windows, places: Places) -> Callable[[], SentimentModel]:
+def builder(config: ExperimentConfig, windows: Windows, places: Places, seed: int) -> Callable[[], SentimentModel]:
     """What makes a new model of an experiment."""
 
     def make() -> SentimentModel:
         inner = build(config.model, windows.widths, max(config.data.past, config.data.future), len(windows.corpus))
-        return WithTextEncoder(_encoder(config.data, places), inner) if config.data.text == "trained" else inner
+        return WithTextEncoder(_encoder(config.data, places, seed), inner) if config.data.text == "trained" else inner
 
     return make
 
 
-def start_of(data: DataConfig, places: Places) -> Path | None:
-    """The checkpoint that a text encoder starts from; None for MiniLM as it comes.
+def start_of(data: DataConfig, places: Places, seed: int) -> Path | None:
+    """The checkpoint that a text encoder starts from, of the same seed or else of seed 0; None for MiniLM as it comes.
 
     Raises:
         ExperimentError: If it has not been trained.
     """
-    if data.text != "trained" or not data.text_start:
+    if data.text == "given" or not data.text_start:
         return None
-    start = places.runs / data.text_start / "seed-0.pt"
+    own, first = (places.runs / data.text_start / f"seed-{number}.pt" for number in (seed, 0))
+    start = own if own.is_file() else first
     if not start.is_file():
         raise ExperimentError(f"this row starts from the text encoder of {data.text_start}: train that experiment first")
     return start
 
 
-def _encoder(data: DataConfig, places: Places) -> MiniLM:
+def _encoder(data: DataConfig, places: Places, seed: int) -> MiniLM:
     encoder = pretrained(text_weights(places.repository))
-    start = start_of(data, places)
+    start = start_of(data, places, seed)
     if start is not None:
         stored: Mapping[str, torch.Tensor] = torch.load(start, weights_only=True)
         encoder.load_state_dict({name.removeprefix(ENCODER): value for name, value in stored.items() if name.startswith(ENCODER)})
     return encoder
 
 
-def _frozen_text(corpus: Corpus, places: Places, progress: Progress) -> Features:
-    """(n, 1, 384) mean state of frozen MiniLM over each window's pieces; kept in ``RUNS/features``."""
-    weights = text_weights(places.repository)
-    digest = hashlib.sha256("\n".join(corpus.texts).encode() + weights.read_bytes()).hexdigest()[:16]
+def _frozen_text(corpus: Corpus, data: DataConfig, places: Places, progress: Progress, seed: int) -> Features:
+    """(n, 1, 384) mean state of a frozen encoder over each window's own pieces; kept in ``RUNS/features``."""
+    weights = start_of(data, places, seed) or text_weights(places.repository)
+    digest = hashlib.sha256(f"{data.text_context}\n".encode() + "\n".join(corpus.texts).encode() + weights.read_bytes()).hexdigest()[:16]
     kept = places.runs / "features" / f"minilm-{digest}.npy"
     if kept.is_file():
         return Features.of_vectors(np.load(kept, allow_pickle=False))
-    encoder = pretrained(weights).eval()
-    tokens = tokenised(corpus, 0)
+    encoder = _encoder(data, places, seed).eval()
+    tokens = tokenised(corpus, data.text_context)
     order = np.argsort([ids.size for ids in tokens.ids], kind="stable")
     found = np.zeros((len(corpus), encoder.norm.normalized_shape[0]), dtype=np.float32)
     bar = progress.add_task("text features", total=order.size)

@@ -1,0 +1,67 @@
+"""Rated sentences: read from their archive, refused when it is another one."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import subprocess
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stream.training.corpora import Part
+from stream.training.experiments import reviews
+from stream.training.experiments.config import ExperimentError
+from stream.training.experiments.reviews import ARCHIVE, FILES, HELD_OUT, INNER, read_reviews
+from tests.support.tiny_corpora import write_meld_with_speakers
+
+
+def packed(files: dict[str, bytes]) -> bytes:
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w:gz") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return target.getvalue()
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    lines = "".join(f"{number}\t{rating}\tIt's Great, {number}!\r\n" for number, rating in enumerate([4.0, -4.0, 0.2, 1.0]))
+    archive = packed({INNER: packed(dict.fromkeys(FILES.values(), lines.encode()))})
+    (tmp_path / "vader").mkdir()
+    (tmp_path / "vader" / ARCHIVE).write_bytes(archive)
+    monkeypatch.setattr(reviews, "SHA256", hashlib.sha256(archive).hexdigest())
+    return write_meld_with_speakers(tmp_path)
+
+
+def test_ratings_become_scores_and_meld_comes_along(data: Path) -> None:
+    corpus = read_reviews(data, data / "downloads")
+    rated = ~np.isnan(corpus.scores)
+    assert rated.sum() == 4 * len(FILES)
+    assert corpus.scores[:3].tolist() == pytest.approx([3.0, -3.0, 0.15])
+    assert corpus.polarities[:4].tolist() == [2, 0, 1, 2]
+    assert len(corpus) == 4 * len(FILES) + 18
+    assert [corpus.parts[place] for place in range(2)] == [Part.VALIDATION, Part.TRAIN]
+    assert all(rated[row] or corpus.ids[row].startswith("test") for row in corpus.rows(Part.TEST))
+    assert HELD_OUT > 1
+
+
+def test_every_other_sentence_is_as_a_recogniser_writes_it(data: Path) -> None:
+    assert read_reviews(data, data / "downloads").texts[:2] == ("it's great, 0!", "it's great 1")
+
+
+def test_another_archive_is_refused(data: Path) -> None:
+    (data / "vader" / ARCHIVE).write_bytes(b"something else")
+    with pytest.raises(ExperimentError, match="is not the file that is known"):
+        read_reviews(data, data / "downloads")
+
+
+def test_without_a_registry_the_error_says_what_to_do(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (data / "vader" / ARCHIVE).unlink()
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 1))
+    with pytest.raises(ExperimentError, match=f"put {ARCHIVE} into"):
+        read_reviews(data, data / "downloads")
