@@ -28,7 +28,16 @@ def test_temperature_interval_and_review() -> None:
     assert found["ece"] < 0.03 < 0.1 < found["ece_before"]
     assert found["coverage"] == pytest.approx(0.9, abs=0.03)
     assert found["reviewed"] == pytest.approx(0.2, abs=0.04)
-    assert found["wrong_reviewed"] > 1.5 * found["wrong_kept"]
+    assert found["ece_sign"] < 0.03
+    assert found["wrong_reviewed"] > 3 * found["wrong_kept"]
+
+
+def test_the_signs_temperature_undoes_overstated_certainty() -> None:
+    said, truth, polarities = sharpened(3_000, 0, 1.0)
+    sure = Answers(said.scores, said.polarity, said.uncertainty / 3)
+    fair, hot = calibrated(said, truth, polarities), calibrated(sure, truth, polarities)
+    assert hot.sign_temperature == pytest.approx(3 * fair.sign_temperature, rel=0.1)
+    assert hot.review_below == pytest.approx(fair.review_below, abs=0.02)
 
 
 def test_without_scores_there_is_no_interval() -> None:

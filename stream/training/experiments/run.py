@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -226,7 +226,7 @@ def _measured(model: SentimentModel, windows: Windows) -> dict[str, Any]:
     if held_out.size:
         fitted = calibrated(answer(model, windows, held_out), corpus.scores[held_out], corpus.polarities[held_out])
         measured = calibration_numbers(fitted, said, corpus.scores[rows], corpus.polarities[rows])
-        found["calibration"] = measured | {"temperature": fitted.temperature, "factor": fitted.factor}
+        found["calibration"] = measured | asdict(fitted)
     return found
 
 
