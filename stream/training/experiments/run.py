@@ -13,12 +13,13 @@ import torch
 from rich.progress import Progress
 
 from stream.domain.modality import Modality
+from stream.encoders.text_weights import TextWeightsError, packaged_weights
 from stream.model.interface import SentimentModel
 from stream.model.minilm import MiniLM, WithTextEncoder, pool
 from stream.model.variants import build
 from stream.training.corpora import Part
 from stream.training.experiments.calibration import calibrated, calibration_numbers
-from stream.training.experiments.config import DataConfig, ExperimentConfig, ExperimentError
+from stream.training.experiments.config import SERVED, DataConfig, ExperimentConfig, ExperimentError
 from stream.training.experiments.corpus import Corpus, Features, standardised, with_validation
 from stream.training.experiments.curve import curves
 from stream.training.experiments.fit import TEXT_EVALUATION_BATCH, History, answer, fit, numbers
@@ -61,7 +62,7 @@ def run(config: ExperimentConfig, places: Places, progress: Progress) -> dict[st
     reports = []
     for seed in range(config.seeds):
         corpus = read_corpus(config.data, places, progress, seed)
-        fingerprint = fingerprint_of(config, corpus, start_of(config.data, places, seed))
+        fingerprint = fingerprint_of(config, corpus, None if config.data.text == "given" else start_of(config.data, places, seed))
         report = store.seed(seed, fingerprint)
         if report is None:
             windows = windows_of(config.data, corpus, seed)
@@ -167,19 +168,22 @@ def builder(config: ExperimentConfig, windows: Windows, places: Places, seed: in
 
     def make() -> SentimentModel:
         inner = build(config.model, windows.widths, max(config.data.past, config.data.future), len(windows.corpus))
-        return WithTextEncoder(_encoder(config.data, places, seed), inner) if config.data.text == "trained" else inner
+        return WithTextEncoder(text_encoder(start_of(config.data, places, seed)), inner) if config.data.text == "trained" else inner
 
     return make
 
 
-def start_of(data: DataConfig, places: Places, seed: int) -> Path | None:
-    """The checkpoint that a text encoder starts from, of the same seed or else of seed 0; None for MiniLM as it comes.
+def start_of(data: DataConfig, places: Places, seed: int) -> Path:
+    """The weights that a text encoder starts from: packaged, served, or a checkpoint of the same seed or else of seed 0.
 
     Raises:
-        ExperimentError: If it has not been trained.
+        ExperimentError: If it has not been trained, or the package is not installed.
     """
-    if data.text == "given" or not data.text_start:
-        return None
+    try:
+        if data.text_start in {"", SERVED}:
+            return text_weights(places.repository) if data.text_start else packaged_weights()
+    except (FileNotFoundError, TextWeightsError) as error:
+        raise ExperimentError(str(error)) from error
     own, first = (places.runs / data.text_start / f"seed-{number}.pt" for number in (seed, 0))
     start = own if own.is_file() else first
     if not start.is_file():
@@ -187,23 +191,24 @@ def start_of(data: DataConfig, places: Places, seed: int) -> Path | None:
     return start
 
 
-def _encoder(data: DataConfig, places: Places, seed: int) -> MiniLM:
-    encoder = pretrained(text_weights(places.repository))
-    start = start_of(data, places, seed)
-    if start is not None:
-        stored: Mapping[str, torch.Tensor] = torch.load(start, weights_only=True)
-        encoder.load_state_dict({name.removeprefix(ENCODER): value for name, value in stored.items() if name.startswith(ENCODER)})
+def text_encoder(start: Path) -> MiniLM:
+    """The encoder of an ONNX file or of an experiment's checkpoint."""
+    if start.suffix == ".onnx":
+        return pretrained(start)
+    encoder = MiniLM()
+    stored: Mapping[str, torch.Tensor] = torch.load(start, weights_only=True)
+    encoder.load_state_dict({name.removeprefix(ENCODER): value for name, value in stored.items() if name.startswith(ENCODER)})
     return encoder
 
 
 def _frozen_text(corpus: Corpus, data: DataConfig, places: Places, progress: Progress, seed: int) -> Features:
     """(n, 1, 384) mean state of a frozen encoder over each window's own pieces; kept in ``RUNS/features``."""
-    weights = start_of(data, places, seed) or text_weights(places.repository)
+    weights = start_of(data, places, seed)
     digest = hashlib.sha256(f"{data.text_context}\n".encode() + "\n".join(corpus.texts).encode() + weights.read_bytes()).hexdigest()[:16]
     kept = places.runs / "features" / f"minilm-{digest}.npy"
     if kept.is_file():
         return Features.of_vectors(np.load(kept, allow_pickle=False))
-    encoder = _encoder(data, places, seed).eval()
+    encoder = text_encoder(weights).eval()
     tokens = tokenised(corpus, data.text_context)
     order = np.argsort([ids.size for ids in tokens.ids], kind="stable")
     found = np.zeros((len(corpus), encoder.norm.normalized_shape[0]), dtype=np.float32)
