@@ -71,7 +71,8 @@ def goals(result: Result) -> str:
     """What was wanted and what came out."""
     ours, text, unplanted, erm = (result[row] for row in ("ours", "text_only", "unplanted", "erm"))
     conditions = result["more"]["conditions"]
-    shares, lost = [], []
+    shares: list[float] = []
+    lost: list[float] = []
     for condition in conditions.values():
         mean = condition["mean"]
         for p in mean["ours"]:
