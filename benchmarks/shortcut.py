@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.shortcut [--quick] [--plant FILE.py]``. Progress is on stderr; the last line of stdout is one JSON object:
 row -> p -> {id, neutral, flipped, worst_group} for a watermark of amplitude 4 in audio and video (or the plant of FILE.py) on set S with
-a genuine audio-video signal, means over the seeds; everything else under ``more``.
+a genuine audio-video signal, means over the seeds; everything else under ``more``. What is trained is kept in ``--runs``, so a run that
+was stopped goes on. A full run writes benchmarks/results/shortcut.json and the tables of docs/shortcuts.md; ``--stored`` only the latter.
 
 FILE.py holds ``plant(features, labels, rng, p) -> features``: features maps "text", "audio" and "video" to (n, d) float32 arrays
 standardised on the training rows, labels are 0 or 1. It is called for every part with a generator in the same state: draw directions
@@ -18,22 +19,31 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from benchmarks.shortcut_runs.rows import FEW_ROWS, ROWS, Measured, Numbers, Trial
+from benchmarks.shortcut_runs.rows import ABLATED_AT, ABLATIONS, FEW_ROWS, QUICK_ROWS, ROWS, Row, seen_by
+from benchmarks.shortcut_runs.store import Store, key_of
+from benchmarks.shortcut_runs.tables import tables_of
 from stream.domain.modality import Modality
-from stream.training.features import text_weights
+from stream.encoders.text_weights import packaged_weights
+from stream.training.export import replace_text
+from stream.training.markdown import fill_tables
+from stream.training.shortcuts.artefacts import Eraser, fit_eraser
 from stream.training.shortcuts.data import Parts, Rows, read_honest, with_development
+from stream.training.shortcuts.defence import Measured, Numbers, run_defence
 from stream.training.shortcuts.plants import AUDIO_AND_VIDEO, Agreement, Plant, Watermark, load_plant, with_genuine_signal
-from stream.training.shortcuts.trial import planted
+from stream.training.shortcuts.trial import Planted, planted
 
 ROOT = Path(__file__).resolve().parents[1]
+STORED = ROOT / "benchmarks" / "results" / "shortcut.json"
+PAGE = ROOT / "docs" / "shortcuts.md"
 AGREEMENTS = (0.5, 0.7, 0.9, 0.99)
 FRESH_SEED = 10
 """Seeds below this were used to choose the recipe."""
@@ -61,41 +71,56 @@ Results = dict[str, dict[str, list[Measured]]]
 console = Console(stderr=True)
 
 
+class Trial:
+    """One plant at one p and seed, beside the same rows without a plant; its eraser is fitted when a row first needs it."""
+
+    def __init__(self, parts: Parts, plant: Plant, p: float, seed: int) -> None:
+        self.seed = seed
+        self._planted, self._unplanted = planted(parts, plant, p, seed), planted(parts, None, p, seed)
+        self._eraser: Eraser | None = None
+
+    def measured(self, row: Row, store: Store) -> Measured:
+        """A row, from the store where it is there."""
+        trial = seen_by(row, self._planted if row.planted else self._unplanted)
+        key = key_of(row, trial, self.seed)
+        found = store.get(key)
+        if found is None:
+            found = run_defence(row.defence, trial, self._eraser_of(trial) if row.defence.erase else None, self.seed)
+            store.put(key, found)
+        return found
+
+    def _eraser_of(self, trial: Planted) -> Eraser:
+        if self._eraser is None:
+            self._eraser = fit_eraser(trial.train)
+        return self._eraser
+
+
 class Bench:
     """Runs conditions on one pair of training and test rows.
 
     Args:
         rows: Training and test rows.
         seeds: Of plants, development videos and trainings.
+        store: What has been trained already.
         progress: Shows a bar.
     """
 
-    def __init__(self, rows: tuple[Rows, Rows], seeds: Sequence[int], progress: Progress) -> None:
-        self._rows = rows
-        self._seeds = seeds
-        self._progress = progress
-        self._unplanted: dict[tuple[bool, int], Measured] = {}
+    def __init__(self, rows: tuple[Rows, Rows], seeds: Sequence[int], store: Store, progress: Progress) -> None:
+        self._rows, self._seeds, self._store, self._progress = rows, seeds, store, progress
 
-    def condition(self, name: str, plant: Plant, agreements: Sequence[float], rows: Sequence[str], *, genuine: bool) -> Results:
-        """Measure `rows` under one plant."""
-        bar = self._progress.add_task(name, total=len(self._seeds) * len(agreements) * len(rows))
-        results: Results = {row: {str(p): [] for p in agreements} for row in rows}
+    def condition(self, name: str, plant: Plant, wanted: Mapping[float, Mapping[str, Row]], *, genuine: bool) -> Results:
+        """Measure under one plant the rows that are wanted at each p."""
+        bar = self._progress.add_task(name, total=len(self._seeds) * sum(map(len, wanted.values())))
+        results: Results = {}
         for seed in self._seeds:
             parts = self._parts(seed, genuine=genuine)
-            for p in agreements:
-                trial = Trial(seed, planted(parts, plant, p, seed), planted(parts, None, p, seed))
-                for row in rows:
-                    results[row][str(p)].append(self._measured(row, trial, (genuine, seed)))
+            for p, rows in wanted.items():
+                trial = Trial(parts, plant, p, seed)
+                for row_name, row in rows.items():
+                    results.setdefault(row_name, {}).setdefault(str(p), []).append(trial.measured(row, self._store))
                     self._progress.advance(bar)
         _show(name, means(results))
         return results
-
-    def _measured(self, row: str, trial: Trial, key: tuple[bool, int]) -> Measured:
-        if row != "unplanted":
-            return ROWS[row](trial)
-        if key not in self._unplanted:
-            self._unplanted[key] = ROWS[row](trial)
-        return self._unplanted[key]
 
     def _parts(self, seed: int, *, genuine: bool) -> Parts:
         parts = with_development(*self._rows, seed)
@@ -148,45 +173,70 @@ def _show(name: str, table: dict[str, dict[str, Numbers]]) -> None:
     agreements = list(next(iter(table.values())))
     shown = Table("row", *(f"p = {p}" for p in agreements), title=f"{name}: id / neutral / flipped / worst group")
     for row, by_p in table.items():
-        shown.add_row(row, *(" / ".join(f"{value:.3f}" for value in by_p[p].values()) for p in agreements))
+        shown.add_row(row, *(" / ".join(f"{value:.3f}" for value in by_p[p].values()) if p in by_p else "" for p in agreements))
     console.print(shown)
 
 
-def main() -> None:
-    """Command line."""
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("SENTISTREAM_DATA", ROOT.parent / "shared" / "data")))
-    parser.add_argument(
-        "--cache", type=Path, default=Path(os.environ.get("SENTISTREAM_CACHE", tempfile.gettempdir())) / "sentistream-benchmarks"
-    )
+    cache = Path(os.environ.get("SENTISTREAM_CACHE", tempfile.gettempdir())) / "sentistream-benchmarks"
+    parser.add_argument("--cache", type=Path, default=cache, help="folder of the encoded text")
+    parser.add_argument("--runs", type=Path, default=Path("runs/shortcut"), help="folder of what has been trained")
     parser.add_argument("--plant", type=Path, help="file with a function plant(features, labels, rng, p)")
     parser.add_argument("--seeds", type=int, help="how many (default 5; 2 with --quick)")
     parser.add_argument("--first-seed", type=int, default=FRESH_SEED)
     parser.add_argument("--quick", action="store_true", help="fewer seeds, rows and conditions: a few minutes")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+    parser.add_argument("--stored", action="store_true", help="train nothing: the tables of docs/shortcuts.md from the stored numbers")
+    return parser.parse_args()
+
+
+def measure(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """Everything that is asked for, as the JSON object."""
     started = time.monotonic()
     plant = load_plant(options.plant) if options.plant else STANDARD
+    name = options.plant.name if options.plant else STANDARD_NAME
     seeds = range(options.first_seed, options.first_seed + (options.seeds or (2 if options.quick else 5)))
-    rows = (*FEW_ROWS, "mmci_cal") if options.quick else tuple(ROWS)
-    console.print("reading the corpus (text is encoded once and kept in the cache)")
-    corpus = read_honest(options.data, text_weights(ROOT / "triton_models"), options.cache)
-    with Progress(console=console) as progress:
-        bench = Bench(corpus, seeds, progress)
-        name = options.plant.name if options.plant else STANDARD_NAME
-        standard = bench.condition(name, plant, AGREEMENTS, rows, genuine=True)
-        others = {}
-        for other_name, other, genuine, agreements in _conditions(options):
-            others[other_name] = bench.condition(other_name, other, agreements, FEW_ROWS, genuine=genuine)
+    corpus = read_honest(options.data, packaged_weights(), options.cache)
+    bench = Bench(corpus, seeds, Store(options.runs), progress)
+    rows = {row: ROWS[row] for row in (QUICK_ROWS if options.quick else ROWS)}
+    ablations = {} if options.quick or options.plant else ABLATIONS
+    wanted = {p: rows | (ablations if p in ABLATED_AT else {}) for p in AGREEMENTS}
+    found = bench.condition(name, plant, wanted, genuine=True)
+    standard = {row: found[row] for row in rows}
+    ablated = {row: found[row] for row in ablations}
+    few = {row: ROWS[row] for row in FEW_ROWS}
+    others = {
+        other: bench.condition(other, its_plant, dict.fromkeys(agreements, few), genuine=genuine)
+        for other, its_plant, genuine, agreements in _conditions(options)
+    }
     more = {
         "sd": deviations(standard),
         "probes": probes(standard),
-        "conditions": {name: {"mean": means(results), "sd": deviations(results)} for name, results in others.items()},
+        "ablations": {"mean": means(ablated), "sd": deviations(ablated)},
+        "conditions": {other: {"mean": means(results), "sd": deviations(results)} for other, results in others.items()},
         "seeds": list(seeds),
         "plant": name,
         "seconds": round(time.monotonic() - started, 1),
     }
-    sys.stdout.write(json.dumps({**means(standard), "more": more}) + "\n")
+    return {**means(standard), "more": more}
+
+
+def main() -> None:
+    """Command line."""
+    options = _options()
+    torch.set_num_threads(1)
+    if options.stored:
+        result = json.loads(STORED.read_text(encoding="utf-8"))
+    else:
+        console.print("reading the corpus (text is encoded once and kept in the cache)")
+        with Progress(console=console) as progress:
+            result = measure(options, progress)
+    whole = not (options.quick or options.plant or options.seeds or options.first_seed != FRESH_SEED)
+    if whole:
+        replace_text(STORED, json.dumps(result, indent=1) + "\n")
+        replace_text(PAGE, fill_tables(PAGE.read_text(encoding="utf-8"), tables_of(result)))
+    sys.stdout.write(json.dumps(result) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,122 +1,75 @@
-"""The rows of the table: each trains one defence on a trial and measures it."""
+"""The rows of the table: each is a configuration of the common interface, and whether it sees the plant."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-
-import numpy as np
-import torch
+from dataclasses import dataclass
+from typing import Any
 
 from stream.domain.modality import Modality
-from stream.training.shortcuts.artefacts import Eraser, fit_eraser
-from stream.training.shortcuts.data import Rows
-from stream.training.shortcuts.networks import CausalGraph, Counterfactual, Defence, Fusion, Prototypes, Reweighted
-from stream.training.shortcuts.trial import (
-    Planted,
-    class_prototypes,
-    group_weights,
-    measure,
-    probe,
-    tensors,
-    train,
-    transformed,
-    widths,
-)
+from stream.model.variants import Variant, VariantConfig
+from stream.training.shortcuts.defence import Defence
+from stream.training.shortcuts.trial import Planted, transformed
 
-Numbers = dict[str, float]
-
-
-@dataclass
-class Trial:
-    """One plant at one p and seed, beside the same rows without a plant.
-
-    Attributes:
-        seed: Of networks, batches and dropout.
-        planted: The trial.
-        unplanted: The same without a plant.
-    """
-
-    seed: int
-    planted: Planted
-    unplanted: Planted
-    _eraser: Eraser | None = field(default=None, init=False)
-
-    @property
-    def eraser(self) -> Eraser:
-        """Fitted on the planted training rows once for all rows that use it."""
-        if self._eraser is None:
-            self._eraser = fit_eraser(self.planted.train)
-        return self._eraser
+GRAPH_HIDDEN, GRAPH_DROPOUT = 16, 0.5
+HIDDEN, DROPOUT = 32, 0.4
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """Accuracies, and how well the plant can be read from the read-outs (empty where the plant's marks are not known)."""
+class Row:
+    """One row.
 
-    accuracies: Numbers
-    probes: dict[str, float]
+    Attributes:
+        defence: Model, eraser and weights.
+        planted: False trains and tests without a plant: what can be reached.
+    """
 
-
-Row = Callable[[Trial], Measured]
-
-
-def _run(trial: Trial, data: Planted, build: Callable[[Rows], Defence], *, weighted: bool = False) -> Measured:
-    torch.manual_seed(trial.seed)
-    network = build(data.train)
-    weights = group_weights(data.train.labels, data.train_marks) if weighted and data.train_marks is not None else None
-    train(network, data, trial.seed, weights)
-    return Measured(measure(network, data), _probes(network, data))
+    defence: Defence
+    planted: bool = True
 
 
-def _probes(network: Defence, data: Planted) -> dict[str, float]:
-    if data.neutral_marks is None:
-        return {}
-    with torch.no_grad():
-        readouts = network.readouts(tensors(data.tests["neutral"]))
-    return {name: probe(values.numpy(), data.neutral_marks) for name, values in readouts.items()}
+def _graph(name: Variant = Variant.MMCI, **switches: Any) -> VariantConfig:
+    return VariantConfig(name=name, hidden=GRAPH_HIDDEN, dropout=GRAPH_DROPOUT, **switches)
 
 
-def _fusion(rows: Rows) -> Defence:
-    return Fusion(widths(rows))
-
-
-def _graph(rows: Rows) -> Defence:
-    return CausalGraph(widths(rows))
-
-
-def _text_only(trial: Trial) -> Measured:
-    return _run(trial, transformed(trial.planted, lambda blocks: {Modality.TEXT: blocks[Modality.TEXT]}), _fusion)
-
-
-def _unplanted(trial: Trial) -> Measured:
-    measured = _run(trial, trial.unplanted, _fusion)
-    return replace(measured, probes={})
-
-
-def _behind_eraser(build: Callable[[Rows], Defence]) -> Row:
-    def row(trial: Trial) -> Measured:
-        measured = _run(trial, transformed(trial.planted, trial.eraser), build)
-        marks = trial.planted.neutral_marks
-        strata = trial.eraser.strata(trial.planted.tests["neutral"].blocks)
-        shortcut = {} if marks is None else {"shortcut": probe(np.eye(len(trial.eraser.frequencies), dtype=np.float32)[strata], marks)}
-        return replace(measured, probes=measured.probes | shortcut)
-
-    return row
+def _flat(name: Variant) -> VariantConfig:
+    return VariantConfig(name=name, hidden=HIDDEN, dropout=DROPOUT)
 
 
 ROWS: dict[str, Row] = {
-    "ours": _behind_eraser(_fusion),
-    "ours_mmci": _behind_eraser(_graph),
-    "erm": lambda trial: _run(trial, trial.planted, _fusion),
-    "text_only": _text_only,
-    "unplanted": _unplanted,
-    "group_reweighting": lambda trial: _run(trial, trial.planted, _fusion, weighted=True),
-    "mmci_cal": lambda trial: _run(trial, trial.planted, _graph),
-    "cider": lambda trial: _run(trial, trial.planted, lambda rows: Prototypes(widths(rows), *class_prototypes(rows))),
-    "gear": lambda trial: _run(trial, trial.planted, lambda rows: Reweighted(widths(rows))),
-    "clue": lambda trial: _run(trial, trial.planted, lambda rows: Counterfactual(widths(rows))),
+    "ours": Row(Defence(_graph(), erase=True)),
+    "ours_fusion": Row(Defence(_flat(Variant.FUSION), erase=True)),
+    "unplanted": Row(Defence(_graph()), planted=False),
+    "unplanted_fusion": Row(Defence(_flat(Variant.FUSION)), planted=False),
+    "text_only": Row(Defence(_flat(Variant.TEXT_ONLY))),
+    "erm": Row(Defence(_flat(Variant.FUSION))),
+    "rgcn": Row(Defence(_graph(Variant.RGCN))),
+    "mmci_cal": Row(Defence(_graph(intervention="recombination"))),
+    "mmci": Row(Defence(_graph())),
+    "cider": Row(Defence(_flat(Variant.CIDER))),
+    "gear": Row(Defence(_flat(Variant.GEAR))),
+    "clue": Row(Defence(_flat(Variant.CLUE))),
+    "group_reweighting": Row(Defence(_flat(Variant.FUSION), weighted=True)),
 }
-"""Name to row; all but ``ours`` and ``ours_mmci`` are references. ``group_reweighting`` is told the marks: an oracle."""
+"""Name to row. ``ours`` is MMCI with strata behind the eraser; ``group_reweighting`` is told the marks: an oracle."""
 
-FEW_ROWS = ("ours", "erm", "text_only", "unplanted")
+_SWITCHES: dict[str, dict[str, Any]] = {
+    "no intra-modal relations": {"intra": False},
+    "no inter-modal relations": {"inter": False},
+    "one relation type": {"typed": False},
+    "no attention": {"attention": False},
+    "no shortcut stream": {"shortcut_stream": False},
+    "no adjustment": {"intervention": "none"},
+}
+ABLATIONS = {name: Row(Defence(_graph(**switches), erase=True)) for name, switches in _SWITCHES.items()} | {"no eraser": ROWS["mmci"]}
+"""Ours without one part."""
+
+ABLATED_AT = (0.9, 0.99)
+FEW_ROWS = ("ours", "unplanted", "text_only", "erm")
+QUICK_ROWS = ("ours", "ours_fusion", "unplanted", "text_only", "erm", "mmci_cal", "mmci")
+
+
+def seen_by(row: Row, trial: Planted) -> Planted:
+    """The blocks of a trial that a row's model looks at."""
+    if row.defence.model.name is not Variant.TEXT_ONLY:
+        return trial
+    return transformed(trial, lambda blocks: {Modality.TEXT: blocks[Modality.TEXT]})

@@ -1,7 +1,8 @@
 """The backdoor adjustment: the prediction averaged over shortcut strata.
 
 P(Y | do(C)) = sum_k P(s_k) P(Y | C, s_k), Pearl's adjustment with the shortcut features as confounder. The strata are K
-prototypes of the shortcut read-outs of the training windows; P(s_k) is how often training windows fall to prototype k.
+prototypes of the shortcut read-outs of the training windows, made by `stratum_means` where each window's stratum is known and
+else by `k_means`; P(s_k) is how often training windows fall to stratum k.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from stream.model.heads import LOGISTIC_SD, Answer, Head, class_probabilities
+from stream.model.interface import Prediction
 
 
 class Adjusted(NamedTuple):
@@ -28,6 +30,25 @@ class Adjusted(NamedTuple):
     probabilities: Tensor
     classes: Tensor
     uncertainty: Tensor
+
+    def prediction(self, **readouts: Tensor) -> Prediction:
+        """The same as a prediction that carries the named read-outs along."""
+        return Prediction(self.score, self.classes.log(), self.probabilities.clamp_min(1e-6).log(), self.uncertainty, readouts)
+
+
+def averaged(answer: Answer, frequencies: Tensor, heat: Tensor) -> Adjusted:
+    """sum_k P(k) of what is said under each stratum: predictions, not logits.
+
+    Args:
+        answer: Of shape (..., K).
+        frequencies: (K,) P(k).
+        heat: Divides the logits; broadcast to (..., K, 3).
+    """
+    score = (answer.score * frequencies).sum(dim=-1)
+    probabilities = (torch.softmax(answer.logits / heat, dim=-1) * frequencies.unsqueeze(-1)).sum(dim=-2)
+    classes = (class_probabilities(answer) * frequencies.unsqueeze(-1)).sum(dim=-2)
+    square = (((LOGISTIC_SD * answer.spread) ** 2 + answer.score**2) * frequencies).sum(dim=-1)
+    return Adjusted(score, probabilities, classes, (square - score**2).clamp_min(1e-6).sqrt())
 
 
 class ShortcutBank(nn.Module):
@@ -69,13 +90,7 @@ class ShortcutBank(nn.Module):
             temperature: Divides the logits; broadcast to (...,).
         """
         answer: Answer = head.answer(self.recombine(head, causal))
-        heat = temperature.unsqueeze(-1).unsqueeze(-1)
-        weights = self.frequencies
-        score = (answer.score * weights).sum(dim=-1)
-        probabilities = (torch.softmax(answer.logits / heat, dim=-1) * weights.unsqueeze(-1)).sum(dim=-2)
-        classes = (class_probabilities(answer) * weights.unsqueeze(-1)).sum(dim=-2)
-        square = (((LOGISTIC_SD * answer.spread) ** 2 + answer.score**2) * weights).sum(dim=-1)
-        return Adjusted(score, probabilities, classes, (square - score**2).clamp_min(1e-6).sqrt())
+        return averaged(answer, self.frequencies, temperature.unsqueeze(-1).unsqueeze(-1))
 
     def score_gradient(self, head: Head, causal: Tensor) -> Tensor:
         """(..., G) derivative of the adjusted score with respect to g^c: the mean of the strata's derivatives."""
@@ -127,3 +142,18 @@ def k_means(points: Tensor, clusters: int, generator: torch.Generator, rounds: i
                 centres[cluster] = points[owners == cluster].mean(dim=0)
     counts = torch.bincount(torch.cdist(points, centres).argmin(dim=1), minlength=clusters).float()
     return centres, counts / counts.sum()
+
+
+def stratum_means(points: Tensor, strata: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Strata that are known from outside: (n, G) points and their (n,) strata to (K, G) means and (K,) shares of the points.
+
+    Strata without a point have a mean of 0 and a share of 0.
+
+    Raises:
+        ValueError: If a stratum is not one of the ``count``.
+    """
+    if int(strata.max()) >= count:
+        raise ValueError(f"a bank of {count} strata has no stratum {int(strata.max())}")
+    sizes = torch.bincount(strata, minlength=count).to(points.dtype)
+    sums = points.new_zeros(count, points.shape[1]).index_add_(0, strata, points)
+    return sums / sizes.clamp_min(1.0).unsqueeze(1), sizes / sizes.sum()

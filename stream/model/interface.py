@@ -89,11 +89,15 @@ class Targets(NamedTuple):
         score: (B,) in [-3, 3]; NaN where only the polarity is known.
         polarity: (B,) int64: 0 negative, 1 neutral, 2 positive.
         rows: (B,) int64, number of the window in its data set, for models that remember something of each.
+        weight: (B,) how much each window counts in a mean; None where all count alike.
+        stratum: (B,) int64, which shortcut stratum each window is in, where that is known from outside the model.
     """
 
     score: Tensor
     polarity: Tensor
     rows: Tensor
+    weight: Tensor | None = None
+    stratum: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +120,21 @@ class Prediction:
 
 
 def task_loss(prediction: Prediction, targets: Targets) -> Tensor:
-    """L_task: |score - y| + 0.5 NLL(seven classes) + 0.5 CE(polarity), means over the windows that have the target."""
-    polarity: Tensor = functional.cross_entropy(prediction.polarity, targets.polarity)
+    """L_task: |score - y| + 0.5 NLL(seven classes) + 0.5 CE(polarity), weighted means over the windows that have the target."""
+    weight = targets.weight
+    polarity = weighted_mean(functional.cross_entropy(prediction.polarity, targets.polarity, reduction="none"), weight)
     known = ~targets.score.isnan()
     if not bool(known.any()):
         return polarity
-    score = targets.score[known]
-    error = (prediction.score[known] - score).abs().mean()
-    classes = functional.cross_entropy(prediction.classes[known], class_of(score))
+    score, weight = targets.score[known], None if weight is None else weight[known]
+    error = weighted_mean((prediction.score[known] - score).abs(), weight)
+    classes = weighted_mean(functional.cross_entropy(prediction.classes[known], class_of(score), reduction="none"), weight)
     return error + 0.5 * classes + 0.5 * polarity
+
+
+def weighted_mean(losses: Tensor, weight: Tensor | None) -> Tensor:
+    """Mean of (B,) losses: sum_i w_i l_i / sum_i w_i; without weights the plain mean."""
+    return losses.mean() if weight is None else (losses * weight).sum() / weight.sum().clamp_min(1e-8)
 
 
 def class_of(score: Tensor) -> Tensor:

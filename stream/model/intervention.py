@@ -6,7 +6,9 @@ where y_do, the prediction under intervention, is
 
 - ``recombination`` (CAL, Sui et al., KDD 2022): f_cs(g^c + g^s_j) with j a random other window of the batch; the answer is
   f_c(g^c), as CAL evaluates;
-- ``strata``: sum_k P(s_k) f_cs(g^c + w_k(g^c) s_k) over the bank of `stream.model.backdoor.DynamicBank`; the answer is the same sum;
+- ``strata``: sum_k P(s_k) f_cs(g^c + w_k(g^c) s_k) over the bank of `stream.model.backdoor.DynamicBank`; the answer is the same sum.
+  Where the windows come with a stratum (`Targets.stratum`), s_k is the mean g^s of the training windows in stratum k and P(s_k) their
+  share; else both are found by clustering g^s;
 - ``none``: f_cs(g^c + g^s) with the window's own shortcut, and that is the answer: no adjustment.
 """
 
@@ -19,7 +21,7 @@ import torch
 from torch import Tensor
 
 from stream.domain.modality import MODALITIES
-from stream.model.backdoor import DynamicBank, k_means
+from stream.model.backdoor import DynamicBank, k_means, stratum_means
 from stream.model.divergence import uniform_divergence
 from stream.model.interface import ModelInput, Prediction, SentimentModel, Targets, task_loss
 from stream.model.mmci import MMCI, MMCIConfig
@@ -29,7 +31,7 @@ Intervention = Literal["recombination", "strata", "none"]
 UNIFORM_WEIGHT = 0.5
 INTERVENTION_WEIGHT = 0.5
 BANK_WINDOWS = 2_048
-"""Training windows whose shortcut read-outs make the strata."""
+"""Training windows whose shortcut read-outs are clustered into strata."""
 
 
 class InterventionModel(SentimentModel):
@@ -66,8 +68,7 @@ class InterventionModel(SentimentModel):
     def adjusted(self, causal: Tensor, shortcut: Tensor) -> Prediction:
         """The backdoor adjustment over the bank: (B, G) causal read-outs to predictions averaged over strata."""
         found = self.network.bank.adjust(self.network.head, causal, causal.new_ones(causal.shape[0]))
-        readouts = {"causal": causal, "shortcut": shortcut}
-        return Prediction(found.score, found.classes.log(), found.probabilities.clamp_min(1e-6).log(), found.uncertainty, readouts)
+        return found.prediction(causal=causal, shortcut=shortcut)
 
     def loss(self, inputs: ModelInput, targets: Targets, generator: torch.Generator) -> Tensor:
         """Equation (5)."""
@@ -87,13 +88,17 @@ class InterventionModel(SentimentModel):
         return self.network.head.predict(causal + shortcut)
 
     def after_epoch(self, training: Iterable[tuple[ModelInput, Targets]], generator: torch.Generator) -> None:
-        """Cluster shortcut read-outs of training windows into the strata s_k and count P(s_k)."""
+        """Make the strata s_k and count P(s_k) from shortcut read-outs of training windows."""
         if self.intervention != "strata" or not self.shortcut_stream:
             return
+        bank, count = self.network.bank, self.network.config.strata
         found: list[Tensor] = []
-        for inputs, _ in training:
+        known: list[Tensor] = []
+        for inputs, targets in training:
             found.append(self.readouts(inputs)[1])
-            if sum(part.shape[0] for part in found) >= BANK_WINDOWS:
+            if targets.stratum is not None:
+                known.append(targets.stratum)
+            elif sum(part.shape[0] for part in found) >= BANK_WINDOWS:
                 break
         points = torch.cat(found)
-        self.network.bank.set(*k_means(points, self.network.config.strata, generator))
+        bank.set(*(stratum_means(points, torch.cat(known), count) if known else k_means(points, count, generator)))

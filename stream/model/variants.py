@@ -9,6 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from stream.domain.modality import MODALITIES, Modality
 from stream.model.baselines.bclstm import BcLSTM
+from stream.model.baselines.cider import ClassPrototypes
+from stream.model.baselines.clue import Counterfactual
+from stream.model.baselines.fusion import Fusion
+from stream.model.baselines.gear import Reweighted
 from stream.model.baselines.late_fusion import LateFusion, TextOnly
 from stream.model.baselines.misa import MISA
 from stream.model.baselines.mult import MulT
@@ -25,6 +29,7 @@ class Variant(StrEnum):
 
     TEXT_ONLY = "text-only"
     LATE_FUSION = "late-fusion"
+    FUSION = "fusion"
     TFN = "tfn"
     LMF = "lmf"
     MULT = "mult"
@@ -32,6 +37,9 @@ class Variant(StrEnum):
     SELF_MM = "self-mm"
     BC_LSTM = "bc-lstm"
     RGCN = "rgcn"
+    CIDER = "cider"
+    GEAR = "gear"
+    CLUE = "clue"
     MMCI = "mmci"
 
 
@@ -81,6 +89,7 @@ def build(config: VariantConfig, widths: dict[Modality, int], past: int, windows
     builders: dict[Variant, Callable[[], SentimentModel]] = {
         Variant.TEXT_ONLY: lambda: TextOnly(*sizes),
         Variant.LATE_FUSION: lambda: LateFusion(*sizes),
+        Variant.FUSION: lambda: Fusion(*sizes),
         Variant.TFN: lambda: TensorFusion(*sizes),
         Variant.LMF: lambda: LowRankFusion(*sizes),
         Variant.MULT: lambda: MulT(*sizes, past),
@@ -88,6 +97,9 @@ def build(config: VariantConfig, widths: dict[Modality, int], past: int, windows
         Variant.SELF_MM: lambda: SelfMM(*sizes, windows),
         Variant.BC_LSTM: lambda: BcLSTM(*sizes, both_ways=config.both_ways),
         Variant.RGCN: lambda: RelationalGraph(graph),
+        Variant.CIDER: lambda: ClassPrototypes(*sizes),
+        Variant.GEAR: lambda: Reweighted(*sizes),
+        Variant.CLUE: lambda: Counterfactual(*sizes),
         Variant.MMCI: lambda: InterventionModel(graph, config.intervention, shortcut_stream=config.shortcut_stream),
     }
     return builders[config.name]()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +16,23 @@ from typer.testing import CliRunner
 
 from stream.cli.main import app
 from stream.config.settings import PROJECT_ROOT
+from stream.domain.features import Floats
 from stream.domain.modality import Modality
 from stream.encoders.text import default_tokenizer
 from stream.encoders.text_weights import packaged_weights
 from stream.model.interface import ModelInput
 from stream.model.minilm import WithTextEncoder, pool
+from stream.training.corpora import Part
 from stream.training.experiments import run as experiments
-from stream.training.experiments.config import ExperimentConfig, ExperimentError
+from stream.training.experiments.config import DataConfig, ExperimentConfig, ExperimentError
+from stream.training.experiments.corpus import Corpus, Features
 from stream.training.experiments.fit import fit, kept_epoch
 from stream.training.experiments.minilm_weights import pretrained
 from stream.training.experiments.run import Places, builder, evaluate, is_finished, read_corpus, run, windows_of
 from stream.training.experiments.scores import intervals, score_numbers, spread
+from stream.training.experiments.store import fingerprint_of
 from stream.training.features import session, text_weights
+from stream.training.shortcuts.plants import Watermark
 from tests.support.tiny_mosi import write_mosi
 
 MODELS = PROJECT_ROOT / "triton_models"
@@ -115,6 +121,61 @@ def test_what_is_missing_is_said(data: Path, tmp_path: Path) -> None:
             run(config(), Places(tmp_path, tmp_path, MODELS), progress)
         with pytest.raises(ExperimentError, match="train that experiment first"):
             run(config(data={"text": "trained", "text_start": "reviews-text"}), Places(data, tmp_path, MODELS), progress)
+
+
+def watermarked(count: int = 600) -> Corpus:
+    """Scores of which a watermark in the audio vectors tells the sign in 95 %."""
+    rng = np.random.default_rng(0)
+    scores = rng.choice([-1.5, 1.5], size=count).astype(np.float32)
+    blocks = {m: rng.standard_normal((count, 24)).astype(np.float32) for m in (Modality.TEXT, Modality.AUDIO)}
+    marked = Watermark((Modality.AUDIO,), 4.0)(blocks, (scores > 0).astype(np.int64), rng, 0.95)
+    return Corpus(
+        name="made up",
+        ids=tuple(str(index) for index in range(count)),
+        groups=tuple(f"video{index % 20}" for index in range(count)),
+        order=np.arange(count),
+        speakers=("",) * count,
+        parts=tuple(Part.TEST if index % 20 > 14 else Part.TRAIN for index in range(count)),
+        texts=("",) * count,
+        scores=scores,
+        polarities=np.where(scores > 0, 2, 0),
+        features={m: Features.of_vectors(block) for m, block in marked.items()},
+    )
+
+
+def test_an_erased_corpus_has_lost_its_watermark_and_knows_its_strata() -> None:
+    corpus, data = watermarked(), DataConfig(erase=True, modalities=(Modality.TEXT, Modality.AUDIO))
+    windows = windows_of(data, corpus, 0)
+    kept = windows_of(data.model_copy(update={"erase": False}), corpus, 0)
+    audio, text = (windows.corpus.features[m].values for m in (Modality.AUDIO, Modality.TEXT))
+    signs = np.sign(corpus.scores)
+
+    def told(values: Floats) -> float:
+        return float(np.abs(np.corrcoef(np.linalg.svd(values[:, 0], full_matrices=False)[0][:, 0], signs)[0, 1]))
+
+    assert told(kept.corpus.features[Modality.AUDIO].values) > 0.8 > 0.3 > told(audio)
+    np.testing.assert_array_equal(text, kept.corpus.features[Modality.TEXT].values)
+    assert (windows.strata, kept.strata) == (2, 0)
+    stratum = windows.batch(np.arange(corpus.scores.size))[1].stratum
+    assert stratum is not None
+    assert abs(float(np.corrcoef(stratum.numpy(), signs)[0, 1])) > 0.85
+    assert kept.batch(np.arange(4))[1].stratum is None
+
+
+def test_erasing_is_in_the_fingerprint_and_needs_one_vector_an_utterance(data: Path, tmp_path: Path) -> None:
+    plain, erasing = config(), config(data={"past": 2, "validation_videos": 2, "erase": True})
+    with Progress(disable=True) as progress:
+        corpus = read_corpus(plain.data, Places(data, tmp_path, MODELS), progress, 0)
+    assert fingerprint_of(plain, corpus, None) != fingerprint_of(erasing, corpus, None)
+    assert "erase" not in plain.model_dump()["data"], "rows without it keep the fingerprint that they had before there was one"
+    nodes = Features(np.zeros((len(corpus), 2, 4), np.float32), np.ones((len(corpus), 2), np.float32))
+    with pytest.raises(ExperimentError, match="one vector an utterance"):
+        windows_of(erasing.data, replace(corpus, features=corpus.features | {Modality.AUDIO: nodes}), 0)
+
+
+def test_a_row_behind_the_eraser_runs(data: Path, tmp_path: Path) -> None:
+    row = ran(config(data={"past": 2, "erase": True}, training={"epochs": 1}, seeds=1), data, tmp_path)
+    assert set(TABLE) <= set(row)
 
 
 def test_the_kept_epoch_is_the_validations_best() -> None:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from stream.domain.modality import MODALITIES, Modality
-from stream.model.backdoor import DynamicBank
+from stream.model.backdoor import DynamicBank, stratum_means
+from stream.model.baselines.cider import ClassPrototypes
+from stream.model.baselines.clue import Counterfactual
+from stream.model.baselines.fusion import Fusion
+from stream.model.baselines.gear import Reweighted
 from stream.model.baselines.misa import moment_discrepancy, orthogonality
 from stream.model.baselines.self_mm import SelfMM, generated_label, relative_distance
 from stream.model.baselines.sequences import in_order
@@ -122,6 +127,8 @@ def test_masked_nodes_and_missing_past_are_not_looked_at(row: VariantConfig) -> 
 @pytest.mark.parametrize("row", ROWS, ids=title)
 def test_the_loss_teaches(row: VariantConfig) -> None:
     model, generator = made(row), torch.Generator().manual_seed(0)
+    if isinstance(model, Counterfactual):
+        model.alpha = 0.0
     given, wanted = inputs(), targets()
     before = float(task_loss(said(model, given), wanted))
     optimiser = torch.optim.Adam(model.parameters(), lr=0.02)
@@ -262,3 +269,65 @@ def test_a_graph_without_past_ignores_it() -> None:
     model = InterventionModel(MMCIConfig(hidden=8, head_hidden=8, strata=2, widths=(7, 5, 6)), "none").eval()
     given = inputs()
     assert torch.equal(said(model, given).score, said(model, given._replace(past=no_past(given.window))).score)
+
+
+def test_weights_decide_how_much_a_window_counts() -> None:
+    prediction, wanted = said(made(VariantConfig(name=Variant.FUSION, hidden=8)), inputs()), targets()
+    only_last = torch.tensor([0.0, 0.0, 0.0, 0.0, 2.0])
+    last = Prediction(prediction.score[4:], prediction.classes[4:], prediction.polarity[4:], prediction.uncertainty[4:])
+    expected = task_loss(last, Targets(wanted.score[4:], wanted.polarity[4:], wanted.rows[4:]))
+    assert torch.allclose(task_loss(prediction, wanted._replace(weight=only_last)), expected, atol=1e-5)
+    even = wanted._replace(weight=torch.full((SIZE,), 3.0))
+    assert torch.allclose(task_loss(prediction, even), task_loss(prediction, wanted), atol=1e-5)
+
+
+def test_known_strata_are_the_banks() -> None:
+    model = made(VariantConfig(name=Variant.MMCI, hidden=8, strata=4))
+    assert isinstance(model, InterventionModel)
+    strata = torch.tensor([0, 2, 0, 0, 2])
+    with torch.no_grad():
+        model.after_epoch([(inputs(), targets()._replace(stratum=strata))], torch.Generator())
+        shortcut = model.readouts(inputs())[1]
+    bank = model.network.bank
+    assert torch.allclose(bank.frequencies, torch.tensor([0.6, 0.0, 0.4, 0.0]))
+    assert torch.allclose(bank.prototypes[2], shortcut[[1, 4]].mean(dim=0), atol=1e-6)
+    with pytest.raises(ValueError, match="no stratum 2"):
+        stratum_means(shortcut, strata, 2)
+
+
+def test_cider_averages_over_the_classes_of_training() -> None:
+    model = made(VariantConfig(name=Variant.CIDER, hidden=8))
+    assert isinstance(model, ClassPrototypes)
+    given = without(inputs(), Modality.VIDEO)
+    with torch.no_grad():
+        model.after_epoch([(given, targets())], torch.Generator())
+    assert torch.allclose(model.frequencies, torch.tensor([0.4, 0.2, 0.4]))
+    audio = given.window[Modality.AUDIO].values[:2, :2].mean(dim=(0, 1))
+    assert torch.allclose(model.prototypes(Modality.AUDIO)[0], audio, atol=1e-6)
+    assert torch.all(model.prototypes(Modality.VIDEO) == 0)
+
+
+def test_gear_counts_more_what_single_modalities_find_hard() -> None:
+    model = made(VariantConfig(name=Variant.GEAR, hidden=8))
+    assert isinstance(model, Reweighted)
+    given, wanted = without(inputs(), Modality.VIDEO), targets()
+    with torch.no_grad():
+        found = model.loss(given, wanted, torch.Generator())
+        logits = [model.easy_heads[m](model.easy[m](given.window[m])) for m in (Modality.TEXT, Modality.AUDIO)]
+        right = torch.stack([torch.softmax(own, dim=1)[torch.arange(SIZE), wanted.polarity] for own in logits])
+        prediction = model.predict(given)
+        biased, own = -right.log().mean(dim=0), cross_entropy(prediction.polarity, wanted.polarity, reduction="none")
+        expected = task_loss(prediction, wanted._replace(weight=biased / (biased + own))) + ((1 - right**0.7) / 0.7).sum(dim=0).mean()
+    assert torch.allclose(found, expected, atol=1e-5)
+
+
+def test_clue_takes_off_what_the_text_says_directly() -> None:
+    model, given = made(VariantConfig(name=Variant.CLUE, hidden=8)), inputs()
+    assert isinstance(model, Counterfactual)
+    with torch.no_grad():
+        fused, text = Fusion.forward(model, given).polarity, model.text.predict(given).polarity
+    answer = said(model, given).polarity
+    assert torch.allclose(answer[:, 2] - answer[:, 0], fused[:, 2], atol=1e-5), "c is 0: only the text's strength is gone"
+    model.alpha = 0.0
+    total = said(model, given).polarity
+    assert torch.allclose(total[:, 2] - total[:, 0], (fused + text)[:, 2], atol=1e-5)

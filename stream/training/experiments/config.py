@@ -40,6 +40,7 @@ class DataConfig(_Section):
         text_context: With ``minilm`` and ``trained``: earlier utterances put before each one.
         past: Past windows a model may hear.
         future: Later windows too: only for offline rows, marked as such.
+        erase: Find artefacts in the training windows and take them out of every window before the model (one vector an utterance).
         validation_videos: Videos taken from the training part for validation, drawn anew by each seed; 0 where the split has its own.
     """
 
@@ -53,6 +54,7 @@ class DataConfig(_Section):
     text_context: int = Field(0, ge=0, le=8)
     past: int = Field(0, ge=0, le=64)
     future: int = Field(0, ge=0, le=64)
+    erase: bool = Field(False, exclude_if=lambda erase: not erase)
     validation_videos: int = Field(0, ge=0)
 
     @model_validator(mode="after")
@@ -64,6 +66,8 @@ class DataConfig(_Section):
                 raise ValueError("MOSI's text vectors leak the standard split's test labels: text must be minilm or trained")
         if self.text == "given" and (self.text_start or self.text_context):
             raise ValueError("data.text_start and data.text_context go with text minilm or trained")
+        if self.erase and self.corpus in {"meld", "reviews"}:
+            raise ValueError("data.erase needs a corpus with scores")
         if (self.corpus == "mmsa") != (self.file is not None):
             raise ValueError("data.file goes with corpus mmsa, and with no other")
         return self

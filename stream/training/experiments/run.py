@@ -22,6 +22,7 @@ from stream.training.experiments.calibration import calibrated, calibration_numb
 from stream.training.experiments.config import SERVED, DataConfig, ExperimentConfig, ExperimentError
 from stream.training.experiments.corpus import Corpus, Features, standardised, with_validation
 from stream.training.experiments.curve import curves
+from stream.training.experiments.erasing import erased
 from stream.training.experiments.fit import TEXT_EVALUATION_BATCH, History, answer, fit, numbers
 from stream.training.experiments.minilm_weights import pretrained
 from stream.training.experiments.mmsa import read_mmsa
@@ -160,14 +161,16 @@ def windows_of(data: DataConfig, corpus: Corpus, seed: int) -> Windows:
     if data.validation_videos:
         corpus = with_validation(corpus, data.validation_videos, seed)
     tokens = tokenised(corpus, data.text_context) if data.text == "trained" else None
-    return Windows(standardised(corpus), past=data.past, future=data.future, tokens=tokens)
+    corpus, strata = erased(standardised(corpus)) if data.erase else (standardised(corpus), None)
+    return Windows(corpus, past=data.past, future=data.future, tokens=tokens, strata=strata)
 
 
 def builder(config: ExperimentConfig, windows: Windows, places: Places, seed: int) -> Callable[[], SentimentModel]:
     """What makes a new model of an experiment."""
 
     def make() -> SentimentModel:
-        inner = build(config.model, windows.widths, max(config.data.past, config.data.future), len(windows.corpus))
+        model = config.model.model_copy(update={"strata": max(config.model.strata, windows.strata)})
+        inner = build(model, windows.widths, max(config.data.past, config.data.future), len(windows.corpus))
         return WithTextEncoder(text_encoder(start_of(config.data, places, seed)), inner) if config.data.text == "trained" else inner
 
     return make

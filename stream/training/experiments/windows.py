@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stream.domain.features import Floats
 from stream.domain.modality import MODALITIES, Modality
 from stream.encoders.shapes import WORD_WIDTH
 from stream.encoders.text import default_tokenizer
@@ -67,9 +68,19 @@ class Windows:
         corpus: Whose windows.
         widths: Of the nodes of each modality that the corpus has.
         past: Windows K around each window that a batch carries.
+        strata: Number of shortcut strata that are known; 0 where none are.
     """
 
-    def __init__(self, corpus: Corpus, *, past: int = 0, future: int = 0, tokens: TokenTable | None = None) -> None:
+    def __init__(
+        self,
+        corpus: Corpus,
+        *,
+        past: int = 0,
+        future: int = 0,
+        tokens: TokenTable | None = None,
+        strata: Rows | None = None,
+        weights: Floats | None = None,
+    ) -> None:
         """Set up.
 
         Args:
@@ -77,6 +88,8 @@ class Windows:
             past: Earlier windows that each window hears.
             future: Later ones.
             tokens: For a text encoder that is trained along; text nodes are then its to fill.
+            strata: (n,) shortcut stratum of each window, where it is known.
+            weights: (n,) how much each window counts in training; None where all count alike.
         """
         self.corpus = corpus
         self._tokens = tokens
@@ -92,6 +105,9 @@ class Windows:
         self._around, self._lags = torch.from_numpy(around), torch.from_numpy(lags)
         speakers = np.unique(np.array(corpus.speakers), return_inverse=True)[1]
         self._speakers = torch.from_numpy(speakers.astype(np.int64))
+        self.strata = 0 if strata is None else int(strata.max()) + 1
+        self._strata = None if strata is None else torch.from_numpy(strata)
+        self._weights = None if weights is None else torch.from_numpy(weights)
         self._scores, self._polarities = torch.from_numpy(corpus.scores), torch.from_numpy(corpus.polarities)
 
     def batch(self, rows: Rows) -> tuple[ModelInput, Targets]:
@@ -102,7 +118,8 @@ class Windows:
             own = mask[chosen]
             window[modality] = Nodes(values[chosen], _even_times(own), own)
         tokens = self._tokens.batch(rows.tolist()) if self._tokens else None
-        targets = Targets(self._scores[chosen], self._polarities[chosen], chosen)
+        weight, stratum = (None if own is None else own[chosen] for own in (self._weights, self._strata))
+        targets = Targets(self._scores[chosen], self._polarities[chosen], chosen, weight, stratum)
         return ModelInput(window, self._past(chosen), tokens), targets
 
     def batches(self, rows: Rows, size: int) -> Iterator[tuple[ModelInput, Targets]]:

@@ -31,15 +31,20 @@ _BATCH = 32
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Some utterances: features, (n,) labels in {0, 1}, (n,) video of each."""
+    """Some utterances: features, (n,) scores in [-3, 3], (n,) video of each."""
 
     blocks: Blocks
-    labels: Labels
+    scores: Floats
     videos: npt.NDArray[np.str_]
+
+    @property
+    def labels(self) -> Labels:
+        """(n,) 1 where the score is not negative, else 0."""
+        return (self.scores >= 0).astype(np.int64)
 
     def take(self, chosen: npt.NDArray[np.int64]) -> Rows:
         """Those utterances, in that order."""
-        return Rows({m: block[chosen] for m, block in self.blocks.items()}, self.labels[chosen], self.videos[chosen])
+        return Rows({m: block[chosen] for m, block in self.blocks.items()}, self.scores[chosen], self.videos[chosen])
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +67,13 @@ def read_honest(data: Path, weights: Path, cache: Path) -> tuple[Rows, Rows]:
     with np.load(data / "mosi" / "utterances.npz", allow_pickle=False) as archive:
         text = _text_means([str(line) for line in archive["text"]], weights, cache)
         audio, video = archive["audio_feat"].astype(np.float32), archive["video_feat"].astype(np.float32)
-        labels = (archive["label"] >= 0).astype(np.int64)
+        scores = archive["label"].astype(np.float32)
         videos, train = archive["video"], archive["split_bclstm"] == "train"
     rng = np.random.default_rng(PERMUTATION_SEED)
     for part in (np.flatnonzero(train), np.flatnonzero(~train)):
         video[part] = video[rng.permutation(part)]
     blocks = {m: _standardised(block, train) for m, block in zip(MODALITIES, (text, audio, video), strict=True)}
-    rows = Rows(blocks, labels, videos)
+    rows = Rows(blocks, scores, videos)
     return rows.take(np.flatnonzero(train)), rows.take(np.flatnonzero(~train))
 
 

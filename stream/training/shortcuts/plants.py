@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -83,7 +83,7 @@ def with_genuine_signal(rows: Rows, seed: Sequence[int]) -> Rows:
     directions = _directions(rows.blocks, AUDIO_AND_VIDEO, np.random.default_rng(list(seed[:-1])))
     signs = agreeing_signs(rows.labels, np.random.default_rng(list(seed)), GENUINE_AGREEMENT)
     signal = {m: np.outer(GENUINE_AMPLITUDE * signs, directions[m]) for m in AUDIO_AND_VIDEO}
-    return Rows(_added(rows.blocks, signal), rows.labels, rows.videos)
+    return replace(rows, blocks=_added(rows.blocks, signal))
 
 
 def load_plant(file: Path) -> Plant:

@@ -1,4 +1,4 @@
-"""One trial: plant a shortcut, train a defence on the biased rows, measure it where the shortcut agrees, does not matter, and disagrees."""
+"""One trial: rows with a shortcut that agrees with the label in training, and tests where it agrees, does not matter, and disagrees."""
 
 from __future__ import annotations
 
@@ -6,18 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from stream.domain.features import Floats
-from stream.domain.modality import Modality
 from stream.training.shortcuts.data import Blocks, Labels, Parts, Rows
-from stream.training.shortcuts.networks import Defence, Inputs
 from stream.training.shortcuts.plants import Agreement, Plant, Watermark
-
-EPOCHS = 25
-BATCH = 128
-RATE, WEIGHT_DECAY = 2e-3, 0.01
 
 Transform = Callable[[Blocks], Blocks]
 
@@ -80,54 +72,6 @@ def group_weights(labels: Labels, marks: Floats) -> Floats:
     return np.asarray(weights / weights.mean(), dtype=np.float32)
 
 
-def train(network: Defence, trial: Planted, seed: int, weights: Floats | None = None) -> None:
-    """Train in place with AdamW; leaves the network at the epoch with the best accuracy on the (biased) development rows.
-
-    Args:
-        network: What is trained.
-        trial: Its training and development rows are used, nothing else.
-        seed: Of batches and dropout.
-        weights: (n,) of the training rows.
-    """
-    torch.manual_seed(seed)
-    inputs, labels = tensors(trial.train), torch.from_numpy(trial.train.labels)
-    of_rows = torch.ones(labels.shape[0]) if weights is None else torch.from_numpy(weights)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=WEIGHT_DECAY)
-    best, kept = -1.0, {name: value.clone() for name, value in network.state_dict().items()}
-    for _ in range(EPOCHS):
-        network.train()
-        order = torch.randperm(labels.shape[0])
-        for start in range(0, labels.shape[0], BATCH):
-            chosen = order[start : start + BATCH]
-            loss = network.loss({m: x[chosen] for m, x in inputs.items()}, labels[chosen], of_rows[chosen])
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-        accuracy = float((predictions(network, trial.development) == trial.development.labels).mean())
-        if accuracy > best:
-            best, kept = accuracy, {name: value.clone() for name, value in network.state_dict().items()}
-    network.load_state_dict(kept)
-    network.eval()
-
-
-def predictions(network: Defence, rows: Rows) -> Labels:
-    """(n,) predicted labels."""
-    network.eval()
-    with torch.no_grad():
-        return network.logits(tensors(rows)).argmax(dim=1).numpy()
-
-
-def measure(network: Defence, trial: Planted) -> dict[str, float]:
-    """Accuracy on the three tests, and of the worst group of label and mark on the neutral one (of label, where marks are not known)."""
-    results = {name: float((predictions(network, rows) == rows.labels).mean()) for name, rows in trial.tests.items()}
-    neutral = trial.tests["neutral"]
-    right = predictions(network, neutral) == neutral.labels
-    marks = trial.neutral_marks
-    groups = neutral.labels if marks is None else 2 * neutral.labels + (marks > 0)
-    results["worst_group"] = min(float(right[groups == group].mean()) for group in np.unique(groups))
-    return results
-
-
 def probe(features: Floats, marks: Floats) -> float:
     """Accuracy of a ridge classifier of marks from (n, G) read-outs, trained on every other row and tested on the rest.
 
@@ -138,19 +82,3 @@ def probe(features: Floats, marks: Floats) -> float:
     known = scaled[learn]
     weights = np.linalg.solve(known.T @ known + 10.0 * np.eye(known.shape[1]), known.T @ marks[learn])
     return float((np.sign(scaled[~learn] @ weights) == marks[~learn]).mean())
-
-
-def tensors(rows: Rows) -> Inputs:
-    """Features as the networks take them."""
-    return {m: torch.from_numpy(block) for m, block in rows.blocks.items()}
-
-
-def widths(rows: Rows) -> dict[Modality, int]:
-    """Width of every modality."""
-    return {m: block.shape[1] for m, block in rows.blocks.items()}
-
-
-def class_prototypes(rows: Rows) -> tuple[Inputs, Tensor]:
-    """Mean row and share of each class."""
-    means = {m: torch.from_numpy(np.stack([block[rows.labels == k].mean(axis=0) for k in range(2)])) for m, block in rows.blocks.items()}
-    return means, torch.tensor([1.0 - float(rows.labels.mean()), float(rows.labels.mean())])

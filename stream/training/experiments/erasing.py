@@ -1,0 +1,37 @@
+"""The eraser of `stream.training.shortcuts.artefacts` in front of the model of an experiment."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from stream.training.corpora import Part
+from stream.training.experiments.config import ExperimentError
+from stream.training.experiments.corpus import Corpus, Features
+from stream.training.experiments.corpus import Rows as Indices
+from stream.training.shortcuts.artefacts import fit_eraser
+from stream.training.shortcuts.data import Rows
+
+
+def erased(corpus: Corpus) -> tuple[Corpus, Indices | None]:
+    """Take out of every window what looks like an artefact in the training windows.
+
+    Args:
+        corpus: Standardised. A text encoder that is trained along comes after this and is not looked at.
+
+    Returns:
+        The corpus without the artefacts, and the (n,) stratum of each window, equation (9) of the eraser; None where nothing was found.
+
+    Raises:
+        ExperimentError: If a modality has several nodes a window.
+    """
+    several = [m for m, own in corpus.features.items() if own.values.shape[1] != 1]
+    if several or not corpus.features:
+        raise ExperimentError(f"data.erase needs one vector an utterance, and {several[0] if several else 'the corpus'} has not")
+    blocks = {m: own.values[:, 0] for m, own in corpus.features.items()}
+    rows = Rows(blocks, corpus.scores, np.array(corpus.groups))
+    eraser = fit_eraser(rows.take(corpus.rows(Part.TRAIN)))
+    masks = {m: own.mask for m, own in corpus.features.items()}
+    features = {m: Features(block[:, None] * masks[m][..., None], masks[m]) for m, block in eraser(blocks).items()}
+    return replace(corpus, features=features), eraser.strata(blocks) if eraser.artefacts else None
