@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from stream.domain.modality import MODALITIES, Modality
 from stream.model.variants import Variant, VariantConfig
+from stream.training.experiments.corpus import PastOfOthers
 
 
 class ExperimentError(Exception):
@@ -19,6 +20,14 @@ class ExperimentError(Exception):
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+Option = TypeVar("Option")
+
+
+def _unless(default: Option) -> Any:
+    """A field that is dumped only where it differs: seeds that were trained before the option existed stay finished."""
+    return Field(default, exclude_if=lambda value: value == default)
 
 
 class DataConfig(_Section):
@@ -34,6 +43,7 @@ class DataConfig(_Section):
         text_start: With ``trained``: an experiment whose encoder is the start; empty for MiniLM as it comes.
         text_context: With ``trained``: earlier utterances put before each one.
         past: Past windows a model may hear.
+        past_of_others: Other speakers' past windows: ``real``, ``shuffled`` (exchanged for lines of other dialogues), or ``none``.
         future: Later windows too: only for offline rows, marked as such.
         validation_videos: Videos taken from the training part for validation, drawn anew by each seed; 0 where the split has its own.
     """
@@ -47,6 +57,7 @@ class DataConfig(_Section):
     text_start: str = ""
     text_context: int = Field(0, ge=0, le=8)
     past: int = Field(0, ge=0, le=64)
+    past_of_others: PastOfOthers = _unless("real")
     future: int = Field(0, ge=0, le=64)
     validation_videos: int = Field(0, ge=0)
 
@@ -73,6 +84,7 @@ class TrainingConfig(_Section):
         rate: Highest learning rate of the one-cycle schedule.
         text_rate: Likewise of a text encoder that is trained along.
         weight_decay: Of AdamW.
+        modality_dropout: Chance that a window is trained without a modality, each modality by itself; one always stays.
         choose: The epoch that is kept: ``last`` where a validation part says nothing, else the least validation ``mae`` or the
             highest validation ``f1`` of the polarity.
     """
@@ -82,6 +94,7 @@ class TrainingConfig(_Section):
     rate: float = Field(2e-3, gt=0)
     text_rate: float = Field(1e-4, gt=0)
     weight_decay: float = Field(0.01, ge=0)
+    modality_dropout: Annotated[float, Field(ge=0, lt=1)] = _unless(0.0)
     choose: Literal["last", "mae", "f1"] = "last"
 
 
