@@ -110,8 +110,11 @@ class Bench:
 
     def has(self, config: ExperimentConfig) -> bool:
         """Whether every seed is finished, after training it if that is allowed."""
+        store = Store(self.places.runs, config)
+        if is_finished(config, self.places) and all(store.checkpoint(seed).is_file() for seed in range(config.seeds)):
+            return True
         if not self.train:
-            return is_finished(config, self.places)
+            return False
         if config.data.text_start == START:
             start = read_config(EXPERIMENTS / f"{START}.yaml")
             if isinstance(start, ExperimentConfig):
