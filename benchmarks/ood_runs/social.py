@@ -30,14 +30,20 @@ def measure(bench: Bench, *, quick: bool) -> dict[str, Numbers]:
     """Every row under every condition, and its differences from the real past."""
     found = {}
     for name in QUICK if quick else ROWS:
-        file = EXPERIMENTS / "meld" / f"{name}.yaml"
-        config = read_config(file)
-        if not isinstance(config, ExperimentConfig):
-            raise ExperimentError(f"{file} is not an experiment")
-        configs = {condition: conditioned(bench.limited(config), condition) for condition in CONDITIONS}
+        config = bench.limited(row_of(name))
+        configs = {condition: conditioned(config, condition) for condition in CONDITIONS}
         if all(bench.has(own) for own in configs.values()):
             found[config.name] = _row(bench, configs)
     return found
+
+
+def row_of(name: str) -> ExperimentConfig:
+    """One of the experiments on MELD."""
+    file = EXPERIMENTS / "meld" / f"{name}.yaml"
+    config = read_config(file)
+    if not isinstance(config, ExperimentConfig):
+        raise ExperimentError(f"{file} is not an experiment")
+    return config
 
 
 def conditioned(config: ExperimentConfig, condition: str) -> ExperimentConfig:
