@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from stream.training.markdown import markdown_table
@@ -141,16 +142,20 @@ def conflict(result: Result) -> str:
     return markdown_table(["row", "pair", "in conflict", "accuracy (95 %)", "agreeing", "accuracy (95 %)", "seeds"], lines)
 
 
+def _once_measured(part: str, make: Callable[[Result], str]) -> Callable[[Result], str]:
+    return lambda result: make(result) if result.get(part) else "Not measured yet."
+
+
 TABLES: Mapping[str, Callable[[Result], str]] = {
-    "halves-bclstm": lambda result: halves("bclstm", result),
-    "halves-std": lambda result: halves("std", result),
-    "meld": meld,
-    "social": social,
-    "adversarial": adversarial,
-    "smoothing": smoothing,
-    "dropped": lambda result: gaps("dropped", result),
-    "noised": lambda result: gaps("noised", result),
-    "conflict": conflict,
+    "halves-bclstm": _once_measured("halves", partial(halves, "bclstm")),
+    "halves-std": _once_measured("halves", partial(halves, "std")),
+    "meld": _once_measured("meld", meld),
+    "social": _once_measured("social", social),
+    "adversarial": _once_measured("adversarial", adversarial),
+    "smoothing": _once_measured("smoothing", smoothing),
+    "dropped": _once_measured("dropped", partial(gaps, "dropped")),
+    "noised": _once_measured("noised", partial(gaps, "noised")),
+    "conflict": _once_measured("conflict", conflict),
 }
 
 
