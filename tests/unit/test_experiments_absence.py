@@ -7,13 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from rich.progress import Progress
 
 from stream.domain.modality import MODALITIES, Modality
+from stream.model.baselines.late_fusion import LateFusion
+from stream.model.interface import ModelInput, Prediction
 from stream.model.variants import Variant, VariantConfig, build
 from stream.training.corpora import Part
 from stream.training.experiments.absence import some_missing, without
 from stream.training.experiments.config import DataConfig, ExperimentConfig, TrainingConfig
-from stream.training.experiments.corpus import NOBODY, Corpus, neighbours_in_time, standardised, with_others
+from stream.training.experiments.corpus import NOBODY, Corpus, neighbours_in_time, standardised, with_others, with_validation
+from stream.training.experiments.fit import fit
 from stream.training.experiments.mosi import read_mosi
 from stream.training.experiments.windows import Windows
 from tests.support.tiny_mosi import write_mosi
@@ -99,3 +103,34 @@ def test_options_that_are_not_used_leave_older_seeds_finished() -> None:
     assert '"past_of_others":"none"' in used.model_dump_json()
     with pytest.raises(ValueError, match="modality_dropout"):
         TrainingConfig(modality_dropout=1.0)
+
+
+class Watched(LateFusion):
+    """Remembers which share of modalities it was given, in training and in evaluation."""
+
+    shares: dict[bool, list[float]]
+
+    def forward(self, inputs: ModelInput) -> Prediction:
+        given = torch.cat([inputs.window[m].mask for m in MODALITIES], dim=1)
+        self.shares[self.training].append(float(given.mean()))
+        assert bool((given.sum(dim=1) > 0).all())
+        return super().forward(inputs)
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.5])
+def test_training_drops_modalities_and_evaluation_does_not(corpus: Corpus, chance: float) -> None:
+    windows = Windows(with_validation(corpus, 2, 0))
+    made: list[Watched] = []
+
+    def make() -> Watched:
+        model = Watched(windows.widths, 8, 0.0)
+        model.shares = {True: [], False: []}
+        made.append(model)
+        return model
+
+    config = TrainingConfig(epochs=8, batch=16, modality_dropout=chance)
+    with Progress(disable=True) as progress:
+        fit(make, windows, config, 0, progress=progress, title="watched")
+    expected = 1.0 - (chance - chance**3 / 3)
+    assert abs(float(np.mean(made[0].shares[True])) - expected) < 0.05
+    assert set(made[0].shares[False]) == {1.0}
