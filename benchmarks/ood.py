@@ -31,8 +31,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from benchmarks.machine import machine, versions
 from benchmarks.ood_runs import another_corpus, disagreement, gaps, halves, noise, social
+from benchmarks.ood_runs.halves import Numbers
 from benchmarks.ood_runs.pages import TABLES as PAGE_TABLES
-from benchmarks.ood_runs.rows import ERM, QUICK_SEEDS, TABLES, Bench, Numbers, family, role
+from benchmarks.ood_runs.rows import ERM, QUICK_SEEDS, TABLES, Bench, family, role
 from stream.config.settings import PROJECT_ROOT
 from stream.training.experiments.config import ExperimentConfig, ExperimentError
 from stream.training.experiments.run import Places

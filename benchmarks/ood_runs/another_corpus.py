@@ -13,7 +13,8 @@ from dataclasses import replace
 import numpy as np
 
 from benchmarks.ood_runs.bootstrap import Draws, interval
-from benchmarks.ood_runs.rows import Bench, Numbers, mean_and_sd
+from benchmarks.ood_runs.halves import Numbers
+from benchmarks.ood_runs.rows import Bench, mean_and_sd
 from stream.domain.modality import Modality
 from stream.training.corpora import NEUTRAL, Part
 from stream.training.experiments.calibration import Answers

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from benchmarks.ood_runs.bootstrap import Draws, interval
-from benchmarks.ood_runs.halves import Tested, right
+from benchmarks.ood_runs.halves import Numbers, Tested, right
 from stream.domain.features import Floats
 
 CONVENTION = "acc2_non0"
@@ -19,11 +17,11 @@ def disagreeing(first: Floats, second: Floats) -> npt.NDArray[np.bool_]:
     return np.asarray((first.mean(axis=0) > 0) != (second.mean(axis=0) > 0))
 
 
-def numbers(test: Tested, scores: Floats, conflict: npt.NDArray[np.bool_], draws: Draws) -> dict[str, Any]:
+def numbers(test: Tested, scores: Floats, conflict: npt.NDArray[np.bool_], draws: Draws) -> Numbers:
     """Accuracy of a model's (S, n) scores where two modalities disagree, and where they agree."""
     hits = right(scores, test.truth, CONVENTION)
     counted = test.conventions()[CONVENTION]
-    found: dict[str, Any] = {}
+    found: Numbers = {}
     for name, among in (("conflict", counted & conflict), ("agreement", counted & ~conflict)):
         seeds = hits[:, among].mean(axis=1)
         found[name] = {

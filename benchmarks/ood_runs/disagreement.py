@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from benchmarks.ood_runs import conflict
 from benchmarks.ood_runs.bootstrap import Draws
-from benchmarks.ood_runs.rows import ERM, Bench, Numbers, alone, family
+from benchmarks.ood_runs.halves import Numbers
+from benchmarks.ood_runs.rows import ERM, Bench, alone, family
 from stream.domain.modality import Modality
 from stream.training.experiments.config import ExperimentConfig
 

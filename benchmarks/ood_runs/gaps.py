@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from benchmarks.ood_runs import corruption
-from benchmarks.ood_runs.halves import right
-from benchmarks.ood_runs.rows import Bench, Numbers, mean_and_sd, with_gaps, without_modality
+from benchmarks.ood_runs.halves import Numbers, right
+from benchmarks.ood_runs.rows import Bench, mean_and_sd, with_gaps, without_modality
 from stream.domain.modality import Modality
 from stream.model.interface import SentimentModel
 from stream.training.corpora import Part

@@ -7,7 +7,7 @@ that a word count finds hard. So a drop is read beside that of random halves, an
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -168,8 +168,3 @@ def measure(test: Tested, halves: Mapping[str, Mask], rows: Mapping[str, Floats]
             if reference in rows and reference != name:
                 found[name][convention]["against"] = {"row": reference, **drops.against(scores, rows[reference])}
     return found
-
-
-def scores_of(reports: Sequence[Mapping[str, Any]]) -> Floats:
-    """(S, n) test scores of S finished seeds."""
-    return np.array([report["scores"] for report in reports], dtype=np.float32)

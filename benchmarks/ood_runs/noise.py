@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.ood_runs import attack, smoothing
-from benchmarks.ood_runs.rows import Bench, Numbers, mean_and_sd
+from benchmarks.ood_runs.halves import Numbers
+from benchmarks.ood_runs.rows import Bench, mean_and_sd
 from stream.domain.modality import Modality
 from stream.model.interface import ModelInput, Nodes, Past, SentimentModel
 from stream.training.corpora import Part

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from rich.progress import Progress
 
-from benchmarks.ood_runs.halves import Tested
+from benchmarks.ood_runs.halves import Numbers, Tested
 from stream.config.settings import PROJECT_ROOT
 from stream.domain.features import Floats
 from stream.domain.modality import Modality
@@ -39,8 +39,6 @@ ERM = {
 QUICK_SEEDS = 2
 DROPOUT = 0.2
 """Chance of modality dropout in the rows ``…-gaps``; set once."""
-
-Numbers = dict[str, Any]
 
 
 def every_row() -> dict[str, ExperimentConfig]:

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks.ood_runs.bootstrap import Doubles, Draws, interval
-from benchmarks.ood_runs.rows import EXPERIMENTS, Bench, Numbers, mean_and_sd, renamed
+from benchmarks.ood_runs.halves import Numbers
+from benchmarks.ood_runs.rows import EXPERIMENTS, Bench, mean_and_sd, renamed
 from stream.training.corpora import Part
 from stream.training.experiments.config import ExperimentConfig, ExperimentError, read_config
 from stream.training.experiments.corpus import Corpus, Rows
