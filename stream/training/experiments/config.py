@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from stream.domain.modality import MODALITIES, Modality
 from stream.model.variants import Variant, VariantConfig
+from stream.training.experiments.corpus import PastOfOthers
 
 SERVED = "served"
 """In place of an experiment whose text encoder is used: the live models' own."""
@@ -22,6 +23,14 @@ class ExperimentError(Exception):
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+Option = TypeVar("Option")
+
+
+def _unless(default: Option) -> Any:
+    """A field that is dumped only where it differs: seeds that were trained before the option existed stay finished."""
+    return Field(default, exclude_if=lambda value: value == default)
 
 
 class DataConfig(_Section):
@@ -39,6 +48,7 @@ class DataConfig(_Section):
             live one, empty for MiniLM as it comes.
         text_context: With ``minilm`` and ``trained``: earlier utterances put before each one.
         past: Past windows a model may hear.
+        past_of_others: Other speakers' past windows: ``real``, ``shuffled`` (exchanged for lines of other dialogues), or ``none``.
         future: Later windows too: only for offline rows, marked as such.
         erase: Find artefacts in the training windows and take them out of every window before the model (one vector an utterance).
         validation_videos: Videos taken from the training part for validation, drawn anew by each seed; 0 where the split has its own.
@@ -53,8 +63,9 @@ class DataConfig(_Section):
     text_start: str = ""
     text_context: int = Field(0, ge=0, le=8)
     past: int = Field(0, ge=0, le=64)
+    past_of_others: PastOfOthers = _unless("real")
     future: int = Field(0, ge=0, le=64)
-    erase: bool = Field(False, exclude_if=lambda erase: not erase)
+    erase: bool = _unless(False)
     validation_videos: int = Field(0, ge=0)
 
     @model_validator(mode="after")
@@ -83,6 +94,7 @@ class TrainingConfig(_Section):
         text_rate: Likewise of a text encoder that is trained along.
         weight_decay: Of AdamW.
         average: Decay of a moving average of the weights, which is the model then; 0 for the last weights.
+        modality_dropout: Chance that a window is trained without a modality, each modality by itself; one always stays.
         choose: The epoch that is kept: ``last`` where a validation part says nothing, else the least validation ``mae`` or the
             highest validation ``f1`` of the polarity.
     """
@@ -92,7 +104,8 @@ class TrainingConfig(_Section):
     rate: float = Field(2e-3, gt=0)
     text_rate: float = Field(1e-4, gt=0)
     weight_decay: float = Field(0.01, ge=0)
-    average: float = Field(0.0, ge=0, lt=1)
+    average: Annotated[float, Field(ge=0, lt=1)] = _unless(0.0)
+    modality_dropout: Annotated[float, Field(ge=0, lt=1)] = _unless(0.0)
     choose: Literal["last", "mae", "f1"] = "last"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +14,13 @@ from stream.training.corpora import Part
 
 Rows = npt.NDArray[np.int64]
 
+PastOfOthers = Literal["real", "shuffled", "none"]
+
 NOBODY = -1
 """In place of a row: there is no such window."""
+
+MOST_DRAWS = 50
+"""Times a line of another dialogue is drawn again when it does not fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +112,52 @@ def neighbours_in_time(corpus: Corpus, past: int, future: int) -> tuple[Rows, Ro
     return rows, np.broadcast_to(lags, rows.shape).copy()
 
 
-def standardised(corpus: Corpus) -> Corpus:
-    """Every feature with mean 0 and deviation 1 over the nodes of the training part; values beyond ±10 are cut."""
-    training = corpus.rows(Part.TRAIN)
+def with_others(corpus: Corpus, around: Rows, others: PastOfOthers, seed: int) -> Rows:
+    """What becomes of the windows around each window that somebody else speaks.
+
+    Args:
+        corpus: Whose windows.
+        around: (n, K) rows of `neighbours_in_time`.
+        others: ``real`` leaves them, ``none`` takes them out, ``shuffled`` puts a line in place of each that someone else again
+            says in another dialogue of the same part.
+        seed: Of the lines drawn.
+
+    Returns:
+        (n, K) rows.
+    """
+    speakers, groups = (np.unique(np.array(names), return_inverse=True)[1] for names in (corpus.speakers, corpus.groups))
+    theirs = (around != NOBODY) & (speakers[around] != speakers[:, None])
+    if others == "real":
+        return around
+    if others == "none":
+        return np.where(theirs, NOBODY, around)
+    rng = np.random.default_rng(seed)
+    changed = around.copy()
+    for part in Part:
+        own = corpus.rows(part)
+        rows, columns = np.nonzero(theirs & np.isin(np.arange(len(corpus)), own)[:, None])
+        unfit = np.arange(rows.size)
+        for _ in range(MOST_DRAWS):
+            drawn = rng.choice(own, size=unfit.size) if unfit.size else unfit
+            changed[rows[unfit], columns[unfit]] = drawn
+            unfit = unfit[(groups[drawn] == groups[rows[unfit]]) | (speakers[drawn] == speakers[rows[unfit]])]
+        changed[rows[unfit], columns[unfit]] = NOBODY
+    return changed
+
+
+def standardised(corpus: Corpus, like: Corpus | None = None) -> Corpus:
+    """Every feature with mean 0 and deviation 1 over the nodes of the training part; values beyond ±10 are cut.
+
+    Args:
+        corpus: Whose features.
+        like: Another corpus whose training part says mean and deviation, for answers of a model that was trained on it.
+    """
+    like = like or corpus
+    training = like.rows(Part.TRAIN)
     features = {}
     for modality, own in corpus.features.items():
-        seen = own.values[training][own.mask[training] > 0]
+        known = like.features[modality]
+        seen = known.values[training][known.mask[training] > 0]
         mean, deviation = seen.mean(axis=0), seen.std(axis=0)
         values = (own.values - mean) / np.where(deviation > 1e-6, deviation, 1.0)
         features[modality] = Features(np.clip(values, -10, 10) * own.mask[..., None], own.mask)

@@ -14,9 +14,10 @@ from rich.progress import Progress
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from stream.model.interface import SentimentModel
+from stream.model.interface import ModelInput, SentimentModel, Targets
 from stream.model.minilm import WithTextEncoder
 from stream.training.corpora import Part
+from stream.training.experiments.absence import some_missing, without
 from stream.training.experiments.calibration import Answers
 from stream.training.experiments.config import TrainingConfig
 from stream.training.experiments.corpus import Rows
@@ -90,6 +91,7 @@ class _Trainer:
 
     def __init__(self, model: SentimentModel, windows: Windows, config: TrainingConfig, seed: int) -> None:
         self._model, self._windows, self._batch = model, windows, config.batch
+        self._dropout = config.modality_dropout
         self._generator, self._rng = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
         self._rows = windows.corpus.rows(Part.TRAIN)
         self.steps = -(-self._rows.size // config.batch)
@@ -105,7 +107,7 @@ class _Trainer:
         self._model.train()
         total = 0.0
         for batch in self._windows.batches(self._windows.shuffled(self._rows, self._batch, self._rng), self._batch):
-            loss = self._model.loss(*batch, self._generator)
+            loss = self._model.loss(*self._with_gaps(*batch), self._generator)
             self._optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
@@ -120,6 +122,12 @@ class _Trainer:
                 model.eval()
                 model.after_epoch(self._windows.batches(self._rows, evaluation_batch(model)), self._generator)
         return total / self.steps
+
+    def _with_gaps(self, inputs: ModelInput, targets: Targets) -> tuple[ModelInput, Targets]:
+        """The batch after modality dropout."""
+        if not self._dropout:
+            return inputs, targets
+        return without(inputs, some_missing(inputs.window, self._dropout, self._generator)), targets
 
 
 def _moving_average(model: SentimentModel, decay: float) -> AveragedModel:

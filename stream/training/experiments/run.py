@@ -105,11 +105,16 @@ def evaluate(config: ExperimentConfig, places: Places, progress: Progress) -> di
         if report is None or not store.checkpoint(seed).is_file():
             raise ExperimentError(f"seed {seed} of {config.name} is not trained: run `sentistream train` with its file first")
         corpus = read_corpus(config.data, places, progress, seed)
-        windows = windows_of(config.data, corpus, seed)
-        model = builder(config, windows, places, seed)()
-        model.load_state_dict(torch.load(store.checkpoint(seed), weights_only=True))
-        reports.append(report | _measured(model, windows))
+        reports.append(report | _measured(*trained(config, corpus, seed, places)))
     return row(config, corpus, reports)
+
+
+def trained(config: ExperimentConfig, corpus: Corpus, seed: int, places: Places) -> tuple[SentimentModel, Windows]:
+    """The model of a finished seed, in evaluation mode, and the windows that it was trained and tested on."""
+    windows = windows_of(config.data, corpus, seed)
+    model = builder(config, windows, places, seed)()
+    model.load_state_dict(torch.load(Store(places.runs, config).checkpoint(seed), weights_only=True))
+    return model.eval(), windows
 
 
 def row(config: ExperimentConfig, corpus: Corpus, reports: list[dict[str, Any]]) -> dict[str, Any]:
@@ -162,7 +167,8 @@ def windows_of(data: DataConfig, corpus: Corpus, seed: int) -> Windows:
         corpus = with_validation(corpus, data.validation_videos, seed)
     tokens = tokenised(corpus, data.text_context) if data.text == "trained" else None
     corpus, strata = erased(standardised(corpus)) if data.erase else (standardised(corpus), None)
-    return Windows(corpus, past=data.past, future=data.future, tokens=tokens, strata=strata)
+    others = data.past_of_others
+    return Windows(corpus, past=data.past, future=data.future, others=others, seed=seed, tokens=tokens, strata=strata)
 
 
 def builder(config: ExperimentConfig, windows: Windows, places: Places, seed: int) -> Callable[[], SentimentModel]:

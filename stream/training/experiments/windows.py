@@ -14,7 +14,7 @@ from stream.domain.modality import MODALITIES, Modality
 from stream.encoders.shapes import WORD_WIDTH
 from stream.encoders.text import default_tokenizer
 from stream.model.interface import ModelInput, Nodes, Past, Targets, Tokens, Window
-from stream.training.experiments.corpus import NOBODY, Corpus, Features, Rows, neighbours_in_time
+from stream.training.experiments.corpus import NOBODY, Corpus, Features, PastOfOthers, Rows, neighbours_in_time, with_others
 
 MOST_WORDS = 80
 """Words of an utterance together with the earlier ones put before it."""
@@ -77,6 +77,8 @@ class Windows:
         *,
         past: int = 0,
         future: int = 0,
+        others: PastOfOthers = "real",
+        seed: int = 0,
         tokens: TokenTable | None = None,
         strata: Rows | None = None,
         weights: Floats | None = None,
@@ -87,6 +89,8 @@ class Windows:
             corpus: Standardised features.
             past: Earlier windows that each window hears.
             future: Later ones.
+            others: What becomes of those that somebody else speaks, see `with_others`.
+            seed: Of the lines that are drawn when they are shuffled.
             tokens: For a text encoder that is trained along; text nodes are then its to fill.
             strata: (n,) shortcut stratum of each window, where it is known.
             weights: (n,) how much each window counts in training; None where all count alike.
@@ -102,7 +106,7 @@ class Windows:
         self._means = {m: _mean(*nodes) for m, nodes in self._nodes.items()}
         around, lags = neighbours_in_time(corpus, past, future)
         self.past = around.shape[1]
-        self._around, self._lags = torch.from_numpy(around), torch.from_numpy(lags)
+        self._around, self._lags = torch.from_numpy(with_others(corpus, around, others, seed)), torch.from_numpy(lags)
         speakers = np.unique(np.array(corpus.speakers), return_inverse=True)[1]
         self._speakers = torch.from_numpy(speakers.astype(np.int64))
         self.strata = 0 if strata is None else int(strata.max()) + 1
