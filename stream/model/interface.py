@@ -74,12 +74,12 @@ class ModelInput(NamedTuple):
     Attributes:
         window: Nodes of every modality; any of them may be fully masked.
         past: Other windows of the session; K may be 0.
-        tokens: Only for models with a text encoder of their own.
+        tokens: Only for models with a text encoder of their own: one for each text node.
     """
 
     window: Window
     past: Past
-    tokens: Tokens | None = None
+    tokens: tuple[Tokens, ...] = ()
 
 
 class Targets(NamedTuple):

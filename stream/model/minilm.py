@@ -73,7 +73,9 @@ def pool(states: Tensor, own: Tensor) -> Tensor:
 
 
 class WithTextEncoder(SentimentModel):
-    """Any variant, with text nodes from a MiniLM that is trained along: one node a window, the mean of its own pieces.
+    """Any variant, with text nodes from a MiniLM that is trained along: means of the window's own pieces.
+
+    A node for each number of earlier utterances put before them.
 
     While training the encoder runs in bfloat16 where the processor has it; answers are always float32.
     """
@@ -101,11 +103,14 @@ class WithTextEncoder(SentimentModel):
         self.inner.after_epoch(encoded(), generator)
 
     def _encoded(self, inputs: ModelInput) -> ModelInput:
-        if inputs.tokens is None:
+        if not inputs.tokens:
             raise ValueError("a model with a text encoder needs tokens")
-        tokens: Tokens = inputs.tokens
+        text = torch.stack([self._pooled(tokens) for tokens in inputs.tokens], dim=1)
+        nodes = inputs.window[Modality.TEXT]
+        return inputs._replace(window=inputs.window | {Modality.TEXT: Nodes(text, nodes.times, nodes.mask)}, tokens=())
+
+    def _pooled(self, tokens: Tokens) -> Tensor:
+        """(B, 384)."""
         with low_precision() if self.training else nullcontext():
             states = self.encoder(tokens.ids, tokens.mask)
-        text = pool(states.float(), tokens.own).unsqueeze(1)
-        nodes = inputs.window[Modality.TEXT]
-        return inputs._replace(window=inputs.window | {Modality.TEXT: Nodes(text, nodes.times, nodes.mask)}, tokens=None)
+        return pool(states.float(), tokens.own)

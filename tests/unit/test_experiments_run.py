@@ -162,14 +162,14 @@ def test_an_erased_corpus_has_lost_its_watermark_and_knows_its_strata() -> None:
     assert kept.batch(np.arange(4))[1].stratum is None
 
 
-def test_erasing_is_in_the_fingerprint_and_needs_one_vector_an_utterance(data: Path, tmp_path: Path) -> None:
+def test_erasing_is_in_the_fingerprint_and_needs_the_same_nodes_everywhere(data: Path, tmp_path: Path) -> None:
     plain, erasing = config(), config(data={"past": 2, "validation_videos": 2, "erase": True})
     with Progress(disable=True) as progress:
         corpus = read_corpus(plain.data, Places(data, tmp_path, MODELS), progress, 0)
     assert fingerprint_of(plain, corpus, None) != fingerprint_of(erasing, corpus, None)
     assert "erase" not in plain.model_dump()["data"], "rows without it keep the fingerprint that they had before there was one"
-    nodes = Features(np.zeros((len(corpus), 2, 4), np.float32), np.ones((len(corpus), 2), np.float32))
-    with pytest.raises(ExperimentError, match="one vector an utterance"):
+    nodes = Features(np.zeros((len(corpus), 2, 4), np.float32), np.eye(len(corpus), 2, dtype=np.float32))
+    with pytest.raises(ExperimentError, match="the same nodes in every window"):
         windows_of(erasing.data, replace(corpus, features=corpus.features | {Modality.AUDIO: nodes}), 0)
 
 
@@ -220,7 +220,7 @@ def test_only_the_windows_own_pieces_are_pooled() -> None:
 
 
 def test_a_trained_text_encoder_learns_along(data: Path, tmp_path: Path) -> None:
-    tuned = config(data={"text": "trained", "text_context": 1}, model={"name": "late-fusion", "hidden": 8})
+    tuned = config(data={"text": "trained", "text_context": [0, 1]}, model={"name": "late-fusion", "hidden": 8})
     places = Places(data, tmp_path, MODELS)
     with Progress(disable=True) as progress:
         windows = windows_of(tuned.data, read_corpus(tuned.data, places, progress, 0), 0)

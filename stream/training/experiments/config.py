@@ -46,11 +46,12 @@ class DataConfig(_Section):
         text: ``given`` (the corpus's vectors), ``minilm`` (the mean state of frozen MiniLM), or ``trained`` (MiniLM trained along).
         text_start: With ``minilm`` and ``trained``: whose encoder is used, or is the start: an experiment's, ``served`` for the
             live one, empty for MiniLM as it comes.
-        text_context: With ``minilm`` and ``trained``: earlier utterances put before each one.
+        text_context: With ``minilm`` and ``trained``: a text node for each number, the window with so many earlier utterances put
+            before it.
         past: Past windows a model may hear.
         past_of_others: Other speakers' past windows: ``real``, ``shuffled`` (exchanged for lines of other dialogues), or ``none``.
         future: Later windows too: only for offline rows, marked as such.
-        erase: Find artefacts in the training windows and take them out of every window before the model (one vector an utterance).
+        erase: Find artefacts in the training windows and take them out of every window before the model.
         validation_videos: Videos taken from the training part for validation, drawn anew by each seed; 0 where the split has its own.
     """
 
@@ -61,7 +62,7 @@ class DataConfig(_Section):
     modalities: tuple[Modality, ...] = MODALITIES
     text: Literal["given", "minilm", "trained"] = "given"
     text_start: str = ""
-    text_context: int = Field(0, ge=0, le=8)
+    text_context: tuple[Annotated[int, Field(ge=0, le=8)], ...] = Field((0,), min_length=1)
     past: int = Field(0, ge=0, le=64)
     past_of_others: PastOfOthers = _unless("real")
     future: int = Field(0, ge=0, le=64)
@@ -75,7 +76,7 @@ class DataConfig(_Section):
                 raise ValueError("MOSI's video vectors leak the standard split's test labels: leave video out")
             if self.text == "given":
                 raise ValueError("MOSI's text vectors leak the standard split's test labels: text must be minilm or trained")
-        if self.text == "given" and (self.text_start or self.text_context):
+        if self.text == "given" and (self.text_start or self.text_context != (0,)):
             raise ValueError("data.text_start and data.text_context go with text minilm or trained")
         if self.erase and self.corpus in {"meld", "reviews"}:
             raise ValueError("data.erase needs a corpus with scores")

@@ -24,14 +24,16 @@ def erased(corpus: Corpus) -> tuple[Corpus, Indices | None]:
         The corpus without the artefacts, and the (n,) stratum of each window, equation (9) of the eraser; None where nothing was found.
 
     Raises:
-        ExperimentError: If a modality has several nodes a window.
+        ExperimentError: If not every window has the same nodes.
     """
-    several = [m for m, own in corpus.features.items() if own.values.shape[1] != 1]
-    if several or not corpus.features:
-        raise ExperimentError(f"data.erase needs one vector an utterance, and {several[0] if several else 'the corpus'} has not")
-    blocks = {m: own.values[:, 0] for m, own in corpus.features.items()}
+    uneven = [m for m, own in corpus.features.items() if not own.mask.all()]
+    if uneven or not corpus.features:
+        raise ExperimentError(f"data.erase needs the same nodes in every window, and {uneven[0] if uneven else 'the corpus'} has not")
+    blocks = {m: own.values.reshape(len(corpus), -1) for m, own in corpus.features.items()}
     rows = Rows(blocks, corpus.scores, np.array(corpus.groups))
     eraser = fit_eraser(rows.take(corpus.rows(Part.TRAIN)))
-    masks = {m: own.mask for m, own in corpus.features.items()}
-    features = {m: Features(block[:, None] * masks[m][..., None], masks[m]) for m, block in eraser(blocks).items()}
+    features = {
+        m: Features(block.reshape(own.values.shape), own.mask)
+        for (m, own), block in zip(corpus.features.items(), eraser(blocks).values(), strict=True)
+    }
     return replace(corpus, features=features), eraser.strata(blocks) if eraser.artefacts else None

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from rich.progress import Progress
 
+from stream.domain.features import Floats
 from stream.domain.modality import Modality
 from stream.encoders.text_weights import TextWeightsError, packaged_weights
 from stream.model.interface import SentimentModel
@@ -165,7 +166,7 @@ def windows_of(data: DataConfig, corpus: Corpus, seed: int) -> Windows:
     """The corpus in the parts that a seed has, standardised."""
     if data.validation_videos:
         corpus = with_validation(corpus, data.validation_videos, seed)
-    tokens = tokenised(corpus, data.text_context) if data.text == "trained" else None
+    tokens = tuple(tokenised(corpus, context) for context in data.text_context) if data.text == "trained" else None
     corpus, strata = erased(standardised(corpus)) if data.erase else (standardised(corpus), None)
     others = data.past_of_others
     return Windows(corpus, past=data.past, future=data.future, others=others, seed=seed, tokens=tokens, strata=strata)
@@ -211,14 +212,21 @@ def text_encoder(start: Path) -> MiniLM:
 
 
 def _frozen_text(corpus: Corpus, data: DataConfig, places: Places, progress: Progress, seed: int) -> Features:
-    """(n, 1, 384) mean state of a frozen encoder over each window's own pieces; kept in ``RUNS/features``."""
+    """(n, C, 384) mean states of a frozen encoder over each window's own pieces, a node for each of the C numbers of earlier utterances."""
     weights = start_of(data, places, seed)
-    digest = hashlib.sha256(f"{data.text_context}\n".encode() + "\n".join(corpus.texts).encode() + weights.read_bytes()).hexdigest()[:16]
+    views = [_encoded(corpus, context, weights, places, progress) for context in data.text_context]
+    values = np.stack(views, axis=1)
+    return Features(values, np.ones(values.shape[:2], dtype=np.float32))
+
+
+def _encoded(corpus: Corpus, context: int, weights: Path, places: Places, progress: Progress) -> Floats:
+    """(n, 384) mean states with so many earlier utterances; kept in ``RUNS/features``."""
+    digest = hashlib.sha256(f"{context}\n".encode() + "\n".join(corpus.texts).encode() + weights.read_bytes()).hexdigest()[:16]
     kept = places.runs / "features" / f"minilm-{digest}.npy"
     if kept.is_file():
-        return Features.of_vectors(np.load(kept, allow_pickle=False))
+        return np.asarray(np.load(kept, allow_pickle=False), dtype=np.float32)
     encoder = text_encoder(weights).eval()
-    tokens = tokenised(corpus, data.text_context)
+    tokens = tokenised(corpus, context)
     order = np.argsort([ids.size for ids in tokens.ids], kind="stable")
     found = np.zeros((len(corpus), encoder.norm.normalized_shape[0]), dtype=np.float32)
     bar = progress.add_task("text features", total=order.size)
@@ -230,7 +238,7 @@ def _frozen_text(corpus: Corpus, data: DataConfig, places: Places, progress: Pro
             progress.advance(bar, rows.size)
     kept.parent.mkdir(parents=True, exist_ok=True)
     np.save(kept, found, allow_pickle=False)
-    return Features.of_vectors(found)
+    return found
 
 
 def _measured(model: SentimentModel, windows: Windows) -> dict[str, Any]:

@@ -79,7 +79,7 @@ class Windows:
         future: int = 0,
         others: PastOfOthers = "real",
         seed: int = 0,
-        tokens: TokenTable | None = None,
+        tokens: tuple[TokenTable, ...] | None = None,
         strata: Rows | None = None,
         weights: Floats | None = None,
     ) -> None:
@@ -91,7 +91,7 @@ class Windows:
             future: Later ones.
             others: What becomes of those that somebody else speaks, see `with_others`.
             seed: Of the lines that are drawn when they are shuffled.
-            tokens: For a text encoder that is trained along; text nodes are then its to fill.
+            tokens: For a text encoder that is trained along, one for each text node; they are then its to fill.
             strata: (n,) shortcut stratum of each window, where it is known.
             weights: (n,) how much each window counts in training; None where all count alike.
         """
@@ -99,7 +99,8 @@ class Windows:
         self._tokens = tokens
         features = dict(corpus.features)
         if tokens is not None:
-            features[Modality.TEXT] = Features(np.zeros((len(corpus), 1, WORD_WIDTH), np.float32), np.ones((len(corpus), 1), np.float32))
+            views = len(corpus), len(tokens)
+            features[Modality.TEXT] = Features(np.zeros((*views, WORD_WIDTH), np.float32), np.ones(views, np.float32))
         self.widths = {m: features[m].values.shape[2] for m in MODALITIES if m in features}
         nothing = Features(np.zeros((len(corpus), 1, 1), np.float32), np.zeros((len(corpus), 1), np.float32))
         self._nodes = {m: _tensors(features.get(m, nothing)) for m in MODALITIES}
@@ -121,7 +122,7 @@ class Windows:
         for modality, (values, mask) in self._nodes.items():
             own = mask[chosen]
             window[modality] = Nodes(values[chosen], _even_times(own), own)
-        tokens = self._tokens.batch(rows.tolist()) if self._tokens else None
+        tokens = tuple(table.batch(rows.tolist()) for table in self._tokens or ())
         weight, stratum = (None if own is None else own[chosen] for own in (self._weights, self._strata))
         targets = Targets(self._scores[chosen], self._polarities[chosen], chosen, weight, stratum)
         return ModelInput(window, self._past(chosen), tokens), targets
@@ -140,7 +141,7 @@ class Windows:
         order = rng.permutation(rows)
         if self._tokens is None:
             return order
-        lengths = np.array([ids.size for ids in self._tokens.ids])
+        lengths = np.sum([[ids.size for ids in table.ids] for table in self._tokens], axis=0)
         batches = []
         for start in range(0, order.size, size * BUCKET):
             own = order[start : start + size * BUCKET]
