@@ -11,7 +11,8 @@ import torch
 from safetensors.numpy import save_file
 
 from stream.encoders.text import default_tokenizer
-from stream.encoders.text_weights import ADAPTER, TextWeightsError, adapted, build_text_encoder, packaged_weights
+from stream.encoders.text_adapter import adapted
+from stream.encoders.text_weights import ADAPTER, TextWeightsError, build_text_encoder, packaged_weights
 from stream.model.minilm import MiniLM
 from stream.training.experiments.minilm_weights import adapter_of, pretrained
 from stream.training.features import session
@@ -73,4 +74,4 @@ def test_an_adapter_of_another_model_is_refused(tmp_path: Path) -> None:
     for name, shape in (("encoder.layer.9.output.dense.weight.left", (4, 1)), ("embeddings.LayerNorm.bias", (7,))):
         save_file({name: np.zeros(shape, dtype=np.float16)}, tmp_path / ADAPTER)
         with pytest.raises(TextWeightsError, match=name):
-            adapted(packaged_weights(), tmp_path / ADAPTER)
+            adapted(packaged_weights(), tmp_path / ADAPTER, "test")

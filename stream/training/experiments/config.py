@@ -62,7 +62,7 @@ class DataConfig(_Section):
     modalities: tuple[Modality, ...] = MODALITIES
     text: Literal["given", "minilm", "trained"] = "given"
     text_start: str = ""
-    text_context: tuple[Annotated[int, Field(ge=0, le=8)], ...] = Field((0,), min_length=1)
+    text_context: Annotated[tuple[Annotated[int, Field(ge=0, le=8)], ...], Field(min_length=1)] = _unless((0,))
     past: int = Field(0, ge=0, le=64)
     past_of_others: PastOfOthers = _unless("real")
     future: int = Field(0, ge=0, le=64)
