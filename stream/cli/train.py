@@ -49,7 +49,7 @@ def train(
     corpus. Its checkpoints, numbers and curve go to RUNS/NAME. Stop and start as you like: finished seeds are kept.
 
     **The live models** (`configs/experiments/live.yaml`) are trained, exported to the model repository, and described in
-    docs/model-card.md; about 40 minutes on one core.
+    docs/model-card.md; hours on one core.
 
     Needs the `train` extra (torch). The corpora are for research only.
 
@@ -124,7 +124,8 @@ def _train_live(config: LiveConfig, data: Path, runs: Path, out: Path, *, quick:
     docs = runs if quick else PROJECT_ROOT / "docs"
     places = recipe.Places(data, out, docs / "model-metrics.json", docs / "model-card.md", runs / "live")
     try:
-        recipe.run(places, recipe.QUICK if quick else recipe.Recipe(), config.seed, config.steps, progress)
+        steps = tuple(step for step in config.steps if step != "text") if quick else config.steps
+        recipe.run(places, recipe.QUICK if quick else recipe.Recipe(), config.seed, steps, progress)
     except FileNotFoundError as error:
         missing = error.filename or error
         raise CommandError(f"{missing}: not found. Set --data (or SENTISTREAM_DATA) to the folder of the corpora.") from error

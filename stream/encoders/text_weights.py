@@ -55,7 +55,7 @@ def build_text_encoder(directory: Path) -> Path:
     if target.is_file() and origin_of(target) == origin:
         return target
     content = adapted(packaged_weights(), adapter, origin)
-    target.parent.mkdir(exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{MODEL_FILE}.{os.getpid()}")
     partial.write_bytes(content)
     partial.replace(target)

@@ -11,8 +11,25 @@ from stream.training.markdown import fill_tables, markdown_table
 
 def fill_card(card: str, metrics: Mapping[str, Any]) -> str:
     """Fill the tables of a card with what `stream.training.recipe.run` measured. Raises ``KeyError`` for a table that does not exist."""
-    tables = {"encoders": encoders_table, "modalities": modalities_table, "coalitions": coalitions_table, "seeds": seeds_table}
+    tables = {
+        "text": text_table,
+        "encoders": encoders_table,
+        "modalities": modalities_table,
+        "coalitions": coalitions_table,
+        "seeds": seeds_table,
+    }
     return fill_tables(card, {name: partial(make, metrics) for name, make in tables.items()})
+
+
+def text_table(metrics: Mapping[str, Any]) -> str:
+    """The text encoder on validation sentences, as trained and as its adapter keeps it."""
+    text = metrics["text"]
+    titles = {"trained": "as trained", "adapter": f"served: changes of rank {text['rank']}"}
+    rows = []
+    for key, title in titles.items():
+        rated, meld = text[key]["rated sentences"], text[key]["meld"]
+        rows.append([title, *_numbers(rated, "acc2_non0", "mae", "corr"), *_numbers(meld, "accuracy", "weighted_f1")])
+    return markdown_table(["encoder", "rated sentences: Acc-2 non0", "MAE", "correlation", "MELD: accuracy", "weighted F1"], rows)
 
 
 def encoders_table(metrics: Mapping[str, Any]) -> str:

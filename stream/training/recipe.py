@@ -1,4 +1,4 @@
-"""The whole first recipe: corpora in, three ONNX models and the model card's numbers out."""
+"""The whole recipe: corpora in, the text encoder's adapter, three ONNX models and the model card's numbers out."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ from stream.training.card import fill_card
 from stream.training.checkpoints import save_encoder, save_mmci
 from stream.training.corpora import Part, Utterance, Voice
 from stream.training.evaluate import Results, evaluate
+from stream.training.experiments import run as experiments
 from stream.training.export import AUDIO_ENTRY, FACE_ENTRY, export_encoder, export_mmci, replace_text
 from stream.training.features import FacePool, Pools, VoicePool, embed_faces, embed_text, embed_voices, session, some_faces, text_weights
 from stream.training.fit import MMCIRecipe, Outcome, fit
 from stream.training.loop import Fit
 from stream.training.metrics import classification
+from stream.training.text import train_text
 
-STEPS = ("audio", "face", "mmci")
+STEPS = ("text", "audio", "face", "mmci")
 
 Metrics = dict[str, Any]
 
@@ -60,7 +62,7 @@ QUICK = Recipe(
     most_utterances=200,
     pool_faces=1_500,
 )
-"""About two minutes, to see that everything runs; its weights are of no use."""
+"""About two minutes, to see that everything runs but the text encoder; its weights are of no use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,12 @@ def run(places: Places, recipe: Recipe, seed: int, steps: tuple[str, ...], progr
         FileNotFoundError: If a corpus or an encoder is missing.
     """
     torch.set_num_threads(1)
-    trainings: Mapping[str, Callable[[Places, Recipe, int, Progress], Metrics]] = {"audio": run_audio, "face": run_face, "mmci": run_mmci}
+    trainings: Mapping[str, Callable[[Places, Recipe, int, Progress], Metrics]] = {
+        "text": run_text,
+        "audio": run_audio,
+        "face": run_face,
+        "mmci": run_mmci,
+    }
     for step in STEPS:
         if step in steps:
             measured = trainings[step](places, recipe, seed, progress)
@@ -98,6 +105,12 @@ def run(places: Places, recipe: Recipe, seed: int, steps: tuple[str, ...], progr
     if places.card.is_file() and set(STEPS) <= set(metrics):
         replace_text(places.card, fill_card(places.card.read_text(encoding="utf-8"), metrics))
     return metrics
+
+
+def run_text(places: Places, recipe: Recipe, seed: int, progress: Progress) -> Metrics:
+    """Train the text encoder and write its adapter; returns its numbers."""
+    del recipe, seed
+    return train_text(experiments.Places(places.data, places.checkpoints.parent, places.repository), progress)
 
 
 def run_audio(places: Places, recipe: Recipe, seed: int, progress: Progress) -> Metrics:

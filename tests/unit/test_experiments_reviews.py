@@ -2,49 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import subprocess
-import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from stream.training.corpora import Part
-from stream.training.experiments import reviews
 from stream.training.experiments.config import ExperimentError
-from stream.training.experiments.reviews import ARCHIVE, FILES, HELD_OUT, INNER, read_reviews
-from tests.support.tiny_corpora import write_meld_with_speakers
-
-
-def packed(files: dict[str, bytes]) -> bytes:
-    target = io.BytesIO()
-    with tarfile.open(fileobj=target, mode="w:gz") as archive:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    return target.getvalue()
+from stream.training.experiments.reviews import ARCHIVE, FILES, HELD_OUT, read_reviews
+from tests.support.tiny_reviews import RATINGS, write_reviews
 
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    lines = "".join(f"{number}\t{rating}\tIt's Great, {number}!\r\n" for number, rating in enumerate([4.0, -4.0, 0.2, 1.0]))
-    archive = packed({INNER: packed(dict.fromkeys(FILES.values(), lines.encode()))})
-    (tmp_path / "vader").mkdir()
-    (tmp_path / "vader" / ARCHIVE).write_bytes(archive)
-    monkeypatch.setattr(reviews, "SHA256", hashlib.sha256(archive).hexdigest())
-    return write_meld_with_speakers(tmp_path)
+    return write_reviews(tmp_path, monkeypatch)
 
 
 def test_ratings_become_scores_and_meld_comes_along(data: Path) -> None:
     corpus = read_reviews(data, data / "downloads")
     rated = ~np.isnan(corpus.scores)
-    assert rated.sum() == 4 * len(FILES)
+    assert rated.sum() == len(RATINGS) * len(FILES)
     assert corpus.scores[:3].tolist() == pytest.approx([3.0, -3.0, 0.15])
     assert corpus.polarities[:4].tolist() == [2, 0, 1, 2]
-    assert len(corpus) == 4 * len(FILES) + 18
+    assert len(corpus) == len(RATINGS) * len(FILES) + 18
     assert [corpus.parts[place] for place in range(2)] == [Part.VALIDATION, Part.TRAIN]
     assert all(rated[row] or corpus.ids[row].startswith("test") for row in corpus.rows(Part.TEST))
     assert HELD_OUT > 1

@@ -16,9 +16,10 @@ from stream.training import faces, voice
 from stream.training.checkpoints import export_all
 from stream.training.features import session
 from stream.training.fit import MMCIRecipe
-from stream.training.recipe import STEPS, Places, Recipe, run
+from stream.training.recipe import Places, Recipe, run
 from tests.support.tiny_corpora import write_corpora
 
+STEPS = ("audio", "face", "mmci")
 TINY = Recipe(
     voice=voice.VoiceRecipe(epochs=1, batch=6),
     face=faces.FaceRecipe(epochs=1, batch=6),
@@ -35,6 +36,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def train(data: Path, out: Path) -> Places:
     places = Places(data, out / "triton_models", out / "metrics.json", out / "card.md", out / "live")
     out.mkdir(exist_ok=True)
+    sentences = {
+        "rated sentences": dict.fromkeys(("acc2_non0", "mae", "corr"), 0.5),
+        "meld": dict.fromkeys(("accuracy", "weighted_f1"), 0.5),
+    }
+    places.metrics.write_text(json.dumps({"text": {"rank": 2, "trained": sentences, "adapter": sentences}}), encoding="utf-8")
     places.card.write_text("# Card\n<!-- table: seeds -->\n<!-- end -->\n", encoding="utf-8")
     with Progress(disable=True) as progress:
         run(places, TINY, 5, STEPS, progress)
@@ -44,7 +50,7 @@ def train(data: Path, out: Path) -> Places:
 def test_whole_recipe_is_complete_and_repeatable(data: Path, tmp_path: Path) -> None:
     first, second = train(data, tmp_path / "a"), train(data, tmp_path / "b")
     metrics = json.loads(first.metrics.read_text(encoding="utf-8"))
-    assert set(metrics) == set(STEPS)
+    assert set(metrics) == {"text", *STEPS}
     assert set(metrics["mmci"]["seeds"]) == {"5", "6"}
     assert "(shipped)" in first.card.read_text(encoding="utf-8")
     assert metrics == json.loads(second.metrics.read_text(encoding="utf-8"))

@@ -151,7 +151,7 @@ class LiveConfig(_Section):
 
     kind: Literal["live"]
     seed: int = Field(0, ge=0)
-    steps: tuple[Literal["audio", "face", "mmci"], ...] = ("audio", "face", "mmci")
+    steps: tuple[Literal["text", "audio", "face", "mmci"], ...] = ("text", "audio", "face", "mmci")
 
 
 def read_config(file: Path) -> ExperimentConfig | LiveConfig:
