@@ -18,7 +18,7 @@ from stream.domain.modality import MODALITIES, Modality
 from stream.model.interface import Window
 
 Norm = Literal["linf", "l2"]
-STEPS = 20
+STEPS = 10
 STRIDE = 2.5
 """Of all steps together, in radii."""
 
@@ -38,19 +38,21 @@ def least_margins(margin: Callable[[Tensor], Tensor], start: Tensor, radius: flo
     Returns:
         (B,).
     """
-    with torch.no_grad():
-        least = margin(start)
     if radius == 0:
-        return least
+        with torch.no_grad():
+            return margin(start)
+    least = torch.full(start.shape[:1], torch.inf)
     for at in (start, start + random_inside(start, radius, norm, generator)):
-        point = at.clone()
+        point = at
         for _ in range(STEPS):
-            point.requires_grad_(True)
-            (gradient,) = torch.autograd.grad(margin(point).sum(), point)
+            point = point.clone().requires_grad_(True)
+            met = margin(point)
+            (gradient,) = torch.autograd.grad(met.sum(), point)
+            least = torch.minimum(least, met.detach())
             moved = point.detach() - STRIDE * radius / STEPS * direction(gradient, norm)
             point = start + inside(moved - start, radius, norm)
-            with torch.no_grad():
-                least = torch.minimum(least, margin(point))
+        with torch.no_grad():
+            least = torch.minimum(least, margin(point))
     return least
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.ood_runs.bootstrap import Draws, interval
-from benchmarks.ood_runs.halves import Numbers, Tested, right
+from benchmarks.ood_runs.halves import HeldOut, Numbers, right
 from stream.domain.features import Floats
 
 CONVENTION = "acc2_non0"
@@ -17,7 +17,7 @@ def disagreeing(first: Floats, second: Floats) -> npt.NDArray[np.bool_]:
     return np.asarray((first.mean(axis=0) > 0) != (second.mean(axis=0) > 0))
 
 
-def numbers(test: Tested, scores: Floats, conflict: npt.NDArray[np.bool_], draws: Draws) -> Numbers:
+def numbers(test: HeldOut, scores: Floats, conflict: npt.NDArray[np.bool_], draws: Draws) -> Numbers:
     """Accuracy of a model's (S, n) scores where two modalities disagree, and where they agree."""
     hits = right(scores, test.truth, CONVENTION)
     counted = test.conventions()[CONVENTION]

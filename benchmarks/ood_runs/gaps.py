@@ -20,7 +20,7 @@ from stream.training.experiments.corpus import Corpus
 from stream.training.experiments.fit import answer
 from stream.training.experiments.windows import Windows
 
-ROWS = ("bclstm-fusion", "bclstm-ours", "bclstm-reviews-fusion", "bclstm-reviews-rgcn", "bclstm-reviews-mmci", "bclstm-reviews-ours")
+ROWS = ("bclstm-late-fusion", "bclstm-minilm-late-fusion", "bclstm-reviews-fusion", "bclstm-reviews-mmci", "bclstm-reviews-ours")
 """Those that have no file are left out."""
 
 QUICK = ("bclstm-reviews-fusion",)

@@ -26,7 +26,7 @@ Numbers = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class HeldOut:
     """The n test windows of a split.
 
     Attributes:
@@ -50,7 +50,7 @@ def right(scores: Floats, truth: Floats, convention: str) -> Floats:
     return np.asarray(said == wanted, dtype=np.float32)
 
 
-def read_half(file: Path, split: str, tests: Mapping[str, Tested]) -> Mask | None:
+def read_half(file: Path, split: str, tests: Mapping[str, HeldOut]) -> Mask | None:
     """The (n,) mask of a file's half of one split's test windows; None if the file says nothing of that split.
 
     A file holds ``{SPLIT: {"ood_test_ids": [...]}}``, ``{"ood_test_ids": [...]}``, or a list of ids; the latter two count for a split
@@ -91,7 +91,7 @@ class Drops:
         draws: Of the test set's videos.
     """
 
-    def __init__(self, test: Tested, halves: Mapping[str, Mask], convention: str, draws: Draws) -> None:
+    def __init__(self, test: HeldOut, halves: Mapping[str, Mask], convention: str, draws: Draws) -> None:
         self._test, self._halves, self._draws, self._convention = test, halves, draws, convention
         self._counted = test.conventions()[convention]
 
@@ -149,7 +149,7 @@ class Drops:
         return {"mean": round(float(drops.mean()), 4), "sd": round(float(drops.std(ddof=1)), 4), "as_large": float((drops >= drop).mean())}
 
 
-def measure(test: Tested, halves: Mapping[str, Mask], rows: Mapping[str, Floats], references: Mapping[str, str]) -> dict[str, Numbers]:
+def measure(test: HeldOut, halves: Mapping[str, Mask], rows: Mapping[str, Floats], references: Mapping[str, str]) -> dict[str, Numbers]:
     """Numbers of every row.
 
     Args:

@@ -40,7 +40,7 @@ def meld(result: Result) -> str:
     """MOSI's models on MELD's lines."""
     lines = []
     for name, row in result["meld"].items():
-        for past in ("none", "own"):
+        for past in ("none", "own") if row["own"] != row["none"] else ("none",):
             sign, three = row[past]["sign"], row[past]["three"]
             lines.append(
                 [

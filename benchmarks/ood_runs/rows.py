@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from rich.progress import Progress
 
-from benchmarks.ood_runs.halves import Numbers, Tested
+from benchmarks.ood_runs.halves import HeldOut, Numbers
 from stream.config.settings import PROJECT_ROOT
 from stream.domain.features import Floats
 from stream.domain.modality import Modality
@@ -129,13 +129,13 @@ class Bench:
             yield trained(config, corpus, seed, self.places)
 
     @cached_property
-    def tests(self) -> dict[str, Tested]:
+    def tests(self) -> dict[str, HeldOut]:
         """The test windows of each split."""
         found = {}
         for table in TABLES:
             corpus = read_mosi(self.places.data, "std" if table == "std" else "bclstm")
             rows = corpus.rows(Part.TEST)
-            found[table] = Tested(tuple(corpus.ids[row] for row in rows), tuple(corpus.groups[row] for row in rows), corpus.scores[rows])
+            found[table] = HeldOut(tuple(corpus.ids[row] for row in rows), tuple(corpus.groups[row] for row in rows), corpus.scores[rows])
         return found
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from benchmarks.ood_runs import attack, conflict, halves, smoothing
 from benchmarks.ood_runs.bootstrap import Draws, interval
 from benchmarks.ood_runs.corruption import area, dropped, noised
-from benchmarks.ood_runs.halves import Tested, read_half
+from benchmarks.ood_runs.halves import HeldOut, read_half
 from stream.domain.modality import Modality
 from stream.training.corpora import Part
 from stream.training.experiments.corpus import Corpus, standardised
@@ -49,14 +49,14 @@ def test_an_interval_of_videos_is_wider_than_one_of_independent_windows() -> Non
     assert abs((high - low) - 2 * 1.96 * by_video.std() / 40**0.5) < 0.05
 
 
-def known_drop() -> tuple[Tested, dict[str, np.ndarray[tuple[int, ...], np.dtype[np.bool_]]]]:
+def known_drop() -> tuple[HeldOut, dict[str, np.ndarray[tuple[int, ...], np.dtype[np.bool_]]]]:
     """A thousand windows of fifty videos; the half is every other window."""
     truth = np.where(np.arange(1_000) % 3 == 0, -1.0, 1.0).astype(np.float32)
     ids = tuple(f"v{row // 20}_{row}" for row in range(1_000))
-    return Tested(ids, tuple(name.split("_")[0] for name in ids), truth), {"one": np.arange(1_000) % 2 == 0}
+    return HeldOut(ids, tuple(name.split("_")[0] for name in ids), truth), {"one": np.arange(1_000) % 2 == 0}
 
 
-def scores_with(test: Tested, half: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], wrong_in: int, wrong_out: int) -> np.ndarray:  # type: ignore[type-arg]
+def scores_with(test: HeldOut, half: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], wrong_in: int, wrong_out: int) -> np.ndarray:  # type: ignore[type-arg]
     """Scores of one seed with so many errors in a hundred windows of the half and of the rest."""
     scores = test.truth.copy()
     for among, wrong in ((half, wrong_in), (~half, wrong_out)):
@@ -96,7 +96,7 @@ def test_a_model_without_a_drop_looks_like_random_halves() -> None:
 
 
 def test_the_two_conventions_count_zeros_differently() -> None:
-    test = Tested(("a", "b", "c"), ("v", "v", "w"), np.array([0.0, 1.0, -1.0], dtype=np.float32))
+    test = HeldOut(("a", "b", "c"), ("v", "v", "w"), np.array([0.0, 1.0, -1.0], dtype=np.float32))
     scores = np.array([[-1.0, 1.0, -1.0]], dtype=np.float32)
     accuracies = {name: float(halves.right(scores, test.truth, name)[0][among].mean()) for name, among in test.conventions().items()}
     assert accuracies == {"acc2_non0": 1.0, "acc2_has0": pytest.approx(2 / 3)}
@@ -104,8 +104,8 @@ def test_the_two_conventions_count_zeros_differently() -> None:
 
 def test_halves_are_read_in_three_forms_and_wrong_ones_refused(tmp_path: Path) -> None:
     tests = {
-        "bclstm": Tested(("a", "b", "c"), ("v",) * 3, np.ones(3, np.float32)),
-        "std": Tested(("c", "d"), ("v",) * 2, np.ones(2, np.float32)),
+        "bclstm": HeldOut(("a", "b", "c"), ("v",) * 3, np.ones(3, np.float32)),
+        "std": HeldOut(("c", "d"), ("v",) * 2, np.ones(2, np.float32)),
     }
 
     def read(content: object, split: str) -> list[bool] | None:
@@ -217,7 +217,7 @@ def test_the_area_is_a_mean_height() -> None:
 
 
 def test_conflicts_are_counted_apart() -> None:
-    test = Tested(tuple("abcdef"), tuple("vvvwww"), np.array([1, -1, 2, -2, 0, 1], np.float32))
+    test = HeldOut(tuple("abcdef"), tuple("vvvwww"), np.array([1, -1, 2, -2, 0, 1], np.float32))
     text, audio = np.array([[1, -1, 1, -1, 1, 1]], np.float32), np.array([[1, -1, -1, 1, -1, 1]], np.float32)
     mask = conflict.disagreeing(text, audio)
     assert mask.tolist() == [False, False, True, True, True, False]

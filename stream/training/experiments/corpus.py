@@ -119,7 +119,7 @@ def with_others(corpus: Corpus, around: Rows, others: PastOfOthers, seed: int) -
         corpus: Whose windows.
         around: (n, K) rows of `neighbours_in_time`.
         others: ``real`` leaves them, ``none`` takes them out, ``shuffled`` puts a line in place of each that someone else again
-            says in another dialogue of the same part.
+            says in another dialogue of the same part (nothing, where no such line is found in `MOST_DRAWS` draws).
         seed: Of the lines drawn.
 
     Returns:
