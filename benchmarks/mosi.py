@@ -36,11 +36,13 @@ TABLES = ("bclstm", "std")
 NUMBERS = ("acc2_has0", "acc2_non0", "f1", "acc7", "mae", "corr")
 QUICK_ROWS = {
     "bclstm-text-only",
-    "bclstm-late-fusion",
+    "bclstm-fusion",
     "bclstm-rgcn",
-    "bclstm-mmci",
-    "std-minilm-text-only",
-    "std-minilm-mmci",
+    "bclstm-reviews-text-only",
+    "bclstm-reviews-fusion",
+    "std-text-only",
+    "std-fusion",
+    "std-late-fusion",
 }
 QUICK_SEEDS = 2
 
