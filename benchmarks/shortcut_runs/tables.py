@@ -81,7 +81,7 @@ def goals(result: Result) -> str:
             (shares if gap >= SMALL_GAP else lost).append(gain / gap if gap >= SMALL_GAP else -100 * gain)
     wanted = max(0.81, text["0.9"]["flipped"] + 0.025)
     lines = [
-        ["p = .9, flipped", f"≥ {wanted:.3f} (.81, and text only + 2.5 points)", _number(ours["0.9"]["flipped"])],
+        ["p = .9, flipped", f"≥ {_number(wanted)} (.81, and text only + 2.5 points)", _number(ours["0.9"]["flipped"])],
         ["p = .9, neutral, below unplanted", "≤ 1 point", f"{100 * (unplanted['0.9']['neutral'] - ours['0.9']['neutral']):+.1f} points"],
         ["p = .99, flipped", "≥ .79", _number(ours["0.99"]["flipped"])],
         ["p = .5, below ERM", "≤ 1 point", f"{100 * (erm['0.5']['flipped'] - ours['0.5']['flipped']):+.1f} points"],

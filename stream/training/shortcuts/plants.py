@@ -1,6 +1,6 @@
 """Planted shortcuts: marks in the features that agree with the label as often as p says.
 
-A plant is any function ``(blocks, labels, rng, p) -> blocks``. It is called once for every part (training, development, and the test
+A plant is any function ``(blocks, labels, rng, p) -> blocks``. It is called once for every part (training, and the test
 rows at p, .5 and 1 - p), each time with a generator in the same state: what it draws before anything that depends on the number of
 rows, such as the direction of a watermark, is the same in all parts.
 

@@ -28,9 +28,11 @@ _STEPS = 30
 
 def whitened(features: Floats, components: int) -> Floats:
     """(n, k) uncorrelated, unit variance: the leading principal components of (n, d) features; fewer columns are fewer components."""
-    left, scale, _ = np.linalg.svd(features - features.mean(axis=0), full_matrices=False)
-    rank = int((scale > 1e-4 * scale[0]).sum())
-    return np.asarray(left[:, : min(components, rank)] * np.sqrt(features.shape[0]), dtype=np.float32)
+    centred = (features - features.mean(axis=0)).astype(np.float64)
+    variances, axes = np.linalg.eigh(centred.T @ centred / features.shape[0])
+    rank = int((variances > 1e-8 * variances[-1]).sum())
+    kept = slice(-1, -1 - min(components, rank), -1)
+    return np.asarray(centred @ axes[:, kept] / np.sqrt(variances[kept]), dtype=np.float32)
 
 
 def whitened_within(features: Floats, clusters: Signs, components: int) -> Floats:

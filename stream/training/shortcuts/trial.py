@@ -20,21 +20,19 @@ class Planted:
 
     Attributes:
         train: Biased: the shortcut agrees with the label with probability p.
-        development: Biased alike; the epoch is chosen on it.
         tests: The test rows with agreement p (``id``), .5 (``neutral``) and 1 - p (``flipped``).
         train_marks: (n,) s of the training rows, -1 or 1; None where the plant does not tell. For oracles only.
         neutral_marks: Likewise of the neutral test rows. For worst groups and probes only.
     """
 
     train: Rows
-    development: Rows
     tests: dict[str, Rows]
     train_marks: Floats | None
     neutral_marks: Floats | None
 
 
 def planted(parts: Parts, plant: Plant | None, p: float, seed: int) -> Planted:
-    """Plant a shortcut into every part; None plants nothing."""
+    """Plant a shortcut into training and test rows; None plants nothing."""
 
     def mark(rows: Rows, agreement: float) -> tuple[Rows, Floats | None]:
         if plant is None:
@@ -48,7 +46,7 @@ def planted(parts: Parts, plant: Plant | None, p: float, seed: int) -> Planted:
     train, train_marks = mark(parts.train, p)
     neutral, neutral_marks = mark(parts.test, 0.5)
     tests = {"id": mark(parts.test, p)[0], "neutral": neutral, "flipped": mark(parts.test, 1 - p)[0]}
-    return Planted(train, mark(parts.development, p)[0], tests, train_marks, neutral_marks)
+    return Planted(train, tests, train_marks, neutral_marks)
 
 
 def transformed(trial: Planted, transform: Transform) -> Planted:
@@ -57,12 +55,7 @@ def transformed(trial: Planted, transform: Transform) -> Planted:
     def apply(rows: Rows) -> Rows:
         return replace(rows, blocks=transform(rows.blocks))
 
-    return replace(
-        trial,
-        train=apply(trial.train),
-        development=apply(trial.development),
-        tests={name: apply(rows) for name, rows in trial.tests.items()},
-    )
+    return replace(trial, train=apply(trial.train), tests={name: apply(rows) for name, rows in trial.tests.items()})
 
 
 def group_weights(labels: Labels, marks: Floats) -> Floats:
