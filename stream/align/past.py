@@ -62,9 +62,11 @@ class PastQueue(Generic[R]):
         return sum([one.released for queue in self._waiting.values() for one in queue])
 
     def remember(self, past: Iterable[PastWindow]) -> None:
-        """Windows that were final before this queue began."""
-        for track, end_ms in sorted(past, key=lambda window: window.end_ms):
-            self._note(track, end_ms)
+        """Windows that are final already, all that are known of their tracks."""
+        by_track: dict[str, set[int]] = {}
+        for track, end_ms in past:
+            by_track.setdefault(track, set()).add(end_ms)
+        self._ended |= {track: sorted(ends)[-REMEMBERED:] for track, ends in by_track.items()}
 
     def choose(self, window: Window) -> Window:
         """The window with the past that it has as things are: newest first, of equals its own track's, then by name."""
@@ -76,6 +78,16 @@ class PastQueue(Generic[R]):
         chosen = sorted(found)[:PAST_WINDOWS]
         return replace(window, past=tuple([PastWindow(track, -end) for end, _, track in chosen])) if chosen else window
 
+    def pass_on(self, closed: ClosedWindow[R]) -> ClosedWindow[R]:
+        """Hand out a window at once, with its past."""
+        window = closed.window
+        ends = self._ended.setdefault(window.track.track, [])
+        heard = self.choose(window)
+        if not ends or ends[-1] < window.end_ms:
+            ends.append(window.end_ms)
+            del ends[:-REMEMBERED]
+        return closed if heard is window else ClosedWindow(heard, closed.receipts, closed.released)
+
     def take(self, outcome: Outcome[R]) -> None:
         """Let what has closed wait; it is no longer in the outcome."""
         for closed in outcome.closed:
@@ -85,7 +97,7 @@ class PastQueue(Generic[R]):
         outcome.closed, outcome.unused = (), ()
 
     def hand_out(self, next_ends: Mapping[str, float], outcome: Outcome[R]) -> None:
-        """Add to an outcome what need not wait any longer.
+        """Add to an outcome what need not wait any longer: those that end first come first.
 
         Args:
             next_ends: For each track the media time before which no further window of it ends.
@@ -124,13 +136,7 @@ class PastQueue(Generic[R]):
         if isinstance(item, UnusedChunks):
             outcome.unused += (item,)
         else:
-            outcome.closed += (replace(item, window=self.choose(item.window)),)
-            self._note(track, item.window.end_ms)
-
-    def _note(self, track: str, end_ms: int) -> None:
-        ends = self._ended.setdefault(track, [])
-        ends.append(end_ms)
-        del ends[:-REMEMBERED]
+            outcome.closed += (self.pass_on(item),)
 
 
 def _of_others(earliest: list[tuple[float, str]], track: str) -> float:

@@ -192,10 +192,12 @@ class SessionAligner(Generic[R]):
         return track.track in self._tracks
 
     def remember(self, past: Iterable[PastWindow], now: int) -> None:
-        """Before the first chunk: windows of the session that are final already, of whichever track."""
-        windows = sorted(past, key=lambda window: window.end_ms)
+        """Before a track is opened: windows that are final already, of whichever track; those of tracks that have been opened are known."""
+        windows = sorted([window for window in past if window.track not in self._tracks], key=lambda window: window.end_ms)
         self._past.remember(windows)
-        self._absent |= {window.track: AbsentTrack(now, window.end_ms) for window in windows if window.track not in self._tracks}
+        for track, end_ms in windows:
+            since, _ = self._absent.get(track, (now, None))
+            self._absent[track] = AbsentTrack(since, end_ms)
 
     def open_track(
         self, track: TrackKey, role: str, final_until_ms: int | None, now: int, sync: Sync | None = None, *, final_at_ms: int | None = None
@@ -306,14 +308,22 @@ class SessionAligner(Generic[R]):
 
     def _quiet_at(self, now: int) -> list[float]:
         """When tracks that others wait for turn out to be quiet."""
-        if len(self._tracks) + len(self._absent) == 1:
+        if self._is_alone:
             return []
         absent = [at for track in self._absent.values() if (at := track.since + self._policy.idle_after_ms) > now]
         return [*absent, *(track.idle_at(now) for track in self._tracks.values())]
 
+    @property
+    def _is_alone(self) -> bool:
+        """Whether there is no other track to wait for."""
+        return len(self._tracks) + len(self._absent) == 1
+
     def _in_turn(self, outcome: Outcome[R]) -> Outcome[R]:
         """Let closed windows wait for their past, hand out those that need not wait any longer, and tell open ones theirs."""
-        if outcome.closed or outcome.unused or self._past.waits:
+        if self._is_alone and not self._past.waits:
+            if outcome.closed:
+                outcome.closed = tuple([self._past.pass_on(closed) for closed in outcome.closed])
+        elif outcome.closed or outcome.unused or self._past.waits:
             self._past.take(outcome)
             self._past.hand_out(self._next_ends(), outcome)
         if outcome.partial:

@@ -19,7 +19,6 @@ from stream.domain.features import Features
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.lifecycle import MAX_TRACKS, SessionEnd, SessionHeartbeat, SessionNotice, SessionStart
 from stream.domain.modality import Modality
-from stream.domain.past import PastFeatures
 from stream.domain.sync import Sync
 from stream.domain.wire import BadRecordError
 from stream.media.errors import MediaError
@@ -106,7 +105,6 @@ class Conversation:
             now=world.clock(),
         )
         self._memory = Memory()
-        self._recalled = False
         self._due_ms = 0.0
         self._lanes: dict[LaneKey, Lane] = {}
         self._encoders: dict[TrackKey, TrackEncoder] = {}
@@ -251,10 +249,11 @@ class Conversation:
     async def _open(self, track: TrackKey, role: str) -> None:
         final = await self._world.store.last_final(track)
         shown = None if final is None else await self._world.store.latest(track)
-        past = [] if self._recalled else await self._world.store.past(self.session, self.epoch)
+        past = await self._world.store.past(self.session, self.epoch)
         if self._stopped or self._aligner.knows(track):
             return
-        self._remember(past)
+        self._memory.remember(past)
+        self._aligner.remember([features.window for features in past], self._world.clock())
         until, sync = self._continuation(final)
         self._encoders[track] = self._world.new_encoder()
         self._publishers[track] = publisher = self._world.new_publisher(self._fenced, self.turn, self._run, self._memory)
@@ -262,13 +261,6 @@ class Conversation:
         same_clock = shown is not None and shown.epoch == self.epoch and shown.end_ms == until
         final_at_ms = shown.media_end_at_ms if shown is not None and same_clock else None
         self._aligner.open_track(track, role, until, self._world.clock(), sync, final_at_ms=final_at_ms)
-
-    def _remember(self, past: list[PastFeatures]) -> None:
-        """Before the first chunk: what windows left that are final already."""
-        if not self._recalled:
-            self._recalled = True
-            self._memory.remember(past)
-            self._aligner.remember([features.window for features in past], self._world.clock())
 
     def _continuation(self, final: LastFinal | None) -> tuple[int | None, Sync | None]:
         """Media time until which windows are final, and the clock skews as of then; each epoch has clocks of its own."""

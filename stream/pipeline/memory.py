@@ -49,9 +49,10 @@ class Memory:
         self._tracks: dict[str, dict[int, asyncio.Future[PastFeatures]]] = {}
 
     def remember(self, past: Iterable[PastFeatures]) -> None:
-        """Windows that were final before the conversation began here."""
+        """What windows left that are final already, unless it is known."""
         for features in sorted(past, key=lambda one: one.end_ms):
-            self._expect(features.window).set_result(features)
+            if features.end_ms not in self._tracks.get(features.track, {}):
+                self._expect(features.window).set_result(features)
 
     def recall(self, window: Window) -> Recall:
         """Of a window that is handed out after all that it hears; an open one leaves nothing."""

@@ -210,9 +210,11 @@ class FakeWorker:
         self._offsets[topic] += 1
         return InboundRecord(topic, partition, offset, key, value, headers, lambda: self.acknowledged.append((topic, offset)))
 
-    def words(self, seq: int, *, epoch: int = 0, session: str = "call-1", later_ms: int = 0, spoken: bool = True) -> InboundRecord:
+    def words(
+        self, seq: int, *, epoch: int = 0, session: str = "call-1", track: str = "customer", later_ms: int = 0, spoken: bool = True
+    ) -> InboundRecord:
         """A text chunk of the second ``seq`` with one word or none, captured so much later than its media time says."""
-        about = header(seq, epoch=epoch, session=session)
+        about = header(seq, epoch=epoch, session=session, track=track)
         about = replace(about, captured_ms=about.captured_ms + later_ms)
         word = [(about.start_ms, about.end_ms)] if spoken else []
         value = encode_words(_spoken(word))

@@ -134,3 +134,21 @@ def test_a_long_utterance_of_one_does_not_hold_up_the_other() -> None:
         aligner.on_chunk(EncodedChunk(about, TextFeatures((Word("w", about.start_ms, about.end_ms),)), f"agent-{seq}"), 0)
     found = [(track, end) for seq in range(3) for track, end, _ in say(aligner, "customer", seq)]
     assert found == [("customer", 400), ("customer", 1400)]
+
+
+def test_a_track_is_opened_with_all_that_is_final_by_then() -> None:
+    aligner = session()
+    aligner.remember([PastWindow("customer", 4000), PastWindow("agent", 4000)], 0)
+    customer, agent = header(2, track="customer"), header(4, track="agent")
+    aligner.open_track(customer.track, "customer", 4000, 0)
+    aligner.remember([PastWindow("customer", 4000), PastWindow("customer", 6000), PastWindow("agent", 4000), PastWindow("agent", 6000)], 0)
+    aligner.open_track(agent.track, "agent", 6000, 0)
+    found = [one for seq in range(4, 12) for track in ("agent", "customer") for one in say(aligner, track, seq)]
+    heard = {(track, end): past for track, end, past in found}
+    assert heard["customer", 6000] == ()
+    assert heard["customer", 10_000] == (
+        PastWindow("customer", 6000),
+        PastWindow("agent", 6000),
+        PastWindow("customer", 4000),
+        PastWindow("agent", 4000),
+    )
