@@ -15,7 +15,6 @@ from benchmarks.pipeline_runs.plain import Collected, infer, weights
 from stream.domain.chunk import Chunk, ChunkHeader
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.inference import WindowInputs
-from stream.encoders.window_inputs import build
 from stream.model.served import INPUT_NAMES, OUTPUT_NAMES, load_weights
 
 ROUNDS = 7
@@ -55,9 +54,6 @@ def _windows(count: int) -> list[WindowInputs]:
     while len(found) < count:
         for modality, (content_type, payload) in media.encoded(second).items():
             header = ChunkHeader("x", "benchmark", track, "customer", modality, second, 0, second * 1000, 1000, 0, content_type)
-            for window in collected.add(Chunk(header, payload)):
-                states = window.word_states()
-                assert states is not None  # noqa: S101 - each second has words
-                found.append(build(window, states))
+            found += [collected.inputs(window) for window in collected.add(Chunk(header, payload))]
         second += 1
     return found[:count]

@@ -14,10 +14,13 @@ from stream.domain.chunk import Chunk
 from stream.domain.features import AudioFeatures, Features, TextFeatures, VideoFeatures
 from stream.domain.inference import Inference, WindowInputs
 from stream.domain.modality import MODALITIES, Modality
+from stream.domain.past import PAST_WINDOWS, PastFeatures
 from stream.domain.result import ExplanationRecord, ModelVersion, ScoreRecord
 from stream.domain.window import Window
 from stream.domain.wire import parse_chunk
 from stream.encoders.packed import unpack
+from stream.encoders.past_inputs import left_behind, with_past
+from stream.encoders.shapes import WORD_WIDTH
 from stream.encoders.window_inputs import build
 from stream.explain.records import final_records
 from stream.model.served import INPUT_NAMES, WEIGHTS, ServedMMCI, load_weights
@@ -33,10 +36,19 @@ def weights() -> Path:
 
 @dataclass
 class Collected:
-    """The chunks of one session that a window may still need."""
+    """The chunks of one session that a window may still need, and what its newest windows left for later ones."""
 
     chunks: dict[Modality, list[tuple[Chunk, Features]]] = field(default_factory=lambda: {m: [] for m in MODALITIES})
     next_start_ms: int = 0
+    past: list[PastFeatures] = field(default_factory=list)
+
+    def inputs(self, window: Window) -> WindowInputs:
+        """Tensors of a window with those before it; windows come in order."""
+        states = window.word_states()
+        alone = build(window, np.zeros((0, WORD_WIDTH), np.float32) if states is None else states)
+        earlier = [features for features in reversed(self.past) if features.end_ms <= window.start_ms]
+        self.past = [*self.past[1 - 2 * PAST_WINDOWS :], left_behind(window, alone)]
+        return with_past(alone, window, earlier[:PAST_WINDOWS])
 
     def add(self, chunk: Chunk) -> Iterable[Window]:
         """Take in a chunk; the windows that are complete now."""
@@ -78,14 +90,12 @@ class PlainPipeline:
         self, modality: Modality, key: bytes, value: bytes, headers: Iterable[tuple[str, bytes]]
     ) -> list[tuple[ScoreRecord, ExplanationRecord]]:
         """The results of the windows that a record completes."""
-        windows = self._sessions.setdefault(key, Collected()).add(parse_chunk(key, value, headers, modality))
-        return [self._explained(window) for window in windows]
+        collected = self._sessions.setdefault(key, Collected())
+        windows = collected.add(parse_chunk(key, value, headers, modality))
+        return [self._explained(window, collected.inputs(window)) for window in windows]
 
-    def _explained(self, window: Window) -> tuple[ScoreRecord, ExplanationRecord]:
-        states = window.word_states()
-        inputs = build(window, np.zeros((0, 384), np.float32) if states is None else states)
-        inference = infer(self._model, [inputs])[0]
-        return final_records(window, inputs, inference, VERSION, 0)
+    def _explained(self, window: Window, inputs: WindowInputs) -> tuple[ScoreRecord, ExplanationRecord]:
+        return final_records(window, inputs, infer(self._model, [inputs])[0], VERSION, 0)
 
 
 def infer(model: ServedMMCI, batch: list[WindowInputs]) -> list[Inference]:

@@ -6,6 +6,7 @@ With 4 s windows every 2 s, media time 5.0 s lies in windows 1 [2, 6) and 2 [4, 
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 
 from stream.align.rule import Span
@@ -63,6 +64,14 @@ class HoppingCutter:
     def due_ms(self, first_held_ms: int) -> int:
         """End of the oldest window that holds a chunk."""
         return max(self.closed_until_ms, self._grid.first_ms(first_held_ms)) + self._grid.length_ms
+
+    def next_end_ms(self, first_held_ms: int, watermark: float) -> float:
+        """End of the first window that a chunk which waits, or one that is still to come, may touch."""
+        first_ms = min(first_held_ms, watermark)
+        if first_ms >= sys.maxsize:
+            return math.inf
+        start_ms = self.closed_until_ms if first_ms < 0 else max(self.closed_until_ms, self._grid.first_ms(math.floor(first_ms)))
+        return start_ms + self._grid.length_ms
 
     def open_span(self, reached_ms: int) -> Span | None:
         """The oldest open window, once media has got inside it."""

@@ -36,18 +36,20 @@ class EncodedChunk(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class ClosedWindow(Generic[R]):
-    """A final window and the receipts of the chunks for which it was the last one."""
+    """A final window, the receipts of the chunks for which it was the last one, and how many those are with or without receipt."""
 
     window: Window
     receipts: tuple[R, ...]
+    released: int
 
 
 @dataclass(frozen=True, slots=True)
 class UnusedChunks(Generic[R]):
-    """Receipts of chunks that end in media which no window covers; some may have been in the track's last window."""
+    """Receipts and number of chunks that end in media which no window covers; some may have been in the track's last window."""
 
     track: TrackKey
     receipts: tuple[R, ...]
+    released: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,14 @@ class Cutter(Protocol):
     def due_ms(self, first_held_ms: int) -> int:
         """Watermark with which, as things are, the next window closes or the chunks that wait turn out to be in none."""
 
+    def next_end_ms(self, first_held_ms: int, watermark: float) -> float:
+        """Media time before which no window that has not closed yet ends; infinite when none can come.
+
+        Args:
+            first_held_ms: Where the first chunk that waits begins; ``sys.maxsize`` when none does.
+            watermark: Media time up to which all chunks have come; infinite when no more will.
+        """
+
     def open_span(self, reached_ms: int) -> Span | None:
         """The window that is open at a media time up to which all is known, for a look at it; it may yet be cut otherwise."""
 

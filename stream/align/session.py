@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import math
+import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Generic
+from typing import Generic, NamedTuple
 
 from stream.align.outcome import EncodedChunk, Outcome, R
+from stream.align.past import PastQueue, PastSnapshot
 from stream.align.track import TrackAligner, TrackSnapshot, WindowPolicy
 from stream.domain.chunk import ChunkHeader
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.lifecycle import SessionEnd, SessionStart
+from stream.domain.past import PastWindow
 from stream.domain.sync import Sync
+
+
+class AbsentTrack(NamedTuple):
+    """A track that is expected: since when, and up to which media time its windows are final."""
+
+    since: int
+    final_until_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +46,17 @@ class SessionSnapshot:
     ended: bool
     accepted: int
     shed_windows: int
+    absent: tuple[tuple[str, AbsentTrack], ...]
+    heard_at: int
+    past: PastSnapshot
 
 
 class SessionAligner(Generic[R]):
     """Aligns the chunks of one epoch of one session.
+
+    A closed window is handed out with the finished windows that it hears (`stream.align.past`). It waits for the other tracks of the
+    session as a track waits for its modalities: for those that have begun, are in the session's plan or had windows before, until they are
+    quiet.
 
     Args:
         session: Which conversation.
@@ -53,15 +71,18 @@ class SessionAligner(Generic[R]):
     """
 
     __slots__ = (
+        "_absent",
         "_clock_zero_ms",
         "_end",
         "_end_grace_ms",
         "_expire_after_ms",
+        "_heard_at",
         "_max_ahead_ms",
         "_max_back_ms",
         "_max_held",
         "_newest_ms",
         "_newest_zero_ms",
+        "_past",
         "_plan",
         "_policy",
         "_quiet_since",
@@ -103,6 +124,9 @@ class SessionAligner(Generic[R]):
         self._end: SessionEnd | None = None
         self._quiet_since = now
         self._retire_at = math.inf
+        self._absent: dict[str, AbsentTrack] = {}
+        self._heard_at = now
+        self._past: PastQueue[R] = PastQueue()
         self.ended = False
         """True once every window has closed; nothing more is to be expected."""
         self.accepted = 0
@@ -126,6 +150,9 @@ class SessionAligner(Generic[R]):
             ended=self.ended,
             accepted=self.accepted,
             shed_windows=self.shed_windows,
+            absent=tuple(self._absent.items()),
+            heard_at=self._heard_at,
+            past=self._past.snapshot(),
         )
 
     def restore(self, seen: SessionSnapshot) -> None:
@@ -137,11 +164,13 @@ class SessionAligner(Generic[R]):
         self._plan, self._end = seen.plan, seen.end
         self._quiet_since, self._retire_at = seen.quiet_since, seen.retire_at
         self.ended, self.accepted, self.shed_windows = seen.ended, seen.accepted, seen.shed_windows
+        self._absent, self._heard_at = dict(seen.absent), seen.heard_at
+        self._past.restore(seen.past)
 
     @property
     def held(self) -> int:
-        """Chunks that wait for a window to close."""
-        return sum([track.held for track in self._tracks.values()])
+        """Chunks that wait for a window to close, or are in a closed one that waits for its past."""
+        return sum([track.held for track in self._tracks.values()]) + (self._past.chunks if self._past.waits else 0)
 
     @property
     def _patience_ms(self) -> int:
@@ -161,6 +190,14 @@ class SessionAligner(Generic[R]):
     def knows(self, track: TrackKey) -> bool:
         """True when the track has been opened."""
         return track.track in self._tracks
+
+    def remember(self, past: Iterable[PastWindow], now: int) -> None:
+        """Before a track is opened: windows that are final already, of whichever track; those of tracks that have been opened are known."""
+        windows = sorted([window for window in past if window.track not in self._tracks], key=lambda window: window.end_ms)
+        self._past.remember(windows)
+        for track, end_ms in windows:
+            since, _ = self._absent.get(track, (now, None))
+            self._absent[track] = AbsentTrack(since, end_ms)
 
     def open_track(
         self, track: TrackKey, role: str, final_until_ms: int | None, now: int, sync: Sync | None = None, *, final_at_ms: int | None = None
@@ -191,6 +228,7 @@ class SessionAligner(Generic[R]):
             sync=sync,
         )
         self._tracks[track.track] = opened
+        self._absent.pop(track.track, None)
         if self.ended:
             opened.end(None)
 
@@ -202,6 +240,8 @@ class SessionAligner(Generic[R]):
             track = self._tracks.get(plan.track)
             if track is not None:
                 track.expect(plan.role, plan.modalities, now)
+            else:
+                self._absent.setdefault(plan.track, AbsentTrack(now, None))
 
     def on_heartbeat(self, now: int) -> None:
         """The session goes on."""
@@ -230,7 +270,7 @@ class SessionAligner(Generic[R]):
         """Take in a chunk of a track that has been opened; `admits` has been asked about it."""
         if self._is_future(chunk.header.zero_ms):
             return Outcome(future=(chunk,))
-        outcome = self._tracks[chunk.header.track.track].on_chunk(chunk, now)
+        outcome = self._in_turn(self._tracks[chunk.header.track.track].on_chunk(chunk, now))
         if not outcome.repeated and not outcome.conflicts:
             self._quiet_since = now
             self.accepted += not outcome.late
@@ -242,10 +282,11 @@ class SessionAligner(Generic[R]):
 
     def on_time(self, now: int) -> Outcome[R]:
         """Let time pass. Once the end is known, its grace takes the place of idleness."""
-        outcome: Outcome[R] = Outcome()
         if self._end is not None:
             return self._finish_if_complete(expired=now >= self._grace_over_ms)
-        outcome.extend(track.on_time(now) for track in self._tracks.values())
+        self._heard_at = now
+        outcome: Outcome[R] = Outcome()
+        self._in_turn(outcome.extend([track.on_time(now) for track in self._tracks.values()]))
         if now - self._quiet_since >= self._patience_ms or now >= self._retire_at:
             outcome.extend([self.finish()])
         return outcome
@@ -256,7 +297,46 @@ class SessionAligner(Generic[R]):
             return math.inf
         if self._end is not None:
             return self._grace_over_ms
-        return min([self._quiet_since + self._patience_ms, self._retire_at, *(track.due_ms(now) for track in self._tracks.values())])
+        return min(
+            [
+                self._quiet_since + self._patience_ms,
+                self._retire_at,
+                *self._quiet_at(now),
+                *(track.due_ms(now) for track in self._tracks.values()),
+            ]
+        )
+
+    def _quiet_at(self, now: int) -> list[float]:
+        """When tracks that others wait for turn out to be quiet."""
+        if self._is_alone:
+            return []
+        absent = [at for track in self._absent.values() if (at := track.since + self._policy.idle_after_ms) > now]
+        return [*absent, *(track.idle_at(now) for track in self._tracks.values())]
+
+    @property
+    def _is_alone(self) -> bool:
+        """Whether there is no other track to wait for."""
+        return len(self._tracks) + len(self._absent) == 1
+
+    def _in_turn(self, outcome: Outcome[R]) -> Outcome[R]:
+        """Let closed windows wait for their past, hand out those that need not wait any longer, and tell open ones theirs."""
+        if self._is_alone and not self._past.waits:
+            if outcome.closed:
+                outcome.closed = tuple([self._past.pass_on(closed) for closed in outcome.closed])
+        elif outcome.closed or outcome.unused or self._past.waits:
+            self._past.take(outcome)
+            self._past.hand_out(self._next_ends(), outcome)
+        if outcome.partial:
+            outcome.partial = tuple([self._past.choose(window) for window in outcome.partial])
+        return outcome
+
+    def _next_ends(self) -> dict[str, float]:
+        """For each track the media time before which no further window of it ends."""
+        found = {name: track.next_end_ms(self._heard_at) for name, track in self._tracks.items()}
+        for name, (since, final_until_ms) in self._absent.items():
+            if not self.ended and self._heard_at - since < self._policy.idle_after_ms:
+                found[name] = self._policy.rule.cutter(final_until_ms).next_end_ms(sys.maxsize, -math.inf)
+        return found
 
     @property
     def _grace_over_ms(self) -> float:
@@ -279,18 +359,22 @@ class SessionAligner(Generic[R]):
         return back_ms > self._max_back_ms and zero_ms - self._newest_zero_ms > back_ms
 
     def shed(self) -> Outcome[R]:
-        """Free memory: close the oldest window of the track that holds most chunks."""
+        """Free memory: hand out the oldest window that waits for its past, else close the oldest of the track that holds most chunks."""
+        if self._past.waits:
+            hurried: Outcome[R] = Outcome()
+            self._past.hurry(hurried)
+            return hurried
         fullest = max(self._tracks.values(), key=lambda track: track.held, default=None)
         outcome = Outcome() if fullest is None else fullest.shed()
         self.shed_windows += len(outcome.closed)
-        return outcome
+        return self._in_turn(outcome)
 
     def finish(self) -> Outcome[R]:
         """Close every window now."""
         self.ended = True
         media_ms = None if self._end is None else self._end.media_ms
         outcome: Outcome[R] = Outcome()
-        return outcome.extend([track.end(media_ms) for track in self._tracks.values()])
+        return self._in_turn(outcome.extend([track.end(media_ms) for track in self._tracks.values()]))
 
     def _finish_if_complete(self, *, expired: bool) -> Outcome[R]:
         if self._end is None or self.ended or not (expired or self._complete(self._end)):

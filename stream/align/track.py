@@ -224,6 +224,22 @@ class TrackAligner(Generic[R]):
         until_closed = self._cutter.due_ms(self._first_held_ms) + self._policy.allowed_lateness_ms - self._reached_ms()
         return max(lane.last_sign for lane in self._lanes.values()) + until_closed
 
+    def idle_at(self, now: int) -> float:
+        """When the next modality turns out to be quiet, if no chunk comes before."""
+        return min([at for lane in self._lanes.values() if (at := lane.last_sign + self._policy.idle_after_ms) > now], default=math.inf)
+
+    def next_end_ms(self, now: int) -> float:
+        """Media time before which no window that has not closed yet ends, unless a chunk comes late.
+
+        Infinite when none is to be expected: the track has ended, or nothing waits and all modalities are quiet.
+        """
+        if self._ended:
+            return math.inf
+        policy = self._policy
+        active = [lane.reached_ms for lane in self._lanes.values() if now - lane.last_sign < policy.idle_after_ms]
+        watermark = max(self._advanced_to, min(active) - policy.allowed_lateness_ms) if active else math.inf
+        return self._cutter.next_end_ms(self._first_held_ms, watermark)
+
     def complete(self, counts: dict[Modality, int]) -> bool:
         """True when all the chunks that a session's end has counted for this track are here."""
         done_ms = self._final_before_ms
@@ -273,21 +289,23 @@ class TrackAligner(Generic[R]):
         while self.held and (span := cutter.cut(self._first_held_ms, watermark)) is not None:
             outcome.closed += (self._close(span, warnings),)
         cutter.skip(watermark)
-        if self.held and self._first_held_ms < cutter.closed_until_ms and (unused := self._release()):
-            outcome.unused += (UnusedChunks(self.track, unused),)
+        if self.held and self._first_held_ms < cutter.closed_until_ms:
+            receipts, released = self._release()
+            if released:
+                outcome.unused += (UnusedChunks(self.track, receipts, released),)
 
     def _close(self, span: Span, warnings: tuple[str, ...]) -> ClosedWindow[R]:
         media_end = span.end_ms if self._end_ms is None else min(span.end_ms, self._end_ms)
         self._skew = self._video_skew(span.start_ms, span.end_ms)
         self._compared_ms = span.end_ms
         final = self._window(span, media_end, self._policy.final_revision, self._skew, warnings)
-        return ClosedWindow(final, self._release())
+        return ClosedWindow(final, *self._release())
 
-    def _release(self) -> tuple[R, ...]:
-        """Let go of the chunks that are in no further window; their receipts."""
+    def _release(self) -> tuple[tuple[R, ...], int]:
+        """Let go of the chunks that are in no further window; their receipts and their number."""
         released = [held for lane in self._lanes.values() for held in lane.release(self._cutter.closed_until_ms)]
         self._count_held()
-        return tuple([held.receipt for held in released if held.receipt is not None])
+        return tuple([held.receipt for held in released if held.receipt is not None]), len(released)
 
     def _look(self, outcome: Outcome[R]) -> None:
         """A partial window each time that all modalities have come a further ``partial_every_ms``."""

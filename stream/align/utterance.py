@@ -122,6 +122,12 @@ class UtteranceCutter:
         plan = self._plan()
         return self._reached_ms + self._rule.pause_ms if plan is None else plan.sure_at_ms
 
+    def next_end_ms(self, first_held_ms: int, watermark: float) -> float:
+        """Nothing that is still to come makes a window end before the watermark, but for a noise that becomes the beginning of speech."""
+        plan = self._plan()
+        noises_ms = [run.start_ms for run in self._runs() if run.told_by_ms is None and run.end_ms + self._rule.pause_ms > watermark]
+        return max(self.closed_until_ms + 1, min([watermark, *noises_ms] if plan is None else [watermark, plan.end_ms, *noises_ms]))
+
     def open_span(self, reached_ms: int) -> Span | None:
         """From the window's beginning to the last speech, or to where media has come while a face is quiet."""
         plan = self._plan()

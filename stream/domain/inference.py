@@ -48,6 +48,11 @@ class WindowInputs:
         video: (V, 64) float32 face embeddings.
         video_times: (V, 2) float32.
         video_mask: (V,) float32.
+        past_words: (K, 384) float32, mean word states of earlier windows of the session, the newest first.
+        past_audio: (K, 64) float32, mean segment embeddings of the same windows.
+        past_video: (K, 64) float32, mean face embeddings.
+        past_mask: (K, 3) float32, 1 where an earlier window has text, audio, video.
+        past_same: (K,) float32, 1 where it is of the window's own track.
         word_nodes: The word of each unmasked row of `words`, in order.
         audio_spans_ms: Media spans of the unmasked rows of `audio`, in order.
         video_spans_ms: Likewise of `video`.
@@ -63,6 +68,11 @@ class WindowInputs:
     video: Floats
     video_times: Floats
     video_mask: Floats
+    past_words: Floats
+    past_audio: Floats
+    past_video: Floats
+    past_mask: Floats
+    past_same: Floats
     word_nodes: tuple[Word, ...]
     audio_spans_ms: tuple[tuple[int, int], ...]
     video_spans_ms: tuple[tuple[int, int], ...]

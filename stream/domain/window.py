@@ -10,6 +10,7 @@ import numpy.typing as npt
 from stream.domain.features import AudioFeatures, Floats, TextFeatures, VideoFeatures, Word
 from stream.domain.identity import TrackKey
 from stream.domain.modality import MODALITIES, Modality
+from stream.domain.past import PastWindow
 from stream.domain.sync import Sync
 
 SHED = "shed"
@@ -37,6 +38,7 @@ class Window:
         media_end_at_ms: Wall clock (Unix ms) when `media_end_ms` was captured; None when nothing said so.
         sync: Clock skews of modalities against the audio.
         warnings: Codes of what was odd about the window's input, for example `SHED`.
+        past: Finished windows of the session that are heard with it, newest first.
     """
 
     track: TrackKey
@@ -53,6 +55,7 @@ class Window:
     media_end_at_ms: int | None = None
     sync: Sync = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    past: tuple[PastWindow, ...] = ()
 
     @property
     def id(self) -> str:

@@ -7,6 +7,8 @@ import numpy.typing as npt
 
 from stream.domain.features import EMBEDDING, Floats
 from stream.domain.inference import WindowInputs
+from stream.domain.modality import MODALITIES
+from stream.domain.past import PAST_WINDOWS
 from stream.domain.window import Window
 from stream.encoders.shapes import AUDIO_PER_SECOND, VIDEO_PER_SECOND, WORD_WIDTH, WORDS_PER_SECOND
 
@@ -15,13 +17,22 @@ Spans = npt.NDArray[np.int64]
 
 NO_SPANS: Spans = np.zeros((0, 2), np.int64)
 NO_EMBEDDINGS: Floats = np.zeros((0, EMBEDDING), np.float32)
+NO_PAST: dict[str, Floats] = {
+    "past_words": np.zeros((PAST_WINDOWS, WORD_WIDTH), np.float32),
+    "past_audio": np.zeros((PAST_WINDOWS, EMBEDDING), np.float32),
+    "past_video": np.zeros((PAST_WINDOWS, EMBEDDING), np.float32),
+    "past_mask": np.zeros((PAST_WINDOWS, len(MODALITIES)), np.float32),
+    "past_same": np.zeros(PAST_WINDOWS, np.float32),
+}
+"""The inputs of a window that hears no earlier one."""
 
 
 def build(window: Window, word_states: Floats) -> WindowInputs:
     """Lay out a window's words, audible segments and face frames as padded rows.
 
     The number of rows depends on the window's length alone (8 words, 10 segments and 5 frames a second, rounded up to
-    whole seconds), so that windows of one length can share a batch. What does not fit is dropped from the front.
+    whole seconds), so that windows of one length can share a batch. What does not fit is dropped from the front. What it hears of earlier
+    windows is put in by `stream.encoders.past_inputs.with_past`.
 
     Args:
         window: The window.
@@ -52,6 +63,7 @@ def build(window: Window, word_states: Floats) -> WindowInputs:
         video=video_rows.values,
         video_times=video_rows.times,
         video_mask=video_rows.mask,
+        **NO_PAST,
         word_nodes=kept,
         audio_spans_ms=audio_spans,
         video_spans_ms=video_spans,

@@ -1,4 +1,4 @@
-"""What is exported and served: one window in, everything that a score and its explanation need out."""
+"""What is exported and served: one window and what it hears of earlier ones in, everything that a score and its explanation need out."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from stream.domain.inference import COALITIONS
 from stream.domain.modality import MODALITIES
-from stream.model.interface import Nodes, Window
-from stream.model.mmci import MMCI, WIDTHS, Stream
+from stream.domain.past import PAST_WINDOWS
+from stream.model.interface import Nodes, Past, Window
+from stream.model.mmci import MMCI, WIDTHS, MMCIConfig, Stream
 
 FULL = COALITIONS - 1
 
@@ -24,6 +25,7 @@ INPUT_NAMES: tuple[str, ...] = (
     *("words", "word_times", "word_mask"),
     *("audio", "audio_times", "audio_mask"),
     *("video", "video_times", "video_mask"),
+    *("past_words", "past_audio", "past_video", "past_mask", "past_same"),
 )
 OUTPUT_NAMES: tuple[str, ...] = ("coalition_scores", "coalition_probabilities", "causal", "relevance", "score_unadjusted")
 
@@ -66,6 +68,11 @@ class ServedMMCI(nn.Module):
         video: Tensor,
         video_times: Tensor,
         video_mask: Tensor,
+        past_words: Tensor,
+        past_audio: Tensor,
+        past_video: Tensor,
+        past_mask: Tensor,
+        past_same: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Score a batch of windows.
 
@@ -79,6 +86,11 @@ class ServedMMCI(nn.Module):
             video: (B, V, 64) face embeddings.
             video_times: (B, V, 2).
             video_mask: (B, V).
+            past_words: (B, K, 384) mean word states of the `PAST_WINDOWS` newest earlier windows of the session, the newest first.
+            past_audio: (B, K, 64) mean segment embeddings of the same windows.
+            past_video: (B, K, 64) mean face embeddings.
+            past_mask: (B, K, 3), 0 where there is no such window or it lacked the modality.
+            past_same: (B, K), 1 where it is of the window's own track.
 
         Returns:
             Scores (B, 8) and probabilities (B, 8, 3) of the coalitions, causal node attention (B, W + A + V), relevance
@@ -86,7 +98,7 @@ class ServedMMCI(nn.Module):
         """
         nodes = (Nodes(words, word_times, word_mask), Nodes(audio, audio_times, audio_mask), Nodes(video, video_times, video_mask))
         window: Window = dict(zip(MODALITIES, nodes, strict=True))
-        streams = self.model(window, self.gates)
+        streams = self.model(window, self.gates, served_past((past_words, past_audio, past_video), past_mask, past_same))
         bank, head = self.model.bank, self.model.head
         present = torch.stack([part.mask.amax(dim=1) for part in nodes], dim=1)
         found = (self.gates * present.unsqueeze(1) * self.bits).sum(dim=-1).long()
@@ -102,6 +114,18 @@ class ServedMMCI(nn.Module):
         )
 
 
+def served_past(values: tuple[Tensor, Tensor, Tensor], mask: Tensor, same: Tensor) -> Past:
+    """Rows of earlier windows as the network takes them: the place in the row says how many windows ago it was.
+
+    Args:
+        values: By modality (B, K, width).
+        mask: (B, K, 3).
+        same: (B, K).
+    """
+    lag = torch.arange(1, PAST_WINDOWS + 1, device=same.device).expand(same.shape[0], -1)
+    return Past(dict(zip(MODALITIES, values, strict=True)), dict(zip(MODALITIES, mask.unbind(dim=2), strict=True)), lag, same)
+
+
 def save_weights(module: ServedMMCI, path: Path) -> None:
     """Write what the served model needs; the heads that only training needs stay out."""
     kept = {name: tensor.contiguous() for name, tensor in module.state_dict().items() if not name.startswith(TRAINING_ONLY)}
@@ -110,7 +134,7 @@ def save_weights(module: ServedMMCI, path: Path) -> None:
 
 def load_weights(path: Path) -> ServedMMCI:
     """The served model in torch, ready for use. Raises ``ValueError`` for weights of another network."""
-    module = ServedMMCI(MMCI())
+    module = ServedMMCI(MMCI(MMCIConfig(past=PAST_WINDOWS)))
     missing, unexpected = module.load_state_dict(load_file(path), strict=False)
     if unexpected or any(not name.startswith(TRAINING_ONLY) for name in missing):
         raise ValueError(f"{path.name} does not hold the weights of this network")
@@ -148,4 +172,7 @@ def example_inputs(batch: int, words: int, audio: int, video: int, generator: to
             torch.stack([starts, starts + 0.2], dim=-1),
             (torch.rand(batch, count, generator=generator) > 0.3).float(),
         ]
+    tensors += [torch.randn(batch, PAST_WINDOWS, WIDTHS[modality], generator=generator) for modality in MODALITIES]
+    tensors.append((torch.rand(batch, PAST_WINDOWS, len(MODALITIES), generator=generator) > 0.3).float())
+    tensors.append((torch.rand(batch, PAST_WINDOWS, generator=generator) > 0.5).float())
     return tuple(tensors)

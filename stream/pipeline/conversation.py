@@ -22,6 +22,7 @@ from stream.domain.modality import Modality
 from stream.domain.sync import Sync
 from stream.domain.wire import BadRecordError
 from stream.media.errors import MediaError
+from stream.pipeline.memory import Memory
 from stream.pipeline.ports import TrackEncoder
 from stream.pipeline.publisher import Receipt, TrackPublisher
 from stream.pipeline.timings import Step
@@ -103,6 +104,7 @@ class Conversation:
             max_held=world.settings.limits.chunks_held_per_session,
             now=world.clock(),
         )
+        self._memory = Memory()
         self._due_ms = 0.0
         self._lanes: dict[LaneKey, Lane] = {}
         self._encoders: dict[TrackKey, TrackEncoder] = {}
@@ -247,11 +249,14 @@ class Conversation:
     async def _open(self, track: TrackKey, role: str) -> None:
         final = await self._world.store.last_final(track)
         shown = None if final is None else await self._world.store.latest(track)
+        past = await self._world.store.past(self.session, self.epoch)
         if self._stopped or self._aligner.knows(track):
             return
+        self._memory.remember(past)
+        self._aligner.remember([features.window for features in past], self._world.clock())
         until, sync = self._continuation(final)
         self._encoders[track] = self._world.new_encoder()
-        self._publishers[track] = publisher = self._world.new_publisher(self._fenced, self.turn, self._run)
+        self._publishers[track] = publisher = self._world.new_publisher(self._fenced, self.turn, self._run, self._memory)
         publisher.runner.add_done_callback(self._check)
         same_clock = shown is not None and shown.epoch == self.epoch and shown.end_ms == until
         final_at_ms = shown.media_end_at_ms if shown is not None and same_clock else None

@@ -10,9 +10,11 @@ from stream.domain.delivery import LastFinal, Verdict
 from stream.domain.epoch import Run, SessionEpochs
 from stream.domain.features import Features
 from stream.domain.identity import SessionKey, TrackKey
+from stream.domain.past import PastFeatures
 from stream.domain.result import ExplanationRecord, PartialRecord, ScoreRecord, SessionRecord
 from stream.domain.window import Window
 from stream.domain.wire import Headers
+from stream.pipeline.memory import Recall
 
 Send = Callable[[str, bytes, bytes, Headers], Awaitable[None]]
 """Write (topic, key, value, headers) to Kafka; returns when the broker has it, however long that takes."""
@@ -31,18 +33,18 @@ class TrackEncoder(Protocol):
 class Scorer(Protocol):
     """The model and the explanation."""
 
-    async def final(self, window: Window) -> tuple[ScoreRecord, ExplanationRecord]:
-        """Score and explain a closed window."""
+    async def final(self, window: Window, recall: Recall) -> tuple[ScoreRecord, ExplanationRecord]:
+        """Score and explain a closed window; tells its `Recall` what it leaves before asking for what it hears."""
 
-    async def partial(self, window: Window) -> PartialRecord:
+    async def partial(self, window: Window, recall: Recall) -> PartialRecord:
         """Score a window that is still open."""
 
 
 class ResultStore(Protocol):
     """Redis. Every method waits an outage out."""
 
-    async def finalise(self, score: ScoreRecord, explanation: ExplanationRecord, token: int) -> Verdict:
-        """Make a window final, at most once."""
+    async def finalise(self, score: ScoreRecord, explanation: ExplanationRecord, token: int, left: PastFeatures | None = None) -> Verdict:
+        """Make a window final, at most once, and keep what it leaves for later ones."""
 
     async def put_partial(self, partial: PartialRecord) -> None:
         """Show an unfinished window."""
@@ -52,6 +54,9 @@ class ResultStore(Protocol):
 
     async def latest(self, track: TrackKey) -> ScoreRecord | None:
         """The track's last final window as it is shown."""
+
+    async def past(self, session: SessionKey, epoch: int) -> list[PastFeatures]:
+        """What the newest final windows of an epoch left, those of all tracks."""
 
     async def finals(self, session: SessionKey) -> list[ScoreRecord]:
         """All final windows of a session."""

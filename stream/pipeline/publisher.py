@@ -13,9 +13,11 @@ from msgspec.structs import replace
 from stream.align.outcome import ClosedWindow
 from stream.domain.delivery import Verdict
 from stream.domain.epoch import Run
+from stream.domain.past import PastFeatures
 from stream.domain.result import ExplanationRecord, ScoreRecord
 from stream.domain.topics import Topics
 from stream.domain.window import Window
+from stream.pipeline.memory import Memory, Recall
 from stream.pipeline.ports import ResultStore, Scorer, Send
 from stream.pipeline.timings import Step, Timings
 from stream.sinks.dead_letter import unscorable_message
@@ -32,6 +34,7 @@ class _Scoring:
     """A closed window on its way."""
 
     closed: ClosedWindow[Receipt]
+    recall: Recall
     task: asyncio.Task[Scored]
 
 
@@ -50,6 +53,7 @@ class TrackPublisher:
         on_fenced: Called when another worker owns the session now.
         turn: Set when nothing is to be published before these windows any more.
         run: Which media clock the windows are of, where workers numbered it.
+        memory: What the conversation's windows leave for those after them.
         timings: Told how long each step took.
     """
 
@@ -65,6 +69,7 @@ class TrackPublisher:
         on_fenced: Callable[[], None],
         turn: asyncio.Event,
         run: Run | None,
+        memory: Memory,
         timings: Timings,
     ) -> None:
         self._scorer = scorer
@@ -76,6 +81,7 @@ class TrackPublisher:
         self._on_fenced = on_fenced
         self._turn = turn
         self._media_clock = run
+        self._memory = memory
         self._timings = timings
         self._queue: asyncio.Queue[_Scoring | tuple[Receipt, ...]] = asyncio.Queue()
         self._publishing = False
@@ -98,8 +104,9 @@ class TrackPublisher:
         return self._runner
 
     def publish(self, closed: ClosedWindow[Receipt]) -> None:
-        """Score a window and publish it after those before it."""
-        self._queue.put_nowait(_Scoring(closed, asyncio.create_task(self._score(closed))))
+        """Score a window and publish it after those before it; those that it hears are known to the memory."""
+        recall = self._memory.recall(closed.window)
+        self._queue.put_nowait(_Scoring(closed, recall, asyncio.create_task(self._score(closed, recall))))
         self._time(Step.ALIGN, closed.window)
 
     def release(self, receipts: tuple[Receipt, ...]) -> None:
@@ -123,11 +130,11 @@ class TrackPublisher:
     def look(self, window: Window) -> None:
         """Show an open window, unless the last look is still being scored: a partial result may be skipped, a final one never."""
         if self._partial is None or self._partial.done():
-            self._partial = asyncio.create_task(self._show(window))
+            self._partial = asyncio.create_task(self._show(window, self._memory.recall(window)))
 
-    async def _show(self, window: Window) -> None:
+    async def _show(self, window: Window, recall: Recall) -> None:
         try:
-            await self._store.put_partial(await self._scorer.partial(window))
+            await self._store.put_partial(await self._scorer.partial(window, recall))
         except Exception as error:
             log.warning("partial_failed", error=type(error).__name__)
 
@@ -135,14 +142,16 @@ class TrackPublisher:
         if not scoring.cancel() and not scoring.cancelled() and scoring.exception() is None:
             self._slots.release()
 
-    async def _score(self, closed: ClosedWindow[Receipt]) -> Scored:
+    async def _score(self, closed: ClosedWindow[Receipt], recall: Recall) -> Scored:
         await self._turn.wait()
         await self._slots.acquire()
         try:
-            score, explanation = await self._scorer.final(closed.window)
+            score, explanation = await self._scorer.final(closed.window, recall)
             return (score if self._media_clock is None else replace(score, run=self._media_clock)), explanation
-        except BaseException:
+        except BaseException as error:
             self._slots.release()
+            if isinstance(error, Exception):
+                recall.leave_nothing()
             raise
 
     async def _run(self) -> None:
@@ -150,31 +159,32 @@ class TrackPublisher:
             waiting = await self._queue.get()
             self._publishing = True
             if isinstance(waiting, _Scoring):
-                await self._finish(waiting.closed, waiting.task)
+                await self._finish(waiting)
             else:
                 _acknowledge(waiting)
             self._publishing = False
             self._queue.task_done()
 
-    async def _finish(self, closed: ClosedWindow[Receipt], scoring: asyncio.Task[Scored]) -> None:
+    async def _finish(self, scoring: _Scoring) -> None:
         try:
-            score, explanation = await asyncio.shield(scoring)
+            scored = await asyncio.shield(scoring.task)
         except asyncio.CancelledError:
-            self._abandon(scoring)
+            self._abandon(scoring.task)
             raise
         except Exception as error:
-            await self._give_up(closed, error)
+            await self._give_up(scoring.closed, error)
         else:
             try:
-                await self._publish(closed, score, explanation)
+                await self._publish(scoring.closed, scored, scoring.recall.left)
             finally:
                 self._slots.release()
 
-    async def _publish(self, closed: ClosedWindow[Receipt], score: ScoreRecord, explanation: ExplanationRecord) -> None:
+    async def _publish(self, closed: ClosedWindow[Receipt], scored: Scored, left: PastFeatures | None) -> None:
         began = time.perf_counter()
+        score, explanation = scored
         await self._send(self._topics.scores, *result_message(score))
         await self._send(self._topics.explanations, *result_message(explanation))
-        verdict = await self._store.finalise(score, explanation, await self._token())
+        verdict = await self._store.finalise(score, explanation, await self._token(), left)
         if verdict is Verdict.FENCED:
             self._on_fenced()
             return

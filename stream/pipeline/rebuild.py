@@ -77,7 +77,10 @@ async def read_history(
 async def refill(
     history: History, store: RedisSink, since_ms: int = 0, on_progress: OnProgress = lambda _done, _all: None
 ) -> RebuildReport:
-    """Put the sessions that have a result since then back into Redis, track by track in order; what is there already stays."""
+    """Put the sessions that have a result since then back into Redis, track by track in order; what is there already stays.
+
+    What windows left for later ones is in no result topic and stays lost: later windows of a session that goes on do not hear them.
+    """
     report = RebuildReport(repeated=history.repeated, conflicts=tuple(history.conflicts), unreadable=history.unreadable)
     sessions = history.sessions(since_ms)
     for number, session in enumerate(sessions):

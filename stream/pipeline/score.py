@@ -11,10 +11,12 @@ from stream.domain.features import Floats
 from stream.domain.inference import Inference, WindowInputs
 from stream.domain.result import ExplanationRecord, ModelVersion, PartialRecord, ScoreRecord
 from stream.domain.window import Window
+from stream.encoders.past_inputs import left_behind, with_past
 from stream.encoders.shapes import WORD_WIDTH
 from stream.encoders.text import Tokenizer, pool_words
 from stream.encoders.window_inputs import build
 from stream.explain.records import final_records, partial_record
+from stream.pipeline.memory import Recall
 from stream.pipeline.timings import Step, Timings
 from stream.serving.models import Models
 
@@ -36,23 +38,25 @@ class WindowScorer:
         """Stop asking."""
         self._version.cancel()
 
-    async def final(self, window: Window) -> tuple[ScoreRecord, ExplanationRecord]:
+    async def final(self, window: Window, recall: Recall) -> tuple[ScoreRecord, ExplanationRecord]:
         """Score and explanation of a closed window."""
         began = time.perf_counter()
-        inputs, inference, model = await self._infer(window)
+        inputs, inference, model = await self._infer(window, recall)
         answered = time.perf_counter()
         records = final_records(window, inputs, inference, model, self._allowed_lateness_ms)
         self._timings.add(Step.INFER, (answered - began) * 1000)
         self._timings.add(Step.EXPLAIN, (time.perf_counter() - answered) * 1000)
         return records
 
-    async def partial(self, window: Window) -> PartialRecord:
+    async def partial(self, window: Window, recall: Recall) -> PartialRecord:
         """Score of an open window."""
-        inputs, inference, model = await self._infer(window)
+        inputs, inference, model = await self._infer(window, recall)
         return partial_record(window, inputs, inference, model, self._allowed_lateness_ms)
 
-    async def _infer(self, window: Window) -> tuple[WindowInputs, Inference, ModelVersion]:
-        inputs = build(window, await self._word_states(window))
+    async def _infer(self, window: Window, recall: Recall) -> tuple[WindowInputs, Inference, ModelVersion]:
+        alone = build(window, await self._word_states(window))
+        recall.leave(left_behind(window, alone))
+        inputs = with_past(alone, window, await recall.past())
         inference = await self._models.infer(inputs)
         return inputs, inference, self._version.result() if self._version.done() else await asyncio.shield(self._version)
 

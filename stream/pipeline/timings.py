@@ -24,7 +24,7 @@ class Step(StrEnum):
     ENCODE = "encode"
     """Decoding and encoding a chunk, with Triton's part."""
     ALIGN = "align"
-    """From the capture of a window's last millisecond until the window closed: its lateness, and the wait for slower modalities."""
+    """From the capture of a window's last millisecond until it was handed on: lateness, and the wait for slower modalities and tracks."""
     INFER = "infer"
     """The models' answers, with Triton's part."""
     EXPLAIN = "explain"

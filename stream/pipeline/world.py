@@ -18,6 +18,7 @@ from stream.domain.delivery import InboundRecord
 from stream.domain.epoch import Run
 from stream.domain.topics import Topics
 from stream.pipeline.fence import Fence
+from stream.pipeline.memory import Memory
 from stream.pipeline.ports import ResultStore, Scorer, Send, TrackEncoder
 from stream.pipeline.publisher import TrackPublisher
 from stream.pipeline.timings import Timings
@@ -76,7 +77,7 @@ class World:
         self.chunk_slots = asyncio.Semaphore(limits.chunks_in_flight)
         self.window_slots = asyncio.Semaphore(limits.windows_in_flight)
 
-    def new_publisher(self, on_fenced: Callable[[], None], turn: asyncio.Event, run: Run | None) -> TrackPublisher:
+    def new_publisher(self, on_fenced: Callable[[], None], turn: asyncio.Event, run: Run | None, memory: Memory) -> TrackPublisher:
         """The publisher of a track, which waits for its turn; ``run`` is written into its scores."""
         return TrackPublisher(
             self.scorer,
@@ -88,6 +89,7 @@ class World:
             on_fenced=on_fenced,
             turn=turn,
             run=run,
+            memory=memory,
             timings=self.timings,
         )
 

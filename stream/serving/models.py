@@ -174,6 +174,7 @@ _WINDOW_TENSORS: Sequence[str] = (
     *("words", "word_times", "word_mask"),
     *("audio", "audio_times", "audio_mask"),
     *("video", "video_times", "video_mask"),
+    *("past_words", "past_audio", "past_video", "past_mask", "past_same"),
 )
 
 

@@ -31,12 +31,14 @@ class TrackNames:
         explanations: Stream of explanations with the same ids.
         latest: Hash of the newest final window.
         partial: Hash of the newest unfinished window.
+        past: List of what the newest final windows left for later ones, the newest first.
     """
 
     scores: str
     explanations: str
     latest: str
     partial: str
+    past: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,13 @@ def session_names(session: SessionKey) -> SessionNames:
 def track_names(track: TrackKey) -> TrackNames:
     """Everything that belongs to one track of a session."""
     base = f"{PREFIX}:{{{track.session}}}:{track.track}"
-    return TrackNames(scores=f"{base}:scores", explanations=f"{base}:explanations", latest=f"{base}:latest", partial=f"{base}:partial")
+    return TrackNames(
+        scores=f"{base}:scores",
+        explanations=f"{base}:explanations",
+        latest=f"{base}:latest",
+        partial=f"{base}:partial",
+        past=f"{base}:past",
+    )
 
 
 def session_of_nudge(channel: str) -> SessionKey:

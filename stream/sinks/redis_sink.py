@@ -14,6 +14,7 @@ from stream.config.settings import RedisSettings
 from stream.domain.delivery import LastFinal, Verdict
 from stream.domain.epoch import Run, SessionEpochs
 from stream.domain.identity import SessionKey, TrackKey
+from stream.domain.past import REMEMBERED, PastFeatures, decode_past, encode_past
 from stream.domain.result import ExplanationRecord, PartialRecord, ScoreRecord, SessionRecord, decode_record, encode_record
 from stream.domain.sync import decode_sync, encode_sync
 from stream.sinks.cancellation import CancellationGuard
@@ -65,26 +66,35 @@ class RedisSink:
         """A fencing token, higher than any before."""
         return int(await self._waiting_out(lambda _: self._next_token(keys=[FENCE])))
 
-    async def finalise(self, score: ScoreRecord, explanation: ExplanationRecord, token: int) -> Verdict:
+    async def finalise(self, score: ScoreRecord, explanation: ExplanationRecord, token: int, left: PastFeatures | None = None) -> Verdict:
         """Make a window final in one atomic step, unless it is already or the session belongs to another worker.
 
         Refused as `Verdict.FENCED` if `token` is below the highest that the session has seen, as `Verdict.REPLAYED` if
         (epoch, end_ms) is not above the track's last final window. A call that took effect although its answer was lost says
-        `Verdict.ACCEPTED` when it is repeated here.
+        `Verdict.ACCEPTED` when it is repeated here. What the window leaves for later ones is kept with it.
         """
         session, track = SessionKey(score.tenant, score.session), _track(score)
         of_session, of_track = session_names(session), track_names(track)
         body, why, sync = encode_record(score), encode_record(explanation), encode_sync(score.sync)
         latest: dict[str, Argument] = {"window_id": score.window_id, "score": score.score, "label": score.label}
         latest |= {"confidence": score.confidence, "sentence": explanation.sentence, "record": body, "explanation": why}
-        keys = [of_session.state, of_session.tracks, of_track.scores, of_track.explanations, of_track.latest, of_track.partial]
+        keys = [
+            of_session.state,
+            of_session.tracks,
+            of_track.scores,
+            of_track.explanations,
+            of_track.latest,
+            of_track.partial,
+            of_track.past,
+        ]
         settings = self._settings
         fixed: list[Argument] = [token, score.epoch, score.end_ms, score.track]
         fixed += [settings.stream_length, settings.result_ttl_s, of_session.nudge]
+        kept: list[Argument] = [b"" if left is None else encode_past(left), REMEMBERED]
         fields = [part for pair in latest.items() for part in pair]
 
         async def call(attempt: int) -> str:
-            return str(await self._finalise(keys=keys, args=[*fixed, int(attempt > 0), sync, body, why, *fields]))
+            return str(await self._finalise(keys=keys, args=[*fixed, int(attempt > 0), sync, body, why, *kept, *fields]))
 
         verdict = Verdict(await self._waiting_out(call))
         if verdict is not Verdict.FENCED and self._to_be_marked(session):
@@ -126,6 +136,12 @@ class RedisSink:
         """The track's last final window as it is shown, None if there is none."""
         record = await self._waiting_out(lambda _: self._redis.hget(track_names(track).latest, "record"))
         return None if record is None else cast(ScoreRecord, decode_record(record))
+
+    async def past(self, session: SessionKey, epoch: int) -> list[PastFeatures]:
+        """What the newest final windows of an epoch left for later ones, those of all tracks."""
+        tracks = await self._waiting_out(lambda _: self._redis.smembers(session_names(session).tracks))
+        found = [features for track in sorted(map(str, tracks)) for features in await self._past(TrackKey(session, track))]
+        return [features for features in found if features.epoch == epoch]
 
     async def epochs(self, session: SessionKey) -> SessionEpochs:
         """The session's epochs."""
@@ -189,6 +205,10 @@ class RedisSink:
             if len(page) < PAGE:
                 return finals
             start = f"({page[-1][0]}"
+
+    async def _past(self, track: TrackKey) -> list[PastFeatures]:
+        stored = await self._waiting_out(lambda _: self._redis.lrange(track_names(track).past, 0, -1))
+        return [decode_past(item) for item in stored]
 
     async def _page(self, stream: str, start: str) -> list[tuple[str, dict[str, str]]]:
         page = await self._waiting_out(lambda _: self._redis.xrange(stream, min=start, count=PAGE))

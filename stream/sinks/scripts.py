@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 FINALISE = """
--- KEYS: state, tracks, scores, explanations, latest, partial.
+-- KEYS: state, tracks, scores, explanations, latest, partial, past.
 -- ARGV: token, epoch, end_ms, track, stream length, ttl s, nudge channel, may be a repeat of our own call (0/1), clock skews,
---       score, explanation, then fields and values of `latest`.
+--       score, explanation, what it leaves for later windows ('' for nothing), of how many windows that is kept,
+--       then fields and values of `latest`.
 local token, epoch, end_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local seen = tonumber(redis.call('HGET', KEYS[1], 'token') or '0')
 if token < seen then return 'fenced' end
@@ -30,7 +31,11 @@ if type(added) == 'table' and added.err then
 end
 redis.call('XADD', KEYS[4], 'MAXLEN', '~', ARGV[5], id, 'record', ARGV[11])
 redis.call('DEL', KEYS[5])
-redis.call('HSET', KEYS[5], unpack(ARGV, 12))
+redis.call('HSET', KEYS[5], unpack(ARGV, 14))
+if ARGV[12] ~= '' then
+  redis.call('LPUSH', KEYS[7], ARGV[12])
+  redis.call('LTRIM', KEYS[7], 0, tonumber(ARGV[13]) - 1)
+end
 redis.call('SADD', KEYS[2], ARGV[4])
 redis.call('HSET', KEYS[1], 'token', ARGV[1], field, id .. '-' .. ARGV[1], 'sync:' .. ARGV[4], ARGV[9])
 

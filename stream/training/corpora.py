@@ -48,6 +48,8 @@ class Utterance:
         score: MOSI's mean annotation in [-3, 3]; None in MELD.
         polarity: 0 negative, 1 neutral, 2 positive.
         part: Part of the corpus.
+        speaker: Who says it, within the group.
+        order: Its place in time within the group.
     """
 
     corpus: str
@@ -56,6 +58,8 @@ class Utterance:
     score: float | None
     polarity: int
     part: Part
+    speaker: str
+    order: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,14 @@ def read_mosi(data: Path) -> list[Utterance]:
     with (data / "mosi" / "utterances.csv").open(encoding="utf-8", newline="") as file:
         return [
             Utterance(
-                "mosi", row["video"], row["text"], float(row["label"]), polarity_of_score(float(row["label"])), parts[row["split_std"]]
+                "mosi",
+                row["video"],
+                row["text"],
+                float(row["label"]),
+                polarity_of_score(float(row["label"])),
+                parts[row["split_std"]],
+                speaker=row["video"],
+                order=int(row["segment"]),
             )
             for row in csv.DictReader(file)
         ]
@@ -105,13 +116,15 @@ def read_mosi(data: Path) -> list[Utterance]:
 
 def read_meld(data: Path) -> list[Utterance]:
     """MELD transcripts with sentiment, the corpus's own split (by dialogue; speakers are shared)."""
-    polarity = {"negative": NEGATIVE, "neutral": NEUTRAL, "positive": POSITIVE}
+    polarities = {"negative": NEGATIVE, "neutral": NEUTRAL, "positive": POSITIVE}
     utterances = []
     for name, part in (("train", Part.TRAIN), ("dev", Part.VALIDATION), ("test", Part.TEST)):
         with (data / "meld" / f"{name}_sent_emo.csv").open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
                 text = row["Utterance"].replace("\x92", "'").replace("\x97", " ")
-                utterances.append(Utterance("meld", f"{name}{row['Dialogue_ID']}", text, None, polarity[row["Sentiment"]], part))
+                group, polarity = f"{name}{row['Dialogue_ID']}", polarities[row["Sentiment"]]
+                speaker, order = row["Speaker"], int(row["Utterance_ID"])
+                utterances.append(Utterance("meld", group, text, None, polarity, part, speaker, order))
     return utterances
 
 

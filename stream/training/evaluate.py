@@ -103,7 +103,7 @@ def _interval(answers: Answers, coalition: int, groups: Sequence[str]) -> dict[s
 def _answers(served: ServedMMCI, windows: Iterable[Batch]) -> Answers:
     scores, probabilities, unadjusted, polarity, wanted = [], [], [], [], []
     for batch in windows:
-        found = answer(served, batch.window)
+        found = answer(served, batch)
         scores.append(found["scores"])
         probabilities.append(found["probabilities"])
         unadjusted.append(found["score_unadjusted"][:, 0])

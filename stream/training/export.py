@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from stream.domain.features import EMBEDDING
 from stream.domain.inference import COALITIONS, LABELS
+from stream.domain.modality import MODALITIES
+from stream.domain.past import PAST_WINDOWS
 from stream.encoders.shapes import FACE_SIZE, MEL_BINS, MEL_FRAMES, SEGMENTS_PER_BLOCK, WORD_WIDTH
 from stream.model.served import INPUT_NAMES, OUTPUT_NAMES, WEIGHTS, ServedMMCI, example_inputs, save_weights
 
@@ -47,11 +49,10 @@ class ModelEntry:
 
 
 def _mmci_inputs() -> tuple[tuple[str, Shape], ...]:
-    widths = {"words": WORD_WIDTH, "audio": EMBEDDING, "video": EMBEDDING}
-    shapes: list[tuple[str, Shape]] = []
-    for name in INPUT_NAMES:
-        shapes.append((name, (-1, widths[name]) if name in widths else (-1, 2) if name.endswith("times") else (-1,)))
-    return tuple(shapes)
+    shapes: dict[str, Shape] = {"past_mask": (PAST_WINDOWS, len(MODALITIES)), "past_same": (PAST_WINDOWS,)}
+    for name, prefix, width in (("words", "word", WORD_WIDTH), ("audio", "audio", EMBEDDING), ("video", "video", EMBEDDING)):
+        shapes |= {name: (-1, width), f"{prefix}_times": (-1, 2), f"{prefix}_mask": (-1,), f"past_{name}": (PAST_WINDOWS, width)}
+    return tuple([(name, shapes[name]) for name in INPUT_NAMES])
 
 
 AUDIO_ENTRY = ModelEntry("audio_encoder", (("log_mel", (MEL_BINS, MEL_FRAMES)),), (("embedding", (SEGMENTS_PER_BLOCK, EMBEDDING)),), 32)
@@ -73,7 +74,7 @@ def export_encoder(module: nn.Module, entry: ModelEntry, repository: Path) -> Pa
 def export_mmci(module: ServedMMCI, repository: Path) -> Path:
     """Write the served MMCI with free batch and node axes, and its weights for torch beside it; returns the ONNX file."""
     rows = {"word": "words", "audi": "audio", "vide": "video"}
-    axes = {name: {0: "batch", 1: rows[name[:4]]} for name in INPUT_NAMES}
+    axes = {name: {0: "batch", 1: rows[name[:4]]} if name[:4] in rows else {0: "batch"} for name in INPUT_NAMES}
     axes |= {name: {0: "batch"} for name in OUTPUT_NAMES}
     axes["causal"][1] = axes["relevance"][1] = "nodes"
     inputs = example_inputs(2, 5, 7, 3, torch.Generator().manual_seed(0))

@@ -13,8 +13,9 @@ from rich.progress import Progress
 from torch import Tensor, nn
 from torch.nn import functional
 
+from stream.domain.modality import MODALITIES
+from stream.domain.past import PAST_WINDOWS
 from stream.model.backdoor import k_means
-from stream.model.interface import Window
 from stream.model.mmci import MMCI, MMCIConfig
 from stream.model.served import FULL, INPUT_NAMES, ServedMMCI, coalition_gates
 from stream.training.features import Pools
@@ -39,6 +40,7 @@ class MMCIRecipe:
         voice_mismatch: Share of training windows whose voice is of a random polarity. The encoder knows its training actors
             better than new ones, and real calls are far from acted speech: without this MMCI would trust voices too much.
         face_mismatch: Likewise for faces.
+        past_dropout: Share of training windows that hear no earlier window, as a session's first ones.
         mae_weight: Of MOSI's validation MAE against the coalitions' mean cross-entropy when the epoch is chosen.
         weights: Of the loss.
         config: Of the network.
@@ -51,9 +53,10 @@ class MMCIRecipe:
     weight_decay: float = 0.02
     voice_mismatch: float = 0.5
     face_mismatch: float = 0.25
+    past_dropout: float = 0.25
     mae_weight: float = 0.3
     weights: LossWeights = field(default_factory=LossWeights)
-    config: MMCIConfig = field(default_factory=MMCIConfig)
+    config: MMCIConfig = field(default_factory=lambda: MMCIConfig(past=PAST_WINDOWS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,8 @@ def fit(training: Pools, validation: Pools, recipe: MMCIRecipe, seed: int, progr
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     rng = np.random.default_rng(seed)
-    maker = WindowMaker(training, seed, voice_mismatch=recipe.voice_mismatch, face_mismatch=recipe.face_mismatch)
+    mismatches = {"voice_mismatch": recipe.voice_mismatch, "face_mismatch": recipe.face_mismatch}
+    maker = WindowMaker(training, seed, past_dropout=recipe.past_dropout, **mismatches)
     checked = batches(WindowMaker(validation, 0), range(len(validation.text.utterances)), recipe.batch)
     model = MMCI(recipe.config)
     steps = max(1, recipe.windows // recipe.batch)
@@ -149,13 +153,16 @@ def set_bank(model: MMCI, maker: WindowMaker, recipe: MMCIRecipe, generator: tor
         for number, texts in enumerate(draw_texts(maker.pools, recipe, rng)):
             if number * recipe.batch >= 1_024:
                 break
-            found.append(model(maker.paired(texts).window, random_gates(len(texts), generator)).shortcut.readout.flatten(0, 1))
+            batch = maker.paired(texts)
+            found.append(model(batch.window, random_gates(len(texts), generator), batch.past).shortcut.readout.flatten(0, 1))
     model.bank.set(*k_means(torch.cat(found), recipe.config.strata, generator))
 
 
-def answer(served: ServedMMCI, window: Window) -> dict[str, Tensor]:
+def answer(served: ServedMMCI, batch: Batch) -> dict[str, Tensor]:
     """The served model's outputs by name, without gradients."""
-    tensors = [tensor for nodes in window.values() for tensor in nodes]
+    past = batch.past
+    tensors = [tensor for nodes in batch.window.values() for tensor in nodes] + [past.values[m] for m in MODALITIES]
+    tensors += [torch.stack([past.mask[m] for m in MODALITIES], dim=2), past.same_speaker]
     with torch.no_grad():
         named = served(**dict(zip(INPUT_NAMES, tensors, strict=True)))
     return dict(zip(("scores", "probabilities", "causal", "relevance", "score_unadjusted"), named, strict=True))
@@ -165,7 +172,7 @@ def criterion(served: ServedMMCI, checked: Sequence[Batch], mae_weight: float) -
     """Mean cross-entropy of the seven coalitions that have something, plus MOSI's weighted MAE by text alone."""
     entropies, errors = [], []
     for batch in checked:
-        found = answer(served, batch.window)
+        found = answer(served, batch)
         entropies.append(_cross_entropy(found["probabilities"][:, 1:], batch.polarity))
         annotated = ~batch.score.isnan()
         errors.append((found["scores"][annotated, 1] - batch.score[annotated]).abs())
@@ -174,12 +181,15 @@ def criterion(served: ServedMMCI, checked: Sequence[Batch], mae_weight: float) -
 
 def calibrate(served: ServedMMCI, checked: Sequence[Batch]) -> None:
     """Fit each coalition's temperature: the one of `TEMPERATURES` with the least cross-entropy on validation windows."""
+    bank, head = served.model.bank, served.model.head
     entropies = []
-    for temperature in TEMPERATURES:
-        served.temperatures.fill_(temperature)
-        entropies.append(
-            torch.cat([_cross_entropy(answer(served, batch.window)["probabilities"], batch.polarity) for batch in checked]).mean(0)
-        )
+    with torch.no_grad():
+        causal = [served.model(batch.window, served.gates, batch.past).causal.readout for batch in checked]
+        for temperature in TEMPERATURES:
+            heat = torch.tensor(temperature)
+            found = [bank.adjust(head, readout, heat.expand(readout.shape[:2])).probabilities for readout in causal]
+            entropy = [_cross_entropy(own, batch.polarity) for own, batch in zip(found, checked, strict=True)]
+            entropies.append(torch.cat(entropy).mean(0))
     served.temperatures.copy_(torch.tensor(TEMPERATURES)[torch.stack(entropies).argmin(dim=0)])
 
 

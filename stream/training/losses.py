@@ -89,7 +89,7 @@ def task_loss(answer: Answer, wanted: Targets) -> Tensor:
 def causal_intervention_loss(model: MMCI, batch: Batch, gates: Tensor, weights: LossWeights, generator: torch.Generator) -> Tensor:
     """Equation (5) for a batch of windows in S coalitions each."""
     wanted = targets(batch, gates, weights)
-    streams = model(batch.window, gates)
+    streams = model(batch.window, gates, batch.past)
     causal, shortcut = streams.causal.readout, streams.shortcut.readout
     size = shortcut.shape[0] * shortcut.shape[1]
     other = torch.randperm(size, generator=generator)

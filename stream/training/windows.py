@@ -1,13 +1,14 @@
 """Windows put together from parts: a transcript, a voice and a face of the same polarity.
 
 There is no corpus with all three here. So a window's three parts come from three people who never met; all they share is
-the polarity of their labels.
+the polarity of their labels. What it hears of earlier windows is put together likewise (`stream.training.past`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +18,9 @@ from torch import Tensor
 from stream.domain.features import EMBEDDING
 from stream.domain.modality import MODALITIES
 from stream.encoders.shapes import AUDIO_PER_SECOND, SEGMENT_MS, VIDEO_PER_SECOND, WORD_WIDTH, WORDS_PER_SECOND
-from stream.model.interface import Nodes, Window
+from stream.model.interface import Nodes, Past, Window
 from stream.training.features import Pools
+from stream.training.past import PastMaker
 
 WINDOW_S = 4
 WORDS, AUDIO, VIDEO = WINDOW_S * WORDS_PER_SECOND, WINDOW_S * AUDIO_PER_SECOND, WINDOW_S * VIDEO_PER_SECOND
@@ -39,12 +41,14 @@ class Batch:
         polarity: (B,) int64.
         score: (B,) MOSI's score; NaN where the transcript has none.
         valence: (B, 2) valence constants of voice and face.
+        past: What they hear of earlier windows.
     """
 
     window: Window
     polarity: Tensor
     score: Tensor
     valence: Tensor
+    past: Past
 
 
 class WindowMaker:
@@ -54,7 +58,9 @@ class WindowMaker:
         pools: Where the parts come from.
     """
 
-    def __init__(self, pools: Pools, seed: int, *, voice_mismatch: float = 0.0, face_mismatch: float = 0.0) -> None:
+    def __init__(
+        self, pools: Pools, seed: int, *, voice_mismatch: float = 0.0, face_mismatch: float = 0.0, past_dropout: float = 0.0
+    ) -> None:
         """Set up.
 
         Args:
@@ -62,18 +68,21 @@ class WindowMaker:
             seed: Of every choice.
             voice_mismatch: Share of windows whose voice is of a random polarity.
             face_mismatch: Share of windows whose face is of a random polarity.
+            past_dropout: Share of windows that hear no earlier one; of the others, each modality lacks in as many.
         """
         self.pools = pools
         self._rng = np.random.default_rng(seed)
-        self._voice_mismatch, self._face_mismatch = voice_mismatch, face_mismatch
         self._voices = [np.flatnonzero(pools.voice.polarities == polarity) for polarity in range(3)]
         self._faces = [np.flatnonzero(pools.face.polarities == polarity) for polarity in range(3)]
+        self._draw_voice = partial(self._draw, self._voices, mismatch=voice_mismatch)
+        self._draw_face = partial(self._draw, self._faces, mismatch=face_mismatch)
+        self._past = PastMaker(pools, self._draw_voice, self._draw_face, past_dropout, seed)
 
     def paired(self, texts: Sequence[int]) -> Batch:
         """Windows with the given transcripts, each with a random voice and a random face of its polarity."""
         polarities = [self.pools.text.utterances[index].polarity for index in texts]
-        voices = [self._draw(self._voices, polarity, self._voice_mismatch) for polarity in polarities]
-        faces = [self._draw(self._faces, polarity, self._face_mismatch) for polarity in polarities]
+        voices = [self._draw_voice(polarity) for polarity in polarities]
+        faces = [self._draw_face(polarity) for polarity in polarities]
         return self.make(texts, voices, faces, polarities)
 
     def voices_only(self, voices: Sequence[int]) -> Batch:
@@ -104,7 +113,7 @@ class WindowMaker:
                 self._look(rows[2], row, faces[row])
                 valence[row, 1] = self.pools.face.valences[faces[row]]
         window = {modality: part.nodes() for modality, part in zip(MODALITIES, rows, strict=True)}
-        return Batch(window, torch.tensor(polarities), torch.from_numpy(score), torch.from_numpy(valence))
+        return Batch(window, torch.tensor(polarities), torch.from_numpy(score), torch.from_numpy(valence), self._past.draw(texts))
 
     def _draw(self, by_polarity: list[Indices], polarity: int, mismatch: float) -> int:
         wanted = int(self._rng.integers(3)) if self._rng.random() < mismatch else polarity

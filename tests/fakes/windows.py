@@ -11,6 +11,7 @@ from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.inference import Inference, WindowInputs
 from stream.domain.result import ModelVersion
 from stream.domain.window import Window
+from stream.encoders.window_inputs import NO_PAST
 
 MODEL = ModelVersion("mmci", "1", "0123456789ab")
 WORD_NODES, AUDIO_NODES, VIDEO_NODES = 8, 10, 5
@@ -59,6 +60,7 @@ def make_inputs(window: Window, words_dropped: int = 0) -> WindowInputs:
         video=np.zeros((VIDEO_NODES, EMBEDDING), np.float32),
         video_times=np.zeros((VIDEO_NODES, 2), np.float32),
         video_mask=_mask(len(video), VIDEO_NODES),
+        **NO_PAST,
         word_nodes=words,
         audio_spans_ms=audio,
         video_spans_ms=video,

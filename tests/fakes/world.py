@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from stream.config.settings import Settings
 from stream.domain.chunk import Chunk
@@ -15,11 +17,13 @@ from stream.domain.features import Features, TextFeatures, Word
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.lifecycle import SessionEvent, SessionNotice
 from stream.domain.modality import Modality
+from stream.domain.past import REMEMBERED, PastFeatures, packed_mean
 from stream.domain.result import ExplanationRecord, ModelVersion, PartialRecord, ScoreRecord, SessionRecord
 from stream.domain.topics import Topics
 from stream.domain.window import Window
 from stream.domain.wire import Headers, chunk_headers, decode_text, encode_words, session_record
 from stream.explain.records import identity_fields
+from stream.pipeline.memory import Recall
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.world import World
 from tests.fakes.chunks import ZERO_MS, header
@@ -48,8 +52,15 @@ def score_of(window: Window) -> ScoreRecord:
     )
 
 
-def explanation_of(window: Window) -> ExplanationRecord:
-    """An empty explanation."""
+def left_by(window: Window) -> PastFeatures:
+    """Its number of words is what later windows hear of it."""
+    mean = packed_mean(np.array([[len(window.words())]], np.float32))
+    return PastFeatures(window.track.track, window.epoch, window.end_ms, {Modality.TEXT: mean})
+
+
+def explanation_of(window: Window, past: Sequence[PastFeatures] = ()) -> ExplanationRecord:
+    """An explanation whose sentence says what the window hears of earlier ones."""
+    heard = [(one.track, one.end_ms, mean.tolist()) for one in past if (mean := one.mean(Modality.TEXT)) is not None]
     return ExplanationRecord(
         **identity_fields(window),
         base_score=0.0,
@@ -61,7 +72,7 @@ def explanation_of(window: Window) -> ExplanationRecord:
         words=(),
         audio_spans=(),
         video_frames=(),
-        sentence="",
+        sentence=" ".join(f"{track}@{end_ms}:{words:g}" for track, end_ms, (words,) in heard),
     )
 
 
@@ -72,13 +83,14 @@ class FakeScorer:
     delays: dict[int, float] = field(default_factory=dict)
     refused: set[int] = field(default_factory=set)
 
-    async def final(self, window: Window) -> tuple[ScoreRecord, ExplanationRecord]:
+    async def final(self, window: Window, recall: Recall) -> tuple[ScoreRecord, ExplanationRecord]:
         await asyncio.sleep(self.delays.get(window.end_ms, 0))
         if window.end_ms in self.refused:
             raise ValueError("refused")
-        return score_of(window), explanation_of(window)
+        recall.leave(left_by(window))
+        return score_of(window), explanation_of(window, await recall.past())
 
-    async def partial(self, window: Window) -> PartialRecord:
+    async def partial(self, window: Window, recall: Recall) -> PartialRecord:
         record = score_of(window)
         return PartialRecord(**{name: getattr(record, name) for name in record.__struct_fields__})
 
@@ -88,13 +100,15 @@ class FakeStore:
     """Redis' rules in a dictionary."""
 
     scores: dict[TrackKey, list[ScoreRecord]] = field(default_factory=lambda: defaultdict(list))
+    explanations: dict[TrackKey, list[ExplanationRecord]] = field(default_factory=lambda: defaultdict(list))
+    left: dict[TrackKey, list[PastFeatures]] = field(default_factory=lambda: defaultdict(list))
     summaries: list[SessionRecord] = field(default_factory=list)
     partials: list[PartialRecord] = field(default_factory=list)
     tokens: dict[SessionKey, int] = field(default_factory=dict)
     runs: dict[SessionKey, list[Run]] = field(default_factory=lambda: defaultdict(list))
     token: int = 0
 
-    async def finalise(self, score: ScoreRecord, explanation: ExplanationRecord, token: int) -> Verdict:
+    async def finalise(self, score: ScoreRecord, explanation: ExplanationRecord, token: int, left: PastFeatures | None = None) -> Verdict:
         session = SessionKey(score.tenant, score.session)
         if token < self.tokens.get(session, 0):
             return Verdict.FENCED
@@ -103,6 +117,9 @@ class FakeStore:
         if finals and (score.epoch, score.end_ms) <= (finals[-1].epoch, finals[-1].end_ms):
             return Verdict.REPLAYED
         finals.append(score)
+        self.explanations[TrackKey(session, score.track)].append(explanation)
+        if left is not None:
+            self.left[TrackKey(session, score.track)].append(left)
         return Verdict.ACCEPTED
 
     async def put_partial(self, partial: PartialRecord) -> None:
@@ -115,6 +132,10 @@ class FakeStore:
     async def latest(self, track: TrackKey) -> ScoreRecord | None:
         finals = self.scores.get(track)
         return finals[-1] if finals else None
+
+    async def past(self, session: SessionKey, epoch: int) -> list[PastFeatures]:
+        newest = [one for track, left in self.left.items() if track.session == session for one in left[-REMEMBERED:]]
+        return [one for one in newest if one.epoch == epoch]
 
     async def finals(self, session: SessionKey) -> list[ScoreRecord]:
         return [final for track, finals in self.scores.items() if track.session == session for final in finals]
@@ -189,9 +210,11 @@ class FakeWorker:
         self._offsets[topic] += 1
         return InboundRecord(topic, partition, offset, key, value, headers, lambda: self.acknowledged.append((topic, offset)))
 
-    def words(self, seq: int, *, epoch: int = 0, session: str = "call-1", later_ms: int = 0, spoken: bool = True) -> InboundRecord:
+    def words(
+        self, seq: int, *, epoch: int = 0, session: str = "call-1", track: str = "customer", later_ms: int = 0, spoken: bool = True
+    ) -> InboundRecord:
         """A text chunk of the second ``seq`` with one word or none, captured so much later than its media time says."""
-        about = header(seq, epoch=epoch, session=session)
+        about = header(seq, epoch=epoch, session=session, track=track)
         about = replace(about, captured_ms=about.captured_ms + later_ms)
         word = [(about.start_ms, about.end_ms)] if spoken else []
         value = encode_words(_spoken(word))

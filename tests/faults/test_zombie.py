@@ -14,6 +14,7 @@ from stream.domain.delivery import InboundRecord, Verdict
 from stream.domain.identity import SessionKey
 from stream.domain.lifecycle import SessionEnd, TrackEnd
 from stream.domain.modality import Modality
+from stream.domain.past import PastFeatures
 from stream.domain.result import ExplanationRecord, ScoreRecord
 from stream.local.redis_server import RedisServer
 from stream.pipeline.fence import FencedOffError
@@ -32,8 +33,8 @@ class Store(RedisSink):
         super().__init__(settings)
         self.verdicts: list[Verdict] = []
 
-    async def finalise(self, score: ScoreRecord, explanation: ExplanationRecord, token: int) -> Verdict:
-        self.verdicts.append(await super().finalise(score, explanation, token))
+    async def finalise(self, score: ScoreRecord, explanation: ExplanationRecord, token: int, left: PastFeatures | None = None) -> Verdict:
+        self.verdicts.append(await super().finalise(score, explanation, token, left))
         return self.verdicts[-1]
 
 

@@ -15,9 +15,11 @@ from stream.domain.delivery import LastFinal
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.lifecycle import SessionEnd, TrackEnd
 from stream.domain.modality import Modality
+from stream.domain.result import ExplanationRecord, decode_record
 from stream.sinks.redis_sink import RedisSink
 from tests.fakes.chunks import ZERO_MS
 from tests.fakes.world import FakeStore, FakeWorker
+from tests.support import dialogues
 from tests.support.delivery import END, EXPECTED, SECONDS, START, finals, names, send, worker
 from tests.support.settings import own_settings
 
@@ -76,6 +78,29 @@ async def test_a_media_clock_begins_anew_while_its_worker_is_killed(
         await finals(store, sessions, count=len(expected))
     found = [[(w.epoch, w.end_ms, w.score) for w in await store.finals(SessionKey("acme", session))] for session in sessions]
     assert found == [expected] * len(sessions)
+
+
+async def test_whoever_takes_over_hears_the_same_earlier_windows(
+    settings: Settings, producer: KafkaProducer, store: RedisSink, tmp_path: Path
+) -> None:
+    sessions, made, prefix = names(6), FakeWorker(), settings.kafka.topic_prefix
+    async with worker(settings, tmp_path, "first") as first, worker(settings, tmp_path, "second"):
+        for session in sessions:
+            send(producer, prefix, made.event(dialogues.START, session))
+        for seq in range(dialogues.SECONDS):
+            send(producer, prefix, *(record for session in sessions for record in dialogues.second(made, seq, session)))
+            await asyncio.sleep(0.2)
+            if seq == dialogues.SECONDS // 2:
+                first.send_signal(signal.SIGKILL)
+        for session in sessions:
+            send(producer, prefix, made.event(dialogues.END, session))
+        await finals(store, sessions, count=len(dialogues.expected()))
+    consumer = KafkaConsumer(
+        prefix + "explanations", bootstrap_servers=settings.kafka.bootstrap, auto_offset_reset="earliest", consumer_timeout_ms=3000
+    )
+    said = {(e.session, e.track, e.end_ms, e.sentence) for m in consumer if isinstance(e := decode_record(m.value), ExplanationRecord)}
+    consumer.close()
+    assert said == {(session, *window, sentence) for session in sessions for window, sentence in dialogues.expected().items()}
 
 
 async def test_bad_records_are_put_aside_with_their_reason(

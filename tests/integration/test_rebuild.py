@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from stream.config.settings import Settings
 from stream.domain.delivery import Verdict
 from stream.domain.identity import SessionKey, TrackKey
+from stream.domain.past import PastFeatures
 from stream.domain.result import ScoreRecord
 from stream.domain.topics import Topics
 from stream.local.environment import child_environment
@@ -134,6 +135,17 @@ async def test_an_emptied_redis_is_as_it_was_and_refuses_replays(
     assert await sink.last_final(TrackKey(sessions[0], "customer")) == (1, 4000, make_sync(4000 / 7))
     following = make_score(6000, epoch=1, session=sessions[0])
     assert await sink.finalise(following, make_explanation(following), token) is Verdict.ACCEPTED
+
+
+async def test_what_windows_left_is_not_refilled(settings: Settings, producer: KafkaProducer, sink: RedisSink, redis: Redis) -> None:
+    session, score = SessionKey("acme", "going-on"), make_score(4000, session=SessionKey("acme", "going-on"))
+    write(settings, producer, score, make_explanation(score))
+    left = PastFeatures("customer", 0, 4000, {})
+    await sink.finalise(score, make_explanation(score), 1, left)
+    assert await sink.past(session, 0) == [left]
+    await redis.flushall()
+    assert (await refill(await read_history(settings.kafka, 100), sink)).refilled == 1
+    assert await sink.past(session, 0) == []
 
 
 async def test_a_live_worker_is_neither_fenced_nor_overtaken(

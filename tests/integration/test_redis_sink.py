@@ -7,6 +7,7 @@ import os
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis
@@ -15,6 +16,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from stream.config.settings import RedisSettings
 from stream.domain.delivery import Verdict
 from stream.domain.identity import SessionKey, TrackKey
+from stream.domain.modality import Modality
+from stream.domain.past import REMEMBERED, PastFeatures, packed_mean
 from stream.domain.result import ExplanationRecord, Record, ScoreRecord, SessionRecord
 from stream.local.ports import choose_port
 from stream.local.redis_server import RedisServer
@@ -67,6 +70,33 @@ async def test_a_window_is_final_once(sink: RedisSink) -> None:
     assert shown is not None
     assert (shown.epoch, shown.end_ms) == (0, 4000)
     assert await sink.latest(TrackKey(SESSION, "nobody")) is None
+
+
+def left(end_ms: int, track: str = "customer", epoch: int = 0) -> PastFeatures:
+    return PastFeatures(track, epoch, end_ms, {Modality.AUDIO: packed_mean(np.full((1, 64), end_ms / 7, np.float32))})
+
+
+async def test_what_windows_leave_is_kept_with_them_and_bounded(sink: RedisSink, server: RedisServer) -> None:
+    assert await sink.past(SESSION, 0) == []
+    ends = [2000 * number for number in range(2, REMEMBERED + 5)]
+    for end_ms in ends:
+        score = make_score(end_ms)
+        assert await sink.finalise(score, make_explanation(score), 2, left(end_ms)) is Verdict.ACCEPTED
+        assert await sink.finalise(score, make_explanation(score), 2, left(end_ms)) is Verdict.REPLAYED
+        assert await sink.finalise(make_score(end_ms + 1), make_explanation(score), 1, left(end_ms + 1)) is Verdict.FENCED
+    other = make_score(4000, track="agent")
+    await sink.finalise(other, make_explanation(other), 2, left(4000, "agent"))
+    assert sorted(await sink.past(SESSION, 0), key=lambda one: one.window) == [
+        left(4000, "agent"),
+        *(left(end_ms) for end_ms in ends[-REMEMBERED:]),
+    ]
+    later = make_score(4000, epoch=1)
+    await sink.finalise(later, make_explanation(later), 2, left(4000, epoch=1))
+    assert await sink.past(SESSION, 1) == [left(4000, epoch=1)]
+    redis = Redis.from_url(server.url)
+    assert await redis.llen(track_names(TRACK).past) == REMEMBERED
+    assert 0 < await redis.ttl(track_names(TRACK).past) <= 1000
+    await redis.aclose()
 
 
 async def test_the_last_final_window_comes_with_its_clock_skews(sink: RedisSink) -> None:

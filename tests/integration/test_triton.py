@@ -11,6 +11,7 @@ import pytest
 from stream.config.settings import TritonSettings
 from stream.domain.features import Floats
 from stream.domain.inference import WindowInputs
+from stream.domain.past import PAST_WINDOWS
 from stream.encoders.text import TokenisedWords
 from stream.local.triton import TritonServer
 from stream.serving.canary import Health, canaries
@@ -50,6 +51,11 @@ def window_inputs(seed: int, words: int = 8, audio: int = 10, video: int = 5) ->
         video=chance.normal(0, 1, (video, 64)).astype(np.float32),
         video_times=times(video),
         video_mask=np.ones(video, np.float32),
+        past_words=chance.normal(0, 0.3, (PAST_WINDOWS, 384)).astype(np.float32),
+        past_audio=chance.normal(0, 1, (PAST_WINDOWS, 64)).astype(np.float32),
+        past_video=chance.normal(0, 1, (PAST_WINDOWS, 64)).astype(np.float32),
+        past_mask=np.ones((PAST_WINDOWS, 3), np.float32),
+        past_same=(np.arange(PAST_WINDOWS) % 2).astype(np.float32),
         word_nodes=(),
         audio_spans_ms=(),
         video_spans_ms=(),

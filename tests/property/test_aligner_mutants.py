@@ -16,6 +16,7 @@ from stream.align.clock import ListeningClock
 from stream.align.grid import HoppingCutter, HoppingGrid
 from stream.align.lane import RECENT, Lane, Novelty
 from stream.align.outcome import ClosedWindow, Outcome
+from stream.align.past import PastQueue, PastSnapshot
 from stream.align.rule import Span
 from stream.align.session import SessionAligner
 from stream.align.track import TrackAligner, WindowPolicy
@@ -240,6 +241,11 @@ FORGOTTEN = (
     (SessionAligner, "quiet_since", 0),
     (SessionAligner, "accepted", 0),
     (SessionAligner, "shed_windows", 0),
+    (SessionAligner, "absent", ()),
+    (SessionAligner, "heard_at", 0),
+    (SessionAligner, "past", PastSnapshot((), ())),
+    (PastQueue, "ended", ()),
+    (PastQueue, "waiting", ()),
 )
 """What a snapshot might forget; `tests.unit.align.test_snapshot` looks for what histories of the sample do not show."""
 
@@ -295,6 +301,26 @@ def _as_if_begun(_cutter: Rule) -> Rule:
     return lambda rule, _final: UtteranceCutter(rule, 0)
 
 
+def _for_nobody(hand_out: Rule) -> Rule:
+    return lambda queue, _next_ends, outcome: hand_out(queue, {}, outcome)
+
+
+def _what_ends_with_it(choose: Rule) -> Rule:
+    return lambda queue, window: replace(choose(queue, replace(window, start_ms=window.end_ms)), start_ms=window.start_ms)
+
+
+def _for_those_who_began(next_ends: Rule) -> Rule:
+    return lambda session: {name: end for name, end in next_ends(session).items() if name in session._tracks}
+
+
+def _for_the_quiet(next_end_ms: Rule) -> Rule:
+    return lambda track, _now: next_end_ms(track, -(10**9))
+
+
+def _later(by_ms: int) -> Callable[[Rule], Rule]:
+    return lambda next_end_ms: lambda cutter, *args: next_end_ms(cutter, *args) + by_ms
+
+
 def _a_second_more(close: Rule) -> Rule:
     return lambda cutter, until_ms: close(cutter, until_ms + 1000)
 
@@ -343,6 +369,12 @@ MUTANTS = (
     Mutant("take what began anew for a repeat", SessionAligner, "_is_restarted", _always(value=False), invariants.each_number_counts_once),
     Mutant("late chunks began anew", SessionAligner, "_is_restarted", _by_media_time_alone, invariants.each_number_counts_once),
     Mutant("a call on hold began anew", SessionAligner, "_is_restarted", _by_capture_time_alone, invariants.each_number_counts_once),
+    Mutant("wait for no past", PastQueue, "hand_out", _for_nobody, invariants.the_past_is_the_same),
+    Mutant("wait for those who began", SessionAligner, "_next_ends", _for_those_who_began, invariants.the_past_is_the_same),
+    Mutant("wait for the quiet", TrackAligner, "next_end_ms", _for_the_quiet, invariants.silence_closes_everything),
+    Mutant("wait too short", HoppingCutter, "next_end_ms", _later(1000), invariants.the_past_is_the_same),
+    Mutant("forget the past", SessionAligner, "remember", _always(None), invariants.the_past_is_the_same),
+    Mutant("hear what ends later", PastQueue, "choose", _what_ends_with_it, invariants.nothing_hears_the_future),
     Mutant("hold without bound", SessionAligner, "__init__", _without_bound, invariants.memory_is_bounded),
     Mutant("shed in silence", SessionAligner, "shed", _shed_in_silence, invariants.memory_is_bounded),
     *(
@@ -403,6 +435,21 @@ LONG_AFTER = History(
 """A chunk comes again when its fingerprint is long forgotten: generated histories are shorter."""
 
 
+BEHIND = History(
+    WindowPolicy(HoppingGrid(4000, 2000), allowed_lateness_ms=500, idle_after_ms=1500, partial_every_ms=0, max_skew_ms=1000),
+    tuple(
+        Delivery((seq + 1) * 1000 + behind_ms, track, modality, seq, seq * 1000, 1000)
+        for track, modality, behind_ms in (("customer", Modality.TEXT, 0), ("agent", Modality.AUDIO, 10_500))
+        for seq in range(10)
+    ),
+    start_at=0,
+    end_at=None,
+    media_ms=10_000,
+    counts={("customer", Modality.TEXT): 10, ("agent", Modality.AUDIO): 10},
+)
+"""One topic is read long before the other: generated lanes are never so far apart."""
+
+
 @cache
 def sample(*, calm: bool, utterances: bool) -> tuple[History, ...]:
     """The same histories in every run."""
@@ -416,7 +463,7 @@ def sample(*, calm: bool, utterances: bool) -> tuple[History, ...]:
         collected.append(history)
 
     collect()
-    return (*(() if utterances else (OVERTAKEN, LONG_AFTER)), *sorted(collected, key=lambda h: len(h.deliveries)))
+    return (*(() if utterances else (OVERTAKEN, LONG_AFTER, BEHIND)), *sorted(collected, key=lambda h: len(h.deliveries)))
 
 
 def notices(guard: Check, *, utterances: bool) -> bool:

@@ -11,6 +11,7 @@ from stream.align.session import SessionAligner
 from stream.align.utterance import UtteranceRule
 from stream.domain.delivery import LastFinal
 from stream.domain.features import Features, TextFeatures, Word
+from stream.domain.past import PastWindow
 from stream.domain.window import Window
 from tests.support.histories import FAR_MS, SESSION, Delivery, History
 
@@ -50,6 +51,7 @@ class Run:
         watermarks: By track, ``closed_until_ms`` after every step.
         most_held: The most chunks that waited at once.
         held: Chunks that waited in the end.
+        waits: Whether a closed window waited for its past in the end.
         shed: Windows that were counted as shed.
     """
 
@@ -61,6 +63,7 @@ class Run:
     watermarks: dict[str, list[int]] = field(default_factory=dict)
     most_held: int = 0
     held: int = 0
+    waits: bool = False
     ended: bool = False
     shed: int = 0
 
@@ -69,12 +72,16 @@ class Run:
         return [(at, closed.window) for at, closed in self.closings]
 
     def finals(self) -> dict[str, Window]:
-        """Final windows by id; fails when an id comes twice."""
+        """Final windows by id, without their past; fails when an id comes twice."""
         found: dict[str, Window] = {}
         for _, closed in self.closings:
             assert closed.window.id not in found, f"{closed.window.id} is final twice"
-            found[closed.window.id] = closed.window
+            found[closed.window.id] = replace(closed.window, past=())
         return found
+
+    def past(self) -> dict[str, tuple[PastWindow, ...]]:
+        """What each final window hears, by its id."""
+        return {closed.window.id: closed.window.past for _, closed in self.closings}
 
 
 class Player:
@@ -88,6 +95,7 @@ class Player:
         now: int = 0,
         lazy: bool = False,
         reborn: bool = False,
+        past: Iterable[PastWindow] = (),
     ) -> None:
         self.run = Run()
         self._history = history
@@ -97,6 +105,7 @@ class Player:
         self._due_ms = 0.0
         self._labels: dict[int, tuple[Features, TextFeatures]] = {}
         self._aligner = self._new_aligner(now)
+        self._aligner.remember(past, now)
 
     def _new_aligner(self, now: int) -> SessionAligner[str]:
         return SessionAligner(
@@ -180,6 +189,7 @@ class Player:
         for name, track in self._aligner._tracks.items():
             run.watermarks.setdefault(name, []).append(track.closed_until_ms)
         run.held = self._aligner.held
+        run.waits = self._aligner._past.waits
         run.most_held = max(run.most_held, run.held)
         run.ended = self._aligner.ended
         run.shed = self._aligner.shed_windows
@@ -206,9 +216,10 @@ def play_unhurried(
     last_finals: Mapping[str, LastFinal] | None = None,
     *,
     reborn: bool = False,
+    past: Iterable[PastWindow] = (),
 ) -> Run:
     """As if no time passed between the records: what a backlog looks like. Everything is closed in the end."""
-    player = Player(history, last_finals, reborn=reborn)
+    player = Player(history, last_finals, reborn=reborn, past=past)
     for step in [event for _, event in events(history)] if steps is None else steps:
         player.step(step, 0)
     return player.finish()

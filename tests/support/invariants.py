@@ -1,15 +1,16 @@
-"""What holds for every history: P1 to P9. Each check fails with an AssertionError."""
+"""What holds for every history: P1 to P10. Each check fails with an AssertionError."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from stream.align.grid import HoppingGrid
 from stream.align.utterance import UtteranceRule
 from stream.domain.delivery import LastFinal
 from stream.domain.modality import Modality
+from stream.domain.past import PAST_WINDOWS, PastWindow
 from stream.domain.sync import decode_sync, encode_sync
 from stream.domain.window import Window
 from tests.support.aligner_runs import Outage, Player, Run, events, patience_ms, play_live, play_unhurried
@@ -142,18 +143,51 @@ def a_crash_changes_nothing(calm: History) -> None:
     count = len(calm.deliveries)
     for crash_after in sorted({count // 3, count // 2, count - 1, count + 2} - {-1}):
         for unpublished in (0, 1):
-            published, replayed = _crash(calm, crash_after, unpublished)
+            published, replay = _crash(calm, crash_after, unpublished)
+            replayed = replay.finals()
             assert not published.keys() & replayed.keys(), "a window is final again after the crash"
-            assert published | replayed == whole, f"crash after {crash_after} steps with {unpublished} windows unpublished"
+            assert {key: replace(window, past=()) for key, window in published.items()} | replayed == whole, (
+                f"crash after {crash_after} steps with {unpublished} windows unpublished"
+            )
 
 
 def a_crash_finalises_nothing_twice(history: History) -> None:
     """P3, P5: also where chunks were lost or late."""
-    published, replayed = _crash(history, len(history.deliveries) // 2, 1)
-    assert not published.keys() & replayed.keys()
+    published, replay = _crash(history, len(history.deliveries) // 2, 1)
+    assert not published.keys() & replay.finals().keys()
 
 
-def _crash(history: History, crash_after: int, unpublished: int) -> tuple[dict[str, Window], dict[str, Window]]:
+def the_past_is_the_same(calm: History) -> None:
+    """P10: with a plan, every window hears the newest that ended before it, in whatever order chunks come and wherever a worker dies."""
+    planned = replace(calm, start_at=0)
+    run = play_unhurried(planned)
+    expected = {key: _ended_before(window, run.finals().values()) for key, window in run.finals().items()}
+    assert run.past() == expected
+    assert play_unhurried(planned.in_media_order()).past() == expected
+    count = len(calm.deliveries)
+    for crash_after in sorted({count // 3, count // 2, count - 1, count + 2} - {-1}):
+        for unpublished in (0, 1):
+            published, replay = _crash(planned, crash_after, unpublished)
+            found = {key: window.past for key, window in published.items()} | replay.past()
+            assert found == expected, f"crash after {crash_after} steps with {unpublished} windows unpublished"
+
+
+def _ended_before(window: Window, others: Iterable[Window]) -> tuple[PastWindow, ...]:
+    own = window.track.track
+    earlier = [(-w.end_ms, w.track.track != own, w.track.track) for w in others if w.end_ms <= window.start_ms]
+    return tuple(PastWindow(track, -end) for end, _, track in sorted(earlier)[:PAST_WINDOWS])
+
+
+def nothing_hears_the_future(history: History) -> None:
+    """P10: also where chunks are lost or late, a window hears only what ended before it began and was handed out before it."""
+    for run in (play_unhurried(history), play_live(history)):
+        done: list[Window] = []
+        for _, closed in run.closings:
+            assert closed.window.past == _ended_before(closed.window, done)
+            done.append(closed.window)
+
+
+def _crash(history: History, crash_after: int, unpublished: int) -> tuple[dict[str, Window], Run]:
     steps = [event for _, event in events(history)]
     player = Player(history)
     for step in steps[:crash_after]:
@@ -166,8 +200,9 @@ def _crash(history: History, crash_after: int, unpublished: int) -> tuple[dict[s
     done |= {receipt for closed in published.values() for _, receipts in closed for receipt in receipts}
     done |= {receipt for track, before, receipts in player.run.unused if before <= len(published.get(track, ())) for receipt in receipts}
     last_finals = {track: _last_final(closed[-1][0]) for track, closed in published.items() if closed}
-    replay = play_unhurried(history, _uncommitted(steps, done), last_finals)
-    return {window.id: window for closed in published.values() for window, _ in closed}, replay.finals()
+    finals = {window.id: window for closed in published.values() for window, _ in closed}
+    past = [PastWindow(window.track.track, window.end_ms) for window in finals.values()]
+    return finals, play_unhurried(history, _uncommitted(steps, done), last_finals, past=past)
 
 
 def _last_final(window: Window) -> LastFinal:
@@ -221,6 +256,7 @@ def silence_closes_everything(history: History) -> None:
     """P8: some time after the last input nothing is open, and looking only when something is due is enough."""
     run = play_live(history)
     assert run.held == 0, f"{run.held} chunks still wait {patience_ms(history)} ms after the last input"
+    assert not run.waits, f"a window still waits for its past {patience_ms(history)} ms after the last input"
     if history.end_at is not None:
         assert run.ended
     lazy = play_live(history, lazy=True)
@@ -254,7 +290,7 @@ def sessions_are_independent(history: History) -> None:
 Check = Callable[[History], None]
 
 OF_UTTERANCES: tuple[Check, ...] = (utterances_are_whole,)
-OF_CALM: tuple[Check, ...] = (order_does_not_matter, nothing_is_missing, a_crash_changes_nothing)
+OF_CALM: tuple[Check, ...] = (order_does_not_matter, nothing_is_missing, a_crash_changes_nothing, the_past_is_the_same)
 OF_ANY: tuple[Check, ...] = (
     everything_is_somewhere,
     each_number_counts_once,
@@ -267,4 +303,5 @@ OF_ANY: tuple[Check, ...] = (
     silence_closes_everything,
     an_outage_is_not_silence,
     sessions_are_independent,
+    nothing_hears_the_future,
 )

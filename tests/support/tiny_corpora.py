@@ -39,8 +39,9 @@ def _write_mosi(folder: Path) -> None:
     rows = []
     for part in ("train", "valid", "test"):
         for video in range(2):
-            for score, text in zip((-2.0, 0.0, 2.4), words, strict=True):
-                rows.append({"video": f"{part}{video}", "text": text, "label": str(score), "split_std": part})
+            for segment, (score, text) in enumerate(zip((-2.0, 0.0, 2.4), words, strict=True)):
+                row = {"video": f"{part}{video}", "segment": str(segment), "text": text, "label": str(score), "split_std": part}
+                rows.append(row)
     _write_csv(folder / "utterances.csv", rows)
 
 
@@ -48,9 +49,15 @@ def _write_meld(folder: Path) -> None:
     words = {"negative": "I hate this!", "neutral": "It\u2019s on the table.", "positive": "Oh, lovely!"}
     for part in ("train", "dev", "test"):
         rows = [
-            {"Utterance": text, "Sentiment": sentiment, "Dialogue_ID": str(dialogue)}
+            {
+                "Utterance": text,
+                "Sentiment": sentiment,
+                "Dialogue_ID": str(dialogue),
+                "Utterance_ID": str(number),
+                "Speaker": ("Ann", "Bob")[number % 2],
+            }
             for dialogue in range(2)
-            for sentiment, text in words.items()
+            for number, (sentiment, text) in enumerate(words.items())
         ]
         _write_csv(folder / f"{part}_sent_emo.csv", rows)
 

@@ -7,11 +7,12 @@ import onnxruntime
 import pytest
 import torch
 
-from stream.domain.modality import MODALITIES
+from stream.domain.modality import MODALITIES, Modality
+from stream.domain.past import PAST_WINDOWS
 from stream.model.encoders import AudioEncoder, FaceEncoder
 from stream.model.interface import Nodes
 from stream.model.mmci import MMCI, MMCIConfig
-from stream.model.served import FULL, INPUT_NAMES, OUTPUT_NAMES, ServedMMCI, coalition_gates, example_inputs
+from stream.model.served import FULL, INPUT_NAMES, OUTPUT_NAMES, ServedMMCI, coalition_gates, example_inputs, served_past
 from stream.training.export import AUDIO_ENTRY, FACE_ENTRY, MMCI_ENTRY, export_encoder, export_mmci
 
 TENSORS = tuple[torch.Tensor, ...]
@@ -20,7 +21,7 @@ TENSORS = tuple[torch.Tensor, ...]
 @pytest.fixture(scope="module")
 def served() -> ServedMMCI:
     torch.manual_seed(3)
-    config = MMCIConfig(hidden=16, head_hidden=12, strata=3)
+    config = MMCIConfig(hidden=16, head_hidden=12, strata=3, past=PAST_WINDOWS)
     model = MMCI(config)
     model.bank.set(torch.randn(3, config.readout), torch.tensor([0.5, 0.3, 0.2]))
     wrapper = ServedMMCI(model).eval()
@@ -73,6 +74,24 @@ def test_nothing_at_all_is_finite_and_the_same_for_every_window(served: ServedMM
     assert torch.allclose(out["coalition_scores"], out["coalition_scores"][0, 0].expand(3, 8), atol=1e-6)
 
 
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_earlier_windows_are_heard_by_the_coalitions_with_their_modality(served: ServedMMCI, inputs: TENSORS, modality: Modality) -> None:
+    place = MODALITIES.index(modality)
+    deaf = list(inputs)
+    deaf[12] = inputs[12].clone()
+    deaf[12][..., place] = 0.0
+    change = (run(served, inputs)["coalition_scores"] - run(served, tuple(deaf))["coalition_scores"]).abs().amax(dim=0)
+    assert [bool(size > 1e-6) for size in change] == [bool(coalition & modality.bit) for coalition in range(8)]
+
+
+def test_who_spoke_and_how_long_ago_matters(served: ServedMMCI, inputs: TENSORS) -> None:
+    plain = run(served, inputs)["coalition_scores"]
+    others = (*inputs[:13], 1.0 - inputs[13])
+    assert not torch.allclose(run(served, others)["coalition_scores"], plain, atol=1e-5)
+    swapped = (*inputs[:9], *(tensor.flip(1) for tensor in inputs[9:]))
+    assert not torch.allclose(run(served, swapped)["coalition_scores"], plain, atol=1e-5)
+
+
 def test_order_of_nodes_does_not_matter(served: ServedMMCI, inputs: TENSORS) -> None:
     order = torch.randperm(9, generator=torch.Generator().manual_seed(0))
     shuffled = inputs[:3] + tuple(tensor[:, order] for tensor in inputs[3:6]) + inputs[6:]
@@ -82,7 +101,7 @@ def test_order_of_nodes_does_not_matter(served: ServedMMCI, inputs: TENSORS) -> 
 
 
 def test_more_padding_changes_nothing(served: ServedMMCI, inputs: TENSORS) -> None:
-    padded = tuple(torch.cat([tensor, torch.zeros_like(tensor)], dim=1) for tensor in inputs)
+    padded = (*(torch.cat([tensor, torch.zeros_like(tensor)], dim=1) for tensor in inputs[:9]), *inputs[9:])
     plain, wide = run(served, inputs), run(served, padded)
     assert torch.allclose(plain["coalition_scores"], wide["coalition_scores"], atol=1e-5)
     assert torch.allclose(plain["relevance"][:, :6], wide["relevance"][:, :6], atol=1e-5)
@@ -90,6 +109,9 @@ def test_more_padding_changes_nothing(served: ServedMMCI, inputs: TENSORS) -> No
 
 def test_values_of_padding_do_not_matter(served: ServedMMCI, inputs: TENSORS) -> None:
     noisy = list(inputs)
+    for place in range(3):
+        there = inputs[12][..., place : place + 1] > 0
+        noisy[9 + place] = torch.where(there, inputs[9 + place], torch.full_like(inputs[9 + place], 50.0))
     for rows in range(0, 9, 3):
         noisy[rows] = torch.where(inputs[rows + 2].unsqueeze(-1) > 0, inputs[rows], torch.full_like(inputs[rows], 50.0))
     assert torch.allclose(run(served, inputs)["coalition_scores"], run(served, tuple(noisy))["coalition_scores"], atol=1e-5)
@@ -110,7 +132,7 @@ def test_later_words_do_not_change_what_earlier_words_hear(served: ServedMMCI) -
 
 def test_relevance_is_gradient_times_activation(served: ServedMMCI, inputs: TENSORS) -> None:
     window = {m: Nodes(*inputs[3 * i : 3 * i + 3]) for i, m in enumerate(MODALITIES)}
-    streams = served.model(window, served.gates)
+    streams = served.model(window, served.gates, served_past((inputs[9], inputs[10], inputs[11]), inputs[12], inputs[13]))
     features = {(kind, m): getattr(streams.causal, kind)[m].detach().requires_grad_() for kind in ("intra", "inter") for m in MODALITIES}
     parts = []
     for m in MODALITIES:

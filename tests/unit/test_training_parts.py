@@ -27,8 +27,8 @@ TEXT, VOICE, FACE = MODALITIES
 @pytest.fixture
 def pools() -> Pools:
     rng = np.random.default_rng(0)
-    utterances = [Utterance("mosi", f"v{i}", "a b c", float(i % 3 - 1) * 2, i % 3, Part.TRAIN) for i in range(6)]
-    utterances += [Utterance("meld", f"d{i}", "a b", None, i % 3, Part.TRAIN) for i in range(30)]
+    utterances = [Utterance("mosi", "v", "a b c", float(i % 3 - 1) * 2, i % 3, Part.TRAIN, "v", i) for i in range(6)]
+    utterances += [Utterance("meld", f"d{i % 3}", "a b", None, i % 3, Part.TRAIN, f"s{i % 2}", i) for i in range(30)]
     states = tuple(rng.standard_normal((len(u.text.split()) + i % 5, 384)).astype(np.float16) for i, u in enumerate(utterances))
     segments = [rng.standard_normal((12, 64)).astype(np.float32) for _ in range(9)]
     long = rng.standard_normal((60, 64)).astype(np.float32)
@@ -192,3 +192,34 @@ def test_card_has_the_measured_numbers() -> None:
     metrics = json.loads((PROJECT_ROOT / "docs" / "model-metrics.json").read_text(encoding="utf-8"))
     assert fill_card(card, metrics) == card
     assert card.count("<!-- table:") == 4
+
+
+def test_windows_hear_the_utterances_before_theirs(pools: Pools) -> None:
+    batch = WindowMaker(pools, 0).paired([0, 5, 6, 18])
+    past = batch.past
+    assert past.mask[TEXT].tolist() == [[0, 0, 0, 0], [1, 1, 1, 1], [0, 0, 0, 0], [1, 1, 1, 1]]
+    said = pools.text.states[4].astype(np.float32).mean(axis=0)
+    assert np.allclose(past.values[TEXT][1, 0].numpy(), said)
+    assert past.same_speaker.tolist() == [[0, 0, 0, 0], [1, 1, 1, 1], [0, 0, 0, 0], [0, 1, 0, 1]]
+    assert past.lag[1].tolist() == [1, 2, 3, 4]
+
+
+def test_past_voices_and_faces_share_the_polarity_of_what_was_said(pools: Pools) -> None:
+    past = WindowMaker(pools, 0).paired([5]).past
+    for place, earlier in enumerate((4, 3, 2, 1)):
+        polarity = pools.text.utterances[earlier].polarity
+        voices = [v[0].mean(axis=0) for v, own in zip(pools.voice.embeddings, pools.voice.polarities, strict=True) if own == polarity]
+        faces = pools.face.embeddings[pools.face.polarities == polarity].mean(axis=1)
+        assert any(np.allclose(past.values[VOICE][0, place].numpy(), mean, atol=1e-6) for mean in voices)
+        assert any(np.allclose(past.values[FACE][0, place].numpy(), mean, atol=1e-6) for mean in faces)
+
+
+def test_past_dropout_leaves_out_whole_pasts_and_modalities(pools: Pools) -> None:
+    past = WindowMaker(pools, 0, past_dropout=0.4).paired([5] * 300).past
+    heard = np.stack([past.mask[m].numpy().max(axis=1) for m in MODALITIES], axis=1)
+    assert 0.3 < (heard.max(axis=1) == 0).mean() < 0.6
+    assert {tuple(row) for row in heard.astype(int).tolist()} >= {(1, 1, 1), (1, 0, 1), (0, 1, 1), (1, 1, 0), (0, 0, 0)}
+
+
+def test_windows_of_one_modality_hear_nothing_earlier(pools: Pools) -> None:
+    assert not any(mask.any() for mask in WindowMaker(pools, 0).voices_only([0, 1]).past.mask.values())

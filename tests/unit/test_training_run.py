@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from rich.progress import Progress
 
-from stream.encoders.shapes import WORD_WIDTH
+from stream.domain.past import PAST_WINDOWS
 from stream.model.mmci import MMCIConfig
-from stream.model.served import INPUT_NAMES, OUTPUT_NAMES
+from stream.model.served import OUTPUT_NAMES
 from stream.training import faces, voice
 from stream.training.checkpoints import export_all
+from stream.training.export import MMCI_ENTRY
 from stream.training.features import session
 from stream.training.fit import MMCIRecipe
 from stream.training.recipe import Places, Recipe, run
@@ -23,7 +24,7 @@ STEPS = ("audio", "face", "mmci")
 TINY = Recipe(
     voice=voice.VoiceRecipe(epochs=1, batch=6),
     face=faces.FaceRecipe(epochs=1, batch=6),
-    mmci=MMCIRecipe(epochs=1, windows=16, batch=8, config=MMCIConfig(hidden=8, head_hidden=8, strata=2)),
+    mmci=MMCIRecipe(epochs=1, windows=16, batch=8, config=MMCIConfig(hidden=8, head_hidden=8, strata=2, past=PAST_WINDOWS)),
     seeds=2,
 )
 
@@ -72,6 +73,4 @@ def test_missing_corpus_is_named(tmp_path: Path) -> None:
 
 
 def _shapes() -> dict[str, tuple[int, ...]]:
-    widths = {"words": (8, WORD_WIDTH), "audio": (10, 64), "video": (5, 64)}
-    rows = {"word": 8, "audi": 10, "vide": 5}
-    return {name: widths.get(name, (rows[name[:4]], 2) if name.endswith("times") else (rows[name[:4]],)) for name in INPUT_NAMES}
+    return {name: tuple(8 if size < 0 else size for size in shape) for name, shape in MMCI_ENTRY.inputs}

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from stream.align.grid import HoppingCutter
-from stream.align.lane import Lane
+from stream.align.lane import Held, Lane
+from stream.align.outcome import ClosedWindow
+from stream.align.past import PastQueue
 from stream.align.session import SessionAligner
 from stream.align.track import TrackAligner
 from stream.domain.lifecycle import SessionEnd, SessionStart, TrackEnd, TrackPlan
 from stream.domain.modality import Modality
+from stream.domain.past import PastWindow
 from tests.unit.align.builders import POLICY, SESSION, TRACK, chunk
 
 AUDIO, VIDEO = Modality.AUDIO, Modality.VIDEO
@@ -24,8 +28,10 @@ def empty(now: int = 0) -> SessionAligner[str]:
 def eventful() -> SessionAligner[str]:
     """A replay with a plan, chunks in disorder, a repeat, a conflict, one too late and windows that were shed."""
     aligner = empty(now=3)
-    aligner.on_start(SessionStart(0, (TrackPlan("customer", "agent", (AUDIO, VIDEO)),)), 5)
+    aligner.remember([PastWindow("customer", 4000)], 4)
+    aligner.on_start(SessionStart(0, (TrackPlan("customer", "agent", (AUDIO, VIDEO)), TrackPlan("agent", "agent", (AUDIO,)))), 5)
     aligner.open_track(TRACK, "customer", 4000, 7)
+    aligner.on_time(9)
     aligner.retire(8)
     for seq in (5, 1, 7, 6, 6, 8, 9, 10, 11, 12, 13, 14, 2):
         aligner.admits(chunk(seq).header)
@@ -51,13 +57,19 @@ def restored(seen: Any) -> SessionAligner[str]:
 
 def state(thing: Any) -> Any:
     """Everything that an aligner holds, apart from receipts."""
-    if isinstance(thing, SessionAligner | TrackAligner | Lane | HoppingCutter):
+    if isinstance(thing, SessionAligner | TrackAligner | Lane | HoppingCutter | PastQueue):
         return {slot: state(getattr(thing, slot)) for slot in type(thing).__slots__}
     if isinstance(thing, dict):
         return {key: state(value) for key, value in thing.items()}
     if isinstance(thing, list):
-        return [item._replace(receipt=None) if hasattr(item, "receipt") else item for item in thing]
+        return [_without_receipts(item) for item in thing]
     return thing
+
+
+def _without_receipts(item: Any) -> Any:
+    if isinstance(item, ClosedWindow):
+        return replace(item, receipts=())
+    return item._replace(receipt=None) if isinstance(item, Held) else item
 
 
 @pytest.mark.parametrize("make", [empty, eventful, over])

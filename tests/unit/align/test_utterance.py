@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from stream.align.outcome import EncodedChunk, Outcome
@@ -152,3 +154,13 @@ def test_the_end_closes_the_open_utterance_and_lets_silence_go() -> None:
     assert closed(outcome) == [(0, 1000)]
     assert [unused.receipts for unused in outcome.unused] == [("audio-1",)]
     assert track.held == 0
+
+
+def test_no_window_ends_before_what_is_open_may_end() -> None:
+    cutter = POLICY.rule.cutter(None)
+    assert cutter.next_end_ms(0, -math.inf) == 1
+    cutter.add(0, 1000, words(0, (100, 900)).features)
+    assert [cutter.next_end_ms(0, watermark) for watermark in (800, 1400, math.inf)] == [800, 900, 900]
+    cutter = POLICY.rule.cutter(500)
+    cutter.add(1000, 2000, voice(1, (1200, 1300)).features)
+    assert [cutter.next_end_ms(1000, watermark) for watermark in (1100, 1800, 2000, math.inf)] == [1100, 1200, 2000, math.inf]

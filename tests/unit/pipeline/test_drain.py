@@ -6,9 +6,11 @@ import asyncio
 import time
 
 from stream.domain.chunk import Chunk
+from stream.domain.delivery import Verdict
 from stream.domain.features import Features
 from stream.domain.lifecycle import SessionEnd, SessionStart, TrackEnd, TrackPlan
 from stream.domain.modality import Modality
+from stream.domain.past import PastFeatures
 from stream.domain.result import ExplanationRecord, ScoreRecord
 from tests.fakes.chunks import header
 from tests.fakes.world import FakeEncoder, FakeScorer, FakeStore, FakeWorker
@@ -40,9 +42,11 @@ async def test_closed_windows_are_published_and_acknowledged() -> None:
 
 async def test_a_window_that_redis_is_still_taking_counts() -> None:
     class SlowStore(FakeStore):
-        async def finalise(self, score: ScoreRecord, explanation: ExplanationRecord, token: int):  # type: ignore[no-untyped-def]
+        async def finalise(
+            self, score: ScoreRecord, explanation: ExplanationRecord, token: int, left: PastFeatures | None = None
+        ) -> Verdict:
             await asyncio.sleep(0.1)
-            return await super().finalise(score, explanation, token)
+            return await super().finalise(score, explanation, token, left)
 
     worker = FakeWorker(store=SlowStore())
     await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(5)))

@@ -248,7 +248,9 @@ async def test_a_chunk_that_needs_no_model_waits_for_those_of_its_lane_that_do()
     plain, mixed = FakeWorker(), FakeWorker(new_encoder=OddOnesNeedAModel)
     for worker in (plain, mixed):
         await whole_session(worker, 9)
-    await mixed.settle(0.2)
     assert len(ends(plain)) == 5
+    async with asyncio.timeout(10):
+        while len(ends(mixed)) < 5:
+            await mixed.settle()
     assert mixed.store.scores == plain.store.scores
     assert not mixed.sent[mixed.topics.late]

@@ -66,6 +66,7 @@ def test_every_model_has_the_smallest_request() -> None:
         **{"words": (1, 1, 384), "word_times": (1, 1, 2), "word_mask": (1, 1)},
         **{"audio": (1, 1, 64), "audio_times": (1, 1, 2), "audio_mask": (1, 1)},
         **{"video": (1, 1, 64), "video_times": (1, 1, 2), "video_mask": (1, 1)},
+        **{"past_words": (1, 4, 384), "past_audio": (1, 4, 64), "past_video": (1, 4, 64), "past_mask": (1, 4, 3), "past_same": (1, 4)},
     }
     assert found["text_encoder"].inputs["input_ids"].dtype == np.int64
 

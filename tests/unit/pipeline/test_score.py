@@ -1,0 +1,58 @@
+"""The scorer on a model that only looks at what it is given."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+
+from stream.domain.features import Floats
+from stream.domain.inference import Inference, WindowInputs
+from stream.domain.past import PastWindow
+from stream.domain.result import ModelVersion
+from stream.domain.window import Window
+from stream.encoders.text import TokenisedWords, default_tokenizer
+from stream.pipeline.memory import Memory
+from stream.pipeline.score import WindowScorer
+from stream.serving.models import Models
+from tests.fakes.windows import MODEL, make_inference, make_window
+
+
+class LookingModels:
+    """Says nothing of a window, and remembers its tensors."""
+
+    def __init__(self) -> None:
+        self.seen: list[WindowInputs] = []
+
+    async def mmci_version(self) -> ModelVersion:
+        return MODEL
+
+    async def encode_text(self, tokenised: TokenisedWords) -> Floats:
+        return np.full((tokenised.input_ids.shape[0], 384), float(tokenised.words), np.float32)
+
+    async def infer(self, inputs: WindowInputs) -> Inference:
+        self.seen.append(inputs)
+        return make_inference([0.0] * 8)
+
+
+def later(window: Window, by_ms: int, *past: PastWindow) -> Window:
+    moved = make_window(["again"])
+    return replace(moved, start_ms=window.start_ms + by_ms, end_ms=window.end_ms + by_ms, text=(), past=past)
+
+
+async def test_a_window_is_given_to_the_model_with_what_earlier_ones_left() -> None:
+    models, memory = LookingModels(), Memory()
+    scorer = WindowScorer(cast(Models, models), default_tokenizer(), 500)
+    first = make_window(["well", "then"])
+    second = later(first, 1000, PastWindow("customer", first.end_ms))
+    recalls = [memory.recall(window) for window in (first, second)]
+    await scorer.final(first, recalls[0])
+    await scorer.final(second, recalls[1])
+    scorer.close()
+    assert [inputs.past_mask.sum() for inputs in models.seen] == [0.0, 1.0]
+    assert models.seen[1].past_words[0].tolist() == [2.0] * 384
+    assert models.seen[1].past_same.tolist() == [1.0, 0.0, 0.0, 0.0]
+    left = recalls[0].left
+    assert left is not None
+    assert left.window == ("customer", first.end_ms)
