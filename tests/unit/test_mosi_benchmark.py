@@ -34,7 +34,7 @@ def trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 def test_quick_trains_few_rows_with_two_seeds_and_marks_stored_ones(trained: list[str], tmp_path: Path) -> None:
     tables = mosi.measure(Places(tmp_path, tmp_path, tmp_path), quick=True, chosen=lambda config: config.name in mosi.QUICK_ROWS)
     assert set(trained) == mosi.QUICK_ROWS
-    assert tables["bclstm"]["mmci"]["seeds"] == 2
+    assert tables["bclstm"]["fusion"]["seeds"] == 2
     assert tables["std"]["mmci"] == {"acc2_has0": 0.8, "stored": True}
     assert "tfn" not in tables["std"], "never measured, so not there"
 
