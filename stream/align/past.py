@@ -74,9 +74,11 @@ class PastQueue(Generic[R]):
         found = []
         for track, ends in self._ended.items():
             place = bisect_right(ends, start_ms)
-            found += [(-end, track != own, track) for end in ends[max(0, place - PAST_WINDOWS) : place]]
-        chosen = sorted(found)[:PAST_WINDOWS]
-        return replace(window, past=tuple([PastWindow(track, -end) for end, _, track in chosen])) if chosen else window
+            found += [(-end, track != own, track) for end in reversed(ends[max(0, place - PAST_WINDOWS) : place])]
+        if len(self._ended) > 1:
+            found.sort()
+        past = tuple([PastWindow(track, -end) for end, _, track in found[:PAST_WINDOWS]])
+        return window.hearing(past) if past else window
 
     def pass_on(self, closed: ClosedWindow[R]) -> ClosedWindow[R]:
         """Hand out a window at once, with its past."""

@@ -320,6 +320,8 @@ class SessionAligner(Generic[R]):
 
     def _in_turn(self, outcome: Outcome[R]) -> Outcome[R]:
         """Let closed windows wait for their past, hand out those that need not wait any longer, and tell open ones theirs."""
+        if not (outcome.closed or outcome.unused or outcome.partial or self._past.waits):
+            return outcome
         if self._is_alone and not self._past.waits:
             if outcome.closed:
                 outcome.closed = tuple([self._past.pass_on(closed) for closed in outcome.closed])

@@ -57,6 +57,26 @@ class Window:
     warnings: tuple[str, ...] = ()
     past: tuple[PastWindow, ...] = ()
 
+    def hearing(self, past: tuple[PastWindow, ...]) -> Window:
+        """The same window with its past; `dataclasses.replace` takes three times as long."""
+        return Window(
+            self.track,
+            self.role,
+            self.epoch,
+            self.start_ms,
+            self.end_ms,
+            self.media_end_ms,
+            self.revision,
+            self.is_final,
+            self.text,
+            self.audio,
+            self.video,
+            self.media_end_at_ms,
+            self.sync,
+            self.warnings,
+            past,
+        )
+
     @property
     def id(self) -> str:
         """``tenant/session/track/EPOCH-END``: the same for every revision and every replay."""
