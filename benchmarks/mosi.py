@@ -24,7 +24,7 @@ from rich.table import Table
 
 from benchmarks.machine import machine, versions
 from stream.config.settings import PROJECT_ROOT
-from stream.training.experiments.config import SERVED, ExperimentConfig, ExperimentError, read_config
+from stream.training.experiments.config import ExperimentConfig, ExperimentError, read_config
 from stream.training.experiments.run import Places, is_finished, run
 from stream.training.export import replace_text
 from stream.training.markdown import fill_tables, markdown_table
@@ -56,18 +56,6 @@ def experiments(table: str) -> list[ExperimentConfig]:
     return [config for config in found if isinstance(config, ExperimentConfig)]
 
 
-def starts(config: ExperimentConfig) -> list[ExperimentConfig]:
-    """The experiments whose text encoders a row starts from, first things first."""
-    if config.data.text_start in {"", SERVED}:
-        return []
-    files = [*EXPERIMENTS.glob("*.yaml"), *(file for table in TABLES for file in (EXPERIMENTS / table).glob("*.yaml"))]
-    every = {found.name: found for found in map(read_config, files) if isinstance(found, ExperimentConfig)}
-    start = every.get(config.data.text_start)
-    if start is None:
-        raise ExperimentError(f"{config.name} starts from {config.data.text_start}, which no file of {EXPERIMENTS} describes")
-    return [*starts(start), start]
-
-
 def row_of(result: Row) -> Row:
     """What the benchmark reports of a row."""
     calibration = {name: round(value, 4) for name, value in result.get("calibration", {}).items()}
@@ -92,8 +80,6 @@ def measure(places: Places, *, quick: bool, chosen: Callable[[ExperimentConfig],
             for config in experiments(table):
                 name = config.name.removeprefix(f"{table}-")
                 if chosen(config):
-                    for start in starts(config):
-                        run(start, places, progress)
                     own = config.model_copy(update={"seeds": QUICK_SEEDS}) if quick else config
                     tables[table][name] = row_of(run(own, places, progress))
                 elif name in stored.get(table, {}):
