@@ -55,11 +55,16 @@ def build_text_encoder(directory: Path) -> Path:
     if target.is_file() and origin_of(target) == origin:
         return target
     content = adapted(packaged_weights(), adapter, origin)
+    put_file(target, content)
+    return target
+
+
+def put_file(target: Path, content: bytes) -> None:
+    """Write a file so that a reader sees the old one or the new one, never a part. Raises ``OSError``."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{MODEL_FILE}.{os.getpid()}")
+    partial = target.with_name(f".{target.name}.{os.getpid()}")
     partial.write_bytes(content)
     partial.replace(target)
-    return target
 
 
 def sha256_of(path: Path) -> str:

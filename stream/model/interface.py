@@ -20,6 +20,9 @@ from stream.domain.modality import MODALITIES, Modality
 CLASSES = 7
 """Classes of a score rounded to the nearest of -3 ... 3."""
 
+POLARITIES = 3
+"""Negative, neutral, positive."""
+
 
 class Nodes(NamedTuple):
     """The nodes of one modality of a batch of windows.

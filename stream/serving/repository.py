@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from stream.encoders.text_weights import MODEL_FILE, TextWeightsError, build_text_encoder, sha256_of
+from stream.encoders.text_weights import MODEL_FILE, TextWeightsError, build_text_encoder, put_file, sha256_of
 from stream.serving.errors import ModelRepositoryError
 from stream.serving.model_config import CPU_CONFIG, GPU_CONFIG, TensorSpec, config_problems, onnx_tensors, read_config, tensor_problems
 from stream.serving.models import MODEL_NAMES, TEXT_ENCODER
@@ -71,11 +69,7 @@ def assemble_text_encoder(repository: Path, text_model: str | None = None) -> Pa
     try:
         if text_model is None:
             return build_text_encoder(directory)
-        source = _hub_weights(text_model)
-        target.parent.mkdir(exist_ok=True)
-        partial = target.with_name(f".{MODEL_FILE}.{os.getpid()}")
-        shutil.copyfile(source, partial)
-        partial.replace(target)
+        put_file(target, _hub_weights(text_model).read_bytes())
     except TextWeightsError as error:
         raise ModelRepositoryError(str(error)) from None
     except OSError as error:

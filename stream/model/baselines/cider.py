@@ -19,9 +19,7 @@ from stream.domain.modality import Modality
 from stream.model.backdoor import averaged
 from stream.model.baselines.fusion import Fusion
 from stream.model.heads import Answer, Head
-from stream.model.interface import ModelInput, Nodes, Prediction, Targets, Window, present, utterance
-
-POLARITIES = 3
+from stream.model.interface import POLARITIES, ModelInput, Nodes, Prediction, Targets, Window, present, utterance
 
 
 class ClassPrototypes(Fusion):

@@ -19,10 +19,9 @@ from stream.domain.modality import Modality
 from stream.model.baselines.fusion import Fusion
 from stream.model.baselines.late_fusion import TextOnly
 from stream.model.heads import LOGISTIC_SD, Answer, prediction_of
-from stream.model.interface import ModelInput, Prediction, Targets, task_loss
+from stream.model.interface import POLARITIES, ModelInput, Prediction, Targets, task_loss
 
 DIRECT_EFFECT = 1.0
-POLARITIES = 3
 
 
 class Counterfactual(Fusion):

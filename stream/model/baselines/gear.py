@@ -17,10 +17,9 @@ from torch.nn import functional
 from stream.domain.modality import Modality
 from stream.model.baselines.fusion import Fusion
 from stream.model.baselines.late_fusion import UtteranceEncoder
-from stream.model.interface import ModelInput, Targets, present, task_loss
+from stream.model.interface import POLARITIES, ModelInput, Targets, present, task_loss
 
 EASINESS = 0.7
-POLARITIES = 3
 
 
 class Reweighted(Fusion):
