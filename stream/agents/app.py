@@ -15,6 +15,7 @@ import structlog
 from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP, StreamT
 
+from stream.agents.commits import Commits
 from stream.agents.outbox import Outbox
 from stream.agents.progress import Progress
 from stream.agents.transport import transport
@@ -29,6 +30,7 @@ from stream.pipeline.world import World
 log = structlog.get_logger(__name__)
 
 TICK_S = 0.1
+COMMIT_EVERY_S = 0.5
 LIFE_SIGN_S = 1.0
 """How often the thread that reads from Kafka is asked for one."""
 STALE_MS = 1000
@@ -65,7 +67,8 @@ class WorkerApp:
     ) -> None:
         kafka, topics = settings.kafka, Topics(settings.kafka.topic_prefix)
         self._faust = faust.App(kafka.group, datadir=str(data_directory), **_app_options(kafka))
-        self._faust.transport = transport(self._faust, kafka.fetch_max_wait_ms, kafka.fetch_min_bytes)
+        self._commits = Commits()
+        self._faust.transport = transport(self._faust, self._commits, kafka.fetch_max_wait_ms, kafka.fetch_min_bytes)
         self._drain_s = settings.limits.drain_s
         self._on_ready = on_ready
         self._state = state or WorkerState()
@@ -122,6 +125,7 @@ class WorkerApp:
     async def _read(self, stream: StreamT[Any]) -> None:
         async for event in cast("faust.Stream[bytes]", stream).noack().events():
             message = event.message
+            self._commits.deliver(message.tp, message.offset)
             record = InboundRecord(
                 topic=message.topic,
                 partition=message.partition,
@@ -150,6 +154,7 @@ class WorkerApp:
 
     async def _on_revoked(self, _app: Any, /, *args: Any, **_kwargs: Any) -> None:
         revoked: set[TP] = args[0]
+        self._commits.forget(revoked)
         self._progress.on_revoked()
         self._state.partitions = None
         self._pipeline.on_revoked({tp.partition for tp in revoked})
@@ -172,7 +177,7 @@ def _app_options(kafka: KafkaSettings) -> dict[str, Any]:
         "broker_session_timeout": kafka.session_timeout_s,
         "broker_heartbeat_interval": kafka.session_timeout_s / 4,
         "broker_request_timeout": max(30.0, 2 * kafka.session_timeout_s),
-        "broker_commit_interval": 0.5,
+        "broker_commit_interval": COMMIT_EVERY_S,
         "broker_max_poll_records": 64,
         "consumer_auto_offset_reset": "earliest",
         "consumer_max_fetch_size": 4 * 1024 * 1024,

@@ -1,4 +1,4 @@
-"""Faust's aiokafka transport with two more settings, how long a fetch waits and for how much, and less work for each message.
+"""Faust's aiokafka transport with two more settings, how long a fetch waits and for how much, `Commits`, and less work for each message.
 
 Faust 0.15 fixes it at 1.5 s (``faust/transport/drivers/aiokafka.py``, ``_create_worker_consumer``). Apache Kafka answers as soon as
 there is data, but other brokers of its protocol answer late in a long poll, which would be the latency of every window.
@@ -13,16 +13,18 @@ from typing import Any, ClassVar
 from aiokafka import AIOKafkaConsumer
 from faust import App
 from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
 from mode.services import WaitResults
 
+from stream.agents.commits import Commits
 from stream.agents.eager import Waiting, begin
 
 # Faust's services log under the name of the module that defines them; their every start is no news.
 logging.getLogger(__name__).setLevel(logging.WARNING)
 
 
-def transport(app: App, fetch_max_wait_ms: int, fetch_min_bytes: int) -> driver.Transport:
-    """A transport whose consumer's fetch waits for ``fetch_min_bytes``, but at most ``fetch_max_wait_ms``."""
+def transport(app: App, commits: Commits, fetch_max_wait_ms: int, fetch_min_bytes: int) -> driver.Transport:
+    """A transport whose consumer commits what ``commits`` allows; its fetch waits for ``fetch_min_bytes``, at most ``fetch_max_wait_ms``."""
 
     class PromptThread(driver.AIOKafkaConsumerThread):
         def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
@@ -47,6 +49,14 @@ def transport(app: App, fetch_max_wait_ms: int, fetch_min_bytes: int) -> driver.
                 if isinstance(other, Coroutine):
                     other.close()
             return WaitResults([], [], True) if self.should_stop else WaitResults([first], list(begun), False)
+
+        def _new_offset(self, tp: TP) -> int | None:
+            after = commits.take(tp, self._acked_index[tp])
+            self._acked[tp] = list(self._acked_index[tp])
+            return after
+
+        async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+            """Offsets that a topic lacks are no matter: they are never delivered."""
 
         def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
             return PromptThread(self, loop=self.loop, beacon=self.beacon)

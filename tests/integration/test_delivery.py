@@ -9,18 +9,21 @@ from pathlib import Path
 import pytest
 from kafka import KafkaConsumer, KafkaProducer
 
-from stream.agents.app import WorkerApp, WorkerCrashedError
+from stream.agents.app import COMMIT_EVERY_S, WorkerApp, WorkerCrashedError
 from stream.config.settings import Settings
-from stream.domain.delivery import LastFinal
+from stream.domain.delivery import InboundRecord, LastFinal
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.lifecycle import SessionEnd, TrackEnd
 from stream.domain.modality import Modality
 from stream.domain.result import ExplanationRecord, decode_record
+from stream.domain.topics import Topics
+from stream.produce.connection import kafka_options
+from stream.produce.topics import ensure_topics
 from stream.sinks.redis_sink import RedisSink
 from tests.fakes.chunks import ZERO_MS
 from tests.fakes.world import FakeStore, FakeWorker
 from tests.support import dialogues
-from tests.support.delivery import END, EXPECTED, SECONDS, START, finals, names, send, worker
+from tests.support.delivery import END, EXPECTED, SECONDS, START, committed, finals, names, send, until, worker
 from tests.support.settings import own_settings
 
 
@@ -53,6 +56,37 @@ async def test_killing_a_worker_loses_and_repeats_nothing(
         for session in sessions:
             send(producer, prefix, made.event(END, session))
         assert await finals(store, sessions) == [EXPECTED] * len(sessions)
+
+
+@pytest.mark.parametrize("done_before", [0, 1], ids=["nothing_committed_before", "something_committed_before"])
+async def test_a_chunk_that_waits_is_read_again_whatever_became_of_those_behind_it(
+    settings: Settings, store: RedisSink, tmp_path: Path, done_before: int
+) -> None:
+    """Faust would commit past it (faust-streaming/faust#606): see `stream.agents.commits`."""
+    kafka = settings.kafka.model_copy(update={"topic_prefix": f"{settings.kafka.topic_prefix}one.", "partitions": 1})
+    settings = settings.model_copy(update={"kafka": kafka})
+    waiting, last, *before = names(2 + done_before)
+    made, prefix, text = FakeWorker(), kafka.topic_prefix, Topics(kafka.topic_prefix).chunks(Modality.TEXT)
+
+    def whole(session: str) -> list[InboundRecord]:
+        return [made.event(START, session), *(made.words(seq, session=session) for seq in range(SECONDS)), made.event(END, session)]
+
+    ensure_topics(kafka)
+    with KafkaProducer(**kafka_options(kafka)) as producer:
+        async with worker(settings, tmp_path, "first") as first:
+            for session in before:
+                send(producer, prefix, *whole(session))
+                assert await finals(store, [session]) == [EXPECTED]
+                await until(lambda: committed(settings, text) == SECONDS, 10)
+            send(producer, prefix, made.event(START, waiting), made.words(0, session=waiting), *whole(last))
+            assert await finals(store, [last]) == [EXPECTED]
+            await asyncio.sleep(2 * COMMIT_EVERY_S)
+            first.send_signal(signal.SIGKILL)
+        assert committed(settings, text) == SECONDS * len(before)
+        async with worker(settings, tmp_path, "second"):
+            send(producer, prefix, *(made.words(seq, session=waiting) for seq in range(1, SECONDS)), made.event(END, waiting))
+            assert await finals(store, [waiting]) == [EXPECTED]
+            await until(lambda: committed(settings, text) == SECONDS * (2 + len(before)), 10)
 
 
 async def test_a_media_clock_begins_anew_while_its_worker_is_killed(

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections import Counter
-from contextlib import closing
 from pathlib import Path
 
 import pytest
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaProducer
 from redis.asyncio import Redis
 
 from stream.config.settings import Settings
@@ -17,11 +16,10 @@ from stream.domain.delivery import InboundRecord
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.modality import Modality
 from stream.domain.topics import Topics
-from stream.produce.connection import kafka_options
 from stream.sinks.keys import track_names
 from stream.sinks.redis_sink import RedisSink
 from tests.fakes.world import FakeWorker
-from tests.support.delivery import END, EXPECTED, SECONDS, START, finals, names, send, until, worker
+from tests.support.delivery import END, EXPECTED, SECONDS, START, committed, finals, names, send, until, worker
 from tests.support.kafka_records import read_topic
 from tests.support.settings import own_settings
 
@@ -49,12 +47,6 @@ async def until_open(settings: Settings, session: str, end_ms: int) -> None:
 async def finals_so_far(store: RedisSink, session: str) -> list[tuple[int, float]]:
     (found,) = await finals(store, [session], seconds=0)
     return found
-
-
-def committed(settings: Settings, topic: str) -> int:
-    """Records of the topic that the group need not read again."""
-    with closing(KafkaConsumer(**kafka_options(settings.kafka), group_id=settings.kafka.group)) as consumer:
-        return sum(consumer.committed(TopicPartition(topic, number)) or 0 for number in consumer.partitions_for_topic(topic) or ())
 
 
 async def test_what_is_closed_is_published_and_committed_and_the_next_worker_goes_on(

@@ -7,10 +7,10 @@ import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
-from kafka import KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from stream.config.settings import Settings
 from stream.domain.delivery import InboundRecord
@@ -18,6 +18,7 @@ from stream.domain.identity import SessionKey
 from stream.domain.lifecycle import SessionEnd, SessionStart, TrackEnd, TrackPlan
 from stream.domain.modality import Modality
 from stream.local.environment import child_environment
+from stream.produce.connection import kafka_options
 from stream.sinks.redis_sink import RedisSink
 
 SECONDS = 12
@@ -76,6 +77,12 @@ async def finals(
         if all(len(windows) >= count for windows in found) or time.monotonic() > until:
             return [[(window.end_ms, window.score) for window in windows] for windows in found]
         await asyncio.sleep(0.2)
+
+
+def committed(settings: Settings, topic: str) -> int:
+    """Records of the topic that the group need not read again."""
+    with closing(KafkaConsumer(**kafka_options(settings.kafka), group_id=settings.kafka.group)) as consumer:
+        return sum(consumer.committed(TopicPartition(topic, number)) or 0 for number in consumer.partitions_for_topic(topic) or ())
 
 
 def names(count: int) -> list[str]:
