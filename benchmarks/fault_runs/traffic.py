@@ -27,6 +27,9 @@ MEDIA_BEGAN_MS = 1_700_000_000_000
 LENGTH_MS, HOP_MS, LATENESS_MS = 4000, 2000, 500
 """The default windows, which the oracle is written for."""
 
+LAG_S = 2
+"""By so much the last modality of every second session comes later than the others."""
+
 HUM = (np.sin(np.arange(16_000) / 20) * 9000).astype("<i2").tobytes()
 
 
@@ -36,6 +39,8 @@ class Session:
 
     key: SessionKey
     modalities: tuple[Modality, ...]
+    lag_s: int = 0
+    """The last modality comes so much later (media time)."""
     words: list[list[str]] = field(default_factory=list)
     """Of each second."""
     arrived: list[tuple[float, int]] = field(default_factory=list)
@@ -60,10 +65,13 @@ class Session:
 class Traffic:
     """Sends a second of every session each ``1 / speed`` seconds until it is stopped, then the sessions' ends.
 
+    In every second session sound lags behind the words, whose chunks then wait longer than their neighbours' in a partition: done and open
+    chunks lie among each other, and a commit that passes an open one loses it with the worker.
+
     Args:
         kafka: Where to; the producer does not come in through a proxy.
         sessions: How many.
-        modalities: What each sends.
+        modalities: What those without lag send.
         most_words: In one second.
         speed: Media seconds per second.
         seed: Of what is said.
@@ -78,7 +86,11 @@ class Traffic:
         self._most_words = most_words
         self._speed = speed
         names = (f"{kafka.topic_prefix}{number}" for number in range(sessions))
-        self.sessions = [Session(SessionKey("bench", name.replace(".", "-")), modalities) for name in names]
+        lagging = (Modality.TEXT, Modality.AUDIO)
+        self.sessions = [
+            Session(SessionKey("bench", name.replace(".", "-")), *((lagging, LAG_S) if number % 2 else (modalities, 0)))
+            for number, name in enumerate(names)
+        ]
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until ``stop``; returns when the broker has everything."""
@@ -90,6 +102,8 @@ class Traffic:
             second += 1
             await asyncio.sleep(max(0.0, began + second / self._speed - time.monotonic()))
         for session in self.sessions:
+            for late in range(max(0, second - session.lag_s), second):
+                self._send(session, session.modalities[-1], late)
             self._event(session, SessionEnd(0, second * 1000, (TrackEnd(TRACK, dict.fromkeys(session.modalities, second)),)))
         await asyncio.to_thread(self._producer.close)
         for session in self.sessions:
@@ -97,18 +111,21 @@ class Traffic:
 
     def _send_second(self, second: int) -> None:
         for session in self.sessions:
-            said = [f"w{self._chance.randrange(10_000)}" for _ in range(self._chance.randint(0, self._most_words))]
-            session.words.append(said)
-            for modality in session.modalities:
-                value = encode_words(_timed(said, second)) if modality is Modality.TEXT else HUM
-                content_type = ContentType.WORDS if modality is Modality.TEXT else ContentType.PCM
-                captured_ms = MEDIA_BEGAN_MS + second * 1000
-                header = second_header(TrackKey(session.key, TRACK), modality, second, captured_ms, content_type)
-                sent = self._producer.send(
-                    self._topics.chunks(modality), key=str(session.key).encode(), value=value, headers=chunk_headers(header)
-                )
-                if modality is session.modalities[-1]:
-                    sent.add_callback(lambda _, s=session: s.arrived.append((time.monotonic(), second * 1000 + 1000)))
+            session.words.append([f"w{self._chance.randrange(10_000)}" for _ in range(self._chance.randint(0, self._most_words))])
+            *prompt, last = session.modalities
+            for modality in prompt:
+                self._send(session, modality, second)
+            if second >= session.lag_s:
+                self._send(session, last, second - session.lag_s)
+
+    def _send(self, session: Session, modality: Modality, second: int) -> None:
+        value = encode_words(_timed(session.words[second], second)) if modality is Modality.TEXT else HUM
+        content_type = ContentType.WORDS if modality is Modality.TEXT else ContentType.PCM
+        header = second_header(TrackKey(session.key, TRACK), modality, second, MEDIA_BEGAN_MS + second * 1000, content_type)
+        key = str(session.key).encode()
+        sent = self._producer.send(self._topics.chunks(modality), key=key, value=value, headers=chunk_headers(header))
+        if modality is session.modalities[-1]:
+            sent.add_callback(lambda _: session.arrived.append((time.monotonic(), second * 1000 + 1000)))
 
     def _event(self, session: Session, event: SessionEvent) -> None:
         key, value, headers = session_record(SessionNotice(session.key, event), "benchmark", 0)
