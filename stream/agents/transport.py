@@ -24,7 +24,7 @@ logging.getLogger(__name__).setLevel(logging.WARNING)
 
 
 def transport(app: App, commits: Commits, fetch_max_wait_ms: int, fetch_min_bytes: int) -> driver.Transport:
-    """A transport whose consumer commits what ``commits`` allows; its fetch waits for ``fetch_min_bytes``, at most ``fetch_max_wait_ms``."""
+    """A transport whose consumer commits what ``commits`` allows and waits for ``fetch_min_bytes``, but at most ``fetch_max_wait_ms``."""
 
     class PromptThread(driver.AIOKafkaConsumerThread):
         def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:

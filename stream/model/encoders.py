@@ -18,11 +18,35 @@ def _convolution(inputs: int, outputs: int, stride: tuple[int, int] = (1, 1), ke
     )
 
 
+def _channel_weights(channels: int) -> nn.Sequential:
+    """A weight in (0, 1) for each channel from the channels' means (squeeze and excitation, arXiv 1709.01507)."""
+    return nn.Sequential(nn.Linear(channels, channels // 8), nn.ReLU(), nn.Linear(channels // 8, channels), nn.Sigmoid())
+
+
+class _Dilated(nn.Module):
+    """A dilated convolution over time beside a short cut, weighed by channel from the whole block (squeeze and excitation)."""
+
+    def __init__(self, channels: int, dilation: int) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(
+            nn.Conv1d(channels, channels, 3, padding=dilation, dilation=dilation, bias=False),
+            nn.BatchNorm1d(channels),
+            nn.ReLU(),
+        )
+        self.weigh = _channel_weights(channels)
+
+    def forward(self, steps: Tensor) -> Tensor:
+        """(B, C, T) to (B, C, T)."""
+        branch: Tensor = self.branch(steps)
+        weights: Tensor = self.weigh(branch.mean(dim=2))
+        return steps + branch * weights.unsqueeze(2)
+
+
 class AudioEncoder(nn.Module):
     """A second of log-mel to ten segment embeddings.
 
-    Four convolutions halve the frequency axis to 4 bands and the time axis to 20 ms steps; two dilated convolutions over
-    time give each step half a second of surroundings; five steps are averaged into a segment.
+    Four convolutions halve the frequency axis to 4 bands and the time axis to 20 ms steps; dilated convolutions over time give
+    each step half a second of surroundings; five steps are averaged into a segment.
     """
 
     def __init__(self) -> None:
@@ -37,9 +61,7 @@ class AudioEncoder(nn.Module):
             nn.Conv1d(64 * 4, 96, 3, padding=1, bias=False),
             nn.BatchNorm1d(96),
             nn.ReLU(),
-            nn.Conv1d(96, 96, 3, padding=4, dilation=4, bias=False),
-            nn.BatchNorm1d(96),
-            nn.ReLU(),
+            *(_Dilated(96, dilation) for dilation in (4, 8)),
         )
         self.embed = nn.Linear(96, EMBEDDING)
 
@@ -51,23 +73,40 @@ class AudioEncoder(nn.Module):
         return torch.tanh(self.embed(by_segment.transpose(1, 2)))
 
 
+class _Residual(nn.Module):
+    """Two convolutions, weighed by channel, beside a short cut."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__()
+        self.first = _convolution(inputs, outputs, stride=(stride, stride))
+        self.second = nn.Sequential(nn.Conv2d(outputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs))
+        self.weigh = _channel_weights(outputs)
+        self.short = nn.Sequential()
+        if stride != 1 or inputs != outputs:
+            self.short = nn.Sequential(nn.AvgPool2d(stride), nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C', H / stride, W / stride)."""
+        branch: Tensor = self.second(self.first(maps))
+        weights: Tensor = self.weigh(branch.mean(dim=(2, 3)))
+        return torch.relu(branch * weights[:, :, None, None] + self.short(maps))
+
+
 class FaceEncoder(nn.Module):
-    """A grey face crop to one embedding."""
+    """A grey face crop to one embedding: a convolution with stride 2, then residual blocks on 24x24, 12x12 and 6x6."""
 
     def __init__(self) -> None:
         super().__init__()
         self.features = nn.Sequential(
             _convolution(1, 32, stride=(2, 2), kernel=5),
-            _convolution(32, 48),
-            _convolution(48, 64, stride=(2, 2)),
-            _convolution(64, 96),
-            _convolution(96, 128, stride=(2, 2)),
-            _convolution(128, 128),
+            _Residual(32, 32),
+            _Residual(32, 64, stride=2),
+            _Residual(64, 128, stride=2),
         )
         self.embed = nn.Linear(128, EMBEDDING)
 
     def feature_map(self, face: Tensor) -> Tensor:
-        """(B, 1, 48, 48) crops to the last convolution's (B, 128, 6, 6) activations, which Grad-CAM++ looks at."""
+        """(B, 1, 48, 48) crops to the last block's (B, 128, 6, 6) activations, which Grad-CAM++ looks at."""
         activations: Tensor = self.features(face)
         return activations
 

@@ -7,16 +7,32 @@ from pathlib import Path
 
 import torch
 
-from stream.model.encoders import AudioEncoder, FaceEncoder
 from stream.model.mmci import MMCI, MMCIConfig
 from stream.model.served import ServedMMCI
 from stream.training.export import AUDIO_ENTRY, FACE_ENTRY, export_encoder, export_mmci
+from stream.training.faces import FaceClassifier
+from stream.training.voice import VoiceClassifier
 
 
-def save_encoder(module: AudioEncoder | FaceEncoder, name: str, folder: Path) -> None:
-    """Keep an encoder's weights as ``NAME.pt``."""
+def save_classifier(module: VoiceClassifier | FaceClassifier, name: str, folder: Path) -> None:
+    """Keep an encoder's weights and those of the classifier that it was taught by as ``NAME.pt``."""
     folder.mkdir(parents=True, exist_ok=True)
     torch.save(module.state_dict(), folder / f"{name}.pt")
+
+
+def load_voice(folder: Path) -> VoiceClassifier:
+    """The audio encoder with its classifier from ``audio.pt``."""
+    module = VoiceClassifier()
+    module.load_state_dict(torch.load(folder / "audio.pt", weights_only=True))
+    return module.eval()
+
+
+def load_face(folder: Path) -> FaceClassifier:
+    """The face encoder with its classifier from ``face.pt``."""
+    state = torch.load(folder / "face.pt", weights_only=True)
+    module = FaceClassifier(state["emotion.weight"].shape[0])
+    module.load_state_dict(state)
+    return module.eval()
 
 
 def save_mmci(served: ServedMMCI, folder: Path) -> None:
@@ -39,8 +55,5 @@ def export_all(folder: Path, repository: Path) -> list[Path]:
     Raises:
         FileNotFoundError: If one of them has no checkpoint; nothing is written then.
     """
-    audio, face = AudioEncoder(), FaceEncoder()
-    audio.load_state_dict(torch.load(folder / "audio.pt", weights_only=True))
-    face.load_state_dict(torch.load(folder / "face.pt", weights_only=True))
-    served = load_mmci(folder)
+    audio, face, served = load_voice(folder).encoder, load_face(folder).encoder, load_mmci(folder)
     return [export_encoder(audio, AUDIO_ENTRY, repository), export_encoder(face, FACE_ENTRY, repository), export_mmci(served, repository)]

@@ -26,6 +26,12 @@ NEUTRAL_SCORE = 0.5
 """MOSI scores nearer to 0 than this are neutral: the middle class of the corpus's seven."""
 
 VOICE_EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
+VOICE_SIGNS = (1, 2, 2, 0, 0, 0, 0, 2)
+"""Sign of each emotion's valence constant: 0 negative, 1 zero, 2 positive."""
+
+VOICE_SHARES = (1 / 15, *(2 / 15,) * 7)
+"""How often each emotion was recorded: neutral has no strong variant."""
+
 TRAIN_ACTORS, VALIDATION_ACTORS = range(1, 17), range(17, 21)
 
 
@@ -72,6 +78,11 @@ class Voice:
     polarity: int
     valence: float
     part: Part
+
+    @property
+    def sex(self) -> str:
+        """``male`` or ``female``: RAVDESS gives its men odd numbers."""
+        return "male" if self.actor % 2 else "female"
 
 
 @dataclass(frozen=True, slots=True)

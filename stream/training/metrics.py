@@ -35,6 +35,11 @@ def f1_scores(predicted: Classes, truth: Classes) -> tuple[float, float]:
     return float(np.mean(scores)), float(np.average(scores, weights=counts))
 
 
+def macro_recall(predicted: Classes, truth: Classes) -> float:
+    """Mean over the classes that occur in the truth of the share of their items that is found."""
+    return float(np.mean([(predicted[truth == label] == label).mean() for label in np.unique(truth)]))
+
+
 def calibration_error(probabilities: Floats, truth: Classes) -> float:
     """Expected calibration error of the winning class in `CALIBRATION_BINS` equal bins of confidence (Guo et al., ICML 2017)."""
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from rich.progress import Progress
 
+from stream.domain.features import Floats
 from stream.training import corpora, faces, voice
 from stream.training.card import fill_card
-from stream.training.checkpoints import save_encoder, save_mmci
+from stream.training.checkpoints import save_classifier, save_mmci
 from stream.training.corpora import Part, Utterance, Voice
 from stream.training.evaluate import Results, evaluate
 from stream.training.experiments import run as experiments
@@ -22,7 +23,7 @@ from stream.training.export import AUDIO_ENTRY, FACE_ENTRY, export_encoder, expo
 from stream.training.features import FacePool, Pools, VoicePool, embed_faces, embed_text, embed_voices, session, some_faces, text_weights
 from stream.training.fit import MMCIRecipe, Outcome, fit
 from stream.training.loop import Fit
-from stream.training.metrics import classification
+from stream.training.metrics import Classes, classification, macro_recall
 from stream.training.text import train_text
 
 STEPS = ("text", "audio", "face", "mmci")
@@ -54,7 +55,7 @@ class Recipe:
 
 
 QUICK = Recipe(
-    voice=voice.VoiceRecipe(epochs=1),
+    voice=voice.VoiceRecipe(epochs=1, variants=1),
     face=faces.FaceRecipe(epochs=1),
     mmci=replace(MMCIRecipe(), epochs=1, windows=640),
     seeds=1,
@@ -115,16 +116,23 @@ def run_text(places: Places, recipe: Recipe, seed: int, progress: Progress) -> M
 
 def run_audio(places: Places, recipe: Recipe, seed: int, progress: Progress) -> Metrics:
     """Train and export the audio encoder; returns its numbers."""
-    voices = corpora.read_voices(places.data)
-    model, training = voice.train_voice(voices, recipe.voice, seed, progress)
-    save_encoder(model.encoder, "audio", places.checkpoints)
+    recordings = corpora.read_voices(places.data)
+    voices = {part: [heard for heard in recordings if heard.part is part] for part in Part}
+    shelf = voice.fill_shelf(voices[Part.TRAIN], recipe.voice.variants, seed, progress)
+    state = places.checkpoints / f"audio-seed{seed}.state"
+    model, training = voice.train_voice(
+        voices[Part.TRAIN], shelf, voices[Part.VALIDATION], recipe.voice, seed=seed, progress=progress, state=state
+    )
+    save_classifier(model, "audio", places.checkpoints)
+    state.unlink()
     export_encoder(model.encoder, AUDIO_ENTRY, places.repository)
     results: Results = {}
-    for part in Part:
-        own = [recording for recording in voices if recording.part is part]
-        emotions, polarities = voice.predict(model, [voice.blocks_of(voice.at_peak(recording.samples, -6.0)) for recording in own])
-        results[f"{part} emotion"] = classification(emotions, np.array([recording.emotion for recording in own]))
-        results[f"{part} polarity"] = classification(polarities, np.array([recording.polarity for recording in own]))
+    for part, own in voices.items():
+        answers = voice.predict(model, [voice.blocks_of(voice.at_peak(heard.samples, -6.0)) for heard in own])
+        truth = voice.Truth.of(own)
+        results[f"{part} emotion"] = _classes(answers.emotions, truth.emotions.numpy())
+        results[f"{part} polarity"] = _classes(answers.polarities, truth.polarities.numpy())
+        results[f"{part} sign"] = _classes(answers.signs, truth.signs.numpy())
     return _training_report(training, asdict(recipe.voice), seed, results)
 
 
@@ -132,15 +140,17 @@ def run_face(places: Places, recipe: Recipe, seed: int, progress: Progress) -> M
     """Train and export the face encoder; returns its numbers."""
     images = {part: corpora.read_faces(places.data, part) for part in Part}
     training_images = images[Part.TRAIN] if recipe.most_faces is None else some_faces(images[Part.TRAIN], recipe.most_faces, seed)
-    model, training = faces.train_faces(training_images, images[Part.VALIDATION], recipe.face, seed, progress)
-    save_encoder(model.encoder, "face", places.checkpoints)
+    state = places.checkpoints / f"face-seed{seed}.state"
+    model, training = faces.train_faces(training_images, images[Part.VALIDATION], recipe.face, seed=seed, progress=progress, state=state)
+    save_classifier(model, "face", places.checkpoints)
+    state.unlink()
     export_encoder(model.encoder, FACE_ENTRY, places.repository)
     results: Results = {}
     for part, own in images.items():
         shown = some_faces(own, 3_300, seed) if part is Part.TRAIN else own
         emotions, polarities = faces.predict(model, shown.images)
-        results[f"{part} emotion"] = classification(emotions, shown.emotions)
-        results[f"{part} polarity"] = classification(polarities, shown.polarities)
+        results[f"{part} emotion"] = _classes(emotions, shown.emotions)
+        results[f"{part} polarity"] = _classes(polarities, shown.polarities)
     return _training_report(training, asdict(recipe.face), seed, results)
 
 
@@ -193,11 +203,14 @@ def _read_metrics(places: Places) -> Metrics:
     return found
 
 
+def _classes(probabilities: Floats, truth: Classes) -> dict[str, float]:
+    return classification(probabilities, truth) | {"macro_recall": macro_recall(probabilities.argmax(axis=1), truth)}
+
+
 def _training_report(training: Fit, settings: dict[str, Any], seed: int, results: Results) -> Metrics:
     return {
         "recipe": settings,
         "seed": seed,
-        "best_epoch": training.best_epoch,
         "validation": list(training.validation),
         "results": results,
     }

@@ -181,9 +181,7 @@ def test_recordings_are_cut_to_the_speech_and_levelled() -> None:
     cut = voice.voiced(recording)
     assert cut.shape[0] == 8_000
     assert np.abs(cut).max() == pytest.approx(32_767 * 10 ** (-6 / 20), rel=0.01)
-    piece = voice.augmented(cut, np.random.default_rng(0))
-    assert piece.shape[0] == voice.BLOCKS * 16_000
-    assert piece.dtype == np.int16
+    assert voice.moved(cut, np.random.default_rng(0)).shape[0] == voice.BLOCKS * 16_000
 
 
 def test_card_has_the_measured_numbers() -> None:
