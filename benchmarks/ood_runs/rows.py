@@ -29,10 +29,8 @@ ERM = {
     "bclstm given": "bclstm-fusion",
     "bclstm minilm": "bclstm-minilm-late-fusion",
     "bclstm served": "bclstm-reviews-fusion",
-    "bclstm trained": "bclstm-trained-text-only",
     "std minilm": "std-minilm-late-fusion",
     "std served": "std-fusion",
-    "std trained": "std-trained-text-only",
 }
 """Of every family (a split and a kind of text) the plainly trained row that the others are held against."""
 

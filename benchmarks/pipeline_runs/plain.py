@@ -102,5 +102,8 @@ def infer(model: ServedMMCI, batch: list[WindowInputs]) -> list[Inference]:
     """The model in torch on windows of one length."""
     tensors = [torch.from_numpy(np.stack([getattr(inputs, name) for inputs in batch])) for name in INPUT_NAMES]
     with torch.inference_mode():
-        scores, probabilities, causal, relevance, unadjusted = (tensor.numpy() for tensor in model(*tensors))
-    return [Inference(scores[row], probabilities[row], causal[row], relevance[row], float(unadjusted[row, 0])) for row in range(len(batch))]
+        scores, probabilities, causal, relevance, unadjusted, review = (tensor.numpy() for tensor in model(*tensors))
+    return [
+        Inference(scores[row], probabilities[row], causal[row], relevance[row], float(unadjusted[row, 0]), bool(review[row, 0]))
+        for row in range(len(batch))
+    ]

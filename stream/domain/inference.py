@@ -25,6 +25,7 @@ class Inference:
         causal: (W + A + V,) causal node attention in [0, 1]; the shortcut part is 1 - causal; 0 where there is no node.
         relevance: (W + A + V,) signed share of each node in the score with all modalities, in score points.
         score_unadjusted: Score with the window's own shortcut features in place of the backdoor adjustment.
+        to_review: The label is among the fifth of windows with these modalities that the model is least sure of.
     """
 
     scores: Floats
@@ -32,6 +33,7 @@ class Inference:
     causal: Floats
     relevance: Floats
     score_unadjusted: float
+    to_review: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,7 +147,7 @@ def _read(window: Window, inputs: WindowInputs, inference: Inference) -> _Readin
         confidence=probabilities[label],
         probabilities=probabilities,
         contributions=contributions,
-        warnings=warning_codes(window, inputs, inference, contributions, probabilities[label]),
+        warnings=warning_codes(window, inputs, inference, contributions),
     )
 
 

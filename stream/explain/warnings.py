@@ -9,9 +9,6 @@ from stream.domain.inference import Inference, WindowInputs
 from stream.domain.modality import Modality
 from stream.domain.window import SYNC_SUSPECT, Window
 
-LOW_CONFIDENCE = 0.5
-"""A label with less than this probability is a guess."""
-
 DISAGREEMENT = 0.25
 """Score points by which two modalities have to pull in opposite directions to be said to disagree."""
 
@@ -24,8 +21,8 @@ class WarningCode(StrEnum):
 
     NOTHING_PRESENT = "nothing_present"
     """No word, no sound, no face: the score is what the model says when it is shown nothing."""
-    LOW_CONFIDENCE = "low_confidence"
-    """The label's probability is below `LOW_CONFIDENCE`."""
+    TO_REVIEW = "to_review"
+    """The model is unsure of the label: a person should look. Its threshold is fitted, see the model card."""
     MODALITIES_DISAGREE = "modalities_disagree"
     """Two modalities pull in opposite directions, each by `DISAGREEMENT` or more."""
     SHORTCUT_EFFECT = "shortcut_effect"
@@ -39,7 +36,7 @@ class WarningCode(StrEnum):
 
 
 PLAIN: dict[WarningCode, str] = {
-    WarningCode.LOW_CONFIDENCE: "the label is uncertain",
+    WarningCode.TO_REVIEW: "the label is uncertain and should be reviewed",
     WarningCode.MODALITIES_DISAGREE: "the modalities disagree",
     WarningCode.SHORTCUT_EFFECT: "the score leans on a shortcut that was averaged out",
     WarningCode.SEVERAL_FACES: "several faces were seen (the largest was followed)",
@@ -49,14 +46,12 @@ PLAIN: dict[WarningCode, str] = {
 """Each code as a clause of the sentence; `NOTHING_PRESENT` has a sentence of its own."""
 
 
-def warning_codes(
-    window: Window, inputs: WindowInputs, inference: Inference, contributions: dict[Modality, float], confidence: float
-) -> tuple[str, ...]:
+def warning_codes(window: Window, inputs: WindowInputs, inference: Inference, contributions: dict[Modality, float]) -> tuple[str, ...]:
     """All codes of a window, in the order of `WarningCode`, then the codes of its input in alphabetical order."""
     score = float(inference.scores[-1])
     holds = {
         WarningCode.NOTHING_PRESENT: not window.present(),
-        WarningCode.LOW_CONFIDENCE: confidence < LOW_CONFIDENCE,
+        WarningCode.TO_REVIEW: inference.to_review,
         WarningCode.MODALITIES_DISAGREE: disagree(contributions.values()),
         WarningCode.SHORTCUT_EFFECT: abs(score - inference.score_unadjusted) >= SHORTCUT_EFFECT,
         WarningCode.SEVERAL_FACES: window.faces_max > 1,

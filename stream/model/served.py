@@ -27,7 +27,7 @@ INPUT_NAMES: tuple[str, ...] = (
     *("video", "video_times", "video_mask"),
     *("past_words", "past_audio", "past_video", "past_mask", "past_same"),
 )
-OUTPUT_NAMES: tuple[str, ...] = ("coalition_scores", "coalition_probabilities", "causal", "relevance", "score_unadjusted")
+OUTPUT_NAMES: tuple[str, ...] = ("coalition_scores", "coalition_probabilities", "causal", "relevance", "score_unadjusted", "to_review")
 
 
 def coalition_gates() -> Tensor:
@@ -44,11 +44,13 @@ class ServedMMCI(nn.Module):
         bits: (3,) of the modalities.
         temperatures: (8,) divisor of the logits, fitted on validation windows, for every set of modalities that a coalition
             really finds in a window (a coalition of text and voice finds only text in a window without voice).
+        review_below: (8,) probability of the label below which a window is set aside for a person to review, likewise.
     """
 
     gates: Tensor
     bits: Tensor
     temperatures: Tensor
+    review_below: Tensor
 
     def __init__(self, model: MMCI) -> None:
         super().__init__()
@@ -56,6 +58,7 @@ class ServedMMCI(nn.Module):
         self.register_buffer("gates", coalition_gates())
         self.register_buffer("bits", torch.tensor([float(modality.bit) for modality in MODALITIES]))
         self.register_buffer("temperatures", torch.ones(COALITIONS))
+        self.register_buffer("review_below", torch.zeros(COALITIONS))
 
     def forward(  # noqa: PLR0917 - an ONNX graph's inputs are positional
         self,
@@ -73,7 +76,7 @@ class ServedMMCI(nn.Module):
         past_video: Tensor,
         past_mask: Tensor,
         past_same: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, ...]:
         """Score a batch of windows.
 
         Args:
@@ -94,7 +97,7 @@ class ServedMMCI(nn.Module):
 
         Returns:
             Scores (B, 8) and probabilities (B, 8, 3) of the coalitions, causal node attention (B, W + A + V), relevance
-            (B, W + A + V) and the unadjusted score (B, 1).
+            (B, W + A + V), the unadjusted score (B, 1) and whether the window is to be reviewed (B, 1).
         """
         nodes = (Nodes(words, word_times, word_mask), Nodes(audio, audio_times, audio_mask), Nodes(video, video_times, video_mask))
         window: Window = dict(zip(MODALITIES, nodes, strict=True))
@@ -104,6 +107,7 @@ class ServedMMCI(nn.Module):
         found = (self.gates * present.unsqueeze(1) * self.bits).sum(dim=-1).long()
         adjusted = bank.adjust(head, streams.causal.readout, self.temperatures[found])
         gradient = bank.score_gradient(head, streams.causal.readout[:, FULL])
+        confidence = adjusted.probabilities[:, FULL].amax(dim=-1)
         unadjusted = head(streams.causal.readout[:, FULL] + streams.shortcut.readout[:, FULL])
         return (
             adjusted.score,
@@ -111,6 +115,7 @@ class ServedMMCI(nn.Module):
             torch.cat([streams.attention[m] for m in MODALITIES], dim=1),
             node_relevance(streams.causal, gradient),
             unadjusted.score.unsqueeze(-1),
+            (confidence < self.review_below[found[:, FULL]]).float().unsqueeze(-1),
         )
 
 

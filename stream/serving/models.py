@@ -96,6 +96,7 @@ class Models:
             "causal": (rows, nodes),
             "relevance": (rows, nodes),
             "score_unadjusted": (rows, 1),
+            "to_review": (rows, 1),
         }
         answer = await self._run(MMCI, tensors, shapes)
         return [
@@ -105,6 +106,7 @@ class Models:
                 causal=answer["causal"][row],
                 relevance=answer["relevance"][row],
                 score_unadjusted=float(answer["score_unadjusted"][row, 0]),
+                to_review=bool(answer["to_review"][row, 0]),
             )
             for row in range(rows)
         ]

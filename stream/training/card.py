@@ -16,6 +16,9 @@ def fill_card(card: str, metrics: Mapping[str, Any]) -> str:
         "encoders": encoders_table,
         "modalities": modalities_table,
         "coalitions": coalitions_table,
+        "review": review_table,
+        "speakers": speakers_table,
+        "actors": actors_table,
         "seeds": seeds_table,
     }
     return fill_tables(card, {name: partial(make, metrics) for name, make in tables.items()})
@@ -37,10 +40,12 @@ def encoders_table(metrics: Mapping[str, Any]) -> str:
     rows = []
     for step, title in (("audio", "voice (RAVDESS)"), ("face", "face (FER2013)")):
         for part in ("train", "validation", "test"):
-            for kind in ("emotion", "polarity"):
-                found = metrics[step]["results"][f"{part} {kind}"]
-                rows.append([title, part, kind, f"{found['n']:.0f}", *_numbers(found, "accuracy", "macro_f1", "majority_accuracy")])
-    return markdown_table(["encoder", "part", "classes", "n", "accuracy", "macro F1", "majority"], rows)
+            for kind in ("emotion", "polarity", "sign"):
+                found = metrics[step]["results"].get(f"{part} {kind}")
+                if found:
+                    numbers = _numbers(found, "accuracy", "macro_recall", "macro_f1", "majority_accuracy")
+                    rows.append([title, part, kind, f"{found['n']:.0f}", *numbers])
+    return markdown_table(["encoder", "part", "classes", "n", "accuracy", "macro recall", "macro F1", "majority"], rows)
 
 
 def modalities_table(metrics: Mapping[str, Any]) -> str:
@@ -83,6 +88,39 @@ def coalitions_table(metrics: Mapping[str, Any]) -> str:
             )
     order = sorted(rows, key=lambda row: (row[0] != "nothing", row[0].count("+"), row[0]))
     return markdown_table(["coalition", "accuracy", "macro F1", "majority", "ECE", "MAE on MOSI's windows"], order)
+
+
+def review_table(metrics: Mapping[str, Any]) -> str:
+    """What is set aside for a person to review, and how much oftener its label is wrong."""
+    rows = []
+    for key, found in _shipped(metrics).items():
+        if found.get("reviewed"):
+            times = f"{found['wrong_reviewed'] / found['wrong_kept']:.1f}" if found["wrong_kept"] else ""
+            rows.append([key, *_numbers(found, "reviewed", "wrong_reviewed", "wrong_kept"), times])
+    return markdown_table(["windows", "set aside", "wrong of those", "wrong of the rest", "times as wrong"], sorted(rows))
+
+
+def speakers_table(metrics: Mapping[str, Any]) -> str:
+    """MELD's test lines by who says them, text alone."""
+    return _groups_table(metrics, "speaker ", "speaker")
+
+
+def actors_table(metrics: Mapping[str, Any]) -> str:
+    """RAVDESS's test recordings by sex and actor, voice alone."""
+    return _groups_table(metrics, "actor", "actor or sex")
+
+
+def _groups_table(metrics: Mapping[str, Any], prefix: str, title: str) -> str:
+    rows = [
+        [
+            key.removeprefix("speaker ").removeprefix("actors ").removeprefix("actor "),
+            *(f"{found['n']:.0f}", *_numbers(found, "accuracy")),
+            *(f"{found[name]:+.2f}" for name in ("mean_score", "mean_score_of_neutral")),
+        ]
+        for key, found in _shipped(metrics).items()
+        if key.startswith(prefix)
+    ]
+    return markdown_table([title, "n", "accuracy", "mean score", "mean score of neutral ones"], rows)
 
 
 def seeds_table(metrics: Mapping[str, Any]) -> str:

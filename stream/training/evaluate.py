@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -15,10 +16,14 @@ from stream.domain.modality import MODALITIES, Modality
 from stream.model.served import FULL, ServedMMCI
 from stream.training.features import Pools
 from stream.training.fit import answer, batches
-from stream.training.metrics import bootstrap_by_group, classification, regression
+from stream.training.metrics import bootstrap_by_group, classification, regression, reliability, review
 from stream.training.windows import Batch, WindowMaker
 
 BATCH = 64
+
+SPEAKER_LINES = 100
+"""Test lines that a speaker of MELD must have to be reported alone."""
+OTHERS = "all others"
 
 Results = dict[str, dict[str, float]]
 
@@ -35,31 +40,72 @@ class Answers:
 
 
 def evaluate(served: ServedMMCI, pools: Pools) -> Results:
-    """Each modality by itself on its own test part, and every coalition on paired windows."""
+    """Each modality by itself on its own test part, by who speaks, and every coalition on paired windows."""
     maker = WindowMaker(pools, 0)
     text = range(len(pools.text.utterances))
     answers = _answers(served, batches(maker, text, BATCH))
+    below = [float(bound) for bound in served.review_below]
     voices = _answers(served, (maker.voices_only(chunk) for chunk in _chunks(pools.voice.polarities.shape[0])))
     faces = _answers(served, (maker.faces_only(chunk) for chunk in _chunks(pools.face.polarities.shape[0])))
     return {
-        **_text_results(answers, pools),
+        **_text_results(answers, pools, below[Modality.TEXT.bit]),
+        **_speakers(answers, pools),
+        **_actors(voices, pools),
         "voice": classification(voices.probabilities[:, FULL], voices.polarity)
+        | review(voices.probabilities[:, FULL], voices.polarity, below[Modality.AUDIO.bit])
         | _interval(voices, FULL, [str(actor) for actor in pools.voice.actors]),
-        "face": classification(faces.probabilities[:, FULL], faces.polarity),
-        **{f"paired {_name(coalition)}": _coalition(answers, coalition) for coalition in range(COALITIONS)},
+        "face": classification(faces.probabilities[:, FULL], faces.polarity)
+        | review(faces.probabilities[:, FULL], faces.polarity, below[Modality.VIDEO.bit]),
+        **{f"paired {_name(coalition)}": _coalition(answers, coalition, below[coalition]) for coalition in range(COALITIONS)},
         "agreement": _agreement(answers),
     }
 
 
-def _text_results(answers: Answers, pools: Pools) -> Results:
+def reliabilities(served: ServedMMCI, pools: Pools) -> dict[str, list[tuple[float, float, int]]]:
+    """The calibration curve of every coalition that has something, on paired windows: see `stream.training.metrics.reliability`."""
+    answers = _answers(served, batches(WindowMaker(pools, 0), range(len(pools.text.utterances)), BATCH))
+    return {_name(coalition): reliability(answers.probabilities[:, coalition], answers.polarity) for coalition in range(1, COALITIONS)}
+
+
+def _speakers(answers: Answers, pools: Pools) -> Results:
+    """MELD's lines by who says them, text alone: its speakers with `SPEAKER_LINES` test lines or more, and all others together."""
+    said = pools.text.utterances
+    lines = Counter(utterance.speaker for utterance in said if utterance.corpus == "meld")
+    names = np.array(["" if u.corpus != "meld" else u.speaker if lines[u.speaker] >= SPEAKER_LINES else OTHERS for u in said])
+    return {f"speaker {name}": _group(answers, Modality.TEXT.bit, names == name) for name in np.unique(names) if name}
+
+
+def _actors(voices: Answers, pools: Pools) -> Results:
+    """RAVDESS by sex and by actor, voice alone; every actor acts the same lines with the same emotions."""
+    actors = pools.voice.actors
+    groups = {"actors male": actors % 2 == 1, "actors female": actors % 2 == 0}
+    groups |= {f"actor {actor}": actors == actor for actor in np.unique(actors)}
+    return {name: _group(voices, FULL, chosen) for name, chosen in groups.items() if chosen.any()}
+
+
+def _group(answers: Answers, coalition: int, chosen: npt.NDArray[np.bool_]) -> dict[str, float]:
+    """Accuracy and mean score of some windows, and the mean score of the neutral ones among them, where who speaks should not matter."""
+    own = answers_where(answers, chosen)
+    scores, neutral = own.scores[:, coalition], own.polarity == 1
+    return {
+        "n": float(chosen.sum()),
+        "accuracy": float((own.probabilities[:, coalition].argmax(axis=1) == own.polarity).mean()),
+        "mean_score": float(scores.mean()),
+        "mean_score_of_neutral": float(scores[neutral].mean()) if neutral.any() else 0.0,
+    }
+
+
+def _text_results(answers: Answers, pools: Pools, below: float) -> Results:
     corpus = np.array([utterance.corpus for utterance in pools.text.utterances])
     groups = np.array([utterance.group for utterance in pools.text.utterances])
     alone = Modality.TEXT.bit
     results = {}
     for name in np.unique(corpus):
         own = answers_where(answers, corpus == name)
-        results[f"text {name}"] = classification(own.probabilities[:, alone], own.polarity) | _interval(
-            own, alone, list(groups[corpus == name])
+        results[f"text {name}"] = (
+            classification(own.probabilities[:, alone], own.polarity)
+            | review(own.probabilities[:, alone], own.polarity, below)
+            | _interval(own, alone, list(groups[corpus == name]))
         )
         if not np.isnan(own.wanted_score).any():
             results[f"text {name}"] |= regression(own.scores[:, alone], own.wanted_score)
@@ -77,10 +123,13 @@ def answers_where(answers: Answers, chosen: npt.NDArray[np.bool_]) -> Answers:
     )
 
 
-def _coalition(answers: Answers, coalition: int) -> dict[str, float]:
+def _coalition(answers: Answers, coalition: int, below: float) -> dict[str, float]:
     annotated = ~np.isnan(answers.wanted_score)
     error = np.abs(answers.scores[annotated, coalition] - answers.wanted_score[annotated])
-    return classification(answers.probabilities[:, coalition], answers.polarity) | {"mosi_mae": float(error.mean())}
+    probabilities = answers.probabilities[:, coalition]
+    return (
+        classification(probabilities, answers.polarity) | review(probabilities, answers.polarity, below) | {"mosi_mae": float(error.mean())}
+    )
 
 
 def _agreement(answers: Answers) -> dict[str, float]:

@@ -60,7 +60,7 @@ FACE_ENTRY = ModelEntry("face_encoder", (("face", (1, FACE_SIZE, FACE_SIZE)),), 
 MMCI_ENTRY = ModelEntry(
     "mmci",
     _mmci_inputs(),
-    tuple(zip(OUTPUT_NAMES, ((COALITIONS,), (COALITIONS, len(LABELS)), (-1,), (-1,), (1,)), strict=True)),
+    tuple(zip(OUTPUT_NAMES, ((COALITIONS,), (COALITIONS, len(LABELS)), (-1,), (-1,), (1,), (1,)), strict=True)),
     32,
 )
 

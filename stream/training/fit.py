@@ -20,6 +20,7 @@ from stream.model.mmci import MMCI, MMCIConfig
 from stream.model.served import FULL, INPUT_NAMES, ServedMMCI, coalition_gates
 from stream.training.features import Pools
 from stream.training.losses import LossWeights, causal_intervention_loss
+from stream.training.metrics import REVIEWED
 from stream.training.windows import Batch, WindowMaker
 
 SINGLES = (1, 2, 4)
@@ -165,7 +166,7 @@ def answer(served: ServedMMCI, batch: Batch) -> dict[str, Tensor]:
     tensors += [torch.stack([past.mask[m] for m in MODALITIES], dim=2), past.same_speaker]
     with torch.no_grad():
         named = served(**dict(zip(INPUT_NAMES, tensors, strict=True)))
-    return dict(zip(("scores", "probabilities", "causal", "relevance", "score_unadjusted"), named, strict=True))
+    return dict(zip(("scores", "probabilities", "causal", "relevance", "score_unadjusted", "to_review"), named, strict=True))
 
 
 def criterion(served: ServedMMCI, checked: Sequence[Batch], mae_weight: float) -> float:
@@ -180,7 +181,10 @@ def criterion(served: ServedMMCI, checked: Sequence[Batch], mae_weight: float) -
 
 
 def calibrate(served: ServedMMCI, checked: Sequence[Batch]) -> None:
-    """Fit each coalition's temperature: the one of `TEMPERATURES` with the least cross-entropy on validation windows."""
+    """Fit on validation windows, for each coalition: its temperature, with the least cross-entropy, and then what is to be reviewed.
+
+    Reviewed are the `REVIEWED` windows whose label has the least probability.
+    """
     bank, head = served.model.bank, served.model.head
     entropies = []
     with torch.no_grad():
@@ -191,6 +195,8 @@ def calibrate(served: ServedMMCI, checked: Sequence[Batch]) -> None:
             entropy = [_cross_entropy(own, batch.polarity) for own, batch in zip(found, checked, strict=True)]
             entropies.append(torch.cat(entropy).mean(0))
     served.temperatures.copy_(torch.tensor(TEMPERATURES)[torch.stack(entropies).argmin(dim=0)])
+    confidence = torch.cat([answer(served, batch)["probabilities"].amax(dim=-1) for batch in checked])
+    served.review_below.copy_(confidence.quantile(REVIEWED, dim=0))
 
 
 def _cross_entropy(probabilities: Tensor, polarity: Tensor) -> Tensor:

@@ -13,6 +13,9 @@ Classes = npt.NDArray[np.int64]
 
 CALIBRATION_BINS = 10
 
+REVIEWED = 0.2
+"""Share of the validation windows, those with the least confidence, that is set aside for a person to review."""
+
 
 def accuracy(predicted: Classes, truth: Classes) -> float:
     """Share of equal classes."""
@@ -40,12 +43,28 @@ def macro_recall(predicted: Classes, truth: Classes) -> float:
     return float(np.mean([(predicted[truth == label] == label).mean() for label in np.unique(truth)]))
 
 
-def calibration_error(probabilities: Floats, truth: Classes) -> float:
-    """Expected calibration error of the winning class in `CALIBRATION_BINS` equal bins of confidence (Guo et al., ICML 2017)."""
+def reliability(probabilities: Floats, truth: Classes) -> list[tuple[float, float, int]]:
+    """For each of `CALIBRATION_BINS` equal bins of the winning class's probability that is not empty: its mean, the accuracy, the count."""
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
     bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    gaps = [abs(confidence[bins == b].mean() - right[bins == b].mean()) * (bins == b).mean() for b in np.unique(bins)]
-    return float(np.sum(gaps))
+    return [(float(confidence[bins == b].mean()), float(right[bins == b].mean()), int((bins == b).sum())) for b in np.unique(bins)]
+
+
+def calibration_error(probabilities: Floats, truth: Classes) -> float:
+    """Expected calibration error of the winning class: the mean gap of `reliability`'s bins (Guo et al., ICML 2017)."""
+    bins = reliability(probabilities, truth)
+    return sum(abs(confidence - right) * count for confidence, right, count in bins) / truth.shape[0]
+
+
+def review(probabilities: Floats, truth: Classes, below: float) -> dict[str, float]:
+    """What setting aside the windows whose winning class has a probability below ``below`` does.
+
+    Returns:
+        Shares: ``reviewed`` of all windows; ``wrong_reviewed`` and ``wrong_kept`` of those set aside and of the rest, 0 of none.
+    """
+    aside, wrong = probabilities.max(axis=1) < below, probabilities.argmax(axis=1) != truth
+    shares = {f"wrong_{name}": float(wrong[own].mean()) if own.any() else 0.0 for name, own in (("reviewed", aside), ("kept", ~aside))}
+    return {"reviewed": float(aside.mean())} | shares
 
 
 def classification(probabilities: Floats, truth: Classes) -> dict[str, float]:

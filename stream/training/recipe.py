@@ -14,10 +14,11 @@ from rich.progress import Progress
 
 from stream.domain.features import Floats
 from stream.training import corpora, faces, voice
+from stream.training.calibration_curve import calibration_curve
 from stream.training.card import fill_card
 from stream.training.checkpoints import save_classifier, save_mmci
 from stream.training.corpora import Part, Utterance, Voice
-from stream.training.evaluate import Results, evaluate
+from stream.training.evaluate import Results, evaluate, reliabilities
 from stream.training.experiments import run as experiments
 from stream.training.export import AUDIO_ENTRY, FACE_ENTRY, export_encoder, export_mmci, replace_text
 from stream.training.features import FacePool, Pools, VoicePool, embed_faces, embed_text, embed_voices, session, some_faces, text_weights
@@ -105,6 +106,7 @@ def run(places: Places, recipe: Recipe, seed: int, steps: tuple[str, ...], progr
     metrics = _read_metrics(places)
     if places.card.is_file() and set(STEPS) <= set(metrics):
         replace_text(places.card, fill_card(places.card.read_text(encoding="utf-8"), metrics))
+        replace_text(places.card.with_name("calibration.svg"), calibration_curve(metrics["mmci"]["reliability"]))
     return metrics
 
 
@@ -166,6 +168,7 @@ def run_mmci(places: Places, recipe: Recipe, seed: int, progress: Progress) -> M
         "recipe": asdict(recipe.mmci),
         "shipped_seed": shipped.seed,
         "seeds": {str(outcome.seed): _seed_report(outcome, tested[outcome.seed]) for outcome in outcomes},
+        "reliability": reliabilities(shipped.served, pools[Part.TEST]),
         "spread": _spread(list(tested.values())),
         "windows": {str(part): len(own.text.utterances) for part, own in pools.items()},
     }

@@ -77,6 +77,7 @@ def make_inference(
     causal: float = 0.75,
     probabilities: Sequence[Sequence[float]] | None = None,
     score_unadjusted: float | None = None,
+    to_review: bool = False,
 ) -> Inference:
     """An inference with these coalition scores and node relevances; by default the label follows the score's sign."""
     relevance = np.zeros(WORD_NODES + AUDIO_NODES + VIDEO_NODES, np.float32)
@@ -90,6 +91,7 @@ def make_inference(
         causal=attention,
         relevance=relevance,
         score_unadjusted=scores[7] if score_unadjusted is None else score_unadjusted,
+        to_review=to_review,
     )
 
 

@@ -86,7 +86,7 @@ def test_every_warning_is_raised_by_its_cause_alone() -> None:
     assert warnings(make_inference(calm), faces=2) == ("several_faces",)
     assert warnings(make_inference(calm), dropped=1) == ("words_dropped",)
     assert warnings(make_inference(calm, score_unadjusted=0.5)) == ("shortcut_effect",)
-    assert warnings(make_inference(calm, probabilities=[[0.3, 0.4, 0.3]] * 8)) == ("low_confidence",)
+    assert warnings(make_inference(calm, to_review=True)) == ("to_review",)
     assert warnings(make_inference([0, 1, -1, 0, 0, 1, -1, 0])) == ("modalities_disagree",)
     assert warnings(make_inference(calm), of_input=("z", "late_chunks", "late_chunks")) == ("late_chunks", "z")
     assert warnings(make_inference(calm), faces=2, of_input=("late_chunks", SYNC_SUSPECT)) == (

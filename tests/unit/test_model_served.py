@@ -74,6 +74,16 @@ def test_nothing_at_all_is_finite_and_the_same_for_every_window(served: ServedMM
     assert torch.allclose(out["coalition_scores"], out["coalition_scores"][0, 0].expand(3, 8), atol=1e-6)
 
 
+def test_what_is_to_be_reviewed_depends_on_the_modalities_that_a_window_has(served: ServedMMCI, inputs: TENSORS) -> None:
+    assert not run(served, inputs)["to_review"].any()
+    served.review_below[Modality.TEXT.bit] = 1.1
+    try:
+        assert not run(served, without(inputs, FULL))["to_review"].any()
+        assert run(served, without(inputs, Modality.TEXT.bit))["to_review"].tolist() == [[1.0]] * 3
+    finally:
+        served.review_below.zero_()
+
+
 @pytest.mark.parametrize("modality", MODALITIES)
 def test_earlier_windows_are_heard_by_the_coalitions_with_their_modality(served: ServedMMCI, inputs: TENSORS, modality: Modality) -> None:
     place = MODALITIES.index(modality)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -8,17 +9,30 @@ import torch
 
 from stream.config.settings import PROJECT_ROOT
 from stream.domain.modality import MODALITIES
+from stream.domain.past import PAST_WINDOWS
 from stream.model.backdoor import k_means
 from stream.model.divergence import uniform_divergence
 from stream.model.heads import Answer
 from stream.model.mmci import MMCI, MMCIConfig
+from stream.model.served import ServedMMCI
 from stream.training import voice
+from stream.training.calibration_curve import calibration_curve
 from stream.training.card import fill_card
 from stream.training.corpora import NEGATIVE, NEUTRAL, POSITIVE, Part, Utterance, polarity_of_score, polarity_of_valence
+from stream.training.evaluate import OTHERS, evaluate, reliabilities
 from stream.training.features import FacePool, Pools, TextPool, VoicePool
 from stream.training.fit import MMCIRecipe, draw_texts, random_gates
 from stream.training.losses import LossWeights, Targets, causal_intervention_loss, targets, task_loss
-from stream.training.metrics import accuracy, bootstrap_by_group, calibration_error, f1_scores, majority, regression
+from stream.training.metrics import (
+    accuracy,
+    bootstrap_by_group,
+    calibration_error,
+    f1_scores,
+    majority,
+    regression,
+    reliability,
+    review,
+)
 from stream.training.windows import AUDIO, WINDOW_S, WORDS, WindowMaker
 
 TEXT, VOICE, FACE = MODALITIES
@@ -167,6 +181,33 @@ def test_metrics_by_hand() -> None:
     assert (numbers["mae"], numbers["accuracy_has0"], numbers["accuracy_non0"]) == (0.5, 1.0, 1.0)
 
 
+def test_calibration_curve_and_review() -> None:
+    probabilities = np.array([[0.95, 0.05], [0.92, 0.08], [0.6, 0.4], [0.45, 0.55]], dtype=np.float32)
+    truth = np.array([0, 1, 0, 0])
+    bins = reliability(probabilities, truth)
+    assert bins == [pytest.approx((0.55, 0.0, 1)), pytest.approx((0.6, 1.0, 1)), pytest.approx((0.935, 0.5, 2))]
+    assert calibration_error(probabilities, truth) == pytest.approx((0.55 + 0.4 + 2 * 0.435) / 4)
+    assert review(probabilities, truth, 0.6) == {"reviewed": 0.25, "wrong_reviewed": 1.0, "wrong_kept": pytest.approx(1 / 3)}
+    assert review(probabilities, truth, 0.0) == {"reviewed": 0.0, "wrong_reviewed": 0.0, "wrong_kept": 0.5}
+    picture = ElementTree.fromstring(calibration_curve({"text & voice": bins, "nothing": []}))
+    assert len(picture.findall(".//{*}circle")) == len(bins)
+
+
+def test_results_say_who_speaks_and_what_is_set_aside(pools: Pools) -> None:
+    torch.manual_seed(0)
+    served = ServedMMCI(MMCI(MMCIConfig(hidden=8, head_hidden=8, strata=2, past=PAST_WINDOWS))).eval()
+    served.review_below.fill_(1.1)
+    found = evaluate(served, pools)
+    speakers = {name: found[name]["n"] for name in found if name.startswith("speaker ")}
+    assert speakers == {f"speaker {OTHERS}": 30}
+    assert found["actors male"]["n"] + found["actors female"]["n"] == 10
+    assert found["actor 3"]["n"] == 1
+    assert all(found[name]["reviewed"] == 1.0 for name in ("text mosi", "voice", "face", "paired text + audio"))
+    curves = reliabilities(served, pools)
+    assert len(curves) == 7
+    assert all(sum(count for _, _, count in bins) == 36 for bins in curves.values())
+
+
 def test_bootstrap_is_wider_by_group() -> None:
     right = np.repeat([True, False], 50)
     low, high = bootstrap_by_group(right, ["a"] * 50 + ["b"] * 50, seed=0)
@@ -189,7 +230,7 @@ def test_card_has_the_measured_numbers() -> None:
     card = (PROJECT_ROOT / "docs" / "model-card.md").read_text(encoding="utf-8")
     metrics = json.loads((PROJECT_ROOT / "docs" / "model-metrics.json").read_text(encoding="utf-8"))
     assert fill_card(card, metrics) == card
-    assert card.count("<!-- table:") == 5
+    assert card.count("<!-- table:") == 8
 
 
 def test_windows_hear_the_utterances_before_theirs(pools: Pools) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 from rich.progress import Progress
 
 from benchmarks import voice
+from stream.training.markdown import fill_tables
 from tests.support.tiny_corpora import write_corpora
 
 
@@ -22,3 +24,6 @@ def test_finished_folds_are_read_back(tmp_path: Path, monkeypatch: pytest.Monkey
         monkeypatch.setattr(voice, "run_fold", None)
         again, _ = voice.measure(data, runs, voice.QUICK, 2, progress)
     assert json.loads(json.dumps(again)) == json.loads(json.dumps(first))
+    page = fill_tables(voice.PAGE.read_text(encoding="utf-8"), {name: partial(table, first) for name, table in voice.PAGE_TABLES.items()})
+    assert "| women minus men |" in page
+    assert "| telephone band |" in page

@@ -15,12 +15,10 @@ import numpy.typing as npt
 
 from stream.domain.features import Floats
 from stream.training.experiments.corpus import Rows
-from stream.training.metrics import calibration_error
+from stream.training.metrics import REVIEWED, calibration_error
 
 TEMPERATURES = np.geomspace(0.4, 4.0, 47)
 COVERAGE = 0.9
-REVIEWED = 0.2
-"""Share of the validation windows that would be set aside."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,52 @@
+"""The calibration curve as a small SVG picture: how often the label is right, by how sure the model is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+SIDE, MARGIN = 260, 40
+HEIGHT = SIDE + 2 * MARGIN
+LEAST = 0.3
+"""The label is the most probable of three."""
+LARGEST_DOT = 9.0
+
+Bin = Sequence[float]
+
+
+def calibration_curve(panels: Mapping[str, Sequence[Bin]]) -> str:
+    """An SVG with one panel for each set of modalities; on the diagonal the model is as often right as it says.
+
+    Args:
+        panels: By name, bins of mean confidence, accuracy and number of windows; the area of a dot goes with the number.
+    """
+    width = len(panels) * (SIDE + MARGIN) + MARGIN
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {HEIGHT}" font-family="sans-serif" font-size="12">',
+        f'<rect width="{width}" height="{HEIGHT}" fill="white"/>',
+    ]
+    for place, (name, bins) in enumerate(panels.items()):
+        parts += _panel(name, bins, MARGIN + place * (SIDE + MARGIN))
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _panel(name: str, bins: Sequence[Bin], left: int) -> list[str]:
+    top, bottom, right = MARGIN, MARGIN + SIDE, left + SIDE
+    most = max((count for _, _, count in bins), default=1)
+
+    def at(confidence: float, accuracy: float) -> tuple[float, float]:
+        x, y = ((value - LEAST) / (1.0 - LEAST) * SIDE for value in (confidence, max(accuracy, LEAST)))
+        return left + x, bottom - y
+
+    points = [(*at(confidence, accuracy), LARGEST_DOT * (count / most) ** 0.5) for confidence, accuracy, count in bins]
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in points)
+    return [
+        f'<path d="M{left} {top}V{bottom}H{right}" fill="none" stroke="#888"/>',
+        f'<path d="M{left} {bottom}L{right} {top}" stroke="#bbb" stroke-dasharray="4 4"/>',
+        f'<polyline points="{line}" fill="none" stroke="#3366cc"/>',
+        *(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill="#3366cc" fill-opacity="0.6"/>' for x, y, radius in points),
+        f'<text x="{left}" y="{top - 8}" font-size="14">{escape(name)}</text>',
+        f'<text x="{left}" y="{bottom + 16}">{LEAST:g}</text>',
+        f'<text x="{right}" y="{bottom + 16}" text-anchor="end">says 1</text>',
+        f'<text x="{left + 4}" y="{top + 10}">is right 1</text>',
+    ]
