@@ -110,6 +110,7 @@ class Conversation:
         self._encoders: dict[TrackKey, TrackEncoder] = {}
         self._publishers: dict[TrackKey, TrackPublisher] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._reports: set[asyncio.Task[None]] = set()
         self._held_events: list[HeldEvent] = []
         self._early_events: list[SessionNotice] = []
         self._first_event_zero_ms: int | None = None
@@ -140,12 +141,17 @@ class Conversation:
         return may_publish and (self._closing or any(publisher.busy for publisher in self._publishers.values()))
 
     async def on_chunk(self, chunk: Chunk, record: InboundRecord) -> bool:
-        """Queue a chunk for its lane; the caller bounds how many are in flight. False for one whose media clock began anew."""
+        """Queue a chunk for its lane; the caller bounds how many are in flight.
+
+        False for one that belongs elsewhere: its media clock began anew, or this conversation was completed meanwhile.
+        """
         track = chunk.header.track
         if not self._aligner.knows(track):
             if self._aligner.tracks >= MAX_TRACKS:
                 raise BadRecordError("too_many_tracks", "the session has as many tracks as it may have")
             await self._open(track, chunk.header.role)
+        if self.complete:
+            return False
         if self._stopped:
             self._world.chunk_slots.release()
             return True
@@ -281,6 +287,7 @@ class Conversation:
             self._encoding -= 1
             lane.encoding -= 1
             self._take(self._encoded(arrival, features), arrival)
+            lane.queue.task_done()
 
     def _take(self, encoded: EncodedChunk[Receipt], arrival: Arrival) -> None:
         if self._frozen:
@@ -316,7 +323,7 @@ class Conversation:
                 repeated.receipt()
         for late in outcome.late:
             if late.chunk.receipt is not None and arrival is not None:
-                self._spawn(self._report_late(arrival, late.late_by_ms))
+                self._report(self._report_late(arrival, late.late_by_ms))
         if arrival is not None:
             self._refuse(outcome.conflicts, arrival, "conflict", "another chunk with its number came before")
             self._refuse(outcome.future, arrival, "future", "its media time runs ahead of its capture time: see windows.max_ahead_ms")
@@ -327,14 +334,17 @@ class Conversation:
     def _refuse(self, chunks: tuple[EncodedChunk[Receipt], ...], arrival: Arrival, reason: str, detail: str) -> None:
         for chunk in chunks:
             if chunk.receipt is not None:
-                self._spawn(self._world.dead_letter(arrival.record, reason, detail))
+                self._report(self._world.dead_letter(arrival.record, reason, detail))
 
     async def _report_late(self, arrival: Arrival, late_by_ms: int) -> None:
         await self._world.send(self._world.topics.late, *late_message(arrival.record, late_by_ms))
         arrival.record.acknowledge()
 
     async def _close(self) -> None:
-        """Wait for the last window, then write the summary and let go of the session's records."""
+        """Wait for the last window, then write the summary and let go of the session's records.
+
+        Chunks that are still on their way, repeated or late, are waited for: an unacknowledged one would hold back its partition.
+        """
         await self.turn.wait()
         for publisher in self._publishers.values():
             await publisher.drained()
@@ -345,21 +355,32 @@ class Conversation:
                 log.warning("shed", partition=self.partition, windows=summary.windows_shed, of=summary.windows)
             await self._world.send(self._world.topics.summaries, *result_message(summary))
             await self._world.store.put_summary(summary)
+        await self._settled()
         for _, record in self._held_events:
             record.acknowledge()
         self._held_events.clear()
         self.complete = True
         self._on_done(self)
 
+    async def _settled(self) -> None:
+        while self._encoding or self._reports:
+            await asyncio.gather(*(lane.queue.join() for lane in self._lanes.values()), *self._reports)
+
     def _fenced(self) -> None:
         log.warning("fenced_off", partition=self.partition)
         self.fenced = True
         self._on_done(self)
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+    def _report(self, work: Coroutine[None, None, None]) -> None:
+        task = self._spawn(work)
+        self._reports.add(task)
+        task.add_done_callback(self._reports.discard)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._check)
+        return task
 
     def _check(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -93,7 +93,10 @@ class Pipeline:
         header = chunk.header
         conversation = await self._conversation(header.session, header.epoch, header.zero_ms, record, generation)
         while conversation is not None and not await conversation.on_chunk(chunk, record):
-            conversation = await self._begin_anew(conversation, header, record, generation)
+            if conversation.complete:
+                conversation = await self._conversation(header.session, header.epoch, header.zero_ms, record, generation)
+            else:
+                conversation = await self._begin_anew(conversation, header, record, generation)
         return conversation is not None
 
     async def _on_notice(self, notice: SessionNotice, record: InboundRecord) -> None:

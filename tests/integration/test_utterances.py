@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from stream.produce.topics import ensure_topics
 from stream.sample import sample_requests
 from stream.sinks.reader import ResultReader
 from stream.sinks.redis_sink import RedisSink
+from tests.support.delivery import is_committed, until
 from tests.support.kafka_records import read_topic
 
 
@@ -84,6 +86,9 @@ async def test_a_killed_worker_cuts_the_same_utterances(own: Settings, tmp_path:
     async with worker(own, tmp_path / "next.log"):
         await asyncio.gather(*sending)
         await finals_seen(own, keys)
+        for topic in Topics(own.kafka.topic_prefix).inputs:
+            everything = len(read_topic(own.kafka, topic))
+            await until(partial(is_committed, own, topic, everything), 10)
     expected = [await windows(own, session.plan.key) for session in whole]
     assert [await windows(own, key) for key in keys] == expected
     call, faces = expected

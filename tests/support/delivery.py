@@ -85,6 +85,11 @@ def committed(settings: Settings, topic: str) -> int:
         return sum(consumer.committed(TopicPartition(topic, number)) or 0 for number in consumer.partitions_for_topic(topic) or ())
 
 
+def is_committed(settings: Settings, topic: str, records: int) -> bool:
+    """Whether so many records of the topic need not be read again."""
+    return committed(settings, topic) == records
+
+
 def names(count: int) -> list[str]:
     """Sessions that nobody else has."""
     run = uuid.uuid4().hex[:8]

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import ClassVar
 
 import pytest
 from structlog.testing import capture_logs
 
 from stream.config.settings import LimitSettings, Settings, WindowSettings
 from stream.domain.chunk import Chunk
+from stream.domain.delivery import LastFinal
 from stream.domain.features import Features
 from stream.domain.identity import TrackKey
 from stream.domain.lifecycle import MAX_TRACKS, SessionEnd, SessionHeartbeat, SessionStart, TrackEnd, TrackPlan
@@ -43,6 +45,46 @@ async def test_a_session_becomes_finals_a_summary_and_acknowledged_records() -> 
     assert len(worker.acknowledged) == 8
     assert worker.pipeline.sessions == 0
     assert [len(worker.sent[t]) for t in (worker.topics.scores, worker.topics.explanations, worker.topics.summaries)] == [3, 3, 1]
+    assert not worker.failures
+
+
+async def test_a_chunk_that_is_still_on_its_way_when_its_session_is_done_is_acknowledged() -> None:
+    class SlowToRepeat(FakeEncoder):
+        seen: ClassVar[set[str]] = set()
+
+        async def encode(self, chunk: Chunk) -> Features:
+            if chunk.header.id in self.seen:
+                await asyncio.sleep(0.1)
+            self.seen.add(chunk.header.id)
+            return await super().encode(chunk)
+
+    worker = FakeWorker(new_encoder=SlowToRepeat)
+    await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(6)), worker.words(5), worker.event(end(6)))
+    assert ends(worker) == [4000, 6000, 8000]
+    await worker.settle(0.15)
+    assert len(worker.acknowledged) == len(set(worker.acknowledged)) == 9
+    assert [s.windows for s in worker.store.summaries] == [3]
+    assert worker.pipeline.sessions == 0
+    assert not worker.failures
+
+
+async def test_a_track_that_begins_while_its_session_is_completed_is_taken_in_by_the_next_conversation() -> None:
+    class SlowStore(FakeStore):
+        async def last_final(self, track: TrackKey) -> LastFinal | None:
+            if track.track == "late":
+                await asyncio.sleep(0.1)
+            return await super().last_final(track)
+
+    worker = FakeWorker(store=SlowStore())
+    await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(5)))
+    late = asyncio.create_task(worker.pipeline.on_record(worker.words(0, track="late")))
+    await worker.feed(worker.words(5), worker.event(end(6)))
+    assert [s.windows for s in worker.store.summaries] == [3]
+    await late
+    await worker.settle()
+    await worker.listen(worker.settings.windows.expire_after_ms + 5000)
+    assert ends(worker, header(0, track="late").track) == [4000]
+    assert len(worker.acknowledged) == 9
     assert not worker.failures
 
 
