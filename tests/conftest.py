@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from stream.local.redis_server import RedisServer
 
 HERE = Path(__file__).parent
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+"""Before anybody imports torch: on a busy machine its threads wait for each other longer than they save."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
