@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 
 import numpy as np
 import pytest
+import torch
 
 from stream.config.settings import TritonSettings
 from stream.domain.features import Floats
@@ -14,11 +16,13 @@ from stream.domain.inference import WindowInputs
 from stream.domain.past import PAST_WINDOWS
 from stream.encoders.text import TokenisedWords
 from stream.local.triton import TritonServer
+from stream.model.served import INPUT_NAMES, example_inputs
 from stream.serving.canary import Health, canaries
 from stream.serving.client import TritonClient
 from stream.serving.errors import ModelRejectedError
-from stream.serving.models import MMCI, MODEL_NAMES, TEXT_ENCODER, Models
+from stream.serving.models import AUDIO_ENCODER, FACE_ENCODER, MMCI, MODEL_NAMES, TEXT_ENCODER, Array, Models
 from stream.serving.repository import check_models
+from stream.training.features import session
 
 
 @pytest.fixture
@@ -68,6 +72,35 @@ async def test_all_models_are_ready(models: Models) -> None:
 
 def test_the_repository_fits_its_onnx_files(triton_server: TritonServer) -> None:
     assert {report.name: report.problems for report in check_models(triton_server.repository)} == dict.fromkeys(MODEL_NAMES, ())
+
+
+def questions() -> dict[str, dict[str, Array]]:
+    """A batch for each model."""
+    chance = np.random.default_rng(7)
+    ids = chance.integers(1000, 20_000, (3, 16))
+    windows = example_inputs(3, 32, 40, 20, torch.Generator().manual_seed(0))
+    return {
+        TEXT_ENCODER: {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)},
+        AUDIO_ENCODER: {"log_mel": chance.normal(size=(3, 64, 100)).astype(np.float32)},
+        FACE_ENCODER: {"face": chance.normal(size=(3, 1, 48, 48)).astype(np.float32)},
+        MMCI: {name: tensor.numpy() for name, tensor in zip(INPUT_NAMES, windows, strict=True)},
+    }
+
+
+@pytest.mark.parametrize("where", ["embedded", "container"])
+async def test_triton_gives_onnx_runtimes_numbers(where: str, request: pytest.FixtureRequest, triton_server: TritonServer) -> None:
+    """A container: any Triton that serves ``triton_models``, as ``docker run -p 127.0.0.1:8001:8001`` with Compose's image and command."""
+    url: str | None = triton_server.grpc_url if where == "embedded" else os.environ.get("SENTISTREAM_TEST_TRITON")
+    if url is None:
+        pytest.skip("SENTISTREAM_TEST_TRITON does not say where a container serves triton_models (HOST:PORT of its gRPC)")
+    client = TritonClient(url, 30.0)
+    for model, inputs in questions().items():
+        alone = session(triton_server.repository / model / "1" / "model.onnx")
+        outputs = [output.name for output in alone.get_outputs()]
+        answer = await client.infer(model, inputs, outputs)
+        for name, wanted in zip(outputs, alone.run(outputs, inputs), strict=True):
+            np.testing.assert_allclose(answer[name], wanted, atol=1e-4, err_msg=f"{model} {name}")
+    await client.close()
 
 
 async def test_encoders_give_what_the_contract_says(models: Models) -> None:
