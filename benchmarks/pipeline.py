@@ -7,6 +7,7 @@ that were encoded beforehand, run the model with all eight coalitions, explain, 
     sentistream    a worker and Triton
     plain_faust    a Faust agent that calls the model in torch, window by window, and keeps its windows in a dictionary
     quixstreams    the same on Quix Streams
+    reading_alone  sentistream's own Kafka app on Faust, which acknowledges what it reads and does nothing else: the least on Faust
     ceiling        the model alone, in torch, in batches as large as those that Triton ran, and nothing around it
 
 CPU seconds are those of all processes but the broker and the load. A ratio above 1 says that sentistream needs less. Each is the
@@ -33,7 +34,7 @@ from rich.console import Console
 
 from benchmarks.machine import machine, versions
 from benchmarks.pipeline_runs import ceiling
-from benchmarks.pipeline_runs.systems import PEERS, Bench, Run, bench
+from benchmarks.pipeline_runs.systems import FLOOR, PEERS, Bench, Run, bench
 from stream.config.settings import Settings
 from tests.support.kafka import why_unavailable
 
@@ -73,7 +74,8 @@ QUICK = Plan(rounds=1, sessions=60, seconds=10, first={"encoded": 80}, most_step
 class Comparison:
     """CPU milliseconds of a window, by system and round, and the ceiling's in the same round."""
 
-    ms: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in (OURS, *PEERS)})
+    ms: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in (OURS, *PEERS, FLOOR)})
+    parts: list[dict[str, float]] = field(default_factory=list)
     ceilings: dict[str, list[float]] = field(default_factory=lambda: {"torch": [], "onnxruntime": []})
     batches: list[float] = field(default_factory=list)
 
@@ -94,14 +96,15 @@ async def compare(on: Bench, plan: Plan) -> Comparison:
     """Let all systems do the same job, round after round."""
     found = Comparison()
     for number in range(plan.rounds):
-        for system in (OURS, *PEERS):
+        for system in (OURS, *PEERS, FLOOR):
             run = await on.run(system, "encoded", plan.sessions, plan.seconds)
-            if not run.kept_up:
+            if system != FLOOR and not run.kept_up:
                 console.print(f"  {system} did not keep up: {run.windows} windows of {run.expected:.0f}")
             found.ms[system].append(run.cpu_s_per_window * 1000)
             if system == OURS:
                 batch = max(1, round(run.batch))
                 found.batches.append(run.batch)
+                found.parts.append({name: cpu_s * 1000 / run.windows for name, cpu_s in run.cpu_s.items()})
                 for name, cpu_s in ceiling.cpu_s_per_window(batch, 64).items():
                     found.ceilings[name].append(cpu_s * 1000)
             console.print(f"round {number + 1} of {plan.rounds}: {system} {found.ms[system][-1]:.2f} ms of CPU time a window")
@@ -144,6 +147,7 @@ def report(compared: Comparison, capacities: dict[str, Capacity], plan: Plan, *,
         "ratio_to_plain_faust": compared.ratio(compared.ms["plain_faust"]),
         "ratio_to_quixstreams": compared.ratio(compared.ms["quixstreams"]),
         "cpu_ms_per_window": {name: [round(ms, 2) for ms in found] for name, found in (compared.ms | compared.ceilings).items()},
+        "parts_ms": {name: round(statistics.median(part[name] for part in compared.parts), 2) for name in compared.parts[0]},
         "batch": round(statistics.median(compared.batches), 2),
         "compared_with_sessions": plan.sessions,
         "milestones_ms": encoded.run and encoded.run.timings,

@@ -32,7 +32,12 @@ from tests.support.kafka import ApacheKafka
 
 PARTITIONS = 3
 PEERS = ("plain_faust", "quixstreams")
-MODULES = {"plain_faust": "benchmarks.pipeline_runs.faust_peer", "quixstreams": "benchmarks.pipeline_runs.quix_peer"}
+FLOOR = "reading_alone"
+MODULES = {
+    "plain_faust": "benchmarks.pipeline_runs.faust_peer",
+    "quixstreams": "benchmarks.pipeline_runs.quix_peer",
+    FLOOR: "benchmarks.pipeline_runs.floor",
+}
 WARM_UP_S = 9
 """The first windows are final after 5 s."""
 READY_S = 60.0
@@ -60,8 +65,8 @@ class Run:
 
     @property
     def cpu_s_per_window(self) -> float:
-        """CPU seconds of everything but the broker."""
-        return sum(self.cpu_s.values()) / max(1, self.windows)
+        """CPU seconds of everything but the broker; of a system that makes no windows, for each that became due."""
+        return sum(self.cpu_s.values()) / (self.windows or self.expected)
 
     @property
     def kept_up(self) -> bool:
@@ -80,7 +85,7 @@ class Bench:
         self._runs = 0
 
     async def run(self, system: str, kind: str, sessions: int, seconds: int) -> Run:
-        """Let a system (``sentistream`` or a peer) work on so many live sessions, and watch it for so many seconds."""
+        """Let a system (``sentistream``, a peer or `FLOOR`) work on so many live sessions, and watch it for so many seconds."""
         self._runs += 1
         settings = self._settings(f"run{self._runs}.")
         await asyncio.to_thread(ensure_topics, settings.kafka)
@@ -88,7 +93,7 @@ class Bench:
         folder.mkdir()
         async with contextlib.AsyncExitStack() as stack:
             parts = {"redis": [self._redis.process.pid]}
-            if system in PEERS:
+            if system in MODULES:
                 parts["worker"] = [await stack.enter_async_context(self._peer(system, settings, folder))]
             else:
                 workers = await stack.enter_async_context(Workers(settings, folder))

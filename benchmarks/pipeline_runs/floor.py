@@ -1,0 +1,57 @@
+"""What reading alone costs: the worker's own Kafka app, which acknowledges every record and does nothing with it.
+
+``python -m benchmarks.pipeline_runs.floor BOOTSTRAP TOPIC_PREFIX REDIS_URL DIRECTORY``; further settings come from SENTISTREAM_* variables.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+import faust
+from faust.types import StreamT
+
+from stream.agents.app import WorkerApp
+from stream.agents.stopping import stop_on_signals
+from stream.config.load import load_settings
+from stream.encoders.text import Tokenizer
+from stream.media.sandbox import Sandbox
+from stream.pipeline.encode import ChunkEncoder
+from stream.pipeline.score import WindowScorer
+from stream.pipeline.timings import Timings
+from stream.serving.models import Models
+from stream.sinks.redis_sink import RedisSink
+
+
+class Reader(WorkerApp):
+    """A worker that only reads."""
+
+    async def _read(self, stream: StreamT[Any]) -> None:
+        async for event in cast("faust.Stream[bytes]", stream).noack().events():
+            self._commits.deliver(event.message.tp, event.message.offset)
+            event.ack()
+
+
+async def main(directory: Path) -> None:
+    """Run until SIGTERM."""
+    settings = load_settings()
+    stop = asyncio.Event()
+    stop_on_signals(stop)
+    store, models, sandbox = RedisSink(settings.redis), Models(settings.triton), Sandbox(settings.sandbox)
+    app = Reader(
+        settings,
+        directory,
+        store=store,
+        scorer=WindowScorer(models, Tokenizer(), settings.windows.allowed_lateness_ms, Timings()),
+        new_encoder=lambda: ChunkEncoder(sandbox, models, settings.audio, settings.video, find_voice=False),
+        on_ready=lambda _partitions: None,
+    )
+    await app.run(stop)
+    await models.close()
+    await store.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[4])))
