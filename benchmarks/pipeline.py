@@ -26,7 +26,8 @@ import asyncio
 import json
 import statistics
 import tempfile
-from dataclasses import dataclass, field
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ class Plan:
 
     Attributes:
         rounds: Of the comparison.
+        systems: In the comparison.
         sessions: In the comparison.
         seconds: Watched in each run.
         first: Sessions with which the search begins, by kind of chunk.
@@ -60,21 +62,22 @@ class Plan:
     """
 
     rounds: int
+    systems: tuple[str, ...]
     sessions: int
     seconds: int
     first: dict[str, int]
     most_steps: int
 
 
-FULL = Plan(rounds=5, sessions=100, seconds=20, first={"encoded": 80, "raw": 4}, most_steps=8)
-QUICK = Plan(rounds=1, sessions=60, seconds=10, first={"encoded": 80}, most_steps=1)
+FULL = Plan(rounds=5, systems=(OURS, *PEERS, FLOOR), sessions=100, seconds=20, first={"encoded": 80, "raw": 4}, most_steps=8)
+QUICK = Plan(rounds=1, systems=(OURS, *PEERS), sessions=60, seconds=10, first={"encoded": 80}, most_steps=1)
 
 
 @dataclass
 class Comparison:
     """CPU milliseconds of a window, by system and round, and the ceiling's in the same round."""
 
-    ms: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in (OURS, *PEERS, FLOOR)})
+    ms: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     parts: list[dict[str, float]] = field(default_factory=list)
     ceilings: dict[str, list[float]] = field(default_factory=lambda: {"torch": [], "onnxruntime": []})
     batches: list[float] = field(default_factory=list)
@@ -96,7 +99,7 @@ async def compare(on: Bench, plan: Plan) -> Comparison:
     """Let all systems do the same job, round after round."""
     found = Comparison()
     for number in range(plan.rounds):
-        for system in (OURS, *PEERS, FLOOR):
+        for system in plan.systems:
             run = await on.run(system, "encoded", plan.sessions, plan.seconds)
             if system != FLOOR and not run.kept_up:
                 console.print(f"  {system} did not keep up: {run.windows} windows of {run.expected:.0f}")
@@ -183,7 +186,7 @@ def main() -> None:
         parser.error(reason)
     plan = QUICK if options.quick else FULL
     if options.rounds:
-        plan = Plan(options.rounds, plan.sessions, plan.seconds, plan.first, plan.most_steps)
+        plan = replace(plan, rounds=options.rounds)
     print(json.dumps(asyncio.run(measure(plan, quick=options.quick))))
 
 
