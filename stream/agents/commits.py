@@ -7,6 +7,7 @@ window is still open. Here only what was really delivered counts, so that neithe
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import deque
 from collections.abc import Iterable
 
@@ -19,12 +20,16 @@ class Commits:
     def __init__(self) -> None:
         self._open: dict[TP, deque[int]] = {}
         self._newest: dict[TP, int] = {}
+        self._committed: dict[TP, int] = {}
 
     def deliver(self, tp: TP, offset: int) -> None:
-        """A record has been handed out; one that is handed out again is known."""
+        """A record has been handed out; one that is handed out again is known, one from before a rebalance may come too early."""
+        waiting = self._open.setdefault(tp, deque())
         if offset > self._newest.get(tp, -1):
             self._newest[tp] = offset
-            self._open.setdefault(tp, deque()).append(offset)
+            waiting.append(offset)
+        elif offset >= self._committed.get(tp, 0) and offset not in waiting:
+            insort(waiting, offset)
 
     def take(self, tp: TP, acknowledged: set[int]) -> int | None:
         """The offset to commit, None when nothing new may be.
@@ -38,7 +43,7 @@ class Commits:
         while waiting and waiting[0] in acknowledged:
             offset = waiting.popleft()
             acknowledged.discard(offset)
-            after = offset + 1
+            self._committed[tp] = after = offset + 1
         return after
 
     def forget(self, partitions: Iterable[TP]) -> None:
@@ -46,3 +51,4 @@ class Commits:
         for tp in partitions:
             self._open.pop(tp, None)
             self._newest.pop(tp, None)
+            self._committed.pop(tp, None)

@@ -7,7 +7,7 @@ there is data, but other brokers of its protocol answer late in a long poll, whi
 from __future__ import annotations
 
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any, ClassVar
 
 from aiokafka import AIOKafkaConsumer
@@ -23,10 +23,25 @@ from stream.agents.eager import Waiting, begin
 logging.getLogger(__name__).setLevel(logging.WARNING)
 
 
+class RewindingThread(driver.AIOKafkaConsumerThread):
+    """Goes back to the beginning where nothing has been committed.
+
+    Faust goes back to the committed offsets after it dropped what was fetched while its flow was suspended, but leaves partitions without
+    one where they are (0.15.3, ``Consumer.getmany``, ``seek_to_committed``): what was dropped of those would not be read again.
+    """
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Seek to the committed offsets, to the beginning where there is none; returns the committed ones."""
+        committed = await super().seek_to_committed()
+        if fresh := [tp for tp, offset in committed.items() if not offset]:
+            await self.seek_to_beginning(*fresh)
+        return committed
+
+
 def transport(app: App, commits: Commits, fetch_max_wait_ms: int, fetch_min_bytes: int) -> driver.Transport:
     """A transport whose consumer commits what ``commits`` allows and waits for ``fetch_min_bytes``, but at most ``fetch_max_wait_ms``."""
 
-    class PromptThread(driver.AIOKafkaConsumerThread):
+    class PromptThread(RewindingThread):
         def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
             consumer = super()._create_worker_consumer(transport)
             consumer._fetch_max_wait_ms = fetch_max_wait_ms

@@ -40,6 +40,19 @@ def test_offsets_that_the_topic_lacks_hold_nothing_back() -> None:
     assert commits.take(AUDIO, {7, 9, 40}) == 41
 
 
+def test_a_record_from_before_a_rebalance_does_not_hide_those_that_are_read_again() -> None:
+    commits = Commits()
+    for offset in (9, 6, 7, 8, 9, 10):
+        commits.deliver(AUDIO, offset)
+    acknowledged = {9, 10}
+    assert commits.take(AUDIO, acknowledged) is None
+    acknowledged |= {6, 7}
+    assert commits.take(AUDIO, acknowledged) == 8
+    commits.deliver(AUDIO, 7)
+    acknowledged |= {8}
+    assert commits.take(AUDIO, acknowledged) == 11
+
+
 def test_partitions_are_apart_and_one_that_was_given_up_begins_anew() -> None:
     commits = Commits()
     commits.deliver(AUDIO, 5)

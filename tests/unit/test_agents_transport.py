@@ -1,0 +1,44 @@
+"""What the transport does otherwise than Faust's."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from faust.types import TP
+
+from stream.agents.transport import RewindingThread
+
+CHUNKS, SESSIONS, TEXT = TP("chunks", 0), TP("sessions", 0), TP("text", 1)
+
+
+class FakeConsumer:
+    """An aiokafka consumer that has committed something in one partition only."""
+
+    def __init__(self) -> None:
+        self.rewound: list[TP] = []
+
+    async def seek_to_committed(self) -> dict[TP, int | None]:
+        return {CHUNKS: 7, SESSIONS: None, TEXT: 0}
+
+    async def seek_to_beginning(self, *partitions: TP) -> None:
+        self.rewound += partitions
+
+
+class Thread(RewindingThread):
+    """Without a thread of its own."""
+
+    def __init__(self, consumer: FakeConsumer) -> None:
+        self._fake = consumer
+
+    def _ensure_consumer(self) -> Any:
+        return self._fake
+
+    async def call_thread(self, call: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:  # type: ignore[override]
+        return await call(*arguments)
+
+
+async def test_partitions_without_a_commit_are_read_from_their_beginning_again() -> None:
+    consumer = FakeConsumer()
+    assert await Thread(consumer).seek_to_committed() == {CHUNKS: 7, SESSIONS: None, TEXT: 0}
+    assert consumer.rewound == [SESSIONS, TEXT]
