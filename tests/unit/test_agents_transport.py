@@ -34,7 +34,7 @@ class Thread(RewindingThread):
     def _ensure_consumer(self) -> Any:
         return self._fake
 
-    async def call_thread(self, call: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:  # type: ignore[override]
+    async def call_thread(self, call: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
         return await call(*arguments)
 
 
