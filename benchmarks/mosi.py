@@ -133,7 +133,7 @@ def main() -> int:
     if not options.quick:
         replace_text(STORED, json.dumps(tables | surroundings, indent=1) + "\n")
         fillers = {title: partial(markdown, table) for title, table in tables.items()}
-        replace_text(PAGE, fill_tables(PAGE.read_text(encoding="utf-8"), fillers))
+        replace_text(PAGE, fill_tables(PAGE.read_text(encoding="utf-8"), fillers, of="mosi"))
     print(json.dumps({"benchmark": "mosi", "quick": options.quick, **tables, **surroundings}))
     return 0
 

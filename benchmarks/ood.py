@@ -11,7 +11,7 @@ python -m benchmarks.ood [--ids FILE.json ...] [--quick]     progress on stderr,
 
 FILE.json has a half of one's own: {"bclstm": {"ood_test_ids": [...]}, "std": {...}}, {"ood_test_ids": [...]} or a list of ids. It is
 reported under ``given``. Rows that are not finished in --runs are trained (--finished: left out). A run without --quick and --ids
-writes benchmarks/results/ood.json and the tables of docs/ood.md; parts and rows that were not measured stay as stored.
+writes benchmarks/results/ood.json and the tables of docs/model.md; parts and rows that were not measured stay as stored.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from stream.training.export import replace_text
 from stream.training.markdown import fill_tables
 
 STORED = Path(__file__).parent / "results" / "ood.json"
-PAGE = PROJECT_ROOT / "docs" / "ood.md"
+PAGE = PROJECT_ROOT / "docs" / "model.md"
 PARTS = ("halves", "meld", "social", "adversarial", "smoothing", "dropped", "noised", "conflict")
 QUICK_ROWS = {
     "bclstm-text-only",
@@ -142,7 +142,7 @@ def main() -> int:
     if not options.quick and not options.ids:
         replace_text(STORED, json.dumps(result, indent=1) + "\n")
         fillers = {name: partial(table, result) for name, table in PAGE_TABLES.items()}
-        replace_text(PAGE, fill_tables(PAGE.read_text(encoding="utf-8"), fillers))
+        replace_text(PAGE, fill_tables(PAGE.read_text(encoding="utf-8"), fillers, of="ood"))
     print(json.dumps({"benchmark": "ood", "quick": options.quick, **result}))
     return 0
 

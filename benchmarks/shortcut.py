@@ -3,7 +3,7 @@
 ``python -m benchmarks.shortcut [--quick] [--plant FILE.py]``. Progress is on stderr; the last line of stdout is one JSON object:
 row -> p -> {id, neutral, flipped, worst_group} for a watermark of amplitude 4 in audio and video (or the plant of FILE.py) on set S with
 a genuine audio-video signal, means over the seeds; everything else under ``more``. What is trained is kept in ``--runs``, so a run that
-was stopped goes on. A full run writes benchmarks/results/shortcut.json and the tables of docs/shortcuts.md; ``--stored`` only the latter.
+was stopped goes on. A full run writes benchmarks/results/shortcut.json and the tables of docs/model.md; ``--stored`` only the latter.
 
 FILE.py holds ``plant(features, labels, rng, p) -> features``: features maps "text", "audio" and "video" to (n, d) float32 arrays
 standardised on the training rows, labels are 0 or 1. It is called for every part with a generator in the same state: draw directions
@@ -43,7 +43,7 @@ from stream.training.shortcuts.trial import Planted, planted
 
 ROOT = Path(__file__).resolve().parents[1]
 STORED = ROOT / "benchmarks" / "results" / "shortcut.json"
-PAGE = ROOT / "docs" / "shortcuts.md"
+PAGE = ROOT / "docs" / "model.md"
 AGREEMENTS = (0.5, 0.7, 0.9, 0.99)
 FRESH_SEED = 10
 """Seeds below this were used to choose the recipe."""
@@ -187,7 +187,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, help="how many (default 5; 2 with --quick)")
     parser.add_argument("--first-seed", type=int, default=FRESH_SEED)
     parser.add_argument("--quick", action="store_true", help="fewer seeds, rows and conditions: a few minutes")
-    parser.add_argument("--stored", action="store_true", help="train nothing: the tables of docs/shortcuts.md from the stored numbers")
+    parser.add_argument("--stored", action="store_true", help="train nothing: the tables of docs/model.md from the stored numbers")
     return parser.parse_args()
 
 
@@ -235,7 +235,7 @@ def main() -> None:
     whole = not (options.quick or options.plant or options.seeds or options.first_seed != FRESH_SEED)
     if whole:
         replace_text(STORED, json.dumps(result, indent=1) + "\n")
-        replace_text(PAGE, fill_tables(PAGE.read_text(encoding="utf-8"), tables_of(result)))
+        replace_text(PAGE, fill_tables(PAGE.read_text(encoding="utf-8"), tables_of(result), of="shortcut"))
     sys.stdout.write(json.dumps(result) + "\n")
 
 

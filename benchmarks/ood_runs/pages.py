@@ -1,4 +1,4 @@
-"""The tables of docs/ood.md, from the benchmark's result."""
+"""The tables of what happens out of distribution in docs/model.md, from the benchmark's result."""
 
 from __future__ import annotations
 

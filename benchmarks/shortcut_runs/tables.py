@@ -1,4 +1,4 @@
-"""The tables of docs/shortcuts.md, from the benchmark's JSON."""
+"""The shortcut benchmark's tables in docs/model.md, from its JSON."""
 
 from __future__ import annotations
 

@@ -5,19 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-_TABLE = re.compile(r"<!-- table: (?P<name>[a-z-]+) -->\n.*?<!-- end -->", re.DOTALL)
+_TABLE = re.compile(r"<!-- table: (?P<name>[a-z/-]+) -->\n.*?<!-- end -->", re.DOTALL)
 
 
-def fill_tables(document: str, tables: Mapping[str, Callable[[], str]]) -> str:
+def fill_tables(document: str, tables: Mapping[str, Callable[[], str]], *, of: str = "") -> str:
     """Replace every ``<!-- table: NAME -->`` … ``<!-- end -->`` of a document by what makes the table of that name.
+
+    Args:
+        document: Markdown.
+        tables: What makes each table.
+        of: Only tables that are called ``OF/NAME``, for a document that several programs fill; without it those without ``/``.
 
     Raises:
         KeyError: If the document asks for a table that does not exist.
     """
 
     def filled(match: re.Match[str]) -> str:
-        name = match["name"]
-        return f"<!-- table: {name} -->\n{tables[name]()}\n<!-- end -->"
+        owner, _, name = match["name"].rpartition("/")
+        return f"<!-- table: {match['name']} -->\n{tables[name]()}\n<!-- end -->" if owner == of else match[0]
 
     return _TABLE.sub(filled, document)
 

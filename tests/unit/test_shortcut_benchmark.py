@@ -126,8 +126,9 @@ def test_tables_say_what_the_numbers_are() -> None:
 
 def test_the_pages_tables_are_all_known() -> None:
     page = shortcut.PAGE.read_text(encoding="utf-8")
-    filled = fill_tables(page, tables_of(result()))
-    assert all(f"<!-- table: {name} -->\n|" in filled for name in tables_of(result()))
+    filled = fill_tables(page, tables_of(result()), of="shortcut")
+    assert all(f"<!-- table: shortcut/{name} -->\n|" in filled for name in tables_of(result()))
+    assert page.partition("## Planted shortcuts")[0] == filled.partition("## Planted shortcuts")[0]
 
 
 def test_quick_rows_are_rows() -> None:
