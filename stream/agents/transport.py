@@ -6,11 +6,13 @@ there is data, but other brokers of its protocol answer late in a long poll, whi
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Coroutine, Mapping
 from typing import Any, ClassVar
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import IllegalStateError
 from faust import App
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -34,7 +36,8 @@ class RewindingThread(driver.AIOKafkaConsumerThread):
         """Seek to the committed offsets, to the beginning where there is none; returns the committed ones."""
         committed = await super().seek_to_committed()
         if fresh := [tp for tp, offset in committed.items() if not offset]:
-            await self.seek_to_beginning(*fresh)
+            with contextlib.suppress(IllegalStateError):  # they were taken away meanwhile: whoever is assigned them seeks again
+                await self.seek_to_beginning(*fresh)
         return committed
 
 
