@@ -19,16 +19,16 @@ class Commits:
 
     def __init__(self) -> None:
         self._open: dict[TP, deque[int]] = {}
-        self._newest: dict[TP, int] = {}
         self._committed: dict[TP, int] = {}
 
     def deliver(self, tp: TP, offset: int) -> None:
         """A record has been handed out; one that is handed out again is known, one from before a rebalance may come too early."""
+        if offset < self._committed.get(tp, 0):
+            return
         waiting = self._open.setdefault(tp, deque())
-        if offset > self._newest.get(tp, -1):
-            self._newest[tp] = offset
+        if not waiting or offset > waiting[-1]:
             waiting.append(offset)
-        elif offset >= self._committed.get(tp, 0) and offset not in waiting:
+        elif offset not in waiting:
             insort(waiting, offset)
 
     def take(self, tp: TP, acknowledged: set[int]) -> int | None:
@@ -50,5 +50,4 @@ class Commits:
         """These are another worker's now; what comes of them later begins anew."""
         for tp in partitions:
             self._open.pop(tp, None)
-            self._newest.pop(tp, None)
             self._committed.pop(tp, None)

@@ -16,7 +16,7 @@ from stream.domain.modality import MODALITIES, Modality
 from stream.model.served import FULL, ServedMMCI
 from stream.training.features import Pools
 from stream.training.fit import answer, batches
-from stream.training.metrics import bootstrap_by_group, classification, regression, reliability, review
+from stream.training.metrics import accuracy, bootstrap_by_group, classification, regression, reliability, review
 from stream.training.windows import Batch, WindowMaker
 
 BATCH = 64
@@ -89,7 +89,7 @@ def _group(answers: Answers, coalition: int, chosen: npt.NDArray[np.bool_]) -> d
     scores, neutral = own.scores[:, coalition], own.polarity == 1
     return {
         "n": float(chosen.sum()),
-        "accuracy": float((own.probabilities[:, coalition].argmax(axis=1) == own.polarity).mean()),
+        "accuracy": accuracy(own.probabilities[:, coalition].argmax(axis=1), own.polarity),
         "mean_score": float(scores.mean()),
         "mean_score_of_neutral": float(scores[neutral].mean()) if neutral.any() else 0.0,
     }

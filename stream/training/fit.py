@@ -20,12 +20,11 @@ from stream.model.mmci import MMCI, MMCIConfig
 from stream.model.served import FULL, INPUT_NAMES, ServedMMCI, coalition_gates
 from stream.training.features import Pools
 from stream.training.losses import LossWeights, causal_intervention_loss
-from stream.training.metrics import REVIEWED
+from stream.training.metrics import REVIEWED, TEMPERATURES
 from stream.training.windows import Batch, WindowMaker
 
 SINGLES = (1, 2, 4)
 PAIRS_OR_NONE = (3, 5, 6, 0)
-TEMPERATURES = tuple(float(t) for t in np.geomspace(0.4, 4.0, 47))
 
 
 @dataclass(frozen=True, slots=True)

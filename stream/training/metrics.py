@@ -13,6 +13,9 @@ Classes = npt.NDArray[np.int64]
 
 CALIBRATION_BINS = 10
 
+TEMPERATURES = tuple(float(t) for t in np.geomspace(0.4, 4.0, 47))
+"""Among which the divisor of logits is looked for that makes probabilities fit validation windows best."""
+
 REVIEWED = 0.2
 """Share of the validation windows, those with the least confidence, that is set aside for a person to review."""
 
@@ -63,8 +66,13 @@ def review(probabilities: Floats, truth: Classes, below: float) -> dict[str, flo
         Shares: ``reviewed`` of all windows; ``wrong_reviewed`` and ``wrong_kept`` of those set aside and of the rest, 0 of none.
     """
     aside, wrong = probabilities.max(axis=1) < below, probabilities.argmax(axis=1) != truth
-    shares = {f"wrong_{name}": float(wrong[own].mean()) if own.any() else 0.0 for name, own in (("reviewed", aside), ("kept", ~aside))}
-    return {"reviewed": float(aside.mean())} | shares
+    return {"reviewed": float(aside.mean()), **wrong_shares("wrong", wrong, aside)}
+
+
+def wrong_shares(name: str, wrong: npt.NDArray[np.bool_], aside: npt.NDArray[np.bool_]) -> dict[str, float]:
+    """``NAME_reviewed`` and ``NAME_kept``: how many of the windows set aside and of the rest are wrong, 0 of none."""
+    parts = {"reviewed": wrong[aside], "kept": wrong[~aside]}
+    return {f"{name}_{part}": float(own.mean()) if own.size else 0.0 for part, own in parts.items()}
 
 
 def classification(probabilities: Floats, truth: Classes) -> dict[str, float]:

@@ -11,13 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from stream.domain.features import Floats
 from stream.training.experiments.corpus import Rows
-from stream.training.metrics import REVIEWED, calibration_error
+from stream.training.metrics import REVIEWED, TEMPERATURES, calibration_error, wrong_shares
 
-TEMPERATURES = np.geomspace(0.4, 4.0, 47)
 COVERAGE = 0.9
 
 
@@ -95,8 +93,8 @@ def calibration_numbers(fitted: Calibration, said: Answers, scores: Floats, pola
         "ece": calibration_error(probabilities, polarities),
         "ece_sign": calibration_error(chances[sided], upper),
         "reviewed": float(aside.mean()),
-        **_wrong("wrong", chances[sided].argmax(axis=1) != upper, aside[sided]),
-        **_wrong("wrong_polarity", probabilities.argmax(axis=1) != polarities, aside),
+        **wrong_shares("wrong", chances[sided].argmax(axis=1) != upper, aside[sided]),
+        **wrong_shares("wrong_polarity", probabilities.argmax(axis=1) != polarities, aside),
     }
     known = ~np.isnan(scores)
     if known.any():
@@ -108,7 +106,7 @@ def calibration_numbers(fitted: Calibration, said: Answers, scores: Floats, pola
 
 def _coolest(chances: Callable[[float], Floats]) -> float:
     """The temperature with the least cross-entropy, from the chances of the truth at each."""
-    return float(min(TEMPERATURES, key=lambda t: float(-np.log(np.maximum(chances(float(t)), 1e-8)).mean())))
+    return min(TEMPERATURES, key=lambda t: float(-np.log(np.maximum(chances(t), 1e-8)).mean()))
 
 
 def _sided(scores: Floats, polarities: Rows) -> tuple[Rows, Rows]:
@@ -116,8 +114,3 @@ def _sided(scores: Floats, polarities: Rows) -> tuple[Rows, Rows]:
     side = np.where(np.isnan(scores), polarities - 1.0, np.sign(scores))
     sided = np.flatnonzero(side)
     return sided, (side[sided] > 0).astype(np.int64)
-
-
-def _wrong(name: str, wrong: npt.NDArray[np.bool_], aside: npt.NDArray[np.bool_]) -> dict[str, float]:
-    parts = {"reviewed": wrong[aside], "kept": wrong[~aside]}
-    return {f"{name}_{part}": float(own.mean()) if own.size else 0.0 for part, own in parts.items()}
