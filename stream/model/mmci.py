@@ -20,6 +20,8 @@ modalities are read out in (4): all eight coalitions cost little more than one.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import NamedTuple
 
 import torch
@@ -161,7 +163,7 @@ class RelationalStream(nn.Module):
     def _across(self, modality: Modality, heard: dict[str, Tensor], gates: Tensor, like: Tensor) -> Tensor:
         """(B, S, N_m, H) what the nodes of a modality hear from the others; zeros without such relations."""
         sent = [_gate(gates, r.source) * heard[r.name].unsqueeze(1) for r in self._into(modality, within=False)]
-        return torch.stack(sent).sum(dim=0) if sent else torch.zeros_like(like).unsqueeze(1).expand(-1, gates.shape[1], -1, -1)
+        return reduce(add, sent) if sent else torch.zeros_like(like).unsqueeze(1).expand(-1, gates.shape[1], -1, -1)
 
 
 class MMCI(nn.Module):
@@ -184,13 +186,14 @@ class MMCI(nn.Module):
         if config.past:
             self.age = nn.Embedding(2 * config.past + 1, config.hidden)
 
-    def forward(self, window: Window, gates: Tensor, past: Past | None = None) -> Streams:
+    def forward(self, window: Window, gates: Tensor, past: Past | None = None, shortcut_gates: Tensor | None = None) -> Streams:
         """Windows to both streams' read-outs.
 
         Args:
             window: Nodes of every modality; any of them may be fully masked.
             gates: (B or 1, S, 3), which modalities each of the S coalitions has.
             past: Past windows, where the configuration has some.
+            shortcut_gates: Likewise for the shortcut stream, where its coalitions are others.
         """
         nodes: Groups = {m: self.encode[m](window[m].values) for m in MODALITIES}
         mask: Groups = {m: window[m].mask for m in MODALITIES}
@@ -203,7 +206,7 @@ class MMCI(nn.Module):
         causal_edges, shortcut_edges = self._edges(window, past, nodes)
         return Streams(
             self.causal(nodes, causal, causal_edges, gates),
-            self.shortcut(nodes, shortcut, shortcut_edges, gates),
+            self.shortcut(nodes, shortcut, shortcut_edges, gates if shortcut_gates is None else shortcut_gates),
             {m: causal[m] for m in MODALITIES},
         )
 

@@ -15,6 +15,8 @@ from stream.model.interface import Nodes, Past, Window
 from stream.model.mmci import MMCI, WIDTHS, MMCIConfig, Stream
 
 FULL = COALITIONS - 1
+MIXED = tuple(index for index in range(COALITIONS) if index.bit_count() > 1)
+"""Coalitions in which modalities hear each other; the read-outs of the others are parts of the full one's."""
 
 WEIGHTS = "weights.safetensors"
 """Beside the ONNX file: the same weights for torch."""
@@ -36,11 +38,22 @@ def coalition_gates() -> Tensor:
     return torch.tensor([rows])
 
 
+def kept_readout(hidden: int) -> Tensor:
+    """(8, G) what a coalition's read-out has of a mixed one's: the parts of its modalities, their inter-modal ones where it is mixed."""
+    rows = [
+        [float(bool(index & modality.bit) and (part == 0 or index in MIXED)) for modality in MODALITIES for part in range(2)]
+        for index in range(COALITIONS)
+    ]
+    return torch.tensor(rows).repeat_interleave(hidden, dim=1)
+
+
 class ServedMMCI(nn.Module):
     """The ``mmci`` model of the repository around a trained `MMCI`.
 
     Attributes:
         gates: (1, 8, 3) the coalitions.
+        mixed_row: (8,) which of the `MIXED` read-outs a coalition is read from.
+        kept: (8, G) as `kept_readout` says.
         bits: (3,) of the modalities.
         temperatures: (8,) divisor of the logits, fitted on validation windows, for every set of modalities that a coalition
             really finds in a window (a coalition of text and voice finds only text in a window without voice).
@@ -51,6 +64,8 @@ class ServedMMCI(nn.Module):
     bits: Tensor
     temperatures: Tensor
     review_below: Tensor
+    mixed_row: Tensor
+    kept: Tensor
 
     def __init__(self, model: MMCI) -> None:
         super().__init__()
@@ -59,6 +74,9 @@ class ServedMMCI(nn.Module):
         self.register_buffer("bits", torch.tensor([float(modality.bit) for modality in MODALITIES]))
         self.register_buffer("temperatures", torch.ones(COALITIONS))
         self.register_buffer("review_below", torch.zeros(COALITIONS))
+        rows = [MIXED.index(index if index in MIXED else FULL) for index in range(COALITIONS)]
+        self.register_buffer("mixed_row", torch.tensor(rows), persistent=False)
+        self.register_buffer("kept", kept_readout(model.config.hidden), persistent=False)
 
     def forward(  # noqa: PLR0917 - an ONNX graph's inputs are positional
         self,
@@ -101,14 +119,16 @@ class ServedMMCI(nn.Module):
         """
         nodes = (Nodes(words, word_times, word_mask), Nodes(audio, audio_times, audio_mask), Nodes(video, video_times, video_mask))
         window: Window = dict(zip(MODALITIES, nodes, strict=True))
-        streams = self.model(window, self.gates, served_past((past_words, past_audio, past_video), past_mask, past_same))
+        past = served_past((past_words, past_audio, past_video), past_mask, past_same)
+        streams = self.model(window, self.gates[:, list(MIXED)], past, shortcut_gates=self.gates[:, FULL:])
+        readout = streams.causal.readout[:, self.mixed_row] * self.kept
         bank, head = self.model.bank, self.model.head
         present = torch.stack([part.mask.amax(dim=1) for part in nodes], dim=1)
         found = (self.gates * present.unsqueeze(1) * self.bits).sum(dim=-1).long()
-        adjusted = bank.adjust(head, streams.causal.readout, self.temperatures[found])
-        gradient = bank.score_gradient(head, streams.causal.readout[:, FULL])
+        adjusted = bank.adjust(head, readout, self.temperatures[found])
+        gradient = bank.score_gradient(head, readout[:, FULL])
         confidence = adjusted.probabilities[:, FULL].amax(dim=-1)
-        unadjusted = head(streams.causal.readout[:, FULL] + streams.shortcut.readout[:, FULL])
+        unadjusted = head(readout[:, FULL] + streams.shortcut.readout[:, 0])
         return (
             adjusted.score,
             adjusted.probabilities,
@@ -162,7 +182,7 @@ def node_relevance(causal: Stream, gradient: Tensor) -> Tensor:
     parts = []
     for index, modality in enumerate(MODALITIES):
         intra = causal.intra[modality] @ slopes[2 * index].unsqueeze(-1)
-        inter = causal.inter[modality][:, FULL] @ slopes[2 * index + 1].unsqueeze(-1)
+        inter = causal.inter[modality][:, -1] @ slopes[2 * index + 1].unsqueeze(-1)
         parts.append(causal.weights[modality] * (intra + inter).squeeze(-1))
     return torch.cat(parts, dim=1)
 
