@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,6 +23,7 @@ from stream.agents.transport import transport
 from stream.config.settings import KafkaSettings, Settings
 from stream.domain.delivery import InboundRecord
 from stream.domain.topics import Topics
+from stream.domain.wire import Headers
 from stream.pipeline.health import WorkerState
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.ports import ResultStore, Scorer, TrackEncoder
@@ -135,7 +136,7 @@ class WorkerApp:
             offset=message.offset,
             key=message.key,
             value=message.value,
-            headers=_headers(message.headers),
+            headers=_headers(cast(Any, message.headers)),
             acknowledge=event.ack,
         )
         try:
@@ -210,6 +211,5 @@ def _credentials(kafka: KafkaSettings) -> faust.types.auth.CredentialsT | None:
     return faust.SSLCredentials(context) if context else None
 
 
-def _headers(headers: Any) -> list[tuple[str, bytes]]:
-    pairs = headers.items() if isinstance(headers, dict) else (headers or ())
-    return [(str(name), value) for name, value in pairs if isinstance(value, bytes)]
+def _headers(headers: Iterable[tuple[str, bytes | None]] | None) -> Headers:
+    return [(name, value) for name, value in headers or () if value is not None]

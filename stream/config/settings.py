@@ -42,7 +42,7 @@ class KafkaSettings(_Section):
     session_timeout_s: float = Field(10.0, ge=1, le=300, description="A worker silent for so long is taken for dead.")
     fetch_max_wait_ms: int = Field(100, ge=1, le=5000, description="Longest wait of a fetch for new records.")
     fetch_min_bytes: int = Field(
-        65_536, ge=1, le=4_194_304, description="A fetch waits for so much; more saves CPU time, 1 saves up to kafka.fetch_max_wait_ms."
+        262_144, ge=1, le=4_194_304, description="A fetch waits for so much; more saves CPU time, 1 saves up to kafka.fetch_max_wait_ms."
     )
     linger_ms: int = Field(10, ge=0, le=1000, description="A result waits so long for others that go to the broker with it.")
 
@@ -68,7 +68,7 @@ class TritonSettings(_Section):
     url: Text = Field("127.0.0.1:8001", description="HOST:PORT of Triton's gRPC endpoint.")
     model_repository: Path = Field(PROJECT_ROOT / "triton_models", description="The model repository that is served.")
     timeout_s: float = Field(10.0, gt=0, le=120, description="Longest wait for one inference.")
-    batch_delay_ms: float = Field(20.0, ge=0, le=1000, description="A closed window waits so long for others that go to the model with it.")
+    batch_delay_ms: float = Field(30.0, ge=0, le=1000, description="A closed window waits so long for others that go to the model with it.")
     text_model: str | None = Field(None, description="A hub name to build text_encoder from instead of the packaged MiniLM weights.")
 
 

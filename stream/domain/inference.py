@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stream.domain.features import Floats, Word
+from stream.domain.modality import MODALITIES, Modality
 
 COALITIONS = 8
 """Subsets of {text, audio, video}; index = sum of the modalities' bits, 0 = none, 7 = all."""
@@ -79,3 +80,9 @@ class WindowInputs:
     audio_spans_ms: tuple[tuple[int, int], ...]
     video_spans_ms: tuple[tuple[int, int], ...]
     words_dropped: int = 0
+
+    @property
+    def present(self) -> tuple[Modality, ...]:
+        """Modalities with something in them: a word, audio that is not silence, a detected face."""
+        nodes = (self.word_nodes, self.audio_spans_ms, self.video_spans_ms)
+        return tuple([modality for modality, found in zip(MODALITIES, nodes, strict=True) if found])

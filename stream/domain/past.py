@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from stream.domain.features import Floats
 from stream.domain.modality import Modality
@@ -16,7 +17,7 @@ PAST_WINDOWS = 4
 REMEMBERED = 32
 """Newest finished windows of each track that can still be chosen, by a worker and by whoever takes over from it."""
 
-HALF = np.finfo(np.float16)
+LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
 class PastWindow(NamedTuple):
@@ -46,16 +47,16 @@ class PastFeatures(msgspec.Struct, frozen=True):
         """Which window it was."""
         return PastWindow(self.track, self.end_ms)
 
-    def mean(self, modality: Modality) -> Floats | None:
-        """(width,) float32, None where the window lacked the modality."""
+    def mean(self, modality: Modality) -> npt.NDArray[np.float16] | None:
+        """(width,) float16, None where the window lacked the modality."""
         packed = self.means.get(modality)
-        return None if packed is None else np.frombuffer(packed, np.float16).astype(np.float32)
+        return None if packed is None else np.frombuffer(packed, np.float16)
 
 
 def packed_mean(nodes: Floats) -> bytes:
     """(n, width) node features, n > 0, to their float16 mean; values beyond float16 are cut."""
-    mean = nodes.mean(axis=0, dtype=np.float64)
-    packed: bytes = np.clip(mean, HALF.min, HALF.max).astype(np.float16).tobytes()
+    mean = np.add.reduce(nodes, axis=0, dtype=np.float64) / len(nodes)
+    packed: bytes = np.minimum(np.maximum(mean, -LARGEST_HALF), LARGEST_HALF).astype(np.float16).tobytes()
     return packed
 
 

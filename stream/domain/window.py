@@ -84,7 +84,7 @@ class Window:
 
     def inside(self, spans_ms: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """(n,) of (n, 2) spans: True where the middle lies in the window, so that each item is in one place of a tiling."""
-        middles = spans_ms.sum(axis=1)
+        middles = spans_ms[:, 0] + spans_ms[:, 1]
         found: npt.NDArray[np.bool_] = (middles >= 2 * self.start_ms) & (middles < 2 * self.end_ms)
         return found
 

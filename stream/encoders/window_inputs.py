@@ -88,22 +88,29 @@ class _Rows:
             self.values[:count] = values[-count:]
             self.times[:count] = (kept - self._origin_ms) / 1_000.0
             self.mask[:count] = 1.0
-        return tuple((start, end) for start, end in kept.tolist())
+        return tuple([(start, end) for start, end in kept.tolist()])
 
 
 def _audible(window: Window) -> tuple[Spans, Floats]:
-    return _inside(window, [(chunk.spans_ms[chunk.audible], chunk.embeddings[chunk.audible]) for chunk in window.audio])
+    if not window.audio:
+        return NO_SPANS, NO_EMBEDDINGS
+    spans = np.concatenate([chunk.spans_ms for chunk in window.audio])
+    audible = np.concatenate([chunk.audible for chunk in window.audio])
+    return _in_order(spans, window.inside(spans) & audible, [chunk.embeddings for chunk in window.audio])
 
 
 def _faces(window: Window) -> tuple[Spans, Floats]:
-    return _inside(window, [(chunk.spans_ms, chunk.embeddings) for chunk in window.video])
-
-
-def _inside(window: Window, chunks: list[tuple[Spans, Floats]]) -> tuple[Spans, Floats]:
-    """Nodes whose middle lies in the window, in order of their starts."""
-    if not chunks:
+    if not window.video:
         return NO_SPANS, NO_EMBEDDINGS
-    spans = np.concatenate([part for part, _ in chunks])
-    inside = np.flatnonzero(window.inside(spans))
-    order = inside[np.lexsort((spans[inside, 1], spans[inside, 0]))]
-    return spans[order], np.concatenate([values for _, values in chunks])[order]
+    spans = np.concatenate([chunk.spans_ms for chunk in window.video])
+    return _in_order(spans, window.inside(spans), [chunk.embeddings for chunk in window.video])
+
+
+def _in_order(spans: Spans, wanted: npt.NDArray[np.bool_], values: list[Floats]) -> tuple[Spans, Floats]:
+    """The nodes that are wanted, by start and end."""
+    places = np.flatnonzero(wanted)
+    chosen = spans[places]
+    if (chosen[1:, 0] <= chosen[:-1, 0]).any():
+        order = np.lexsort((chosen[:, 1], chosen[:, 0]))
+        places, chosen = places[order], chosen[order]
+    return chosen, np.concatenate(values)[places]

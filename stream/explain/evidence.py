@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TypeVar
 
 import numpy as np
@@ -58,8 +59,8 @@ def gather(inputs: WindowInputs, inference: Inference) -> Evidence:
 
 def strongest(items: Iterable[tuple[Item, float]], count: int, start_ms: Callable[[Item], int]) -> list[tuple[Item, float]]:
     """At most so many items with the largest relevance either way, earlier ones first among equals; rounded, without zeros."""
-    moving = [(item, value) for item, exact in items if (value := rounded(exact))]
-    return sorted(moving, key=lambda pair: (-abs(pair[1]), start_ms(pair[0])))[:count]
+    moving = [(-abs(value), start_ms(item), item, value) for item, exact in items if (value := rounded(exact))]
+    return [(item, value) for _, _, item, value in sorted(moving, key=itemgetter(0, 1))[:count]]
 
 
 def merge_spans(spans: Iterable[tuple[Span, float]]) -> Iterator[tuple[Span, float]]:
@@ -67,7 +68,7 @@ def merge_spans(spans: Iterable[tuple[Span, float]]) -> Iterator[tuple[Span, flo
     current: Span | None = None
     total = 0.0
     for span, relevance in sorted(spans):
-        if current and span[0] <= current[1] and _sign(relevance) == _sign(total):
+        if current and span[0] <= current[1] and (relevance > 0) is (total > 0) and (relevance < 0) is (total < 0):
             current, total = (current[0], max(current[1], span[1])), total + relevance
             continue
         if current:
@@ -75,10 +76,6 @@ def merge_spans(spans: Iterable[tuple[Span, float]]) -> Iterator[tuple[Span, flo
         current, total = span, relevance
     if current:
         yield current, total
-
-
-def _sign(value: float) -> int:
-    return (value > 0) - (value < 0)
 
 
 def causal_share(relevance: Floats, causal: Floats) -> float | None:

@@ -131,7 +131,7 @@ def identity_fields(window: Window) -> dict[str, Any]:
 
 
 def _read(window: Window, inputs: WindowInputs, inference: Inference) -> _Reading:
-    present = window.present()
+    present = inputs.present
     scores = restricted(inference.scores, present)
     exact = shapley_values(scores)
     score, base = rounded(scores[ALL]), rounded(scores[0])

@@ -17,6 +17,11 @@ _PLAYERS = len(MODALITIES)
 _WEIGHTS = [factorial(size) * factorial(_PLAYERS - size - 1) / factorial(_PLAYERS) for size in range(_PLAYERS)]
 """By the size of the coalition that is joined."""
 
+_JOINING = {
+    m: [(_WEIGHTS[index.bit_count()], index | m.bit, index) for index in range(COALITIONS) if not index & m.bit] for m in MODALITIES
+}
+"""By modality: the weight of each coalition without it, that coalition with it, and without it."""
+
 
 def coalition(modalities: Collection[Modality]) -> int:
     """Index of a set of modalities: the sum of their bits."""
@@ -47,12 +52,5 @@ def shapley_values(scores: Floats | tuple[float, ...]) -> dict[Modality, float]:
     Returns:
         Contributions; the score of nothing plus all of them is the score of everything (efficiency).
     """
-    return {modality: _value(scores, modality) for modality in MODALITIES}
-
-
-def _value(scores: Floats | tuple[float, ...], modality: Modality) -> float:
-    total = 0.0
-    for index in range(COALITIONS):
-        if not index & modality.bit:
-            total += _WEIGHTS[index.bit_count()] * (float(scores[index | modality.bit]) - float(scores[index]))
-    return total
+    worth = [float(score) for score in scores]
+    return {m: sum([weight * (worth[joined] - worth[before]) for weight, joined, before in _JOINING[m]]) for m in MODALITIES}

@@ -50,7 +50,7 @@ def warning_codes(window: Window, inputs: WindowInputs, inference: Inference, co
     """All codes of a window, in the order of `WarningCode`, then the codes of its input in alphabetical order."""
     score = float(inference.scores[-1])
     holds = {
-        WarningCode.NOTHING_PRESENT: not window.present(),
+        WarningCode.NOTHING_PRESENT: not inputs.present,
         WarningCode.TO_REVIEW: inference.to_review,
         WarningCode.MODALITIES_DISAGREE: disagree(contributions.values()),
         WarningCode.SHORTCUT_EFFECT: abs(score - inference.score_unadjusted) >= SHORTCUT_EFFECT,

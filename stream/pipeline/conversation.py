@@ -132,7 +132,7 @@ class Conversation:
     @property
     def unpublished(self) -> int:
         """Windows that are closed but not yet published."""
-        return sum(publisher.pending for publisher in self._publishers.values())
+        return sum([publisher.pending for publisher in self._publishers.values()])
 
     @property
     def publishing(self) -> bool:

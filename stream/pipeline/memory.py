@@ -25,7 +25,7 @@ class Recall:
 
     async def past(self) -> list[PastFeatures]:
         """The earlier windows, newest first, once all are known."""
-        return [await asyncio.shield(features) for features in self._past]
+        return [features.result() if features.done() else await asyncio.shield(features) for features in self._past]
 
     def leave(self, features: PastFeatures) -> None:
         """Tell later windows what they hear of this one."""

@@ -239,11 +239,16 @@ class Pipeline:
     def _keep_bounds(self) -> None:
         limits = self._world.settings.limits
         conversations = self._conversations
-        if sum([c.held for c in conversations]) > limits.chunks_held:
+        held = unpublished = waiting = 0
+        for conversation in conversations:
+            held += conversation.held
+            if windows := conversation.unpublished:
+                unpublished += windows
+                waiting += 0 if conversation.turn.is_set() else windows
+        if held > limits.chunks_held:
             max(conversations, key=lambda c: c.held).shed()
-        if not self._draining and sum([c.unpublished for c in conversations if not c.turn.is_set()]) > 2 * limits.windows_in_flight:
+        if not self._draining and waiting > 2 * limits.windows_in_flight:
             max(self._sessions.values(), key=lambda s: s.waiting).hurry(self._world.clock())
-        unpublished = sum([c.unpublished for c in conversations])
         if self._draining or unpublished > 4 * limits.windows_in_flight:
             self._room.clear()
         else:

@@ -32,7 +32,7 @@ FACE_ENCODER = "face_encoder"
 MMCI = "mmci"
 MODEL_NAMES = (TEXT_ENCODER, AUDIO_ENCODER, FACE_ENCODER, MMCI)
 
-MAX_ROWS = 8
+MAX_ROWS = 16
 """Most rows of one request; every model's ``max_batch_size`` is at least this."""
 
 FAILED_RUNS = 5

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar, cast
 
 import structlog
+from redis.exceptions import NoScriptError
 
 from stream.batcher import Batcher
 from stream.config.settings import RedisSettings
@@ -116,16 +117,27 @@ class RedisSink:
 
     async def _finalise_together(self, finals: Sequence[_Final]) -> list[Verdict]:
         async def call(attempt: int) -> list[str]:
-            async with self._redis.pipeline(transaction=False) as pipe:
-                for final in finals:
-                    await self._finalise(keys=final.keys, args=[*final.before, int(attempt > 0), *final.after], client=pipe)
-                answers = await pipe.execute(raise_on_error=False)  # an error that redis-py raises quotes the command
+            answers = await self._evaluate(finals, may_repeat=attempt > 0)
+            unknown = [place for place, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+            if unknown:
+                await self._redis.script_load(FINALISE)
+                again = await self._evaluate([finals[place] for place in unknown], may_repeat=attempt > 0)
+                for place, answer in zip(unknown, again, strict=True):
+                    answers[place] = answer
             for answer in answers:
                 if isinstance(answer, Exception):
                     raise answer
-            return answers
+            return cast(list[str], answers)
 
         return [Verdict(answer) for answer in await self._waiting_out(call)]
+
+    async def _evaluate(self, finals: Sequence[_Final], *, may_repeat: bool) -> list[str | Exception]:
+        """In one trip to Redis. Errors are among the answers: one that redis-py raises for a pipeline quotes the command."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for final in finals:
+                arguments = (*final.keys, *final.before, int(may_repeat), *final.after)
+                pipe.evalsha(self._finalise.sha, len(final.keys), *arguments)
+            return cast("list[str | Exception]", await pipe.execute(raise_on_error=False))
 
     async def put_partial(self, partial: PartialRecord) -> None:
         """Show an unfinished window, if it is newer than the track's last final one and not older than the one shown.

@@ -5,6 +5,7 @@ import pytest
 
 from stream.domain.features import AudioFeatures, Floats, TextFeatures, VideoFeatures, Word
 from stream.domain.identity import SessionKey, TrackKey
+from stream.domain.modality import Modality
 from stream.domain.window import Window
 from stream.encoders.window_inputs import build
 
@@ -43,6 +44,7 @@ def test_empty_window_is_all_padding() -> None:
     assert (inputs.words.shape, inputs.audio.shape, inputs.video.shape) == ((32, 384), (40, 64), (20, 64))
     assert inputs.word_mask.sum() == inputs.audio_mask.sum() == inputs.video_mask.sum() == 0
     assert inputs.word_nodes == ()
+    assert inputs.present == window().present() == ()
 
 
 @pytest.mark.parametrize(("length_ms", "words"), [(500, 8), (1_000, 8), (3_900, 32), (10_000, 80)])
@@ -80,6 +82,7 @@ def test_only_audible_segments_inside_become_nodes() -> None:
     inputs = build(window(audio=audio(spans, [True, True, True, False, True])), np.zeros((0, 384), dtype=np.float32))
     assert inputs.audio_spans_ms == ((10_000, 10_100), (10_100, 10_200))
     assert inputs.audio[:2, 0].tolist() == [2.0, 1.0]
+    assert inputs.present == window(audio=audio(spans, [True, True, True, False, True])).present() == (Modality.AUDIO,)
     assert inputs.audio_mask.sum() == 2
 
 

@@ -16,7 +16,7 @@ from stream.serving.repository import ModelReport, assemble_text_encoder, build_
 CONFIG = """
 name: "double"
 backend: "onnxruntime"
-max_batch_size: 8
+max_batch_size: 16
 input [ { name: "x" data_type: TYPE_FP32 dims: [ -1, 4 ] } ]
 output [ { name: "y" data_type: TYPE_FP32 dims: [ -1, 4 ] } ]
 dynamic_batching { }
@@ -46,7 +46,7 @@ def test_a_model_that_fits_is_ok(tmp_path: Path) -> None:
     [
         ('"double"', '"triple"', "its name is 'triple'"),
         ('"onnxruntime"', '"python"', "its backend is 'python'"),
-        ("max_batch_size: 8", "max_batch_size: 0", "max_batch_size is 0"),
+        ("max_batch_size: 16", "max_batch_size: 0", "max_batch_size is 0"),
         ("dynamic_batching { }", "", "dynamic_batching is off"),
         ('input [ { name: "x"', 'input [ { name: "z"', "input z is not in the ONNX file"),
         ('input [ { name: "x"', 'input [ { name: "z"', "the ONNX file's input x is not declared"),

@@ -7,6 +7,7 @@ equal shapes, and all requests of one `execute` are run as one batch.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +47,14 @@ class TritonPythonModel:
 
     def run(self, arrays: list[list[Any]]) -> list[Any]:
         """Run all requests as one batch and give each its rows."""
+        if len(arrays) == 1:
+            return [self.response(self.session.run(self.outputs, dict(zip(self.inputs, arrays[0], strict=True))))]
         feed = {name: np.concatenate([tensors[i] for tensors in arrays]) for i, name in enumerate(self.inputs)}
         ends = np.cumsum([len(tensors[0]) for tensors in arrays])[:-1]
         results = self.session.run(self.outputs, feed)
         return [self.response(part) for part in zip(*(np.split(result, ends) for result in results), strict=True)]
 
-    def response(self, arrays: tuple[Any, ...]) -> Any:
+    def response(self, arrays: Sequence[Any]) -> Any:
         """A response of the model's outputs."""
         tensors = [pb_utils.Tensor(name, np.ascontiguousarray(array)) for name, array in zip(self.outputs, arrays, strict=True)]
         return pb_utils.InferenceResponse(tensors)
