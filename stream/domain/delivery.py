@@ -24,7 +24,7 @@ class InboundRecord:
     key: bytes | None
     value: bytes | None
     headers: list[tuple[str, bytes]]
-    acknowledge: Callable[[], object]
+    acknowledge: Callable[[], None]
 
 
 class LastFinal(NamedTuple):
