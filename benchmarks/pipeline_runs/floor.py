@@ -8,10 +8,9 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import faust
-from faust.types import StreamT
+from faust.types import EventT
 
 from stream.agents.app import WorkerApp
 from stream.agents.stopping import stop_on_signals
@@ -28,10 +27,9 @@ from stream.sinks.redis_sink import RedisSink
 class Reader(WorkerApp):
     """A worker that only reads."""
 
-    async def _read(self, stream: StreamT[Any]) -> None:
-        async for event in cast("faust.Stream[bytes]", stream).noack().events():
-            self._commits.deliver(event.message.tp, event.message.offset)
-            event.ack()
+    async def _on_event(self, event: EventT[Any]) -> None:
+        self._commits.deliver(event.message.tp, event.message.offset)
+        event.ack()
 
 
 async def main(directory: Path) -> None:

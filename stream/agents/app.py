@@ -6,22 +6,24 @@ import asyncio
 import contextlib
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, cast
 
 import faust
 import structlog
 from faust.transport.drivers.aiokafka import Consumer
-from faust.types import TP, StreamT
+from faust.types import TP, EventT, StreamT
 
 from stream.agents.commits import Commits
+from stream.agents.intake import AsTheyCame, waiting
 from stream.agents.outbox import Outbox
 from stream.agents.progress import Progress
 from stream.agents.transport import transport
 from stream.config.settings import KafkaSettings, Settings
 from stream.domain.delivery import InboundRecord
 from stream.domain.topics import Topics
+from stream.domain.wire import Headers
 from stream.pipeline.health import WorkerState
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.ports import ResultStore, Scorer, TrackEncoder
@@ -86,10 +88,7 @@ class WorkerApp:
                 timings=self._state.timings,
             )
         )
-        inputs = self._faust.topic(
-            *topics.inputs, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw", allow_empty=True
-        )
-        self._faust.agent(inputs, name="chunks")(self._read)
+        self._faust.agent(self._faust.topic(*topics.inputs, schema=AsTheyCame()), name="chunks")(self._read)
         self._faust.timer(TICK_S)(self._tick)
         self._faust.timer(LIFE_SIGN_S)(self._ask_consumer_thread)
         self._faust.on_partitions_revoked.connect(self._on_revoked)
@@ -124,24 +123,29 @@ class WorkerApp:
 
     async def _read(self, stream: StreamT[Any]) -> None:
         async for event in cast("faust.Stream[bytes]", stream).noack().events():
-            message = event.message
-            self._commits.deliver(message.tp, message.offset)
-            record = InboundRecord(
-                topic=message.topic,
-                partition=message.partition,
-                offset=message.offset,
-                key=message.key,
-                value=message.value,
-                headers=_headers(message.headers),
-                acknowledge=event.ack,
-            )
-            try:
-                await self._pipeline.on_record(record)
-            except Exception as error:  # an agent that raises loses the event (faust-streaming/faust#315)
-                log.exception("intake_failed", topic=message.topic, partition=message.partition, offset=message.offset)
-                self._fail(error)
-                await asyncio.Event().wait()
-            self._progress.on_read(message.tp, message.offset)
+            await self._on_event(event)
+            for next_event in waiting(stream):
+                await self._on_event(next_event)
+
+    async def _on_event(self, event: EventT[Any]) -> None:
+        message = event.message
+        self._commits.deliver(message.tp, message.offset)
+        record = InboundRecord(
+            topic=message.topic,
+            partition=message.partition,
+            offset=message.offset,
+            key=message.key,
+            value=message.value,
+            headers=_headers(cast(Any, message.headers)),
+            acknowledge=event.ack,
+        )
+        try:
+            await self._pipeline.on_record(record)
+        except Exception as error:  # an agent that raises loses the event (faust-streaming/faust#315)
+            log.exception("intake_failed", topic=message.topic, partition=message.partition, offset=message.offset)
+            self._fail(error)
+            await asyncio.Event().wait()
+        self._progress.on_read(message.tp, message.offset)
 
     async def _tick(self) -> None:
         self._pipeline.on_time(self._progress.heard_until())
@@ -207,6 +211,5 @@ def _credentials(kafka: KafkaSettings) -> faust.types.auth.CredentialsT | None:
     return faust.SSLCredentials(context) if context else None
 
 
-def _headers(headers: Any) -> list[tuple[str, bytes]]:
-    pairs = headers.items() if isinstance(headers, dict) else (headers or ())
-    return [(str(name), value) for name, value in pairs if isinstance(value, bytes)]
+def _headers(headers: Iterable[tuple[str, bytes | None]] | None) -> Headers:
+    return [(name, value) for name, value in headers or () if value is not None]

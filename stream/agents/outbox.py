@@ -1,4 +1,4 @@
-"""Kafka as the pipeline writes to it: a send returns when the broker has the record, however long that takes."""
+"""Kafka as the pipeline writes to it: a send returns when the broker has the records, however long that takes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import asyncio
 import structlog
 from aiokafka.errors import KafkaError
 from faust import App
+from faust.exceptions import ProducerSendError
 
-from stream.domain.wire import Headers
+from stream.pipeline.ports import Addressed
 
 log = structlog.get_logger(__name__)
 
@@ -22,14 +23,15 @@ class Outbox:
     def __init__(self, app: App) -> None:
         self._app = app
 
-    async def send(self, topic: str, key: bytes, value: bytes, headers: Headers) -> None:
-        """Write one record; a retry may write it twice, with identical content."""
+    async def send(self, *records: Addressed) -> None:
+        """Write records side by side; a retry may write them twice, with identical content."""
         pause_s = FIRST_PAUSE_S
         while True:
             try:
-                await self._app.producer.send_and_wait(topic, key, value, None, None, headers)
-            except (KafkaError, TimeoutError) as error:
-                log.warning("send_failed", topic=topic, error=type(error).__name__)
+                sent = [await self._app.producer.send(topic, key, value, None, None, headers) for topic, key, value, headers in records]
+                await asyncio.gather(*sent)
+            except (KafkaError, ProducerSendError, TimeoutError) as error:
+                log.warning("send_failed", topics=[topic for topic, *_ in records], error=type(error).__name__)
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
             else:

@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import IllegalStateError
 from faust import App
 from faust.transport.drivers import aiokafka as driver
+from faust.transport.producer import ProducerBuffer
 from faust.types import TP
 from mode.services import WaitResults
 
@@ -39,6 +40,22 @@ class RewindingThread(driver.AIOKafkaConsumerThread):
             with contextlib.suppress(IllegalStateError):  # they were taken away meanwhile: whoever is assigned them seeks again
                 await self.seek_to_beginning(*fresh)
         return committed
+
+
+class Unbuffered(ProducerBuffer):
+    """The buffer of messages from tables, of which there are none: Faust asks for every message that comes in whether it is full."""
+
+    async def wait_until_ebb(self) -> None:
+        """It is empty."""
+
+
+class PromptProducer(driver.Producer):
+    """Faust's producer, without its buffer."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.buffer = Unbuffered(loop=self.loop, beacon=self.beacon)
+        self.buffer.app = self.app
 
 
 def transport(app: App, commits: Commits, fetch_max_wait_ms: int, fetch_min_bytes: int) -> driver.Transport:
@@ -73,6 +90,13 @@ def transport(app: App, commits: Commits, fetch_max_wait_ms: int, fetch_min_byte
             self._acked[tp] = list(self._acked_index[tp])
             return after
 
+        async def verify_all_partitions_active(self) -> None:
+            """Nothing is looked at.
+
+            Faust would log which partitions take long to commit, as ours do by design, and would end the worker by a failed assertion
+            where a partition has no position yet, in the moment after a rebalance (0.15.3, ``verify_event_path``).
+            """
+
         async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
             """Offsets that a topic lacks are no matter: they are never delivered."""
 
@@ -81,5 +105,6 @@ def transport(app: App, commits: Commits, fetch_max_wait_ms: int, fetch_min_byte
 
     class Transport(driver.Transport):
         Consumer: ClassVar[type[driver.Consumer]] = PromptConsumer
+        Producer: ClassVar[type[driver.Producer]] = PromptProducer
 
     return Transport(app.conf.broker_consumer, app)

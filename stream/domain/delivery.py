@@ -24,7 +24,7 @@ class InboundRecord:
     key: bytes | None
     value: bytes | None
     headers: list[tuple[str, bytes]]
-    acknowledge: Callable[[], None]
+    acknowledge: Callable[[], object]
 
 
 class LastFinal(NamedTuple):

@@ -337,7 +337,7 @@ class Conversation:
                 self._report(self._world.dead_letter(arrival.record, reason, detail))
 
     async def _report_late(self, arrival: Arrival, late_by_ms: int) -> None:
-        await self._world.send(self._world.topics.late, *late_message(arrival.record, late_by_ms))
+        await self._world.send((self._world.topics.late, *late_message(arrival.record, late_by_ms)))
         arrival.record.acknowledge()
 
     async def _close(self) -> None:
@@ -353,7 +353,7 @@ class Conversation:
             summary = summarise(self.session, self.epoch, finals)
             if summary.windows_shed:
                 log.warning("shed", partition=self.partition, windows=summary.windows_shed, of=summary.windows)
-            await self._world.send(self._world.topics.summaries, *result_message(summary))
+            await self._world.send((self._world.topics.summaries, *result_message(summary)))
             await self._world.store.put_summary(summary)
         await self._settled()
         for _, record in self._held_events:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import Protocol
 
 from stream.domain.chunk import Chunk
@@ -16,8 +16,15 @@ from stream.domain.window import Window
 from stream.domain.wire import Headers
 from stream.pipeline.memory import Recall
 
-Send = Callable[[str, bytes, bytes, Headers], Awaitable[None]]
-"""Write (topic, key, value, headers) to Kafka; returns when the broker has it, however long that takes."""
+Addressed = tuple[str, bytes, bytes, Headers]
+"""Topic, key, value and headers of a Kafka record."""
+
+
+class Send(Protocol):
+    """Kafka."""
+
+    def __call__(self, *records: Addressed) -> Awaitable[None]:
+        """Write records; returns when the broker has them all, however long that takes."""
 
 
 class TrackEncoder(Protocol):

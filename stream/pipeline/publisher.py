@@ -25,7 +25,7 @@ from stream.sinks.results import result_message
 
 log = structlog.get_logger(__name__)
 
-Receipt = Callable[[], None]
+Receipt = Callable[[], object]
 Scored = tuple[ScoreRecord, ExplanationRecord]
 
 
@@ -182,8 +182,7 @@ class TrackPublisher:
     async def _publish(self, closed: ClosedWindow[Receipt], scored: Scored, left: PastFeatures | None) -> None:
         began = time.perf_counter()
         score, explanation = scored
-        await self._send(self._topics.scores, *result_message(score))
-        await self._send(self._topics.explanations, *result_message(explanation))
+        await self._send((self._topics.scores, *result_message(score)), (self._topics.explanations, *result_message(explanation)))
         verdict = await self._store.finalise(score, explanation, await self._token(), left)
         if verdict is Verdict.FENCED:
             self._on_fenced()
@@ -200,7 +199,7 @@ class TrackPublisher:
         """A window that the model refuses is reported; repeating it would not help and would hold up those after it."""
         window = closed.window
         log.error("window_unscorable", error=type(error).__name__, epoch=window.epoch, end_ms=window.end_ms)
-        await self._send(self._topics.dead_letters, *unscorable_message(window, type(error).__name__))
+        await self._send((self._topics.dead_letters, *unscorable_message(window, type(error).__name__)))
         _acknowledge(closed.receipts)
 
 

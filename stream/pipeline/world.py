@@ -96,7 +96,7 @@ class World:
     async def dead_letter(self, record: InboundRecord, reason: str, detail: str) -> None:
         """Put a record aside with its reason, then acknowledge it. The log says where it came from, never what it holds."""
         log.warning("dead_letter", reason=reason, topic=record.topic, partition=record.partition, offset=record.offset)
-        await self.send(self.topics.dead_letters, *dead_letter_message(record, reason, detail))
+        await self.send((self.topics.dead_letters, *dead_letter_message(record, reason, detail)))
         record.acknowledge()
 
 

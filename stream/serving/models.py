@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from stream.batcher import Batcher
 from stream.config.settings import TritonSettings
 from stream.domain.features import EMBEDDING, Floats
 from stream.domain.inference import COALITIONS, LABELS, Inference, WindowInputs
 from stream.domain.result import ModelVersion
-from stream.serving.batcher import Batcher
 from stream.serving.breaker import Breaker
 from stream.serving.client import TritonClient
 from stream.serving.errors import ModelFailedError, ModelRejectedError, TritonUnavailableError
@@ -62,7 +62,9 @@ class Models:
         self._backoff = backoff or Backoff()
         self._client = client or TritonClient(settings.url, settings.timeout_s)
         self._breakers = {name: Breaker(self._backoff) for name in MODEL_NAMES}
-        self._windows = Batcher(self._infer_together, _nodes, MAX_ROWS, settings.batch_delay_ms / 1000)
+        self._windows = Batcher(
+            self._infer_together, shape=_nodes, most=MAX_ROWS, delay_s=settings.batch_delay_ms / 1000, refusals=(ModelRejectedError,)
+        )
 
     async def encode_text(self, tokenised: TokenisedWords) -> Floats:
         """Token states (T, 384) of one sequence of T tokens."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar, cast
 
 import structlog
+from redis.exceptions import NoScriptError
 
+from stream.batcher import Batcher
 from stream.config.settings import RedisSettings
 from stream.domain.delivery import LastFinal, Verdict
 from stream.domain.epoch import Run, SessionEpochs
@@ -35,6 +38,19 @@ ACTIVE_EVERY_S = 10.0
 PAGE = 500
 """Finals read at once."""
 
+FINALS_TOGETHER = 64
+FINALS_WAIT_S = 0.002
+"""Windows of different tracks that are published at about the same time share a trip to Redis."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Final:
+    """A call of `FINALISE`: its keys, and its arguments before and after the one that says whether it may be a repeat."""
+
+    keys: list[str]
+    before: list[Argument]
+    after: list[Argument]
+
 
 class RedisSink:
     """The result store of a worker. Every method but `ping` and `put_partial` waits an outage out, until it is cancelled.
@@ -52,9 +68,11 @@ class RedisSink:
         self._begin_epoch = self._redis.register_script(BEGIN_EPOCH)
         self._put_summary = self._redis.register_script(PUT_SUMMARY)
         self._next_token = self._redis.register_script(NEXT_FENCE)
+        self._finals_batch = Batcher(self._finalise_together, shape=lambda _: None, most=FINALS_TOGETHER, delay_s=FINALS_WAIT_S)
 
     async def close(self) -> None:
         """Close all connections."""
+        self._finals_batch.close()
         await self._redis.aclose()
         await self._redis.connection_pool.aclose()
 
@@ -88,18 +106,38 @@ class RedisSink:
             of_track.past,
         ]
         settings = self._settings
-        fixed: list[Argument] = [token, score.epoch, score.end_ms, score.track]
-        fixed += [settings.stream_length, settings.result_ttl_s, of_session.nudge]
-        kept: list[Argument] = [b"" if left is None else encode_past(left), REMEMBERED]
+        before: list[Argument] = [token, score.epoch, score.end_ms, score.track]
+        before += [settings.stream_length, settings.result_ttl_s, of_session.nudge]
+        kept = b"" if left is None else encode_past(left)
         fields = [part for pair in latest.items() for part in pair]
-
-        async def call(attempt: int) -> str:
-            return str(await self._finalise(keys=keys, args=[*fixed, int(attempt > 0), sync, body, why, *kept, *fields]))
-
-        verdict = Verdict(await self._waiting_out(call))
+        verdict = await self._finals_batch.answer(_Final(keys, before, [sync, body, why, kept, REMEMBERED, *fields]))
         if verdict is not Verdict.FENCED and self._to_be_marked(session):
             await self._waiting_out(lambda _: self._mark_active(session))
         return verdict
+
+    async def _finalise_together(self, finals: Sequence[_Final]) -> list[Verdict]:
+        async def call(attempt: int) -> list[str]:
+            answers = await self._evaluate(finals, may_repeat=attempt > 0)
+            unknown = [place for place, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+            if unknown:
+                await self._redis.script_load(FINALISE)
+                again = await self._evaluate([finals[place] for place in unknown], may_repeat=attempt > 0)
+                for place, answer in zip(unknown, again, strict=True):
+                    answers[place] = answer
+            for answer in answers:
+                if isinstance(answer, Exception):
+                    raise answer
+            return cast(list[str], answers)
+
+        return [Verdict(answer) for answer in await self._waiting_out(call)]
+
+    async def _evaluate(self, finals: Sequence[_Final], *, may_repeat: bool) -> list[str | Exception]:
+        """In one trip to Redis. Errors are among the answers: one that redis-py raises for a pipeline quotes the command."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for final in finals:
+                arguments = (*final.keys, *final.before, int(may_repeat), *final.after)
+                pipe.evalsha(self._finalise.sha, len(final.keys), *arguments)
+            return cast("list[str | Exception]", await pipe.execute(raise_on_error=False))
 
     async def put_partial(self, partial: PartialRecord) -> None:
         """Show an unfinished window, if it is newer than the track's last final one and not older than the one shown.

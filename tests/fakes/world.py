@@ -25,6 +25,7 @@ from stream.domain.wire import Headers, chunk_headers, decode_text, encode_words
 from stream.explain.records import identity_fields
 from stream.pipeline.memory import Recall
 from stream.pipeline.pipeline import Pipeline
+from stream.pipeline.ports import Addressed
 from stream.pipeline.world import World
 from tests.fakes.chunks import ZERO_MS, header
 
@@ -197,8 +198,9 @@ class FakeWorker:
         )
         self.pipeline = Pipeline(self.world)
 
-    async def _send(self, topic: str, key: bytes, value: bytes, headers: Headers) -> None:
-        self.sent[topic].append((key, value, headers))
+    async def _send(self, *records: Addressed) -> None:
+        for topic, key, value, headers in records:
+            self.sent[topic].append((key, value, headers))
 
     def reasons(self) -> list[str]:
         """Reasons of the dead letters."""

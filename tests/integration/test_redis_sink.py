@@ -72,6 +72,20 @@ async def test_a_window_is_final_once(sink: RedisSink) -> None:
     assert await sink.latest(TrackKey(SESSION, "nobody")) is None
 
 
+async def test_windows_that_share_a_trip_are_answered_each_for_itself(sink: RedisSink, redis: Redis) -> None:
+    await finalise(sink, make_score(4000), token=2)
+    await redis.script_flush()
+    verdicts = tuple(
+        await asyncio.gather(
+            finalise(sink, make_score(4000, track="agent"), token=2),
+            finalise(sink, make_score(6000), token=1),
+            finalise(sink, make_score(4000), token=2),
+            finalise(sink, make_score(6000), token=2),
+        )
+    )
+    assert verdicts == (Verdict.ACCEPTED, Verdict.FENCED, Verdict.REPLAYED, Verdict.ACCEPTED)
+
+
 def left(end_ms: int, track: str = "customer", epoch: int = 0) -> PastFeatures:
     return PastFeatures(track, epoch, end_ms, {Modality.AUDIO: packed_mean(np.full((1, 64), end_ms / 7, np.float32))})
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 
+from faust import App
 from faust.types import TP
 
-from stream.agents.transport import RewindingThread
+from stream.agents.commits import Commits
+from stream.agents.transport import RewindingThread, transport
 
 CHUNKS, SESSIONS, TEXT = TP("chunks", 0), TP("sessions", 0), TP("text", 1)
 
@@ -36,6 +39,12 @@ class Thread(RewindingThread):
 
     async def call_thread(self, call: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
         return await call(*arguments)
+
+
+async def test_a_partition_without_a_position_does_not_end_the_worker() -> None:
+    """Faust's own check asks aiokafka for the position of every assigned partition."""
+    consumer: Any = transport(App("transport"), Commits(), 100, 1).Consumer
+    await consumer.verify_all_partitions_active(SimpleNamespace(assignment=lambda: {CHUNKS}))
 
 
 async def test_partitions_without_a_commit_are_read_from_their_beginning_again() -> None:

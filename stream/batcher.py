@@ -1,12 +1,10 @@
-"""Merges the windows of all sessions that are ready at about the same time into one request."""
+"""Merges what many callers ask at about the same time into one request: windows of all sessions, for Triton and for Redis."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, TypeVar
-
-from stream.serving.errors import ModelRejectedError
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -20,15 +18,23 @@ class Batcher(Generic[Item, Answer]):
         shape: Items of one shape may share a batch.
         most: Largest batch.
         delay_s: How long the first of a batch waits for others.
+        refusals: What `run` raises because of one item: the others of its batch are asked again without it.
     """
 
     def __init__(
-        self, run: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]], shape: Callable[[Item], Hashable], most: int, delay_s: float
+        self,
+        run: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]],
+        *,
+        shape: Callable[[Item], Hashable],
+        most: int,
+        delay_s: float,
+        refusals: tuple[type[Exception], ...] = (),
     ) -> None:
         self._run = run
         self._shape = shape
         self._most = most
         self._delay_s = delay_s
+        self._refusals = refusals
         self._waiting: dict[Hashable, list[tuple[Item, asyncio.Future[Answer]]]] = {}
         self._running: set[asyncio.Task[None]] = set()
 
@@ -46,9 +52,12 @@ class Batcher(Generic[Item, Answer]):
         return await future
 
     def close(self) -> None:
-        """Cancel what is under way."""
+        """Cancel what waits or is under way."""
         for task in self._running:
             task.cancel()
+        for batch in self._waiting.values():
+            _cancel(batch)
+        self._waiting.clear()
 
     def _start(self, shape: Hashable, batch: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
         if self._waiting.get(shape) is not batch:
@@ -63,14 +72,13 @@ class Batcher(Generic[Item, Answer]):
     async def _answer(self, batch: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
         try:
             answers = await self._run([item for item, _ in batch])
-        except ModelRejectedError as error:
+        except self._refusals as error:
             if len(batch) > 1:
                 await asyncio.gather(*(self._answer([one]) for one in batch))
             else:
                 _fail(batch, error)
         except asyncio.CancelledError:
-            for _, future in batch:
-                future.cancel()
+            _cancel(batch)
             raise
         except Exception as error:
             _fail(batch, error)
@@ -78,6 +86,11 @@ class Batcher(Generic[Item, Answer]):
             for (_, future), answer in zip(batch, answers, strict=True):
                 if not future.done():
                     future.set_result(answer)
+
+
+def _cancel(batch: Sequence[tuple[object, asyncio.Future[Answer]]]) -> None:
+    for _, future in batch:
+        future.cancel()
 
 
 def _fail(batch: Sequence[tuple[object, asyncio.Future[Answer]]], error: Exception) -> None:

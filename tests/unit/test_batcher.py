@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from stream.serving.batcher import Batcher
+from stream.batcher import Batcher
 from stream.serving.errors import ModelRejectedError
 
 
@@ -28,7 +28,7 @@ class Doubler:
 
 
 def batcher(model: Doubler, most: int = 4, delay_s: float = 0.02) -> Batcher[int, int]:
-    return Batcher(model, lambda item: abs(item) % 2, most, delay_s)
+    return Batcher(model, shape=lambda item: abs(item) % 2, most=most, delay_s=delay_s, refusals=(ModelRejectedError,))
 
 
 async def test_what_comes_together_is_asked_together_and_by_shape() -> None:
@@ -74,9 +74,21 @@ async def test_closing_cancels_what_is_under_way() -> None:
         await asyncio.Event().wait()
         return []
 
-    made: Batcher[int, int] = Batcher(never, lambda _: 0, 1, 0)
+    made: Batcher[int, int] = Batcher(never, shape=lambda _: 0, most=1, delay_s=0)
     waiting = asyncio.ensure_future(made.answer(1))
     await asyncio.sleep(0.01)
     made.close()
     with pytest.raises(asyncio.CancelledError):
         await waiting
+
+
+async def test_closing_cancels_what_waits_for_company() -> None:
+    model = Doubler()
+    made = batcher(model, delay_s=0.01)
+    asking = asyncio.ensure_future(made.answer(2))
+    await asyncio.sleep(0)
+    made.close()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    await asyncio.sleep(0.03)
+    assert model.batches == []
