@@ -28,6 +28,7 @@ class Progress:
         self._topics = frozenset(topics)
         self._stale_after_ms = stale_after_ms
         self._listening_from = 0.0
+        self._looked_at = time.monotonic()
         self._next: dict[TP, int] = {}
         self._assigned: frozenset[TP] = frozenset()
 
@@ -52,8 +53,12 @@ class Progress:
     def heard_until(self) -> int | None:
         """The moment (monotonic, ms) at which the broker had nothing more for us in any partition.
 
-        None while there is more, after the broker has not answered for too long, and for a while when it is back.
+        None while there is more, after the broker has not answered for too long, and for a while when it is back. Likewise when nobody
+        has asked for as long: this process stood still, and the first answers that it finds may be from before.
         """
+        looked_at, self._looked_at = self._looked_at, time.monotonic()
+        if self._looked_at - looked_at > self._stale_after_ms / 1000:
+            self._listening_from = max(self._listening_from, self._looked_at + self._stale_after_ms / 1000)
         ages_ms = [self._age_ms(tp) for tp in self._assigned]
         if not ages_ms or any(age is None for age in ages_ms) or time.monotonic() < self._listening_from:
             return None

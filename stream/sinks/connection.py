@@ -39,6 +39,11 @@ OUTAGE = (
 """Errors that pass by themselves or once somebody mends the server: to be waited out."""
 
 
+def is_outage(error: Exception) -> bool:
+    """Whether an error passes; so does uvloop's ``RuntimeError`` for a write to a connection that has just been cut."""
+    return isinstance(error, OUTAGE) or (isinstance(error, RuntimeError) and "handler is closed" in str(error))
+
+
 def connect(settings: RedisSettings) -> RedisClient:
     """A client that answers in text; nothing is sent until the first call. Retrying is left to the caller."""
     pool = BlockingConnectionPool.from_url(

@@ -21,7 +21,7 @@ from stream.domain.past import REMEMBERED, PastFeatures, decode_past, encode_pas
 from stream.domain.result import ExplanationRecord, PartialRecord, ScoreRecord, SessionRecord, decode_record, encode_record
 from stream.domain.sync import decode_sync, encode_sync
 from stream.sinks.cancellation import CancellationGuard
-from stream.sinks.connection import OUTAGE, connect
+from stream.sinks.connection import connect, is_outage
 from stream.sinks.keys import FENCE, SESSIONS, session_names, track_names
 from stream.sinks.scripts import BEGIN_EPOCH, FINALISE, NEXT_FENCE, PUT_PARTIAL, PUT_SUMMARY
 
@@ -274,7 +274,9 @@ class RedisSink:
         while True:
             try:
                 answer = await call(attempt)
-            except OUTAGE as error:
+            except Exception as error:
+                if not is_outage(error):
+                    raise
                 if attempt == 0:
                     log.warning("redis_unavailable", error=type(error).__name__)
                 await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 (spreads retries, guards nothing)
