@@ -8,8 +8,7 @@ that were encoded beforehand, run the model with all eight coalitions, explain, 
     plain_faust    a Faust agent that calls the model in torch, window by window, and keeps its windows in a dictionary
     quixstreams    the same on Quix Streams
     reading_alone  sentistream's own Kafka app on Faust, which acknowledges what it reads and does nothing else: the least on Faust
-    ceiling        the model alone, in torch, in batches as large as those that Triton ran, and nothing around it; to compare, also one
-                   window after the other, as the peers call it, and in ONNX Runtime
+    ceiling        the model alone, in torch, in batches as large as those that Triton ran, and nothing around it
 
 CPU seconds are those of all processes but the broker and the load. A ratio above 1 says that sentistream needs less. Each is the
 median over rounds, in which all ran one after the other, since other work on a machine changes what a CPU second is worth.
@@ -80,7 +79,7 @@ class Comparison:
 
     ms: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     parts: list[dict[str, float]] = field(default_factory=list)
-    ceilings: dict[str, list[float]] = field(default_factory=lambda: {"torch_alone": [], "torch": [], "onnxruntime": []})
+    ceilings: dict[str, list[float]] = field(default_factory=lambda: {"torch": [], "onnxruntime": []})
     batches: list[float] = field(default_factory=list)
 
     def ratio(self, other: list[float]) -> float:
@@ -147,7 +146,6 @@ def report(compared: Comparison, capacities: dict[str, Capacity], plan: Plan, *,
         "latency_ms": latency(encoded.run),
         "cpu_s_per_window": round(statistics.median(compared.ms[OURS]) / 1000, 5),
         "ratio_to_ceiling": compared.ratio(compared.ceilings["torch"]),
-        "ratio_to_torch_alone": compared.ratio(compared.ceilings["torch_alone"]),
         "ratio_to_ceiling_in_onnxruntime": compared.ratio(compared.ceilings["onnxruntime"]),
         "ratio_to_plain_faust": compared.ratio(compared.ms["plain_faust"]),
         "ratio_to_quixstreams": compared.ratio(compared.ms["quixstreams"]),

@@ -40,7 +40,6 @@ def ratios_table() -> str:
         "plain_faust": ("plain Faust agent, torch for each window", found["ratio_to_plain_faust"]),
         "quixstreams": ("Quix Streams, torch for each window", found["ratio_to_quixstreams"]),
         "reading_alone": ("reading the records through Faust and nothing else", ms["reading_alone"] / ms["sentistream"]),
-        "torch_alone": ("the model alone in torch, one window after the other", found["ratio_to_torch_alone"]),
         "torch": (f"the model alone in torch, batches of {found['batch']:.1f}", found["ratio_to_ceiling"]),
         "onnxruntime": ("the model alone in ONNX Runtime, likewise", found["ratio_to_ceiling_in_onnxruntime"]),
     }

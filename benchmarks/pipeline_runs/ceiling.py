@@ -21,7 +21,7 @@ ROUNDS = 7
 
 
 def cpu_s_per_window(batch: int, windows: int) -> dict[str, float]:
-    """Median over rounds of the CPU seconds a window takes in torch and in ONNX Runtime, with so many in a batch, and in torch alone."""
+    """Median over rounds of the CPU seconds a window takes in torch and in ONNX Runtime, with so many in a batch."""
     torch.set_num_threads(1)
     batches = [_windows(batch) for _ in range(max(1, windows // batch))]
     model = load_weights(weights())
@@ -33,7 +33,6 @@ def cpu_s_per_window(batch: int, windows: int) -> dict[str, float]:
         return session.run(list(OUTPUT_NAMES), {name: np.stack([getattr(one, name) for one in inputs]) for name in INPUT_NAMES})
 
     return {
-        "torch_alone": _median_s(lambda: [infer(model, [inputs]) for inputs in batches[0]]) / batch,
         "torch": _median_s(lambda: [infer(model, inputs) for inputs in batches]) / (batch * len(batches)),
         "onnxruntime": _median_s(lambda: [in_onnxruntime(inputs) for inputs in batches]) / (batch * len(batches)),
     }
