@@ -1,7 +1,7 @@
 """Fills the tables of README.md and docs/ from benchmarks/results: ``python -m benchmarks.tables``.
 
-``align.json`` and ``pipeline.json`` hold the last line of ``python -m benchmarks.align`` and ``python -m benchmarks.pipeline``; each
-line of ``recovery.jsonl`` is the last line of a ``python -m benchmarks.recovery``.
+``align.json``, ``pipeline.json`` and ``served.json`` hold the last line of ``python -m benchmarks.align``, ``… pipeline`` and
+``… served --gpu``; each line of ``recovery.jsonl`` is the last line of a ``python -m benchmarks.recovery``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from stream.training.markdown import fill_tables, markdown_table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-DOCUMENTS = ("README.md", "docs/performance.md", "docs/reliability.md")
+DOCUMENTS = ("README.md", "docs/operations.md", "docs/performance.md", "docs/reliability.md")
 COUNTS = ("runs", "faults", "expected", "lost", "duplicated", "different", "wrong", "late", "repeated", "worker_crashes")
 
 
@@ -96,12 +96,27 @@ def faults_table() -> str:
     return markdown_table(["fault", "times", "median s", "worst s"], rows)
 
 
+def served_table() -> str:
+    """The models on one core and on a GPU, and how far apart their answers are."""
+    found = _last("served")
+    rate = {(row["model"], row["runtime"], row["batch"]): row["per_second"] for row in found["rows"]}
+    models, batches = list(found["differences"]), sorted({row["batch"] for row in found["rows"]})
+    columns = [("cpu", batches[0]), *(("cuda", batch) for batch in batches)]
+    rows = [
+        [model, *(f"{rate[model, *column]:,.0f}" for column in columns), *(f"{away[name]:.0e}" for name in ("cuda", "cuda without TF32"))]
+        for model, away in ((model, found["differences"][model]) for model in models)
+    ]
+    titles = [f"one core, {batches[0]} at once", *(f"GPU, {batch}" for batch in batches), "answers apart", "without TF32"]
+    return markdown_table(["a second", *titles], rows) + "\n\n" + f"{found['machine']['gpu']}; " + _machine(found)
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "align": align_table,
     "ratios": ratios_table,
     "latency": latency_table,
     "milestones": milestones_table,
     "recovery": recovery_table,
+    "served": served_table,
     "faults": faults_table,
 }
 

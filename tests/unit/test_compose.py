@@ -131,6 +131,10 @@ def test_triton_serves_our_repository(services: dict[str, dict[str, Any]]) -> No
     assert devices == [{"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}]
 
 
+def test_a_gpu_does_not_shorten_products(services: dict[str, dict[str, Any]]) -> None:
+    assert services["triton-gpu"]["environment"] == {"NVIDIA_TF32_OVERRIDE": "0"}
+
+
 def test_the_worker_waits_for_either_triton(services: dict[str, dict[str, Any]]) -> None:
     needs = services["worker"]["depends_on"]
     assert all(need["condition"] == "service_healthy" for need in needs.values())
