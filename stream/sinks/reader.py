@@ -19,7 +19,7 @@ from stream.config.settings import RedisSettings
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import Record, decode_record
 from stream.sinks.cancellation import CancellationGuard
-from stream.sinks.connection import OUTAGE, RedisClient, connect
+from stream.sinks.connection import RedisClient, connect, is_outage
 from stream.sinks.cursor import Entry, SessionCursor, TrackAnswer, TrackCursor
 from stream.sinks.keys import NUDGES, SESSIONS, session_names, session_of_nudge, track_names
 
@@ -107,7 +107,9 @@ class ResultReader:
                     async for seen in self._read(cursor):
                         yield seen
                 failing = False
-            except OUTAGE as error:
+            except Exception as error:
+                if not is_outage(error):
+                    raise
                 if not failing:
                     log.warning("redis_unavailable", error=type(error).__name__)
                 failing = True
@@ -202,7 +204,9 @@ class ResultReader:
                         message = await channel.get_message(timeout=5.0)
                         if message is not None:
                             self._on_nudge(str(message["channel"]))
-            except OUTAGE:
+            except Exception as error:
+                if not is_outage(error):
+                    raise
                 await asyncio.sleep(PAUSE_S)
 
     def _on_nudge(self, channel: str) -> None:

@@ -310,6 +310,34 @@ async def test_the_reader_can_skip_what_was_before_it(sink: RedisSink, redis_set
     ]
 
 
+@pytest.mark.parametrize("method", ["zrangebyscore", "pubsub"])
+async def test_the_reader_goes_on_after_a_write_to_a_connection_that_was_just_cut(
+    sink: RedisSink, redis_settings: RedisSettings, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    cut = RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
+    calls: list[str] = []
+
+    async with ResultReader(redis_settings, poll_s=0.2) as reader:
+        whole = getattr(reader._redis, method)
+
+        def call(*args: object, **options: object) -> object:
+            calls.append(method)
+            if len(calls) == 1:
+                raise cut
+            return whole(*args, **options)
+
+        monkeypatch.setattr(reader._redis, method, call)
+        reading = asyncio.create_task(take(reader, 2))
+        await asyncio.sleep(0.1)
+        await finalise(sink, make_score(4000))
+        assert [type(record) for record in await asyncio.wait_for(reading, 10)] == [ScoreRecord, ExplanationRecord]
+        async with asyncio.timeout(10):
+            while len(calls) < 2:
+                await asyncio.sleep(0.05)
+        assert reader._listener is not None
+        assert not reader._listener.done()
+
+
 async def test_the_reader_follows_only_what_it_was_asked_for(sink: RedisSink, redis_settings: RedisSettings) -> None:
     other, foreign = SessionKey("default", "call-2"), SessionKey("acme", "call-1")
     for session in (SESSION, other, foreign):
