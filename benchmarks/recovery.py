@@ -24,9 +24,10 @@ from rich.table import Table
 from benchmarks.fault_runs.cluster import PARTITIONS, Crew, Services, services
 from benchmarks.fault_runs.faults import WORKERS, Fault, Inflict, schedule
 from benchmarks.fault_runs.summary import quantile
-from benchmarks.fault_runs.traffic import Traffic
+from benchmarks.fault_runs.traffic import Session, Traffic
 from benchmarks.fault_runs.verdict import PATIENCE_S, Verdict, Watch, judge
 from benchmarks.machine import machine, versions
+from stream.config.settings import Settings
 from stream.domain.modality import Modality
 from stream.produce.topics import ensure_topics
 from tests.support.kafka import kafka_home, why_unavailable
@@ -94,11 +95,23 @@ class Bench:
             await sending
             await watch.complete(RECOVERY_TIMEOUT_S)
             looking.cancel()
+            undisturbed = await self._undisturbed(settings, traffic) if triton else None
         finally:
             for task in (sending, looking):
                 task.cancel()
             await crew.stop()
-        await self._conclude(await judge(settings, watch, traffic.sessions, counts_words=not triton), crew, watch)
+            await traffic.close()
+        await self._conclude(await judge(settings, watch, traffic.sessions, undisturbed), crew, watch)
+
+    @staticmethod
+    async def _undisturbed(settings: Settings, traffic: Traffic) -> list[Session]:
+        """The same sessions once more, now that nothing fails: what the model must have said."""
+        twins = await traffic.again()
+        watch = Watch(settings, twins)
+        if not await watch.complete(RECOVERY_TIMEOUT_S):
+            console.print("  [bold red]the undisturbed sessions did not come to their end[/]")
+        await watch.close()
+        return twins
 
     async def _suffer(self, fault: Fault, inflict: Inflict, watch: Watch) -> None:
         began = time.monotonic()

@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from kafka import KafkaProducer
@@ -95,7 +95,7 @@ class Traffic:
     async def run(self, stop: asyncio.Event) -> None:
         """Send until ``stop``; returns when the broker has everything."""
         for session in self.sessions:
-            self._event(session, SessionStart(0, (TrackPlan(TRACK, TRACK, session.modalities),)))
+            self._begin(session)
         began, second = time.monotonic(), 0
         while not stop.is_set():
             await asyncio.to_thread(self._send_second, second)
@@ -104,10 +104,26 @@ class Traffic:
         for session in self.sessions:
             for late in range(max(0, second - session.lag_s), second):
                 self._send(session, session.modalities[-1], late)
-            self._event(session, SessionEnd(0, second * 1000, (TrackEnd(TRACK, dict.fromkeys(session.modalities, second)),)))
-        await asyncio.to_thread(self._producer.close)
+            self._end(session)
+        await asyncio.to_thread(self._producer.flush)
         for session in self.sessions:
             session.ended = True
+
+    async def again(self) -> list[Session]:
+        """Say all of it once more, at once and in sessions of other names; returns when the broker has everything."""
+        twins = [replace(one, key=SessionKey(one.key.tenant, f"{one.key.session}-again"), lag_s=0, arrived=[]) for one in self.sessions]
+        for twin in twins:
+            self._begin(twin)
+            for second in range(len(twin.words)):
+                for modality in twin.modalities:
+                    self._send(twin, modality, second)
+            self._end(twin)
+        await asyncio.to_thread(self._producer.flush)
+        return twins
+
+    async def close(self) -> None:
+        """Let the producer go."""
+        await asyncio.to_thread(self._producer.close)
 
     def _send_second(self, second: int) -> None:
         for session in self.sessions:
@@ -126,6 +142,13 @@ class Traffic:
         sent = self._producer.send(self._topics.chunks(modality), key=key, value=value, headers=chunk_headers(header))
         if modality is session.modalities[-1]:
             sent.add_callback(lambda _: session.arrived.append((time.monotonic(), second * 1000 + 1000)))
+
+    def _begin(self, session: Session) -> None:
+        self._event(session, SessionStart(0, (TrackPlan(TRACK, TRACK, session.modalities),)))
+
+    def _end(self, session: Session) -> None:
+        seconds = len(session.words)
+        self._event(session, SessionEnd(0, seconds * 1000, (TrackEnd(TRACK, dict.fromkeys(session.modalities, seconds)),)))
 
     def _event(self, session: Session, event: SessionEvent) -> None:
         key, value, headers = session_record(SessionNotice(session.key, event), "benchmark", 0)

@@ -8,6 +8,7 @@ from collections import Counter
 from benchmarks.fault_runs.faults import Fault, schedule
 from benchmarks.fault_runs.summary import quantile
 from benchmarks.fault_runs.traffic import Session
+from benchmarks.fault_runs.verdict import Content, wrong_windows
 from stream.domain.identity import SessionKey
 from stream.domain.modality import Modality
 from tests.fakes.world import FakeWorker
@@ -34,6 +35,15 @@ def test_a_window_is_due_once_the_broker_had_what_closes_it() -> None:
     session = a_session()
     session.arrived = [(second + 1.0, second * 1000 + 1000) for second in range(7)]
     assert [session.due_ms(now, patience_s=0.5) for now in (4.6, 5.4, 5.6, 7.6)] == [0, 0, 4000, 6000]
+
+
+def test_a_window_is_wrong_when_it_says_something_else_than_undisturbed() -> None:
+    right = {4000: Content(0.5, ("a", "b")), 6000: Content(-1.25)}
+    assert wrong_windows(right, right) == []
+    assert wrong_windows({4000: Content(0.5001, ("a", "b"))}, right) == []
+    assert wrong_windows({4000: Content(0.5, ("a",)), 6000: Content(-1.25)}, right) == [4000]
+    assert wrong_windows({4000: Content(0.5003, ("a", "b")), 6000: Content(-1.0)}, right) == [4000, 6000]
+    assert wrong_windows({8000: Content(0.5)}, right) == [8000]
 
 
 def test_every_fault_comes_before_any_comes_again() -> None:
