@@ -12,7 +12,7 @@ demo: $(VENV)/.installed-demo
 	@$(BIN)/sentistream demo $(ARGS)
 
 test: $(VENV)/.installed-all
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/.installed-all
 	$(BIN)/ruff check .

