@@ -6,7 +6,9 @@ from array import array
 from bisect import bisect_right, insort
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any, Generic, NamedTuple
+from typing import Any, Generic
+
+import msgspec
 
 from stream.align.outcome import EncodedChunk, R
 from stream.domain.features import Features
@@ -28,7 +30,7 @@ class Novelty(Enum):
     """Another chunk with its number has been here before."""
 
 
-class Held(NamedTuple, Generic[R]):
+class Held(msgspec.Struct, Generic[R], frozen=True):
     """A chunk that waits: only what its windows need of it."""
 
     start_ms: int
@@ -76,7 +78,7 @@ class Lane(Generic[R]):
 
     def snapshot(self) -> LaneSnapshot:
         """The lane as it is now."""
-        held = tuple([held._replace(receipt=None) for held in self.held])
+        held = tuple([msgspec.structs.replace(held, receipt=None) for held in self.held])
         return LaneSnapshot(self.since, self.reached_ms, self.heard_at, held, tuple(self._runs), self._lowest_start_ms, tuple(self._recent))
 
     @classmethod
@@ -106,7 +108,7 @@ class Lane(Generic[R]):
         """Let a chunk wait."""
         header = chunk.header
         held = Held(header.start_ms, header.seq, header.end_ms, header.captured_ms, chunk.features, chunk.fingerprint, chunk.receipt)
-        if not self.held or _place(self.held[-1]) <= _place(held):
+        if not self.held or self.held[-1].start_ms < held.start_ms:
             self.held.append(held)
         else:
             insort(self.held, held, key=_place)

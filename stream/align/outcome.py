@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+import msgspec
 
 from stream.domain.chunk import ChunkHeader
 from stream.domain.features import Features
@@ -15,8 +16,7 @@ R = TypeVar("R")
 """A receipt: what the caller uses to acknowledge a chunk. The aligner only carries it."""
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedChunk(Generic[R]):
+class EncodedChunk(msgspec.Struct, Generic[R], frozen=True):
     """A chunk with its features; ``features`` is None for one that could not be used but still marks progress.
 
     Attributes:
@@ -34,8 +34,7 @@ class EncodedChunk(Generic[R]):
         return hash((int.from_bytes(self.digest), self.header.start_ms, self.header.duration_ms))
 
 
-@dataclass(frozen=True, slots=True)
-class ClosedWindow(Generic[R]):
+class ClosedWindow(msgspec.Struct, Generic[R], frozen=True):
     """A final window, the receipts of the chunks for which it was the last one, and how many those are with or without receipt."""
 
     window: Window
@@ -43,8 +42,7 @@ class ClosedWindow(Generic[R]):
     released: int
 
 
-@dataclass(frozen=True, slots=True)
-class UnusedChunks(Generic[R]):
+class UnusedChunks(msgspec.Struct, Generic[R], frozen=True):
     """Receipts and number of chunks that end in media which no window covers; some may have been in the track's last window."""
 
     track: TrackKey
@@ -52,8 +50,7 @@ class UnusedChunks(Generic[R]):
     released: int
 
 
-@dataclass(frozen=True, slots=True)
-class LateChunk(Generic[R]):
+class LateChunk(msgspec.Struct, Generic[R], frozen=True):
     """A chunk that came when all its windows had closed.
 
     Attributes:
@@ -64,8 +61,7 @@ class LateChunk(Generic[R]):
     late_by_ms: int
 
 
-@dataclass(slots=True)
-class Outcome(Generic[R]):
+class Outcome(msgspec.Struct, Generic[R]):
     """Everything that one call brought about.
 
     Attributes:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Generic
+
+from msgspec import structs
 
 from stream.align.outcome import ClosedWindow, Outcome, R, UnusedChunks
 from stream.domain.past import PAST_WINDOWS, REMEMBERED, PastWindow
@@ -43,7 +45,7 @@ class PastQueue(Generic[R]):
 
     def snapshot(self) -> PastSnapshot:
         """The queue as it is now."""
-        waiting = [(track, tuple([replace(one, receipts=()) for one in queue])) for track, queue in self._waiting.items()]
+        waiting = [(track, tuple([structs.replace(one, receipts=()) for one in queue])) for track, queue in self._waiting.items()]
         return PastSnapshot(tuple([(track, tuple(ends)) for track, ends in self._ended.items()]), tuple(waiting))
 
     def restore(self, seen: PastSnapshot) -> None:

@@ -333,8 +333,13 @@ class TrackAligner(Generic[R]):
     def _stamps(self, modality: Modality, start_ms: int, until_ms: int) -> list[Stamp]:
         """Of the chunks that a replay will see again: one that could not be decoded is gone."""
         lane = self._lanes.get(modality)
-        waiting = [] if lane is None else lane.touching(start_ms, until_ms)
-        return [(held.end_ms, held.captured_ms - held.end_ms) for held in waiting if held.end_ms <= until_ms and held.features is not None]
+        if lane is None:
+            return []
+        return [
+            (held.end_ms, held.captured_ms - held.end_ms)
+            for held in lane.held
+            if start_ms < held.end_ms <= until_ms and held.features is not None
+        ]
 
     def _window(
         self,

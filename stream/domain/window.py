@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -19,8 +18,7 @@ SYNC_SUSPECT = "sync_suspect"
 """Warning of a window whose modalities are so far apart that their alignment should not be relied on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(msgspec.Struct, frozen=True):
     """Half-open span [start_ms, end_ms) of a track with the features of every chunk that touches it.
 
     Attributes:
@@ -53,29 +51,13 @@ class Window:
     audio: tuple[AudioFeatures, ...] = ()
     video: tuple[VideoFeatures, ...] = ()
     media_end_at_ms: int | None = None
-    sync: Sync = field(default_factory=dict)
+    sync: Sync = {}
     warnings: tuple[str, ...] = ()
     past: tuple[PastWindow, ...] = ()
 
     def hearing(self, past: tuple[PastWindow, ...]) -> Window:
-        """The same window with its past; `dataclasses.replace` takes three times as long."""
-        return Window(
-            self.track,
-            self.role,
-            self.epoch,
-            self.start_ms,
-            self.end_ms,
-            self.media_end_ms,
-            self.revision,
-            self.is_final,
-            self.text,
-            self.audio,
-            self.video,
-            self.media_end_at_ms,
-            self.sync,
-            self.warnings,
-            past,
-        )
+        """The same window with its past."""
+        return msgspec.structs.replace(self, past=past)
 
     @property
     def id(self) -> str:

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
+from msgspec import structs
 
 from stream.align.clock import ListeningClock
 from stream.align.grid import HoppingCutter, HoppingGrid
@@ -98,14 +99,14 @@ def _with_the_first_window(close: Rule) -> Rule:
             for place, held in enumerate(lane.held):
                 if held.start_ms < closed.window.end_ms and held.receipt is not None:
                     early.append(held.receipt)
-                    lane.held[place] = held._replace(receipt=None)
-        return replace(closed, receipts=(*closed.receipts, *early))
+                    lane.held[place] = structs.replace(held, receipt=None)
+        return structs.replace(closed, receipts=(*closed.receipts, *early))
 
     return broken
 
 
 def _never(close: Rule) -> Rule:
-    return lambda *args: replace(close(*args), receipts=())
+    return lambda *args: structs.replace(close(*args), receipts=())
 
 
 def _without_late(on_chunk: Rule) -> Rule:
@@ -120,7 +121,7 @@ def _without_late(on_chunk: Rule) -> Rule:
 def _only_what_starts_in_it(window: Rule) -> Rule:
     def broken(*args: Any, **options: Any) -> Window:
         whole: Window = window(*args, **options)
-        return replace(whole, text=tuple(t for t in whole.text if t.words[0].start_ms >= whole.start_ms))
+        return structs.replace(whole, text=tuple(t for t in whole.text if t.words[0].start_ms >= whole.start_ms))
 
     return broken
 
@@ -306,7 +307,7 @@ def _for_nobody(hand_out: Rule) -> Rule:
 
 
 def _what_ends_with_it(choose: Rule) -> Rule:
-    return lambda queue, window: replace(choose(queue, replace(window, start_ms=window.end_ms)), start_ms=window.start_ms)
+    return lambda queue, window: structs.replace(choose(queue, structs.replace(window, start_ms=window.end_ms)), start_ms=window.start_ms)
 
 
 def _for_those_who_began(next_ends: Rule) -> Rule:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec import structs
 
 from stream.align.clock import ListeningClock
 from stream.align.outcome import ClosedWindow, Outcome
@@ -76,7 +78,7 @@ class Run:
         found: dict[str, Window] = {}
         for _, closed in self.closings:
             assert closed.window.id not in found, f"{closed.window.id} is final twice"
-            found[closed.window.id] = replace(closed.window, past=())
+            found[closed.window.id] = structs.replace(closed.window, past=())
         return found
 
     def past(self) -> dict[str, tuple[PastWindow, ...]]:
@@ -180,7 +182,7 @@ class Player:
     def _take(self, outcome: Outcome[str], now: int) -> None:
         run = self.run
         run.shown += [self._labelled(window) for window in outcome.partial]
-        closed = [replace(c, window=self._labelled(c.window)) for c in outcome.closed]
+        closed = [structs.replace(c, window=self._labelled(c.window)) for c in outcome.closed]
         run.shown += [c.window for c in closed]
         run.closings += [(now, c) for c in closed]
         for unused in outcome.unused:
@@ -197,7 +199,7 @@ class Player:
     def _labelled(self, window: Window) -> Window:
         held = (*window.text, *window.audio, *window.video)
         labels = tuple(self._labels[id(features)][1] if id(features) in self._labels else FOREIGN for features in held)
-        return replace(window, text=labels, audio=(), video=())
+        return structs.replace(window, text=labels, audio=(), video=())
 
 
 def events(history: History) -> list[tuple[int, Delivery | str]]:

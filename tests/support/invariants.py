@@ -6,6 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from msgspec import structs
+
 from stream.align.grid import HoppingGrid
 from stream.align.utterance import UtteranceRule
 from stream.domain.delivery import LastFinal
@@ -146,7 +148,7 @@ def a_crash_changes_nothing(calm: History) -> None:
             published, replay = _crash(calm, crash_after, unpublished)
             replayed = replay.finals()
             assert not published.keys() & replayed.keys(), "a window is final again after the crash"
-            assert {key: replace(window, past=()) for key, window in published.items()} | replayed == whole, (
+            assert {key: structs.replace(window, past=()) for key, window in published.items()} | replayed == whole, (
                 f"crash after {crash_after} steps with {unpublished} windows unpublished"
             )
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec import structs
 
 from stream.domain.inference import Inference, WindowInputs
 from stream.domain.modality import Modality
@@ -98,7 +97,7 @@ def test_every_warning_is_raised_by_its_cause_alone() -> None:
 
 def test_clock_skews_are_published_as_they_are() -> None:
     skew = ClockSkew(offset_ms=-1.5, drift_ppm=20.25, at_ms=4000, samples=4, misses=0, variance=(625.0, 0.0, 22500.0))
-    window = replace(make_window(WORDS), sync={Modality.VIDEO: skew})
+    window = structs.replace(make_window(WORDS), sync={Modality.VIDEO: skew})
     score = final_records(window, make_inputs(window), make_inference(SCORES), MODEL, 500)[0]
     assert score.sync == {Modality.VIDEO: skew}
     assert decode_record(encode_record(score)) == score

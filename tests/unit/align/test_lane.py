@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec import structs
 
 from stream.align.lane import MAX_RUNS, RECENT, Lane, Novelty
 from tests.unit.align.builders import chunk
@@ -37,7 +37,7 @@ def test_a_repeat_does_not_count_as_a_sign_of_life() -> None:
     lane: Lane[str] = Lane(0)
     lane.note(chunk(0), 100)
     lane.note(chunk(0), 200)
-    lane.note(replace(chunk(0), digest=b"other"), 300)
+    lane.note(structs.replace(chunk(0), digest=b"other"), 300)
     assert lane.last_sign == 100
 
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from msgspec import structs
+
 from stream.align.outcome import EncodedChunk
 from stream.align.session import SessionAligner
 from stream.domain.lifecycle import SessionEnd, SessionStart, TrackEnd, TrackPlan
@@ -130,7 +132,7 @@ def test_a_session_that_holds_too_much_closes_its_oldest_window() -> None:
 
 
 def captured(about: EncodedChunk[str], *, later_ms: int) -> EncodedChunk[str]:
-    return replace(about, header=replace(about.header, captured_ms=about.header.captured_ms + later_ms))
+    return structs.replace(about, header=replace(about.header, captured_ms=about.header.captured_ms + later_ms))
 
 
 def test_a_media_clock_that_begins_anew_is_neither_a_repeat_nor_late() -> None:

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from stream.align.grid import HoppingCutter
 from stream.align.lane import Held, Lane
@@ -68,8 +68,8 @@ def state(thing: Any) -> Any:
 
 def _without_receipts(item: Any) -> Any:
     if isinstance(item, ClosedWindow):
-        return replace(item, receipts=())
-    return item._replace(receipt=None) if isinstance(item, Held) else item
+        return structs.replace(item, receipts=())
+    return structs.replace(item, receipt=None) if isinstance(item, Held) else item
 
 
 @pytest.mark.parametrize("make", [empty, eventful, over])

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from stream.align import sync, track
 from stream.align.outcome import EncodedChunk
@@ -126,7 +127,7 @@ def a_stalled_camera_moves_nothing() -> None:
     scene = Scene(100.0, noisy=False)
     stalled = range(40, 44)
     chunks = [
-        replace(c, header=replace(c.header, captured_ms=c.header.captured_ms + 2000))
+        structs.replace(c, header=replace(c.header, captured_ms=c.header.captured_ms + 2000))
         if c.header.modality is Modality.VIDEO and c.header.seq in stalled
         else c
         for c in scene.chunks(60)
@@ -141,7 +142,7 @@ def what_both_clocks_share_is_no_skew() -> None:
         for chunk in scene.chunks(60):
             at_ms = chunk.header.captured_ms
             shared_ms = round(at_ms * faster) + jump_ms * (at_ms > 1_020_000)
-            chunks.append(replace(chunk, header=replace(chunk.header, captured_ms=shared_ms)))
+            chunks.append(structs.replace(chunk, header=replace(chunk.header, captured_ms=shared_ms)))
         assert max(residual_ms(scene, w) for w in windows(chunks)) <= 1
 
 
@@ -252,7 +253,7 @@ def test_chunks_that_end_apart_are_compared_with_the_nearest() -> None:
 
 def test_what_could_not_be_decoded_is_not_compared() -> None:
     """Its record is acknowledged at once, so that a replay would not see it."""
-    chunks = [replace(c, features=None) if c.header.seq == 2 else c for c in Scene().chunks(10)]
+    chunks = [structs.replace(c, features=None) if c.header.seq == 2 else c for c in Scene().chunks(10)]
     assert skew_of(windows(chunks)[0]).samples == 3
 
 

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from stream.align.grid import HoppingGrid
 from stream.align.outcome import Outcome
@@ -132,7 +132,7 @@ def test_another_chunk_with_a_number_that_was_taken_is_a_conflict_while_held_and
     track = aligner()
     feed(track, range(6))
     for seq in (0, 5):
-        other = replace(chunk(seq), digest=b"other")
+        other = structs.replace(chunk(seq), digest=b"other")
         assert track.on_chunk(other, now=6000).conflicts == (other,)
         assert len(track.on_chunk(chunk(seq), now=6000).repeated) == 1
 

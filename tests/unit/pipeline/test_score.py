@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import cast
 
 import numpy as np
+from msgspec import structs
 
 from stream.domain.features import Floats
 from stream.domain.inference import Inference, WindowInputs
@@ -38,7 +38,7 @@ class LookingModels:
 
 def later(window: Window, by_ms: int, *past: PastWindow) -> Window:
     moved = make_window(["again"])
-    return replace(moved, start_ms=window.start_ms + by_ms, end_ms=window.end_ms + by_ms, text=(), past=past)
+    return structs.replace(moved, start_ms=window.start_ms + by_ms, end_ms=window.end_ms + by_ms, text=(), past=past)
 
 
 async def test_a_window_is_given_to_the_model_with_what_earlier_ones_left() -> None:
