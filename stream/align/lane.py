@@ -115,13 +115,7 @@ class Lane(Generic[R]):
 
     def touching(self, start_ms: int, end_ms: int) -> list[Held[R]]:
         """Chunks that wait and lie, at least partly, in a span of media time."""
-        found = []
-        for held in self.held:
-            if held.start_ms >= end_ms:
-                break
-            if held.end_ms > start_ms:
-                found.append(held)
-        return found
+        return [held for held in self.held if held.start_ms < end_ms and held.end_ms > start_ms]
 
     def release(self, done_ms: int) -> list[Held[R]]:
         """Let go of the chunks that end by a media time: their last window has closed."""

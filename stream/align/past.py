@@ -73,13 +73,10 @@ class PastQueue(Generic[R]):
     def choose(self, window: Window) -> Window:
         """The window with the past that it has as things are: newest first, of equals its own track's, then by name."""
         own, start_ms = window.track.track, window.start_ms
-        found = []
-        for track, ends in self._ended.items():
-            place = bisect_right(ends, start_ms)
-            found += [(-end, track != own, track) for end in reversed(ends[max(0, place - PAST_WINDOWS) : place])]
+        found = [PastWindow(track, end) for track, ends in self._ended.items() for end in _newest(ends, start_ms)]
         if len(self._ended) > 1:
-            found.sort()
-        past = tuple([PastWindow(track, -end) for end, _, track in found[:PAST_WINDOWS]])
+            found.sort(key=lambda one: (-one.end_ms, one.track != own, one.track))
+        past = tuple(found[:PAST_WINDOWS])
         return window.hearing(past) if past else window
 
     def pass_on(self, closed: ClosedWindow[R]) -> ClosedWindow[R]:
@@ -141,6 +138,12 @@ class PastQueue(Generic[R]):
             outcome.unused += (item,)
         else:
             outcome.closed += (self.pass_on(item),)
+
+
+def _newest(ends: list[int], until_ms: int) -> list[int]:
+    """Of the rising ends of windows those up to a media time, the newest first, as many as a window hears."""
+    place = bisect_right(ends, until_ms)
+    return ends[max(0, place - PAST_WINDOWS) : place][::-1]
 
 
 def _of_others(earliest: list[tuple[float, str]], track: str) -> float:

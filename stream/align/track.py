@@ -6,7 +6,7 @@ import math
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Generic
+from typing import Any, Generic
 
 from stream.align.lane import Lane, LaneSnapshot, Novelty
 from stream.align.outcome import ClosedWindow, EncodedChunk, LateChunk, Outcome, R, UnusedChunks
@@ -180,14 +180,14 @@ class TrackAligner(Generic[R]):
         if lane is None:
             lane = self._lanes[chunk.header.modality] = Lane(now)
         novelty = lane.note(chunk, now)
-        if novelty is Novelty.CONFLICT:
-            outcome.conflicts += (chunk,)
-        elif novelty is Novelty.REPEATED:
-            outcome.repeated += (chunk,)
-        else:
+        if novelty is Novelty.NEW:
             self._place(chunk, lane, outcome)
             self._advance(self._watermark(), outcome)
             self._look(outcome)
+        elif novelty is Novelty.REPEATED:
+            outcome.repeated += (chunk,)
+        else:
+            outcome.conflicts += (chunk,)
         return outcome
 
     def _place(self, chunk: EncodedChunk[R], lane: Lane[R], outcome: Outcome[R]) -> None:
@@ -327,18 +327,19 @@ class TrackAligner(Generic[R]):
 
         Chunks before the window's start do not count: whether they still wait depends on when they came.
         """
-        audio, video = (self._stamps(modality, start_ms, until_ms) for modality in (Modality.AUDIO, Modality.VIDEO))
-        return updated(self._skew, measure(audio, [stamp for stamp in video if stamp[0] > self._compared_ms]))
+        audio = self._stamps(Modality.AUDIO, start_ms, until_ms)
+        video = self._stamps(Modality.VIDEO, max(start_ms, self._compared_ms), until_ms)
+        return updated(self._skew, measure(audio, video))
 
-    def _stamps(self, modality: Modality, start_ms: int, until_ms: int) -> list[Stamp]:
-        """Of the chunks that a replay will see again: one that could not be decoded is gone."""
+    def _stamps(self, modality: Modality, after_ms: int, until_ms: int) -> list[Stamp]:
+        """Of the chunks that end in a span and that a replay will see again: one that could not be decoded is gone."""
         lane = self._lanes.get(modality)
         if lane is None:
             return []
         return [
             (held.end_ms, held.captured_ms - held.end_ms)
             for held in lane.held
-            if start_ms < held.end_ms <= until_ms and held.features is not None
+            if after_ms < held.end_ms <= until_ms and held.features is not None
         ]
 
     def _window(
@@ -352,23 +353,16 @@ class TrackAligner(Generic[R]):
         is_final: bool = True,
     ) -> Window:
         start, end = span
-        text: list[TextFeatures] = []
-        audio: list[AudioFeatures] = []
-        video: list[VideoFeatures] = []
-        shift_ms = correction_ms(skew, end, self._policy.max_skew_ms)
+        found: dict[type, list[Any]] = {TextFeatures: [], AudioFeatures: [], VideoFeatures: []}
         newest_ms, captured_ms = -1, 0
         for modality in MODALITIES:
             lane = self._lanes.get(modality)
             for held in () if lane is None else lane.touching(start, end):
                 if held.end_ms >= newest_ms:
                     newest_ms, captured_ms = held.end_ms, held.captured_ms
-                match held.features:
-                    case TextFeatures():
-                        text.append(held.features)
-                    case AudioFeatures():
-                        audio.append(held.features)
-                    case VideoFeatures():
-                        video.append(moved(held.features, shift_ms))
+                if held.features is not None:
+                    found[type(held.features)].append(held.features)
+        video, shift_ms = found[VideoFeatures], correction_ms(skew, end, self._policy.max_skew_ms)
         return Window(
             track=self.track,
             role=self.role,
@@ -378,9 +372,9 @@ class TrackAligner(Generic[R]):
             media_end_ms=media_end_ms,
             revision=revision,
             is_final=is_final,
-            text=tuple(text),
-            audio=tuple(audio),
-            video=tuple(video),
+            text=tuple(found[TextFeatures]),
+            audio=tuple(found[AudioFeatures]),
+            video=tuple([moved(frames, shift_ms) for frames in video] if shift_ms else video),
             media_end_at_ms=None if newest_ms < 0 else captured_ms + media_end_ms - newest_ms,
             sync={} if skew is None else {Modality.VIDEO: skew},
             warnings=(*warnings, SYNC_SUSPECT) if video and is_suspect(skew, end) else warnings,
