@@ -170,7 +170,10 @@ class SessionAligner(Generic[R]):
     @property
     def held(self) -> int:
         """Chunks that wait for a window to close, or are in a closed one that waits for its past."""
-        return sum([track.held for track in self._tracks.values()]) + (self._past.chunks if self._past.waits else 0)
+        held = self._past.chunks if self._past.waits else 0
+        for track in self._tracks.values():
+            held += track.held
+        return held
 
     @property
     def _patience_ms(self) -> int:

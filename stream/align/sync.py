@@ -62,13 +62,11 @@ def measure(audio: Sequence[Stamp], others: Sequence[Stamp]) -> Measurement | No
         return None
     by_end = dict(audio)
     heard, compared = [], []
-    for other in others:
-        end_ms = other[0]
-        if end_ms not in by_end:
-            end_ms = min(by_end, key=lambda end: abs(end - other[0]))
-        if abs(end_ms - other[0]) <= MAX_CHUNK_MS:
-            heard.append(by_end[end_ms])
-            compared.append(other[1])
+    for end_ms, zero_ms in others:
+        nearest_ms = end_ms if end_ms in by_end else min(by_end, key=lambda heard_ms: abs(heard_ms - end_ms))
+        if abs(nearest_ms - end_ms) <= MAX_CHUNK_MS:
+            heard.append(by_end[nearest_ms])
+            compared.append(zero_ms)
     if not compared:
         return None
     return Measurement(_lower_median(compared) - _lower_median(heard), max(others)[0], len(compared))

@@ -312,9 +312,10 @@ class TrackAligner(Generic[R]):
         every = self._policy.partial_every_ms
         if self._ended or not every:
             return
+        for lane in self._lanes.values():
+            if lane.reached_ms < self._shown_ms + every and lane.heard_at is not None:
+                return
         reached = min([lane.reached_ms for lane in self._lanes.values() if lane.heard_at is not None]) // every * every
-        if reached <= self._shown_ms:
-            return
         self._shown_ms = reached
         span = self._cutter.open_span(reached)
         if span is not None:

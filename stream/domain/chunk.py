@@ -101,7 +101,7 @@ class ChunkHeader:
     @property
     def zero_ms(self) -> int:
         """Wall clock (Unix ms) at which the session's media began, by what this chunk says."""
-        return self.captured_ms - self.end_ms
+        return self.captured_ms - self.start_ms - self.duration_ms
 
 
 @dataclass(frozen=True, slots=True)
