@@ -1,0 +1,13 @@
+"""Final windows for a sink under test."""
+
+from __future__ import annotations
+
+from stream.domain.delivery import Verdict
+from stream.domain.result import ScoreRecord
+from stream.sinks.redis_sink import RedisSink
+from tests.fakes.results import make_explanation
+
+
+async def finalise(sink: RedisSink, score: ScoreRecord, token: int = 1) -> Verdict:
+    """A window with an explanation that fits."""
+    return await sink.finalise(score, make_explanation(score), token)
