@@ -103,7 +103,7 @@ def onnx(model: str, runtime: str) -> Answer:
 
 def on_torch(device: str) -> Answer:
     """`mmci` in torch."""
-    served = load_weights(REPOSITORY / MMCI / "1" / WEIGHTS).eval().to(device)
+    served = load_weights(REPOSITORY / MMCI / "1" / WEIGHTS).to(device)
 
     @torch.inference_mode()
     def answer(feed: Feed) -> list[Floats]:

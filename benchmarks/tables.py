@@ -100,11 +100,11 @@ def served_table() -> str:
     """The models on one core and on a GPU, and how far apart their answers are."""
     found = _last("served")
     rate = {(row["model"], row["runtime"], row["batch"]): row["per_second"] for row in found["rows"]}
-    models, batches = list(found["differences"]), sorted({row["batch"] for row in found["rows"]})
+    batches = sorted({row["batch"] for row in found["rows"]})
     columns = [("cpu", batches[0]), *(("cuda", batch) for batch in batches)]
     rows = [
         [model, *(f"{rate[model, *column]:,.0f}" for column in columns), *(f"{away[name]:.0e}" for name in ("cuda", "cuda without TF32"))]
-        for model, away in ((model, found["differences"][model]) for model in models)
+        for model, away in found["differences"].items()
     ]
     titles = [f"one core, {batches[0]} at once", *(f"GPU, {batch}" for batch in batches), "answers apart", "without TF32"]
     return markdown_table(["a second", *titles], rows) + "\n\n" + f"{found['machine']['gpu']}; " + _machine(found)
