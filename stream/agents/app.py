@@ -19,6 +19,7 @@ from stream.agents.commits import Commits
 from stream.agents.intake import AsTheyCame, waiting
 from stream.agents.outbox import Outbox
 from stream.agents.progress import Progress
+from stream.agents.resumption import NoTables
 from stream.agents.transport import transport
 from stream.config.settings import KafkaSettings, Settings
 from stream.domain.delivery import InboundRecord
@@ -193,6 +194,7 @@ def _app_options(kafka: KafkaSettings) -> dict[str, Any]:
         "topic_allow_declare": False,
         "topic_disable_leader": True,
         "store": "memory://",
+        "TableManager": NoTables,
         "web_enabled": False,
         "autodiscover": False,
     }

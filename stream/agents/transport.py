@@ -69,6 +69,12 @@ def transport(app: App, commits: Commits, fetch_max_wait_ms: int, fetch_min_byte
             return consumer
 
     class PromptConsumer(driver.Consumer):
+        async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+            """Nothing is read before going back to the committed offsets; Faust stops only who had partitions before."""
+            self.stop_flow()
+            self.app.flow_control.suspend()
+            await super().on_partitions_assigned(assigned, generation_id)
+
         async def wait_first(self, *coros: Any, timeout: Any = None) -> WaitResults:  # noqa: ASYNC109 (Faust's)
             """What Faust calls for every message, with the message's way into its stream first.
 
