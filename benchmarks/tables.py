@@ -77,7 +77,7 @@ def recovery_table() -> str:
     by_model: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for line in (RESULTS / "recovery.jsonl").read_text().splitlines():
         found = json.loads(line)
-        by_model[found["model"]].append(found)
+        by_model[found["model"] + (f", {found['at_once']} at once" if found.get("at_once", 1) > 1 else "")].append(found)
     rows = []
     for model, results in by_model.items():
         recoveries = [seconds for one in results for times in one["recovery_s"].values() for seconds in times]

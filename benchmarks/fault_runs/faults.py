@@ -6,6 +6,7 @@ import asyncio
 import random
 import signal
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 
 from benchmarks.fault_runs.cluster import Crew, Services
@@ -60,9 +61,17 @@ class Inflict:
         self._crew = crew
         self._session_timeout_s = session_timeout_s
         self._chance = random.Random(seed)
+        self._suffering: set[int] = set()
 
-    async def apply(self, fault: Fault) -> float:
-        """Apply a fault to its end; the seconds of it that no recovery could save (the session timeout, or the outage itself)."""
+    async def apply(self, fault: Fault, after_s: float = 0.0) -> float:
+        """Wait, then apply a fault to its end.
+
+        Returns the seconds until its end that no recovery could save: the wait, and the session timeout or the outage itself.
+        """
+        await asyncio.sleep(after_s)
+        return after_s + await self._apply(fault)
+
+    async def _apply(self, fault: Fault) -> float:
         deeds: dict[Fault, Callable[[], Awaitable[float]]] = {
             Fault.KILL: self._kill,
             Fault.JOIN: self._join,
@@ -70,13 +79,18 @@ class Inflict:
             Fault.ZOMBIE: self._zombie,
             Fault.BROKER: self._broker,
             Fault.REDIS: self._redis,
-            Fault.CUT_REDIS: lambda: self._cut(self._proxy("redis"), CUT_S),
-            Fault.STALL_REDIS: lambda: self._stall(self._proxy("redis"), CUT_S),
+            Fault.CUT_REDIS: lambda: self._without_redis(self._cut),
+            Fault.STALL_REDIS: lambda: self._without_redis(self._stall),
             Fault.CUT_KAFKA: lambda: self._without_kafka(self._cut),
             Fault.STALL_KAFKA: lambda: self._without_kafka(self._stall),
             Fault.TRITON: self._triton,
         }
         return await deeds[fault]()
+
+    @property
+    def anybody(self) -> bool:
+        """Whether a worker is left."""
+        return bool(self._crew.present)
 
     async def reinforce(self) -> None:
         """Bring the crew back to its number."""
@@ -85,15 +99,17 @@ class Inflict:
         while len(self._crew.present) > WORKERS:
             await self._crew.terminate(self._crew.present[0])
 
-    def _victim(self) -> int:
-        return self._chance.choice(self._crew.present)
-
-    def _proxy(self, way: str) -> FaultProxy:
-        slot = self._services.slots[self._victim()]
-        return slot.redis if way == "redis" else slot.kafka
+    @contextmanager
+    def _victim(self) -> Iterator[int]:
+        """A worker that no other fault is at."""
+        victim = self._chance.choice([slot for slot in self._crew.present if slot not in self._suffering])
+        self._suffering.add(victim)
+        yield victim
+        self._suffering.discard(victim)
 
     async def _kill(self) -> float:
-        self._crew.kill(self._victim())
+        with self._victim() as victim:
+            self._crew.kill(victim)
         return self._session_timeout_s
 
     async def _join(self) -> float:
@@ -101,15 +117,16 @@ class Inflict:
         return 0.0
 
     async def _term(self) -> float:
-        await self._crew.terminate(self._victim())
+        with self._victim() as victim:
+            await self._crew.terminate(victim)
         return 0.0
 
     async def _zombie(self) -> float:
-        victim = self._victim()
-        self._crew.signal(victim, signal.SIGSTOP)
-        await asyncio.sleep(self._session_timeout_s + 3)
-        if victim in self._crew.present:
-            self._crew.signal(victim, signal.SIGCONT)
+        with self._victim() as victim:
+            self._crew.signal(victim, signal.SIGSTOP)
+            await asyncio.sleep(self._session_timeout_s + 3)
+            if victim in self._crew.present:
+                self._crew.signal(victim, signal.SIGCONT)
         return self._session_timeout_s
 
     async def _broker(self) -> float:
@@ -128,8 +145,13 @@ class Inflict:
 
     async def _without_kafka(self, part: Callable[[FaultProxy, float], Awaitable[float]]) -> float:
         """So long that the other workers take over: they can after the session timeout."""
-        await part(self._proxy("kafka"), self._session_timeout_s + 2)
+        with self._victim() as victim:
+            await part(self._services.slots[victim].kafka, self._session_timeout_s + 2)
         return self._session_timeout_s
+
+    async def _without_redis(self, part: Callable[[FaultProxy, float], Awaitable[float]]) -> float:
+        with self._victim() as victim:
+            return await part(self._services.slots[victim].redis, CUT_S)
 
     async def _cut(self, proxy: FaultProxy, seconds: float) -> float:
         await proxy.cut()

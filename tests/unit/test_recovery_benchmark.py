@@ -6,7 +6,6 @@ import itertools
 from collections import Counter
 
 from benchmarks.fault_runs.faults import Fault, schedule
-from benchmarks.fault_runs.summary import quantile
 from benchmarks.fault_runs.traffic import Session
 from benchmarks.fault_runs.verdict import Content, wrong_windows
 from stream.domain.identity import SessionKey
@@ -54,9 +53,3 @@ def test_every_fault_comes_before_any_comes_again() -> None:
     assert set(drawn) == set(Fault)
     assert runs == list(itertools.islice(schedule(3, 3, triton=True), 11))
     assert Fault.TRITON not in itertools.chain.from_iterable(itertools.islice(schedule(3, 3, triton=False), 20))
-
-
-def test_quantiles_are_of_the_numbers_themselves() -> None:
-    assert quantile([3.0, 1.0, 2.0], 0.5) == 2.0
-    assert quantile([float(n) for n in range(100)], 0.95) == 95.0
-    assert quantile([], 0.5) is None
