@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import socket
+from collections.abc import Iterator
 
 from stream.local.errors import LocalStackError
 
@@ -24,10 +25,18 @@ def is_free(port: int) -> bool:
     return True
 
 
+def _dealt() -> Iterator[int]:
+    while True:
+        yield from random.sample(range(FIRST_PORT, LAST_PORT + 1), LAST_PORT + 1 - FIRST_PORT)
+
+
+_ports = _dealt()
+
+
 def free_port() -> int:
-    """A port that is free now and likely to stay so until its server listens."""
+    """A port that is free now and likely to stay so until its server listens: this process is not given it a second time."""
     for _ in range(1000):
-        port = random.randint(FIRST_PORT, LAST_PORT)  # noqa: S311 (no secret)
+        port = next(_ports)
         if is_free(port):
             return port
     raise LocalStackError(f"no free port between {FIRST_PORT} and {LAST_PORT}; stop some servers on this machine")

@@ -42,11 +42,12 @@ async def up(tmp_path: Path) -> AsyncIterator[Up]:
 
 async def until_up(process: Process) -> str:
     assert process.stdout is not None
+    assert process.stderr is not None
     said = b""
     async with asyncio.timeout(90):
         while IS_UP not in said:
             line = await process.stdout.readline()
-            assert line, f"it ended: {said.decode()}"
+            assert line, f"it ended: {said.decode()}{(await process.stderr.read()).decode()}"
             said += line
     return said.decode()
 

@@ -54,6 +54,12 @@ def test_free_ports_are_free_and_outside_of_the_range_of_connections() -> None:
     assert choose_port(port, "Redis") == port
 
 
+def test_no_two_parts_are_given_the_same_port() -> None:
+    """Which is not taken until the part listens, some seconds later."""
+    ports = [free_port() for _ in range(2000)]
+    assert len({*ports}) == len(ports)
+
+
 def test_addresses_are_read() -> None:
     assert list(addresses("a:1, b, [::1]:3", 9092)) == [("a", 1), ("b", 9092), ("::1", 3)]
     assert redis_address("redis://user:pa@ss@host:1234/0") == ("host", 1234)
