@@ -34,6 +34,8 @@ log = structlog.get_logger(__name__)
 
 TICK_S = 0.1
 COMMIT_EVERY_S = 0.5
+LEAVE_S = 5.0
+"""How long a worker that stops waits for Kafka; what it cannot commit is read again by whoever takes over."""
 LIFE_SIGN_S = 1.0
 """How often the thread that reads from Kafka is asked for one."""
 STALE_MS = 1000
@@ -113,7 +115,7 @@ class WorkerApp:
             if stop.is_set() and not crashed.done():
                 await self._drain()
             self._pipeline.stop()
-            await self._faust.stop()
+            await self._leave()
         if self._faust.crash_reason is not None:
             raise WorkerCrashedError(type(self._faust.crash_reason).__name__) from self._faust.crash_reason
 
@@ -121,6 +123,19 @@ class WorkerApp:
         log.info("draining", sessions=self._pipeline.sessions)
         if not await self._pipeline.drain(self._drain_s):
             log.warning("drain_cut_short", after_s=self._drain_s)
+
+    async def _leave(self) -> None:
+        """Commit and leave the group; Faust would wait for a broker that is away, however long."""
+        leaving = asyncio.ensure_future(self._faust.stop())
+        await asyncio.wait({leaving}, timeout=LEAVE_S)
+        if not leaving.done():
+            log.warning("left_without_commit", after_s=LEAVE_S)
+            leaving.cancel()
+            await asyncio.wait({leaving})
+            await self._faust.agents.stop()
+            await cast(Consumer, self._faust.consumer)._thread.stop()
+        elif (error := leaving.exception()) is not None:
+            raise error
 
     async def _read(self, stream: StreamT[Any]) -> None:
         async for event in cast("faust.Stream[bytes]", stream).noack().events():

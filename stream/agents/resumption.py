@@ -7,11 +7,16 @@ takes longer than a request may, it never reads on.
 
 from __future__ import annotations
 
+import logging
+
 from faust.tables import TableManager
 from faust.tables.recovery import RebalanceAgain, Recovery
 from faust.types import TP
 from mode.services import WaitArgT
 from mode.utils.times import Seconds
+
+# Faust's services log under the name of the module that defines them; their every start is no news.
+logging.getLogger(__name__).setLevel(logging.WARNING)
 
 
 class PatientRecovery(Recovery):

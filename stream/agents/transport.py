@@ -6,6 +6,7 @@ there is data, but other brokers of its protocol answer late in a long poll, whi
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import Coroutine, Mapping
@@ -40,6 +41,15 @@ class RewindingThread(driver.AIOKafkaConsumerThread):
             with contextlib.suppress(IllegalStateError):  # they were taken away meanwhile: whoever is assigned them seeks again
                 await self.seek_to_beginning(*fresh)
         return committed
+
+    async def on_thread_stop(self) -> None:
+        """Stop reading.
+
+        A fetch that waits for its next try, because the broker is away, is cancelled by aiokafka (0.14.0, ``Fetcher.close``), and with it
+        whoever waits for its end: the thread would break off, and Faust wait for it for a minute.
+        """
+        with contextlib.suppress(asyncio.CancelledError):
+            await super().on_thread_stop()
 
 
 class Unbuffered(ProducerBuffer):

@@ -1,4 +1,4 @@
-"""Apache Kafka and Redis go away under real workers: rebalances and shutdowns do not wait for Redis, and an outage is not silence."""
+"""Apache Kafka and Redis go away under real workers: rebalances and shutdowns do not wait for them, and an outage is not silence."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from kafka import KafkaProducer
 
+from stream.agents.app import LEAVE_S
 from stream.config.settings import Settings
 from stream.local.redis_server import RedisServer
 from stream.produce.topics import ensure_topics
@@ -73,3 +74,24 @@ async def test_neither_a_rebalance_nor_a_shutdown_waits_for_redis(settings: Sett
         store = RedisSink(settings.redis)
         assert await finals(store, [session]) == [EXPECTED]
         await store.close()
+
+
+async def test_a_worker_that_is_told_to_stop_while_kafka_is_away_ends_in_order(
+    settings: Settings, kafka: ApacheKafka, tmp_path: Path
+) -> None:
+    """There are results to publish and offsets to commit, for which Faust would wait as long as Kafka is away."""
+    sessions, made, store = names(40), FakeWorker(), RedisSink(settings.redis)
+    async with worker(settings, tmp_path, "first") as first:
+        with KafkaProducer(bootstrap_servers=settings.kafka.bootstrap) as producer:
+            for session in sessions:
+                chunks = (made.words(seq, session=session) for seq in range(SECONDS))
+                send(producer, settings.kafka.topic_prefix, made.event(START, session), *chunks, made.event(END, session))
+        kafka.kill()
+        await asyncio.sleep(1)
+        first.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(first.wait(), settings.limits.drain_s + LEAVE_S + 5) == 0
+    await kafka.start()
+    async with worker(settings, tmp_path, "second"):
+        assert await finals(store, sessions) == [EXPECTED] * len(sessions)
+    await store.close()
+    assert "Traceback" not in (tmp_path / "first.log").read_text()
