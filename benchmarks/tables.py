@@ -20,7 +20,7 @@ from stream.training.markdown import fill_tables, markdown_table
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 DOCUMENTS = ("README.md", "docs/operations.md", "docs/performance.md", "docs/reliability.md")
-COUNTS = ("runs", "faults", "expected", "lost", "duplicated", "different", "wrong", "late", "repeated", "worker_crashes")
+COUNTS = ("runs", "faults", "expected", "lost", "duplicated", "different", "wrong", "late", "repeated", "worker_crashes", "unclean_stops")
 
 
 def align_table() -> str:
@@ -73,27 +73,31 @@ def milestones_table() -> str:
 
 
 def recovery_table() -> str:
-    """All fault runs, by the model that the workers ran."""
-    by_model: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for line in (RESULTS / "recovery.jsonl").read_text().splitlines():
-        found = json.loads(line)
-        by_model[found["model"] + (f", {found['at_once']} at once" if found.get("at_once", 1) > 1 else "")].append(found)
+    """All fault runs, by the model that the workers ran and by how many faults came at once."""
+    by_kind: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for found in _fault_runs():
+        by_kind[found["model"] + ("" if found["at_once"] == 1 else f", {found['at_once']} faults at once")].append(found)
     rows = []
-    for model, results in by_model.items():
+    for kind, results in sorted(by_kind.items()):
         recoveries = [seconds for one in results for times in one["recovery_s"].values() for seconds in times]
         quantiles = (f"{np.quantile(recoveries, q):.2f}" for q in (0.5, 0.95, 1.0))
-        rows.append([model, *(f"{sum(one[name] for one in results):,}" for name in COUNTS), *quantiles])
+        rows.append([kind, *(f"{sum(one[name] for one in results):,}" for name in COUNTS), *quantiles])
     return markdown_table(["model", *(name.replace("_", " ") for name in COUNTS), "recovery p50 s", "p95 s", "worst s"], rows)
 
 
 def faults_table() -> str:
-    """Recovery by kind of fault, over all fault runs."""
+    """Recovery by kind of fault, over all runs in which they came one at a time."""
     times: dict[str, list[float]] = defaultdict(list)
-    for line in (RESULTS / "recovery.jsonl").read_text().splitlines():
-        for fault, seconds in json.loads(line)["recovery_s"].items():
-            times[fault] += seconds
+    for found in _fault_runs():
+        if found["at_once"] == 1:
+            for fault, seconds in found["recovery_s"].items():
+                times[fault] += seconds
     rows = [[fault, str(len(found)), f"{median(found):.2f}", f"{max(found):.2f}"] for fault, found in sorted(times.items())]
     return markdown_table(["fault", "times", "median s", "worst s"], rows)
+
+
+def _fault_runs() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (RESULTS / "recovery.jsonl").read_text().splitlines()]
 
 
 def served_table() -> str:
