@@ -103,9 +103,15 @@ class Inflict:
     def _victim(self) -> Iterator[int]:
         """A worker that no other fault is at."""
         victim = self._chance.choice([slot for slot in self._crew.present if slot not in self._suffering])
-        self._suffering.add(victim)
-        yield victim
-        self._suffering.discard(victim)
+        with self._suffers(victim):
+            yield victim
+
+    @contextmanager
+    def _suffers(self, slot: int) -> Iterator[None]:
+        """No other fault comes to this worker meanwhile."""
+        self._suffering.add(slot)
+        yield
+        self._suffering.discard(slot)
 
     async def _kill(self) -> float:
         with self._victim() as victim:
@@ -113,7 +119,9 @@ class Inflict:
         return self._session_timeout_s
 
     async def _join(self) -> float:
-        await self._crew.start(self._crew.vacant[0])
+        slot = self._crew.vacant[0]
+        with self._suffers(slot):
+            await self._crew.start(slot)
         return 0.0
 
     async def _term(self) -> float:
