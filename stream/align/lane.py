@@ -46,9 +46,9 @@ class Held(msgspec.Struct, Generic[R], frozen=True):
 class LaneSnapshot:
     """A lane at one moment; the chunks that wait are without their receipts."""
 
-    since: int
+    last_sign: int
     reached_ms: int
-    heard_at: int | None
+    heard: bool
     held: tuple[Held[Any], ...]
     runs: tuple[int, ...]
     lowest_start_ms: int
@@ -60,15 +60,15 @@ class Lane(Generic[R]):
     """How far a modality has come, which chunks it has brought and which of them wait for a window to close.
 
     Attributes:
-        since: When it began to be waited for (ms).
+        last_sign: When the newest chunk came, or it began to be waited for (ms).
         reached_ms: Media time up to which chunks have come; 0 before the first.
-        heard_at: When the newest chunk came (ms).
+        heard: Whether a chunk has come.
         held: Chunks that wait, in order of media time and number.
     """
 
-    since: int
+    last_sign: int
     reached_ms: int = 0
-    heard_at: int | None = None
+    heard: bool = False
     held: list[Held[R]] = field(default_factory=list)
     _runs: list[int] = field(default_factory=list)
     """Numbers that came, as runs ``[first, after)``: first, after, first, after… in rising order."""
@@ -79,13 +79,15 @@ class Lane(Generic[R]):
     def snapshot(self) -> LaneSnapshot:
         """The lane as it is now."""
         held = tuple([msgspec.structs.replace(held, receipt=None) for held in self.held])
-        return LaneSnapshot(self.since, self.reached_ms, self.heard_at, held, tuple(self._runs), self._lowest_start_ms, tuple(self._recent))
+        return LaneSnapshot(
+            self.last_sign, self.reached_ms, self.heard, held, tuple(self._runs), self._lowest_start_ms, tuple(self._recent)
+        )
 
     @classmethod
     def restored(cls, seen: LaneSnapshot) -> Lane[R]:
         """A lane that goes on from a snapshot."""
         runs, recent = list(seen.runs), array("q", seen.recent)
-        return cls(seen.since, seen.reached_ms, seen.heard_at, list(seen.held), runs, seen.lowest_start_ms, recent)
+        return cls(seen.last_sign, seen.reached_ms, seen.heard, list(seen.held), runs, seen.lowest_start_ms, recent)
 
     def note(self, chunk: EncodedChunk[R], now: int) -> Novelty:
         """Take in a chunk's number and end. Only a new chunk changes anything."""
@@ -99,9 +101,9 @@ class Lane(Generic[R]):
             self._number(header.seq)
         if header.seq == runs[0]:
             self._lowest_start_ms = header.start_ms
-        self.heard_at = now
-        end_ms = header.end_ms
-        self.reached_ms = max(self.reached_ms, end_ms)
+        self.last_sign, self.heard = now, True
+        if (end_ms := header.end_ms) > self.reached_ms:
+            self.reached_ms = end_ms
         return Novelty.NEW
 
     def hold(self, chunk: EncodedChunk[R]) -> None:
@@ -112,10 +114,6 @@ class Lane(Generic[R]):
             self.held.append(held)
         else:
             insort(self.held, held, key=_place)
-
-    def touching(self, start_ms: int, end_ms: int) -> list[Held[R]]:
-        """Chunks that wait and lie, at least partly, in a span of media time."""
-        return [held for held in self.held if held.start_ms < end_ms and held.end_ms > start_ms]
 
     def release(self, done_ms: int) -> list[Held[R]]:
         """Let go of the chunks that end by a media time: their last window has closed."""
@@ -175,11 +173,6 @@ class Lane(Generic[R]):
         if not self._runs or self._runs[1] < count:
             return False
         return self._runs[0] == 0 or self._lowest_start_ms <= done_ms
-
-    @property
-    def last_sign(self) -> int:
-        """Since when nothing has come (ms)."""
-        return self.since if self.heard_at is None else self.heard_at
 
 
 def _place(held: Held[R]) -> tuple[int, int]:

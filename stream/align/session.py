@@ -170,7 +170,7 @@ class SessionAligner(Generic[R]):
     @property
     def held(self) -> int:
         """Chunks that wait for a window to close, or are in a closed one that waits for its past."""
-        held = self._past.chunks if self._past.waits else 0
+        held = self._past.chunks if self._past.waiting else 0
         for track in self._tracks.values():
             held += track.held
         return held
@@ -323,12 +323,12 @@ class SessionAligner(Generic[R]):
 
     def _in_turn(self, outcome: Outcome[R]) -> Outcome[R]:
         """Let closed windows wait for their past, hand out those that need not wait any longer, and tell open ones theirs."""
-        if not (outcome.closed or outcome.unused or outcome.partial or self._past.waits):
+        if not (outcome.closed or outcome.unused or outcome.partial or self._past.waiting):
             return outcome
-        if self._is_alone and not self._past.waits:
+        if self._is_alone and not self._past.waiting:
             if outcome.closed:
                 outcome.closed = tuple([self._past.pass_on(closed) for closed in outcome.closed])
-        elif outcome.closed or outcome.unused or self._past.waits:
+        elif outcome.closed or outcome.unused or self._past.waiting:
             self._past.take(outcome)
             self._past.hand_out(self._next_ends(), outcome)
         if outcome.partial:
@@ -365,7 +365,7 @@ class SessionAligner(Generic[R]):
 
     def shed(self) -> Outcome[R]:
         """Free memory: hand out the oldest window that waits for its past, else close the oldest of the track that holds most chunks."""
-        if self._past.waits:
+        if self._past.waiting:
             hurried: Outcome[R] = Outcome()
             self._past.hurry(hurried)
             return hurried

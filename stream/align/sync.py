@@ -137,7 +137,7 @@ def _later(skew: ClockSkew, media_ms: int) -> tuple[float, float, float]:
 
 def _short(number: float) -> float:
     """A number that survives JSON unchanged; the filter goes on from it, so that what is published is its whole state."""
-    return round(number, 3) + 0.0
+    return round(number * 1000) / 1000
 
 
 def _lower_median(values: list[int]) -> int:

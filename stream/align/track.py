@@ -169,7 +169,7 @@ class TrackAligner(Generic[R]):
         """Wait for these modalities and no others, apart from any that come all the same."""
         self.role = role
         wanted = set(modalities)
-        self._lanes = {m: lane for m, lane in self._lanes.items() if m in wanted or lane.heard_at is not None}
+        self._lanes = {m: lane for m, lane in self._lanes.items() if m in wanted or lane.heard}
         for modality in wanted - self._lanes.keys():
             self._lanes[modality] = Lane(now)
 
@@ -312,10 +312,11 @@ class TrackAligner(Generic[R]):
         every = self._policy.partial_every_ms
         if self._ended or not every:
             return
+        next_ms = self._shown_ms + every
         for lane in self._lanes.values():
-            if lane.reached_ms < self._shown_ms + every and lane.heard_at is not None:
+            if lane.reached_ms < next_ms and lane.heard:
                 return
-        reached = min([lane.reached_ms for lane in self._lanes.values() if lane.heard_at is not None]) // every * every
+        reached = min([lane.reached_ms for lane in self._lanes.values() if lane.heard]) // every * every
         self._shown_ms = reached
         span = self._cutter.open_span(reached)
         if span is not None:
@@ -357,12 +358,14 @@ class TrackAligner(Generic[R]):
         found: dict[type, list[Any]] = {TextFeatures: [], AudioFeatures: [], VideoFeatures: []}
         newest_ms, captured_ms = -1, 0
         for modality in MODALITIES:
-            lane = self._lanes.get(modality)
-            for held in () if lane is None else lane.touching(start, end):
-                if held.end_ms >= newest_ms:
-                    newest_ms, captured_ms = held.end_ms, held.captured_ms
-                if held.features is not None:
-                    found[type(held.features)].append(held.features)
+            if (lane := self._lanes.get(modality)) is None:
+                continue
+            for held in lane.held:
+                if held.start_ms < end and held.end_ms > start:
+                    if held.end_ms >= newest_ms:
+                        newest_ms, captured_ms = held.end_ms, held.captured_ms
+                    if held.features is not None:
+                        found[type(held.features)].append(held.features)
         video, shift_ms = found[VideoFeatures], correction_ms(skew, end, self._policy.max_skew_ms)
         return Window(
             track=self.track,

@@ -67,7 +67,7 @@ def _conflicts_are_repeats(note: Rule) -> Rule:
 def _repeats_are_signs_of_life(note: Rule) -> Rule:
     def broken(lane: Lane[str], chunk: Any, now: int) -> Novelty:
         novelty: Novelty = note(lane, chunk, now)
-        lane.heard_at = now
+        lane.last_sign = now
         return novelty
 
     return broken
@@ -222,9 +222,9 @@ def _always(value: Any) -> Callable[[Rule], Rule]:
 
 
 FORGOTTEN = (
-    (Lane, "since", 0),
+    (Lane, "last_sign", 0),
     (Lane, "reached_ms", 0),
-    (Lane, "heard_at", None),
+    (Lane, "heard", False),
     (Lane, "held", ()),
     (Lane, "runs", ()),
     (Lane, "lowest_start_ms", 0),

@@ -191,7 +191,7 @@ class Player:
         for name, track in self._aligner._tracks.items():
             run.watermarks.setdefault(name, []).append(track.closed_until_ms)
         run.held = self._aligner.held
-        run.waits = self._aligner._past.waits
+        run.waits = bool(self._aligner._past.waiting)
         run.most_held = max(run.most_held, run.held)
         run.ended = self._aligner.ended
         run.shed = self._aligner.shed_windows

@@ -45,7 +45,6 @@ def test_only_chunks_that_have_ended_are_let_go() -> None:
     lane: Lane[str] = Lane(0)
     for seq in (0, 2, 1):
         lane.hold(chunk(seq))
-    assert [held.receipt for held in lane.touching(1000, 2000)] == ["audio-1"]
     assert [held.receipt for held in lane.release(2500)] == ["audio-0", "audio-1"]
     assert [held.receipt for held in lane.held] == ["audio-2"]
 
