@@ -19,12 +19,21 @@ ALONE = ("integration", "faults", "end_to_end")
 """These start servers and wait for them: they run last, one at a time, with nothing beside them."""
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist looks for groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _folder(item) in ALONE)
     for item in items:
         item.add_marker(_folder(item))
         if _folder(item) in ALONE:
             item.add_marker(pytest.mark.xdist_group("services"))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Make sure that pytest-xdist heeds the group: it marks the ids of the tests."""
+    if getattr(session.config.option, "loadgroup", False):
+        loose = [item.nodeid for item in session.items if _folder(item) in ALONE and not item.nodeid.endswith("@services")]
+        if loose:
+            raise pytest.UsageError(f"pytest-xdist would run tests with servers beside each other, for instance {loose[0]}")
 
 
 def _folder(item: pytest.Item) -> str:
