@@ -31,7 +31,7 @@ from benchmarks.fault_runs.verdict import PATIENCE_S, Verdict, Watch, judge
 from benchmarks.machine import machine, versions
 from stream.config.settings import Settings
 from stream.domain.modality import Modality
-from stream.produce.topics import ensure_topics
+from stream.kafka_admin.topics import ensure_topics
 from tests.support.kafka import kafka_home, why_unavailable
 
 SLOTS = WORKERS + 1

@@ -30,9 +30,9 @@ from rich.console import Console
 from benchmarks.machine import machine, versions
 from stream.config.settings import PROJECT_ROOT
 from stream.domain.features import Floats
-from stream.encoders.shapes import AUDIO_PER_SECOND, FACE_SIZE, MEL_BINS, MEL_FRAMES, VIDEO_PER_SECOND, WORDS_PER_SECOND
-from stream.encoders.text_weights import build_text_encoder
+from stream.domain.media_format import AUDIO_PER_SECOND, FACE_SIZE, MEL_BINS, MEL_FRAMES, VIDEO_PER_SECOND, WORDS_PER_SECOND
 from stream.model.served import INPUT_NAMES, WEIGHTS, example_inputs, load_weights
+from stream.model_repository.text_weights import build_text_encoder
 
 REPOSITORY = PROJECT_ROOT / "triton_models"
 MMCI = "mmci"

@@ -32,7 +32,7 @@ from benchmarks.shortcut_runs.rows import ABLATED_AT, ABLATIONS, FEW_ROWS, QUICK
 from benchmarks.shortcut_runs.store import Store, key_of
 from benchmarks.shortcut_runs.tables import tables_of
 from stream.domain.modality import Modality
-from stream.encoders.text_weights import packaged_weights
+from stream.model_repository.text_weights import packaged_weights
 from stream.training.export import replace_text
 from stream.training.markdown import fill_tables
 from stream.training.shortcuts.artefacts import Eraser, fit_eraser

@@ -20,7 +20,7 @@ from stream.local.ports import LOOPBACK, free_port
 from stream.local.process import ManagedProcess
 from stream.local.redis_server import RedisServer
 from stream.local.triton import TritonServer
-from stream.serving.repository import assemble_text_encoder
+from stream.model_repository.repository import assemble_text_encoder
 from tests.support.fault_proxy import FaultProxy
 from tests.support.kafka import ApacheKafka
 

@@ -16,11 +16,11 @@ from stream.config.settings import KafkaSettings
 from stream.domain.chunk import ContentType
 from stream.domain.features import Word
 from stream.domain.identity import SessionKey, TrackKey
-from stream.domain.lifecycle import SessionEnd, SessionEvent, SessionNotice, SessionStart, TrackEnd, TrackPlan
 from stream.domain.modality import Modality
+from stream.domain.session_events import KeyedSessionEvent, SessionEnd, SessionEvent, SessionStart, TrackEnd, TrackPlan
 from stream.domain.topics import Topics
 from stream.domain.wire import chunk_headers, encode_words, session_record
-from stream.produce.connection import kafka_options
+from stream.kafka_admin.connection import kafka_options
 
 TRACK = "customer"
 MEDIA_BEGAN_MS = 1_700_000_000_000
@@ -151,7 +151,7 @@ class Traffic:
         self._event(session, SessionEnd(0, seconds * 1000, (TrackEnd(TRACK, dict.fromkeys(session.modalities, seconds)),)))
 
     def _event(self, session: Session, event: SessionEvent) -> None:
-        key, value, headers = session_record(SessionNotice(session.key, event), "benchmark", 0)
+        key, value, headers = session_record(KeyedSessionEvent(session.key, event), "benchmark", 0)
         self._producer.send(self._topics.sessions, key=key, value=value, headers=headers)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from faust.types import EventT
 
 from stream.agents.app import WorkerApp
-from stream.agents.stopping import stop_on_signals
+from stream.aio.signals import stop_on_signals
 from stream.config.load import load_settings
 from stream.encoders.text import Tokenizer
 from stream.media.sandbox import Sandbox

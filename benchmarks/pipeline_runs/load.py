@@ -13,8 +13,8 @@ from confluent_kafka import Producer
 from benchmarks.chunks import second_header
 from benchmarks.pipeline_runs import media
 from stream.domain.identity import SessionKey, TrackKey
-from stream.domain.lifecycle import SessionNotice, SessionStart, TrackPlan
 from stream.domain.modality import MODALITIES
+from stream.domain.session_events import KeyedSessionEvent, SessionStart, TrackPlan
 from stream.domain.topics import Topics
 from stream.domain.wire import chunk_headers, session_record
 
@@ -35,7 +35,7 @@ class Load:
     def run(self, seconds: int) -> float:
         """Send so many seconds of each session; by how many seconds the sending fell behind at worst."""
         for track in self._tracks:
-            start = SessionNotice(track.session, SessionStart(0, (TrackPlan(TRACK, TRACK, MODALITIES),)))
+            start = KeyedSessionEvent(track.session, SessionStart(0, (TrackPlan(TRACK, TRACK, MODALITIES),)))
             key, value, headers = session_record(start, "benchmark", 0)
             self._producer.produce(self._topics.sessions, key=key, value=value, headers=headers)
         began, behind = time.time() + 0.5, 0.0

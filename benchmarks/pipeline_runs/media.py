@@ -8,13 +8,13 @@ from functools import cache
 import numpy as np
 
 from stream.domain.chunk import ContentType
-from stream.domain.features import EMBEDDING, AudioFeatures, Features, TextFeatures, VideoFeatures, Word
+from stream.domain.features import AudioFeatures, Features, TextFeatures, VideoFeatures, Word
+from stream.domain.media_format import EMBEDDING_WIDTH, SEGMENT_MS, SEGMENTS_PER_BLOCK, VIDEO_PER_SECOND, WORD_WIDTH
 from stream.domain.modality import MODALITIES, Modality
 from stream.domain.wire import decode_text, encode_words
 from stream.encoders.packed import pack
-from stream.encoders.shapes import SEGMENT_MS, SEGMENTS_PER_BLOCK, VIDEO_PER_SECOND, WORD_WIDTH
+from stream.produce.sample import sample_sessions
 from stream.produce.session import PlannedChunk, plan_records
-from stream.sample import sample_sessions
 
 VOCABULARY = ("well", "really", "like", "the", "service", "but", "it", "was", "far", "too", "slow", "nobody", "called", "me", "back")
 RAW_TYPES = {Modality.TEXT: ContentType.WORDS, Modality.AUDIO: ContentType.PCM, Modality.VIDEO: ContentType.VIDEO_MP4}
@@ -36,12 +36,12 @@ def encoded(second: int) -> dict[Modality, tuple[str, bytes]]:
         Modality.TEXT: TextFeatures(words, states=chance.standard_normal((count, WORD_WIDTH), np.float32)),
         Modality.AUDIO: AudioFeatures(
             spans(start_ms, SEGMENT_MS, SEGMENTS_PER_BLOCK),
-            chance.standard_normal((SEGMENTS_PER_BLOCK, EMBEDDING), np.float32),
+            chance.standard_normal((SEGMENTS_PER_BLOCK, EMBEDDING_WIDTH), np.float32),
             np.ones(SEGMENTS_PER_BLOCK, np.bool_),
         ),
         Modality.VIDEO: VideoFeatures(
             spans(start_ms, SECOND_MS // VIDEO_PER_SECOND, VIDEO_PER_SECOND),
-            chance.standard_normal((VIDEO_PER_SECOND, EMBEDDING), np.float32),
+            chance.standard_normal((VIDEO_PER_SECOND, EMBEDDING_WIDTH), np.float32),
             np.tile(np.array([0.4, 0.2, 0.6, 0.5], np.float32), (VIDEO_PER_SECOND, 1)),
             1,
             VIDEO_PER_SECOND,

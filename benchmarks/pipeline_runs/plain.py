@@ -11,16 +11,16 @@ import torch
 
 from stream.config.settings import Settings
 from stream.domain.chunk import Chunk
+from stream.domain.context import CONTEXT_WINDOWS, ContextFeatures
 from stream.domain.features import AudioFeatures, Features, TextFeatures, VideoFeatures
 from stream.domain.inference import Inference, WindowInputs
+from stream.domain.media_format import WORD_WIDTH
 from stream.domain.modality import MODALITIES, Modality
-from stream.domain.past import PAST_WINDOWS, PastFeatures
 from stream.domain.result import ExplanationRecord, ModelVersion, ScoreRecord
 from stream.domain.window import Window
 from stream.domain.wire import parse_chunk
+from stream.encoders.context_inputs import contribution, with_context
 from stream.encoders.packed import unpack
-from stream.encoders.past_inputs import left_behind, with_past
-from stream.encoders.shapes import WORD_WIDTH
 from stream.encoders.window_inputs import build
 from stream.explain.records import final_records
 from stream.model.served import INPUT_NAMES, WEIGHTS, ServedMMCI, load_weights
@@ -40,15 +40,15 @@ class Collected:
 
     chunks: dict[Modality, list[tuple[Chunk, Features]]] = field(default_factory=lambda: {m: [] for m in MODALITIES})
     next_start_ms: int = 0
-    past: list[PastFeatures] = field(default_factory=list)
+    past: list[ContextFeatures] = field(default_factory=list)
 
     def inputs(self, window: Window) -> WindowInputs:
         """Tensors of a window with those before it; windows come in order."""
         states = window.word_states()
         alone = build(window, np.zeros((0, WORD_WIDTH), np.float32) if states is None else states)
         earlier = [features for features in reversed(self.past) if features.end_ms <= window.start_ms]
-        self.past = [*self.past[1 - 2 * PAST_WINDOWS :], left_behind(window, alone)]
-        return with_past(alone, window, earlier[:PAST_WINDOWS])
+        self.past = [*self.past[1 - 2 * CONTEXT_WINDOWS :], contribution(window, alone)]
+        return with_context(alone, window, earlier[:CONTEXT_WINDOWS])
 
     def add(self, chunk: Chunk) -> Iterable[Window]:
         """Take in a chunk; the windows that are complete now."""

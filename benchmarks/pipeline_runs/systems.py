@@ -19,15 +19,15 @@ from pydantic import SecretStr
 from benchmarks.pipeline_runs import meter
 from stream.config.settings import HealthSettings, Settings
 from stream.domain.topics import Topics
+from stream.kafka_admin.topics import ensure_topics
 from stream.local.environment import child_environment
 from stream.local.ports import LOOPBACK, free_port
 from stream.local.process import ManagedProcess
 from stream.local.redis_server import RedisServer
 from stream.local.triton import TritonServer
 from stream.local.worker import Workers
-from stream.produce.topics import ensure_topics
+from stream.model_repository.repository import assemble_text_encoder
 from stream.serving.client import TritonClient
-from stream.serving.repository import assemble_text_encoder
 from tests.support.kafka import ApacheKafka
 
 PARTITIONS = 3

@@ -1,9 +1,8 @@
-"""The Faust app: one agent over all input topics, one timer, two rebalance signals. Wiring only."""
+"""The Faust app: one agent over all input topics, two timers, two rebalance signals. Wiring only."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 import time
 from collections.abc import Callable, Iterable
@@ -12,38 +11,38 @@ from typing import Any, cast
 
 import faust
 import structlog
-from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP, EventT, StreamT
 
-from stream.agents.commits import Commits
-from stream.agents.intake import AsTheyCame, waiting
-from stream.agents.outbox import Outbox
-from stream.agents.progress import Progress
-from stream.agents.resumption import NoTables
-from stream.agents.transport import transport
+from stream.agents.consumer_lag import ConsumerLag
+from stream.agents.faust_patches.commits import Commits
+from stream.agents.faust_patches.consumer import abandon_consumer, call_in_consumer_thread
+from stream.agents.faust_patches.intake import RawSchema, drain_buffered
+from stream.agents.faust_patches.resumption import NoTables
+from stream.agents.faust_patches.transport import transport
+from stream.agents.result_producer import ResultProducer
+from stream.agents.worker_state import WorkerState
 from stream.config.settings import KafkaSettings, Settings
 from stream.domain.delivery import InboundRecord
 from stream.domain.topics import Topics
 from stream.domain.wire import Headers
-from stream.pipeline.health import WorkerState
-from stream.pipeline.pipeline import Pipeline
+from stream.pipeline.context import ProcessingContext
 from stream.pipeline.ports import ResultStore, Scorer, TrackEncoder
-from stream.pipeline.world import World
+from stream.pipeline.router import SessionRouter
 
 log = structlog.get_logger(__name__)
 
 TICK_S = 0.1
 COMMIT_EVERY_S = 0.5
 LEAVE_S = 5.0
-"""How long a worker that stops waits for Kafka; what it cannot commit is read again by whoever takes over."""
-LIFE_SIGN_S = 1.0
-"""How often the thread that reads from Kafka is asked for one."""
+"""How long a worker that stops waits for Kafka. What it cannot commit is read again by the worker that takes over."""
+HEARTBEAT_S = 1.0
+"""How often the thread that reads from Kafka is checked."""
 STALE_MS = 1000
-"""A broker that has not answered a fetch for so long after it should have is taken for away."""
+"""A broker that is this late with the answer to a fetch counts as away."""
 
 
 class WorkerCrashedError(Exception):
-    """The worker met an error that no rule covers; what it had not published stays in Kafka."""
+    """An unexpected error stopped the worker; what it had not published stays in Kafka."""
 
 
 class WorkerApp:
@@ -51,12 +50,12 @@ class WorkerApp:
 
     Args:
         settings: The settings tree.
-        data_directory: Where Faust may keep its files (it keeps none, but makes the folder).
+        data_directory: Where Faust may keep its files. It keeps none, but makes the folder.
         store: Redis.
         scorer: Model and explanation.
         new_encoder: Makes the encoder of a track.
         on_ready: Called after each assignment with the number of input partitions.
-        state: Kept up to date for whoever asks how the worker is.
+        state: Kept up to date for the health endpoints.
     """
 
     def __init__(
@@ -77,33 +76,38 @@ class WorkerApp:
         self._drain_s = settings.limits.drain_s
         self._on_ready = on_ready
         self._state = state or WorkerState()
-        self._progress = Progress(self._faust, topics.inputs, stale_after_ms=kafka.fetch_max_wait_ms + STALE_MS)
+        self._lag = ConsumerLag(self._faust, topics.inputs, stale_after_ms=kafka.fetch_max_wait_ms + STALE_MS)
         self._crash: asyncio.Future[None] | None = None
-        self._pipeline = Pipeline(
-            World(
+        self._router = SessionRouter(
+            ProcessingContext(
                 settings=settings,
                 store=store,
                 scorer=scorer,
-                send=Outbox(self._faust).send,
+                send=ResultProducer(self._faust).send,
                 new_encoder=new_encoder,
                 now=lambda: time.monotonic_ns() // 1_000_000,
                 on_failure=self._fail,
                 timings=self._state.timings,
             )
         )
-        self._faust.agent(self._faust.topic(*topics.inputs, schema=AsTheyCame()), name="chunks")(self._read)
+        self._faust.agent(self._faust.topic(*topics.inputs, schema=RawSchema()), name="chunks")(self._read)
         self._faust.timer(TICK_S)(self._tick)
-        self._faust.timer(LIFE_SIGN_S)(self._ask_consumer_thread)
+        self._faust.timer(HEARTBEAT_S)(self._check_consumer_thread)
         self._faust.on_partitions_revoked.connect(self._on_revoked)
         self._faust.on_partitions_assigned.connect(self._on_assigned)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until ``stop`` is set, then publish the windows that are closed, commit and leave the group.
+        """Work until ``stop`` is set, then stop in this order.
 
-        Raises `WorkerCrashedError` when an error that no rule covers ends it before.
+        1. Drain: take in nothing more, and publish the windows that are closed, for at most ``limits.drain_s``.
+        2. Drop all sessions, so that nothing is acknowledged any more.
+        3. Commit and leave the group, for at most `LEAVE_S`.
+
+        Raises:
+            WorkerCrashedError: An unexpected error ended the work before.
         """
         await self._faust.start()
-        self._faust.sensors.remove(self._faust.monitor)  # its statistics of every message are Faust's own, and nobody reads them
+        self._faust.sensors.remove(self._faust.monitor)  # it keeps statistics of every message that nothing reads
         stopping = asyncio.ensure_future(stop.wait())
         crashed = asyncio.ensure_future(self._faust.wait_until_stopped())
         try:
@@ -112,35 +116,37 @@ class WorkerApp:
             for waiting in (stopping, crashed):
                 waiting.cancel()
             self._state.draining = True
+            # 1. Not after a crash: what is wrong would spread.
             if stop.is_set() and not crashed.done():
                 await self._drain()
-            self._pipeline.stop()
+            # 2.
+            self._router.stop()
+            # 3.
             await self._leave()
         if self._faust.crash_reason is not None:
             raise WorkerCrashedError(type(self._faust.crash_reason).__name__) from self._faust.crash_reason
 
     async def _drain(self) -> None:
-        log.info("draining", sessions=self._pipeline.sessions)
-        if not await self._pipeline.drain(self._drain_s):
+        log.info("draining", epochs=self._router.open_epochs)
+        if not await self._router.drain(self._drain_s):
             log.warning("drain_cut_short", after_s=self._drain_s)
 
     async def _leave(self) -> None:
-        """Commit and leave the group; Faust would wait for a broker that is away, however long."""
+        """Commit and leave the group. Faust alone would wait for a broker that is away, without limit."""
         leaving = asyncio.ensure_future(self._faust.stop())
         await asyncio.wait({leaving}, timeout=LEAVE_S)
         if not leaving.done():
             log.warning("left_without_commit", after_s=LEAVE_S)
             leaving.cancel()
             await asyncio.wait({leaving})
-            await self._faust.agents.stop()
-            await cast(Consumer, self._faust.consumer)._thread.stop()
+            await abandon_consumer(self._faust)
         elif (error := leaving.exception()) is not None:
             raise error
 
     async def _read(self, stream: StreamT[Any]) -> None:
         async for event in cast("faust.Stream[bytes]", stream).noack().events():
             await self._on_event(event)
-            for next_event in waiting(stream):
+            for next_event in drain_buffered(stream):
                 await self._on_event(next_event)
 
     async def _on_event(self, event: EventT[Any]) -> None:
@@ -156,35 +162,35 @@ class WorkerApp:
             acknowledge=event.ack,
         )
         try:
-            await self._pipeline.on_record(record)
-        except Exception as error:  # an agent that raises loses the event (faust-streaming/faust#315)
+            await self._router.on_record(record)
+        except Exception as error:
+            # An agent that raises loses the event: Faust acknowledges it all the same (faust-streaming/faust#315). So this one never
+            # raises: the worker stops, and the event stays unacknowledged.
             log.exception("intake_failed", topic=message.topic, partition=message.partition, offset=message.offset)
             self._fail(error)
             await asyncio.Event().wait()
-        self._progress.on_read(message.tp, message.offset)
+        self._lag.on_read(message.tp, message.offset)
 
     async def _tick(self) -> None:
-        self._pipeline.on_time(self._progress.heard_until())
+        self._router.on_time(self._lag.caught_up_until())
 
-    async def _ask_consumer_thread(self) -> None:
-        """Have the thread that reads from Kafka say that its loop turns."""
-        thread = cast(Consumer, self._faust.consumer)._thread
-        with contextlib.suppress(RuntimeError):  # the loop is closed: the thread has ended
-            thread.thread_loop.call_soon_threadsafe(self._state.on_consumer_turn, time.monotonic)
+    async def _check_consumer_thread(self) -> None:
+        """Let the thread that reads from Kafka record that its event loop turns."""
+        call_in_consumer_thread(self._faust, self._state.on_consumer_turn, time.monotonic)
 
     async def _on_revoked(self, _app: Any, /, *args: Any, **_kwargs: Any) -> None:
         revoked: set[TP] = args[0]
         self._commits.forget(revoked)
-        self._progress.on_revoked()
+        self._lag.on_revoked()
         self._state.partitions = None
-        self._pipeline.on_revoked({tp.partition for tp in revoked})
+        self._router.on_revoked({tp.partition for tp in revoked})
 
     async def _on_assigned(self, _app: Any, /, *args: Any, **_kwargs: Any) -> None:
         assigned: set[TP] = args[0]
-        self._pipeline.on_assigned()
-        self._progress.on_assigned(assigned)
-        self._state.partitions = self._progress.partitions
-        self._on_ready(self._progress.partitions)
+        self._router.on_assigned()
+        self._lag.on_assigned(assigned)
+        self._state.partitions = self._lag.partitions
+        self._on_ready(self._lag.partitions)
 
     def _fail(self, error: BaseException) -> None:
         self._crash = self._crash or asyncio.ensure_future(self._faust.crash(error))

@@ -1,4 +1,4 @@
-"""``/live`` and ``/ready`` over HTTP: 200 or 503, with the reasons as JSON; ``/timings``: how long each step takes."""
+"""``/live`` and ``/ready`` over HTTP: 200 or 503, with the reasons as JSON. ``/timings``: how long each step takes."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from typing import Self
 
 from aiohttp import web
 
+from stream.agents.worker_state import WorkerState
 from stream.config.settings import HealthSettings
-from stream.pipeline.health import WorkerState
 
 Check = Callable[[], Awaitable[object]]
-"""Raises when its service cannot be used now."""
+"""Raises an error when its service cannot be used now."""
 
 CHECK_TIMEOUT_S = 2.0
 REUSED_FOR_S = 1.0
-"""However often somebody asks, a service is asked no more often than this."""
+"""A service is checked no more often than this, however often the endpoints are called."""
 
 
 class HealthPortError(Exception):
-    """The endpoints cannot listen where they should; the message is one sentence that says what to do."""
+    """The endpoints cannot listen on the configured address; the message is one sentence that says what to do."""
 
 
 class HealthServer:
     """Async context manager: inside it the endpoints answer, unless ``health.port`` is 0.
 
-    That there is an answer at all says that the worker's event loop turns.
+    Any answer at all shows that the worker's event loop turns.
 
     Args:
         settings: Where to listen.
-        state: What the worker knows of itself.
-        checks: How to ask each service that the worker needs.
+        state: What the worker knows about itself.
+        checks: How to check each service that the worker needs.
     """
 
     def __init__(self, settings: HealthSettings, state: WorkerState, checks: Mapping[str, Check]) -> None:
         self._settings = settings
         self._state = state
         self._checks = checks
-        self._asking = asyncio.Lock()
-        self._asked_s = float("-inf")
+        self._checking = asyncio.Lock()
+        self._checked_s = float("-inf")
         self._services: dict[str, str] = {}
         self._runner: web.AppRunner | None = None
 
@@ -70,7 +70,7 @@ class HealthServer:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        """Listen no more."""
+        """Stop listening."""
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -79,23 +79,23 @@ class HealthServer:
         return self._answer("live", self._state.why_not_live(time.monotonic()))
 
     async def _ready(self, _request: web.Request) -> web.Response:
-        await self._ask_services()
+        await self._check_services()
         return self._answer("ready", self._state.why_not_ready(time.monotonic()) | self._services)
 
     async def _timings(self, _request: web.Request) -> web.Response:
         return web.json_response(self._state.timings.summary())
 
-    def _answer(self, what: str, reasons: Mapping[str, str]) -> web.Response:
-        body = {what: not reasons, "partitions": self._state.partitions, "reasons": dict(reasons)}
+    def _answer(self, name: str, reasons: Mapping[str, str]) -> web.Response:
+        body = {name: not reasons, "partitions": self._state.partitions, "reasons": dict(reasons)}
         return web.json_response(body, status=503 if reasons else 200)
 
-    async def _ask_services(self) -> None:
-        async with self._asking:
-            if time.monotonic() - self._asked_s < REUSED_FOR_S:
+    async def _check_services(self) -> None:
+        async with self._checking:
+            if time.monotonic() - self._checked_s < REUSED_FOR_S:
                 return
             problems = await asyncio.gather(*(_problem(check) for check in self._checks.values()))
             self._services = {name: problem for name, problem in zip(self._checks, problems, strict=True) if problem}
-            self._asked_s = time.monotonic()
+            self._checked_s = time.monotonic()
 
 
 async def _problem(check: Check) -> str:

@@ -1,4 +1,4 @@
-"""One worker process: the parts are built, the Faust app runs until it is told to stop."""
+"""One worker process: builds the parts and runs the Faust app until it is told to stop."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import structlog
 
 from stream.agents.app import WorkerApp
 from stream.agents.health import Check, HealthServer
-from stream.agents.stopping import stop_on_signals
+from stream.agents.worker_state import WorkerState
+from stream.aio.signals import stop_on_signals
 from stream.config.settings import Settings
 from stream.encoders.text import Tokenizer
 from stream.media.sandbox import Sandbox
 from stream.pipeline.encode import ChunkEncoder
-from stream.pipeline.health import WorkerState
 from stream.pipeline.score import WindowScorer
 from stream.serving.models import Models
 from stream.sinks.redis_sink import RedisSink
@@ -26,15 +26,15 @@ log = structlog.get_logger(__name__)
 
 
 async def run_worker(settings: Settings, ready_file: Path | None = None) -> None:
-    """Run until SIGINT or SIGTERM; a second one ends the process at once.
+    """Run until SIGINT or SIGTERM; a second signal ends the process at once.
 
     Args:
         settings: The settings tree.
         ready_file: Written with the number of input partitions after each assignment.
 
     Raises:
-        WorkerCrashedError: When an error that no rule covers stopped the worker.
-        HealthPortError: The health endpoints cannot listen where they should.
+        WorkerCrashedError: An unexpected error stopped the worker.
+        HealthPortError: The health endpoints cannot listen on the configured address.
     """
     stop = asyncio.Event()
     stop_on_signals(stop)
@@ -69,12 +69,15 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
             on_ready=on_ready,
             state=state,
         )
-        calm_garbage_collection()
+        reduce_garbage_collection()
         await app.run(stop)
 
 
-def calm_garbage_collection() -> None:
-    """Leave out of every collection what has been loaded by now, and collect less often: a window is a thousand objects without cycles."""
+def reduce_garbage_collection() -> None:
+    """Exempt everything loaded so far from garbage collection, and collect less often.
+
+    A window is made of a thousand objects without cycles: reference counts free them, and the collector only searches them in vain.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)

@@ -1,18 +1,19 @@
-"""The clock that silence is measured with: it runs only while the worker listens."""
+"""The clock that silence is measured with: it runs only while the worker has read everything there is."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 MAX_STEP_MS = 1000
-"""Most that one step counts for: a worker that stood still for longer (a stopped process, a stalled loop) heard nothing meanwhile."""
+"""Longest time that one step counts for. A worker that was stopped for longer (SIGSTOP, a stalled loop) read nothing in that time."""
 
 
-class ListeningClock:
-    """Milliseconds during which everything that existed had been read.
+class CaughtUpClock:
+    """Counts the milliseconds during which everything that existed had been read.
 
-    It stands still while the worker catches up or is cut off, so that neither a backlog nor an outage looks like silence. That somebody
-    is cut off shows only later: hence `heard_ms` goes no further than the last answer that said there was nothing more.
+    It stands still while the worker catches up or has lost its connection, so that neither a backlog nor an outage looks like silence.
+    A lost connection is noticed only afterwards. Hence `caught_up_ms` goes no further than the broker's last answer that said that
+    there was nothing more.
 
     Args:
         now: Monotonic clock, ms.
@@ -20,21 +21,25 @@ class ListeningClock:
 
     def __init__(self, now: Callable[[], int]) -> None:
         self._now = now
-        self._heard = 0
+        self._caught_up = 0
         self._until: int | None = None
 
     @property
-    def heard_ms(self) -> int:
-        """The time up to which all is known to have been read; never goes back. Silence is judged by it."""
-        return self._heard
+    def caught_up_ms(self) -> int:
+        """The time up to which everything is known to have been read; it never goes back. Silence is judged by it."""
+        return self._caught_up
 
     def tick(self, until: int | None) -> None:
-        """Say several times a second up to which moment (ms, of `now`) all input has been read; None while not all has been."""
+        """Advance the clock. Called several times a second.
+
+        Args:
+            until: The moment (ms, of `now`) up to which all input has been read; None while some has not been read.
+        """
         if until is not None and self._until is not None:
-            self._heard += min(max(0, until - self._until), MAX_STEP_MS)
+            self._caught_up += min(max(0, until - self._until), MAX_STEP_MS)
             until = max(until, self._until)
         self._until = until
 
     def __call__(self) -> int:
-        """The time now, for what comes now: what is not yet heard of the current step counts, too."""
-        return self._heard + (0 if self._until is None else min(max(0, self._now() - self._until), MAX_STEP_MS))
+        """The time to stamp arrivals with: it includes the part of the current step that no answer has confirmed yet."""
+        return self._caught_up + (0 if self._until is None else min(max(0, self._now() - self._until), MAX_STEP_MS))

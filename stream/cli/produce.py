@@ -48,9 +48,9 @@ def produce(
     from rich.console import Console  # noqa: PLC0415 - heavy imports stay out of --help
 
     from stream.config.load import load_settings  # noqa: PLC0415
+    from stream.kafka_admin.topics import ensure_topics  # noqa: PLC0415
     from stream.produce.pacer import parse_speed  # noqa: PLC0415
     from stream.produce.prepare import MediaRequest, prepare  # noqa: PLC0415
-    from stream.produce.topics import ensure_topics  # noqa: PLC0415
 
     names = tuple(name.strip() for name in channels.split(",")) if channels else ()
     if names and (track, role) != ("speaker", "speaker"):
@@ -76,7 +76,7 @@ def produce(
 def _send(console: Console, kafka: KafkaSettings, prepared: PreparedSession, speed: float | None) -> ProducedSession:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
-    from stream.produce.producer import Progress as Sent  # noqa: PLC0415
+    from stream.produce.producer import SendProgress as Sent  # noqa: PLC0415
     from stream.produce.producer import produce_session  # noqa: PLC0415
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[said]}"), TimeElapsedColumn())

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from stream.config.settings import Settings
     from stream.domain.identity import SessionKey
-    from stream.pipeline.rebuild import RebuildReport
+    from stream.sinks.rebuild import RebuildReport
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 CONFLICTS_SHOWN = 10
@@ -88,7 +88,7 @@ async def _rebuild(settings: Settings, session: SessionKey | None, since_ms: int
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
     from stream.local.reachable import require_services  # noqa: PLC0415
-    from stream.pipeline.rebuild import read_history, refill  # noqa: PLC0415
+    from stream.sinks.rebuild import read_history, refill  # noqa: PLC0415
     from stream.sinks.redis_sink import RedisSink  # noqa: PLC0415
 
     await require_services(settings, kafka=True, redis=True, triton=False)

@@ -31,7 +31,7 @@ def worker(
     from stream.agents.worker import run_worker  # noqa: PLC0415
     from stream.config.load import load_settings  # noqa: PLC0415
     from stream.config.logs import configure_logging  # noqa: PLC0415
-    from stream.produce.topics import ensure_topics  # noqa: PLC0415
+    from stream.kafka_admin.topics import ensure_topics  # noqa: PLC0415
 
     services = {"kafka": ("bootstrap", kafka), "redis": ("url", redis), "triton": ("url", triton)}
     settings = load_settings(config, {name: {key: value} for name, (key, value) in services.items() if value is not None})

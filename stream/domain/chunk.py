@@ -5,15 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stream.domain.identity import SessionKey, TrackKey, check_name
+from stream.domain.media_format import MAX_CHUNK_BYTES, MAX_CHUNK_MS, MAX_SESSION_MS
 from stream.domain.modality import Modality
 
 SCHEMA_VERSION = "1.0"
 """Version of the record format that this code writes; a reader accepts any ``1.x``."""
-
-MAX_CHUNK_BYTES = 900_000
-MAX_CHUNK_MS = 1_000
-MAX_MEDIA_MS = 7 * 24 * 3600 * 1000
-"""A session's media time ends after a week: a later timestamp is a broken clock, not a conversation."""
 
 
 class ContentType:
@@ -79,7 +75,7 @@ class ChunkHeader:
         for name, value, low, high in (
             ("seq", self.seq, 0, 2**31),
             ("epoch", self.epoch, 0, 2**31),
-            ("start_ms", self.start_ms, 0, MAX_MEDIA_MS),
+            ("start_ms", self.start_ms, 0, MAX_SESSION_MS),
             ("duration_ms", self.duration_ms, 1, MAX_CHUNK_MS),
             ("captured_ms", self.captured_ms, 0, 2**53),
         ):
@@ -99,7 +95,7 @@ class ChunkHeader:
         return self.start_ms + self.duration_ms
 
     @property
-    def zero_ms(self) -> int:
+    def media_start_at_ms(self) -> int:
         """Wall clock (Unix ms) at which the session's media began, by what this chunk says."""
         return self.captured_ms - self.start_ms - self.duration_ms
 

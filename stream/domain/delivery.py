@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from stream.domain.sync import Sync
+from stream.domain.clock_skew import ClockSkews
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,10 @@ class LastFinal(NamedTuple):
 
     epoch: int
     end_ms: int
-    sync: Sync
+    clock_skews: ClockSkews
 
 
-class Verdict(StrEnum):
+class FinaliseOutcome(StrEnum):
     """What Redis said to a final window."""
 
     ACCEPTED = "accepted"

@@ -1,7 +1,7 @@
-"""Epochs of a session: which of its media clocks a record belongs to.
+"""Epochs of a session: which run of its media clock a record belongs to.
 
-A producer counts its media clocks itself (``ce_epoch``). One that begins anew without saying so starts a `Run`: an epoch with a number
-that the workers give it. Where there is none, the epoch is the one that the producer says.
+A producer counts the runs of its media clock itself (``ce_epoch``). A clock that starts again without a new number gets an
+`EpochAssignment`: an epoch number that the workers give it. Without an assignment, the epoch is the one that the producer declares.
 """
 
 from __future__ import annotations
@@ -12,43 +12,43 @@ from typing import NamedTuple
 import msgspec
 
 
-class Run(msgspec.Struct, frozen=True):
-    """A media clock to which the workers gave an epoch of its own.
+class EpochAssignment(msgspec.Struct, frozen=True):
+    """An epoch number that the workers gave to a media clock.
 
     Attributes:
-        epoch: The epoch it was given.
-        declared: The epoch that its producer says (``ce_epoch``).
-        zero_ms: Wall clock (Unix ms) at which its media began; 0 for the first one of its declared epoch.
+        epoch: The epoch number given.
+        declared: The epoch that the producer declares (``ce_epoch``).
+        media_start_at_ms: Wall clock (Unix ms) at which its media began; 0 for the first clock of its declared epoch.
     """
 
     epoch: int
     declared: int
-    zero_ms: int
+    media_start_at_ms: int = msgspec.field(name="zero_ms")
 
 
 class SessionEpochs(NamedTuple):
-    """What Redis knows of a session's epochs.
+    """What Redis holds about a session's epochs.
 
     Attributes:
-        runs: Those that workers numbered.
+        assignments: Epoch numbers that the workers gave.
         final: The highest epoch with a final window, -1 where there is none.
     """
 
-    runs: tuple[Run, ...] = ()
+    assignments: tuple[EpochAssignment, ...] = ()
     final: int = -1
 
 
-def epoch_at(runs: Sequence[Run], declared: int, zero_ms: float) -> int | None:
-    """The epoch of a record; None when that which its producer says was given to another media clock.
+def epoch_at(assignments: Sequence[EpochAssignment], declared: int, media_start_at_ms: float) -> int | None:
+    """The epoch of a record; None when the epoch number that its producer declares was given to another media clock.
 
     Args:
-        runs: Of the session.
-        declared: The epoch that the record says.
-        zero_ms: Wall clock at which its media began by what the record says, plus what may be tolerated.
+        assignments: The session's assignments.
+        declared: The epoch that the record declares.
+        media_start_at_ms: Wall clock at which its media began according to the record, plus the tolerance.
     """
-    own = [run for run in runs if run.declared == declared]
-    begun = [run.epoch for run in own if run.zero_ms <= zero_ms]
+    own = [assigned for assigned in assignments if assigned.declared == declared]
+    begun = [assigned.epoch for assigned in own if assigned.media_start_at_ms <= media_start_at_ms]
     if begun:
         return max(begun)
-    taken = any(run.epoch >= declared for run in runs if run.declared < declared)
-    return min([run.epoch for run in own], default=None) if taken else declared
+    taken = any(assigned.epoch >= declared for assigned in assignments if assigned.declared < declared)
+    return min([assigned.epoch for assigned in own], default=None) if taken else declared

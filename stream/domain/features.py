@@ -12,9 +12,6 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 
-EMBEDDING = 64
-"""Width of an audio segment's and of a face's embedding."""
-
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -56,7 +53,7 @@ class AudioFeatures:
 
     Attributes:
         spans_ms: (n, 2) int64, start and end of each segment.
-        embeddings: (n, `EMBEDDING`) float32.
+        embeddings: (n, `EMBEDDING_WIDTH`) float32.
         audible: (n,) bool, False where the segment is silence.
         voiced: (n,) bool, True where somebody speaks; None where nobody asked.
     """
@@ -73,7 +70,7 @@ class VideoFeatures:
 
     Attributes:
         spans_ms: (n, 2) int64, when each face frame was on screen.
-        embeddings: (n, `EMBEDDING`) float32, of the followed face.
+        embeddings: (n, `EMBEDDING_WIDTH`) float32, of the followed face.
         boxes: (n, 4) float32, left, top, right, bottom of the followed face as fractions of the picture.
         faces_max: Most faces seen in one frame of the chunk.
         frames: Frames looked at, with or without a face.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from stream.domain.epoch import Run
+from stream.domain.clock_skew import ClockSkews
+from stream.domain.epoch import EpochAssignment
 from stream.domain.modality import Modality
-from stream.domain.sync import Sync
 
 
 class ModelVersion(msgspec.Struct, frozen=True):
@@ -58,8 +58,8 @@ class ScoreRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", 
     media_end_at_ms: int | None
     allowed_lateness_ms: int
     model: ModelVersion
-    sync: Sync = msgspec.field(default_factory=dict)
-    run: Run | None = None
+    sync: ClockSkews = msgspec.field(default_factory=dict)
+    run: EpochAssignment | None = None
 
 
 class PartialRecord(ScoreRecord, frozen=True, kw_only=True, tag_field="event", tag="partial"):

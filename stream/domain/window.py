@@ -6,14 +6,14 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from stream.domain.clock_skew import ClockSkews
+from stream.domain.context import ContextWindow
 from stream.domain.features import AudioFeatures, Floats, TextFeatures, VideoFeatures, Word
 from stream.domain.identity import TrackKey
 from stream.domain.modality import MODALITIES, Modality
-from stream.domain.past import PastWindow
-from stream.domain.sync import Sync
 
 SHED = "shed"
-"""Warning of a window that was closed before its time because too many chunks waited."""
+"""Warning of a window that was closed early because too many chunks were held."""
 SYNC_SUSPECT = "sync_suspect"
 """Warning of a window whose modalities are so far apart that their alignment should not be relied on."""
 
@@ -29,14 +29,14 @@ class Window(msgspec.Struct, frozen=True):
         end_ms: Media millisecond after the last.
         media_end_ms: `end_ms`, or the session's end where that comes first.
         revision: 0, 1, 2… while the window is open; the final one is the highest.
-        is_final: True once; False for a partial look at an open window.
+        is_final: True for the window as it closed; False for a partial result of an open window.
         text: Text chunks that touch the window, in order of media time.
         audio: Audio chunks, likewise.
-        video: Video chunks, likewise, their times corrected by `sync`.
+        video: Video chunks, likewise, their times corrected by `clock_skews`.
         media_end_at_ms: Wall clock (Unix ms) when `media_end_ms` was captured; None when nothing said so.
-        sync: Clock skews of modalities against the audio.
+        clock_skews: Clock skews of modalities against the audio.
         warnings: Codes of what was odd about the window's input, for example `SHED`.
-        past: Finished windows of the session that are heard with it, newest first.
+        context: Finished windows of the session that the model sees beside it, newest first.
     """
 
     track: TrackKey
@@ -51,13 +51,13 @@ class Window(msgspec.Struct, frozen=True):
     audio: tuple[AudioFeatures, ...] = ()
     video: tuple[VideoFeatures, ...] = ()
     media_end_at_ms: int | None = None
-    sync: Sync = {}
+    clock_skews: ClockSkews = {}
     warnings: tuple[str, ...] = ()
-    past: tuple[PastWindow, ...] = ()
+    context: tuple[ContextWindow, ...] = ()
 
-    def hearing(self, past: tuple[PastWindow, ...]) -> Window:
-        """The same window with its past."""
-        return msgspec.structs.replace(self, past=past)
+    def with_context(self, context: tuple[ContextWindow, ...]) -> Window:
+        """The same window with its context."""
+        return msgspec.structs.replace(self, context=context)
 
     @property
     def id(self) -> str:
@@ -65,7 +65,7 @@ class Window(msgspec.Struct, frozen=True):
         return f"{self.track}/{self.epoch}-{self.end_ms}"
 
     def inside(self, spans_ms: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """(n,) of (n, 2) spans: True where the middle lies in the window, so that each item is in one place of a tiling."""
+        """(n,) of (n, 2) spans: True where the middle lies in the window, so that each item is in one window of a tiling."""
         middles = spans_ms[:, 0] + spans_ms[:, 1]
         found: npt.NDArray[np.bool_] = (middles >= 2 * self.start_ms) & (middles < 2 * self.end_ms)
         return found

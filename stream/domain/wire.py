@@ -12,11 +12,12 @@ from functools import lru_cache
 
 import msgspec
 
-from stream.domain.chunk import CONTENT_TYPES, MAX_CHUNK_BYTES, SCHEMA_VERSION, Chunk, ChunkHeader
+from stream.domain.chunk import CONTENT_TYPES, SCHEMA_VERSION, Chunk, ChunkHeader
 from stream.domain.features import TextFeatures, Word
 from stream.domain.identity import SessionKey, TrackKey
-from stream.domain.lifecycle import SessionEnd, SessionEvent, SessionHeartbeat, SessionNotice, SessionStart
+from stream.domain.media_format import MAX_CHUNK_BYTES
 from stream.domain.modality import Modality
+from stream.domain.session_events import KeyedSessionEvent, SessionEnd, SessionEvent, SessionHeartbeat, SessionStart
 
 Headers = list[tuple[str, bytes]]
 
@@ -159,7 +160,7 @@ def _event_type(event: SessionEvent) -> str:
             return SESSION_TYPE + "end"
 
 
-def session_record(notice: SessionNotice, source: str, now_ms: int) -> tuple[bytes, bytes, Headers]:
+def session_record(notice: KeyedSessionEvent, source: str, now_ms: int) -> tuple[bytes, bytes, Headers]:
     """Key, value and headers of a record of the ``sessions`` topic."""
     headers = {
         "ce_specversion": "1.0",
@@ -176,7 +177,7 @@ def session_record(notice: SessionNotice, source: str, now_ms: int) -> tuple[byt
     return str(notice.key).encode("ascii"), msgspec.json.encode(notice.event), wire
 
 
-def parse_session(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> SessionNotice:
+def parse_session(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> KeyedSessionEvent:
     """Read a record of the ``sessions`` topic. Raises `BadRecordError`."""
     if not value:
         raise BadRecordError("empty", "the record is empty")
@@ -190,7 +191,7 @@ def parse_session(key: bytes | None, value: bytes | None, headers: Iterable[tupl
         raise BadRecordError("bad_event", "the session event is not JSON of the expected shape") from None
     if _text(attributes, "ce_type") != _event_type(event):
         raise BadRecordError("wrong_type", "ce_type is not that of the event")
-    return SessionNotice(session, event, _unix_ms(attributes, "ce_time") if "ce_time" in attributes else None)
+    return KeyedSessionEvent(session, event, _unix_ms(attributes, "ce_time") if "ce_time" in attributes else None)
 
 
 def _attributes(headers: Iterable[tuple[str, bytes]]) -> Mapping[str, bytes]:

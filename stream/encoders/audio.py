@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream.domain.features import Floats
-from stream.encoders.shapes import BLOCK_SAMPLES, MEL_BINS, MEL_FRAMES, SAMPLE_RATE, SEGMENT_MS, SEGMENT_SAMPLES
+from stream.domain.media_format import BLOCK_SAMPLES, MEL_BINS, MEL_FRAMES, SAMPLE_RATE, SEGMENT_MS, SEGMENT_SAMPLES
 
 FRAME_SAMPLES = 400
 HOP_SAMPLES = SAMPLE_RATE // 100

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream.domain.features import Floats
-from stream.encoders.shapes import FACE_SIZE
+from stream.domain.media_format import FACE_SIZE
 
 LEAST_CONTRAST = 8.0
 """Grey levels: a flatter crop is not stretched to full contrast."""

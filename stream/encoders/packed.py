@@ -16,10 +16,10 @@ from safetensors import SafetensorError, deserialize
 from safetensors.numpy import save
 
 from stream.domain.chunk import Chunk, ChunkHeader
-from stream.domain.features import EMBEDDING, AudioFeatures, Features, TextFeatures, VideoFeatures
+from stream.domain.features import AudioFeatures, Features, TextFeatures, VideoFeatures
+from stream.domain.media_format import EMBEDDING_WIDTH, SEGMENT_MS, VIDEO_PER_SECOND, WORD_WIDTH
 from stream.domain.modality import Modality
 from stream.domain.wire import BadRecordError, decode_text, encode_words
-from stream.encoders.shapes import SEGMENT_MS, VIDEO_PER_SECOND, WORD_WIDTH
 
 Tensors = dict[str, dict[str, Any]]
 """By name: dtype, shape and data of each, as safetensors reads them."""
@@ -67,7 +67,7 @@ def _text(tensors: Tensors) -> TextFeatures:
 
 def _audio(tensors: Tensors, header: ChunkHeader) -> AudioFeatures:
     spans = _segments(header.duration_ms) + header.start_ms
-    embeddings = _tensor(tensors, "embeddings", "F32", len(spans), EMBEDDING)
+    embeddings = _tensor(tensors, "embeddings", "F32", len(spans), EMBEDDING_WIDTH)
     voiced = _tensor(tensors, "voiced", "BOOL", len(spans)) if "voiced" in tensors else None
     return AudioFeatures(spans, embeddings, _tensor(tensors, "audible", "BOOL", len(spans)), voiced)
 
@@ -88,7 +88,7 @@ def _video(tensors: Tensors, header: ChunkHeader) -> VideoFeatures:
         raise BadRecordError("bad_features", "seen is negative")
     return VideoFeatures(
         spans.astype(np.int64) + header.start_ms,
-        _tensor(tensors, "embeddings", "F32", len(spans), EMBEDDING),
+        _tensor(tensors, "embeddings", "F32", len(spans), EMBEDDING_WIDTH),
         _tensor(tensors, "boxes", "F32", len(spans), BOX),
         faces_max,
         frames,

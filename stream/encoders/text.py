@@ -12,7 +12,7 @@ import numpy.typing as npt
 import tokenizers
 
 from stream.domain.features import Floats
-from stream.encoders.shapes import WORD_WIDTH
+from stream.domain.media_format import WORD_WIDTH
 
 TOKENIZER_FILE = Path(__file__).parent / "minilm_tokenizer" / "tokenizer.json"
 BUCKETS = (16, 32, 64, 128)

@@ -5,24 +5,24 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from stream.domain.features import EMBEDDING, Floats
+from stream.domain.context import CONTEXT_WINDOWS
+from stream.domain.features import Floats
 from stream.domain.inference import WindowInputs
+from stream.domain.media_format import AUDIO_PER_SECOND, EMBEDDING_WIDTH, VIDEO_PER_SECOND, WORD_WIDTH, WORDS_PER_SECOND
 from stream.domain.modality import MODALITIES
-from stream.domain.past import PAST_WINDOWS
 from stream.domain.window import Window
-from stream.encoders.shapes import AUDIO_PER_SECOND, VIDEO_PER_SECOND, WORD_WIDTH, WORDS_PER_SECOND
 
 Span = tuple[int, int]
 Spans = npt.NDArray[np.int64]
 
 NO_SPANS: Spans = np.zeros((0, 2), np.int64)
-NO_EMBEDDINGS: Floats = np.zeros((0, EMBEDDING), np.float32)
+NO_EMBEDDINGS: Floats = np.zeros((0, EMBEDDING_WIDTH), np.float32)
 NO_PAST: dict[str, Floats] = {
-    "past_words": np.zeros((PAST_WINDOWS, WORD_WIDTH), np.float32),
-    "past_audio": np.zeros((PAST_WINDOWS, EMBEDDING), np.float32),
-    "past_video": np.zeros((PAST_WINDOWS, EMBEDDING), np.float32),
-    "past_mask": np.zeros((PAST_WINDOWS, len(MODALITIES)), np.float32),
-    "past_same": np.zeros(PAST_WINDOWS, np.float32),
+    "past_words": np.zeros((CONTEXT_WINDOWS, WORD_WIDTH), np.float32),
+    "past_audio": np.zeros((CONTEXT_WINDOWS, EMBEDDING_WIDTH), np.float32),
+    "past_video": np.zeros((CONTEXT_WINDOWS, EMBEDDING_WIDTH), np.float32),
+    "past_mask": np.zeros((CONTEXT_WINDOWS, len(MODALITIES)), np.float32),
+    "past_same": np.zeros(CONTEXT_WINDOWS, np.float32),
 }
 """The inputs of a window that hears no earlier one."""
 
@@ -32,7 +32,7 @@ def build(window: Window, word_states: Floats) -> WindowInputs:
 
     The number of rows depends on the window's length alone (8 words, 10 segments and 5 frames a second, rounded up to
     whole seconds), so that windows of one length can share a batch. What does not fit is dropped from the front. What it hears of earlier
-    windows is put in by `stream.encoders.past_inputs.with_past`.
+    windows is put in by `stream.encoders.context_inputs.with_context`.
 
     Args:
         window: The window.
@@ -49,9 +49,9 @@ def build(window: Window, word_states: Floats) -> WindowInputs:
     word_rows = _Rows(seconds * WORDS_PER_SECOND, WORD_WIDTH, window.start_ms)
     word_spans = np.array([(word.start_ms, word.end_ms) for word in kept], np.int64).reshape(-1, 2)
     word_rows.fill(word_spans, word_states[len(words) - len(kept) :])
-    audio_rows = _Rows(seconds * AUDIO_PER_SECOND, EMBEDDING, window.start_ms)
+    audio_rows = _Rows(seconds * AUDIO_PER_SECOND, EMBEDDING_WIDTH, window.start_ms)
     audio_spans = audio_rows.fill(*_audible(window))
-    video_rows = _Rows(seconds * VIDEO_PER_SECOND, EMBEDDING, window.start_ms)
+    video_rows = _Rows(seconds * VIDEO_PER_SECOND, EMBEDDING_WIDTH, window.start_ms)
     video_spans = video_rows.fill(*_faces(window))
     return WindowInputs(
         words=word_rows.values,

@@ -112,7 +112,7 @@ def _fields(window: Window, reading: _Reading, model: ModelVersion, allowed_late
         "media_end_at_ms": window.media_end_at_ms,
         "allowed_lateness_ms": allowed_lateness_ms,
         "model": model,
-        "sync": window.sync,
+        "sync": window.clock_skews,
     }
 
 

@@ -21,8 +21,8 @@ from stream.local.parts import WatchedBroker, WatchedRedis, WatchedTriton
 from stream.local.redis_server import RedisServer
 from stream.local.supervisor import Part, Supervisor
 from stream.local.triton import TritonPorts, TritonServer
-from stream.serving.errors import ModelRepositoryError
-from stream.serving.repository import assemble_text_encoder
+from stream.model_repository.errors import ModelRepositoryError
+from stream.model_repository.repository import assemble_text_encoder
 
 
 @dataclass(frozen=True, slots=True)

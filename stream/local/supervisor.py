@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from stream.aio.backoff import Backoff
 from stream.local.errors import LocalStackError, PartLostError
 from stream.local.events import Change, OnEvent, StackEvent
-from stream.serving.retry import Backoff
 
 
 class Part(Protocol):

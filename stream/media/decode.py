@@ -11,15 +11,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from stream.domain.chunk import MAX_CHUNK_MS, ContentType
+from stream.domain.chunk import ContentType
+from stream.domain.media_format import MAX_DECODED_MS, SAMPLE_RATE
 from stream.media.errors import MediaError
-from stream.media.pcm import SAMPLE_RATE, Samples
+from stream.media.pcm import Samples
 from stream.media.sniff import check_type, jpeg_size
 
 Grey = npt.NDArray[np.uint8]
 
-MAX_MEDIA_MS = MAX_CHUNK_MS + 200
-"""A chunk may hold this much media: codecs pad to whole frames and add priming samples."""
 MAX_FRAMES = 150
 MAX_CHANNELS = 8
 SAMPLE_RATES = range(8_000, 96_001)
@@ -115,7 +114,7 @@ def _resampled(container: Any, stream: Any) -> Iterator[Samples]:
         for frame in packet.decode():
             for piece in resampler.resample(frame):
                 total += piece.samples
-                if total > MAX_MEDIA_MS * SAMPLE_RATE // 1000:
+                if total > MAX_DECODED_MS * SAMPLE_RATE // 1000:
                     raise MediaError("too_long")
                 yield piece.to_ndarray().reshape(-1).astype(np.int16, copy=False)
     for piece in resampler.resample(None):
@@ -134,7 +133,7 @@ def _frames(container: Any, stream: Any) -> Iterator[tuple[int, Any]]:
                 raise MediaError("bad_media")
             first = frame.time if first is None else first
             time_ms = round((frame.time - first) * 1000)
-            if not 0 <= time_ms <= MAX_MEDIA_MS:
+            if not 0 <= time_ms <= MAX_DECODED_MS:
                 raise MediaError("too_long")
             yield time_ms, frame
 

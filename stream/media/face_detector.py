@@ -10,8 +10,8 @@ import cv2.data
 import numpy as np
 import numpy.typing as npt
 
-FACE_SIZE = 48
-"""Side of a crop in pixels, as in FER2013."""
+from stream.domain.media_format import FACE_SIZE
+
 MAX_FACES = 8
 DETECTION_SIDE = 320
 """Longer side of the picture that is searched; faces down to 15 % of the shorter side are found."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-FACE_SIZE = 48
+from stream.domain.media_format import FACE_SIZE
+
 Box = tuple[float, float, float, float]
 Crops = npt.NDArray[np.uint8]
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from stream.domain.media_format import SAMPLE_RATE
 from stream.media.errors import MediaError
-
-SAMPLE_RATE = 16_000
-"""Samples a second of every audio chunk once decoded."""
 
 Samples = npt.NDArray[np.int16]
 

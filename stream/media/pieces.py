@@ -11,9 +11,9 @@ from typing import Any, Literal
 import av
 import numpy as np
 
-from stream.domain.chunk import MAX_CHUNK_BYTES
+from stream.domain.media_format import MAX_CHUNK_BYTES, SAMPLE_RATE
 from stream.media.decode import upright
-from stream.media.pcm import SAMPLE_RATE, Samples
+from stream.media.pcm import Samples
 
 PIECE_MS = 1000
 MAX_WIDTH = 640

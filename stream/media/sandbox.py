@@ -13,10 +13,11 @@ import numpy as np
 import structlog
 
 from stream.config.settings import SandboxSettings
+from stream.domain.media_format import FACE_SIZE
 from stream.media import messages
 from stream.media.confine import child_environment
 from stream.media.errors import MediaError, SandboxStartError
-from stream.media.faces import FACE_SIZE, FaceFrame, FaceFrames
+from stream.media.faces import FaceFrame, FaceFrames
 from stream.media.pcm import Samples
 
 DECODER = (sys.executable, "-m", "stream.media.decoder_child")

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import msgspec
 
-from stream.domain.chunk import MAX_MEDIA_MS
 from stream.domain.features import Word
+from stream.domain.media_format import MAX_SESSION_MS
 from stream.domain.wire import MAX_WORD_CHARACTERS
 from stream.media.errors import TranscriptError
 
@@ -154,7 +154,7 @@ def _clock(groups: tuple[str | None, ...]) -> int:
 def _check_times(start_ms: float, end_ms: float, line: int | None, entry: str = "the cue") -> None:
     if not 0 <= start_ms <= end_ms:
         raise TranscriptError(f"{entry} ends before it starts", line)
-    if end_ms > MAX_MEDIA_MS:
+    if end_ms > MAX_SESSION_MS:
         raise TranscriptError(f"{entry} lies beyond a week", line)
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from earshot import Detector
 
-from stream.media.pcm import SAMPLE_RATE, Samples
+from stream.domain.media_format import SAMPLE_RATE
+from stream.media.pcm import Samples
 
 FRAME_SAMPLES = 256
 """What the detector judges at a time: 16 ms."""

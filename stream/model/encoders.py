@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from stream.domain.features import EMBEDDING
-from stream.encoders.shapes import SEGMENTS_PER_BLOCK
+from stream.domain.media_format import EMBEDDING_WIDTH, SEGMENTS_PER_BLOCK
 
 
 def _convolution(inputs: int, outputs: int, stride: tuple[int, int] = (1, 1), kernel: int = 3) -> nn.Sequential:
@@ -63,7 +62,7 @@ class AudioEncoder(nn.Module):
             nn.ReLU(),
             *(_Dilated(96, dilation) for dilation in (4, 8)),
         )
-        self.embed = nn.Linear(96, EMBEDDING)
+        self.embed = nn.Linear(96, EMBEDDING_WIDTH)
 
     def forward(self, log_mel: Tensor) -> Tensor:
         """(B, 64, 100) log-mel to (B, 10, 64) embeddings in [-1, 1]."""
@@ -103,7 +102,7 @@ class FaceEncoder(nn.Module):
             _Residual(32, 64, stride=2),
             _Residual(64, 128, stride=2),
         )
-        self.embed = nn.Linear(128, EMBEDDING)
+        self.embed = nn.Linear(128, EMBEDDING_WIDTH)
 
     def feature_map(self, face: Tensor) -> Tensor:
         """(B, 1, 48, 48) crops to the last block's (B, 128, 6, 6) activations, which Grad-CAM++ looks at."""

@@ -28,16 +28,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stream.domain.features import EMBEDDING
+from stream.domain.media_format import EMBEDDING_WIDTH, WORD_WIDTH
 from stream.domain.modality import MODALITIES, Modality
-from stream.encoders.shapes import WORD_WIDTH
 from stream.model.attention import EdgeAttention, NodeAttention
 from stream.model.backdoor import ShortcutBank
 from stream.model.heads import Head
 from stream.model.interface import Past, Window, no_past
 from stream.model.relations import PAST_RELATIONS, RELATIONS, Relation, neighbours, past_neighbours, past_of
 
-WIDTHS: dict[Modality, int] = {Modality.TEXT: WORD_WIDTH, Modality.AUDIO: EMBEDDING, Modality.VIDEO: EMBEDDING}
+WIDTHS: dict[Modality, int] = {Modality.TEXT: WORD_WIDTH, Modality.AUDIO: EMBEDDING_WIDTH, Modality.VIDEO: EMBEDDING_WIDTH}
 EVEN_SHARE = 0.5
 """Causal share of every node and edge where attention is switched off."""
 

@@ -8,9 +8,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from stream.domain.context import CONTEXT_WINDOWS
 from stream.domain.inference import COALITIONS
 from stream.domain.modality import MODALITIES
-from stream.domain.past import PAST_WINDOWS
 from stream.model.interface import Nodes, Past, Window
 from stream.model.mmci import MMCI, WIDTHS, MMCIConfig, Stream
 
@@ -107,7 +107,7 @@ class ServedMMCI(nn.Module):
             video: (B, V, 64) face embeddings.
             video_times: (B, V, 2).
             video_mask: (B, V).
-            past_words: (B, K, 384) mean word states of the `PAST_WINDOWS` newest earlier windows of the session, the newest first.
+            past_words: (B, K, 384) mean word states of the `CONTEXT_WINDOWS` newest earlier windows of the session, the newest first.
             past_audio: (B, K, 64) mean segment embeddings of the same windows.
             past_video: (B, K, 64) mean face embeddings.
             past_mask: (B, K, 3), 0 where there is no such window or it lacked the modality.
@@ -147,7 +147,7 @@ def served_past(values: tuple[Tensor, Tensor, Tensor], mask: Tensor, same: Tenso
         mask: (B, K, 3).
         same: (B, K).
     """
-    lag = torch.arange(1, PAST_WINDOWS + 1, device=same.device).expand(same.shape[0], -1)
+    lag = torch.arange(1, CONTEXT_WINDOWS + 1, device=same.device).expand(same.shape[0], -1)
     return Past(dict(zip(MODALITIES, values, strict=True)), dict(zip(MODALITIES, mask.unbind(dim=2), strict=True)), lag, same)
 
 
@@ -159,7 +159,7 @@ def save_weights(module: ServedMMCI, path: Path) -> None:
 
 def load_weights(path: Path) -> ServedMMCI:
     """The served model in torch, ready for use. Raises ``ValueError`` for weights of another network."""
-    module = ServedMMCI(MMCI(MMCIConfig(past=PAST_WINDOWS)))
+    module = ServedMMCI(MMCI(MMCIConfig(past=CONTEXT_WINDOWS)))
     missing, unexpected = module.load_state_dict(load_file(path), strict=False)
     if unexpected or any(not name.startswith(TRAINING_ONLY) for name in missing):
         raise ValueError(f"{path.name} does not hold the weights of this network")
@@ -197,7 +197,7 @@ def example_inputs(batch: int, words: int, audio: int, video: int, generator: to
             torch.stack([starts, starts + 0.2], dim=-1),
             (torch.rand(batch, count, generator=generator) > 0.3).float(),
         ]
-    tensors += [torch.randn(batch, PAST_WINDOWS, WIDTHS[modality], generator=generator) for modality in MODALITIES]
-    tensors.append((torch.rand(batch, PAST_WINDOWS, len(MODALITIES), generator=generator) > 0.3).float())
-    tensors.append((torch.rand(batch, PAST_WINDOWS, generator=generator) > 0.5).float())
+    tensors += [torch.randn(batch, CONTEXT_WINDOWS, WIDTHS[modality], generator=generator) for modality in MODALITIES]
+    tensors.append((torch.rand(batch, CONTEXT_WINDOWS, len(MODALITIES), generator=generator) > 0.3).float())
+    tensors.append((torch.rand(batch, CONTEXT_WINDOWS, generator=generator) > 0.5).float())
     return tuple(tensors)

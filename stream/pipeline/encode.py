@@ -1,4 +1,4 @@
-"""Chunks to features: decode, find the face, let Triton encode."""
+"""Chunks to features: decode in the sandbox, find the face, encode with Triton."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import numpy as np
 
 from stream.config.settings import AudioSettings, VideoSettings
 from stream.domain.chunk import Chunk, ContentType
-from stream.domain.features import EMBEDDING, AudioFeatures, Features, VideoFeatures
+from stream.domain.features import AudioFeatures, Features, VideoFeatures
+from stream.domain.media_format import EMBEDDING_WIDTH
 from stream.domain.modality import Modality
 from stream.domain.wire import decode_text
 from stream.encoders.audio import log_mel, segments
@@ -20,14 +21,14 @@ from stream.serving.models import Models
 
 
 class ChunkEncoder:
-    """A track's way from raw media to features; remembers which face it follows.
+    """Encodes the chunks of one track; it remembers which face it follows.
 
     Args:
-        sandbox: Decodes what is compressed.
+        sandbox: Decodes compressed media.
         models: Triton's encoders.
-        audio: How sound is judged.
-        video: How pictures are looked at.
-        find_voice: Say which audio segments are a voice: windows are cut by it.
+        audio: Settings of audio.
+        video: Settings of video.
+        find_voice: Whether to mark the audio segments that are a voice: utterance windows need it.
     """
 
     def __init__(self, sandbox: Sandbox, models: Models, audio: AudioSettings, video: VideoSettings, *, find_voice: bool) -> None:
@@ -62,7 +63,7 @@ class ChunkEncoder:
         else:
             samples = fit(await self._sandbox.decode_audio(chunk.payload, header.content_type), header.duration_ms)
         spans_ms, audible = segments(header.start_ms, samples, self._audio.silence_dbfs)
-        embeddings = np.zeros((len(spans_ms), EMBEDDING), np.float32)
+        embeddings = np.zeros((len(spans_ms), EMBEDDING_WIDTH), np.float32)
         if audible.any():
             embeddings = (await self._models.encode_audio(log_mel(samples)[np.newaxis]))[0, : len(spans_ms)]
         voiced = audible & voiced_segments(samples) if self._find_voice else None
@@ -72,7 +73,7 @@ class ChunkEncoder:
         header, video = chunk.header, self._video
         found = await self._sandbox.find_faces(chunk.payload, header.content_type, video.frames_per_second, video.max_pixels)
         faces = self._faces.follow(found, header.start_ms, header.duration_ms)
-        embeddings = np.zeros((0, EMBEDDING), np.float32)
+        embeddings = np.zeros((0, EMBEDDING_WIDTH), np.float32)
         if len(faces.crops):
             embeddings = await self._models.encode_faces(normalise(faces.crops))
         return VideoFeatures(faces.spans_ms, embeddings, faces.boxes, faces.faces_max, faces.frames)

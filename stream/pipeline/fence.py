@@ -1,4 +1,4 @@
-"""The worker's fencing token: who has the newest one owns the sessions of its partitions."""
+"""The worker's fencing token: the worker with the newest token owns the sessions of its partitions."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Awaitable, Callable
 
 
 class FencedOffError(Exception):
-    """Another worker's token is newer, and yet Kafka did not take our partitions: only a new assignment can say who owns them."""
+    """Another worker has a newer token, and yet Kafka has not revoked our partitions: only a new assignment can say who owns them."""
 
 
 class Fence:
-    """Takes a token after each assignment, in the background: publishing waits for it, the rebalance does not.
+    """Takes a token after each assignment, in the background. Publishing waits for it; the rebalance does not.
 
-    A rebalance that waited for Redis would hold up the whole consumer group for as long as Redis is away, and after the rebalance
-    timeout the broker would go on without this worker.
+    A rebalance that waited for Redis would hold up the whole consumer group for as long as Redis is away. After the rebalance timeout the
+    broker would go on without this worker.
 
     Args:
-        next_token: Asks for a token; waits outages out.
+        next_token: Takes a token from Redis; waits out outages.
     """
 
     def __init__(self, next_token: Callable[[], Awaitable[int]]) -> None:
@@ -25,7 +25,7 @@ class Fence:
         self._taking: asyncio.Task[int] | None = None
 
     def renew(self) -> None:
-        """Take a new token; the one before is no longer used."""
+        """Take a new token; the token before is no longer used."""
         self.drop()
         self._taking = asyncio.ensure_future(self._take())
 
@@ -33,7 +33,7 @@ class Fence:
         return await self._next_token()
 
     async def token(self) -> int:
-        """The token in force, once it is there; 0 before the first assignment."""
+        """The token in force; waits while it is being taken. 0 before the first assignment."""
         while (taking := self._taking) is not None:
             await asyncio.wait({taking})
             if taking is self._taking:
@@ -41,6 +41,6 @@ class Fence:
         return 0
 
     def drop(self) -> None:
-        """Ask no longer."""
+        """Stop taking a token."""
         if self._taking is not None:
             self._taking.cancel()

@@ -1,4 +1,4 @@
-"""How long each step of the way takes, for whoever asks the worker."""
+"""How long each step of the pipeline takes, for the worker's ``/timings`` endpoint."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import StrEnum
 import numpy as np
 
 KEPT = 4096
-"""Newest durations of each step that the percentiles are of."""
+"""Newest durations of each step that percentiles are computed from."""
 
 PERCENTILES = (50, 95, 99)
 
@@ -20,16 +20,16 @@ class Step(StrEnum):
     BROKER = "broker"
     """From a chunk's capture until it was read."""
     QUEUE = "queue"
-    """From there until it was its turn; nothing for a chunk that needs no encoder."""
+    """From then until its encoder was free; a chunk that needs no encoder does not count."""
     ENCODE = "encode"
-    """Decoding and encoding a chunk, with Triton's part."""
+    """Decoding and encoding a chunk, including Triton's part."""
     ALIGN = "align"
-    """From the capture of a window's last millisecond until it was handed on: lateness, and the wait for slower modalities and tracks."""
+    """From the capture of a window's last millisecond until it was closed: lateness, and the wait for slower modalities and tracks."""
     INFER = "infer"
-    """The models' answers, with Triton's part."""
+    """Running the models, including Triton's part."""
     EXPLAIN = "explain"
     PUBLISH = "publish"
-    """Kafka and Redis."""
+    """Writing to Kafka and Redis."""
     TOTAL = "total"
     """From the capture of a window's last millisecond until it is in Redis."""
 
@@ -41,11 +41,11 @@ class Timings:
         self._kept: dict[Step, deque[float]] = {step: deque(maxlen=KEPT) for step in Step}
 
     def add(self, step: Step, ms: float) -> None:
-        """A step took so long."""
+        """Add the duration of a step."""
         self._kept[step].append(ms)
 
     def summary(self) -> Mapping[str, Mapping[str, float]]:
-        """Count and percentiles of each step that has been taken."""
+        """Count and percentiles of each step that has happened."""
         return {
             step: {"count": len(kept), **{f"p{p}": round(float(np.percentile(kept, p)), 1) for p in PERCENTILES}}
             for step, kept in self._kept.items()

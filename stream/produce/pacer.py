@@ -49,11 +49,11 @@ class Pacer:
         self._wait = wait
         self._monotonic = monotonic
         self._started_s = monotonic()
-        self._media_zero_ms = now_ms() if speed is not None else now_ms() - (duration_ms or 0)
+        self._media_start_at_ms = now_ms() if speed is not None else now_ms() - (duration_ms or 0)
 
     def captured_ms(self, media_ms: int) -> int:
         """Wall clock at which media time `media_ms` was (or would have been) captured."""
-        return self._media_zero_ms + round(media_ms / (self._speed or 1.0))
+        return self._media_start_at_ms + round(media_ms / (self._speed or 1.0))
 
     def wait_until(self, media_ms: int) -> bool:
         """Wait until media time `media_ms` is captured; False when told to stop."""

@@ -14,13 +14,13 @@ from typing import Any
 from kafka import KafkaProducer
 
 from stream.config.settings import KafkaSettings
-from stream.domain.chunk import MAX_CHUNK_BYTES
-from stream.domain.lifecycle import SessionEvent, SessionNotice
+from stream.domain.media_format import MAX_CHUNK_BYTES
 from stream.domain.modality import Modality
+from stream.domain.session_events import KeyedSessionEvent, SessionEvent
 from stream.domain.topics import Topics
 from stream.domain.wire import Headers, chunk_headers, session_record
-from stream.produce.connection import CONNECT_TIMEOUT_MS, broker_errors, kafka_options
-from stream.produce.errors import ProduceError
+from stream.kafka_admin.connection import CONNECT_TIMEOUT_MS, broker_errors, kafka_options
+from stream.kafka_admin.errors import BrokerError
 from stream.produce.pacer import Pacer
 from stream.produce.prepare import PreparedSession
 from stream.produce.session import Planned, PlannedChunk, SessionPlan, Tally, plan_records
@@ -31,7 +31,7 @@ MAX_IN_FLIGHT = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class SendProgress:
     """How far a session is; `duration_ms` is None when the file does not say."""
 
     media_ms: int
@@ -67,7 +67,7 @@ class RecordSender:
     """
 
     def __init__(self, kafka: KafkaSettings) -> None:
-        """Connect. Raises `ProduceError`."""
+        """Connect. Raises `BrokerError`."""
         self._kafka = kafka
         self._pending: deque[Any] = deque()
         with broker_errors(kafka):
@@ -82,14 +82,14 @@ class RecordSender:
             )
 
     def send(self, topic: str, key: bytes, value: bytes, headers: Headers) -> None:
-        """Hand a record over; waits while too many are unacknowledged. Raises `ProduceError`, also for an earlier record."""
+        """Hand a record over; waits while too many are unacknowledged. Raises `BrokerError`, also for an earlier record."""
         with broker_errors(self._kafka):
             self._pending.append(self._producer.send(topic, key=key, value=value, headers=headers))
             while len(self._pending) > MAX_IN_FLIGHT or (self._pending and self._pending[0].is_done):
                 self._pending.popleft().get(timeout=DELIVERY_TIMEOUT_MS / 1000)
 
     def flush(self) -> None:
-        """Wait until every record is acknowledged. Raises `ProduceError`."""
+        """Wait until every record is acknowledged. Raises `BrokerError`."""
         with broker_errors(self._kafka):
             self._producer.flush(timeout=DELIVERY_TIMEOUT_MS / 1000)
             while self._pending:
@@ -110,7 +110,7 @@ def produce_session(
     *,
     speed: float | None = 1.0,
     stop: threading.Event | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
+    on_progress: Callable[[SendProgress], None] | None = None,
 ) -> ProducedSession:
     """Send one session; returns when its end is acknowledged. Meant to run in a thread of its own.
 
@@ -122,7 +122,7 @@ def produce_session(
         on_progress: Called in this thread after each record.
 
     Raises:
-        ProduceError: The broker is away.
+        BrokerError: The broker is away.
         SourceError: Nothing in the file can be decoded.
         TranscriptError: The transcript cannot be sent.
     """
@@ -136,10 +136,10 @@ def produce_session(
         try:
             while first is not None and run.send(first):
                 first = next(planned, None)
-        except ProduceError:
+        except BrokerError:
             raise
         except BaseException:
-            with suppress(ProduceError):
+            with suppress(BrokerError):
                 run.finish()
             raise
         run.finish()
@@ -157,7 +157,7 @@ class _Run:
         session: PreparedSession,
         sender: RecordSender,
         pacer: Pacer,
-        on_progress: Callable[[Progress], None] | None,
+        on_progress: Callable[[SendProgress], None] | None,
     ) -> None:
         self.tally = Tally(session.plan)
         self._plan = session.plan
@@ -179,12 +179,12 @@ class _Run:
             self.announce(planned.event(self._plan), planned.due_ms)
         self.tally.add(planned)
         if self._on_progress is not None:
-            self._on_progress(Progress(self.tally.media_ms, self._duration_ms, self.tally.chunks.total()))
+            self._on_progress(SendProgress(self.tally.media_ms, self._duration_ms, self.tally.chunks.total()))
         return True
 
     def announce(self, event: SessionEvent, media_ms: int = 0) -> None:
         """Send a record of the sessions topic."""
-        notice = SessionNotice(self._plan.key, event)
+        notice = KeyedSessionEvent(self._plan.key, event)
         self._sender.send(self._topics.sessions, *session_record(notice, self._plan.source, self._pacer.captured_ms(media_ms)))
 
     def finish(self) -> None:

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from uuid import uuid4
 
-from stream.domain.chunk import MAX_CHUNK_MS, ChunkHeader, ContentType
+from stream.domain.chunk import ChunkHeader, ContentType
 from stream.domain.features import Word
 from stream.domain.identity import SessionKey, TrackKey
-from stream.domain.lifecycle import SessionEnd, SessionHeartbeat, SessionStart, TrackEnd, TrackPlan
+from stream.domain.media_format import MAX_CHUNK_MS
 from stream.domain.modality import MODALITIES, Modality
+from stream.domain.session_events import SessionEnd, SessionHeartbeat, SessionStart, TrackEnd, TrackPlan
 from stream.domain.wire import MAX_WORDS_PER_CHUNK, encode_words
 from stream.media.errors import TranscriptError
 from stream.media.source import SourcePiece

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stream.model_repository.errors import ModelRepositoryError
+from stream.model_repository.model_config import CPU_CONFIG, ModelConfig, TensorSpec, read_config
 from stream.serving.client import TritonClient
-from stream.serving.errors import ModelFailedError, ModelProcessDeadError, ModelRejectedError, ModelRepositoryError, ServingError
-from stream.serving.model_config import CPU_CONFIG, ModelConfig, TensorSpec, read_config
+from stream.serving.errors import ModelFailedError, ModelProcessDeadError, ModelRejectedError, ServingError
 
 _DTYPES: dict[str, npt.DTypeLike] = {"FP32": np.float32, "FP64": np.float64, "INT64": np.int64, "INT32": np.int32, "UINT8": np.uint8}
 

@@ -21,7 +21,3 @@ class ModelFailedError(ServingError):
 
 class ModelRejectedError(ServingError):
     """The request, or the answer to it, is invalid: asking again would give the same."""
-
-
-class ModelRepositoryError(ServingError):
-    """The model repository on disk cannot be built or served."""

@@ -11,38 +11,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from stream.batcher import Batcher
+from stream.aio.backoff import Backoff
+from stream.aio.batcher import Batcher
+from stream.aio.breaker import Breaker
 from stream.config.settings import TritonSettings
-from stream.domain.features import EMBEDDING, Floats
+from stream.domain.features import Floats
 from stream.domain.inference import COALITIONS, LABELS, Inference, WindowInputs
+from stream.domain.media_format import EMBEDDING_WIDTH, SEGMENTS_PER_BLOCK, WORD_WIDTH
 from stream.domain.result import ModelVersion
-from stream.serving.breaker import Breaker
+from stream.model_repository.served_models import AUDIO_ENCODER, DIGEST_PARAMETER, FACE_ENCODER, MAX_ROWS, MMCI, MODEL_NAMES, TEXT_ENCODER
 from stream.serving.client import TritonClient
 from stream.serving.errors import ModelFailedError, ModelRejectedError, TritonUnavailableError
-from stream.serving.retry import Backoff
 
 if TYPE_CHECKING:
     from stream.encoders.text import TokenisedWords
 
 Array = npt.NDArray[Any]
 
-TEXT_ENCODER = "text_encoder"
-AUDIO_ENCODER = "audio_encoder"
-FACE_ENCODER = "face_encoder"
-MMCI = "mmci"
-MODEL_NAMES = (TEXT_ENCODER, AUDIO_ENCODER, FACE_ENCODER, MMCI)
-
-MAX_ROWS = 16
-"""Most rows of one request; every model's ``max_batch_size`` is at least this."""
-
 FAILED_RUNS = 5
 """A request on which the model failed so often, with the server up, is taken for invalid."""
-
-DIGEST_PARAMETER = "digest"
-"""Parameter of mmci's configuration with the first 12 hexadecimal digits of its ONNX file's SHA-256."""
-
-WORD_WIDTH = 384
-SEGMENTS_PER_BLOCK = 10
 
 
 class Models:
@@ -61,9 +48,9 @@ class Models:
         self._settings = settings
         self._backoff = backoff or Backoff()
         self._client = client or TritonClient(settings.url, settings.timeout_s)
-        self._breakers = {name: Breaker(self._backoff) for name in MODEL_NAMES}
+        self._breakers = {name: Breaker(TritonUnavailableError, self._backoff) for name in MODEL_NAMES}
         self._windows = Batcher(
-            self._infer_together, shape=_nodes, most=MAX_ROWS, delay_s=settings.batch_delay_ms / 1000, refusals=(ModelRejectedError,)
+            self._infer_together, shape=_nodes, max_size=MAX_ROWS, delay_s=settings.batch_delay_ms / 1000, refusals=(ModelRejectedError,)
         )
 
     async def encode_text(self, tokenised: TokenisedWords) -> Floats:
@@ -79,11 +66,11 @@ class Models:
 
     async def encode_audio(self, log_mel: Floats) -> Floats:
         """Segment embeddings (n, 10, 64) of n one-second blocks (n, 64, 100)."""
-        return await self._encode_rows(AUDIO_ENCODER, "log_mel", log_mel, (64, 100), (SEGMENTS_PER_BLOCK, EMBEDDING))
+        return await self._encode_rows(AUDIO_ENCODER, "log_mel", log_mel, (64, 100), (SEGMENTS_PER_BLOCK, EMBEDDING_WIDTH))
 
     async def encode_faces(self, faces: Floats) -> Floats:
         """Embeddings (n, 64) of n normalised face crops (n, 1, 48, 48)."""
-        return await self._encode_rows(FACE_ENCODER, "face", faces, (1, 48, 48), (EMBEDDING,))
+        return await self._encode_rows(FACE_ENCODER, "face", faces, (1, 48, 48), (EMBEDDING_WIDTH,))
 
     async def infer(self, inputs: WindowInputs) -> Inference:
         """What the MMCI model says of one window; asked together with other windows that are ready now."""

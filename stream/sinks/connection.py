@@ -1,4 +1,4 @@
-"""How we connect to Redis, and what counts as an outage."""
+"""Connects to Redis, and tells outages from errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from stream.config.settings import RedisSettings
 RedisClient: TypeAlias = Redis
 
 CONNECTIONS = 32
-"""Most connections of one process; further calls wait for one."""
+"""Most connections of one process; further calls wait for a free one."""
 
 OUTAGE = (
     BusyLoadingError,
@@ -36,11 +36,11 @@ OUTAGE = (
     TimeoutError,
     TryAgainError,
 )
-"""Errors that pass by themselves or once somebody mends the server: to be waited out."""
+"""Errors that pass by themselves or once the server is fixed: they are waited out."""
 
 
 def is_outage(error: Exception) -> bool:
-    """Whether an error passes; so does uvloop's ``RuntimeError`` for a write to a connection that has just been cut."""
+    """Whether an error is an outage, which passes. So is uvloop's ``RuntimeError`` for a write to a connection that has just been cut."""
     return isinstance(error, OUTAGE) or (isinstance(error, RuntimeError) and "handler is closed" in str(error))
 
 

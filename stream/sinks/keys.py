@@ -1,6 +1,6 @@
-"""Names of everything in Redis, built here and nowhere else.
+"""Names of all keys and channels in Redis. They are built here and nowhere else.
 
-Keys of one session share the hash tag ``{tenant/session}``, so that one Lua call may touch them all on Redis Cluster. Names of
+Keys of one session share the hash tag ``{tenant/session}``, so that one Lua call can touch them all on Redis Cluster. Names of
 tenants, sessions and tracks passed `stream.domain.identity.check_name`: they hold no braces, colons or glob characters.
 """
 
@@ -16,7 +16,7 @@ SESSIONS = f"{PREFIX}:sessions"
 """Sorted set: tenant/session by wall clock (Unix ms) of its last result."""
 
 FENCE = f"{PREFIX}:fence"
-"""Counter that fencing tokens come from."""
+"""Counter that fencing tokens are taken from."""
 
 NUDGES = f"{PREFIX}:{{*}}:nudge"
 """Pattern of all sessions' nudge channels."""
@@ -30,15 +30,15 @@ class TrackNames:
         scores: Stream of finals, id = ``EPOCH-WINDOW_END``, field ``record``.
         explanations: Stream of explanations with the same ids.
         latest: Hash of the newest final window.
-        partial: Hash of the newest unfinished window.
-        past: List of what the newest final windows left for later ones, the newest first.
+        partial: Hash of the partial result of the newest open window.
+        context: List of what the newest final windows contribute to the context of later ones, the newest first.
     """
 
     scores: str
     explanations: str
     latest: str
     partial: str
-    past: str
+    context: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +46,11 @@ class SessionNames:
     """Keys and channel of one session.
 
     Attributes:
-        state: Hash with the highest fencing ``token`` seen, for each track its last final window, ``last:TRACK``, and the clock
-            skews as of that, ``sync:TRACK``, and for each media clock that workers numbered where it began, ``epoch:EPOCH``.
+        state: Hash. ``token`` is the highest fencing token seen; ``last:TRACK`` the last final window of each track, ``sync:TRACK`` its
+            clock skews as of that window; ``epoch:EPOCH`` an assignment: the declared epoch and the wall clock at which its media began.
         tracks: Set of the session's tracks.
         summary: Hash with the session's summary.
-        nudge: Pub/sub channel on which something new is announced.
+        nudge: Pub/sub channel that announces new results.
     """
 
     state: str
@@ -73,7 +73,7 @@ def track_names(track: TrackKey) -> TrackNames:
         explanations=f"{base}:explanations",
         latest=f"{base}:latest",
         partial=f"{base}:partial",
-        past=f"{base}:past",
+        context=f"{base}:past",
     )
 
 

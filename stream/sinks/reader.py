@@ -1,55 +1,59 @@
-"""Follows results in Redis: scores, explanations, unfinished windows and summaries, in order for each track and each once.
+"""Follows results in Redis: scores, explanations, partial results and summaries, in order for each track and each once.
 
-Streams are the truth; pub/sub only says when to look, and a slow poll makes up for nudges that got lost. An outage of Redis is
-waited out, and reading goes on where it stopped.
+The streams hold the results. Pub/sub messages ("nudges") only say that there is something new, and a slow poll makes up for nudges that
+were lost. An outage of Redis is waited out, and reading continues where it stopped.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, NoReturn, Self, TypeVar, cast
 
 import structlog
 
+from stream.aio.backoff import Backoff
+from stream.aio.cancellation import CancellationGuard
+from stream.aio.outage import wait_out
 from stream.config.settings import RedisSettings
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import Record, decode_record
-from stream.sinks.cancellation import CancellationGuard
 from stream.sinks.connection import RedisClient, connect, is_outage
 from stream.sinks.cursor import Entry, SessionCursor, TrackAnswer, TrackCursor
 from stream.sinks.keys import NUDGES, SESSIONS, session_names, session_of_nudge, track_names
 
 log = structlog.get_logger(__name__)
 
+Answer = TypeVar("Answer")
+
 PAGE = 200
-"""Entries of one stream that are read at once."""
+"""Entries of one stream that are read in one call."""
 OVERLAP_MS = 10_000
-"""Sessions are looked up again from so long before the newest one known: the clocks of workers differ."""
-PAUSE_S = 0.5
-"""Rest after an error."""
+"""Sessions are looked up again from this long before the newest known activity: the clocks of workers differ."""
+BACKOFF = Backoff(first_s=0.5, cap_s=0.5, jitter=0.0)
+"""Pause between attempts while Redis is away."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A record and the wall clock (Unix ms) when it was visible to a reader."""
+    """A record, and the wall clock (Unix ms) at which this reader saw it."""
 
     record: Record
     seen_at_ms: int
 
 
 class ResultReader:
-    """An async context manager and iterator over results; it ends only when it is closed or cancelled.
+    """An async context manager and an iterator over results. It ends only when it is closed or cancelled.
 
     Args:
         settings: Where Redis is.
-        sessions: The sessions to follow; None follows all, new ones included.
-        tenant: With ``sessions=None``: only this tenant's.
-        from_start: Whether results from before now are wanted.
-        poll_s: How often to look without a nudge.
+        sessions: The sessions to follow; None follows all sessions, also those that begin later.
+        tenant: With ``sessions=None``: follow this tenant's sessions only.
+        from_start: Whether to begin with the results that are there already.
+        poll_s: How often to read without a nudge.
     """
 
     def __init__(
@@ -95,51 +99,40 @@ class ResultReader:
         await self._close()
 
     async def __aiter__(self) -> AsyncIterator[Seen]:
-        """Every new record; waits for more when there is none. A loop that was left may be followed by another."""
-        failing = False
-        cancellation = CancellationGuard()
+        """Every new record; waits for more when there is none. After a loop was left, another one continues."""
         while True:
-            cancellation.check()
             self._nudged.clear()
             try:
                 await self._discover()
                 for cursor in [c for c in self._cursors.values() if c.changed]:
                     async for seen in self._read(cursor):
                         yield seen
-                failing = False
-            except Exception as error:
-                if not is_outage(error):
-                    raise
-                if not failing:
-                    log.warning("redis_unavailable", error=type(error).__name__)
-                failing = True
-                await asyncio.sleep(PAUSE_S)
-                self._all_changed()
-                continue
             except GeneratorExit:
-                self._all_changed()
+                # The loop was left in the middle of a page: what it did not take is read again.
+                self._mark_all_changed()
                 raise
-            await self._rest()
+            await self._wait_for_nudge()
 
-    async def _rest(self) -> None:
-        """Wait for a nudge, or for the next poll."""
+    async def _wait_for_nudge(self) -> None:
+        """Wait for a nudge or for the next poll."""
         try:
             async with asyncio.timeout(self._poll_s):
                 await self._nudged.wait()
         except TimeoutError:
-            self._all_changed()
+            self._mark_all_changed()
 
-    def _all_changed(self) -> None:
+    def _mark_all_changed(self) -> None:
         for cursor in self._cursors.values():
             cursor.changed = True
 
     async def _discover(self) -> None:
-        """Learn of sessions that have something new; forget those whose results have expired."""
+        """Find sessions that have something new; forget those whose results have expired."""
         if self._wanted is not None:
             for session in self._wanted:
                 self._cursors.setdefault(session, SessionCursor(session))
             return
-        active = await self._redis.zrangebyscore(SESSIONS, self._newest_ms - OVERLAP_MS, "+inf", withscores=True)
+        since_ms = self._newest_ms - OVERLAP_MS
+        active = await self._waiting_out(lambda: self._redis.zrangebyscore(SESSIONS, since_ms, "+inf", withscores=True))
         for member, active_ms in cast(list[tuple[str, float]], active):
             self._newest_ms = max(self._newest_ms, int(active_ms))
             if cursor := self._cursor(SessionKey.parse(member)):
@@ -148,13 +141,13 @@ class ResultReader:
         self._cursors = {session: c for session, c in self._cursors.items() if c.active_ms >= expired_ms}
 
     def _cursor(self, session: SessionKey) -> SessionCursor | None:
-        """The session's cursor; None when nobody asked for this session."""
+        """The session's cursor; None for a session that is not followed."""
         if self._wanted is None and self._tenant in (None, session.tenant):
             self._cursors.setdefault(session, SessionCursor(session, active_ms=self._newest_ms))
         return self._cursors.get(session)
 
     async def _read(self, cursor: SessionCursor) -> AsyncIterator[Seen]:
-        """All that is new in one session; the summary comes after the windows it sums up."""
+        """Everything new in one session; the summary comes after the windows that it sums up."""
         more = True
         while more:
             cursor.changed = False
@@ -170,8 +163,15 @@ class ResultReader:
             yield Seen(summary, seen_at_ms)
 
     async def _fetch(self, cursor: SessionCursor) -> tuple[dict[str, TrackAnswer], Record | None]:
-        """Read a page of every known track and the summary in one transaction, so that they fit each other; learn of new tracks."""
+        """Read a page of every known track and the summary in one transaction, so that they fit each other; find new tracks."""
         tracks = sorted(cursor.tracks)
+        raw = await self._waiting_out(lambda: self._fetch_raw(cursor, tracks))
+        answers = {track: _answer(*raw[3 * index : 3 * index + 3]) for index, track in enumerate(tracks)}
+        for track in raw[-1]:
+            cursor.tracks.setdefault(track, TrackCursor())
+        return answers, None if raw[-2] is None else decode_record(raw[-2])
+
+    async def _fetch_raw(self, cursor: SessionCursor, tracks: list[str]) -> list[Any]:
         async with self._redis.pipeline(transaction=True) as pipe:
             for track in tracks:
                 names = track_names(TrackKey(cursor.session, track))
@@ -181,33 +181,31 @@ class ResultReader:
                 pipe.hget(names.partial, "record")
             pipe.hget(session_names(cursor.session).summary, "record")
             pipe.smembers(session_names(cursor.session).tracks)
-            raw: list[Any] = await pipe.execute()
-        answers = {track: _answer(*raw[3 * place : 3 * place + 3]) for place, track in enumerate(tracks)}
-        for track in raw[-1]:
-            cursor.tracks.setdefault(track, TrackCursor())
-        return answers, None if raw[-2] is None else decode_record(raw[-2])
+            return await pipe.execute()
 
     async def _listen(self) -> None:
-        """Turn nudges into `changed` marks; without a connection the poll has to do."""
+        """Mark the sessions of nudges as changed. While there is no connection, the poll finds what is new."""
+        await wait_out(lambda _failures: self._follow_nudges(), is_outage=is_outage, backoff=BACKOFF)
+
+    async def _follow_nudges(self) -> NoReturn:
         cancellation = CancellationGuard()
-        while True:
-            try:
-                async with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
-                    if self._wanted is None:
-                        await channel.psubscribe(NUDGES)
-                    else:
-                        await channel.subscribe(*(session_names(session).nudge for session in self._wanted))
-                    self._all_changed()
-                    self._nudged.set()
-                    while True:
-                        cancellation.check()
-                        message = await channel.get_message(timeout=5.0)
-                        if message is not None:
-                            self._on_nudge(str(message["channel"]))
-            except Exception as error:
-                if not is_outage(error):
-                    raise
-                await asyncio.sleep(PAUSE_S)
+        async with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
+            if self._wanted is None:
+                await channel.psubscribe(NUDGES)
+            else:
+                await channel.subscribe(*(session_names(session).nudge for session in self._wanted))
+            # Nudges sent before the subscription was there are lost.
+            self._mark_all_changed()
+            self._nudged.set()
+            while True:
+                cancellation.check()
+                message = await channel.get_message(timeout=5.0)
+                if message is not None:
+                    self._on_nudge(str(message["channel"]))
+
+    async def _waiting_out(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Repeat a call until Redis answers."""
+        return await wait_out(lambda _failures: call(), is_outage=is_outage, backoff=BACKOFF, on_outage=_log_outage)
 
     def _on_nudge(self, channel: str) -> None:
         if cursor := self._cursor(session_of_nudge(channel)):
@@ -217,6 +215,11 @@ class ResultReader:
     async def _close(self) -> None:
         await self._redis.aclose()
         await self._redis.connection_pool.aclose()
+
+
+def _log_outage(error: Exception, failures: int) -> None:
+    if failures == 1:
+        log.warning("redis_unavailable", error=type(error).__name__)
 
 
 def _answer(scores: Any, explanations: Any, partial: str | None) -> TrackAnswer:

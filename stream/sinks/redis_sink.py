@@ -1,9 +1,7 @@
-"""Writes results to Redis: every window final at most once, none lost."""
+"""Writes results to Redis: each window becomes final at most once, and none is lost."""
 
 from __future__ import annotations
 
-import asyncio
-import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -12,15 +10,16 @@ from typing import TypeVar, cast
 import structlog
 from redis.exceptions import NoScriptError
 
-from stream.batcher import Batcher
+from stream.aio.backoff import Backoff
+from stream.aio.batcher import Batcher
+from stream.aio.outage import wait_out
 from stream.config.settings import RedisSettings
-from stream.domain.delivery import LastFinal, Verdict
-from stream.domain.epoch import Run, SessionEpochs
+from stream.domain.clock_skew import decode_skews, encode_skews
+from stream.domain.context import CONTEXT_KEPT, ContextFeatures, decode_context, encode_context
+from stream.domain.delivery import FinaliseOutcome, LastFinal
+from stream.domain.epoch import EpochAssignment, SessionEpochs
 from stream.domain.identity import SessionKey, TrackKey
-from stream.domain.past import REMEMBERED, PastFeatures, decode_past, encode_past
 from stream.domain.result import ExplanationRecord, PartialRecord, ScoreRecord, SessionRecord, decode_record, encode_record
-from stream.domain.sync import decode_sync, encode_sync
-from stream.sinks.cancellation import CancellationGuard
 from stream.sinks.connection import connect, is_outage
 from stream.sinks.keys import FENCE, SESSIONS, session_names, track_names
 from stream.sinks.scripts import BEGIN_EPOCH, FINALISE, NEXT_FENCE, PUT_PARTIAL, PUT_SUMMARY
@@ -30,22 +29,21 @@ log = structlog.get_logger(__name__)
 Answer = TypeVar("Answer")
 Argument = bytes | str | int | float
 
-FIRST_PAUSE_S = 0.05
-LONGEST_PAUSE_S = 2.0
+BACKOFF = Backoff(first_s=0.05, cap_s=2.0)
 ACTIVE_EVERY_S = 10.0
-"""A session is moved up the list of sessions no more often than this."""
+"""A session is moved to the end of the list of active sessions no more often than this."""
 
 PAGE = 500
-"""Finals read at once."""
+"""Final windows read in one call."""
 
 FINALS_TOGETHER = 64
 FINALS_WAIT_S = 0.002
-"""Windows of different tracks that are published at about the same time share a trip to Redis."""
+"""Windows of different tracks that are published within this time share one round trip to Redis."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Final:
-    """A call of `FINALISE`: its keys, and its arguments before and after the one that says whether it may be a repeat."""
+    """A call of `FINALISE`: its keys, and its arguments before and after the flag that says whether the call may be a repeat."""
 
     keys: list[str]
     before: list[Argument]
@@ -53,7 +51,7 @@ class _Final:
 
 
 class RedisSink:
-    """The result store of a worker. Every method but `ping` and `put_partial` waits an outage out, until it is cancelled.
+    """The result store of a worker. Every method but `ping` and `put_partial` waits out an outage, until it is cancelled.
 
     Args:
         settings: Where Redis is, how long results live.
@@ -61,14 +59,14 @@ class RedisSink:
 
     def __init__(self, settings: RedisSettings) -> None:
         self._settings = settings
-        self._marked: dict[SessionKey, float] = {}
+        self._marked_at: dict[SessionKey, float] = {}
         self._redis = connect(settings)
         self._finalise = self._redis.register_script(FINALISE)
         self._put_partial = self._redis.register_script(PUT_PARTIAL)
         self._begin_epoch = self._redis.register_script(BEGIN_EPOCH)
         self._put_summary = self._redis.register_script(PUT_SUMMARY)
         self._next_token = self._redis.register_script(NEXT_FENCE)
-        self._finals_batch = Batcher(self._finalise_together, shape=lambda _: None, most=FINALS_TOGETHER, delay_s=FINALS_WAIT_S)
+        self._finals_batch = Batcher(self._finalise_together, shape=lambda _: None, max_size=FINALS_TOGETHER, delay_s=FINALS_WAIT_S)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -77,23 +75,25 @@ class RedisSink:
         await self._redis.connection_pool.aclose()
 
     async def ping(self) -> None:
-        """Ask once for a sign of life. Raises ``redis.exceptions.RedisError``."""
+        """Check once that Redis answers. Raises ``redis.exceptions.RedisError``."""
         await self._redis.ping()
 
     async def next_token(self) -> int:
         """A fencing token, higher than any before."""
         return int(await self._waiting_out(lambda _: self._next_token(keys=[FENCE])))
 
-    async def finalise(self, score: ScoreRecord, explanation: ExplanationRecord, token: int, left: PastFeatures | None = None) -> Verdict:
+    async def finalise(
+        self, score: ScoreRecord, explanation: ExplanationRecord, token: int, contribution: ContextFeatures | None = None
+    ) -> FinaliseOutcome:
         """Make a window final in one atomic step, unless it is already or the session belongs to another worker.
 
-        Refused as `Verdict.FENCED` if `token` is below the highest that the session has seen, as `Verdict.REPLAYED` if
-        (epoch, end_ms) is not above the track's last final window. A call that took effect although its answer was lost says
-        `Verdict.ACCEPTED` when it is repeated here. What the window leaves for later ones is kept with it.
+        Refused as `FinaliseOutcome.FENCED` if `token` is below the highest that the session has seen, as `FinaliseOutcome.REPLAYED` if
+        (epoch, end_ms) is not above the track's last final window. A call that took effect although its answer was lost returns
+        `FinaliseOutcome.ACCEPTED` when it is repeated. The window's contribution to the context of later windows is stored with it.
         """
         session, track = SessionKey(score.tenant, score.session), _track(score)
         of_session, of_track = session_names(session), track_names(track)
-        body, why, sync = encode_record(score), encode_record(explanation), encode_sync(score.sync)
+        body, why, sync = encode_record(score), encode_record(explanation), encode_skews(score.sync)
         latest: dict[str, Argument] = {"window_id": score.window_id, "score": score.score, "label": score.label}
         latest |= {"confidence": score.confidence, "sentence": explanation.sentence, "record": body, "explanation": why}
         keys = [
@@ -103,36 +103,40 @@ class RedisSink:
             of_track.explanations,
             of_track.latest,
             of_track.partial,
-            of_track.past,
+            of_track.context,
         ]
         settings = self._settings
         before: list[Argument] = [token, score.epoch, score.end_ms, score.track]
         before += [settings.stream_length, settings.result_ttl_s, of_session.nudge]
-        kept = b"" if left is None else encode_past(left)
+        kept = b"" if contribution is None else encode_context(contribution)
         fields = [part for pair in latest.items() for part in pair]
-        verdict = await self._finals_batch.answer(_Final(keys, before, [sync, body, why, kept, REMEMBERED, *fields]))
-        if verdict is not Verdict.FENCED and self._to_be_marked(session):
+        outcome = await self._finals_batch.answer(_Final(keys, before, [sync, body, why, kept, CONTEXT_KEPT, *fields]))
+        if outcome is not FinaliseOutcome.FENCED and self._is_mark_due(session):
             await self._waiting_out(lambda _: self._mark_active(session))
-        return verdict
+        return outcome
 
-    async def _finalise_together(self, finals: Sequence[_Final]) -> list[Verdict]:
+    async def _finalise_together(self, finals: Sequence[_Final]) -> list[FinaliseOutcome]:
         async def call(attempt: int) -> list[str]:
             answers = await self._evaluate(finals, may_repeat=attempt > 0)
-            unknown = [place for place, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+            unknown = [index for index, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
             if unknown:
                 await self._redis.script_load(FINALISE)
-                again = await self._evaluate([finals[place] for place in unknown], may_repeat=attempt > 0)
-                for place, answer in zip(unknown, again, strict=True):
-                    answers[place] = answer
+                again = await self._evaluate([finals[index] for index in unknown], may_repeat=attempt > 0)
+                for index, answer in zip(unknown, again, strict=True):
+                    answers[index] = answer
             for answer in answers:
                 if isinstance(answer, Exception):
                     raise answer
             return cast(list[str], answers)
 
-        return [Verdict(answer) for answer in await self._waiting_out(call)]
+        return [FinaliseOutcome(answer) for answer in await self._waiting_out(call)]
 
     async def _evaluate(self, finals: Sequence[_Final], *, may_repeat: bool) -> list[str | Exception]:
-        """In one trip to Redis. Errors are among the answers: one that redis-py raises for a pipeline quotes the command."""
+        """Call the script for each window in one round trip.
+
+        Errors are returned among the answers. The error that redis-py would raise for a pipeline quotes the command, and with it what was
+        said.
+        """
         async with self._redis.pipeline(transaction=False) as pipe:
             for final in finals:
                 arguments = (*final.keys, *final.before, int(may_repeat), *final.after)
@@ -140,9 +144,9 @@ class RedisSink:
             return cast("list[str | Exception]", await pipe.execute(raise_on_error=False))
 
     async def put_partial(self, partial: PartialRecord) -> None:
-        """Show an unfinished window, if it is newer than the track's last final one and not older than the one shown.
+        """Show the partial result of an open window, unless the track has a newer final window or a newer partial result.
 
-        Tried once: the next partial is as good as this one. Raises ``redis.exceptions.RedisError``.
+        It is tried once: the next partial result is as good as this one. Raises ``redis.exceptions.RedisError``.
         """
         session = SessionKey(partial.tenant, partial.session)
         of_session = session_names(session)
@@ -158,7 +162,7 @@ class RedisSink:
                 encode_record(partial),
             ],
         )
-        if shown and self._to_be_marked(session):
+        if shown and self._is_mark_due(session):
             await self._mark_active(session)
 
     async def last_final(self, track: TrackKey) -> LastFinal | None:
@@ -168,47 +172,49 @@ class RedisSink:
         if last is None:
             return None
         epoch, end_ms, _ = last.split("-")
-        return LastFinal(int(epoch), int(end_ms), {} if sync is None else decode_sync(sync))
+        return LastFinal(int(epoch), int(end_ms), {} if sync is None else decode_skews(sync))
 
     async def latest(self, track: TrackKey) -> ScoreRecord | None:
-        """The track's last final window as it is shown, None if there is none."""
+        """The record of the track's last final window, None if there is none."""
         record = await self._waiting_out(lambda _: self._redis.hget(track_names(track).latest, "record"))
         return None if record is None else cast(ScoreRecord, decode_record(record))
 
-    async def past(self, session: SessionKey, epoch: int) -> list[PastFeatures]:
-        """What the newest final windows of an epoch left for later ones, those of all tracks."""
+    async def context(self, session: SessionKey, epoch: int) -> list[ContextFeatures]:
+        """What the newest final windows of an epoch contribute to later ones, those of all tracks."""
         tracks = await self._waiting_out(lambda _: self._redis.smembers(session_names(session).tracks))
-        found = [features for track in sorted(map(str, tracks)) for features in await self._past(TrackKey(session, track))]
+        found = [features for track in sorted(map(str, tracks)) for features in await self._context(TrackKey(session, track))]
         return [features for features in found if features.epoch == epoch]
 
     async def epochs(self, session: SessionKey) -> SessionEpochs:
         """The session's epochs."""
         state = cast(dict[str, str], await self._waiting_out(lambda _: self._redis.hgetall(session_names(session).state)))
         finals = [int(value.partition("-")[0]) for field, value in state.items() if field.startswith("last:")]
-        return SessionEpochs(_runs(state), max(finals, default=-1))
+        return SessionEpochs(_assignments(state), max(finals, default=-1))
 
-    async def begin_epoch(self, session: SessionKey, declared: int, zero_ms: int, within_ms: int, after: int) -> tuple[Run, ...]:
-        """Give a media clock that began anew an epoch of its own, in one atomic step, unless it has one.
+    async def begin_epoch(
+        self, session: SessionKey, declared: int, media_start_at_ms: int, within_ms: int, after: int
+    ) -> tuple[EpochAssignment, ...]:
+        """Give a media clock that has started again an epoch number of its own, in one atomic step, unless it has one.
 
         Args:
-            session: Which conversation.
-            declared: The epoch that its producer says.
-            zero_ms: Wall clock at which its media began.
-            within_ms: A clock that began no later than so much after that is the same one.
-            after: The epoch that it turned out not to belong to; its own is higher.
+            session: The session.
+            declared: The epoch that its producer declares.
+            media_start_at_ms: Wall clock at which its media began.
+            within_ms: Tolerance: a clock whose media began at most this much later is the same clock.
+            after: The epoch that it turned out not to belong to; the new number is higher.
 
         Returns:
-            All media clocks of the session that workers numbered, in order.
+            All assignments of the session, in order.
         """
-        args: list[Argument] = [declared, zero_ms, within_ms, after, self._settings.result_ttl_s]
+        args: list[Argument] = [declared, media_start_at_ms, within_ms, after, self._settings.result_ttl_s]
         state = session_names(session).state
         pairs = cast(list[str], await self._waiting_out(lambda _: self._begin_epoch(keys=[state], args=args)))
-        return _runs(dict(zip(pairs[::2], pairs[1::2], strict=True)))
+        return _assignments(dict(zip(pairs[::2], pairs[1::2], strict=True)))
 
-    async def restore_run(self, session: SessionKey, run: Run) -> None:
-        """Put the number of a media clock back, unless it is there."""
-        state, value = session_names(session).state, f"{run.declared}:{run.zero_ms}"
-        await self._waiting_out(lambda _: self._redis.hsetnx(state, f"epoch:{run.epoch}", value))
+    async def restore_assignment(self, session: SessionKey, assignment: EpochAssignment) -> None:
+        """Put an assignment back, unless its epoch has one."""
+        state, value = session_names(session).state, f"{assignment.declared}:{assignment.media_start_at_ms}"
+        await self._waiting_out(lambda _: self._redis.hsetnx(state, f"epoch:{assignment.epoch}", value))
 
     async def token(self, session: SessionKey) -> int:
         """The highest fencing token that the session has seen; 0 where there is none."""
@@ -216,8 +222,8 @@ class RedisSink:
 
     async def holds(self, score: ScoreRecord) -> bool:
         """Whether the window is in its track's stream."""
-        place = f"{score.epoch}-{score.end_ms}"
-        return bool(await self._waiting_out(lambda _: self._redis.xrange(track_names(_track(score)).scores, place, place)))
+        entry_id = f"{score.epoch}-{score.end_ms}"
+        return bool(await self._waiting_out(lambda _: self._redis.xrange(track_names(_track(score)).scores, entry_id, entry_id)))
 
     async def finals(self, session: SessionKey) -> list[ScoreRecord]:
         """Final windows of all tracks and epochs of a session, each track's in order, as far as the streams reach back."""
@@ -225,12 +231,12 @@ class RedisSink:
         return [final for track in sorted(map(str, tracks)) for final in await self._finals(TrackKey(session, track))]
 
     async def put_summary(self, record: SessionRecord) -> None:
-        """Write a session's summary, unless one of a later epoch or of more windows is there."""
+        """Write a session's summary, unless a summary of a later epoch or of more windows is there."""
         session = SessionKey(record.tenant, record.session)
         names = session_names(session)
         keys = [names.summary, names.state, names.tracks]
         args: list[Argument] = [record.epoch, record.windows, self._settings.result_ttl_s, names.nudge, encode_record(record)]
-        # Active first: a reader that starts from the list of sessions must not miss one that only has a summary.
+        # The list of active sessions first: a reader that starts from it must not miss a session that only has a summary.
         await self._waiting_out(lambda _: self._mark_active(session))
         await self._waiting_out(lambda _: self._put_summary(keys=keys, args=args))
 
@@ -244,53 +250,46 @@ class RedisSink:
                 return finals
             start = f"({page[-1][0]}"
 
-    async def _past(self, track: TrackKey) -> list[PastFeatures]:
-        stored = await self._waiting_out(lambda _: self._redis.lrange(track_names(track).past, 0, -1))
-        return [decode_past(item) for item in stored]
+    async def _context(self, track: TrackKey) -> list[ContextFeatures]:
+        stored = await self._waiting_out(lambda _: self._redis.lrange(track_names(track).context, 0, -1))
+        return [decode_context(item) for item in stored]
 
     async def _page(self, stream: str, start: str) -> list[tuple[str, dict[str, str]]]:
         page = await self._waiting_out(lambda _: self._redis.xrange(stream, min=start, count=PAGE))
         return cast(list[tuple[str, dict[str, str]]], page or [])
 
-    def _to_be_marked(self, session: SessionKey) -> bool:
-        return time.monotonic() - self._marked.get(session, float("-inf")) >= ACTIVE_EVERY_S
+    def _is_mark_due(self, session: SessionKey) -> bool:
+        return time.monotonic() - self._marked_at.get(session, float("-inf")) >= ACTIVE_EVERY_S
 
     async def _mark_active(self, session: SessionKey) -> None:
-        """Move the session to the end of the list of sessions, and take those off whose results have expired."""
+        """Move the session to the end of the list of active sessions, and remove those whose results have expired."""
         now_ms = time.time() * 1000
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.zadd(SESSIONS, {str(session): round(now_ms)})
             pipe.zremrangebyscore(SESSIONS, "-inf", round(now_ms - self._settings.result_ttl_s * 1000))
             await pipe.execute()
-        self._marked.pop(session, None)
-        self._marked[session] = time.monotonic()
-        while self._to_be_marked(oldest := next(iter(self._marked))):
-            del self._marked[oldest]
+        self._marked_at.pop(session, None)
+        self._marked_at[session] = time.monotonic()
+        while self._is_mark_due(oldest := next(iter(self._marked_at))):
+            del self._marked_at[oldest]
 
     async def _waiting_out(self, call: Callable[[int], Awaitable[Answer]]) -> Answer:
-        """Repeat a call (given the number of the attempt, from 0) until Redis answers: an outage pauses us, and loses nothing."""
-        pause_s, attempt = FIRST_PAUSE_S, 0
-        cancellation = CancellationGuard()
-        while True:
-            try:
-                answer = await call(attempt)
-            except Exception as error:
-                if not is_outage(error):
-                    raise
-                if attempt == 0:
-                    log.warning("redis_unavailable", error=type(error).__name__)
-                await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 (spreads retries, guards nothing)
-                pause_s, attempt = min(pause_s * 2, LONGEST_PAUSE_S), attempt + 1
-            else:
-                cancellation.check()
-                if attempt:
-                    log.info("redis_available", attempts=attempt + 1)
-                return answer
+        """Repeat a call, which is given the number of failed attempts, until Redis answers: an outage loses nothing."""
+        return await wait_out(call, is_outage=is_outage, backoff=BACKOFF, on_outage=_log_outage, on_recovery=_log_recovery)
 
 
-def _runs(state: dict[str, str]) -> tuple[Run, ...]:
+def _log_outage(error: Exception, failures: int) -> None:
+    if failures == 1:
+        log.warning("redis_unavailable", error=type(error).__name__)
+
+
+def _log_recovery(failures: int) -> None:
+    log.info("redis_available", attempts=failures + 1)
+
+
+def _assignments(state: dict[str, str]) -> tuple[EpochAssignment, ...]:
     fields = [(int(field.removeprefix("epoch:")), value.split(":")) for field, value in state.items() if field.startswith("epoch:")]
-    return tuple(Run(epoch, int(declared), int(zero_ms)) for epoch, (declared, zero_ms) in sorted(fields))
+    return tuple(EpochAssignment(epoch, int(declared), int(media_start_at_ms)) for epoch, (declared, media_start_at_ms) in sorted(fields))
 
 
 def _track(record: ScoreRecord) -> TrackKey:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from stream.encoders.shapes import SAMPLE_RATE
+from stream.domain.media_format import SAMPLE_RATE
 
 NEGATIVE, NEUTRAL, POSITIVE = range(3)
 NEUTRAL_VALENCE = 0.2

@@ -12,11 +12,10 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from stream.domain.features import EMBEDDING
+from stream.domain.context import CONTEXT_WINDOWS
 from stream.domain.inference import COALITIONS, LABELS
+from stream.domain.media_format import EMBEDDING_WIDTH, FACE_SIZE, MEL_BINS, MEL_FRAMES, SEGMENTS_PER_BLOCK, WORD_WIDTH
 from stream.domain.modality import MODALITIES
-from stream.domain.past import PAST_WINDOWS
-from stream.encoders.shapes import FACE_SIZE, MEL_BINS, MEL_FRAMES, SEGMENTS_PER_BLOCK, WORD_WIDTH
 from stream.model.served import INPUT_NAMES, OUTPUT_NAMES, WEIGHTS, ServedMMCI, example_inputs, save_weights
 
 OPSET = 18
@@ -49,14 +48,16 @@ class ModelEntry:
 
 
 def _mmci_inputs() -> tuple[tuple[str, Shape], ...]:
-    shapes: dict[str, Shape] = {"past_mask": (PAST_WINDOWS, len(MODALITIES)), "past_same": (PAST_WINDOWS,)}
-    for name, prefix, width in (("words", "word", WORD_WIDTH), ("audio", "audio", EMBEDDING), ("video", "video", EMBEDDING)):
-        shapes |= {name: (-1, width), f"{prefix}_times": (-1, 2), f"{prefix}_mask": (-1,), f"past_{name}": (PAST_WINDOWS, width)}
+    shapes: dict[str, Shape] = {"past_mask": (CONTEXT_WINDOWS, len(MODALITIES)), "past_same": (CONTEXT_WINDOWS,)}
+    for name, prefix, width in (("words", "word", WORD_WIDTH), ("audio", "audio", EMBEDDING_WIDTH), ("video", "video", EMBEDDING_WIDTH)):
+        shapes |= {name: (-1, width), f"{prefix}_times": (-1, 2), f"{prefix}_mask": (-1,), f"past_{name}": (CONTEXT_WINDOWS, width)}
     return tuple([(name, shapes[name]) for name in INPUT_NAMES])
 
 
-AUDIO_ENTRY = ModelEntry("audio_encoder", (("log_mel", (MEL_BINS, MEL_FRAMES)),), (("embedding", (SEGMENTS_PER_BLOCK, EMBEDDING)),), 32)
-FACE_ENTRY = ModelEntry("face_encoder", (("face", (1, FACE_SIZE, FACE_SIZE)),), (("embedding", (EMBEDDING,)),), 64)
+AUDIO_ENTRY = ModelEntry(
+    "audio_encoder", (("log_mel", (MEL_BINS, MEL_FRAMES)),), (("embedding", (SEGMENTS_PER_BLOCK, EMBEDDING_WIDTH)),), 32
+)
+FACE_ENTRY = ModelEntry("face_encoder", (("face", (1, FACE_SIZE, FACE_SIZE)),), (("embedding", (EMBEDDING_WIDTH,)),), 64)
 MMCI_ENTRY = ModelEntry(
     "mmci",
     _mmci_inputs(),

@@ -14,9 +14,9 @@ from rich.progress import Progress
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stream.domain.features import EMBEDDING, Floats
+from stream.domain.features import Floats
+from stream.domain.media_format import EMBEDDING_WIDTH, FACE_SIZE
 from stream.encoders.face import normalise
-from stream.encoders.shapes import FACE_SIZE
 from stream.model.encoders import FaceEncoder
 from stream.model.precision import low_precision
 from stream.training.corpora import Faces
@@ -58,8 +58,8 @@ class FaceClassifier(nn.Module):
         super().__init__()
         self.encoder = FaceEncoder()
         self.dropout = nn.Dropout(dropout)
-        self.emotion = nn.Linear(EMBEDDING, classes)
-        self.polarity = nn.Linear(EMBEDDING, 3)
+        self.emotion = nn.Linear(EMBEDDING_WIDTH, classes)
+        self.polarity = nn.Linear(EMBEDDING_WIDTH, 3)
 
     def forward(self, faces: Tensor) -> tuple[Tensor, Tensor]:
         """(B, 1, 48, 48) to logits (B, classes) and (B, 3)."""

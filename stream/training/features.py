@@ -12,10 +12,11 @@ import onnxruntime
 import torch
 from rich.progress import Progress
 
-from stream.domain.features import EMBEDDING, Floats
+from stream.domain.features import Floats
+from stream.domain.media_format import EMBEDDING_WIDTH
 from stream.encoders.face import normalise
 from stream.encoders.text import TokenisedWords, default_tokenizer, pool_words
-from stream.encoders.text_weights import TextWeightsError, build_text_encoder
+from stream.model_repository.text_weights import TextWeightsError, build_text_encoder
 from stream.training import faces, voice
 from stream.training.corpora import Faces, Utterance, Voice
 
@@ -169,7 +170,7 @@ def _voice_variant(
     samples = voice.at_peak(voice.voiced(recording.samples), float(rng.uniform(*voice.PEAK_DBFS)))
     lead = np.zeros(int(rng.integers(0, 16_000)), dtype=np.int16)
     mel, audible = voice.blocks_of(np.concatenate([lead, samples]))
-    embeddings = encoder.run(None, {"log_mel": mel})[0].reshape(-1, EMBEDDING)
+    embeddings = encoder.run(None, {"log_mel": mel})[0].reshape(-1, EMBEDDING_WIDTH)
     steps = np.flatnonzero(audible)
     return embeddings[steps], steps - (steps[0] if steps.size else 0)
 

@@ -13,8 +13,8 @@ from rich.progress import Progress
 from torch import Tensor, nn
 from torch.nn import functional
 
+from stream.domain.context import CONTEXT_WINDOWS
 from stream.domain.modality import MODALITIES
-from stream.domain.past import PAST_WINDOWS
 from stream.model.backdoor import k_means
 from stream.model.mmci import MMCI, MMCIConfig
 from stream.model.served import FULL, INPUT_NAMES, ServedMMCI, coalition_gates
@@ -56,7 +56,7 @@ class MMCIRecipe:
     past_dropout: float = 0.25
     mae_weight: float = 0.3
     weights: LossWeights = field(default_factory=LossWeights)
-    config: MMCIConfig = field(default_factory=lambda: MMCIConfig(past=PAST_WINDOWS))
+    config: MMCIConfig = field(default_factory=lambda: MMCIConfig(past=CONTEXT_WINDOWS))
 
 
 @dataclass(frozen=True, slots=True)

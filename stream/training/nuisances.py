@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from stream.encoders.shapes import SAMPLE_RATE
+from stream.domain.media_format import SAMPLE_RATE
 
 Signal = npt.NDArray[np.float64]
 FULL_SCALE = 32_768.0

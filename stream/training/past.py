@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from stream.domain.features import EMBEDDING, Floats
+from stream.domain.context import CONTEXT_WINDOWS
+from stream.domain.features import Floats
+from stream.domain.media_format import EMBEDDING_WIDTH, WORD_WIDTH
 from stream.domain.modality import MODALITIES, Modality
-from stream.domain.past import PAST_WINDOWS
-from stream.encoders.shapes import WORD_WIDTH
 from stream.model.interface import Past
 from stream.training.features import Pools, TextPool
 
@@ -37,17 +37,17 @@ class PastMaker:
         self._pools = pools
         self._draw_voice, self._draw_face = draw_voice, draw_face
         self._dropout = dropout
-        self._rng = np.random.default_rng([seed, PAST_WINDOWS])
+        self._rng = np.random.default_rng([seed, CONTEXT_WINDOWS])
         self._earlier = earlier_utterances(pools.text)
         self._said: Floats = np.stack([states.astype(np.float32).mean(axis=0) for states in pools.text.states])
         self._seen: Floats = pools.face.embeddings.mean(axis=1)
 
     def draw(self, texts: Sequence[int]) -> Past:
         """Of windows with these transcripts (a negative number for none)."""
-        widths = {Modality.TEXT: WORD_WIDTH, Modality.AUDIO: EMBEDDING, Modality.VIDEO: EMBEDDING}
-        values = {m: np.zeros((len(texts), PAST_WINDOWS, width), np.float32) for m, width in widths.items()}
-        mask = {m: np.zeros((len(texts), PAST_WINDOWS), np.float32) for m in MODALITIES}
-        same = np.zeros((len(texts), PAST_WINDOWS), np.float32)
+        widths = {Modality.TEXT: WORD_WIDTH, Modality.AUDIO: EMBEDDING_WIDTH, Modality.VIDEO: EMBEDDING_WIDTH}
+        values = {m: np.zeros((len(texts), CONTEXT_WINDOWS, width), np.float32) for m, width in widths.items()}
+        mask = {m: np.zeros((len(texts), CONTEXT_WINDOWS), np.float32) for m in MODALITIES}
+        same = np.zeros((len(texts), CONTEXT_WINDOWS), np.float32)
         for row, text in enumerate(texts):
             if text < 0 or self._rng.random() < self._dropout:
                 continue
@@ -58,7 +58,7 @@ class PastMaker:
                 for modality in heard:
                     values[modality][row, place] = self._mean(modality, one)
                     mask[modality][row, place] = 1.0
-        lag = torch.arange(1, PAST_WINDOWS + 1).expand(len(texts), -1)
+        lag = torch.arange(1, CONTEXT_WINDOWS + 1).expand(len(texts), -1)
         heard_values, heard_mask = ({m: torch.from_numpy(part[m]) for m in MODALITIES} for part in (values, mask))
         return Past(heard_values, heard_mask, lag, torch.from_numpy(same))
 
@@ -71,14 +71,14 @@ class PastMaker:
             case Modality.AUDIO:
                 variants = self._pools.voice.embeddings[self._draw_voice(polarity)]
                 heard = variants[int(self._rng.integers(len(variants)))]
-                mean = heard.mean(axis=0) if len(heard) else np.zeros(EMBEDDING, np.float32)
+                mean = heard.mean(axis=0) if len(heard) else np.zeros(EMBEDDING_WIDTH, np.float32)
             case Modality.VIDEO:
                 mean = self._seen[self._draw_face(polarity)]
         return mean
 
 
 def earlier_utterances(pool: TextPool) -> list[list[npt.NDArray[np.int64]]]:
-    """For every row of a pool the utterances before it in its group, the newest first: for each its rows, at most `PAST_WINDOWS`."""
+    """For every row of a pool the utterances before it in its group, the newest first: for each its rows, at most `CONTEXT_WINDOWS`."""
     groups: dict[tuple[str, str], dict[int, list[int]]] = {}
     for row, utterance in enumerate(pool.utterances):
         groups.setdefault((utterance.corpus, utterance.group), {}).setdefault(utterance.order, []).append(row)
@@ -86,7 +86,7 @@ def earlier_utterances(pool: TextPool) -> list[list[npt.NDArray[np.int64]]]:
     for by_order in groups.values():
         orders = sorted(by_order)
         for place, order in enumerate(orders):
-            before = [np.array(by_order[other]) for other in reversed(orders[max(0, place - PAST_WINDOWS) : place])]
+            before = [np.array(by_order[other]) for other in reversed(orders[max(0, place - CONTEXT_WINDOWS) : place])]
             for row in by_order[order]:
                 earlier[row] = before
     return earlier

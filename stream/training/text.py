@@ -10,8 +10,8 @@ from rich.progress import Progress
 from safetensors.numpy import save_file
 
 from stream.config.settings import PROJECT_ROOT
-from stream.encoders.text_weights import ADAPTER, build_text_encoder, packaged_weights
 from stream.model.minilm import WithTextEncoder
+from stream.model_repository.text_weights import ADAPTER, build_text_encoder, packaged_weights
 from stream.training.corpora import Part
 from stream.training.experiments.config import ExperimentConfig, ExperimentError, read_config
 from stream.training.experiments.fit import answer

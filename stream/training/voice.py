@@ -15,9 +15,9 @@ from rich.progress import Progress
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stream.domain.features import EMBEDDING, Floats
+from stream.domain.features import Floats
+from stream.domain.media_format import BLOCK_SAMPLES, EMBEDDING_WIDTH, MEL_BINS, MEL_FRAMES, SEGMENTS_PER_BLOCK
 from stream.encoders.audio import LOG_MEAN, LOG_SCALE, POWER_FLOOR, log_mel, segments
-from stream.encoders.shapes import BLOCK_SAMPLES, MEL_BINS, MEL_FRAMES, SEGMENTS_PER_BLOCK
 from stream.model.encoders import AudioEncoder
 from stream.model.precision import low_precision
 from stream.training.corpora import VOICE_EMOTIONS, VOICE_SHARES, VOICE_SIGNS, Voice
@@ -81,14 +81,14 @@ class VoiceClassifier(nn.Module):
     def __init__(self, dropout: float = 0.0) -> None:
         super().__init__()
         self.encoder = AudioEncoder()
-        self.attention = nn.Linear(EMBEDDING, 1)
+        self.attention = nn.Linear(EMBEDDING_WIDTH, 1)
         self.dropout = nn.Dropout(dropout)
-        self.emotion = nn.Linear(2 * EMBEDDING, len(VOICE_EMOTIONS))
-        self.polarity = nn.Linear(2 * EMBEDDING, 3)
+        self.emotion = nn.Linear(2 * EMBEDDING_WIDTH, len(VOICE_EMOTIONS))
+        self.polarity = nn.Linear(2 * EMBEDDING_WIDTH, 3)
 
     def forward(self, blocks: Tensor, audible: Tensor) -> Logits:
         """(B, K, 64, 100) blocks and (B, K * 10) bool audibility to logits."""
-        embeddings = self.encoder(blocks.flatten(0, 1)).reshape(blocks.shape[0], -1, EMBEDDING).float()
+        embeddings = self.encoder(blocks.flatten(0, 1)).reshape(blocks.shape[0], -1, EMBEDDING_WIDTH).float()
         relevance = self.attention(embeddings).masked_fill(~audible.unsqueeze(2), -1e4)
         weights = torch.softmax(relevance, dim=1)
         mean = (weights * embeddings).sum(dim=1, keepdim=True)
@@ -263,7 +263,7 @@ class _Course:
         emotion = functional.cross_entropy(found.emotions.float(), truth.emotions[chosen[rows]], label_smoothing=0.1)
         polarity = functional.cross_entropy(found.polarities.float(), truth.polarities[chosen[rows]], weight=self.balance)
         both = (audible[:pairs] & audible[chosen.shape[0] :]).unsqueeze(2)
-        gap = ((found.segments[:pairs] - found.segments[chosen.shape[0] :]) ** 2 * both).sum() / (both.sum() * EMBEDDING).clamp_min(1)
+        gap = ((found.segments[:pairs] - found.segments[chosen.shape[0] :]) ** 2 * both).sum() / (both.sum() * EMBEDDING_WIDTH).clamp_min(1)
         total: Tensor = emotion + recipe.polarity_weight * polarity + recipe.agreement_weight * gap
         return total
 

@@ -15,9 +15,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from stream.domain.features import EMBEDDING
+from stream.domain.media_format import AUDIO_PER_SECOND, EMBEDDING_WIDTH, SEGMENT_MS, VIDEO_PER_SECOND, WORD_WIDTH, WORDS_PER_SECOND
 from stream.domain.modality import MODALITIES
-from stream.encoders.shapes import AUDIO_PER_SECOND, SEGMENT_MS, VIDEO_PER_SECOND, WORD_WIDTH, WORDS_PER_SECOND
 from stream.model.interface import Nodes, Past, Window
 from stream.training.features import Pools
 from stream.training.past import PastMaker
@@ -98,7 +97,7 @@ class WindowMaker:
     def make(self, texts: Sequence[int], voices: Sequence[int], faces: Sequence[int], polarities: Sequence[int]) -> Batch:
         """Windows from indices into the pools, `NONE` for no such part; targets are the given polarities."""
         size = len(polarities)
-        rows = [_EmptyRows(size, WORDS, WORD_WIDTH), _EmptyRows(size, AUDIO, EMBEDDING), _EmptyRows(size, VIDEO, EMBEDDING)]
+        rows = [_EmptyRows(size, WORDS, WORD_WIDTH), _EmptyRows(size, AUDIO, EMBEDDING_WIDTH), _EmptyRows(size, VIDEO, EMBEDDING_WIDTH)]
         score = np.full(size, np.nan, dtype=np.float32)
         valence = np.zeros((size, 2), dtype=np.float32)
         for row in range(size):

@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import pytest
 
-from stream.sample import CALL, FACES
+from stream.produce.sample import CALL, FACES
 from tests.support.demo import run_demo
 
 WORDS = FACES.with_suffix(".vtt")

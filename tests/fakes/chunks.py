@@ -6,7 +6,7 @@ from stream.domain.chunk import ChunkHeader, ContentType
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.modality import Modality
 
-ZERO_MS = 1_000_000
+MEDIA_START_AT_MS = 1_000_000
 """Wall clock at which media begins."""
 MEDIA_TYPES = {Modality.TEXT: ContentType.WORDS, Modality.AUDIO: ContentType.PCM, Modality.VIDEO: ContentType.JPEG}
 
@@ -33,6 +33,6 @@ def header(
         epoch=epoch,
         start_ms=start,
         duration_ms=duration_ms,
-        captured_ms=ZERO_MS + start + duration_ms,
+        captured_ms=MEDIA_START_AT_MS + start + duration_ms,
         content_type=MEDIA_TYPES[modality],
     )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from stream.domain.clock_skew import ClockSkew, ClockSkews
 from stream.domain.identity import SessionKey
 from stream.domain.modality import Modality
 from stream.domain.result import ExplanationRecord, ModelVersion, PartialRecord, ScoreRecord
-from stream.domain.sync import ClockSkew, Sync
 
 SESSION = SessionKey("default", "call-1")
 ALL = (Modality.TEXT, Modality.AUDIO, Modality.VIDEO)
 
 
-def make_sync(offset_ms: float) -> Sync:
+def make_sync(offset_ms: float) -> ClockSkews:
     """A skew of the video's clock."""
     skew = ClockSkew(offset_ms=offset_ms, drift_ppm=-12.125, at_ms=4000, samples=4, misses=1, variance=(4.001, -0.3, 20.69))
     return {Modality.VIDEO: skew}
@@ -27,7 +27,7 @@ def make_score(
     present: tuple[Modality, ...] = ALL,
     session: SessionKey = SESSION,
     warnings: tuple[str, ...] = (),
-    sync: Sync | None = None,
+    sync: ClockSkews | None = None,
 ) -> ScoreRecord:
     """A final score of the 4 s window that ends at `end_ms`."""
     return ScoreRecord(

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from stream.sample import FACES
+from stream.produce.sample import FACES
 from tests.support.demo import Demo, run_demo, survivors
 
 WORDS = FACES.with_suffix(".vtt")

@@ -12,10 +12,10 @@ from kafka import KafkaProducer
 
 from stream.agents.app import LEAVE_S
 from stream.config.settings import Settings
+from stream.kafka_admin.topics import ensure_topics
 from stream.local.redis_server import RedisServer
-from stream.produce.topics import ensure_topics
 from stream.sinks.redis_sink import RedisSink
-from tests.fakes.world import FakeWorker
+from tests.fakes.processing_context import FakeWorker
 from tests.support.delivery import END, EXPECTED, SECONDS, START, finals, names, send, worker
 from tests.support.kafka import ApacheKafka, why_unavailable
 from tests.support.settings import own_settings

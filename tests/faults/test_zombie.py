@@ -10,16 +10,16 @@ import pytest
 from pydantic import SecretStr
 
 from stream.config.settings import RedisSettings, Settings
-from stream.domain.delivery import InboundRecord, Verdict
+from stream.domain.context import ContextFeatures
+from stream.domain.delivery import FinaliseOutcome, InboundRecord
 from stream.domain.identity import SessionKey
-from stream.domain.lifecycle import SessionEnd, TrackEnd
 from stream.domain.modality import Modality
-from stream.domain.past import PastFeatures
 from stream.domain.result import ExplanationRecord, ScoreRecord
+from stream.domain.session_events import SessionEnd, TrackEnd
 from stream.local.redis_server import RedisServer
 from stream.pipeline.fence import FencedOffError
 from stream.sinks.redis_sink import RedisSink
-from tests.fakes.world import FakeWorker
+from tests.fakes.processing_context import FakeWorker
 from tests.support.delivery import START
 
 PATIENCE_S = 1.0
@@ -31,9 +31,11 @@ class Store(RedisSink):
 
     def __init__(self, settings: RedisSettings) -> None:
         super().__init__(settings)
-        self.verdicts: list[Verdict] = []
+        self.verdicts: list[FinaliseOutcome] = []
 
-    async def finalise(self, score: ScoreRecord, explanation: ExplanationRecord, token: int, left: PastFeatures | None = None) -> Verdict:
+    async def finalise(
+        self, score: ScoreRecord, explanation: ExplanationRecord, token: int, left: ContextFeatures | None = None
+    ) -> FinaliseOutcome:
         self.verdicts.append(await super().finalise(score, explanation, token, left))
         return self.verdicts[-1]
 
@@ -69,9 +71,9 @@ class Case:
     async def take_over(self) -> None:
         """Both have the records; the older has made the first window final, the newer the second."""
         first, rest = self.records(0, 1, 2, 3, 4), self.records(5, 6)
-        self.older.pipeline.on_assigned()
+        self.older.router.on_assigned()
         await self.feed(self.older, self.start, *first)
-        self.newer.pipeline.on_assigned()
+        self.newer.router.on_assigned()
         await self.feed(self.newer, self.start, *first[2:], *rest)
         assert await self.finals() == [(4000, 4.0), (6000, 4.0)]
         self.older.acknowledged.clear()
@@ -86,7 +88,7 @@ def published(worker: FakeWorker) -> list[int]:
 async def test_a_stale_token_is_refused_and_the_session_is_not_begun_anew(store: Store) -> None:
     case = Case(store)
     await case.take_over()
-    assert case.store.verdicts == [Verdict.ACCEPTED, Verdict.ACCEPTED, Verdict.FENCED]
+    assert case.store.verdicts == [FinaliseOutcome.ACCEPTED, FinaliseOutcome.ACCEPTED, FinaliseOutcome.FENCED]
     assert published(case.older) == [4000, 6000]
     await case.feed(case.older, *case.records(7, 8, 9, 10, 11, 12))
     assert published(case.older) == [4000, 6000], "a window that began in the middle would lack the chunks before"
@@ -106,9 +108,9 @@ async def test_the_new_owner_goes_on_undisturbed(store: Store) -> None:
 async def test_after_a_rebalance_the_fenced_worker_takes_part_again(store: Store) -> None:
     case = Case(store)
     await case.take_over()
-    case.older.pipeline.on_revoked({0})
-    case.newer.pipeline.on_revoked({0})
-    case.older.pipeline.on_assigned()
+    case.older.router.on_revoked({0})
+    case.newer.router.on_revoked({0})
+    case.older.router.on_assigned()
     await case.feed(case.older, case.start, *case.records(4, 5, 6, 7, 8))
     assert await case.finals() == [(4000, 4.0), (6000, 4.0), (8000, 4.0)]
     await case.older.settle(PATIENCE_S)

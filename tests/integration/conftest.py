@@ -12,13 +12,13 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from stream.config.settings import RedisSettings, Settings
+from stream.kafka_admin.connection import kafka_options
+from stream.kafka_admin.topics import ensure_topics
 from stream.local.broker import Broker
 from stream.local.redis_server import RedisServer
 from stream.local.stack import Stack
 from stream.local.triton import TritonServer
-from stream.produce.connection import kafka_options
-from stream.produce.topics import ensure_topics
-from stream.serving.repository import assemble_text_encoder
+from stream.model_repository.repository import assemble_text_encoder
 from stream.sinks.redis_sink import RedisSink
 from tests.support.kafka import ApacheKafka, why_unavailable
 from tests.support.settings import own_settings

@@ -11,7 +11,7 @@ from stream.media import asr
 from stream.media.errors import TranscriptError
 from stream.media.source import read_audio
 from stream.produce.prepare import NO_TEXT, MediaRequest, prepare
-from stream.sample import CALL, FACES
+from stream.produce.sample import CALL, FACES
 
 needs_asr = pytest.mark.skipif(not asr.installed(), reason="speech recognition is not installed: pip install 'sentistream[asr]'")
 

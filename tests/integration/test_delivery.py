@@ -13,15 +13,15 @@ from stream.agents.app import COMMIT_EVERY_S, WorkerApp, WorkerCrashedError
 from stream.config.settings import Settings
 from stream.domain.delivery import InboundRecord, LastFinal
 from stream.domain.identity import SessionKey, TrackKey
-from stream.domain.lifecycle import SessionEnd, TrackEnd
 from stream.domain.modality import Modality
 from stream.domain.result import ExplanationRecord, decode_record
+from stream.domain.session_events import SessionEnd, TrackEnd
 from stream.domain.topics import Topics
-from stream.produce.connection import kafka_options
-from stream.produce.topics import ensure_topics
+from stream.kafka_admin.connection import kafka_options
+from stream.kafka_admin.topics import ensure_topics
 from stream.sinks.redis_sink import RedisSink
-from tests.fakes.chunks import ZERO_MS
-from tests.fakes.world import FakeStore, FakeWorker
+from tests.fakes.chunks import MEDIA_START_AT_MS
+from tests.fakes.processing_context import FakeStore, FakeWorker
 from tests.support import dialogues
 from tests.support.delivery import END, EXPECTED, SECONDS, START, committed, finals, names, send, until, worker
 from tests.support.settings import own_settings
@@ -62,7 +62,7 @@ async def test_killing_a_worker_loses_and_repeats_nothing(
 async def test_a_chunk_that_waits_is_read_again_whatever_became_of_those_behind_it(
     settings: Settings, store: RedisSink, tmp_path: Path, done_before: int
 ) -> None:
-    """Faust would commit past it (faust-streaming/faust#606): see `stream.agents.commits`."""
+    """Faust would commit past it (faust-streaming/faust#606): see `stream.agents.faust_patches.commits`."""
     kafka = settings.kafka.model_copy(update={"topic_prefix": f"{settings.kafka.topic_prefix}one.", "partitions": 1})
     settings = settings.model_copy(update={"kafka": kafka})
     waiting, last, *before = names(2 + done_before)
@@ -101,14 +101,14 @@ async def test_a_media_clock_begins_anew_while_its_worker_is_killed(
         for session in sessions:
             send(producer, prefix, made.event(START, session), *(made.words(seq, session=session) for seq in range(long)))
         for session in sessions:
-            send(producer, prefix, made.event(START, session, at_ms=ZERO_MS + later_ms))
+            send(producer, prefix, made.event(START, session, at_ms=MEDIA_START_AT_MS + later_ms))
         for seq in range(short):
             send(producer, prefix, *(made.words(seq, session=session, later_ms=later_ms) for session in sessions))
             await asyncio.sleep(0.2)
             if seq == 2:
                 first.send_signal(signal.SIGKILL)
         for session in sessions:
-            send(producer, prefix, made.event(last, session, at_ms=ZERO_MS + later_ms + short * 1000))
+            send(producer, prefix, made.event(last, session, at_ms=MEDIA_START_AT_MS + later_ms + short * 1000))
         await finals(store, sessions, count=len(expected))
     found = [[(w.epoch, w.end_ms, w.score) for w in await store.finals(SessionKey("acme", session))] for session in sessions]
     assert found == [expected] * len(sessions)

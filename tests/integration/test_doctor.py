@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from stream.cli.doctor_finding import Status
-from stream.cli.doctor_services import check_services
+from stream.cli.doctor.finding import Status
+from stream.cli.doctor.services import check_services
 from stream.config.settings import Settings
-from stream.produce.topics import ensure_topics
+from stream.kafka_admin.topics import ensure_topics
 
 
 async def test_services_that_are_there_are_found_with_their_topics(settings: Settings) -> None:

@@ -18,7 +18,7 @@ from stream.domain.modality import Modality
 from stream.domain.topics import Topics
 from stream.sinks.keys import track_names
 from stream.sinks.redis_sink import RedisSink
-from tests.fakes.world import FakeWorker
+from tests.fakes.processing_context import FakeWorker
 from tests.support.delivery import END, EXPECTED, SECONDS, START, committed, finals, names, send, until, worker
 from tests.support.kafka_records import read_topic
 from tests.support.settings import own_settings

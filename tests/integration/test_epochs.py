@@ -9,13 +9,13 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from stream.config.settings import RedisSettings
-from stream.domain.epoch import Run, SessionEpochs
+from stream.domain.epoch import EpochAssignment, SessionEpochs
 from stream.local.redis_server import RedisServer
 from stream.pipeline.ports import ResultStore
 from stream.sinks.keys import session_names
 from stream.sinks.redis_sink import RedisSink
+from tests.fakes.processing_context import FakeStore
 from tests.fakes.results import SESSION, make_explanation, make_score
-from tests.fakes.world import FakeStore
 
 WITHIN_MS = 5000
 
@@ -28,7 +28,7 @@ def redis_settings(server: RedisServer) -> RedisSettings:
 async def steps(store: ResultStore) -> list[SessionEpochs]:
     """What a store knows after each of the things that may happen."""
     found = [await store.epochs(SESSION)]
-    for declared, zero_ms, after in (
+    for declared, media_start_at_ms, after in (
         (0, 60_000, 0),
         (0, 60_300, 0),
         (0, 56_000, 0),
@@ -38,9 +38,9 @@ async def steps(store: ResultStore) -> list[SessionEpochs]:
         (1, 0, -1),
         (7, 400_000, 7),
     ):
-        runs = await store.begin_epoch(SESSION, declared, zero_ms, WITHIN_MS, after)
+        runs = await store.begin_epoch(SESSION, declared, media_start_at_ms, WITHIN_MS, after)
         found.append(await store.epochs(SESSION))
-        assert runs == found[-1].runs
+        assert runs == found[-1].assignments
     score = make_score(4000, epoch=20)
     await store.finalise(score, make_explanation(score), 1)
     await store.begin_epoch(SESSION, 0, 900_000, WITHIN_MS, 8)
@@ -50,9 +50,16 @@ async def steps(store: ResultStore) -> list[SessionEpochs]:
 async def test_each_media_clock_gets_one_number_higher_than_any_before(sink: RedisSink) -> None:
     seen = await steps(sink)
     assert seen[0] == SessionEpochs()
-    assert seen[3] == SessionEpochs((Run(1, 0, 60_000),))
+    assert seen[3] == SessionEpochs((EpochAssignment(1, 0, 60_000),))
     assert seen[-1] == SessionEpochs(
-        (Run(1, 0, 60_000), Run(2, 0, 90_000), Run(3, 1, 0), Run(8, 7, 400_000), Run(21, 0, 900_000)), final=20
+        (
+            EpochAssignment(1, 0, 60_000),
+            EpochAssignment(2, 0, 90_000),
+            EpochAssignment(3, 1, 0),
+            EpochAssignment(8, 7, 400_000),
+            EpochAssignment(21, 0, 900_000),
+        ),
+        final=20,
     )
     assert await steps(FakeStore()) == seen
 
@@ -65,9 +72,9 @@ async def test_of_workers_that_see_the_same_restart_all_get_the_same_number(sink
 
 async def test_numbers_live_as_long_as_results_and_a_number_that_is_there_stays(sink: RedisSink, server: RedisServer) -> None:
     await sink.begin_epoch(SESSION, 0, 60_000, WITHIN_MS, 0)
-    await sink.restore_run(SESSION, Run(1, 0, 1))
-    await sink.restore_run(SESSION, Run(2, 0, -2))
-    assert (await sink.epochs(SESSION)).runs == (Run(1, 0, 60_000), Run(2, 0, -2))
+    await sink.restore_assignment(SESSION, EpochAssignment(1, 0, 1))
+    await sink.restore_assignment(SESSION, EpochAssignment(2, 0, -2))
+    assert (await sink.epochs(SESSION)).assignments == (EpochAssignment(1, 0, 60_000), EpochAssignment(2, 0, -2))
     redis = Redis.from_url(server.url)
     assert 0 < await redis.ttl(session_names(SESSION).state) <= 1000
     await redis.aclose()

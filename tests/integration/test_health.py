@@ -15,13 +15,13 @@ import pytest
 from faust.transport.drivers.aiokafka import Consumer
 
 from stream.agents.app import WorkerApp
+from stream.agents.worker_state import WorkerState
 from stream.config.settings import HealthSettings, Settings
+from stream.kafka_admin.topics import ensure_topics
 from stream.local.environment import child_environment
 from stream.local.ports import LOOPBACK, free_port
 from stream.local.redis_server import RedisServer
-from stream.pipeline.health import WorkerState
-from stream.produce.topics import ensure_topics
-from tests.fakes.world import FakeWorker
+from tests.fakes.processing_context import FakeWorker
 from tests.support.settings import own_settings
 
 INPUT_PARTITIONS = 24

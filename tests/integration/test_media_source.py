@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 
 from stream.config.settings import SandboxSettings
-from stream.domain.chunk import MAX_CHUNK_BYTES, ContentType
+from stream.domain.chunk import ContentType
+from stream.domain.media_format import MAX_CHUNK_BYTES
 from stream.domain.modality import Modality
 from stream.media import source as source_module
 from stream.media.errors import SourceError
 from stream.media.sandbox import Sandbox
 from stream.media.source import MediaFile, SourcePiece, read_audio
-from stream.sample import CALL, FACES, sample_sessions
+from stream.produce.sample import CALL, FACES, sample_sessions
 from tests.support import media
 
 
@@ -127,7 +128,7 @@ def test_leaving_early_ends_the_child() -> None:
 
 def test_the_child_ends_with_a_killed_parent() -> None:
     script = (
-        "import time\nfrom stream.media.source import MediaFile\nfrom stream.sample import FACES\n"
+        "import time\nfrom stream.media.source import MediaFile\nfrom stream.produce.sample import FACES\n"
         "file = MediaFile(FACES)\nprint(file._process.pid, flush=True)\ntime.sleep(60)\n"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as parent:

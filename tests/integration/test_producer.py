@@ -19,18 +19,18 @@ from kafka.admin import KafkaAdminClient
 from stream.config.settings import KafkaSettings
 from stream.domain.chunk import Chunk
 from stream.domain.identity import SessionKey
-from stream.domain.lifecycle import SessionEnd, SessionStart
 from stream.domain.modality import MODALITIES, Modality
+from stream.domain.session_events import SessionEnd, SessionStart
 from stream.domain.topics import Topics
 from stream.domain.wire import decode_text, parse_chunk, parse_session
+from stream.kafka_admin.connection import kafka_options
+from stream.kafka_admin.errors import BrokerError
+from stream.kafka_admin.topics import ensure_topics
 from stream.local.ports import free_port
 from stream.media.errors import SourceError
-from stream.produce.connection import kafka_options
-from stream.produce.errors import ProduceError
 from stream.produce.prepare import MediaRequest, PreparedSession, prepare
-from stream.produce.producer import Progress, produce_session
-from stream.produce.topics import ensure_topics
-from stream.sample import CALL, FACES
+from stream.produce.producer import SendProgress, produce_session
+from stream.produce.sample import CALL, FACES
 from tests.support.kafka_records import read_topic
 
 
@@ -69,18 +69,18 @@ def test_topics_that_do_not_fit_together_are_refused(kafka_bootstrap: str) -> No
     counts = {topics.sessions: 2, topics.inputs[0]: 4}
     admin.create_topics({name: {"num_partitions": count, "replication_factor": 1} for name, count in counts.items()})
     admin.close()
-    with pytest.raises(ProduceError, match="same number of partitions"):
+    with pytest.raises(BrokerError, match="same number of partitions"):
         ensure_topics(settings)
 
 
 def test_a_film_arrives_whole_and_in_order(kafka: KafkaSettings) -> None:
     session = prepare(MediaRequest(FACES, FACES.with_suffix(".vtt"), session="faces", role="customer"))
-    seen: list[Progress] = []
+    seen: list[SendProgress] = []
     produced = produce_session(kafka, session, speed=None, on_progress=seen.append)
     assert (produced.chunks, produced.media_ms, produced.stopped, produced.damaged) == (
         {Modality.TEXT: 21, Modality.AUDIO: 21, Modality.VIDEO: 21}, 21_000, False, False,
     )  # fmt: skip
-    assert seen[-1] == Progress(21_000, 21_000, 63)
+    assert seen[-1] == SendProgress(21_000, 21_000, 63)
     words = []
     for modality in MODALITIES:
         chunks = _chunks(kafka, modality)["speaker"]
@@ -115,7 +115,7 @@ def test_live_pace_and_an_early_stop(kafka: KafkaSettings) -> None:
     session = prepare(MediaRequest(CALL, CALL.with_suffix(".vtt"), session="early", channels=("agent", "customer")))
     stop = threading.Event()
 
-    def until_two_seconds(progress: Progress) -> None:
+    def until_two_seconds(progress: SendProgress) -> None:
         if progress.media_ms >= 2000 and progress.chunks == 8:
             stop.set()
 
@@ -150,7 +150,7 @@ def test_a_broker_that_is_away_is_one_clear_error() -> None:
     kafka = KafkaSettings(bootstrap=f"127.0.0.1:{free_port()}")
     session = prepare(MediaRequest(CALL.with_suffix(".vtt")))
     for call in (lambda: ensure_topics(kafka), lambda: produce_session(kafka, session)):
-        with pytest.raises(ProduceError, match="does not answer at 127"):
+        with pytest.raises(BrokerError, match="does not answer at 127"):
             call()
 
 

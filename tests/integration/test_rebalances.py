@@ -13,14 +13,14 @@ from faust.types import TP
 from kafka import KafkaProducer
 
 from stream.agents.app import WorkerApp
-from stream.agents.transport import RewindingThread
+from stream.agents.faust_patches.transport import RewindingThread
 from stream.config.settings import Settings
 from stream.domain.epoch import SessionEpochs
 from stream.domain.identity import SessionKey
-from stream.produce.connection import kafka_options
-from stream.produce.topics import ensure_topics
+from stream.kafka_admin.connection import kafka_options
+from stream.kafka_admin.topics import ensure_topics
 from stream.sinks.redis_sink import RedisSink
-from tests.fakes.world import FakeEncoder, FakeScorer, FakeWorker
+from tests.fakes.processing_context import FakeEncoder, FakeScorer, FakeWorker
 from tests.support.delivery import END, EXPECTED, SECONDS, START, finals, names, send, until, worker
 from tests.support.settings import own_settings
 

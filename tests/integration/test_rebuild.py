@@ -13,20 +13,20 @@ from msgspec.structs import replace
 from redis.asyncio import Redis
 
 from stream.config.settings import Settings
-from stream.domain.delivery import Verdict
+from stream.domain.context import ContextFeatures
+from stream.domain.delivery import FinaliseOutcome
 from stream.domain.identity import SessionKey, TrackKey
-from stream.domain.past import PastFeatures
 from stream.domain.result import ScoreRecord
 from stream.domain.topics import Topics
+from stream.explain.session_summary import summarise
+from stream.kafka_admin.topics import ensure_topics
 from stream.local.environment import child_environment
 from stream.local.ports import free_port
 from stream.local.redis_server import RedisServer
-from stream.pipeline.rebuild import RebuildError, read_history, refill
-from stream.produce.topics import ensure_topics
 from stream.sinks.keys import session_names, track_names
+from stream.sinks.rebuild import RebuildError, read_history, refill
 from stream.sinks.redis_sink import RedisSink
 from stream.sinks.results import Result, result_message
-from stream.sinks.summary import summarise
 from tests.fakes.results import make_explanation, make_score, make_sync
 from tests.support.settings import own_settings
 
@@ -50,7 +50,7 @@ def write(settings: Settings, producer: KafkaProducer, *records: Result) -> None
     producer.flush()
 
 
-async def publish(settings: Settings, producer: KafkaProducer, sink: RedisSink, score: ScoreRecord, token: int) -> Verdict:
+async def publish(settings: Settings, producer: KafkaProducer, sink: RedisSink, score: ScoreRecord, token: int) -> FinaliseOutcome:
     """As a worker does it: both topics, then Redis."""
     write(settings, producer, score, make_explanation(score))
     return await sink.finalise(score, make_explanation(score), token)
@@ -131,21 +131,21 @@ async def test_an_emptied_redis_is_as_it_was_and_refuses_replays(
     assert {session: await contents(redis, session) for session in sessions} == before
 
     replayed = make_score(6000, -3.0, epoch=0, session=sessions[0])
-    assert await sink.finalise(replayed, make_explanation(replayed), token) is Verdict.REPLAYED
+    assert await sink.finalise(replayed, make_explanation(replayed), token) is FinaliseOutcome.REPLAYED
     assert await sink.last_final(TrackKey(sessions[0], "customer")) == (1, 4000, make_sync(4000 / 7))
     following = make_score(6000, epoch=1, session=sessions[0])
-    assert await sink.finalise(following, make_explanation(following), token) is Verdict.ACCEPTED
+    assert await sink.finalise(following, make_explanation(following), token) is FinaliseOutcome.ACCEPTED
 
 
 async def test_what_windows_left_is_not_refilled(settings: Settings, producer: KafkaProducer, sink: RedisSink, redis: Redis) -> None:
     session, score = SessionKey("acme", "going-on"), make_score(4000, session=SessionKey("acme", "going-on"))
     write(settings, producer, score, make_explanation(score))
-    left = PastFeatures("customer", 0, 4000, {})
+    left = ContextFeatures("customer", 0, 4000, {})
     await sink.finalise(score, make_explanation(score), 1, left)
-    assert await sink.past(session, 0) == [left]
+    assert await sink.context(session, 0) == [left]
     await redis.flushall()
     assert (await refill(await read_history(settings.kafka, 100), sink)).refilled == 1
-    assert await sink.past(session, 0) == []
+    assert await sink.context(session, 0) == []
 
 
 async def test_a_live_worker_is_neither_fenced_nor_overtaken(
@@ -158,7 +158,7 @@ async def test_a_live_worker_is_neither_fenced_nor_overtaken(
         await publish(settings, producer, sink, make_score(end_ms, track="agent", session=session), token)
     await redis.flushall()
     live = make_score(ENDS[3], session=session)
-    assert await publish(settings, producer, sink, live, token) is Verdict.ACCEPTED
+    assert await publish(settings, producer, sink, live, token) is FinaliseOutcome.ACCEPTED
 
     report = await refill(await read_history(settings.kafka, 100), sink)
     assert (report.refilled, report.present, report.overtaken) == (3, 1, 3)
@@ -168,7 +168,7 @@ async def test_a_live_worker_is_neither_fenced_nor_overtaken(
         ("customer", ENDS[3]),
     ]
     following = make_score(ENDS[3], track="agent", session=session)
-    assert await publish(settings, producer, sink, following, token) is Verdict.ACCEPTED
+    assert await publish(settings, producer, sink, following, token) is FinaliseOutcome.ACCEPTED
 
 
 async def test_one_session_alone_and_other_content_reported(

@@ -14,15 +14,15 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from stream.config.settings import RedisSettings
-from stream.domain.delivery import Verdict
+from stream.domain.context import CONTEXT_KEPT, ContextFeatures, packed_mean
+from stream.domain.delivery import FinaliseOutcome
 from stream.domain.identity import TrackKey
 from stream.domain.modality import Modality
-from stream.domain.past import REMEMBERED, PastFeatures, packed_mean
+from stream.explain.session_summary import summarise
 from stream.local.ports import choose_port
 from stream.local.redis_server import RedisServer
 from stream.sinks.keys import SESSIONS, session_names, track_names
 from stream.sinks.redis_sink import RedisSink
-from stream.sinks.summary import summarise
 from tests.fakes.results import SESSION, make_explanation, make_partial, make_score, make_sync
 from tests.support.finals import finalise
 
@@ -35,9 +35,9 @@ def redis_settings(server: RedisServer) -> RedisSettings:
 
 
 async def test_a_window_is_final_once(sink: RedisSink) -> None:
-    assert await finalise(sink, make_score(4000, 1.0)) is Verdict.ACCEPTED
-    assert await finalise(sink, make_score(4000, -1.0), token=2) is Verdict.REPLAYED
-    assert await finalise(sink, make_score(3000), token=2) is Verdict.REPLAYED
+    assert await finalise(sink, make_score(4000, 1.0)) is FinaliseOutcome.ACCEPTED
+    assert await finalise(sink, make_score(4000, -1.0), token=2) is FinaliseOutcome.REPLAYED
+    assert await finalise(sink, make_score(3000), token=2) is FinaliseOutcome.REPLAYED
     assert [final.score for final in await sink.finals(SESSION)] == [1.0]
     assert await sink.last_final(TRACK) == (0, 4000, {})
     shown = await sink.latest(TRACK)
@@ -57,33 +57,33 @@ async def test_windows_that_share_a_trip_are_answered_each_for_itself(sink: Redi
             finalise(sink, make_score(6000), token=2),
         )
     )
-    assert verdicts == (Verdict.ACCEPTED, Verdict.FENCED, Verdict.REPLAYED, Verdict.ACCEPTED)
+    assert verdicts == (FinaliseOutcome.ACCEPTED, FinaliseOutcome.FENCED, FinaliseOutcome.REPLAYED, FinaliseOutcome.ACCEPTED)
 
 
-def left(end_ms: int, track: str = "customer", epoch: int = 0) -> PastFeatures:
-    return PastFeatures(track, epoch, end_ms, {Modality.AUDIO: packed_mean(np.full((1, 64), end_ms / 7, np.float32))})
+def left(end_ms: int, track: str = "customer", epoch: int = 0) -> ContextFeatures:
+    return ContextFeatures(track, epoch, end_ms, {Modality.AUDIO: packed_mean(np.full((1, 64), end_ms / 7, np.float32))})
 
 
 async def test_what_windows_leave_is_kept_with_them_and_bounded(sink: RedisSink, server: RedisServer) -> None:
-    assert await sink.past(SESSION, 0) == []
-    ends = [2000 * number for number in range(2, REMEMBERED + 5)]
+    assert await sink.context(SESSION, 0) == []
+    ends = [2000 * number for number in range(2, CONTEXT_KEPT + 5)]
     for end_ms in ends:
         score = make_score(end_ms)
-        assert await sink.finalise(score, make_explanation(score), 2, left(end_ms)) is Verdict.ACCEPTED
-        assert await sink.finalise(score, make_explanation(score), 2, left(end_ms)) is Verdict.REPLAYED
-        assert await sink.finalise(make_score(end_ms + 1), make_explanation(score), 1, left(end_ms + 1)) is Verdict.FENCED
+        assert await sink.finalise(score, make_explanation(score), 2, left(end_ms)) is FinaliseOutcome.ACCEPTED
+        assert await sink.finalise(score, make_explanation(score), 2, left(end_ms)) is FinaliseOutcome.REPLAYED
+        assert await sink.finalise(make_score(end_ms + 1), make_explanation(score), 1, left(end_ms + 1)) is FinaliseOutcome.FENCED
     other = make_score(4000, track="agent")
     await sink.finalise(other, make_explanation(other), 2, left(4000, "agent"))
-    assert sorted(await sink.past(SESSION, 0), key=lambda one: one.window) == [
+    assert sorted(await sink.context(SESSION, 0), key=lambda one: one.window) == [
         left(4000, "agent"),
-        *(left(end_ms) for end_ms in ends[-REMEMBERED:]),
+        *(left(end_ms) for end_ms in ends[-CONTEXT_KEPT:]),
     ]
     later = make_score(4000, epoch=1)
     await sink.finalise(later, make_explanation(later), 2, left(4000, epoch=1))
-    assert await sink.past(SESSION, 1) == [left(4000, epoch=1)]
+    assert await sink.context(SESSION, 1) == [left(4000, epoch=1)]
     redis = Redis.from_url(server.url)
-    assert await redis.llen(track_names(TRACK).past) == REMEMBERED
-    assert 0 < await redis.ttl(track_names(TRACK).past) <= 1000
+    assert await redis.llen(track_names(TRACK).context) == CONTEXT_KEPT
+    assert 0 < await redis.ttl(track_names(TRACK).context) <= 1000
     await redis.aclose()
 
 
@@ -101,35 +101,35 @@ async def test_the_last_final_window_comes_with_its_clock_skews(sink: RedisSink)
 
 async def test_a_zombie_is_refused_on_every_track_and_even_for_a_replay(sink: RedisSink) -> None:
     await finalise(sink, make_score(4000), token=7)
-    assert await finalise(sink, make_score(6000), token=6) is Verdict.FENCED
-    assert await finalise(sink, make_score(4000, track="agent"), token=6) is Verdict.FENCED
-    assert await finalise(sink, make_score(4000), token=6) is Verdict.FENCED
-    assert await finalise(sink, make_score(6000), token=7) is Verdict.ACCEPTED
+    assert await finalise(sink, make_score(6000), token=6) is FinaliseOutcome.FENCED
+    assert await finalise(sink, make_score(4000, track="agent"), token=6) is FinaliseOutcome.FENCED
+    assert await finalise(sink, make_score(4000), token=6) is FinaliseOutcome.FENCED
+    assert await finalise(sink, make_score(6000), token=7) is FinaliseOutcome.ACCEPTED
 
 
 async def test_a_replay_by_a_new_owner_already_fences_the_old_one(sink: RedisSink) -> None:
     await finalise(sink, make_score(4000), token=1)
-    assert await finalise(sink, make_score(4000), token=2) is Verdict.REPLAYED
-    assert await finalise(sink, make_score(6000), token=1) is Verdict.FENCED
+    assert await finalise(sink, make_score(4000), token=2) is FinaliseOutcome.REPLAYED
+    assert await finalise(sink, make_score(6000), token=1) is FinaliseOutcome.FENCED
 
 
 async def test_a_new_epoch_starts_media_time_over(sink: RedisSink) -> None:
     await finalise(sink, make_score(9000))
-    assert await finalise(sink, make_score(4000, epoch=1)) is Verdict.ACCEPTED
-    assert await finalise(sink, make_score(11_000)) is Verdict.REPLAYED
+    assert await finalise(sink, make_score(4000, epoch=1)) is FinaliseOutcome.ACCEPTED
+    assert await finalise(sink, make_score(11_000)) is FinaliseOutcome.REPLAYED
     assert [(f.epoch, f.end_ms) for f in await sink.finals(SESSION)] == [(0, 9000), (1, 4000)]
 
 
 async def test_tracks_do_not_hold_each_other_back(sink: RedisSink) -> None:
     await finalise(sink, make_score(8000))
-    assert await finalise(sink, make_score(4000, track="agent")) is Verdict.ACCEPTED
+    assert await finalise(sink, make_score(4000, track="agent")) is FinaliseOutcome.ACCEPTED
 
 
 async def test_a_stream_that_outlived_the_state_still_refuses_replays(sink: RedisSink, redis: Redis) -> None:
     await finalise(sink, make_score(4000))
     await redis.delete(session_names(SESSION).state)
-    assert await finalise(sink, make_score(4000)) is Verdict.REPLAYED
-    assert await finalise(sink, make_score(6000)) is Verdict.ACCEPTED
+    assert await finalise(sink, make_score(4000)) is FinaliseOutcome.REPLAYED
+    assert await finalise(sink, make_score(6000)) is FinaliseOutcome.ACCEPTED
 
 
 async def test_everything_of_a_session_expires_but_tokens_do_not(sink: RedisSink, redis: Redis) -> None:
@@ -167,7 +167,7 @@ async def test_tokens_rise_even_after_redis_lost_its_data(sink: RedisSink, redis
 async def test_scripts_survive_a_server_that_forgot_them(sink: RedisSink, redis: Redis) -> None:
     await finalise(sink, make_score(4000))
     await redis.script_flush()
-    assert await finalise(sink, make_score(6000)) is Verdict.ACCEPTED
+    assert await finalise(sink, make_score(6000)) is FinaliseOutcome.ACCEPTED
 
 
 async def test_a_partial_gives_way_to_its_final_and_an_old_one_is_not_shown(sink: RedisSink, redis: Redis) -> None:
@@ -210,7 +210,7 @@ async def test_a_frozen_server_pauses_the_sink_and_nothing_is_lost_or_doubled(si
         assert not writing.done()
     finally:
         os.kill(server.process.pid, signal.SIGCONT)
-    assert await asyncio.wait_for(writing, 10) is Verdict.ACCEPTED
+    assert await asyncio.wait_for(writing, 10) is FinaliseOutcome.ACCEPTED
     assert [final.end_ms for final in await sink.finals(SESSION)] == [4000, 6000]
 
 
@@ -222,8 +222,8 @@ async def test_a_killed_server_comes_back_with_its_data(sink: RedisSink, server:
     await asyncio.sleep(0.3)
     assert not writing.done()
     await server.start()
-    assert await asyncio.wait_for(writing, 10) is Verdict.ACCEPTED
-    assert await finalise(sink, make_score(4000), token) is Verdict.REPLAYED
+    assert await asyncio.wait_for(writing, 10) is FinaliseOutcome.ACCEPTED
+    assert await finalise(sink, make_score(4000), token) is FinaliseOutcome.REPLAYED
     assert await sink.next_token() > token
 
 

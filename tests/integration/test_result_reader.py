@@ -11,11 +11,11 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from stream.config.settings import RedisSettings
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import ExplanationRecord, Record, ScoreRecord, SessionRecord
+from stream.explain.session_summary import summarise
 from stream.local.ports import choose_port
 from stream.local.redis_server import RedisServer
 from stream.sinks.reader import ResultReader
 from stream.sinks.redis_sink import RedisSink
-from stream.sinks.summary import summarise
 from tests.fakes.results import SESSION, make_partial, make_score
 from tests.support.finals import finalise
 

@@ -19,7 +19,7 @@ from stream.domain.chunk import ContentType
 from stream.media.errors import MediaError, SandboxStartError
 from stream.media.sandbox import Sandbox
 from stream.media.source import MediaFile
-from stream.sample import FACES
+from stream.produce.sample import FACES
 from tests.support import media
 
 FAKE = (sys.executable, "-m", "tests.fakes.decoder_child")

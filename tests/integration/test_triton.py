@@ -11,17 +11,18 @@ import pytest
 import torch
 
 from stream.config.settings import TritonSettings
+from stream.domain.context import CONTEXT_WINDOWS
 from stream.domain.features import Floats
 from stream.domain.inference import WindowInputs
-from stream.domain.past import PAST_WINDOWS
 from stream.encoders.text import TokenisedWords
 from stream.local.triton import TritonServer
 from stream.model.served import INPUT_NAMES, example_inputs
+from stream.model_repository.repository import check_models
+from stream.model_repository.served_models import AUDIO_ENCODER, FACE_ENCODER, MMCI, MODEL_NAMES, TEXT_ENCODER
 from stream.serving.canary import Health, canaries
 from stream.serving.client import TritonClient
 from stream.serving.errors import ModelRejectedError
-from stream.serving.models import AUDIO_ENCODER, FACE_ENCODER, MMCI, MODEL_NAMES, TEXT_ENCODER, Array, Models
-from stream.serving.repository import check_models
+from stream.serving.models import Array, Models
 from stream.training.features import session
 
 
@@ -55,11 +56,11 @@ def window_inputs(seed: int, words: int = 8, audio: int = 10, video: int = 5) ->
         video=chance.normal(0, 1, (video, 64)).astype(np.float32),
         video_times=times(video),
         video_mask=np.ones(video, np.float32),
-        past_words=chance.normal(0, 0.3, (PAST_WINDOWS, 384)).astype(np.float32),
-        past_audio=chance.normal(0, 1, (PAST_WINDOWS, 64)).astype(np.float32),
-        past_video=chance.normal(0, 1, (PAST_WINDOWS, 64)).astype(np.float32),
-        past_mask=np.ones((PAST_WINDOWS, 3), np.float32),
-        past_same=(np.arange(PAST_WINDOWS) % 2).astype(np.float32),
+        past_words=chance.normal(0, 0.3, (CONTEXT_WINDOWS, 384)).astype(np.float32),
+        past_audio=chance.normal(0, 1, (CONTEXT_WINDOWS, 64)).astype(np.float32),
+        past_video=chance.normal(0, 1, (CONTEXT_WINDOWS, 64)).astype(np.float32),
+        past_mask=np.ones((CONTEXT_WINDOWS, 3), np.float32),
+        past_same=(np.arange(CONTEXT_WINDOWS) % 2).astype(np.float32),
         word_nodes=(),
         audio_spans_ms=(),
         video_spans_ms=(),

@@ -17,11 +17,11 @@ from stream.domain.identity import SessionKey
 from stream.domain.modality import Modality
 from stream.domain.result import ScoreRecord, SessionRecord
 from stream.domain.topics import Topics
+from stream.kafka_admin.topics import ensure_topics
 from stream.local.environment import child_environment
 from stream.produce.prepare import PreparedSession, prepare
 from stream.produce.producer import produce_session
-from stream.produce.topics import ensure_topics
-from stream.sample import sample_requests
+from stream.produce.sample import sample_requests
 from stream.sinks.reader import ResultReader
 from stream.sinks.redis_sink import RedisSink
 from tests.support.delivery import is_committed, until

@@ -8,9 +8,9 @@ import subprocess
 import sys
 
 from stream.domain.identity import SessionKey
+from stream.explain.session_summary import summarise
 from stream.local.redis_server import RedisServer
 from stream.sinks.redis_sink import RedisSink
-from stream.sinks.summary import summarise
 from tests.fakes.results import SESSION, make_explanation, make_score
 
 

@@ -15,17 +15,17 @@ from kafka import KafkaProducer
 from stream.config.settings import Settings
 from stream.domain.chunk import ContentType
 from stream.domain.identity import SessionKey, TrackKey
-from stream.domain.lifecycle import SessionEnd, SessionNotice, TrackEnd
 from stream.domain.modality import MODALITIES, Modality
 from stream.domain.result import ExplanationRecord, ScoreRecord, SessionRecord
+from stream.domain.session_events import KeyedSessionEvent, SessionEnd, TrackEnd
 from stream.domain.topics import Topics
 from stream.domain.wire import chunk_headers, encode_words, session_record
+from stream.kafka_admin.connection import kafka_options
+from stream.kafka_admin.topics import ensure_topics
 from stream.local.environment import child_environment
-from stream.produce.connection import kafka_options
 from stream.produce.prepare import MediaRequest, prepare
 from stream.produce.producer import produce_session
-from stream.produce.topics import ensure_topics
-from stream.sample import FACES
+from stream.produce.sample import FACES
 from stream.sinks.reader import ResultReader
 from stream.sinks.redis_sink import RedisSink
 from tests.fakes.chunks import header
@@ -133,7 +133,7 @@ async def test_bad_media_is_put_aside_and_the_session_goes_on(own: Settings, tmp
 
 def send_end(settings: Settings, session: SessionKey, counts: dict[Modality, int]) -> None:
     event = SessionEnd(0, max(counts.values()) * 1000, (TrackEnd("customer", counts),))
-    key, value, headers = session_record(SessionNotice(session, event), "test", 0)
+    key, value, headers = session_record(KeyedSessionEvent(session, event), "test", 0)
     with KafkaProducer(**kafka_options(settings.kafka)) as producer:
         producer.send(Topics(settings.kafka.topic_prefix).sessions, key=key, value=value, headers=headers)
         producer.flush()

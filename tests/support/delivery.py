@@ -15,10 +15,10 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from stream.config.settings import Settings
 from stream.domain.delivery import InboundRecord
 from stream.domain.identity import SessionKey
-from stream.domain.lifecycle import SessionEnd, SessionStart, TrackEnd, TrackPlan
 from stream.domain.modality import Modality
+from stream.domain.session_events import SessionEnd, SessionStart, TrackEnd, TrackPlan
+from stream.kafka_admin.connection import kafka_options
 from stream.local.environment import child_environment
-from stream.produce.connection import kafka_options
 from stream.sinks.redis_sink import RedisSink
 
 SECONDS = 12

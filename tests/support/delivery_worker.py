@@ -11,11 +11,11 @@ import tempfile
 from pathlib import Path
 
 from stream.agents.app import WorkerApp
-from stream.agents.stopping import stop_on_signals
+from stream.aio.signals import stop_on_signals
 from stream.config.load import load_settings
 from stream.config.logs import configure_logging
 from stream.sinks.redis_sink import RedisSink
-from tests.fakes.world import FakeEncoder, FakeScorer
+from tests.fakes.processing_context import FakeEncoder, FakeScorer
 
 
 async def main(ready_file: Path, scoring_s: float) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from stream.domain.delivery import InboundRecord
-from stream.domain.lifecycle import SessionEnd, SessionStart, TrackEnd, TrackPlan
 from stream.domain.modality import Modality
-from tests.fakes.world import FakeWorker
+from stream.domain.session_events import SessionEnd, SessionStart, TrackEnd, TrackPlan
+from tests.fakes.processing_context import FakeWorker
 
 TRACKS = ("agent", "customer")
 SECONDS = 14

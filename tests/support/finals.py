@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from stream.domain.delivery import Verdict
+from stream.domain.delivery import FinaliseOutcome
 from stream.domain.result import ScoreRecord
 from stream.sinks.redis_sink import RedisSink
 from tests.fakes.results import make_explanation
 
 
-async def finalise(sink: RedisSink, score: ScoreRecord, token: int = 1) -> Verdict:
+async def finalise(sink: RedisSink, score: ScoreRecord, token: int = 1) -> FinaliseOutcome:
     """A window with an explanation that fits."""
     return await sink.finalise(score, make_explanation(score), token)

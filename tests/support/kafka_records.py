@@ -8,7 +8,7 @@ from typing import Any
 from kafka import KafkaConsumer, TopicPartition
 
 from stream.config.settings import KafkaSettings
-from stream.produce.connection import kafka_options
+from stream.kafka_admin.connection import kafka_options
 
 QUIET_MS = 300
 """The embedded broker reports end offsets up to a batch too low, so a topic is read until nothing more comes."""

@@ -41,7 +41,7 @@ def mentioning(text: str) -> list[int]:
     return found
 
 
-def left_behind(text: str, seconds: float = 10) -> list[int]:
+def contribution(text: str, seconds: float = 10) -> list[int]:
     """Those of `mentioning` that are still there after a while: what was killed takes a moment to go."""
     until = time.monotonic() + seconds
     while (found := mentioning(text)) and time.monotonic() < until:

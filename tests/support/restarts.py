@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from stream.domain.delivery import InboundRecord
-from stream.domain.lifecycle import SessionEnd, SessionStart, TrackEnd, TrackPlan
 from stream.domain.modality import Modality
-from tests.fakes.chunks import ZERO_MS, header
-from tests.fakes.world import FakeWorker
+from stream.domain.session_events import SessionEnd, SessionStart, TrackEnd, TrackPlan
+from tests.fakes.chunks import MEDIA_START_AT_MS, header
+from tests.fakes.processing_context import FakeWorker
 
 TRACK = header(0).track
 TEXT, AUDIO = Modality.TEXT, Modality.AUDIO
@@ -27,7 +27,7 @@ def talk(worker: FakeWorker, seconds: int, later_ms: int = 0, *, epoch: int = 0)
         for seq in range(seconds)
         for record in (worker.words(seq, epoch=epoch, later_ms=later_ms), worker.media(seq, AUDIO, later_ms, epoch=epoch))
     ]
-    return [worker.event(start(epoch), at_ms=ZERO_MS + later_ms), *chunks]
+    return [worker.event(start(epoch), at_ms=MEDIA_START_AT_MS + later_ms), *chunks]
 
 
 def windows(worker: FakeWorker) -> list[tuple[int, int, float]]:

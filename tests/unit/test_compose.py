@@ -15,8 +15,8 @@ import yaml
 
 from stream.cli.main import app
 from stream.config.load import ENV_PREFIX, load_settings
-from stream.serving.model_config import CPU_CONFIG, GPU_CONFIG
-from stream.serving.models import MODEL_NAMES
+from stream.model_repository.model_config import CPU_CONFIG, GPU_CONFIG
+from stream.model_repository.served_models import MODEL_NAMES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")

@@ -12,8 +12,8 @@ import torch
 from rich.progress import Progress
 from torch import Tensor, nn
 
+from stream.domain.media_format import SAMPLE_RATE
 from stream.encoders.audio import LOG_MEAN, LOG_SCALE, POWER_FLOOR
-from stream.encoders.shapes import SAMPLE_RATE
 from stream.training import faces, nuisances, voice
 from stream.training.checkpoints import load_face, load_voice, save_classifier
 from stream.training.corpora import VOICE_SHARES, Part, Voice

@@ -19,9 +19,9 @@ from stream.config.settings import PROJECT_ROOT
 from stream.domain.features import Floats
 from stream.domain.modality import Modality
 from stream.encoders.text import default_tokenizer
-from stream.encoders.text_weights import packaged_weights
 from stream.model.interface import ModelInput
 from stream.model.minilm import WithTextEncoder, pool
+from stream.model_repository.text_weights import packaged_weights
 from stream.training.corpora import Part
 from stream.training.experiments import run as experiments
 from stream.training.experiments.config import DataConfig, ExperimentConfig, ExperimentError

@@ -7,8 +7,8 @@ import onnxruntime
 import pytest
 import torch
 
+from stream.domain.context import CONTEXT_WINDOWS
 from stream.domain.modality import MODALITIES, Modality
-from stream.domain.past import PAST_WINDOWS
 from stream.model.encoders import AudioEncoder, FaceEncoder
 from stream.model.interface import Nodes
 from stream.model.mmci import MMCI, MMCIConfig
@@ -21,7 +21,7 @@ TENSORS = tuple[torch.Tensor, ...]
 @pytest.fixture(scope="module")
 def served() -> ServedMMCI:
     torch.manual_seed(3)
-    config = MMCIConfig(hidden=16, head_hidden=12, strata=3, past=PAST_WINDOWS)
+    config = MMCIConfig(hidden=16, head_hidden=12, strata=3, past=CONTEXT_WINDOWS)
     model = MMCI(config)
     model.bank.set(torch.randn(3, config.readout), torch.tensor([0.5, 0.3, 0.2]))
     wrapper = ServedMMCI(model).eval()

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from stream.config.settings import PROJECT_ROOT
+from stream.domain.context import CONTEXT_WINDOWS
 from stream.domain.modality import MODALITIES
-from stream.domain.past import PAST_WINDOWS
 from stream.model.backdoor import k_means
 from stream.model.divergence import uniform_divergence
 from stream.model.heads import Answer
@@ -195,7 +195,7 @@ def test_calibration_curve_and_review() -> None:
 
 def test_results_say_who_speaks_and_what_is_set_aside(pools: Pools) -> None:
     torch.manual_seed(0)
-    served = ServedMMCI(MMCI(MMCIConfig(hidden=8, head_hidden=8, strata=2, past=PAST_WINDOWS))).eval()
+    served = ServedMMCI(MMCI(MMCIConfig(hidden=8, head_hidden=8, strata=2, past=CONTEXT_WINDOWS))).eval()
     served.review_below.fill_(1.1)
     found = evaluate(served, pools)
     speakers = {name: found[name]["n"] for name in found if name.startswith("speaker ")}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rich.progress import Progress
 
-from stream.domain.past import PAST_WINDOWS
+from stream.domain.context import CONTEXT_WINDOWS
 from stream.model.mmci import MMCIConfig
 from stream.model.served import OUTPUT_NAMES
 from stream.training import faces, voice
@@ -24,7 +24,7 @@ STEPS = ("audio", "face", "mmci")
 TINY = Recipe(
     voice=voice.VoiceRecipe(epochs=1, batch=6),
     face=faces.FaceRecipe(epochs=1, batch=6),
-    mmci=MMCIRecipe(epochs=1, windows=16, batch=8, config=MMCIConfig(hidden=8, head_hidden=8, strata=2, past=PAST_WINDOWS)),
+    mmci=MMCIRecipe(epochs=1, windows=16, batch=8, config=MMCIConfig(hidden=8, head_hidden=8, strata=2, past=CONTEXT_WINDOWS)),
     seeds=2,
 )
 

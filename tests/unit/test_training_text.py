@@ -10,7 +10,7 @@ import pytest
 from rich.progress import Progress
 
 from stream.config.settings import PROJECT_ROOT
-from stream.encoders.text_weights import ADAPTER, packaged_weights
+from stream.model_repository.text_weights import ADAPTER, packaged_weights
 from stream.training import text
 from stream.training.experiments.config import ExperimentConfig, read_config
 from stream.training.experiments.minilm_weights import pretrained

@@ -1,7 +1,7 @@
 """MiniLM's weights for torch out of an ONNX file, and what a trained encoder changed of them as an adapter.
 
 The file holds every matrix as int8 with a scale for each row or column, multiplied out before use, and perhaps the two sides of
-an adapter's change (`stream.encoders.text_adapter`): so the torch module computes what the ONNX graph computes.
+an adapter's change (`stream.model_repository.text_adapter`): so the torch module computes what the ONNX graph computes.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import torch
 from onnx import numpy_helper
 
 from stream.domain.features import Floats
-from stream.encoders.text_adapter import LEFT, RIGHT, WEIGHT
 from stream.model.minilm import LAYERS, MiniLM
+from stream.model_repository.text_adapter import LEFT, RIGHT, WEIGHT
 
 NAMES = {
     "attention.self.query": "query",

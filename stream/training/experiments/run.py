@@ -14,10 +14,10 @@ from rich.progress import Progress
 
 from stream.domain.features import Floats
 from stream.domain.modality import Modality
-from stream.encoders.text_weights import TextWeightsError, packaged_weights
 from stream.model.interface import SentimentModel
 from stream.model.minilm import MiniLM, WithTextEncoder, pool
 from stream.model.variants import build
+from stream.model_repository.text_weights import TextWeightsError, packaged_weights
 from stream.training.corpora import Part
 from stream.training.experiments.calibration import calibrated, calibration_numbers
 from stream.training.experiments.config import SERVED, DataConfig, ExperimentConfig, ExperimentError

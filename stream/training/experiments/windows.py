@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from stream.domain.features import Floats
+from stream.domain.media_format import WORD_WIDTH
 from stream.domain.modality import MODALITIES, Modality
-from stream.encoders.shapes import WORD_WIDTH
 from stream.encoders.text import default_tokenizer
 from stream.model.interface import ModelInput, Nodes, Past, Targets, Tokens, Window
 from stream.training.experiments.corpus import NOBODY, Corpus, Features, PastOfOthers, Rows, neighbours_in_time, with_others

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from stream.aio.backoff import Backoff
 from stream.local.errors import LocalStackError, PartLostError
 from stream.local.events import Change, StackEvent
 from stream.local.supervisor import Patience, Supervisor
-from stream.serving.retry import Backoff
 
 PATIENCE = Patience(interval_s=1.0, restarts=3, period_s=60.0, backoff=Backoff(first_s=0.5, cap_s=8.0, jitter=0.0))
 

@@ -6,14 +6,14 @@ import asyncio
 import time
 
 from stream.domain.chunk import Chunk
-from stream.domain.delivery import Verdict
+from stream.domain.context import ContextFeatures
+from stream.domain.delivery import FinaliseOutcome
 from stream.domain.features import Features
-from stream.domain.lifecycle import SessionEnd, SessionStart, TrackEnd, TrackPlan
 from stream.domain.modality import Modality
-from stream.domain.past import PastFeatures
 from stream.domain.result import ExplanationRecord, ScoreRecord
+from stream.domain.session_events import SessionEnd, SessionStart, TrackEnd, TrackPlan
 from tests.fakes.chunks import header
-from tests.fakes.world import FakeEncoder, FakeScorer, FakeStore, FakeWorker
+from tests.fakes.processing_context import FakeEncoder, FakeScorer, FakeStore, FakeWorker
 
 TRACK = header(0).track
 START = SessionStart(0, (TrackPlan("customer", "customer", (Modality.TEXT,)),))
@@ -35,7 +35,7 @@ async def test_closed_windows_are_published_and_acknowledged() -> None:
     worker = FakeWorker(scorer=FakeScorer(delays={4000: 0.1, 6000: 0.15}))
     await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(7)))
     assert ends(worker) == []
-    assert await worker.pipeline.drain(5)
+    assert await worker.router.drain(5)
     assert ends(worker) == [4000, 6000]
     assert offsets(worker) == [0, 1, 2, 3]
 
@@ -43,15 +43,15 @@ async def test_closed_windows_are_published_and_acknowledged() -> None:
 async def test_a_window_that_redis_is_still_taking_counts() -> None:
     class SlowStore(FakeStore):
         async def finalise(
-            self, score: ScoreRecord, explanation: ExplanationRecord, token: int, left: PastFeatures | None = None
-        ) -> Verdict:
+            self, score: ScoreRecord, explanation: ExplanationRecord, token: int, left: ContextFeatures | None = None
+        ) -> FinaliseOutcome:
             await asyncio.sleep(0.1)
             return await super().finalise(score, explanation, token, left)
 
     worker = FakeWorker(store=SlowStore())
     await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(5)))
     assert ends(worker) == []
-    assert await worker.pipeline.drain(5)
+    assert await worker.router.drain(5)
     assert ends(worker) == [4000]
 
 
@@ -59,7 +59,7 @@ async def test_the_summary_of_an_ended_session_is_written() -> None:
     worker = FakeWorker(scorer=FakeScorer(delays={8000: 0.1}))
     await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(6)), worker.event(end(6)))
     assert worker.store.summaries == []
-    assert await worker.pipeline.drain(5)
+    assert await worker.router.drain(5)
     assert [summary.windows for summary in worker.store.summaries] == [3]
     assert len(worker.acknowledged) == 8
 
@@ -67,10 +67,10 @@ async def test_the_summary_of_an_ended_session_is_written() -> None:
 async def test_nothing_more_is_taken_in_and_no_window_closes() -> None:
     worker = FakeWorker()
     await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(3)))
-    assert await worker.pipeline.drain(5)
-    waiting = asyncio.create_task(worker.pipeline.on_record(worker.words(3)))
+    assert await worker.router.drain(5)
+    waiting = asyncio.create_task(worker.router.on_record(worker.words(3)))
     worker.now = 1_000_000
-    worker.pipeline.on_time(worker.now)
+    worker.router.on_time(worker.now)
     await worker.settle()
     assert not waiting.done()
     assert ends(worker) == []
@@ -86,7 +86,7 @@ async def test_a_chunk_that_is_still_being_encoded_closes_no_window() -> None:
 
     worker = FakeWorker(new_encoder=SlowEncoder)
     await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(5)))
-    assert await worker.pipeline.drain(5)
+    assert await worker.router.drain(5)
     await worker.settle(0.1)
     assert ends(worker) == []
     assert not worker.failures
@@ -97,9 +97,9 @@ async def test_a_drain_that_takes_too_long_is_cut_short_and_the_next_worker_has_
     records = [first.event(START), *(first.words(seq) for seq in range(6)), first.event(end(6))]
     await first.feed(*records)
     began = time.monotonic()
-    assert not await first.pipeline.drain(0.1)
+    assert not await first.router.drain(0.1)
     assert time.monotonic() - began < 1
-    first.pipeline.stop()
+    first.router.stop()
     assert first.acknowledged == []
     second = FakeWorker(store=first.store)
     await second.feed(*records)
@@ -111,6 +111,6 @@ async def test_a_session_that_is_fenced_off_holds_no_drain_up() -> None:
     worker = FakeWorker(store=store, scorer=FakeScorer(delays={4000: 0.1}))
     await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(7)))
     store.tokens[TRACK.session] = 99
-    assert await worker.pipeline.drain(5)
+    assert await worker.router.drain(5)
     assert ends(worker) == []
     assert worker.acknowledged == []

@@ -7,19 +7,20 @@ import pytest
 
 from stream.config.settings import AudioSettings, VideoSettings
 from stream.domain.chunk import Chunk
-from stream.domain.features import EMBEDDING, AudioFeatures, Floats
+from stream.domain.features import AudioFeatures, Floats
+from stream.domain.media_format import EMBEDDING_WIDTH
 from stream.domain.modality import Modality
 from stream.media.sandbox import Sandbox
 from stream.media.source import read_audio
 from stream.pipeline.encode import ChunkEncoder
-from stream.sample import CALL
+from stream.produce.sample import CALL
 from stream.serving.models import Models
 from tests.fakes.chunks import header
 
 
 class NoModels:
     async def encode_audio(self, blocks: Floats) -> Floats:
-        return np.zeros((len(blocks), 10, EMBEDDING), np.float32)
+        return np.zeros((len(blocks), 10, EMBEDDING_WIDTH), np.float32)
 
 
 @pytest.mark.parametrize("find_voice", [True, False])

@@ -8,9 +8,9 @@ import pytest
 
 from stream.config.settings import LimitSettings, Settings
 from stream.domain.delivery import InboundRecord
-from stream.domain.epoch import Run
-from tests.fakes.chunks import ZERO_MS
-from tests.fakes.world import FakeWorker
+from stream.domain.epoch import EpochAssignment
+from tests.fakes.chunks import MEDIA_START_AT_MS
+from tests.fakes.processing_context import FakeWorker
 from tests.support.restarts import AUDIO, TEXT, TRACK, end, expected, start, talk, windows
 
 LATER_MS = 40_000
@@ -22,9 +22,9 @@ LONG, SHORT = 16, 9
 def two_runs(worker: FakeWorker, *, first_ends: bool = False) -> list[InboundRecord]:
     """A call whose producer was restarted and began its media clock anew, in the same epoch."""
     records = talk(worker, LONG)
-    records += [worker.event(end(LONG), at_ms=ZERO_MS + LONG * 1000)] if first_ends else []
+    records += [worker.event(end(LONG), at_ms=MEDIA_START_AT_MS + LONG * 1000)] if first_ends else []
     records += talk(worker, SHORT, LATER_MS)
-    return [*records, worker.event(end(SHORT), at_ms=ZERO_MS + LATER_MS + SHORT * 1000)]
+    return [*records, worker.event(end(SHORT), at_ms=MEDIA_START_AT_MS + LATER_MS + SHORT * 1000)]
 
 
 def by_topic(records: list[InboundRecord], first: str) -> list[InboundRecord]:
@@ -39,22 +39,22 @@ async def test_a_media_clock_that_begins_anew_gets_an_epoch_of_its_own(first_end
     await worker.listen(4000)
     assert windows(worker) == expected(LONG, SHORT)
     assert [(s.epoch, s.windows) for s in worker.store.summaries] == [(0, 8), (1, 5)]
-    assert worker.store.runs[TRACK.session] == [Run(1, 0, ZERO_MS + LATER_MS)]
-    assert {score.run for score in worker.store.scores[TRACK]} == {None, Run(1, 0, ZERO_MS + LATER_MS)}
+    assert worker.store.assignments[TRACK.session] == [EpochAssignment(1, 0, MEDIA_START_AT_MS + LATER_MS)]
+    assert {score.run for score in worker.store.scores[TRACK]} == {None, EpochAssignment(1, 0, MEDIA_START_AT_MS + LATER_MS)}
     assert len(worker.acknowledged) == len(set(worker.acknowledged)) == 2 * (LONG + SHORT) + 3 + first_ends
-    assert worker.pipeline.sessions == 0
+    assert worker.router.open_epochs == 0
     assert not worker.reasons()
     assert not worker.sent[worker.topics.late]
 
 
 async def test_a_session_id_that_is_used_again_gets_a_new_epoch() -> None:
     worker = FakeWorker()
-    await worker.feed(*talk(worker, LONG), worker.event(end(LONG), at_ms=ZERO_MS + LONG * 1000))
-    assert worker.pipeline.sessions == 0
-    await worker.feed(*talk(worker, SHORT, LATER_MS), worker.event(end(SHORT), at_ms=ZERO_MS + LATER_MS + SHORT * 1000))
+    await worker.feed(*talk(worker, LONG), worker.event(end(LONG), at_ms=MEDIA_START_AT_MS + LONG * 1000))
+    assert worker.router.open_epochs == 0
+    await worker.feed(*talk(worker, SHORT, LATER_MS), worker.event(end(SHORT), at_ms=MEDIA_START_AT_MS + LATER_MS + SHORT * 1000))
     await worker.listen(4000)
     assert windows(worker) == expected(LONG, SHORT)
-    assert worker.pipeline.sessions == 0
+    assert worker.router.open_epochs == 0
     await worker.feed(*(worker.words(seq) for seq in range(LONG)), *(worker.words(seq, later_ms=LATER_MS) for seq in range(SHORT)))
     await worker.listen(4000)
     assert windows(worker) == expected(LONG, SHORT)
@@ -64,9 +64,9 @@ async def test_a_session_id_that_is_used_again_gets_a_new_epoch() -> None:
 async def test_a_call_on_hold_stays_in_its_epoch() -> None:
     worker = FakeWorker()
     await worker.feed(worker.event(start(0, TEXT)), *(worker.words(seq, later_ms=0 if seq < 20 else 600_000) for seq in range(40)))
-    await worker.feed(worker.event(end(40, TEXT), at_ms=ZERO_MS + 640_000))
+    await worker.feed(worker.event(end(40, TEXT), at_ms=MEDIA_START_AT_MS + 640_000))
     assert windows(worker) == expected(40)
-    assert not worker.store.runs[TRACK.session]
+    assert not worker.store.assignments[TRACK.session]
 
 
 async def test_a_call_on_hold_stays_in_the_epoch_that_it_was_given() -> None:
@@ -81,11 +81,11 @@ async def test_a_call_on_hold_stays_in_the_epoch_that_it_was_given() -> None:
 async def test_a_start_that_comes_again_begins_nothing() -> None:
     worker = FakeWorker()
     records = talk(worker, LONG)
-    again = worker.event(start(), at_ms=ZERO_MS + 12_000)
-    await worker.feed(*records[:20], records[0], again, *records[20:], worker.event(end(LONG), at_ms=ZERO_MS + LONG * 1000))
+    again = worker.event(start(), at_ms=MEDIA_START_AT_MS + 12_000)
+    await worker.feed(*records[:20], records[0], again, *records[20:], worker.event(end(LONG), at_ms=MEDIA_START_AT_MS + LONG * 1000))
     await worker.listen(1000)
     assert windows(worker) == expected(LONG)
-    assert not worker.store.runs[TRACK.session]
+    assert not worker.store.assignments[TRACK.session]
 
 
 async def test_chunks_of_the_old_run_that_were_on_the_way_are_taken_in_and_later_ones_are_not() -> None:
@@ -104,7 +104,7 @@ async def test_a_declared_epoch_after_a_restart_gets_the_next_number() -> None:
     await worker.feed(*talk(worker, LONG), *talk(worker, SHORT, LATER_MS), *talk(worker, 6, 2 * LATER_MS, epoch=1))
     await worker.listen(4000)
     assert windows(worker) == expected(LONG, SHORT, 6)
-    assert worker.store.runs[TRACK.session] == [Run(1, 0, ZERO_MS + LATER_MS), Run(2, 1, 0)]
+    assert worker.store.assignments[TRACK.session] == [EpochAssignment(1, 0, MEDIA_START_AT_MS + LATER_MS), EpochAssignment(2, 1, 0)]
 
 
 async def test_a_media_clock_may_begin_anew_again_and_again() -> None:
@@ -161,7 +161,10 @@ async def test_a_worker_that_dies_while_it_listens_leaves_the_same_windows(read:
 async def test_the_new_run_is_not_published_before_the_rest_of_the_old_one_has_been_read() -> None:
     first = FakeWorker()
     sound = [first.media(seq, AUDIO, 0) for seq in range(LONG)]
-    words = [first.event(start(0, TEXT), at_ms=ZERO_MS + LATER_MS), *(first.words(seq, later_ms=LATER_MS) for seq in range(SHORT))]
+    words = [
+        first.event(start(0, TEXT), at_ms=MEDIA_START_AT_MS + LATER_MS),
+        *(first.words(seq, later_ms=LATER_MS) for seq in range(SHORT)),
+    ]
     await first.feed(*sound, *words)
     second = FakeWorker(store=first.store)
     await second.feed(*words, *sound)
@@ -178,6 +181,6 @@ async def test_a_long_backlog_of_the_new_run_does_not_wait_for_silence() -> None
     async with asyncio.timeout(20):
         for at in range(0, len(records), 10):
             await worker.feed(*records[at : at + 10])
-            worker.pipeline.on_time(None)
+            worker.router.on_time(None)
     assert windows(worker)[: len(expected(LONG))] == expected(LONG)
     assert windows(worker)[-1][0] == 1

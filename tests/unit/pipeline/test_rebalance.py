@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from stream.domain.lifecycle import SessionStart, TrackPlan
 from stream.domain.modality import Modality
+from stream.domain.session_events import SessionStart, TrackPlan
 from tests.fakes.chunks import header
-from tests.fakes.world import FakeStore, FakeWorker
+from tests.fakes.processing_context import FakeStore, FakeWorker
 
 TRACK = header(0).track
 START = SessionStart(0, (TrackPlan("customer", "customer", (Modality.TEXT,)),))
@@ -31,7 +31,7 @@ def slow_worker() -> tuple[FakeWorker, SlowStore]:
 
 async def test_publishing_waits_for_the_token_and_the_rebalance_does_not() -> None:
     worker, store = slow_worker()
-    worker.pipeline.on_assigned()
+    worker.router.on_assigned()
     await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(5)))
     assert not store.scores[TRACK]
     store.back.set()
@@ -42,10 +42,10 @@ async def test_publishing_waits_for_the_token_and_the_rebalance_does_not() -> No
 
 async def test_of_two_assignments_only_the_newer_ones_token_is_used() -> None:
     worker, store = slow_worker()
-    worker.pipeline.on_assigned()
+    worker.router.on_assigned()
     await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(5)))
     store.token = 6
-    worker.pipeline.on_assigned()
+    worker.router.on_assigned()
     store.back.set()
     await worker.settle()
     assert store.tokens[TRACK.session] == 7
@@ -53,21 +53,21 @@ async def test_of_two_assignments_only_the_newer_ones_token_is_used() -> None:
 
 async def test_a_record_that_waited_for_room_when_its_partition_was_revoked_is_dropped() -> None:
     worker = FakeWorker()
-    worker.pipeline._room.clear()
-    waiting = asyncio.create_task(worker.pipeline.on_record(worker.words(7)))
+    worker.router._has_room.clear()
+    waiting = asyncio.create_task(worker.router.on_record(worker.words(7)))
     await worker.settle()
-    worker.pipeline.on_revoked({0})
-    worker.pipeline._room.set()
+    worker.router.on_revoked({0})
+    worker.router._has_room.set()
     await waiting
-    assert worker.pipeline.sessions == 0
+    assert worker.router.open_epochs == 0
     assert worker.acknowledged == []
 
 
 async def test_a_stopped_pipeline_begins_no_session() -> None:
     worker = FakeWorker()
     await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(3)))
-    worker.pipeline.stop()
+    worker.router.stop()
     await worker.feed(*(worker.words(seq) for seq in range(3, 9)))
-    assert worker.pipeline.sessions == 0
+    assert worker.router.open_epochs == 0
     assert not worker.store.scores[TRACK]
     assert worker.acknowledged == []

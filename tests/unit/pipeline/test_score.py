@@ -7,14 +7,14 @@ from typing import cast
 import numpy as np
 from msgspec import structs
 
+from stream.domain.context import ContextWindow
 from stream.domain.features import Floats
 from stream.domain.inference import Inference, WindowInputs
-from stream.domain.past import PastWindow
 from stream.domain.result import ModelVersion
 from stream.domain.window import Window
 from stream.encoders.text import TokenisedWords, default_tokenizer
-from stream.pipeline.memory import Memory
 from stream.pipeline.score import WindowScorer
+from stream.pipeline.window_context import ContextStore
 from stream.serving.models import Models
 from tests.fakes.windows import MODEL, make_inference, make_window
 
@@ -36,23 +36,23 @@ class LookingModels:
         return make_inference([0.0] * 8)
 
 
-def later(window: Window, by_ms: int, *past: PastWindow) -> Window:
+def later(window: Window, by_ms: int, *context: ContextWindow) -> Window:
     moved = make_window(["again"])
-    return structs.replace(moved, start_ms=window.start_ms + by_ms, end_ms=window.end_ms + by_ms, text=(), past=past)
+    return structs.replace(moved, start_ms=window.start_ms + by_ms, end_ms=window.end_ms + by_ms, text=(), context=context)
 
 
 async def test_a_window_is_given_to_the_model_with_what_earlier_ones_left() -> None:
-    models, memory = LookingModels(), Memory()
+    models, context_store = LookingModels(), ContextStore()
     scorer = WindowScorer(cast(Models, models), default_tokenizer(), 500)
     first = make_window(["well", "then"])
-    second = later(first, 1000, PastWindow("customer", first.end_ms))
-    recalls = [memory.recall(window) for window in (first, second)]
-    await scorer.final(first, recalls[0])
-    await scorer.final(second, recalls[1])
+    second = later(first, 1000, ContextWindow("customer", first.end_ms))
+    contexts = [context_store.context_of(window) for window in (first, second)]
+    await scorer.final(first, contexts[0])
+    await scorer.final(second, contexts[1])
     scorer.close()
     assert [inputs.past_mask.sum() for inputs in models.seen] == [0.0, 1.0]
     assert models.seen[1].past_words[0].tolist() == [2.0] * 384
     assert models.seen[1].past_same.tolist() == [1.0, 0.0, 0.0, 0.0]
-    left = recalls[0].left
+    left = contexts[0].contributed
     assert left is not None
     assert left.window == ("customer", first.end_ms)

@@ -9,17 +9,11 @@ import numpy.typing as npt
 import pytest
 
 from stream.config.settings import Settings
+from stream.model_repository.errors import ModelRepositoryError
+from stream.model_repository.served_models import MODEL_NAMES
 from stream.serving.canary import Canary, Health, canaries
 from stream.serving.client import TritonClient
-from stream.serving.errors import (
-    ModelFailedError,
-    ModelProcessDeadError,
-    ModelRejectedError,
-    ModelRepositoryError,
-    ServingError,
-    TritonUnavailableError,
-)
-from stream.serving.models import MODEL_NAMES
+from stream.serving.errors import ModelFailedError, ModelProcessDeadError, ModelRejectedError, ServingError, TritonUnavailableError
 
 CANARY = Canary("m", {"x": np.zeros((1, 1), np.float32)}, ("y",))
 

@@ -6,11 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from stream.aio.backoff import Backoff
 from stream.config.settings import TritonSettings
+from stream.model_repository.served_models import MAX_ROWS
 from stream.serving.client import TritonClient, classify
 from stream.serving.errors import ModelFailedError, ModelProcessDeadError, ModelRejectedError, ServingError, TritonUnavailableError
-from stream.serving.models import FAILED_RUNS, MAX_ROWS, Models
-from stream.serving.retry import Backoff
+from stream.serving.models import FAILED_RUNS, Models
 from tests.fakes.triton import Answer, Arrays, FakeTritonClient
 
 FAST = Backoff(first_s=0.001, cap_s=0.001)

@@ -1,0 +1,58 @@
+"""The parts of Faust's consumer that have no public name: its thread and its positions.
+
+Faust (0.15.3) runs aiokafka's consumer in a thread with an event loop of its own (``faust/transport/drivers/aiokafka.py``,
+``AIOKafkaConsumerThread``), and aiokafka (0.14.0) keeps what the broker last said about each partition in its subscription state.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import NamedTuple, cast
+
+from faust import App
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
+from faust.types import TP
+
+
+class FetchedPosition(NamedTuple):
+    """What the broker last said about a partition.
+
+    Attributes:
+        next_offset: The next offset to read.
+        end_offset: The partition's end (its high-water mark).
+        answered_at_ms: When the broker said so (Unix ms).
+    """
+
+    next_offset: int
+    end_offset: int
+    answered_at_ms: float
+
+
+def _thread(app: App) -> AIOKafkaConsumerThread:
+    return cast(Consumer, app.consumer)._thread
+
+
+def call_in_consumer_thread(app: App, callback: Callable[..., object], *args: object) -> None:
+    """Call a function in the event loop of the thread that reads from Kafka; nothing happens once the thread has ended."""
+    with contextlib.suppress(RuntimeError):  # the loop is closed
+        _thread(app).thread_loop.call_soon_threadsafe(callback, *args)
+
+
+async def abandon_consumer(app: App) -> None:
+    """Stop the agents and the consumer's thread without committing or leaving the group: the broker is away.
+
+    Faust's own way of stopping waits a minute for the consumer, and without limit where something is still to be published or committed
+    (0.15.3, ``App.on_stop``, ``Consumer.on_stop``).
+    """
+    await app.agents.stop()
+    await _thread(app).stop()
+
+
+def fetched_position(app: App, partition: TP) -> FetchedPosition | None:
+    """What the broker last said about an assigned partition; None while it has not answered since the assignment."""
+    subscription = _thread(app)._ensure_consumer()._subscription.subscription
+    state = subscription and subscription.assignment and subscription.assignment.state_value(partition)
+    if state is None or state.highwater is None or not state.has_valid_position or state.timestamp is None:
+        return None
+    return FetchedPosition(state.position, state.highwater, state.timestamp)

@@ -1,0 +1,135 @@
+"""Faust's aiokafka transport, changed where it loses records, is slow or does not end. Each class names the upstream behaviour (0.15.3)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Coroutine, Mapping
+from typing import Any, ClassVar
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import IllegalStateError
+from faust import App
+from faust.transport.drivers import aiokafka as driver
+from faust.transport.producer import ProducerBuffer
+from faust.types import TP
+from mode.services import WaitResults
+
+from stream.agents.faust_patches.commits import Commits
+from stream.aio.eager import Suspended, start_eagerly
+
+# Faust's services log each of their starts, under the name of the module that defines them.
+logging.getLogger(__name__).setLevel(logging.WARNING)
+
+
+class RewindingThread(driver.AIOKafkaConsumerThread):
+    """Seeks to the beginning of partitions in which nothing has been committed.
+
+    After a rebalance, Faust drops what was fetched while its flow was suspended and seeks to the committed offsets, but leaves partitions
+    without a committed offset where they are (``Consumer.getmany``, ``seek_to_committed``): what was dropped of those was never read.
+    """
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Seek to the committed offsets, and to the beginning where there is none; return the committed offsets."""
+        committed = await super().seek_to_committed()
+        if fresh := [tp for tp, offset in committed.items() if not offset]:
+            with contextlib.suppress(IllegalStateError):  # revoked in the meantime: the worker that is assigned them seeks again
+                await self.seek_to_beginning(*fresh)
+        return committed
+
+    async def on_thread_stop(self) -> None:
+        """Stop reading.
+
+        While the broker is away, a fetch waits for its next attempt. aiokafka cancels it (0.14.0, ``Fetcher.close``), and with it the task
+        that waits for its end: the thread would break off, and Faust would wait for it for a minute.
+        """
+        with contextlib.suppress(asyncio.CancelledError):
+            await super().on_thread_stop()
+
+
+class _EmptyBuffer(ProducerBuffer):
+    """The buffer for messages from tables. There are none, but Faust checks for every incoming message whether it is full."""
+
+    async def wait_until_ebb(self) -> None:
+        """Return at once: the buffer is empty."""
+
+
+class UnbufferedProducer(driver.Producer):
+    """Faust's producer without its buffer."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.buffer = _EmptyBuffer(loop=self.loop, beacon=self.beacon)
+        self.buffer.app = self.app
+
+
+def transport(app: App, commits: Commits, fetch_max_wait_ms: int, fetch_min_bytes: int) -> driver.Transport:
+    """The transport of a worker.
+
+    Args:
+        app: The Faust app.
+        commits: Decides which offsets may be committed.
+        fetch_max_wait_ms: Longest wait of a fetch. Faust fixes it at 1.5 s (``_create_worker_consumer``). Apache Kafka answers as soon as
+            there is data, but other brokers answer late in a long poll, which would delay every window.
+        fetch_min_bytes: A fetch waits until there is this much data.
+    """
+
+    class PromptThread(RewindingThread):
+        def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
+            consumer = super()._create_worker_consumer(transport)
+            consumer._fetch_max_wait_ms = fetch_max_wait_ms
+            consumer._fetch_min_bytes = fetch_min_bytes
+            return consumer
+
+    class PromptConsumer(driver.Consumer):
+        async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+            """Stop the flow, then do what Faust does.
+
+            Faust stops the flow only of a worker that had partitions before (``App._on_partitions_revoked``). A worker that had none
+            would read from wherever it stands before it has sought to the committed offsets.
+            """
+            self.stop_flow()
+            self.app.flow_control.suspend()
+            await super().on_partitions_assigned(assigned, generation_id)
+
+        async def wait_first(self, *coros: Any, timeout: Any = None) -> WaitResults:  # noqa: ASYNC109 (Faust's signature)
+            """Put a message into its stream; Faust calls this for every message.
+
+            Faust makes four tasks, so that it notices a suspended flow while the message waits for room. A message that finds room at
+            once needs none of them.
+            """
+            if not (coros and isinstance(coros[0], Coroutine)):
+                return await super().wait_first(*coros, timeout=timeout)
+            first, *others = coros
+            begun = start_eagerly(first)
+            if isinstance(begun, Suspended):
+                return await super().wait_first(begun, *others, timeout=timeout)
+            for other in others:
+                if isinstance(other, Coroutine):
+                    other.close()
+            return WaitResults([], [], True) if self.should_stop else WaitResults([first], list(begun), False)
+
+        def _new_offset(self, tp: TP) -> int | None:
+            after = commits.take(tp, self._acked_index[tp])
+            self._acked[tp] = list(self._acked_index[tp])
+            return after
+
+        async def verify_all_partitions_active(self) -> None:
+            """Do nothing.
+
+            Faust would log which partitions take long to commit, as partitions with open windows do by design. And it would end the
+            worker with a failed assertion where a partition has no position yet, just after a rebalance (``verify_event_path``).
+            """
+
+        async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+            """Do nothing: offsets that a topic lacks are never delivered, so `Commits` need not know of them."""
+
+        def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
+            return PromptThread(self, loop=self.loop, beacon=self.beacon)
+
+    class Transport(driver.Transport):
+        Consumer: ClassVar[type[driver.Consumer]] = PromptConsumer
+        Producer: ClassVar[type[driver.Producer]] = UnbufferedProducer
+
+    return Transport(app.conf.broker_consumer, app)

@@ -1,0 +1,1 @@
+"""``sentistream demo``."""

@@ -1,0 +1,46 @@
+"""Every rate, size and width of the media and of the features made from it, each in one place."""
+
+from __future__ import annotations
+
+MAX_CHUNK_BYTES = 900_000
+"""Largest payload of a chunk: with its headers a record stays below Kafka's default limit of 1 MiB."""
+
+MAX_CHUNK_MS = 1_000
+"""Most media in one chunk."""
+
+MAX_SESSION_MS = 7 * 24 * 3600 * 1000
+"""A session's media time ends after a week: a later timestamp is a broken clock, not a conversation."""
+
+MAX_DECODED_MS = MAX_CHUNK_MS + 200
+"""Most media that a container in a chunk may decode to: codecs pad to whole frames and add priming samples."""
+
+SAMPLE_RATE = 16_000
+"""Samples a second of all audio after decoding."""
+
+SEGMENT_MS = 100
+"""One audio node."""
+
+BLOCK_MS = 1_000
+"""The audio encoder's input: one block of a second."""
+
+MEL_BINS = 64
+MEL_FRAMES = 100
+"""Log-mel frames of one block: 25 ms windows every 10 ms."""
+
+SEGMENTS_PER_BLOCK = BLOCK_MS // SEGMENT_MS
+SEGMENT_SAMPLES = SAMPLE_RATE * SEGMENT_MS // 1_000
+BLOCK_SAMPLES = SAMPLE_RATE * BLOCK_MS // 1_000
+
+FACE_SIZE = 48
+"""Side of the square grey face crop in pixels, as in FER2013."""
+
+WORD_WIDTH = 384
+"""Width of a word's state: that of MiniLM's token states."""
+
+EMBEDDING_WIDTH = 64
+"""Width of an audio segment's and of a face's embedding."""
+
+WORDS_PER_SECOND = 8
+AUDIO_PER_SECOND = SEGMENTS_PER_BLOCK
+VIDEO_PER_SECOND = 5
+"""Nodes that a window has room for, for each second of its length (rounded up)."""

@@ -1,0 +1,81 @@
+"""Start, heartbeat and end of a session: the records of the ``sessions`` topic."""
+
+from __future__ import annotations
+
+import msgspec
+
+from stream.domain.identity import SessionKey, check_name
+from stream.domain.media_format import MAX_SESSION_MS
+from stream.domain.modality import Modality
+
+MAX_TRACKS = 32
+
+
+class TrackPlan(msgspec.Struct, frozen=True):
+    """A track that a session will have: its role and the modalities to wait for."""
+
+    track: str
+    role: str
+    modalities: tuple[Modality, ...]
+
+    def __post_init__(self) -> None:
+        check_name("track", self.track)
+        check_name("role", self.role)
+
+
+class SessionStart(msgspec.Struct, frozen=True, tag_field="event", tag="start"):
+    """A conversation begins."""
+
+    epoch: int
+    tracks: tuple[TrackPlan, ...]
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.tracks) <= MAX_TRACKS:
+            raise ValueError(f"a session has 1 to {MAX_TRACKS} tracks")
+
+
+class SessionHeartbeat(msgspec.Struct, frozen=True, tag_field="event", tag="heartbeat"):
+    """It is still going on, though nothing may be heard."""
+
+    epoch: int
+    media_ms: int
+
+
+class TrackEnd(msgspec.Struct, frozen=True):
+    """How many chunks of each modality a track had; their seq ran from 0 to count - 1."""
+
+    track: str
+    chunks: dict[Modality, int]
+
+
+class SessionEnd(msgspec.Struct, frozen=True, tag_field="event", tag="end"):
+    """It is over at media time `media_ms`; windows close as soon as all counted chunks are here."""
+
+    epoch: int
+    media_ms: int
+    tracks: tuple[TrackEnd, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.media_ms <= MAX_SESSION_MS:
+            raise ValueError("media_ms is outside of a session's media time")
+
+
+SessionEvent = SessionStart | SessionHeartbeat | SessionEnd
+
+
+class KeyedSessionEvent(msgspec.Struct, frozen=True):
+    """A session event with the conversation it belongs to.
+
+    Attributes:
+        at_ms: Wall clock (Unix ms) of the event, None where its producer does not say.
+    """
+
+    key: SessionKey
+    event: SessionEvent
+    at_ms: int | None = None
+
+    @property
+    def media_start_at_ms(self) -> int | None:
+        """Wall clock at which the session's media began, by what this event says."""
+        media_ms = 0 if isinstance(self.event, SessionStart) else self.event.media_ms
+        return None if self.at_ms is None else self.at_ms - media_ms

@@ -1,0 +1,1 @@
+"""How kafka-python connects to the broker, and the topics on it."""

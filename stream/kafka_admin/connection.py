@@ -1,0 +1,52 @@
+"""How kafka-python reaches the broker: one place for producer, consumer and admin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from kafka.errors import AuthorizationError, KafkaError, SaslAuthenticationFailedError
+
+from stream.config.settings import KafkaSettings
+from stream.kafka_admin.errors import BrokerError
+
+CONNECT_TIMEOUT_MS = 5_000
+
+
+def kafka_options(kafka: KafkaSettings) -> dict[str, Any]:
+    """Keyword arguments for every kafka-python client: addresses, security, time to connect."""
+    options: dict[str, Any] = {
+        "bootstrap_servers": [address.strip() for address in kafka.bootstrap.split(",") if address.strip()],
+        "client_id": "sentistream",
+        "security_protocol": kafka.security.upper(),
+        "bootstrap_timeout_ms": CONNECT_TIMEOUT_MS,
+    }
+    if kafka.ca_file is not None:
+        options["ssl_cafile"] = str(kafka.ca_file)
+    if kafka.security.startswith("sasl") and kafka.password is not None:
+        options |= {
+            "sasl_mechanism": kafka.sasl_mechanism,
+            "sasl_plain_username": kafka.username,
+            "sasl_plain_password": kafka.password.get_secret_value(),
+        }
+    return options
+
+
+@contextmanager
+def broker_errors(kafka: KafkaSettings) -> Iterator[None]:
+    """Turn kafka-python's errors into one clear `BrokerError`."""
+    try:
+        yield
+    except SaslAuthenticationFailedError:
+        raise BrokerError(f"Kafka at {kafka.bootstrap} refuses the user: check kafka.username and kafka.password") from None
+    except AuthorizationError as error:
+        raise BrokerError(f"Kafka at {kafka.bootstrap} does not allow this ({type(error).__name__}): ask for the rights") from None
+    except KafkaError as error:
+        raise BrokerError(
+            f"Kafka does not answer at {kafka.bootstrap} ({type(error).__name__}): start the broker (`sentistream up` starts one), "
+            "or name yours with --kafka HOST:PORT or kafka.bootstrap"
+        ) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise BrokerError(f"the connection to Kafka at {kafka.bootstrap} cannot be set up ({reason}): check the kafka settings") from None

@@ -1,0 +1,7 @@
+"""Errors of the model repository."""
+
+from __future__ import annotations
+
+
+class ModelRepositoryError(Exception):
+    """The model repository on disk cannot be built or served; the message is one sentence that says what to do."""

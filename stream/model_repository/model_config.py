@@ -1,0 +1,147 @@
+"""Triton model configurations (``config.pbtxt``), and how they must fit an ONNX file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2
+
+from stream.model_repository.served_models import DIGEST_PARAMETER, MAX_ROWS
+
+GPU_CONFIG = "config.pbtxt"
+CPU_CONFIG = "configs/cpu.pbtxt"
+BACKEND = "onnxruntime"
+
+_ONNX_TYPES = {
+    "tensor(float)": "FP32",
+    "tensor(float16)": "FP16",
+    "tensor(double)": "FP64",
+    "tensor(int64)": "INT64",
+    "tensor(int32)": "INT32",
+    "tensor(uint8)": "UINT8",
+    "tensor(bool)": "BOOL",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """A named tensor; ``dims`` are without the batch axis, -1 where any length goes."""
+
+    name: str
+    datatype: str
+    dims: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.datatype}{list(self.dims)}"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """The part of a model configuration that we rely on."""
+
+    name: str
+    backend: str
+    max_batch_size: int
+    dynamic_batching: bool
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    digest: str
+
+
+def read_config(path: Path, problems: list[str]) -> ModelConfig | None:
+    """Parse a configuration; None, with a sentence added to the problems, where that is not possible."""
+    config = model_config_pb2.ModelConfig()
+    try:
+        text_format.Parse(path.read_text(encoding="utf-8"), config)
+    except (OSError, UnicodeDecodeError):
+        problems.append(f"{path.name if path.name == GPU_CONFIG else CPU_CONFIG} is missing or unreadable")
+        return None
+    except text_format.ParseError as error:
+        problems.append(f"{path.name}: line {error.GetLine()} is not a valid model configuration")
+        return None
+    return ModelConfig(
+        name=config.name,
+        backend=config.backend,
+        max_batch_size=config.max_batch_size,
+        dynamic_batching=config.HasField("dynamic_batching"),
+        inputs=_tensors(config.input),
+        outputs=_tensors(config.output),
+        digest=config.parameters[DIGEST_PARAMETER].string_value if DIGEST_PARAMETER in config.parameters else "",
+    )
+
+
+def _tensors(entries: object) -> tuple[TensorSpec, ...]:
+    names = model_config_pb2.DataType.Name
+    return tuple(
+        TensorSpec(e.name, names(e.data_type).removeprefix("TYPE_"), tuple(e.dims))
+        for e in entries  # type: ignore[attr-defined]  # protobuf's repeated field has no type here
+    )
+
+
+def config_problems(config: ModelConfig, name: str, digest: str) -> list[str]:
+    """What is wrong with a configuration by itself; ``digest`` is the ONNX file's SHA-256."""
+    problems: list[str] = []
+    if config.name not in {"", name}:
+        problems.append(f"its name is {config.name!r}, but the directory is {name!r}")
+    if config.backend != BACKEND:
+        problems.append(f"its backend is {config.backend!r}, not {BACKEND!r}")
+    if config.max_batch_size < MAX_ROWS:
+        problems.append(f"max_batch_size is {config.max_batch_size}; our requests have up to {MAX_ROWS} rows")
+    if not config.dynamic_batching:
+        problems.append("dynamic_batching is off")
+    if config.digest and digest and not digest.startswith(config.digest):
+        problems.append("its digest is not that of the ONNX file")
+    return problems
+
+
+def onnx_tensors(path: Path, problems: list[str]) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]] | None:
+    """Inputs and outputs of an ONNX file, without their batch axis; None, with a sentence added, where it cannot be loaded."""
+    try:
+        import onnxruntime  # noqa: PLC0415 (of the extra `local`)
+    except ImportError:
+        problems.append("onnxruntime is not installed, so the ONNX file was not checked; pip install 'sentistream[local]'")
+        return None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors have no common class
+        problems.append(f"the ONNX file cannot be loaded ({type(error).__name__})")
+        return None
+    found = []
+    for nodes in (session.get_inputs(), session.get_outputs()):
+        for node in nodes:
+            if not node.shape or isinstance(node.shape[0], int):
+                problems.append(f"{node.name} of the ONNX file has no free batch axis")
+        found.append(tuple(_onnx_tensor(node.name, node.type, node.shape) for node in nodes))
+    return found[0], found[1]
+
+
+def _onnx_tensor(name: str, kind: str, shape: list[int | str | None]) -> TensorSpec:
+    dims = tuple(size if isinstance(size, int) else -1 for size in shape[1:])
+    return TensorSpec(name, _ONNX_TYPES.get(kind, kind), dims)
+
+
+def tensor_problems(config: ModelConfig, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]) -> list[str]:
+    """Where a configuration's tensors differ from the ONNX file's."""
+    problems: list[str] = []
+    for kind, declared, actual in (("input", config.inputs, inputs), ("output", config.outputs, outputs)):
+        by_name = {tensor.name: tensor for tensor in actual}
+        for tensor in declared:
+            other = by_name.get(tensor.name)
+            if other is None:
+                problems.append(f"{kind} {tensor.name} is not in the ONNX file")
+            elif other.datatype != tensor.datatype or not _fit(tensor.dims, other.dims):
+                problems.append(f"{kind} {tensor} is {other} in the ONNX file")
+        missing = sorted(by_name.keys() - {tensor.name for tensor in declared})
+        if missing and kind == "input":
+            problems.append(f"the ONNX file's input {', '.join(missing)} is not declared")
+    return problems
+
+
+def _fit(declared: tuple[int, ...], actual: tuple[int, ...]) -> bool:
+    """A free axis of the ONNX file takes any declared length; a fixed one only its own."""
+    return len(declared) == len(actual) and all(b in {-1, a} for a, b in zip(declared, actual, strict=True))

@@ -1,0 +1,143 @@
+"""The Triton model repository on disk: assemble what is not committed, and check that what is there can be served."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from stream.model_repository.errors import ModelRepositoryError
+from stream.model_repository.model_config import (
+    CPU_CONFIG,
+    GPU_CONFIG,
+    TensorSpec,
+    config_problems,
+    onnx_tensors,
+    read_config,
+    tensor_problems,
+)
+from stream.model_repository.served_models import MODEL_NAMES, TEXT_ENCODER
+from stream.model_repository.text_weights import MODEL_FILE, TextWeightsError, build_text_encoder, put_file, sha256_of
+
+VERSION = "1"
+
+HUB_FILES = ("onnx/model.onnx", "model.onnx")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReport:
+    """What is known of one model of the repository.
+
+    Attributes:
+        name: Its directory.
+        version: Its version directory.
+        backend: Triton backend of the GPU configuration.
+        inputs: Input tensors, without the batch axis.
+        outputs: Output tensors, likewise.
+        size: Bytes of the ONNX file.
+        sha256: Its hash, 64 hexadecimal digits; empty where there is no file.
+        problems: What keeps it from being served, one sentence each.
+    """
+
+    name: str
+    version: str
+    backend: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    size: int
+    sha256: str
+    problems: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """True when it can be served."""
+        return not self.problems
+
+
+def build_models(repository: Path, text_model: str | None = None) -> tuple[ModelReport, ...]:
+    """Assemble ``text_encoder`` and check every model.
+
+    Args:
+        repository: The repository, for example ``triton_models``.
+        text_model: Hub name of other MiniLM weights, as ``ORGANISATION/NAME`` or ``ORGANISATION/NAME:FILE.onnx``; None = the packaged ones.
+
+    Raises:
+        ModelRepositoryError: The weights cannot be had, are not the pinned ones, or cannot be written.
+    """
+    assemble_text_encoder(repository, text_model)
+    return check_models(repository)
+
+
+def assemble_text_encoder(repository: Path, text_model: str | None = None) -> Path:
+    """Put the text encoder's ONNX file in its place, if it is not there already; raises as `build_models`."""
+    directory = repository / TEXT_ENCODER
+    if not (directory / GPU_CONFIG).is_file():
+        raise ModelRepositoryError(f"{repository} is no model repository of ours: it has no {TEXT_ENCODER}/{GPU_CONFIG}")
+    target = directory / VERSION / MODEL_FILE
+    try:
+        if text_model is None:
+            return build_text_encoder(directory)
+        put_file(target, _hub_weights(text_model).read_bytes())
+    except TextWeightsError as error:
+        raise ModelRepositoryError(str(error)) from None
+    except OSError as error:
+        raise ModelRepositoryError(f"{target} cannot be written: {error.strerror}") from None
+    return target
+
+
+def _hub_weights(text_model: str) -> Path:
+    try:
+        from huggingface_hub import hf_hub_download  # noqa: PLC0415 (only this path needs it)
+        from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError  # noqa: PLC0415
+    except ImportError:
+        raise ModelRepositoryError("triton.text_model needs the hub client; install it with: pip install huggingface_hub") from None
+    name, _, file = text_model.partition(":")
+    download: Callable[..., str] = hf_hub_download
+    for candidate in (file,) if file else HUB_FILES:
+        try:
+            return Path(download(name, candidate))
+        except LocalEntryNotFoundError:  # not in the hub's cache, and the hub cannot be reached
+            raise ModelRepositoryError(f"{name} cannot be loaded: the hub does not answer") from None
+        except EntryNotFoundError:
+            continue
+        except (HfHubHTTPError, OSError, ValueError) as error:
+            raise ModelRepositoryError(f"{name} cannot be loaded from the hub: {type(error).__name__}") from None
+    raise ModelRepositoryError(f"{name} has no {file or ' or '.join(HUB_FILES)}; name the file as {name}:FILE.onnx")
+
+
+def check_models(repository: Path) -> tuple[ModelReport, ...]:
+    """Check every model that we serve, and any other that the repository holds."""
+    try:
+        others = {entry.name for entry in repository.iterdir() if entry.is_dir() and not entry.name.startswith((".", "__"))}
+    except OSError as error:
+        raise ModelRepositoryError(f"the model repository {repository} cannot be read: {error.strerror}") from None
+    names = (*MODEL_NAMES, *sorted(others - set(MODEL_NAMES)))
+    return tuple(check_model(repository / name) for name in names)
+
+
+def check_model(directory: Path) -> ModelReport:
+    """Check one model's configurations against each other and against its ONNX file."""
+    name, file = directory.name, directory / VERSION / MODEL_FILE
+    if not directory.is_dir():
+        return ModelReport(name, VERSION, "", (), (), 0, "", ("it is not in the repository",))
+    problems: list[str] = []
+    backend = ""
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+    digest = sha256_of(file) if file.is_file() else ""
+    tensors = onnx_tensors(file, problems) if digest else None
+    if not digest:
+        how = "run `sentistream models build`" if name == TEXT_ENCODER else "run `sentistream train` or restore it from git"
+        problems.append(f"{VERSION}/{MODEL_FILE} is missing; {how}")
+    for config_file in (GPU_CONFIG, CPU_CONFIG):
+        config = read_config(directory / config_file, problems)
+        if config is None:
+            continue
+        if config_file == GPU_CONFIG:
+            backend, inputs, outputs = config.backend, config.inputs, config.outputs
+        found = config_problems(config, name, digest)
+        if tensors is not None:
+            found += tensor_problems(config, *tensors)
+        problems += [f"{config_file}: {problem}" for problem in found]
+    size = file.stat().st_size if digest else 0
+    return ModelReport(name, VERSION, backend, inputs, outputs, size, digest, tuple(problems))

@@ -1,0 +1,15 @@
+"""Names of the models in the repository, and what requests may rely on."""
+
+from __future__ import annotations
+
+TEXT_ENCODER = "text_encoder"
+AUDIO_ENCODER = "audio_encoder"
+FACE_ENCODER = "face_encoder"
+MMCI = "mmci"
+MODEL_NAMES = (TEXT_ENCODER, AUDIO_ENCODER, FACE_ENCODER, MMCI)
+
+MAX_ROWS = 16
+"""Most rows of one request; every model's ``max_batch_size`` is at least this."""
+
+DIGEST_PARAMETER = "digest"
+"""Parameter of mmci's configuration: the first 12 hexadecimal digits of its ONNX file's SHA-256."""

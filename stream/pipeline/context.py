@@ -1,0 +1,111 @@
+"""What all sessions of a worker share: settings, services, clocks and bounds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from stream.align.clock import CaughtUpClock
+from stream.align.track import WindowPolicy
+from stream.align.utterance import UtteranceWindower
+from stream.align.windower import HoppingWindower, Windower
+from stream.config.settings import Settings, WindowSettings
+from stream.domain.delivery import InboundRecord
+from stream.domain.epoch import EpochAssignment
+from stream.domain.topics import Topics
+from stream.pipeline.fence import Fence
+from stream.pipeline.ports import ResultStore, Scorer, Send, TrackEncoder
+from stream.pipeline.publisher import TrackPublisher
+from stream.pipeline.timings import Timings
+from stream.pipeline.window_context import ContextStore
+from stream.sinks.dead_letter import dead_letter_message
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass
+class ProcessingContext:
+    """The settings, the services around the pipeline, and the bounds that all sessions share.
+
+    Attributes:
+        settings: The settings tree.
+        store: Redis.
+        scorer: Model and explanation.
+        send: Kafka.
+        new_encoder: Makes the encoder of a track.
+        now: Monotonic clock, ms.
+        on_failure: Called with an unexpected error; the worker must stop.
+        timings: Receives the duration of each step.
+        fence: The fencing token in force.
+        clock: The clock that aligners measure silence with.
+        topics: Names of the Kafka topics.
+        policy: When windows open and close.
+        same_clock_ms: By how much two records of one media clock may disagree about when its media began.
+        chunk_slots: Bounds the chunks that are being decoded or encoded.
+        window_slots: Bounds the windows that are being scored or published.
+    """
+
+    settings: Settings
+    store: ResultStore
+    scorer: Scorer
+    send: Send
+    new_encoder: Callable[[], TrackEncoder]
+    now: Callable[[], int]
+    on_failure: Callable[[BaseException], None]
+    timings: Timings = field(default_factory=Timings)
+    fence: Fence = field(init=False)
+    clock: CaughtUpClock = field(init=False)
+    topics: Topics = field(init=False)
+    policy: WindowPolicy = field(init=False)
+    same_clock_ms: int = field(init=False)
+    chunk_slots: asyncio.Semaphore = field(init=False)
+    window_slots: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        windows, limits = self.settings.windows, self.settings.limits
+        self.fence = Fence(self.store.next_token)
+        self.clock = CaughtUpClock(self.now)
+        self.topics = Topics(self.settings.kafka.topic_prefix)
+        self.policy = WindowPolicy(
+            windower=_windower(windows),
+            allowed_lateness_ms=windows.allowed_lateness_ms,
+            idle_after_ms=windows.idle_after_ms,
+            partial_every_ms=windows.partial_every_ms,
+            max_skew_ms=windows.max_skew_ms,
+        )
+        self.same_clock_ms = windows.max_back_ms // 2
+        self.chunk_slots = asyncio.Semaphore(limits.chunks_in_flight)
+        self.window_slots = asyncio.Semaphore(limits.windows_in_flight)
+
+    def new_publisher(
+        self, on_fenced: Callable[[], None], may_publish: asyncio.Event, assignment: EpochAssignment | None, context_store: ContextStore
+    ) -> TrackPublisher:
+        """The publisher of a track. It waits until it may publish, and writes the ``assignment`` into its scores."""
+        return TrackPublisher(
+            self.scorer,
+            self.store,
+            self.send,
+            topics=self.topics,
+            slots=self.window_slots,
+            token=self.fence.token,
+            on_fenced=on_fenced,
+            may_publish=may_publish,
+            assignment=assignment,
+            context_store=context_store,
+            timings=self.timings,
+        )
+
+    async def dead_letter(self, record: InboundRecord, reason: str, detail: str) -> None:
+        """Put a record into the dead letters with its reason, then acknowledge it. The log names its offset, never its content."""
+        log.warning("dead_letter", reason=reason, topic=record.topic, partition=record.partition, offset=record.offset)
+        await self.send((self.topics.dead_letters, *dead_letter_message(record, reason, detail)))
+        record.acknowledge()
+
+
+def _windower(windows: WindowSettings) -> Windower:
+    if windows.kind == "utterance":
+        return UtteranceWindower(windows.utterance_max_ms, windows.utterance_pause_ms)
+    return HoppingWindower(windows.length_ms, windows.hop_ms)

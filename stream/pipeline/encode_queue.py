@@ -1,0 +1,110 @@
+"""The queue in which the chunks of one modality of one track wait for their encoder."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from stream.aio.tasks import TaskSet
+from stream.domain.chunk import Chunk
+from stream.domain.delivery import InboundRecord
+from stream.domain.features import Features
+from stream.domain.wire import BadRecordError
+from stream.media.errors import MediaError
+from stream.pipeline.context import ProcessingContext
+from stream.pipeline.ports import TrackEncoder
+from stream.pipeline.timings import Step
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A chunk, the record that it came in, and when it was read (seconds of ``time.perf_counter``)."""
+
+    chunk: Chunk
+    record: InboundRecord
+    at: float = field(default_factory=time.perf_counter)
+
+
+class EncodeQueue:
+    """Encodes chunks one after the other and passes them on in the order in which they arrived.
+
+    The order matters: a chunk that overtook another would move the modality's watermark past it. Queues run side by side.
+
+    Args:
+        encoder: The track's encoder.
+        context: The worker's shared parts. Every queued chunk holds one of its chunk slots.
+        tasks: Runs the queue.
+        on_encoded: Receives each chunk with its features; None for features of a chunk that went to the dead letters.
+    """
+
+    def __init__(
+        self, encoder: TrackEncoder, context: ProcessingContext, tasks: TaskSet, on_encoded: Callable[[Arrival, Features | None], None]
+    ) -> None:
+        self._encoder = encoder
+        self._context = context
+        self._tasks = tasks
+        self._on_encoded = on_encoded
+        self._queue: asyncio.Queue[Arrival] = asyncio.Queue()
+        self._runner: asyncio.Task[None] | None = None
+        self.pending = 0
+        """Chunks that wait or are being encoded."""
+
+    def put(self, arrival: Arrival) -> None:
+        """Encode a chunk that needs no model at once, unless others are before it; else let it wait for its turn."""
+        if self.pending == 0 and (features := self._encode_at_once(arrival.chunk)) is not None:
+            self._context.chunk_slots.release()
+            self._on_encoded(arrival, features)
+            return
+        if self._runner is None:
+            self._runner = self._tasks.spawn(self._run())
+        self.pending += 1
+        self._queue.put_nowait(arrival)
+
+    async def join(self) -> None:
+        """Wait until every chunk has been passed on."""
+        await self._queue.join()
+
+    def drop(self) -> None:
+        """Drop the chunks that wait; they stay unacknowledged and will be read again."""
+        while not self._queue.empty():
+            self._queue.get_nowait()
+            self._context.chunk_slots.release()
+
+    def _encode_at_once(self, chunk: Chunk) -> Features | None:
+        """None also for a chunk that cannot be used: `_encode` finds the reason again and reports it."""
+        try:
+            return self._encoder.encode_at_once(chunk)
+        except BadRecordError:
+            return None
+
+    async def _run(self) -> None:
+        timings = self._context.timings
+        while True:
+            arrival = await self._queue.get()
+            began = time.perf_counter()
+            try:
+                features = await self._encode(arrival)
+            finally:
+                self._context.chunk_slots.release()
+            timings.add(Step.QUEUE, (began - arrival.at) * 1000)
+            timings.add(Step.ENCODE, (time.perf_counter() - began) * 1000)
+            self.pending -= 1
+            self._on_encoded(arrival, features)
+            self._queue.task_done()
+
+    async def _encode(self, arrival: Arrival) -> Features | None:
+        """None for a chunk that cannot be used, which is then among the dead letters."""
+        try:
+            return await self._encoder.encode(arrival.chunk)
+        except (BadRecordError, MediaError) as error:
+            await self._context.dead_letter(arrival.record, error.reason, str(error))
+        except Exception as error:
+            log.exception("encode_failed", modality=str(arrival.chunk.header.modality))
+            await self._context.dead_letter(arrival.record, "internal_error", type(error).__name__)
+        return None

@@ -1,0 +1,235 @@
+"""One epoch of one session on a worker: from its records to its summary."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import structlog
+
+from stream.aio.tasks import TaskSet
+from stream.domain.chunk import Chunk
+from stream.domain.delivery import InboundRecord
+from stream.domain.epoch import EpochAssignment
+from stream.domain.features import Features
+from stream.domain.identity import SessionKey, TrackKey
+from stream.domain.modality import Modality
+from stream.domain.session_events import MAX_TRACKS, KeyedSessionEvent, SessionEnd, SessionHeartbeat, SessionStart
+from stream.domain.wire import BadRecordError
+from stream.explain.session_summary import summarise
+from stream.pipeline.context import ProcessingContext
+from stream.pipeline.encode_queue import Arrival, EncodeQueue
+from stream.pipeline.ports import TrackEncoder
+from stream.pipeline.session_events import HeldEvent, SessionEventBuffer
+from stream.pipeline.timings import Step
+from stream.pipeline.track_state import read_track_state
+from stream.pipeline.windows import EpochWindows
+from stream.sinks.results import result_message
+
+log = structlog.get_logger(__name__)
+
+
+class EpochProcessor:
+    """Processes one epoch of one session until its summary is written.
+
+    Args:
+        session: The session.
+        epoch: The epoch of its media clock.
+        partition: The Kafka partition of its records.
+        context: The worker's shared parts.
+        on_done: Called when the epoch is over, because it is complete or another worker fenced it off.
+        assignment: The epoch's assignment, where workers gave it its number.
+    """
+
+    def __init__(
+        self,
+        session: SessionKey,
+        epoch: int,
+        partition: int,
+        context: ProcessingContext,
+        on_done: Callable[[EpochProcessor], None],
+        *,
+        assignment: EpochAssignment | None = None,
+    ) -> None:
+        self.session = session
+        self.epoch = epoch
+        self.partition = partition
+        self.may_publish = asyncio.Event()
+        """Set once no earlier epoch of the session can publish any more."""
+        self.complete = False
+        """True once the summary is written."""
+        self.fenced = False
+        """True once another worker turned out to own the session."""
+        self._context = context
+        self._on_done = on_done
+        self._assignment = assignment
+        self._tasks = TaskSet(self._on_task_failed)
+        self._reports = TaskSet(self._on_task_failed)
+        self.windows = EpochWindows(session, epoch, context, self._reports, self._on_ended)
+        """The epoch's aligner and publishers."""
+        self._events = SessionEventBuffer(context.same_clock_ms)
+        self._encoders: dict[TrackKey, TrackEncoder] = {}
+        self._queues: dict[tuple[TrackKey, Modality], EncodeQueue] = {}
+        self._notify_at = 0.0
+        self._closing = False
+        self._finishing = False
+        self._stopped = False
+
+    @property
+    def publishing(self) -> bool:
+        """Whether closed windows, or the summary of an ended epoch, are still to be published, and may be."""
+        return not self._stopped and self.may_publish.is_set() and (self._closing or self.windows.publishing)
+
+    @property
+    def _encoding(self) -> bool:
+        return any(queue.pending for queue in self._queues.values())
+
+    async def on_chunk(self, chunk: Chunk, record: InboundRecord) -> bool:
+        """Queue a chunk for its encoder; the caller has taken a chunk slot for it.
+
+        Returns:
+            False, without giving the slot back, for a chunk that belongs elsewhere: its media clock has started again, or this epoch was
+            completed in the meantime.
+        """
+        header = chunk.header
+        track, aligner = header.track, self.windows.aligner
+        if track.track not in aligner.tracks:
+            if len(aligner.tracks) >= MAX_TRACKS:
+                raise BadRecordError("too_many_tracks", "the session has as many tracks as it may have")
+            await self._open_track(track, header.role)
+        if self.complete:
+            return False
+        if self._stopped:
+            self._context.chunk_slots.release()
+            return True
+        if not aligner.admits(header):
+            return False
+        self._context.timings.add(Step.BROKER, time.time() * 1000 - header.captured_ms)
+        queue = self._queues.get((track, header.modality))
+        if queue is None:
+            queue = EncodeQueue(self._encoders[track], self._context, self._tasks, self._on_encoded)
+            self._queues[track, header.modality] = queue
+        queue.put(Arrival(chunk, record))
+        return True
+
+    async def _open_track(self, track: TrackKey, role: str) -> None:
+        """Begin a track where Redis says that it stands."""
+        state = await read_track_state(self._context.store, track, self.epoch)
+        if self._stopped or track.track in self.windows.aligner.tracks:
+            return
+        self._encoders[track] = self._context.new_encoder()
+        publisher = self.windows.open_track(
+            track, role, state, on_fenced=self._on_fenced, may_publish=self.may_publish, assignment=self._assignment
+        )
+        self._tasks.watch(publisher.runner)
+
+    def _on_encoded(self, arrival: Arrival, features: Features | None) -> None:
+        if self.windows.frozen:
+            return
+        self._notify_at = 0
+        self.windows.on_encoded(arrival, features)
+        self._finish_if_idle()
+
+    def on_event(self, event: KeyedSessionEvent, record: InboundRecord) -> None:
+        """Take in a start, heartbeat or end. Starts and ends stay unacknowledged until the summary is written: a replay needs them."""
+        self._notify_at = 0
+        if isinstance(event.event, SessionHeartbeat):
+            record.acknowledge()
+            self.windows.aligner.on_heartbeat(self._context.clock())
+        elif self._events.add(event, record, self.windows.aligner.media_clock.newest_media_start_at_ms):
+            self._apply_event(event)
+
+    def _apply_event(self, event: KeyedSessionEvent) -> None:
+        aligner, now = self.windows.aligner, self._context.clock()
+        match event.event:
+            case SessionStart():
+                aligner.on_start(event.event, now)
+            case SessionEnd():
+                self.windows.dispatch(aligner.on_end(event.event, now))
+
+    def transfer_events(self, belongs: Callable[[KeyedSessionEvent], bool]) -> list[HeldEvent]:
+        """Give up the starts and ends that turn out to belong to an epoch that began later."""
+        return self._events.transfer(belongs)
+
+    def on_time(self, now: int) -> None:
+        """Let time pass on the caught-up clock. While a chunk is being encoded no time passes: that would look like silence."""
+        if now >= self._notify_at and not self._closing and not self._encoding:
+            for event in self._events.take_early():
+                self._apply_event(event)
+            self.windows.dispatch(self.windows.aligner.on_time(now))
+            self._notify_at = self.windows.aligner.notify_at(now)
+
+    def retire(self) -> None:
+        """A newer epoch has begun: end after the time in which the last chunks of this one may still arrive."""
+        self._notify_at = 0
+        self.windows.aligner.retire(self._context.clock())
+
+    def finish(self) -> None:
+        """Close every window as soon as the chunks that are being encoded have been taken in."""
+        self._finishing = True
+        self._finish_if_idle()
+
+    def _finish_if_idle(self) -> None:
+        if self._finishing and not self._closing and not self._encoding:
+            self.windows.dispatch(self.windows.aligner.finish())
+
+    def shed(self) -> None:
+        """Close the oldest window now, to free memory."""
+        self.windows.dispatch(self.windows.aligner.shed())
+
+    def stop(self) -> None:
+        """Drop everything; what is unacknowledged will be read again, by this worker or another."""
+        self._stopped = True
+        self._tasks.cancel()
+        self._reports.cancel()
+        for publisher in self.windows.publishers.values():
+            publisher.stop()
+        for queue in self._queues.values():
+            queue.drop()
+
+    def _on_ended(self) -> None:
+        self._closing = True
+        self._tasks.spawn(self._close())
+
+    async def _close(self) -> None:
+        """Complete the epoch, in this order.
+
+        1. Wait until the epoch may publish and its last window is published: the summary counts final windows.
+        2. Publish the summary to Kafka, then to Redis.
+        3. Wait for chunks that are still on their way, repeated or late: one that stayed unacknowledged would hold back its partition.
+        4. Acknowledge the session's starts and ends. Before the summary was written a replay needed them.
+        5. Report that the epoch is done.
+        """
+        # 1.
+        await self.may_publish.wait()
+        for publisher in self.windows.publishers.values():
+            await publisher.drained()
+        # 2.
+        if self.windows.aligner.accepted or self._events:
+            await self._publish_summary()
+        # 3.
+        while self._encoding or self._reports:
+            await asyncio.gather(*(queue.join() for queue in self._queues.values()), self._reports.join())
+        # 4.
+        self._events.acknowledge()
+        # 5.
+        self.complete = True
+        self._on_done(self)
+
+    async def _publish_summary(self) -> None:
+        finals = [final for final in await self._context.store.finals(self.session) if final.epoch == self.epoch]
+        summary = summarise(self.session, self.epoch, finals)
+        if summary.windows_shed:
+            log.warning("shed", partition=self.partition, windows=summary.windows_shed, of=summary.windows)
+        await self._context.send((self._context.topics.summaries, *result_message(summary)))
+        await self._context.store.put_summary(summary)
+
+    def _on_fenced(self) -> None:
+        log.warning("fenced_off", partition=self.partition)
+        self.fenced = True
+        self._on_done(self)
+
+    def _on_task_failed(self, error: BaseException) -> None:
+        log.error("epoch_failed", partition=self.partition, error=type(error).__name__)
+        self._context.on_failure(error)

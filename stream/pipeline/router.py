@@ -1,0 +1,201 @@
+"""Routes the records of a worker to their sessions, and keeps the worker's bounds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+import structlog
+
+from stream.domain.chunk import Chunk
+from stream.domain.delivery import InboundRecord
+from stream.domain.identity import SessionKey
+from stream.domain.modality import MODALITIES
+from stream.domain.session_events import KeyedSessionEvent, SessionHeartbeat
+from stream.domain.wire import BadRecordError, parse_chunk, parse_session
+from stream.pipeline.context import ProcessingContext
+from stream.pipeline.epoch import EpochProcessor
+from stream.pipeline.ownership import Claim, Ownership
+from stream.pipeline.session import Intake, SessionProcessor
+
+log = structlog.get_logger(__name__)
+
+DRAIN_POLL_S = 0.02
+
+
+class SessionRouter:
+    """Takes in records in the order of their partitions; time and rebalances come from the side.
+
+    Every bound works by waiting in `on_record`: the consumer then reads no further, and Kafka keeps the rest. A record that was waiting
+    when its partition was revoked is dropped: it will be read again, and to acknowledge it twice could skip it.
+
+    Args:
+        context: The worker's shared parts.
+    """
+
+    def __init__(self, context: ProcessingContext) -> None:
+        self._context = context
+        self._sessions: dict[SessionKey, SessionProcessor] = {}
+        self._modality_of = {context.topics.chunks(m): m for m in MODALITIES}
+        self._ownership = Ownership(context.settings.kafka.session_timeout_s, context.on_failure)
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+        self._draining = False
+        self._stopped = False
+
+    @property
+    def open_epochs(self) -> int:
+        """Open epochs of all sessions."""
+        return len(self._epochs)
+
+    @property
+    def _epochs(self) -> list[EpochProcessor]:
+        return [epoch for session in self._sessions.values() for epoch in session.epochs]
+
+    async def on_record(self, record: InboundRecord) -> None:
+        """Take in one record. Never raises because of a record's content; waits while the worker is full."""
+        generation = self._ownership.generation
+        await self._has_room.wait()
+        if self._stopped or generation != self._ownership.generation:
+            return
+        try:
+            modality = self._modality_of.get(record.topic)
+            if modality is None:
+                await self._on_event(parse_session(record.key, record.value, record.headers), record)
+            else:
+                await self._on_chunk(parse_chunk(record.key, record.value, record.headers, modality), record)
+        except BadRecordError as error:
+            await self._context.dead_letter(record, error.reason, str(error))
+
+    async def _on_chunk(self, chunk: Chunk, record: InboundRecord) -> None:
+        claim = self._ownership.claim(chunk.header.session)
+        await self._context.chunk_slots.acquire()
+        intake = Intake.SESSION_DONE
+        try:
+            while intake is Intake.SESSION_DONE:
+                session = await self._session(chunk.header.session, claim)
+                intake = Intake.DROPPED if session is None else await session.on_chunk(chunk, record, claim)
+        finally:
+            if intake is not Intake.TAKEN:
+                self._context.chunk_slots.release()
+            self._forget_if_done(chunk.header.session)
+
+    async def _on_event(self, event: KeyedSessionEvent, record: InboundRecord) -> None:
+        if event.key not in self._sessions and isinstance(event.event, SessionHeartbeat):
+            record.acknowledge()
+            return
+        claim = self._ownership.claim(event.key)
+        session = await self._session(event.key, claim)
+        try:
+            if session is not None:
+                await session.on_event(event, record, claim)
+        finally:
+            self._forget_if_done(event.key)
+
+    async def _session(self, key: SessionKey, claim: Claim) -> SessionProcessor | None:
+        """The session that a record belongs to; None if the claim to it is lost."""
+        if claim.is_lost:
+            return None
+        session = self._sessions.get(key)
+        if session is None:
+            known = await self._context.store.epochs(key)
+            if claim.is_lost:
+                return None
+            session = SessionProcessor(key, known, self._context, self._may_open, self._on_epoch_done)
+            self._sessions[key] = session
+        return session
+
+    def _may_open(self) -> bool:
+        return self.open_epochs < self._context.settings.limits.sessions
+
+    def _on_epoch_done(self, session: SessionProcessor, epoch: EpochProcessor) -> None:
+        if epoch.fenced:
+            self._ownership.fence_off(session.key, epoch.partition)
+        self._forget_if_done(session.key)
+        self._keep_bounds()
+
+    def _forget_if_done(self, key: SessionKey) -> None:
+        session = self._sessions.get(key)
+        if session is not None and not session.epochs:
+            del self._sessions[key]
+
+    def on_time(self, caught_up_until: int | None) -> None:
+        """Let time pass. While the worker drains, no window is closed any more.
+
+        Args:
+            caught_up_until: The moment (ms) up to which all input that existed had been read; None while some has not been read.
+        """
+        if self._draining:
+            return
+        self._context.clock.tick(caught_up_until)
+        if caught_up_until is not None:
+            now = self._context.clock.caught_up_ms
+            for session in list(self._sessions.values()):
+                session.on_time(now)
+        self._keep_bounds()
+
+    def on_revoked(self, partitions: Iterable[int]) -> None:
+        """Drop the sessions of partitions that another worker will take; it reads their open chunks again."""
+        gone = set(partitions)
+        self._ownership.void_claims()
+        for session in list(self._sessions.values()):
+            session.drop(gone)
+        self._ownership.on_revoked(gone)
+
+    def on_assigned(self) -> None:
+        """Take a new fencing token: the worker that had these partitions before can no longer publish for them."""
+        self._context.fence.renew()
+
+    async def drain(self, seconds: float) -> bool:
+        """Take in nothing more, and publish the windows that are closed. A window that is open stays unacknowledged for the successor.
+
+        1. Void all claims, so that records that wait to be taken in are dropped.
+        2. Freeze every epoch: no further window closes.
+        3. Wait until the closed windows are published.
+
+        Args:
+            seconds: How long to wait. A window that is not published by then stays unacknowledged, too.
+
+        Returns:
+            False if the time did not suffice.
+        """
+        # 1.
+        self._draining = True
+        self._ownership.void_claims()
+        self._has_room.clear()
+        # 2.
+        for epoch in self._epochs:
+            epoch.windows.frozen = True
+        # 3.
+        try:
+            async with asyncio.timeout(seconds):
+                while any(epoch.publishing for epoch in self._epochs):  # noqa: ASYNC110 (no single event says so)
+                    await asyncio.sleep(DRAIN_POLL_S)
+        except TimeoutError:
+            return False
+        return True
+
+    def stop(self) -> None:
+        """Drop all sessions: the worker stops, and its successor reads their open chunks again."""
+        self._stopped = True
+        self.on_revoked({*(epoch.partition for epoch in self._epochs), *self._ownership.fenced.values()})
+        self._context.fence.drop()
+
+    def _keep_bounds(self) -> None:
+        """Free memory where a limit is passed, and stop reading while too many windows are unpublished."""
+        limits = self._context.settings.limits
+        epochs = self._epochs
+        held = unpublished = blocked = 0
+        for epoch in epochs:
+            held += epoch.windows.held
+            if windows := epoch.windows.unpublished:
+                unpublished += windows
+                blocked += 0 if epoch.may_publish.is_set() else windows
+        if held > limits.chunks_held:
+            max(epochs, key=lambda epoch: epoch.windows.held).shed()
+        if not self._draining and blocked > 2 * limits.windows_in_flight:
+            max(self._sessions.values(), key=lambda session: session.blocked_windows).force_publish(self._context.clock())
+        if self._draining or unpublished > 4 * limits.windows_in_flight:
+            self._has_room.clear()
+        else:
+            self._has_room.set()

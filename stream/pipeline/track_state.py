@@ -1,0 +1,45 @@
+"""Where a track stands when a worker begins with it: what Redis holds of its final windows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stream.domain.clock_skew import ClockSkews
+from stream.domain.context import ContextFeatures
+from stream.domain.identity import TrackKey
+from stream.pipeline.ports import ResultStore
+
+ALL_FINAL_MS = 2**53
+"""A media time after every other: where a later epoch has final windows, all windows of this epoch count as final."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackState:
+    """The state of a track from which a replay continues.
+
+    Attributes:
+        final_until_ms: Media time until which the epoch's windows of the track are final; None where none is.
+        final_at_ms: Wall clock (Unix ms) at which that media time was captured, where it is known.
+        clock_skews: The track's clock skews as of its last final window; None where none is.
+        contributions: What the newest final windows of all tracks of the session contribute to the context of later ones.
+    """
+
+    final_until_ms: int | None
+    final_at_ms: int | None
+    clock_skews: ClockSkews | None
+    contributions: list[ContextFeatures]
+
+
+async def read_track_state(store: ResultStore, track: TrackKey, epoch: int) -> TrackState:
+    """Read the state of a track for one epoch; each epoch has a media clock of its own."""
+    final = await store.last_final(track)
+    latest = None if final is None else await store.latest(track)
+    contributions = await store.context(track.session, epoch)
+    if final is None or final.epoch < epoch:
+        return TrackState(None, None, None, contributions)
+    if final.epoch > epoch:
+        return TrackState(ALL_FINAL_MS, None, None, contributions)
+    # `latest` is written with the last final window, but may be newer or expired: then its capture time says nothing here.
+    is_last_final = latest is not None and latest.epoch == epoch and latest.end_ms == final.end_ms
+    final_at_ms = latest.media_end_at_ms if latest is not None and is_last_final else None
+    return TrackState(final.end_ms, final_at_ms, final.clock_skews, contributions)

@@ -1,0 +1,153 @@
+"""The windows of one epoch: encoded chunks into the aligner, closed windows to the publishers of their tracks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from hashlib import blake2b
+
+from stream.aio.tasks import TaskSet
+from stream.align.outcome import EncodedChunk, Outcome
+from stream.align.session import SessionAligner
+from stream.domain.epoch import EpochAssignment
+from stream.domain.features import Features
+from stream.domain.identity import SessionKey, TrackKey
+from stream.pipeline.context import ProcessingContext
+from stream.pipeline.encode_queue import Arrival
+from stream.pipeline.publisher import Ack, TrackPublisher
+from stream.pipeline.track_state import TrackState
+from stream.pipeline.window_context import ContextStore
+from stream.sinks.dead_letter import late_message
+
+
+class EpochWindows:
+    """Runs the aligner of an epoch and passes on what it hands out.
+
+    Args:
+        session: The session.
+        epoch: The epoch of its media clock.
+        context: The worker's shared parts.
+        reports: Runs what reports late, conflicting and future chunks.
+        on_ended: Called once, when the aligner has closed the last window.
+    """
+
+    def __init__(self, session: SessionKey, epoch: int, context: ProcessingContext, reports: TaskSet, on_ended: Callable[[], None]) -> None:
+        windows = context.settings.windows
+        self.aligner: SessionAligner[Ack] = SessionAligner(
+            session,
+            epoch,
+            context.policy,
+            end_grace_ms=windows.end_grace_ms,
+            expire_after_ms=windows.expire_after_ms,
+            max_ahead_ms=windows.max_ahead_ms,
+            max_back_ms=windows.max_back_ms,
+            max_held=context.settings.limits.chunks_held_per_session,
+            now=context.clock(),
+        )
+        """Decides when windows open and close."""
+        self.publishers: dict[TrackKey, TrackPublisher] = {}
+        """Publisher of each open track."""
+        self.frozen = False
+        """True once no more chunks are taken in: the worker drains, and leaves what is not closed by then to its successor."""
+        self._context = context
+        self._context_store = ContextStore()
+        self._reports = reports
+        self._on_ended = on_ended
+        self._has_ended = False
+
+    @property
+    def held(self) -> int:
+        """Encoded chunks that are held until a window closes."""
+        return self.aligner.held
+
+    @property
+    def unpublished(self) -> int:
+        """Windows that are closed but not yet published."""
+        return sum([publisher.pending for publisher in self.publishers.values()])
+
+    @property
+    def publishing(self) -> bool:
+        """Whether a closed window waits for publication or is being published."""
+        return any(publisher.busy for publisher in self.publishers.values())
+
+    def open_track(
+        self,
+        track: TrackKey,
+        role: str,
+        state: TrackState,
+        *,
+        on_fenced: Callable[[], None],
+        may_publish: asyncio.Event,
+        assignment: EpochAssignment | None,
+    ) -> TrackPublisher:
+        """Begin a track; returns its publisher.
+
+        Args:
+            track: The track.
+            role: Its role, unless the session's plan gives another.
+            state: Where it stands.
+            on_fenced: Called when another worker owns the session now.
+            may_publish: Set once no earlier epoch of the session can publish any more.
+            assignment: The epoch's assignment, where workers gave it its number.
+        """
+        now = self._context.clock()
+        self._context_store.add(state.contributions)
+        self.aligner.add_final_windows([features.window for features in state.contributions], now)
+        publisher = self._context.new_publisher(on_fenced, may_publish, assignment, self._context_store)
+        self.publishers[track] = publisher
+        self.aligner.open_track(track, role, state.final_until_ms, now, state.clock_skews, final_at_ms=state.final_at_ms)
+        return publisher
+
+    def on_encoded(self, arrival: Arrival, features: Features | None) -> None:
+        """Take in an encoded chunk; None for features of a chunk that could not be used."""
+        digest = blake2b(arrival.chunk.payload, digest_size=8).digest()
+        ack = None if features is None else arrival.record.acknowledge
+        chunk = EncodedChunk(arrival.chunk.header, features, ack, digest)
+        self.dispatch(self.aligner.on_chunk(chunk, self._context.clock()), arrival)
+
+    def dispatch(self, outcome: Outcome[Ack], arrival: Arrival | None = None) -> None:
+        """Pass on what a call to the aligner produced, in this order.
+
+        1. Closed windows to their publishers.
+        2. Chunks in no further window: acknowledged after the windows before them.
+        3. Open windows, as partial results.
+        4. Chunks that are in no window: repeated ones are acknowledged, the others reported and then acknowledged.
+
+        Args:
+            outcome: What the aligner produced.
+            arrival: The chunk that the call was about, if it was about a chunk.
+        """
+        # 1.
+        for closed in outcome.closed:
+            self.publishers[closed.window.track].publish(closed)
+        # 2. Through the publisher: such a chunk may have been in the track's last window, which is not published yet.
+        for unused in outcome.unused:
+            self.publishers[unused.track].acknowledge_after(unused.acks)
+        # 3.
+        for window in outcome.partial:
+            self.publishers[window.track].publish_partial(window)
+        # 4.
+        for repeated in outcome.repeated:
+            if repeated.ack is not None:
+                repeated.ack()
+        if arrival is not None:
+            self._report(outcome, arrival)
+        if self.aligner.ended and not self._has_ended:
+            self._has_ended = True
+            self._on_ended()
+
+    def _report(self, outcome: Outcome[Ack], arrival: Arrival) -> None:
+        for late in outcome.late:
+            if late.chunk.ack is not None:
+                self._reports.spawn(self._report_late(arrival, late.late_by_ms))
+        self._reject(outcome.conflicts, arrival, "conflict", "another chunk with its number came before")
+        self._reject(outcome.future, arrival, "future", "its media time runs ahead of its capture time: see windows.max_ahead_ms")
+
+    def _reject(self, chunks: tuple[EncodedChunk[Ack], ...], arrival: Arrival, reason: str, detail: str) -> None:
+        for chunk in chunks:
+            if chunk.ack is not None:
+                self._reports.spawn(self._context.dead_letter(arrival.record, reason, detail))
+
+    async def _report_late(self, arrival: Arrival, late_by_ms: int) -> None:
+        await self._context.send((self._context.topics.late, *late_message(arrival.record, late_by_ms)))
+        arrival.record.acknowledge()

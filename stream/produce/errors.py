@@ -1,7 +1,0 @@
-"""What can go wrong on the way into Kafka."""
-
-from __future__ import annotations
-
-
-class ProduceError(Exception):
-    """Records cannot be sent; the message is one sentence that says what to do."""

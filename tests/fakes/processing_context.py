@@ -1,0 +1,265 @@
+"""The world around the pipeline, in memory: for unit tests only."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from stream.config.settings import Settings
+from stream.domain.chunk import Chunk
+from stream.domain.context import CONTEXT_KEPT, ContextFeatures, packed_mean
+from stream.domain.delivery import FinaliseOutcome, InboundRecord, LastFinal
+from stream.domain.epoch import EpochAssignment, SessionEpochs
+from stream.domain.features import Features, TextFeatures, Word
+from stream.domain.identity import SessionKey, TrackKey
+from stream.domain.modality import Modality
+from stream.domain.result import ExplanationRecord, ModelVersion, PartialRecord, ScoreRecord, SessionRecord
+from stream.domain.session_events import KeyedSessionEvent, SessionEvent
+from stream.domain.topics import Topics
+from stream.domain.window import Window
+from stream.domain.wire import Headers, chunk_headers, decode_text, encode_words, session_record
+from stream.explain.records import identity_fields
+from stream.pipeline.context import ProcessingContext
+from stream.pipeline.ports import Addressed
+from stream.pipeline.router import SessionRouter
+from stream.pipeline.window_context import WindowContext
+from tests.fakes.chunks import MEDIA_START_AT_MS, header
+
+MODEL = ModelVersion("mmci", "1", "0" * 12)
+
+
+def score_of(window: Window) -> ScoreRecord:
+    """A record whose score is the number of words in the window."""
+    return ScoreRecord(
+        **identity_fields(window),
+        is_final=window.is_final,
+        revision=window.revision,
+        score=float(len(window.words())),
+        label="neutral",
+        confidence=1.0,
+        probabilities={},
+        modalities_present=window.present(),
+        shares={},
+        faces=0,
+        warnings=window.warnings,
+        media_end_at_ms=window.media_end_at_ms,
+        allowed_lateness_ms=0,
+        model=MODEL,
+        sync=window.clock_skews,
+    )
+
+
+def contribution_of(window: Window) -> ContextFeatures:
+    """Its number of words is what later windows hear of it."""
+    mean = packed_mean(np.array([[len(window.words())]], np.float32))
+    return ContextFeatures(window.track.track, window.epoch, window.end_ms, {Modality.TEXT: mean})
+
+
+def explanation_of(window: Window, past: Sequence[ContextFeatures] = ()) -> ExplanationRecord:
+    """An explanation whose sentence says what the window hears of earlier ones."""
+    heard = [(one.track, one.end_ms, mean.tolist()) for one in past if (mean := one.mean(Modality.TEXT)) is not None]
+    return ExplanationRecord(
+        **identity_fields(window),
+        base_score=0.0,
+        contributions={},
+        score_without={},
+        causal_share=1.0,
+        shortcut_share=0.0,
+        score_unadjusted=0.0,
+        words=(),
+        audio_spans=(),
+        video_frames=(),
+        sentence=" ".join(f"{track}@{end_ms}:{words:g}" for track, end_ms, (words,) in heard),
+    )
+
+
+@dataclass
+class FakeScorer:
+    """Counts words; ``delays`` slow down windows by their end, ``refused`` are those that the model rejects."""
+
+    delays: dict[int, float] = field(default_factory=dict)
+    refused: set[int] = field(default_factory=set)
+
+    async def final(self, window: Window, context: WindowContext) -> tuple[ScoreRecord, ExplanationRecord]:
+        await asyncio.sleep(self.delays.get(window.end_ms, 0))
+        if window.end_ms in self.refused:
+            raise ValueError("refused")
+        context.contribute(contribution_of(window))
+        return score_of(window), explanation_of(window, await context.features())
+
+    async def partial(self, window: Window, context: WindowContext) -> PartialRecord:
+        record = score_of(window)
+        return PartialRecord(**{name: getattr(record, name) for name in record.__struct_fields__})
+
+
+@dataclass
+class FakeStore:
+    """Redis' rules in a dictionary."""
+
+    scores: dict[TrackKey, list[ScoreRecord]] = field(default_factory=lambda: defaultdict(list))
+    explanations: dict[TrackKey, list[ExplanationRecord]] = field(default_factory=lambda: defaultdict(list))
+    contributions: dict[TrackKey, list[ContextFeatures]] = field(default_factory=lambda: defaultdict(list))
+    summaries: list[SessionRecord] = field(default_factory=list)
+    partials: list[PartialRecord] = field(default_factory=list)
+    tokens: dict[SessionKey, int] = field(default_factory=dict)
+    assignments: dict[SessionKey, list[EpochAssignment]] = field(default_factory=lambda: defaultdict(list))
+    token: int = 0
+
+    async def finalise(
+        self, score: ScoreRecord, explanation: ExplanationRecord, token: int, contribution: ContextFeatures | None = None
+    ) -> FinaliseOutcome:
+        session = SessionKey(score.tenant, score.session)
+        if token < self.tokens.get(session, 0):
+            return FinaliseOutcome.FENCED
+        self.tokens[session] = token
+        finals = self.scores[TrackKey(session, score.track)]
+        if finals and (score.epoch, score.end_ms) <= (finals[-1].epoch, finals[-1].end_ms):
+            return FinaliseOutcome.REPLAYED
+        finals.append(score)
+        self.explanations[TrackKey(session, score.track)].append(explanation)
+        if contribution is not None:
+            self.contributions[TrackKey(session, score.track)].append(contribution)
+        return FinaliseOutcome.ACCEPTED
+
+    async def put_partial(self, partial: PartialRecord) -> None:
+        self.partials.append(partial)
+
+    async def last_final(self, track: TrackKey) -> LastFinal | None:
+        finals = self.scores.get(track)
+        return LastFinal(finals[-1].epoch, finals[-1].end_ms, finals[-1].sync) if finals else None
+
+    async def latest(self, track: TrackKey) -> ScoreRecord | None:
+        finals = self.scores.get(track)
+        return finals[-1] if finals else None
+
+    async def context(self, session: SessionKey, epoch: int) -> list[ContextFeatures]:
+        newest = [features for track, kept in self.contributions.items() if track.session == session for features in kept[-CONTEXT_KEPT:]]
+        return [features for features in newest if features.epoch == epoch]
+
+    async def finals(self, session: SessionKey) -> list[ScoreRecord]:
+        return [final for track, finals in self.scores.items() if track.session == session for final in finals]
+
+    async def epochs(self, session: SessionKey) -> SessionEpochs:
+        return SessionEpochs(tuple(self.assignments[session]), max([final.epoch for final in await self.finals(session)], default=-1))
+
+    async def begin_epoch(
+        self, session: SessionKey, declared: int, media_start_at_ms: int, within_ms: int, after: int
+    ) -> tuple[EpochAssignment, ...]:
+        assigned, (_, final) = self.assignments[session], await self.epochs(session)
+        if not any(
+            run.epoch > after and run.declared == declared and run.media_start_at_ms <= media_start_at_ms + within_ms for run in assigned
+        ):
+            assigned.append(
+                EpochAssignment(max(after, declared - 1, final, *(run.epoch for run in assigned)) + 1, declared, media_start_at_ms)
+            )
+        return tuple(assigned)
+
+    async def put_summary(self, record: SessionRecord) -> None:
+        self.summaries.append(record)
+
+    async def next_token(self) -> int:
+        self.token += 1
+        return self.token
+
+
+class FakeEncoder:
+    """Reads words; a track's other modalities become one word named after the modality."""
+
+    def encode_at_once(self, _chunk: Chunk) -> Features | None:
+        return None
+
+    async def encode(self, chunk: Chunk) -> Features:
+        await asyncio.sleep(0)
+        if chunk.header.modality is Modality.TEXT:
+            return decode_text(chunk.payload)
+        return TextFeatures(())
+
+
+@dataclass
+class FakeWorker:
+    """A pipeline on fakes, with its own Kafka: what was sent, what was acknowledged, and a clock to turn."""
+
+    scorer: FakeScorer = field(default_factory=FakeScorer)
+    store: FakeStore = field(default_factory=FakeStore)
+    settings: Settings = field(default_factory=Settings)
+    new_encoder: Callable[[], FakeEncoder] = FakeEncoder
+    now: int = 0
+
+    def __post_init__(self) -> None:
+        self.sent: dict[str, list[tuple[bytes, bytes, Headers]]] = defaultdict(list)
+        self.acknowledged: list[tuple[str, int]] = []
+        self.failures: list[BaseException] = []
+        self.topics = Topics()
+        self._offsets: dict[str, int] = defaultdict(int)
+        self.context = ProcessingContext(
+            settings=self.settings,
+            store=self.store,
+            scorer=self.scorer,
+            send=self._send,
+            new_encoder=self.new_encoder,
+            now=lambda: self.now,
+            on_failure=self.failures.append,
+        )
+        self.router = SessionRouter(self.context)
+
+    async def _send(self, *records: Addressed) -> None:
+        for topic, key, value, headers in records:
+            self.sent[topic].append((key, value, headers))
+
+    def reasons(self) -> list[str]:
+        """Reasons of the dead letters."""
+        return [dict(headers)["dl_reason"].decode() for _, _, headers in self.sent[self.topics.dead_letters]]
+
+    def record(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers, partition: int = 0) -> InboundRecord:
+        """A record at the topic's next offset."""
+        offset = self._offsets[topic]
+        self._offsets[topic] += 1
+        return InboundRecord(topic, partition, offset, key, value, headers, lambda: self.acknowledged.append((topic, offset)))
+
+    def words(
+        self, seq: int, *, epoch: int = 0, session: str = "call-1", track: str = "customer", later_ms: int = 0, spoken: bool = True
+    ) -> InboundRecord:
+        """A text chunk of the second ``seq`` with one word or none, captured so much later than its media time says."""
+        about = header(seq, epoch=epoch, session=session, track=track)
+        about = replace(about, captured_ms=about.captured_ms + later_ms)
+        word = [(about.start_ms, about.end_ms)] if spoken else []
+        value = encode_words(_spoken(word))
+        return self.record(self.topics.chunks(Modality.TEXT), str(about.session).encode(), value, chunk_headers(about))
+
+    def media(self, seq: int, modality: Modality, captured_late_ms: int, *, epoch: int = 0, session: str = "call-1") -> InboundRecord:
+        """A chunk of sound or picture of the second ``seq``, whose capture time is so much later than it should be."""
+        about = header(seq, modality, epoch=epoch, session=session)
+        about = replace(about, captured_ms=about.captured_ms + captured_late_ms)
+        return self.record(self.topics.chunks(modality), str(about.session).encode(), b"media", chunk_headers(about))
+
+    def event(self, event: SessionEvent, session: str = "call-1", *, at_ms: int = MEDIA_START_AT_MS) -> InboundRecord:
+        """A session event at that wall clock."""
+        key, value, headers = session_record(KeyedSessionEvent(SessionKey("acme", session), event), "test", at_ms)
+        return self.record(self.topics.sessions, key, value, headers)
+
+    async def feed(self, *records: InboundRecord) -> None:
+        """Take records in and let everything that can happen happen."""
+        for record in records:
+            await self.router.on_record(record)
+        await self.settle()
+
+    async def listen(self, ms: int) -> None:
+        """Let time pass in which everything that existed has been read, and let happen what it brings about."""
+        for _ in range(0, ms, 100):
+            self.now += 100
+            self.router.on_time(self.now)
+        await self.settle()
+
+    async def settle(self, seconds: float = 0.02) -> None:
+        """Give tasks time to run: turns of the loop for those that wait for nothing, however slow the machine, then time."""
+        for _ in range(100):
+            await asyncio.sleep(0)
+        await asyncio.sleep(seconds)
+
+
+def _spoken(spans: list[tuple[int, int]]) -> list[Word]:
+    return [Word("secretword", start, end) for start, end in spans]

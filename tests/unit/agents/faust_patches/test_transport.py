@@ -1,0 +1,66 @@
+"""What the transport does otherwise than Faust's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
+from typing import Any
+
+from faust import App
+from faust.types import TP
+
+from stream.agents.faust_patches.commits import Commits
+from stream.agents.faust_patches.transport import RewindingThread, transport
+
+CHUNKS, SESSIONS, TEXT = TP("chunks", 0), TP("sessions", 0), TP("text", 1)
+
+
+class FakeConsumer:
+    """An aiokafka consumer that has committed something in one partition only."""
+
+    def __init__(self) -> None:
+        self.rewound: list[TP] = []
+        self.stopped = False
+
+    async def stop(self) -> None:
+        """As aiokafka does while a fetch waits for its next try."""
+        self.stopped = True
+        raise asyncio.CancelledError
+
+    async def seek_to_committed(self) -> dict[TP, int | None]:
+        return {CHUNKS: 7, SESSIONS: None, TEXT: 0}
+
+    async def seek_to_beginning(self, *partitions: TP) -> None:
+        self.rewound += partitions
+
+
+class Thread(RewindingThread):
+    """Without a thread of its own."""
+
+    def __init__(self, consumer: FakeConsumer) -> None:
+        self._fake = self._consumer = consumer
+
+    def _ensure_consumer(self) -> Any:
+        return self._fake
+
+    async def call_thread(self, call: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
+        return await call(*arguments)
+
+
+async def test_a_partition_without_a_position_does_not_end_the_worker() -> None:
+    """Faust's own check asks aiokafka for the position of every assigned partition."""
+    consumer: Any = transport(App("transport"), Commits(), 100, 1).Consumer
+    await consumer.verify_all_partitions_active(SimpleNamespace(assignment=lambda: {CHUNKS}))
+
+
+async def test_a_fetch_that_failed_just_before_does_not_break_off_the_end_of_the_thread() -> None:
+    consumer = FakeConsumer()
+    await Thread(consumer).on_thread_stop()
+    assert consumer.stopped
+
+
+async def test_partitions_without_a_commit_are_read_from_their_beginning_again() -> None:
+    consumer = FakeConsumer()
+    assert await Thread(consumer).seek_to_committed() == {CHUNKS: 7, SESSIONS: None, TEXT: 0}
+    assert consumer.rewound == [SESSIONS, TEXT]

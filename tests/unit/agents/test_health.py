@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from typing import Any
+
+import aiohttp
+import pytest
+
+from stream.agents import health
+from stream.agents.health import Check, HealthPortError, HealthServer
+from stream.agents.worker_state import WorkerState
+from stream.cli.errors import describe
+from stream.config.settings import HealthSettings
+from stream.local.ports import LOOPBACK, free_port
+
+
+async def fine() -> None:
+    pass
+
+
+async def ask(port: int, path: str) -> tuple[int, Any]:
+    async with aiohttp.ClientSession() as client, client.get(f"http://{LOOPBACK}:{port}{path}") as answer:
+        return answer.status, await answer.json()
+
+
+async def ready(state: WorkerState, **checks: Check) -> tuple[int, Any]:
+    settings = HealthSettings(port=free_port())
+    async with HealthServer(settings, state, checks):
+        return await ask(settings.port, "/ready")
+
+
+async def test_a_worker_that_can_work_is_ready_and_live() -> None:
+    assert await ready(WorkerState(partitions=24), redis=fine) == (200, {"ready": True, "partitions": 24, "reasons": {}})
+
+
+async def test_what_is_missing_is_named() -> None:
+    async def refused() -> None:
+        raise ConnectionError("redis://user:secret@host")
+
+    status, body = await ready(WorkerState(), redis=refused, triton=fine)
+    assert status == 503
+    assert body == {"ready": False, "partitions": None, "reasons": {"kafka": "no partitions are assigned", "redis": "ConnectionError"}}
+
+
+async def test_a_service_that_does_not_answer_does_not_hold_the_answer_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def silent() -> None:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(health, "CHECK_TIMEOUT_S", 0.1)
+    began = time.monotonic()
+    status, body = await ready(WorkerState(partitions=1), triton=silent)
+    assert (status, body["reasons"]) == (503, {"triton": "no answer within 0.1 s"})
+    assert time.monotonic() - began < 5
+
+
+async def test_a_service_that_is_away_leaves_the_worker_live_and_draining_too() -> None:
+    async def refused() -> None:
+        raise ConnectionError
+
+    settings, state = HealthSettings(port=free_port()), WorkerState(partitions=24)
+    async with HealthServer(settings, state, {"redis": refused}):
+        assert await ask(settings.port, "/live") == (200, {"live": True, "partitions": 24, "reasons": {}})
+        state.draining = True
+        assert (await ask(settings.port, "/live"))[0] == 200
+        assert (await ask(settings.port, "/ready"))[1]["reasons"]["worker"] == "draining"
+        state.on_consumer_turn(lambda: time.monotonic() - 1000)
+        status, body = await ask(settings.port, "/live")
+        assert (status, body["live"], list(body["reasons"])) == (503, False, ["consumer"])
+
+
+async def test_services_are_not_asked_for_every_request() -> None:
+    asked: list[None] = []
+
+    async def count() -> None:
+        asked.append(None)
+
+    settings = HealthSettings(port=free_port())
+    async with HealthServer(settings, WorkerState(partitions=1), {"redis": count}):
+        answers = await asyncio.gather(*(ask(settings.port, "/ready") for _ in range(20)))
+    assert {status for status, _ in answers} == {200}
+    assert len(asked) < 5
+
+
+async def test_a_port_that_is_taken_is_one_sentence() -> None:
+    with socket.socket() as taken:
+        taken.bind((LOOPBACK, 0))
+        taken.listen()
+        with pytest.raises(HealthPortError, match=r"health\.port") as error:
+            async with HealthServer(HealthSettings(port=taken.getsockname()[1]), WorkerState(), {}):
+                pass
+    assert describe(error.value) is not None
+
+
+async def test_port_0_is_off() -> None:
+    before = asyncio.all_tasks()
+    async with HealthServer(HealthSettings(), WorkerState(), {}) as server:
+        assert server.listening is False
+        assert asyncio.all_tasks() == before

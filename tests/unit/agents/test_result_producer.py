@@ -1,0 +1,61 @@
+"""Records on their way to Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka.errors import NotLeaderForPartitionError
+from faust.exceptions import ProducerSendError
+
+from stream.agents import result_producer
+from stream.agents.result_producer import ResultProducer
+from stream.aio.backoff import Backoff
+from stream.pipeline.ports import Addressed
+
+SCORE: Addressed = ("scores", b"key", b"score", [("h", b"1")])
+WHY: Addressed = ("explanations", b"key", b"why", [])
+
+
+class FakeProducer:
+    """Takes records; an error in ``ahead`` is raised, or put into the answer, in place of the next one."""
+
+    def __init__(self, *ahead: Exception) -> None:
+        self.ahead = list(ahead)
+        self.sent: list[tuple[str, bytes]] = []
+
+    async def send(self, topic: str, _key: bytes, value: bytes, _partition: None, _time: None, _headers: Any) -> asyncio.Future[None]:
+        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        error = self.ahead.pop(0) if self.ahead else None
+        if isinstance(error, ProducerSendError):
+            raise error
+        if error is None:
+            self.sent.append((topic, value))
+            answer.set_result(None)
+        else:
+            answer.set_exception(error)
+        return answer
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(result_producer, "BACKOFF", Backoff(first_s=0.0))
+
+
+def result_producer_of(producer: FakeProducer) -> ResultProducer:
+    return ResultProducer(SimpleNamespace(producer=producer))  # type: ignore[arg-type]
+
+
+async def test_records_are_sent_side_by_side_in_order() -> None:
+    producer = FakeProducer()
+    await result_producer_of(producer).send(SCORE, WHY)
+    assert producer.sent == [("scores", b"score"), ("explanations", b"why")]
+
+
+@pytest.mark.parametrize("error", [ProducerSendError("no metadata"), NotLeaderForPartitionError(), TimeoutError()])
+async def test_an_outage_is_waited_out_and_all_are_sent_again(error: Exception) -> None:
+    producer = FakeProducer(error)
+    await result_producer_of(producer).send(SCORE, WHY)
+    assert producer.sent[-2:] == [("scores", b"score"), ("explanations", b"why")]

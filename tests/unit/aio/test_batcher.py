@@ -1,0 +1,94 @@
+"""Windows of all sessions in one request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from stream.aio.batcher import Batcher
+from stream.serving.errors import ModelRejectedError
+
+
+class Doubler:
+    """Doubles what it is given, refuses negative numbers, and remembers its batches."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+
+    async def __call__(self, items: Sequence[int]) -> list[int]:
+        self.batches.append(list(items))
+        await asyncio.sleep(0)
+        if min(items) < 0:
+            raise ModelRejectedError("negative")
+        if max(items) > 1000:
+            raise RuntimeError("broken")
+        return [2 * item for item in items]
+
+
+def batcher(model: Doubler, max_size: int = 4, delay_s: float = 0.02) -> Batcher[int, int]:
+    return Batcher(model, shape=lambda item: abs(item) % 2, max_size=max_size, delay_s=delay_s, refusals=(ModelRejectedError,))
+
+
+async def test_what_comes_together_is_asked_together_and_by_shape() -> None:
+    model = Doubler()
+    made = batcher(model)
+    assert await asyncio.gather(*(made.answer(item) for item in (2, 3, 4, 5))) == [4, 6, 8, 10]
+    assert sorted(model.batches) == [[2, 4], [3, 5]]
+
+
+async def test_a_full_batch_does_not_wait() -> None:
+    model = Doubler()
+    made = batcher(model, max_size=2, delay_s=60)
+    assert await asyncio.gather(*(made.answer(item) for item in (2, 4, 6, 8))) == [4, 8, 12, 16]
+    assert model.batches == [[2, 4], [6, 8]]
+
+
+async def test_a_refused_item_does_not_take_the_others_with_it() -> None:
+    made = batcher(Doubler())
+    answers = await asyncio.gather(*(made.answer(item) for item in (2, -4, 6)), return_exceptions=True)
+    assert answers[0] == 4
+    assert isinstance(answers[1], ModelRejectedError)
+    assert answers[2] == 12
+
+
+async def test_any_other_error_is_everybodys() -> None:
+    made = batcher(Doubler())
+    answers = await asyncio.gather(*(made.answer(item) for item in (2, 1002)), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [RuntimeError, RuntimeError]
+
+
+async def test_who_gave_up_is_not_asked_for_and_holds_nobody_up() -> None:
+    model = Doubler()
+    made = batcher(model)
+    gone, stays = asyncio.ensure_future(made.answer(2)), asyncio.ensure_future(made.answer(4))
+    await asyncio.sleep(0)
+    gone.cancel()
+    assert await stays == 8
+    assert model.batches == [[4]]
+
+
+async def test_closing_cancels_what_is_under_way() -> None:
+    async def never(_items: Sequence[int]) -> list[int]:
+        await asyncio.Event().wait()
+        return []
+
+    made: Batcher[int, int] = Batcher(never, shape=lambda _: 0, max_size=1, delay_s=0)
+    waiting = asyncio.ensure_future(made.answer(1))
+    await asyncio.sleep(0.01)
+    made.close()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def test_closing_cancels_what_waits_for_company() -> None:
+    model = Doubler()
+    made = batcher(model, delay_s=0.01)
+    asking = asyncio.ensure_future(made.answer(2))
+    await asyncio.sleep(0)
+    made.close()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    await asyncio.sleep(0.03)
+    assert model.batches == []

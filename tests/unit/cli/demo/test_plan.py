@@ -1,0 +1,58 @@
+"""Which sessions a demo run has."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from stream.cli.demo.plan import Recordings, plan_sessions, sources
+from stream.cli.errors import CommandError
+
+CUES = "WEBVTT\n\n00:00.000 --> 00:01.000\nwell then\n"
+
+
+def words(folder: Path, name: str) -> Path:
+    path = folder / name
+    path.write_text(CUES, encoding="utf-8")
+    return path
+
+
+def silently(_: str) -> None:
+    """Nobody listens."""
+
+
+def test_sessions_go_round_the_recordings_with_a_name_each(tmp_path: Path) -> None:
+    wanted = Recordings((words(tmp_path, "a.vtt"), words(tmp_path, "b.vtt")), sessions=5)
+    planned = plan_sessions(wanted, silently)
+    names = [session.plan.key.session for session in planned]
+    assert len(set(names)) == 5
+    assert [name.rpartition("-")[2] for name in names] == ["1", "2", "3", "4", "5"]
+    assert list(islice(sources(wanted), 5)) == ["a.vtt", "b.vtt", "a.vtt", "b.vtt", "a.vtt"]
+
+
+def test_two_runs_never_share_a_session_name(tmp_path: Path) -> None:
+    wanted = Recordings((words(tmp_path, "a.vtt"),))
+    first, second = plan_sessions(wanted, silently), plan_sessions(wanted, silently)
+    assert first[0].plan.key != second[0].plan.key
+
+
+def test_transcripts_belong_to_media_in_order(tmp_path: Path) -> None:
+    clips, text = (tmp_path / "a.mp4", tmp_path / "b.mp4"), words(tmp_path, "a.vtt")
+    assert [r.transcript for r in Recordings(clips, (text,), recognise=False).requests()] == [text, None]
+    assert [r.recognise for r in Recordings(clips, recognise=False).requests()] == [False, False]
+    with pytest.raises(CommandError, match="MEDIA"):
+        Recordings((), (text,)).requests()
+
+
+def test_no_recording_is_left_out(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="too few"):
+        Recordings((words(tmp_path, "a.vtt"), words(tmp_path, "b.vtt")), sessions=1).requests()
+
+
+def test_without_media_there_is_the_sample() -> None:
+    requests = Recordings().requests()
+    assert len(requests) == 2
+    assert all(request.media.is_file() for request in requests)
+    assert all(request.transcript is not None and request.transcript.is_file() for request in requests)

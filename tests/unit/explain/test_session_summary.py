@@ -1,0 +1,54 @@
+"""A session's summary from its finals."""
+
+from __future__ import annotations
+
+import pytest
+
+from stream.domain.modality import Modality
+from stream.domain.window import SHED
+from stream.explain.session_summary import summarise
+from tests.fakes.results import SESSION, make_score
+
+
+def test_it_sums_up_all_tracks_in_order_of_time() -> None:
+    finals = [make_score(4000 + 2000 * i, float(i - 2)) for i in range(5)]
+    finals.append(make_score(5000, 3.0, track="agent", role="agent", present=(Modality.AUDIO,)))
+    summary = summarise(SESSION, 0, reversed(finals))
+    assert summary.windows == 6
+    assert summary.mean == 0.5
+    assert summary.trend == pytest.approx((1 + 2) / 2 - (-2 + 3) / 2)
+    assert summary.best is not None
+    assert (summary.best.track, summary.best.score, summary.best.end_ms) == ("agent", 3.0, 5000)
+    assert summary.worst is not None
+    assert (summary.worst.window_id, summary.worst.score) == ("default/call-1/customer/0-4000", -2.0)
+    assert summary.role_shares == {"agent": 0.1667, "customer": 0.8333}
+    assert summary.windows_by_modality == {Modality.TEXT: 5, Modality.AUDIO: 6, Modality.VIDEO: 5}
+
+
+def test_windows_of_another_epoch_are_left_out() -> None:
+    assert summarise(SESSION, 1, [make_score(4000, 3.0), make_score(4000, 1.0, epoch=1)]).mean == 1.0
+
+
+def test_windows_that_hold_nothing_are_counted_but_have_no_say() -> None:
+    summary = summarise(SESSION, 0, [make_score(4000, 1.0), make_score(6000, -3.0, present=())])
+    assert (summary.windows, summary.mean, summary.role_shares) == (2, 1.0, {"customer": 1.0})
+    assert summary.worst is not None
+    assert summary.worst.score == 1.0
+
+
+def test_windows_that_were_closed_early_are_counted() -> None:
+    finals = [make_score(4000), make_score(6000, warnings=(SHED,)), make_score(8000, warnings=("several_faces", SHED))]
+    assert summarise(SESSION, 0, finals).windows_shed == 2
+
+
+def test_a_silent_face_does_no_talking() -> None:
+    assert summarise(SESSION, 0, [make_score(4000, present=(Modality.VIDEO,))]).role_shares == {}
+
+
+def test_nothing_at_all() -> None:
+    summary = summarise(SESSION, 0, [])
+    assert (summary.windows, summary.mean, summary.trend, summary.best, summary.worst) == (0, None, None, None, None)
+
+
+def test_two_windows_are_no_trend() -> None:
+    assert summarise(SESSION, 0, [make_score(4000, -1.0), make_score(6000, 1.0)]).trend is None

@@ -1,0 +1,70 @@
+"""What is committed in ``triton_models/`` is what the code writes and expects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from stream.config.settings import PROJECT_ROOT
+from stream.model.served import INPUT_NAMES, OUTPUT_NAMES, WEIGHTS, example_inputs, load_weights
+from stream.model_repository.text_weights import sha256_of
+from stream.training.export import AUDIO_ENTRY, FACE_ENTRY, IR_VERSION, MMCI_ENTRY, OPSET, ModelEntry, config_text
+
+REPOSITORY = PROJECT_ROOT / "triton_models"
+ENTRIES = (AUDIO_ENTRY, FACE_ENTRY, MMCI_ENTRY)
+
+
+def graph(entry: ModelEntry) -> onnx.ModelProto:
+    return onnx.load(str(REPOSITORY / entry.name / "1" / "model.onnx"))
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_configurations_are_the_codes(entry: ModelEntry) -> None:
+    folder = REPOSITORY / entry.name
+    digest = sha256_of(folder / "1" / "model.onnx")[:12]
+    assert (folder / "config.pbtxt").read_text(encoding="utf-8") == config_text(entry, "KIND_GPU", digest)
+    assert (folder / "configs" / "cpu.pbtxt").read_text(encoding="utf-8") == config_text(entry, "KIND_CPU", digest)
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_graphs_have_the_configured_tensors_and_a_readable_version(entry: ModelEntry) -> None:
+    model = graph(entry)
+    assert [tensor.name for tensor in model.graph.input] == [name for name, _ in entry.inputs]
+    assert [tensor.name for tensor in model.graph.output] == [name for name, _ in entry.outputs]
+    for tensor, (_, shape) in zip(model.graph.input, entry.inputs, strict=True):
+        axes = tensor.type.tensor_type.shape.dim
+        assert [axis.dim_value or -1 for axis in axes] == [-1, *shape]
+    assert model.ir_version <= IR_VERSION
+    assert {opset.domain: opset.version for opset in model.opset_import} == {"": OPSET}
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_graphs_are_small_and_carry_no_path(entry: ModelEntry) -> None:
+    file: Path = REPOSITORY / entry.name / "1" / "model.onnx"
+    content = file.read_bytes()
+    assert len(content) < 4_000_000
+    assert b"site-packages" not in content
+    assert str(PROJECT_ROOT).encode() not in content
+
+
+def test_the_weights_beside_the_graph_are_the_graphs() -> None:
+    folder = PROJECT_ROOT / "triton_models" / MMCI_ENTRY.name / "1"
+    inputs = example_inputs(3, 32, 40, 20, torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected = load_weights(folder / WEIGHTS)(*inputs)
+    session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
+    found = session.run(list(OUTPUT_NAMES), {name: tensor.numpy() for name, tensor in zip(INPUT_NAMES, inputs, strict=True)})
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other.numpy(), atol=1e-5)
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    save_file({"model.other": torch.zeros(1)}, tmp_path / WEIGHTS)
+    with pytest.raises(ValueError, match="weights of this network"):
+        load_weights(tmp_path / WEIGHTS)

@@ -1,0 +1,298 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import ClassVar
+
+import pytest
+from structlog.testing import capture_logs
+
+from stream.config.settings import LimitSettings, Settings, WindowSettings
+from stream.domain.chunk import Chunk
+from stream.domain.delivery import LastFinal
+from stream.domain.features import Features
+from stream.domain.identity import TrackKey
+from stream.domain.modality import Modality
+from stream.domain.session_events import MAX_TRACKS, SessionEnd, SessionHeartbeat, SessionStart, TrackEnd, TrackPlan
+from stream.domain.wire import decode_text
+from tests.fakes.chunks import header
+from tests.fakes.processing_context import FakeEncoder, FakeScorer, FakeStore, FakeWorker
+
+TRACK = header(0).track
+START = SessionStart(0, (TrackPlan("customer", "customer", (Modality.TEXT,)),))
+AUDIO, VIDEO = Modality.AUDIO, Modality.VIDEO
+TALK = SessionStart(0, (TrackPlan("customer", "customer", (AUDIO, VIDEO)),))
+TALK_END = SessionEnd(0, 12_000, (TrackEnd("customer", {AUDIO: 12, VIDEO: 12}),))
+
+
+def end(chunks: int) -> SessionEnd:
+    return SessionEnd(0, chunks * 1000, (TrackEnd("customer", {Modality.TEXT: chunks}),))
+
+
+def ends(worker: FakeWorker, track: TrackKey = TRACK) -> list[int]:
+    return [score.end_ms for score in worker.store.scores[track]]
+
+
+async def whole_session(worker: FakeWorker, seconds: int = 6) -> None:
+    await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(seconds)), worker.event(end(seconds)))
+
+
+async def test_a_session_becomes_finals_a_summary_and_acknowledged_records() -> None:
+    worker = FakeWorker()
+    await whole_session(worker)
+    assert ends(worker) == [4000, 6000, 8000]
+    assert [s.windows for s in worker.store.summaries] == [3]
+    assert len(worker.acknowledged) == 8
+    assert worker.router.open_epochs == 0
+    assert [len(worker.sent[t]) for t in (worker.topics.scores, worker.topics.explanations, worker.topics.summaries)] == [3, 3, 1]
+    assert not worker.failures
+
+
+async def test_a_chunk_that_is_still_on_its_way_when_its_session_is_done_is_acknowledged() -> None:
+    class SlowToRepeat(FakeEncoder):
+        seen: ClassVar[set[str]] = set()
+
+        async def encode(self, chunk: Chunk) -> Features:
+            if chunk.header.id in self.seen:
+                await asyncio.sleep(0.1)
+            self.seen.add(chunk.header.id)
+            return await super().encode(chunk)
+
+    worker = FakeWorker(new_encoder=SlowToRepeat)
+    await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(6)), worker.words(5), worker.event(end(6)))
+    assert ends(worker) == [4000, 6000, 8000]
+    await worker.settle(0.15)
+    assert len(worker.acknowledged) == len(set(worker.acknowledged)) == 9
+    assert [s.windows for s in worker.store.summaries] == [3]
+    assert worker.router.open_epochs == 0
+    assert not worker.failures
+
+
+async def test_a_track_that_begins_while_its_session_is_completed_is_taken_in_by_the_next_conversation() -> None:
+    class SlowStore(FakeStore):
+        async def last_final(self, track: TrackKey) -> LastFinal | None:
+            if track.track == "late":
+                await asyncio.sleep(0.1)
+            return await super().last_final(track)
+
+    worker = FakeWorker(store=SlowStore())
+    await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(5)))
+    late = asyncio.create_task(worker.router.on_record(worker.words(0, track="late")))
+    await worker.feed(worker.words(5), worker.event(end(6)))
+    assert [s.windows for s in worker.store.summaries] == [3]
+    await late
+    await worker.settle()
+    await worker.listen(worker.settings.windows.expire_after_ms + 5000)
+    assert ends(worker, header(0, track="late").track) == [4000]
+    assert len(worker.acknowledged) == 9
+    assert not worker.failures
+
+
+async def test_windows_are_published_in_order_however_long_scoring_takes() -> None:
+    worker = FakeWorker(scorer=FakeScorer(delays={4000: 0.05}))
+    await whole_session(worker)
+    assert ends(worker) == []
+    await worker.settle(0.06)
+    assert ends(worker) == [4000, 6000, 8000]
+
+
+async def test_chunks_of_open_windows_stay_unacknowledged() -> None:
+    worker = FakeWorker()
+    await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(5)))
+    assert ends(worker) == [4000]
+    assert sorted(offset for _, offset in worker.acknowledged) == [0, 1]
+
+
+async def test_silence_is_acknowledged_after_the_utterance_before_it() -> None:
+    settings = Settings(windows=WindowSettings(kind="utterance"))
+    worker = FakeWorker(scorer=FakeScorer(delays={2000: 0.05}), settings=settings)
+    await worker.feed(worker.event(START), *(worker.words(seq, spoken=seq < 2) for seq in range(6)))
+    assert not worker.acknowledged
+    await worker.settle(0.06)
+    assert ends(worker) == [2000]
+    assert sorted(offset for _, offset in worker.acknowledged) == [0, 1, 2, 3]
+
+
+async def test_a_worker_that_takes_over_makes_the_same_windows() -> None:
+    first = FakeWorker()
+    records = [first.event(START), *(first.words(seq) for seq in range(6))]
+    await first.feed(*records)
+    second = FakeWorker(store=first.store)
+    kept = [r for r in records if (r.topic, r.offset) not in first.acknowledged]
+    await second.feed(*kept, first.event(end(6)))
+    whole = FakeWorker()
+    await whole_session(whole)
+    assert first.store.scores == whole.store.scores
+    assert second.store.summaries == whole.store.summaries
+
+
+async def test_a_repeat_of_everything_changes_nothing() -> None:
+    worker = FakeWorker()
+    await whole_session(worker)
+    before = list(worker.store.scores[TRACK])
+    await whole_session(worker)
+    worker.now = 4000
+    worker.router.on_time(worker.now)
+    await worker.settle()
+    assert worker.store.scores[TRACK] == before
+    assert len(worker.acknowledged) == 16
+
+
+async def test_revoked_sessions_are_dropped_unacknowledged() -> None:
+    worker = FakeWorker()
+    await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(3)))
+    worker.router.on_revoked({0})
+    assert worker.router.open_epochs == 0
+    assert worker.acknowledged == []
+
+
+async def test_a_zombie_is_fenced_off_and_acknowledges_nothing() -> None:
+    store = FakeStore()
+    worker = FakeWorker(store=store)
+    worker.router.on_assigned()
+    store.tokens[TRACK.session] = 99
+    await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(5)))
+    assert ends(worker) == []
+    assert worker.acknowledged == []
+    assert worker.router.open_epochs == 0
+
+
+async def test_a_bad_record_is_put_aside_and_the_rest_flows(caplog: pytest.LogCaptureFixture) -> None:
+    worker = FakeWorker()
+    good = worker.words(2)
+    bad = worker.record(good.topic, b"acme/other", b"secretword", good.headers)
+    truncated = worker.record(good.topic, good.key, b'{"words": [{"text": "secretword"', good.headers)
+    with caplog.at_level(logging.DEBUG):
+        await worker.feed(worker.event(START), worker.words(0), worker.words(1), bad, truncated, *(worker.words(s) for s in (3, 4)))
+    assert worker.reasons() == ["key_mismatch", "bad_words"]
+    assert ends(worker) == [4000]
+    assert "secretword" not in caplog.text
+
+
+async def test_a_late_chunk_goes_to_its_topic_with_by_how_much() -> None:
+    worker = FakeWorker()
+    await worker.feed(worker.event(START), *(worker.words(seq) for seq in (1, 2, 3, 4, 5, 6)), worker.words(0))
+    ((_, _, headers),) = worker.sent[worker.topics.late]
+    assert int(dict(headers)["dl_lateby"]) > 0
+
+
+async def test_a_window_that_the_model_refuses_is_reported_and_does_not_block() -> None:
+    worker = FakeWorker(scorer=FakeScorer(refused={4000}))
+    await whole_session(worker)
+    assert ends(worker) == [6000, 8000]
+    assert worker.reasons() == ["unscorable"]
+
+
+@pytest.mark.parametrize("limit", ["chunks_held_per_session", "chunks_held"])
+async def test_windows_that_were_shed_are_counted_and_logged_once(limit: str) -> None:
+    worker = FakeWorker(settings=Settings(limits=LimitSettings().model_copy(update={limit: 2})))
+    with capture_logs() as logged:
+        await worker.feed(worker.event(START))
+        for seq in range(6):
+            await worker.feed(worker.words(seq))
+            worker.router.on_time(None)
+        await worker.feed(worker.event(end(6)))
+    assert [s.windows_shed for s in worker.store.summaries] == [sum("shed" in score.warnings for score in worker.store.scores[TRACK])]
+    assert [(line["windows"], line["of"]) for line in logged if line["event"] == "shed"] == [(2, 3)]
+
+
+async def test_each_epoch_has_clocks_of_its_own() -> None:
+    worker = FakeWorker()
+    for epoch, late_ms in ((0, 90), (1, -90)):
+        chunks = [worker.media(seq, m, late_ms * (m is VIDEO), epoch=epoch) for seq in range(6) for m in (AUDIO, VIDEO)]
+        await worker.feed(worker.event(SessionStart(epoch, TALK.tracks)), *chunks)
+    await worker.listen(4000)
+    assert {(s.epoch, s.sync[VIDEO].offset_ms) for s in worker.store.scores[TRACK]} == {(0, 90.0), (1, -90.0)}
+
+
+async def test_a_worker_that_takes_over_goes_on_with_the_clock_skews() -> None:
+    first = FakeWorker()
+    records = [first.event(TALK), *(first.media(seq, m, seq % 3 * 20 + 90 * (m is VIDEO)) for seq in range(12) for m in (AUDIO, VIDEO))]
+    await first.feed(*records[:15])
+    second = FakeWorker(store=first.store)
+    await second.feed(*(r for r in records if (r.topic, r.offset) not in first.acknowledged), second.event(TALK_END))
+    whole = FakeWorker()
+    await whole.feed(*records, whole.event(TALK_END))
+    assert first.store.scores == whole.store.scores
+    assert [s.sync[VIDEO].samples for s in whole.store.scores[TRACK]] == [4, 6, 8, 10, 12, 12]
+
+
+async def test_heartbeats_of_unknown_sessions_open_nothing() -> None:
+    worker = FakeWorker()
+    await worker.feed(worker.event(SessionHeartbeat(0, 0)))
+    assert worker.router.open_epochs == 0
+    assert len(worker.acknowledged) == 1
+
+
+async def test_the_number_of_sessions_is_bounded() -> None:
+    settings = FakeWorker().settings
+    bounded = settings.model_copy(update={"limits": settings.limits.model_copy(update={"sessions": 1})})
+    worker = FakeWorker(settings=bounded)
+    await worker.feed(worker.words(0), worker.words(0, session="call-2"))
+    assert worker.reasons() == ["too_many_sessions"]
+
+
+async def test_partial_results_are_shown_while_a_window_is_open() -> None:
+    worker = FakeWorker()
+    for seq in range(3):
+        await worker.feed(worker.words(seq))
+    assert [(p.end_ms, p.revision, p.is_final) for p in worker.store.partials] == [(4000, 1, False), (4000, 2, False), (4000, 3, False)]
+
+
+async def test_another_chunk_with_a_number_that_was_taken_is_a_dead_letter() -> None:
+    worker = FakeWorker()
+    first = worker.words(0)
+    await worker.feed(first, worker.words(0), worker.record(first.topic, first.key, b'{"words": []}', list(first.headers)))
+    assert worker.reasons() == ["conflict"]
+    assert [offset for _, offset in worker.acknowledged] == [1, 2]
+
+
+async def test_a_chunk_from_the_future_is_a_dead_letter_and_the_session_goes_on() -> None:
+    worker = FakeWorker()
+    await worker.feed(worker.event(START), worker.words(0))
+    ahead = worker.words(1)
+    headers = [(name, b"90000000" if name == "ce_mediastart" else value) for name, value in ahead.headers]
+    await worker.feed(worker.record(ahead.topic, ahead.key, ahead.value, headers), *(worker.words(seq) for seq in range(1, 5)))
+    assert worker.reasons() == ["future"]
+    assert ends(worker) == [4000]
+    assert not worker.sent[worker.topics.late]
+
+
+async def test_a_session_has_a_bounded_number_of_tracks() -> None:
+    worker = FakeWorker()
+    for number in range(MAX_TRACKS + 1):
+        one = worker.words(0)
+        headers = [(name, f"track-{number}".encode() if name == "ce_track" else value) for name, value in one.headers]
+        await worker.feed(worker.record(one.topic, one.key, one.value, headers))
+    assert worker.reasons() == ["too_many_tracks"]
+
+
+async def test_silence_closes_windows_only_while_the_worker_listens() -> None:
+    worker = FakeWorker()
+    await worker.feed(worker.event(START), worker.words(0))
+    for live, expected in ((False, []), (True, [4000])):
+        for _ in range(60):
+            worker.now += 100
+            worker.router.on_time(worker.now if live else None)
+        await worker.settle()
+        assert ends(worker) == expected
+
+
+async def test_a_chunk_that_needs_no_model_waits_for_those_of_its_lane_that_do() -> None:
+    class OddOnesNeedAModel(FakeEncoder):
+        def encode_at_once(self, chunk: Chunk) -> Features | None:
+            return None if chunk.header.seq % 2 else decode_text(chunk.payload)
+
+        async def encode(self, chunk: Chunk) -> Features:
+            await asyncio.sleep(0.02)
+            return await super().encode(chunk)
+
+    plain, mixed = FakeWorker(), FakeWorker(new_encoder=OddOnesNeedAModel)
+    for worker in (plain, mixed):
+        await whole_session(worker, 9)
+    assert len(ends(plain)) == 5
+    async with asyncio.timeout(10):
+        while len(ends(mixed)) < 5:
+            await mixed.settle()
+    assert mixed.store.scores == plain.store.scores
+    assert not mixed.sent[mixed.topics.late]
