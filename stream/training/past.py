@@ -15,7 +15,7 @@ from stream.domain.features import EMBEDDING, Floats
 from stream.domain.modality import MODALITIES, Modality
 from stream.domain.past import PAST_WINDOWS
 from stream.encoders.shapes import WORD_WIDTH
-from stream.model.interface import Past
+from stream.model.nodes import Past
 from stream.training.features import Pools, TextPool
 
 Draw = Callable[[int], int]

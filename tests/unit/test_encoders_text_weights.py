@@ -14,8 +14,8 @@ from stream.encoders.text import default_tokenizer
 from stream.encoders.text_adapter import adapted
 from stream.encoders.text_weights import ADAPTER, TextWeightsError, build_text_encoder, packaged_weights
 from stream.model.minilm import MiniLM
-from stream.training.experiments.minilm_weights import adapter_of, pretrained
 from stream.training.features import session
+from stream.training.minilm_weights import adapter_of, pretrained
 
 RANK = 4
 
