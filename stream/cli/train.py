@@ -1,4 +1,4 @@
-"""`sentistream train`, `evaluate` and `export`: models from configuration files, their numbers, and their ONNX files."""
+"""`sentistream train`, `evaluate` and `export`: train the served models, measure them, write their ONNX files. In a checkout only."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,119 +17,112 @@ from stream.config.settings import PROJECT_ROOT
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from stream.training.experiments.config import ExperimentConfig, LiveConfig
+    from stream.training.evaluate import Results
 
-Configs = Annotated[list[Path], typer.Argument(metavar="CONFIG...", help="YAML files; see configs/experiments/.")]
-Data = Annotated[Path, typer.Option(envvar="SENTISTREAM_DATA", help="Folder with the corpora: mosi/, meld/, ravdess/ and faces/.")]
-Runs = Annotated[Path, typer.Option(help="Folder of checkpoints, numbers and curves: RUNS/NAME/.")]
-Repository = Annotated[Path, typer.Option("--out", help="Triton model repository that the live models are written to.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a row instead of a table.")]
+RECIPE = "configs/training/live.yaml"
+IN_CHECKOUT = (PROJECT_ROOT / RECIPE).is_file()
+"""False in an installed wheel, which has neither the recipe nor the model card that training fills: the commands are hidden there."""
 
-DATA = PROJECT_ROOT.parent / "shared" / "data"
-RUNS = Path("runs")
+RUNS = PROJECT_ROOT / "runs"
 MODELS = PROJECT_ROOT / "triton_models"
-COLUMNS = {"acc2_has0": "has0", "acc2_non0": "non0", "acc7": "Acc7", "mae": "MAE", "corr": "Corr"}
-"""Of the printed table; --json has all numbers. has0 and non0 are binary accuracies, see `stream.training.experiments.scores`."""
-CLASS_COLUMNS = {"accuracy": "accuracy", "weighted_f1": "weighted F1", "macro_f1": "macro F1"}
+COLUMNS = {"n": "windows", "accuracy": "accuracy", "macro_f1": "macro F1", "calibration_error": "calibration error", "mosi_mae": "MAE"}
+
+Config = Annotated[Path, typer.Argument(metavar="CONFIG", help=f"The recipe: {RECIPE}.")]
+Data = Annotated[Path, typer.Option(envvar="SENTISTREAM_DATA", help="Folder of the corpora: mosi/, meld/, ravdess/ and faces/.")]
+Runs = Annotated[Path, typer.Option(help="Folder of checkpoints: RUNS/live/.", show_default="runs/ of the checkout")]
+Repository = Annotated[
+    Path, typer.Option("--out", help="Triton model repository to write to.", show_default="triton_models/ of the checkout")
+]
+Measured = Annotated[
+    Path, typer.Option("--models", help="Triton model repository to measure.", show_default="triton_models/ of the checkout")
+]
 
 
 @friendly_errors()
 def train(
-    configs: Configs,
-    data: Data = DATA,
+    config: Config,
+    data: Data,
     runs: Runs = RUNS,
     out: Repository = MODELS,
     *,
-    quick: Annotated[bool, typer.Option("--quick", help="A short run in RUNS/quick to see that it works; no more.")] = False,
-    as_json: Json = False,
+    quick: Annotated[bool, typer.Option("--quick", help="A run of two minutes in RUNS/quick, to see that it works.")] = False,
 ) -> None:
-    """Train what each CONFIG describes; what is finished already is not trained again.
+    """Train the served models, export them to the model repository, and fill the model card. Works in a checkout only.
 
-    **An experiment** (`configs/experiments/...`) is one row of a table in docs/model.md: several seeds of one model on one
-    corpus. Its checkpoints, numbers and curve go to RUNS/NAME. Stop and start as you like: finished seeds are kept.
-
-    **The live models** (`configs/experiments/live.yaml`) are trained, exported to the model repository, and described in
-    docs/model-card.md; hours on one core.
+    Takes hours on one core. CONFIG says which of the four models are trained; docs/model-card.md says from what, and how good they are.
+    Rows of the research tables are trained with `python -m research.train`.
 
     Needs the `train` extra (torch). The corpora are for research only.
 
-    Example: `sentistream train configs/experiments/bclstm/*.yaml`
+    Example: `sentistream train configs/training/live.yaml --data ~/corpora`
     """
-    _need_torch()
-    from stream.training.experiments.config import ExperimentConfig, read_config  # noqa: PLC0415 - torch stays out of --help
-    from stream.training.experiments.run import Places, run, shortened  # noqa: PLC0415
+    _need_checkout_and_torch()
+    from stream.training.config import read_live_config  # noqa: PLC0415 - torch stays out of --help
+    from stream.training.recipe import QUICK, Paths, Recipe, run  # noqa: PLC0415
 
-    found = [read_config(file) for file in configs]
-    places = Places(data, runs / "quick" if quick else runs, out)
-    with _progress() as progress:
-        for config in found:
-            if not isinstance(config, ExperimentConfig):
-                _train_live(config, places.data, places.runs, places.runs / "models" if quick else out, quick=quick, progress=progress)
-    with _progress() as progress:
-        rows = [run(shortened(config) if quick else config, places, progress) for config in found if isinstance(config, ExperimentConfig)]
-    _print_rows(rows, as_json=as_json)
+    live = read_live_config(config)
+    runs, out = (runs / "quick", runs / "quick" / "models") if quick else (runs, out)
+    docs = runs if quick else PROJECT_ROOT / "docs"
+    steps = tuple(step for step in live.steps if step != "text") if quick else live.steps
+    paths = Paths(data, out, docs / "model-metrics.json", docs / "model-card.md", runs / "live")
+    with _progress() as progress, _missing_corpora():
+        run(paths, QUICK if quick else Recipe(), live.seed, steps, progress)
+    typer.secho(f"Wrote {', '.join(steps)} to {out} and the numbers to {paths.metrics}.", fg="green", err=True)
 
 
 @friendly_errors()
-def evaluate(configs: Configs, data: Data = DATA, runs: Runs = RUNS, *, as_json: Json = False) -> None:
-    """Measure the finished checkpoints of experiments on their test parts again, and show the table.
+def evaluate(
+    data: Data,
+    models: Measured = MODELS,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object with all numbers instead of a table.")] = False,
+) -> None:
+    """Measure the models of a repository on the test parts of the corpora, as the model card does. Works in a checkout only.
 
-    Example: `sentistream evaluate configs/experiments/bclstm/mmci.yaml --json`
+    Example: `sentistream evaluate --data ~/corpora --json`
     """
-    _need_torch()
-    from stream.training.experiments.run import Places  # noqa: PLC0415 - torch stays out of --help
-    from stream.training.experiments.run import evaluate as measure  # noqa: PLC0415
+    _need_checkout_and_torch()
+    from stream.training.recipe import measure  # noqa: PLC0415 - torch stays out of --help
 
-    places = Places(data, runs, MODELS)
-    with _progress() as progress:
-        rows = [measure(config, places, progress) for config in _experiments(configs)]
-    _print_rows(rows, as_json=as_json)
+    with _progress() as progress, _missing_corpora():
+        results = measure(data, models, progress)
+    if as_json:
+        typer.echo(json.dumps(results))
+    else:
+        _print_results(results)
 
 
 @friendly_errors()
 def export(runs: Runs = RUNS, out: Repository = MODELS) -> None:
-    """Write the live models' ONNX files and Triton configurations again from their checkpoints in RUNS/live.
+    """Write the ONNX files and Triton configurations of the live models again from RUNS/live. Works in a checkout only.
 
-    `sentistream train configs/experiments/live.yaml` makes those checkpoints, and exports by itself when it is done.
+    `sentistream train configs/training/live.yaml` makes those checkpoints, and exports them when it is done.
     """
-    _need_torch()
+    _need_checkout_and_torch()
     from stream.training.checkpoints import export_all  # noqa: PLC0415 - torch stays out of --help
 
     try:
         written = export_all(runs / "live", out)
     except FileNotFoundError as error:
-        raise CommandError(f"{error.filename}: not found. Train it first: sentistream train configs/experiments/live.yaml") from error
+        raise CommandError(f"{error.filename}: not found. Train it first: sentistream train {RECIPE}") from error
     for file in written:
         typer.secho(f"Wrote {file}", fg="green")
 
 
-def _need_torch() -> None:
+def _need_checkout_and_torch() -> None:
+    if not IN_CHECKOUT:
+        raise CommandError("Training works from a checkout only: clone the repository, then pip install --editable '.[train]' in it.")
     if find_spec("torch") is None:
-        raise CommandError("Training needs more packages (torch is missing): pip install 'sentistream[train]'")
+        raise CommandError("Training needs more packages (torch is missing): pip install --editable '.[train]'")
 
 
-def _experiments(configs: list[Path]) -> list[ExperimentConfig]:
-    from stream.training.experiments.config import ExperimentConfig, read_config  # noqa: PLC0415 - torch stays out of --help
-
-    found = [read_config(file) for file in configs]
-    experiments = [config for config in found if isinstance(config, ExperimentConfig)]
-    if len(experiments) < len(found):
-        raise CommandError("Only experiments are evaluated here; the live models' numbers are in docs/model-card.md.")
-    return experiments
-
-
-def _train_live(config: LiveConfig, data: Path, runs: Path, out: Path, *, quick: bool, progress: Progress) -> None:
-    from stream.training import recipe  # noqa: PLC0415 - torch stays out of --help
-
-    docs = runs if quick else PROJECT_ROOT / "docs"
-    places = recipe.Places(data, out, docs / "model-metrics.json", docs / "model-card.md", runs / "live")
+@contextmanager
+def _missing_corpora() -> Iterator[None]:
     try:
-        steps = tuple(step for step in config.steps if step != "text") if quick else config.steps
-        recipe.run(places, recipe.QUICK if quick else recipe.Recipe(), config.seed, steps, progress)
+        yield
     except FileNotFoundError as error:
         missing = error.filename or error
         raise CommandError(f"{missing}: not found. Set --data (or SENTISTREAM_DATA) to the folder of the corpora.") from error
-    typer.secho(f"Wrote {', '.join(config.steps)} to {out} and the numbers to {places.metrics}.", fg="green", err=True)
 
 
 @contextmanager
@@ -142,22 +135,18 @@ def _progress() -> Iterator[Progress]:
         yield progress
 
 
-def _print_rows(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+def _print_results(results: Results) -> None:
     from rich.console import Console  # noqa: PLC0415 - heavy imports stay out of --help
     from rich.table import Table  # noqa: PLC0415
 
-    if as_json:
-        for row in rows:
-            typer.echo(json.dumps(row))
-        return
-    for columns in (COLUMNS, CLASS_COLUMNS):
-        shown = [row for row in rows if next(iter(columns)) in row]
-        if not shown:
-            continue
-        table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
-        for header in ("row", "seeds", *columns.values()):
-            table.add_column(header, no_wrap=True)
-        for row in shown:
-            cells = [f"{row[name]:.3f}\n[dim]±{row['sd'][name]:.3f}[/]" for name in columns]
-            table.add_row(row["name"], str(row["seeds"]), *cells)
-        Console().print(table)
+    table = Table("test windows", *COLUMNS.values(), box=None, header_style="bold")
+    for name, numbers in results.items():
+        if "accuracy" in numbers:
+            table.add_row(name, *(_cell(column, numbers) for column in COLUMNS))
+    Console().print(table)
+
+
+def _cell(column: str, numbers: dict[str, float]) -> str:
+    if column not in numbers:
+        return ""
+    return f"{numbers[column]:.0f}" if column == "n" else f"{numbers[column]:.3f}"

@@ -23,7 +23,7 @@ class EpochAssignment(msgspec.Struct, frozen=True):
 
     epoch: int
     declared: int
-    media_start_at_ms: int = msgspec.field(name="zero_ms")
+    media_start_at_ms: int = msgspec.field(name="media_start_at_ms")
 
 
 class SessionEpochs(NamedTuple):

@@ -1,4 +1,4 @@
-"""Read-out to score, polarity and uncertainty, and the score's gradient in closed form."""
+"""Read-out to score, polarity and spread, and the score's gradient in closed form."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stream.domain.inference import SCORE_LIMIT
-from stream.model.interface import CLASSES, Prediction
+
+CLASSES = 7
+"""Classes of a score rounded to the nearest of -3 ... 3."""
 
 LEAST_SPREAD = 0.05
-"""Of the score, in score points: keeps likelihoods finite."""
+"""Of the score, in score points. Likelihoods would grow without bound as the spread goes to 0."""
 
 LEAST_CHANCE = 1e-6
-"""Of a class."""
+"""Of a class. Its logarithm would be minus infinity where the distribution underflows to 0."""
 
 LOGISTIC_SD = torch.pi / 3**0.5
 """Standard deviation of the logistic distribution of spread 1."""
@@ -60,14 +62,12 @@ class Head(nn.Module):
         logits = torch.stack([-signed, neutrality, signed], dim=-1)
         return Answer(SCORE_LIMIT * torch.tanh(strength), logits, LEAST_SPREAD + F.softplus(spread))
 
-    def predict(self, readout: Tensor, **readouts: Tensor) -> Prediction:
-        """(B, G) read-outs to predictions that carry the named read-outs along."""
-        return prediction_of(self(readout), readouts or {"fused": readout})
-
     def score_gradient(self, before_relu: Tensor) -> Tensor:
         """Derivative of the score with respect to the read-out.
 
         d score / d g = 3 (1 - tanh(u)^2) W_inner^T (w_u * [W_inner g + b > 0]).
+
+        It is written out because an ONNX graph has no automatic differentiation, and the served graph needs it for relevance.
 
         Args:
             before_relu: (..., hidden) = W_inner g + b.
@@ -88,7 +88,7 @@ class Head(nn.Module):
 def class_probabilities(answer: Answer) -> Tensor:
     """Chances of the seven rounded scores: an ordinal model with a logistic distribution F around the score (McCullagh, 1980).
 
-    P(k) = F((k + 1/2 - score) / b) - F((k - 1/2 - score) / b), the outermost classes open outwards.
+    P(k) = F((k + 1/2 - score) / b) - F((k - 1/2 - score) / b); the outermost classes have no outer edge.
 
     Args:
         answer: Of shape (...,).
@@ -102,6 +102,6 @@ def class_probabilities(answer: Answer) -> Tensor:
     return torch.diff(torch.cat([zero, below, one], dim=-1), dim=-1).clamp_min(LEAST_CHANCE)
 
 
-def prediction_of(answer: Answer, readouts: dict[str, Tensor]) -> Prediction:
-    """An answer of shape (B,) as a prediction."""
-    return Prediction(answer.score, class_probabilities(answer).log(), answer.logits, LOGISTIC_SD * answer.spread, readouts)
+def class_of(score: Tensor) -> Tensor:
+    """(B,) scores to (B,) classes 0 ... 6."""
+    return score.round().clamp(-3, 3).long() + 3

@@ -1,4 +1,4 @@
-"""MiniLM (Wang et al., NeurIPS 2020) as a torch module, so that it can be fine-tuned, and as the text part of any variant.
+"""MiniLM (Wang et al., NeurIPS 2020) as a torch module, so that it can be fine-tuned.
 
 The layers are BERT's (Devlin et al., NAACL 2019): post-norm transformer layers with GELU. Parameters bear the names of the
 checkpoint all-MiniLM-L6-v2.
@@ -6,16 +6,9 @@ checkpoint all-MiniLM-L6-v2.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from stream.domain.modality import Modality
-from stream.model.interface import ModelInput, Nodes, Prediction, SentimentModel, Targets, Tokens
-from stream.model.precision import low_precision
 
 VOCABULARY, PLACES, WIDTH, INNER, LAYERS, HEADS = 30_522, 512, 384, 1_536, 6, 12
 EPSILON = 1e-12
@@ -70,47 +63,3 @@ def pool(states: Tensor, own: Tensor) -> Tensor:
     """Mean over the window's own pieces: (B, T, 384) and (B, T) to (B, 384)."""
     weights = own.unsqueeze(-1)
     return (states * weights).sum(dim=1) / weights.sum(dim=1).clamp_min(1.0)
-
-
-class WithTextEncoder(SentimentModel):
-    """Any variant, with text nodes from a MiniLM that is trained along: means of the window's own pieces.
-
-    A node for each number of earlier utterances put before them.
-
-    While training the encoder runs in bfloat16 where the processor has it; answers are always float32.
-    """
-
-    def __init__(self, encoder: MiniLM, inner: SentimentModel) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.inner = inner
-
-    def forward(self, inputs: ModelInput) -> Prediction:
-        """The inner variant's answer."""
-        return self.inner.predict(self._encoded(inputs))
-
-    def loss(self, inputs: ModelInput, targets: Targets, generator: torch.Generator) -> Tensor:
-        """The inner variant's loss."""
-        return self.inner.loss(self._encoded(inputs), targets, generator)
-
-    def after_epoch(self, training: Iterable[tuple[ModelInput, Targets]], generator: torch.Generator) -> None:
-        """The inner variant's."""
-
-        def encoded() -> Iterator[tuple[ModelInput, Targets]]:
-            for inputs, targets in training:
-                yield self._encoded(inputs), targets
-
-        self.inner.after_epoch(encoded(), generator)
-
-    def _encoded(self, inputs: ModelInput) -> ModelInput:
-        if not inputs.tokens:
-            raise ValueError("a model with a text encoder needs tokens")
-        text = torch.stack([self._pooled(tokens) for tokens in inputs.tokens], dim=1)
-        nodes = inputs.window[Modality.TEXT]
-        return inputs._replace(window=inputs.window | {Modality.TEXT: Nodes(text, nodes.times, nodes.mask)}, tokens=())
-
-    def _pooled(self, tokens: Tokens) -> Tensor:
-        """(B, 384)."""
-        with low_precision() if self.training else nullcontext():
-            states = self.encoder(tokens.ids, tokens.mask)
-        return pool(states.float(), tokens.own)

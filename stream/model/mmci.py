@@ -33,7 +33,7 @@ from stream.domain.modality import MODALITIES, Modality
 from stream.model.attention import EdgeAttention, NodeAttention
 from stream.model.backdoor import ShortcutBank
 from stream.model.heads import Head
-from stream.model.interface import Past, Window, no_past
+from stream.model.nodes import Past, Window, no_past
 from stream.model.relations import PAST_RELATIONS, RELATIONS, Relation, neighbours, past_neighbours, past_of
 
 WIDTHS: dict[Modality, int] = {Modality.TEXT: WORD_WIDTH, Modality.AUDIO: EMBEDDING_WIDTH, Modality.VIDEO: EMBEDDING_WIDTH}

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from stream.domain.modality import MODALITIES, Modality
-from stream.model.interface import Past
+from stream.model.nodes import Past
 
 PAST_S = 2.0
 """A past node is heard when it ended at most so long before the target began."""

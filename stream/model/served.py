@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from stream.domain.context import CONTEXT_WINDOWS
 from stream.domain.inference import COALITIONS
 from stream.domain.modality import MODALITIES
-from stream.model.interface import Nodes, Past, Window
 from stream.model.mmci import MMCI, WIDTHS, MMCIConfig, Stream
+from stream.model.nodes import Nodes, Past, Window
 
 FULL = COALITIONS - 1
 MIXED = tuple(index for index in range(COALITIONS) if index.bit_count() > 1)

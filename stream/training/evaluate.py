@@ -15,8 +15,8 @@ from stream.domain.inference import COALITIONS
 from stream.domain.modality import MODALITIES, Modality
 from stream.model.served import FULL, ServedMMCI
 from stream.training.features import Pools
-from stream.training.fit import answer, batches
 from stream.training.metrics import accuracy, bootstrap_by_group, classification, regression, reliability, review
+from stream.training.mmci import answer, batches
 from stream.training.windows import Batch, WindowMaker
 
 BATCH = 64

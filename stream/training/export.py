@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from stream.domain.inference import COALITIONS, LABELS
 from stream.domain.media_format import EMBEDDING_WIDTH, FACE_SIZE, MEL_BINS, MEL_FRAMES, SEGMENTS_PER_BLOCK, WORD_WIDTH
 from stream.domain.modality import MODALITIES
 from stream.model.served import INPUT_NAMES, OUTPUT_NAMES, WEIGHTS, ServedMMCI, example_inputs, save_weights
+from stream.training.files import publish, replace_text
 
 OPSET = 18
 IR_VERSION = 10
@@ -111,14 +111,6 @@ parameters {{ key: "digest" value {{ string_value: "{digest}" }} }}
 """
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old one or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=".", delete=False) as file:
-        file.write(text)
-    _publish(Path(file.name), path)
-
-
 def _tensors(tensors: tuple[tuple[str, Shape], ...]) -> str:
     lines = (f'  {{ name: "{name}", data_type: TYPE_FP32, dims: [ {", ".join(map(str, shape))} ] }}' for name, shape in tensors)
     return ",\n".join(lines)
@@ -143,11 +135,6 @@ def _export(module: nn.Module, entry: ModelEntry, inputs: tuple[Tensor, ...], ax
         graph.ir_version = min(graph.ir_version, IR_VERSION)
         onnx.checker.check_model(graph, full_check=True)
         onnx.save(graph, str(draft))
-        _publish(draft, target)
+        publish(draft, target)
     write_configs(entry, repository)
     return target
-
-
-def _publish(draft: Path, target: Path) -> None:
-    draft.chmod(0o644)
-    os.replace(draft, target)

@@ -100,6 +100,44 @@ def regression(scores: Floats, truth: Floats) -> dict[str, float]:
     }
 
 
+def score_numbers(scores: Floats, truth: Floats) -> dict[str, float]:
+    """Numbers of (n,) predicted scores against the annotation, under the names that tables of CMU-MOSI use.
+
+    Two conventions for the binary accuracy: ``has0`` counts scores from 0 upwards as positive; ``non0`` leaves out windows whose
+    annotation is 0. Seven classes are scores rounded to -3 ... 3.
+    """
+    nonzero = truth != 0
+    has0 = (scores >= 0).astype(np.int64), (truth >= 0).astype(np.int64)
+    non0 = (scores[nonzero] > 0).astype(np.int64), (truth[nonzero] > 0).astype(np.int64)
+    return {
+        "acc2_has0": accuracy(*has0),
+        "acc2_non0": accuracy(*non0),
+        "f1": f1_scores(*has0)[1],
+        "f1_non0": f1_scores(*non0)[1],
+        "acc7": accuracy(seven_classes(scores), seven_classes(truth)),
+        "mae": float(np.abs(scores - truth).mean()),
+        "corr": correlation(scores, truth),
+    }
+
+
+def polarity_numbers(predicted: Classes, truth: Classes) -> dict[str, float]:
+    """Accuracy and F1 of three classes."""
+    macro, weighted = f1_scores(predicted, truth)
+    return {"accuracy": accuracy(predicted, truth), "macro_f1": macro, "weighted_f1": weighted, "majority": majority(truth)}
+
+
+def seven_classes(scores: Floats) -> Classes:
+    """Scores to the nearest whole number from -3 to 3."""
+    return np.clip(np.rint(scores), -3, 3).astype(np.int64)
+
+
+def correlation(scores: Floats, truth: Floats) -> float:
+    """Pearson's; 0 where one side is constant."""
+    if scores.std() < 1e-9 or truth.std() < 1e-9:
+        return 0.0
+    return float(np.corrcoef(scores, truth)[0, 1])
+
+
 def bootstrap_by_group(right: npt.NDArray[np.bool_], groups: Sequence[str], seed: int, draws: int = 1_000) -> tuple[float, float]:
     """95 % interval of an accuracy when whole groups (videos, dialogues, actors) are drawn again."""
     names, index = np.unique(np.asarray(groups), return_inverse=True)

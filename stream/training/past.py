@@ -15,7 +15,7 @@ from stream.domain.context import CONTEXT_WINDOWS
 from stream.domain.features import Floats
 from stream.domain.media_format import EMBEDDING_WIDTH, WORD_WIDTH
 from stream.domain.modality import MODALITIES, Modality
-from stream.model.interface import Past
+from stream.model.nodes import Past
 from stream.training.features import Pools, TextPool
 
 Draw = Callable[[int], int]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,30 +13,35 @@ import torch
 from rich.progress import Progress
 
 from stream.domain.features import Floats
+from stream.model.served import WEIGHTS, load_weights
 from stream.training import corpora, faces, voice
 from stream.training.calibration_curve import calibration_curve
 from stream.training.card import fill_card
 from stream.training.checkpoints import save_classifier, save_mmci
-from stream.training.corpora import Part, Utterance, Voice
+from stream.training.corpora import Part, Utterance
 from stream.training.evaluate import Results, evaluate, reliabilities
-from stream.training.experiments import run as experiments
-from stream.training.export import AUDIO_ENTRY, FACE_ENTRY, export_encoder, export_mmci, replace_text
-from stream.training.features import FacePool, Pools, VoicePool, embed_faces, embed_text, embed_voices, session, some_faces, text_weights
-from stream.training.fit import MMCIRecipe, Outcome, fit
+from stream.training.export import AUDIO_ENTRY, FACE_ENTRY, MMCI_ENTRY, export_encoder, export_mmci
+from stream.training.features import Pools, embed_faces, embed_text, embed_voices, session, some_faces, text_weights
+from stream.training.files import replace_text
 from stream.training.loop import Fit
 from stream.training.metrics import Classes, classification, macro_recall
-from stream.training.text import train_text
+from stream.training.mmci import MMCIRecipe, Outcome, fit
+from stream.training.text import TextRecipe, train_text
 
 STEPS = ("text", "audio", "face", "mmci")
+
+CARD_SEED = 0
+"""Of the audio and face variants among the test windows; that of configs/training/live.yaml."""
 
 Metrics = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Settings of all three trainings.
+    """Settings of all four trainings.
 
     Attributes:
+        text: The text encoder's.
         voice: The audio encoder's.
         face: The face encoder's.
         mmci: The network's.
@@ -46,6 +51,7 @@ class Recipe:
         pool_faces: Images in the pool of training windows.
     """
 
+    text: TextRecipe = field(default_factory=TextRecipe)
     voice: voice.VoiceRecipe = field(default_factory=voice.VoiceRecipe)
     face: faces.FaceRecipe = field(default_factory=faces.FaceRecipe)
     mmci: MMCIRecipe = field(default_factory=MMCIRecipe)
@@ -68,7 +74,7 @@ QUICK = Recipe(
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class Paths:
     """Where things are.
 
     Attributes:
@@ -86,14 +92,14 @@ class Places:
     checkpoints: Path
 
 
-def run(places: Places, recipe: Recipe, seed: int, steps: tuple[str, ...], progress: Progress) -> Metrics:
+def run(paths: Paths, recipe: Recipe, seed: int, steps: tuple[str, ...], progress: Progress) -> Metrics:
     """Run some of `STEPS` in order and write models, numbers and card after each.
 
     Raises:
         FileNotFoundError: If a corpus or an encoder is missing.
     """
     torch.set_num_threads(1)
-    trainings: Mapping[str, Callable[[Places, Recipe, int, Progress], Metrics]] = {
+    trainings: Mapping[str, Callable[[Paths, Recipe, int, Progress], Metrics]] = {
         "text": run_text,
         "audio": run_audio,
         "face": run_face,
@@ -101,33 +107,33 @@ def run(places: Places, recipe: Recipe, seed: int, steps: tuple[str, ...], progr
     }
     for step in STEPS:
         if step in steps:
-            measured = trainings[step](places, recipe, seed, progress)
-            replace_text(places.metrics, json.dumps(_read_metrics(places) | {step: _rounded(measured)}, indent=2, sort_keys=True) + "\n")
-    metrics = _read_metrics(places)
-    if places.card.is_file() and set(STEPS) <= set(metrics):
-        replace_text(places.card, fill_card(places.card.read_text(encoding="utf-8"), metrics))
-        replace_text(places.card.with_name("calibration.svg"), calibration_curve(metrics["mmci"]["reliability"]))
+            measured = trainings[step](paths, recipe, seed, progress)
+            replace_text(paths.metrics, json.dumps(_read_metrics(paths) | {step: _rounded(measured)}, indent=2, sort_keys=True) + "\n")
+    metrics = _read_metrics(paths)
+    if paths.card.is_file() and set(STEPS) <= set(metrics):
+        replace_text(paths.card, fill_card(paths.card.read_text(encoding="utf-8"), metrics))
+        replace_text(paths.card.with_name("calibration.svg"), calibration_curve(metrics["mmci"]["reliability"]))
     return metrics
 
 
-def run_text(places: Places, recipe: Recipe, seed: int, progress: Progress) -> Metrics:
+def run_text(paths: Paths, recipe: Recipe, seed: int, progress: Progress) -> Metrics:
     """Train the text encoder and write its adapter; returns its numbers."""
-    del recipe, seed
-    return train_text(experiments.Places(places.data, places.checkpoints.parent, places.repository), progress)
+    downloads = paths.checkpoints.parent / "downloads"
+    return train_text(paths.data, paths.repository, recipe.text, downloads=downloads, seed=seed, progress=progress)
 
 
-def run_audio(places: Places, recipe: Recipe, seed: int, progress: Progress) -> Metrics:
+def run_audio(paths: Paths, recipe: Recipe, seed: int, progress: Progress) -> Metrics:
     """Train and export the audio encoder; returns its numbers."""
-    recordings = corpora.read_voices(places.data)
+    recordings = corpora.read_voices(paths.data)
     voices = {part: [heard for heard in recordings if heard.part is part] for part in Part}
     shelf = voice.fill_shelf(voices[Part.TRAIN], recipe.voice.variants, seed, progress)
-    state = places.checkpoints / f"audio-seed{seed}.state"
+    state = paths.checkpoints / f"audio-seed{seed}.state"
     model, training = voice.train_voice(
         voices[Part.TRAIN], shelf, voices[Part.VALIDATION], recipe.voice, seed=seed, progress=progress, state=state
     )
-    save_classifier(model, "audio", places.checkpoints)
+    save_classifier(model, "audio", paths.checkpoints)
     state.unlink()
-    export_encoder(model.encoder, AUDIO_ENTRY, places.repository)
+    export_encoder(model.encoder, AUDIO_ENTRY, paths.repository)
     results: Results = {}
     for part, own in voices.items():
         answers = voice.predict(model, [voice.blocks_of(voice.at_peak(heard.samples, -6.0)) for heard in own])
@@ -138,15 +144,15 @@ def run_audio(places: Places, recipe: Recipe, seed: int, progress: Progress) -> 
     return _training_report(training, asdict(recipe.voice), seed, results)
 
 
-def run_face(places: Places, recipe: Recipe, seed: int, progress: Progress) -> Metrics:
+def run_face(paths: Paths, recipe: Recipe, seed: int, progress: Progress) -> Metrics:
     """Train and export the face encoder; returns its numbers."""
-    images = {part: corpora.read_faces(places.data, part) for part in Part}
+    images = {part: corpora.read_faces(paths.data, part) for part in Part}
     training_images = images[Part.TRAIN] if recipe.most_faces is None else some_faces(images[Part.TRAIN], recipe.most_faces, seed)
-    state = places.checkpoints / f"face-seed{seed}.state"
+    state = paths.checkpoints / f"face-seed{seed}.state"
     model, training = faces.train_faces(training_images, images[Part.VALIDATION], recipe.face, seed=seed, progress=progress, state=state)
-    save_classifier(model, "face", places.checkpoints)
+    save_classifier(model, "face", paths.checkpoints)
     state.unlink()
-    export_encoder(model.encoder, FACE_ENTRY, places.repository)
+    export_encoder(model.encoder, FACE_ENTRY, paths.repository)
     results: Results = {}
     for part, own in images.items():
         shown = some_faces(own, 3_300, seed) if part is Part.TRAIN else own
@@ -156,13 +162,13 @@ def run_face(places: Places, recipe: Recipe, seed: int, progress: Progress) -> M
     return _training_report(training, asdict(recipe.face), seed, results)
 
 
-def run_mmci(places: Places, recipe: Recipe, seed: int, progress: Progress) -> Metrics:
+def run_mmci(paths: Paths, recipe: Recipe, seed: int, progress: Progress) -> Metrics:
     """Train MMCI with several seeds on the frozen encoders' outputs, export the best on validation; returns its numbers."""
-    pools = read_pools(places, recipe, seed, progress)
+    pools = read_pools(paths.data, paths.repository, recipe, seed, progress)
     outcomes = [fit(pools[Part.TRAIN], pools[Part.VALIDATION], recipe.mmci, seed + offset, progress) for offset in range(recipe.seeds)]
     shipped = min(outcomes, key=lambda outcome: outcome.criterion)
-    save_mmci(shipped.served, places.checkpoints)
-    export_mmci(shipped.served, places.repository)
+    save_mmci(shipped.served, paths.checkpoints)
+    export_mmci(shipped.served, paths.repository)
     tested = {outcome.seed: evaluate(outcome.served, pools[Part.TEST]) for outcome in outcomes}
     return {
         "recipe": asdict(recipe.mmci),
@@ -174,23 +180,34 @@ def run_mmci(places: Places, recipe: Recipe, seed: int, progress: Progress) -> M
     }
 
 
-def read_pools(places: Places, recipe: Recipe, seed: int, progress: Progress) -> dict[Part, Pools]:
-    """Encode all corpora with the repository's encoders."""
-    utterances = corpora.read_mosi(places.data) + corpora.read_meld(places.data)
-    voices = corpora.read_voices(places.data)
-    weights = text_weights(places.repository)
-    audio_encoder = session(places.repository / AUDIO_ENTRY.name / "1" / "model.onnx")
-    face_encoder = session(places.repository / FACE_ENTRY.name / "1" / "model.onnx")
+def measure(data: Path, repository: Path, progress: Progress) -> Results:
+    """Measure the models of a repository on the test parts, with the seed that the model card's numbers come from.
+
+    Raises:
+        FileNotFoundError: If a corpus or a model is missing.
+    """
+    torch.set_num_threads(1)
+    pools = read_pools(data, repository, Recipe(), CARD_SEED, progress, parts=(Part.TEST,))
+    return evaluate(load_weights(repository / MMCI_ENTRY.name / "1" / WEIGHTS), pools[Part.TEST])
+
+
+def read_pools(
+    data: Path, repository: Path, recipe: Recipe, seed: int, progress: Progress, *, parts: Sequence[Part] = tuple(Part)
+) -> dict[Part, Pools]:
+    """Encode parts of all corpora with the repository's encoders."""
+    utterances = corpora.read_mosi(data) + corpora.read_meld(data)
+    recordings = corpora.read_voices(data)
+    weights = text_weights(repository)
+    audio_encoder = session(repository / AUDIO_ENTRY.name / "1" / "model.onnx")
+    face_encoder = session(repository / FACE_ENTRY.name / "1" / "model.onnx")
     pools = {}
-    for part in Part:
+    for part in parts:
         said = _first([u for u in utterances if u.part is part], recipe.most_utterances)
         text = embed_text(said, weights, progress, plain_too=part is Part.TRAIN)
-        heard: list[Voice] = [recording for recording in voices if recording.part is part]
-        spoken: VoicePool = embed_voices(heard, audio_encoder, seed, progress)
-        images = corpora.read_faces(places.data, part)
+        spoken = embed_voices([recording for recording in recordings if recording.part is part], audio_encoder, seed, progress)
+        images = corpora.read_faces(data, part)
         shown = some_faces(images, recipe.pool_faces, seed) if part is Part.TRAIN else images
-        seen: FacePool = embed_faces(shown, face_encoder, seed, progress)
-        pools[part] = Pools(text, spoken, seen)
+        pools[part] = Pools(text, spoken, embed_faces(shown, face_encoder, seed, progress))
     return pools
 
 
@@ -201,8 +218,8 @@ def _first(utterances: list[Utterance], most: int | None) -> list[Utterance]:
     return [utterance for own in by_corpus for utterance in own[:most]]
 
 
-def _read_metrics(places: Places) -> Metrics:
-    found: Metrics = json.loads(places.metrics.read_text(encoding="utf-8")) if places.metrics.is_file() else {}
+def _read_metrics(paths: Paths) -> Metrics:
+    found: Metrics = json.loads(paths.metrics.read_text(encoding="utf-8")) if paths.metrics.is_file() else {}
     return found
 
 

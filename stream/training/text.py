@@ -2,58 +2,186 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from rich.progress import Progress
 from safetensors.numpy import save_file
+from torch import Tensor, nn
+from torch.nn import functional
 
-from stream.config.settings import PROJECT_ROOT
-from stream.model.minilm import WithTextEncoder
+from stream.domain.features import Floats
+from stream.domain.media_format import WORD_WIDTH
+from stream.model.heads import Answer, Head, class_of, class_probabilities
+from stream.model.minilm import pool
+from stream.model.precision import low_precision
 from stream.model_repository.text_weights import ADAPTER, build_text_encoder, packaged_weights
-from stream.training.corpora import Part
-from stream.training.experiments.config import ExperimentConfig, ExperimentError, read_config
-from stream.training.experiments.fit import answer
-from stream.training.experiments.minilm_weights import adapter_of, pretrained
-from stream.training.experiments.run import Places, builder, read_corpus, run, windows_of
-from stream.training.experiments.scores import polarity_numbers, score_numbers
-from stream.training.experiments.windows import Windows
+from stream.training.corpora import Part, Utterance, read_meld
+from stream.training.metrics import polarity_numbers, score_numbers
+from stream.training.minilm_weights import adapter_of, pretrained
+from stream.training.rated_sentences import read_rated_sentences
+from stream.training.tokens import Tokens, TokenTable, shuffled_by_length, tokenised
 
-CONFIG = PROJECT_ROOT / "configs" / "experiments" / "reviews-text.yaml"
-RANK = 32
-"""Of the adapter's matrices."""
+ANSWER_BATCH = 32
+WARM_UP = 0.1
+"""Share of the steps in which the learning rate rises."""
+
+HIGHEST_GRADIENT = 1.0
 
 
-def train_text(places: Places, progress: Progress) -> dict[str, Any]:
-    """Train the encoder (or take the finished run), write its adapter into the repository and build the served file.
+@dataclass(frozen=True, slots=True)
+class TextRecipe:
+    """How the text encoder is trained.
+
+    Attributes:
+        epochs: Passes over the sentences.
+        batch: Sentences of a step.
+        peak_rate: Highest learning rate of the layers on top of the encoder, in a one-cycle schedule.
+        encoder_rate: Likewise of the encoder itself, whose weights are pretrained.
+        weight_decay: Of AdamW.
+        hidden: Width of the layers on top.
+        dropout: On the pooled state and in the head.
+        rank: Of the adapter's matrices.
+    """
+
+    epochs: int = 2
+    batch: int = 32
+    peak_rate: float = 1e-3
+    encoder_rate: float = 1e-4
+    weight_decay: float = 0.01
+    hidden: int = 128
+    dropout: float = 0.1
+    rank: int = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Sentences:
+    """n sentences of one part: word pieces, (n,) scores (NaN where there is none) and (n,) polarities."""
+
+    tokens: TokenTable
+    scores: Floats
+    polarities: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, utterances: Sequence[Utterance]) -> Sentences:
+        """Without any earlier sentence before them."""
+        return cls(
+            tokenised((utterance.text.lower(), ()) for utterance in utterances),
+            np.array([np.nan if utterance.score is None else utterance.score for utterance in utterances], dtype=np.float32),
+            np.array([utterance.polarity for utterance in utterances], dtype=np.int64),
+        )
+
+
+class SentenceClassifier(nn.Module):
+    """The encoder with the layers that it is trained through: score and polarity of a sentence from the mean state of its pieces."""
+
+    def __init__(self, recipe: TextRecipe) -> None:
+        super().__init__()
+        layers = nn.Sequential(nn.Dropout(recipe.dropout), nn.Linear(WORD_WIDTH, recipe.hidden), nn.ReLU())
+        head = Head(recipe.hidden, recipe.hidden, recipe.dropout)
+        # Only now the encoder: building it draws random numbers too, and a seed must give the weights that the card reports.
+        self.encoder = pretrained(packaged_weights())
+        self.layers, self.head = layers, head
+
+    def forward(self, tokens: Tokens) -> Answer:
+        """Answers of shape (B,). Only training uses bfloat16, where the processor has it: answers are always float32."""
+        with low_precision() if self.training else nullcontext():
+            states = self.encoder(tokens.ids, tokens.mask)
+        answer: Answer = self.head(self.layers(pool(states.float(), tokens.own)))
+        return answer
+
+
+def sentence_loss(answer: Answer, score: Tensor, polarity: Tensor) -> Tensor:
+    """|score - y| + 0.5 NLL(seven classes) + 0.5 CE(polarity); where no sentence has a score, CE(polarity) alone.
+
+    Args:
+        answer: Of shape (B,).
+        score: (B,), NaN where only the polarity is known.
+        polarity: (B,) int64.
+    """
+    of_polarity = functional.cross_entropy(answer.logits, polarity, reduction="none").mean()
+    known = ~score.isnan()
+    if not bool(known.any()):
+        return of_polarity
+    error = (answer.score[known] - score[known]).abs().mean()
+    classes = functional.cross_entropy(class_probabilities(answer).log()[known], class_of(score[known]), reduction="none").mean()
+    return error + 0.5 * classes + 0.5 * of_polarity
+
+
+def train_text(data: Path, repository: Path, recipe: TextRecipe, *, downloads: Path, seed: int, progress: Progress) -> dict[str, Any]:
+    """Train the encoder, write its adapter into the repository and build the served file.
+
+    Args:
+        data: Folder of the corpora.
+        repository: Model repository.
+        recipe: How.
+        downloads: Folder for the archive of rated sentences.
+        seed: Of everything random.
+        progress: Shows a bar.
 
     Returns:
-        Validation numbers of the trained encoder and of the adapter: polarity of MELD's and of the rated sentences, scores of these.
+        Validation numbers of the trained encoder and of the adapter: polarity of MELD's lines, score of the rated sentences.
+
+    Raises:
+        FileNotFoundError: If a corpus is missing.
+        TrainingError: If the rated sentences cannot be had.
     """
-    config = read_config(CONFIG)
-    if not isinstance(config, ExperimentConfig):
-        raise ExperimentError(f"{CONFIG.name} is not an experiment")
-    run(config, places, progress)
-    windows = windows_of(config.data, read_corpus(config.data, places, progress, 0), 0)
-    model = builder(config, windows, places, 0)()
-    model.load_state_dict(torch.load(places.runs / config.name / "seed-0.pt", weights_only=True))
-    if not isinstance(model, WithTextEncoder):
-        raise ExperimentError(f"{CONFIG.name} trains no text encoder")
-    before = _numbers(model, windows)
-    folder = places.repository / "text_encoder"
-    save_file(adapter_of(model.encoder, pretrained(packaged_weights()), RANK), folder / ADAPTER)
+    utterances = read_rated_sentences(data, downloads) + read_meld(data)
+    training, validation = (Sentences.of([u for u in utterances if u.part is part]) for part in (Part.TRAIN, Part.VALIDATION))
+    model = fit_classifier(training, recipe, seed, progress)
+    trained = _numbers(model, validation)
+    folder = repository / "text_encoder"
+    save_file(adapter_of(model.encoder, pretrained(packaged_weights()), recipe.rank), folder / ADAPTER)
     model.encoder = pretrained(build_text_encoder(folder))
-    return {"rank": RANK, "trained": before, "adapter": _numbers(model, windows)}
+    return {"rank": recipe.rank, "trained": trained, "adapter": _numbers(model, validation)}
 
 
-def _numbers(model: WithTextEncoder, windows: Windows) -> dict[str, dict[str, float]]:
-    rows = windows.corpus.rows(Part.VALIDATION)
-    said = answer(model, windows, rows)
-    scores = windows.corpus.scores[rows]
-    rated = ~np.isnan(scores)
-    polarities = said.polarity.argmax(axis=1)
+def fit_classifier(training: Sentences, recipe: TextRecipe, seed: int, progress: Progress) -> SentenceClassifier:
+    """Train a new classifier for a fixed number of epochs; the last weights are kept."""
+    torch.manual_seed(seed)
+    model = SentenceClassifier(recipe)
+    rng = np.random.default_rng(seed)
+    rows = np.arange(training.polarities.size)
+    steps = recipe.epochs * -(-rows.size // recipe.batch)
+    on_top = [*model.layers.parameters(), *model.head.parameters()]
+    groups = [{"params": list(model.encoder.parameters()), "lr": recipe.encoder_rate}, {"params": on_top, "lr": recipe.peak_rate}]
+    optimiser = torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
+    rates = [recipe.encoder_rate, recipe.peak_rate]
+    cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, rates, total_steps=steps, pct_start=WARM_UP)
+    bar = progress.add_task("text encoder", total=steps)
+    model.train()
+    for _ in range(recipe.epochs):
+        order = shuffled_by_length(rows, training.tokens.lengths, recipe.batch, rng)
+        for start in range(0, order.size, recipe.batch):
+            chosen = order[start : start + recipe.batch]
+            answer = model(training.tokens.batch(chosen.tolist()))
+            loss = sentence_loss(answer, torch.from_numpy(training.scores[chosen]), torch.from_numpy(training.polarities[chosen]))
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(model.parameters(), HIGHEST_GRADIENT)
+            optimiser.step()
+            cycle.step()
+            progress.advance(bar)
+    return model.eval()
+
+
+def _numbers(model: SentenceClassifier, sentences: Sentences) -> dict[str, dict[str, float]]:
+    model.eval()
+    scores, polarities = [], []
+    with torch.no_grad():
+        for start in range(0, sentences.polarities.size, ANSWER_BATCH):
+            rows = range(start, min(start + ANSWER_BATCH, sentences.polarities.size))
+            answer = model(sentences.tokens.batch(rows))
+            scores.append(answer.score.numpy())
+            polarities.append(torch.softmax(answer.logits, dim=-1).numpy().argmax(axis=1))
+    score, polarity, rated = np.concatenate(scores), np.concatenate(polarities), ~np.isnan(sentences.scores)
     return {
-        "rated sentences": score_numbers(said.scores[rated], scores[rated]),
-        "meld": polarity_numbers(polarities[~rated], windows.corpus.polarities[rows][~rated]),
+        "rated sentences": score_numbers(score[rated], sentences.scores[rated]),
+        "meld": polarity_numbers(polarity[~rated], sentences.polarities[~rated]),
     }

@@ -21,9 +21,9 @@ from stream.encoders.audio import LOG_MEAN, LOG_SCALE, POWER_FLOOR, log_mel, seg
 from stream.model.encoders import AudioEncoder
 from stream.model.precision import low_precision
 from stream.training.corpora import VOICE_EMOTIONS, VOICE_SHARES, VOICE_SIGNS, Voice
+from stream.training.line_effects import Signal, noise, some_line
 from stream.training.loop import Fit, Schedule, train
 from stream.training.metrics import macro_recall
-from stream.training.nuisances import Signal, noise, some_line
 
 SILENCE_DBFS = -55.0
 PEAK_DBFS = (-20.0, -3.0)

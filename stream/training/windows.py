@@ -17,7 +17,7 @@ from torch import Tensor
 
 from stream.domain.media_format import AUDIO_PER_SECOND, EMBEDDING_WIDTH, SEGMENT_MS, VIDEO_PER_SECOND, WORD_WIDTH, WORDS_PER_SECOND
 from stream.domain.modality import MODALITIES
-from stream.model.interface import Nodes, Past, Window
+from stream.model.nodes import Nodes, Past, Window
 from stream.training.features import Pools
 from stream.training.past import PastMaker
 

@@ -14,8 +14,8 @@ from stream.encoders.text import default_tokenizer
 from stream.model.minilm import MiniLM
 from stream.model_repository.text_adapter import adapted
 from stream.model_repository.text_weights import ADAPTER, TextWeightsError, build_text_encoder, packaged_weights
-from stream.training.experiments.minilm_weights import adapter_of, pretrained
 from stream.training.features import session
+from stream.training.minilm_weights import adapter_of, pretrained
 
 RANK = 4
 

@@ -1,0 +1,1 @@
+"""The programs that make the tables of docs/research."""

@@ -1,0 +1,142 @@
+"""The rows of the benchmark: which experiments, what each is held against, and their finished seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from rich.progress import Progress
+
+from research.benchmarks.ood_runs.halves import HeldOut, Numbers
+from research.experiments.config import SERVED, ExperimentConfig, read_config
+from research.experiments.mosi import read_mosi
+from research.experiments.run import Folders, is_finished, read_corpus, run, trained
+from research.experiments.store import Store
+from research.experiments.windows import Windows
+from research.models.interface import SentimentModel
+from stream.config.settings import PROJECT_ROOT
+from stream.domain.features import Floats
+from stream.domain.modality import Modality
+from stream.training.corpora import Part
+
+CONFIGS = PROJECT_ROOT / "research" / "configs"
+TABLES = ("bclstm", "std")
+
+ERM = {
+    "bclstm given": "bclstm-fusion",
+    "bclstm minilm": "bclstm-minilm-late-fusion",
+    "bclstm served": "bclstm-reviews-fusion",
+    "std minilm": "std-minilm-late-fusion",
+    "std served": "std-fusion",
+}
+"""Of every family (a split and a kind of text) the plainly trained row that the others are held against."""
+
+QUICK_SEEDS = 2
+DROPOUT = 0.2
+"""Chance of modality dropout in the rows ``…-gaps``; set once."""
+
+
+def every_row() -> dict[str, ExperimentConfig]:
+    """All experiments on CMU-MOSI by name."""
+    found = [read_config(file) for table in TABLES for file in sorted((CONFIGS / table).glob("*.yaml"))]
+    return {config.name: config for config in found}
+
+
+def family(config: ExperimentConfig) -> str:
+    """A split and a kind of text: rows of one family see the same text."""
+    text = SERVED if config.data.text == "minilm" and config.data.text_start == SERVED else config.data.text
+    return f"{config.data.split} {text}"
+
+
+def role(config: ExperimentConfig) -> str:
+    """``erm``, ``ours``, or nothing."""
+    if config.name in ERM.values():
+        return "erm"
+    return "ours" if config.name.endswith("-ours") else ""
+
+
+def without_modality(config: ExperimentConfig, modality: Modality) -> ExperimentConfig:
+    """The same experiment that never saw a modality."""
+    rest = tuple(m for m in config.data.modalities if m is not modality)
+    return renamed(config, f"without-{modality}", data={"modalities": rest})
+
+
+def alone(config: ExperimentConfig, modality: Modality) -> ExperimentConfig:
+    """The same experiment with one modality."""
+    return renamed(config, f"only-{modality}", data={"modalities": (modality,)})
+
+
+def with_gaps(config: ExperimentConfig) -> ExperimentConfig:
+    """The same experiment trained with modality dropout."""
+    return renamed(config, "gaps", training={"modality_dropout": DROPOUT})
+
+
+def renamed(config: ExperimentConfig, suffix: str, **changes: Mapping[str, Any]) -> ExperimentConfig:
+    """An experiment with some values of its sections changed, under a name of its own."""
+    sections = {name: getattr(config, name).model_copy(update=dict(values)) for name, values in changes.items()}
+    return config.model_copy(update=sections | {"name": f"{config.name}-{suffix}"})
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Finished seeds, trained where they are missing.
+
+    Attributes:
+        folders: Where data and runs are.
+        progress: Shows bars.
+        seeds: Of each row, at most; 0 for as many as its configuration says.
+        train: Train what is missing; else rows that are not finished are left out.
+    """
+
+    folders: Folders
+    progress: Progress
+    seeds: int = 0
+    train: bool = True
+
+    @cached_property
+    def rows(self) -> dict[str, ExperimentConfig]:
+        """`every_row` with as many seeds as are wanted."""
+        return {name: self.limited(config) for name, config in every_row().items()}
+
+    def limited(self, config: ExperimentConfig) -> ExperimentConfig:
+        """The experiment with as many seeds as are wanted."""
+        return config.model_copy(update={"seeds": min(config.seeds, self.seeds)}) if self.seeds else config
+
+    def has(self, config: ExperimentConfig) -> bool:
+        """Whether every seed is finished, after training it if that is allowed."""
+        store = Store(self.folders.runs, config)
+        if is_finished(config, self.folders) and all(store.checkpoint(seed).is_file() for seed in range(config.seeds)):
+            return True
+        if not self.train:
+            return False
+        run(config, self.folders, self.progress)
+        return True
+
+    def scores(self, config: ExperimentConfig) -> Floats:
+        """(S, n) test scores of finished seeds."""
+        reports = [Store(self.folders.runs, config).report(seed) for seed in range(config.seeds)]
+        return np.array([report["scores"] for report in reports if report is not None], dtype=np.float32)
+
+    def models(self, config: ExperimentConfig) -> Iterator[tuple[SentimentModel, Windows]]:
+        """Every finished seed's model and its windows."""
+        for seed in range(config.seeds):
+            corpus = read_corpus(config.data, self.folders, self.progress, seed)
+            yield trained(config, corpus, seed, self.folders)
+
+    @cached_property
+    def tests(self) -> dict[str, HeldOut]:
+        """The test windows of each split."""
+        found = {}
+        for table in TABLES:
+            corpus = read_mosi(self.folders.data, "std" if table == "std" else "bclstm")
+            rows = corpus.rows(Part.TEST)
+            found[table] = HeldOut(tuple(corpus.ids[row] for row in rows), tuple(corpus.groups[row] for row in rows), corpus.scores[rows])
+        return found
+
+
+def mean_and_sd(values: list[float]) -> Numbers:
+    """Mean and standard deviation (n - 1; 0 for one) over seeds."""
+    return {"mean": round(float(np.mean(values)), 4), "sd": round(float(np.std(values, ddof=1)) if len(values) > 1 else 0.0, 4)}

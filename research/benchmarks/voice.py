@@ -1,0 +1,160 @@
+"""The audio encoder on every RAVDESS actor: folds of actors, fairness by sex and actor, answers under planted nuisances.
+
+python -m research.benchmarks.voice [--quick] [--folds N]     progress on stderr, one JSON object as the last line
+
+Every actor is tested once, by a network that never heard that actor. Folds that are finished in --runs are not trained again,
+and a fold that was stopped goes on from its last epoch. --quick trains two folds for two epochs, to see that everything runs;
+otherwise the numbers go to research/benchmarks/results/voice.json and into the tables of docs/research/voices.md.
+Faces are not audited here: FER2013 says neither sex nor person.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.progress import Progress
+
+from benchmarks.machine import machine, versions
+from research.command_line import console, errors_as_sentences, folders_of, parser_of, progress_bars
+from research.pages import RESULTS, VOICES_PAGE, fill_page, write_result
+from research.voices.folds import Heard, actor_folds, run_fold, summary
+from stream.training import corpora
+from stream.training.markdown import markdown_table
+from stream.training.voice import VoiceRecipe, fill_shelf
+
+FOLDS = 4
+QUICK = replace(VoiceRecipe(), epochs=2, variants=1)
+SEED = 0
+STORED = RESULTS / "voice.json"
+
+Numbers = Mapping[str, Any]
+
+
+def measure(data: Path, runs: Path, recipe: VoiceRecipe, folds: int, progress: Progress) -> tuple[dict[str, Any], list[tuple[int, ...]]]:
+    """All folds, trained or read from ``runs``; their numbers and their actors."""
+    voices = corpora.read_voices(data)
+    parts = actor_folds([voice.actor for voice in voices], folds)
+    files = [runs / f"fold-{fold + 1}-of-{folds}.npz" for fold in range(folds)]
+    if missing := [fold for fold, file in enumerate(files) if not file.is_file()]:
+        shelf = fill_shelf(voices, recipe.variants, SEED, progress)
+        for fold in missing:
+            begun = time.monotonic()
+            state = files[fold].with_suffix(".state")
+            run_fold(voices, shelf, parts[fold], recipe, fold=fold, progress=progress, state=state).save(files[fold])
+            state.unlink()
+            console.print(f"fold {fold + 1} of {folds}: {time.monotonic() - begun:.0f} s")
+    return summary(Heard.together([Heard.load(file) for file in files])), parts
+
+
+def folds_table(found: Numbers) -> str:
+    """All actors together, and how the folds differ."""
+    titles = {
+        "emotion": "8 emotions",
+        "polarity": "polarity",
+        "sign": "sign of the valence",
+        "sign_without_zero": "sign, neutral ones left out",
+    }
+    rows = []
+    for name, title in titles.items():
+        own = found[name]
+        spread = f"{own['sd_of_folds']:.3f}" if "sd_of_folds" in own else ""
+        rows.append([title, f"{own['n']:,}", f"{own['macro_recall']:.3f}", spread, f"{own['accuracy']:.3f}"])
+    return markdown_table(["classes", "n", "macro recall", "sd of folds", "accuracy"], rows)
+
+
+def confusion_table(found: Numbers) -> str:
+    """Rows: acted; columns: heard."""
+    counts: Mapping[str, Mapping[str, int]] = found["emotion"]["confusion"]
+    return markdown_table(["acted \\ heard", *counts], [[name, *(str(heard[other]) for other in counts)] for name, heard in counts.items()])
+
+
+def groups_table(found: Numbers) -> str:
+    """By sex, then by actor."""
+    fairness = found["fairness"]
+    rows = [_group(name, own) for name, own in (fairness["sex"] | fairness["actor"]).items()]
+    gap = ["women minus men", "", *(f"{fairness['female_minus_male'][name]:+.3f}" for name in GROUP_NUMBERS)]
+    low_high = ["actors, least to most", "", *(f"{low:.3f} to {high:.3f}" for low, high, _ in _spreads(fairness))]
+    deviation = ["actors, standard deviation", "", *(f"{sd:.3f}" for _, _, sd in _spreads(fairness))]
+    return markdown_table(["who", "n", *GROUP_NUMBERS.values()], [*rows[:2], gap, low_high, deviation, *rows[2:]])
+
+
+def nuisances_table(found: Numbers) -> str:
+    """What becomes of the answers to the same recordings."""
+    rows = [[name, *(f"{own[key]:.3f}" for key in NUISANCE_NUMBERS)] for name, own in found["nuisances"].items()]
+    return markdown_table(["heard as", *NUISANCE_NUMBERS.values()], rows)
+
+
+GROUP_NUMBERS = {
+    "emotion_accuracy": "emotions, accuracy",
+    "sign_accuracy": "sign, accuracy",
+    "mean_score": "mean valence",
+    "share_called_negative": "called negative",
+}
+NUISANCE_NUMBERS = {
+    "emotion_macro_recall": "emotions, macro recall",
+    "sign_macro_recall": "sign, macro recall",
+    "emotion_changed": "emotion changed",
+    "sign_changed": "sign changed",
+    "mean_score_shift": "mean valence moved by",
+}
+PAGE_TABLES: Mapping[str, Callable[[Numbers], str]] = {
+    "folds": folds_table,
+    "confusion": confusion_table,
+    "groups": groups_table,
+    "nuisances": nuisances_table,
+}
+
+
+def _spreads(fairness: Numbers) -> list[list[float]]:
+    return [fairness["actor_min_max_sd"][name] for name in GROUP_NUMBERS]
+
+
+def _group(name: str, own: Numbers) -> list[str]:
+    title = {"male": "men", "female": "women"}.get(name, f"actor {name}")
+    return [title, f"{own['n']:.0f}", *(f"{own[key]:.3f}" for key in GROUP_NUMBERS)]
+
+
+def fill_tables_of(found: Numbers) -> bool:
+    """Fill the tables of docs/research/voices.md; returns whether the page changed."""
+    return fill_page(VOICES_PAGE, {name: partial(table, found) for name, table in PAGE_TABLES.items()})
+
+
+def main() -> None:
+    """Measure, then print."""
+    parser = parser_of(__doc__)
+    parser.add_argument("--quick", action="store_true", help="two folds of two epochs")
+    parser.add_argument("--folds", type=int, help=f"how many folds of actors ({FOLDS})")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    folders = folders_of(options)
+    recipe = QUICK if options.quick else VoiceRecipe()
+    folds = options.folds or (2 if options.quick else FOLDS)
+    begun = time.monotonic()
+    with errors_as_sentences(), progress_bars() as progress:
+        results, parts = measure(folders.data, folders.runs / "voice", recipe, folds, progress)
+    found = {
+        "benchmark": "voice",
+        "quick": options.quick,
+        "folds": [list(part) for part in parts],
+        "recipe": asdict(recipe),
+        "seed": SEED,
+        **results,
+        "seconds": round(time.monotonic() - begun),
+        "machine": machine(),
+        "versions": versions("torch"),
+    }
+    if not options.quick:
+        write_result(STORED, found)
+        fill_tables_of(found)
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""The backdoor adjustment of the tables' models: as `stream.model.backdoor`, and with classes, uncertainty and learned weights."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from research.models.interface import Prediction
+from stream.model.backdoor import ShortcutBank, averaged
+from stream.model.heads import LOGISTIC_SD, Answer, Head, class_probabilities
+
+
+def averaged_prediction(answer: Answer, frequencies: Tensor, **readouts: Tensor) -> Prediction:
+    """sum_k P(k) of the prediction under each stratum: score, seven classes, polarity, and the mixture's standard deviation.
+
+    Args:
+        answer: Of shape (B, K).
+        frequencies: (K,) P(k).
+        readouts: (B, G) states by name, carried along for probes.
+    """
+    score, probabilities = averaged(answer, frequencies, answer.score.new_ones(()))
+    classes = (class_probabilities(answer) * frequencies.unsqueeze(-1)).sum(dim=-2)
+    square = (((LOGISTIC_SD * answer.spread) ** 2 + answer.score**2) * frequencies).sum(dim=-1)
+    uncertainty = (square - score**2).clamp_min(1e-6).sqrt()
+    return Prediction(score, classes.log(), probabilities.clamp_min(1e-6).log(), uncertainty, readouts)
+
+
+class DynamicBank(ShortcutBank):
+    """Strata that are combined with the causal read-out by learned weights which depend on it.
+
+    w_k(g^c) = 2 sigmoid((Q g^c) . (P s_k) / sqrt(d)), and f_cs sees g^c + w_k(g^c) s_k: MMCI's "dynamically combine", as we
+    read it. A weight of 1 for all strata is the plain bank.
+    """
+
+    def __init__(self, strata: int, width: int, match: int = 16) -> None:
+        super().__init__(strata, width)
+        self.query = nn.Linear(width, match, bias=False)
+        self.key = nn.Linear(width, match, bias=False)
+
+    def weights(self, causal: Tensor) -> Tensor:
+        """(..., G) causal read-outs to (..., K) weights of the strata, each in (0, 2)."""
+        keys: Tensor = self.key(self.prototypes)
+        return 2.0 * torch.sigmoid(self.query(causal) @ keys.T / keys.shape[-1] ** 0.5)
+
+    def recombine(self, head: Head, causal: Tensor) -> Tensor:
+        """First layer of the head, W (g^c + w_k(g^c) s_k) + b: (..., K, hidden)."""
+        from_strata = self.prototypes @ head.inner.weight.T
+        from_causal: Tensor = head.inner(causal)
+        return from_causal.unsqueeze(-2) + self.weights(causal).unsqueeze(-1) * from_strata
+
+    def score_gradient(self, head: Head, causal: Tensor) -> Tensor:
+        """(..., G) derivative of the adjusted score, also through the weights."""
+        inner = head.inner_gradient(self.recombine(head, causal)) * self.frequencies.unsqueeze(-1)
+        keys: Tensor = self.key(self.prototypes)
+        weights = self.weights(causal)
+        slope = weights * (1.0 - weights / 2.0) / keys.shape[-1] ** 0.5
+        by_weight = (inner * (self.prototypes @ head.inner.weight.T)).sum(dim=-1)
+        gradient: Tensor = inner.sum(dim=-2) @ head.inner.weight + (by_weight * slope) @ keys @ self.query.weight
+        return gradient
+
+
+def stratum_means(points: Tensor, strata: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Strata that are known from outside: (n, G) points and their (n,) strata to (K, G) means and (K,) shares of the points.
+
+    Strata without a point have a mean of 0 and a share of 0.
+
+    Raises:
+        ValueError: If a stratum is not below ``count``.
+    """
+    if int(strata.max()) >= count:
+        raise ValueError(f"a bank of {count} strata has no stratum {int(strata.max())}")
+    sizes = torch.bincount(strata, minlength=count).to(points.dtype)
+    sums = points.new_zeros(count, points.shape[1]).index_add_(0, strata, points)
+    return sums / sizes.clamp_min(1.0).unsqueeze(1), sizes / sizes.sum()

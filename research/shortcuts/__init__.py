@@ -1,0 +1,1 @@
+"""Trials of planted shortcuts: honest data, plants, and defences against them."""

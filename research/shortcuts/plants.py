@@ -1,0 +1,114 @@
+"""Planted shortcuts: marks in the features that agree with the label as often as p says.
+
+A plant is any function ``(blocks, labels, rng, p) -> blocks``. It is called once for every part (training, and the test
+rows at p, .5 and 1 - p), each time with a generator in the same state: what it draws before anything that depends on the number of
+rows, such as the direction of a watermark, is the same in all parts.
+
+    (1) z_i = y_i with probability p, else 1 - y_i                       the artefact's bit, s_i = 2 z_i - 1
+    (2) x_i' = x_i + a s_i u,  ||u|| = 1                                 watermark of amplitude a over the blocks that hold it
+    (3) x_i^m' = x_i^m + a t_i u_m,  x_i^n' = x_i^n + a t_i s_i u_n      t_i = +-1 at random: only the agreement of m and n shows z
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from research.eraser.rows import Blocks, Labels, Rows
+from stream.domain.features import Floats
+from stream.domain.modality import MODALITIES, Modality
+
+Plant = Callable[[Blocks, Labels, np.random.Generator, float], Blocks]
+
+AUDIO_AND_VIDEO = (Modality.AUDIO, Modality.VIDEO)
+GENUINE_AMPLITUDE, GENUINE_AGREEMENT = 2.0, 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """Equation (2): one random direction over the blocks of `places`."""
+
+    places: tuple[Modality, ...]
+    amplitude: float
+
+    def marked(self, blocks: Blocks, labels: Labels, rng: np.random.Generator, p: float) -> tuple[Blocks, Floats]:
+        """Marked rows and s of each."""
+        directions = _directions(blocks, self.places, rng)
+        signs = agreeing_signs(labels, rng, p)
+        return _added(blocks, {m: np.outer(self.amplitude * signs, directions[m]) for m in self.places}), signs
+
+    def __call__(self, blocks: Blocks, labels: Labels, rng: np.random.Generator, p: float) -> Blocks:
+        """Mark every row."""
+        return self.marked(blocks, labels, rng, p)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Equation (3): neither block shows anything alone, the product of their bits does."""
+
+    first: Modality
+    second: Modality
+    amplitude: float
+
+    def marked(self, blocks: Blocks, labels: Labels, rng: np.random.Generator, p: float) -> tuple[Blocks, Floats]:
+        """Marked rows and s of each."""
+        first = _directions(blocks, (self.first,), rng)[self.first]
+        second = _directions(blocks, (self.second,), rng)[self.second]
+        signs = agreeing_signs(labels, rng, p)
+        carrier = rng.choice((-1.0, 1.0), size=labels.shape[0])
+        marks = {self.first: np.outer(self.amplitude * carrier, first), self.second: np.outer(self.amplitude * carrier * signs, second)}
+        return _added(blocks, marks), signs
+
+    def __call__(self, blocks: Blocks, labels: Labels, rng: np.random.Generator, p: float) -> Blocks:
+        """Mark every row."""
+        return self.marked(blocks, labels, rng, p)[0]
+
+
+def agreeing_signs(labels: Labels, rng: np.random.Generator, p: float) -> Floats:
+    """(n,) s of equation (1)."""
+    agrees = rng.random(labels.shape[0]) < p
+    return np.where(agrees, 2.0 * labels - 1.0, 1.0 - 2.0 * labels).astype(np.float32)
+
+
+def with_genuine_signal(rows: Rows, seed: Sequence[int]) -> Rows:
+    """Rows with a signal in audio and video that is as good in every part: the last word of `seed` is the part, the others the direction.
+
+    It keeps a defence honest: without it nothing is lost when audio and video are thrown away.
+    """
+    directions = _directions(rows.blocks, AUDIO_AND_VIDEO, np.random.default_rng(list(seed[:-1])))
+    signs = agreeing_signs(rows.labels, np.random.default_rng(list(seed)), GENUINE_AGREEMENT)
+    signal = {m: np.outer(GENUINE_AMPLITUDE * signs, directions[m]) for m in AUDIO_AND_VIDEO}
+    return replace(rows, blocks=_added(rows.blocks, signal))
+
+
+def load_plant(file: Path) -> Plant:
+    """The function ``plant`` of a Python file.
+
+    Raises:
+        ValueError: If the file has no such function.
+    """
+    spec = importlib.util.spec_from_file_location("planted", file)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{file}: not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not callable(getattr(module, "plant", None)):
+        raise ValueError(f"{file}: needs a function plant(features, labels, rng, p)")
+    return cast("Plant", module.plant)
+
+
+def _directions(blocks: Blocks, places: Sequence[Modality], rng: np.random.Generator) -> dict[Modality, Floats]:
+    """One unit vector over all of `places`, cut into its blocks."""
+    whole = rng.standard_normal(sum(blocks[m].shape[1] for m in places))
+    whole /= np.linalg.norm(whole)
+    ends = np.cumsum([blocks[m].shape[1] for m in places])
+    return {m: whole[end - blocks[m].shape[1] : end].astype(np.float32) for m, end in zip(places, ends, strict=True)}
+
+
+def _added(blocks: Blocks, marks: dict[Modality, Floats]) -> Blocks:
+    return {m: (blocks[m] + marks[m]).astype(np.float32) if m in marks else blocks[m] for m in MODALITIES if m in blocks}

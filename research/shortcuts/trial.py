@@ -1,0 +1,78 @@
+"""One trial: rows with a shortcut that agrees with the label in training, and tests where it agrees, does not matter, and disagrees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from research.eraser.rows import Blocks, Labels, Rows
+from research.shortcuts.data import Parts
+from research.shortcuts.plants import Agreement, Plant, Watermark
+from stream.domain.features import Floats
+
+Transform = Callable[[Blocks], Blocks]
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """The parts of a trial.
+
+    Attributes:
+        train: Biased: the shortcut agrees with the label with probability p.
+        tests: The test rows with agreement p (``id``), .5 (``neutral``) and 1 - p (``flipped``).
+        train_marks: (n,) s of the training rows, -1 or 1; None where the plant does not tell. For oracles only.
+        neutral_marks: Likewise of the neutral test rows. For worst groups and probes only.
+    """
+
+    train: Rows
+    tests: dict[str, Rows]
+    train_marks: Floats | None
+    neutral_marks: Floats | None
+
+
+def planted(parts: Parts, plant: Plant | None, p: float, seed: int) -> Planted:
+    """Plant a shortcut into training and test rows; None plants nothing."""
+
+    def mark(rows: Rows, agreement: float) -> tuple[Rows, Floats | None]:
+        if plant is None:
+            return rows, None
+        rng = np.random.default_rng((seed, 5))
+        if isinstance(plant, Watermark | Agreement):
+            blocks, marks = plant.marked(rows.blocks, rows.labels, rng, agreement)
+            return replace(rows, blocks=blocks), marks
+        return replace(rows, blocks=plant(dict(rows.blocks), rows.labels, rng, agreement)), None
+
+    train, train_marks = mark(parts.train, p)
+    neutral, neutral_marks = mark(parts.test, 0.5)
+    tests = {"id": mark(parts.test, p)[0], "neutral": neutral, "flipped": mark(parts.test, 1 - p)[0]}
+    return Planted(train, tests, train_marks, neutral_marks)
+
+
+def transformed(trial: Planted, transform: Transform) -> Planted:
+    """The same trial with every part's features transformed."""
+
+    def apply(rows: Rows) -> Rows:
+        return replace(rows, blocks=transform(rows.blocks))
+
+    return replace(trial, train=apply(trial.train), tests={name: apply(rows) for name, rows in trial.tests.items()})
+
+
+def group_weights(labels: Labels, marks: Floats) -> Floats:
+    """(n,) weights with which the four groups of label and mark count alike; mean 1."""
+    group = 2 * labels + (marks > 0)
+    weights = 1.0 / np.maximum(np.bincount(group, minlength=4), 3)[group]
+    return np.asarray(weights / weights.mean(), dtype=np.float32)
+
+
+def probe(features: Floats, marks: Floats) -> float:
+    """Accuracy of a ridge classifier of marks from (n, G) read-outs, trained on every other row and tested on the rest.
+
+    The plant cannot be read where this is near .5.
+    """
+    scaled = (features - features.mean(axis=0)) / np.maximum(features.std(axis=0), 1e-6)
+    learn = np.arange(marks.shape[0]) % 2 == 0
+    known = scaled[learn]
+    weights = np.linalg.solve(known.T @ known + 10.0 * np.eye(known.shape[1]), known.T @ marks[learn])
+    return float((np.sign(scaled[~learn] @ weights) == marks[~learn]).mean())

@@ -1,0 +1,1 @@
+"""The audio encoder on every actor of RAVDESS, and under planted nuisances."""

@@ -1,0 +1,53 @@
+"""The nodes of a window's graph, as tensors.
+
+B is the number of windows, N_m the number of nodes of modality m in a window (words, 100 ms segments of voice, video frames), K the
+number of past windows.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+from stream.domain.modality import MODALITIES, Modality
+
+
+class Nodes(NamedTuple):
+    """The nodes of one modality of a batch of windows.
+
+    Attributes:
+        values: (B, N_m, width) encoder outputs.
+        times: (B, N_m, 2) start and end, seconds.
+        mask: (B, N_m), 0 where there is no node.
+    """
+
+    values: Tensor
+    times: Tensor
+    mask: Tensor
+
+
+Window = dict[Modality, Nodes]
+
+
+class Past(NamedTuple):
+    """Finished windows before each window: the mean features of their nodes.
+
+    Attributes:
+        values: By modality (B, K, width).
+        mask: By modality (B, K), 0 where there is no window or it lacked the modality.
+        lag: (B, K) int64, how many windows ago, from 1. Negative for later windows, which only an offline model may see.
+        same_speaker: (B, K), 1 where the speaker is that of the window itself.
+    """
+
+    values: dict[Modality, Tensor]
+    mask: dict[Modality, Tensor]
+    lag: Tensor
+    same_speaker: Tensor
+
+
+def no_past(window: Window) -> Past:
+    """A past of K = 0 windows."""
+    values = {m: nodes.values.new_zeros(nodes.values.shape[0], 0, nodes.values.shape[2]) for m, nodes in window.items()}
+    empty = next(iter(values.values())).new_zeros(next(iter(values.values())).shape[0], 0)
+    return Past(values, dict.fromkeys(MODALITIES, empty), empty.long(), empty)

@@ -1,0 +1,70 @@
+"""The YAML file of the live recipe. Unknown keys are errors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from stream.training.errors import TrainingError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class LiveConfig(BaseModel):
+    """The recipe of the models that are served.
+
+    Attributes:
+        kind: Distinguishes this file from a row of the research tables.
+        seed: Of everything random. MMCI is trained with this seed and the next two, and validation chooses.
+        steps: The models to train; ``mmci`` alone uses the encoders that are in the repository.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    kind: Literal["live"]
+    seed: int = Field(0, ge=0)
+    steps: tuple[Literal["text", "audio", "face", "mmci"], ...] = ("text", "audio", "face", "mmci")
+
+
+def read_live_config(file: Path) -> LiveConfig:
+    """Read the recipe.
+
+    Raises:
+        TrainingError: If the file cannot be read, has an unknown key, or describes a row of the research tables.
+    """
+    values = read_yaml(file)
+    if values.get("kind") != "live":
+        raise TrainingError(f"{file} is not the live recipe (kind: live); a row of the research tables: python -m research.train {file}")
+    return validated(LiveConfig, values, file)
+
+
+def read_yaml(file: Path) -> dict[str, Any]:
+    """The keys and values of a YAML file.
+
+    Raises:
+        TrainingError: If it cannot be read or holds something else.
+    """
+    try:
+        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise TrainingError(f"{file} cannot be read: {error}") from error
+    if not isinstance(found, dict):
+        raise TrainingError(f"{file} must hold keys and values")
+    return found
+
+
+def validated(model: type[Model], values: dict[str, Any], file: Path) -> Model:
+    """The values as a configuration.
+
+    Raises:
+        TrainingError: At the first value that does not fit; the message names its key.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise TrainingError(f"{file}: {key}: {first['msg']}") from error

@@ -1,0 +1,21 @@
+"""Files that are replaced as a whole: a reader sees the old one or the new one, never a part."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a text file beside its target and move it there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=".", delete=False) as file:
+        file.write(text)
+    publish(Path(file.name), path)
+
+
+def publish(draft: Path, target: Path) -> None:
+    """Move a finished file to its target, readable by all: temporary files are readable by their owner alone."""
+    draft.chmod(0o644)
+    os.replace(draft, target)

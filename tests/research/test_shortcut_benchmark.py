@@ -1,0 +1,137 @@
+"""The planted-shortcut benchmark around its trainings: what is remembered, what is trained, what the tables say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.progress import Progress
+
+from research.benchmarks import shortcut
+from research.benchmarks.shortcut_runs.rows import ABLATED_AT, ABLATIONS, QUICK_ROWS, ROWS, Row, seen_by
+from research.benchmarks.shortcut_runs.store import Store, key_of
+from research.benchmarks.shortcut_runs.tables import closed, tables_of
+from research.eraser.artefacts import Eraser
+from research.eraser.rows import Rows
+from research.pages import MODEL_PAGE
+from research.shortcuts.data import Parts
+from research.shortcuts.defence import Measured
+from research.shortcuts.plants import Watermark
+from research.shortcuts.trial import Planted, planted
+from stream.domain.modality import Modality
+from stream.training.markdown import fill_tables
+
+pytestmark = pytest.mark.unit
+
+PLANT = Watermark((Modality.AUDIO,), 4.0)
+
+
+def rows(seed: int) -> Rows:
+    rng = np.random.default_rng(seed)
+    blocks = {m: rng.standard_normal((40, 5)).astype(np.float32) for m in Modality}
+    return Rows(blocks, rng.standard_normal(40).astype(np.float32), np.array([f"v{i % 20}" for i in range(40)]))
+
+
+def trial(p: float = 0.9, plant: Watermark | None = PLANT) -> Planted:
+    return planted(Parts(rows(0), rows(1), rows(2)), plant, p, 0)
+
+
+def test_a_training_is_remembered_by_all_that_decides_it(tmp_path: Path) -> None:
+    keys = [
+        key_of(ROWS["ours"], trial(), 0),
+        key_of(ROWS["ours"], trial(), 1),
+        key_of(ROWS["mmci"], trial(), 0),
+        key_of(ROWS["ours"], trial(0.5), 0),
+        key_of(ABLATIONS["no attention"], trial(), 0),
+        key_of(ROWS["group_reweighting"], trial(), 0),
+    ]
+    assert len(set(keys)) == len(keys)
+    assert key_of(ROWS["ours"], trial(), 0) == keys[0]
+    assert key_of(ROWS["unplanted"], trial(0.5, None), 0) == key_of(ROWS["unplanted"], trial(0.9, None), 0)
+    Store(tmp_path).put(keys[0], Measured({"id": 0.5}, {}))
+    assert Store(tmp_path).get(keys[0]) == Measured({"id": 0.5}, {})
+    assert Store(tmp_path).get(keys[1]) is None
+
+
+def test_text_only_sees_text_alone() -> None:
+    assert set(seen_by(ROWS["text_only"], trial()).train.blocks) == {Modality.TEXT}
+    assert set(seen_by(ROWS["ours"], trial()).train.blocks) == set(Modality)
+
+
+def test_a_condition_trains_each_row_once_and_erases_only_for_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[tuple[bool, bool]] = []
+
+    def pretend(defence: Any, data: Planted, eraser: Eraser | None, seed: int) -> Measured:
+        trained.append((eraser is not None, data.train_marks is not None))
+        return Measured(dict.fromkeys(("id", "neutral", "flipped", "worst_group"), seed / 100), {})
+
+    monkeypatch.setattr(shortcut, "run_defence", pretend)
+    monkeypatch.setattr(shortcut, "with_development", lambda train, test, _: Parts(train, train, test))
+    fitted: list[Rows] = []
+
+    def fit(train: Rows) -> str:
+        fitted.append(train)
+        return "eraser"
+
+    monkeypatch.setattr(shortcut, "fit_eraser", fit)
+    wanted: dict[float, dict[str, Row]] = {
+        p: {name: ROWS[name] for name in ("ours", "ours_fusion", "unplanted", "erm")} for p in (0.5, 0.9)
+    }
+    for _ in range(2):
+        with Progress(disable=True) as progress:
+            bench = shortcut.Bench((rows(0), rows(2)), (10, 12), Store(tmp_path), progress)
+            found = bench.condition("audio", PLANT, wanted, genuine=False)
+    assert trained.count((True, True)) == 8, "ours and ours_fusion, two p and two seeds, and none a second time"
+    assert trained.count((False, True)) == 4
+    assert trained.count((False, False)) == 2, "unplanted is the same at every p"
+    assert len(fitted) == 4
+    assert shortcut.means(found)["erm"]["0.9"]["flipped"] == pytest.approx(0.11)
+    assert shortcut.deviations(found)["erm"]["0.9"]["flipped"] == pytest.approx(0.01)
+
+
+def result() -> dict[str, Any]:
+    def numbers(flipped: float) -> dict[str, float]:
+        return {"id": 0.9, "neutral": 0.8, "flipped": flipped, "worst_group": 0.7}
+
+    def table(names: tuple[str, ...], agreements: tuple[str, ...]) -> dict[str, Any]:
+        flipped = {"ours": 0.83, "erm": 0.43, "unplanted": 0.85, "text_only": 0.78}
+        return {name: {p: numbers(flipped.get(name, 0.6)) for p in agreements} for name in names}
+
+    every, few = ("0.5", "0.7", "0.9", "0.99"), ("ours", "erm", "unplanted", "text_only")
+    kinds = {"ours": {"causal": 0.51, "shortcut": 0.5, "strata": 1.0}, "erm": {"causal": 0.98}}
+    probes = {name: dict.fromkeys(every, own) for name, own in kinds.items()}
+    ablated = table(tuple(ABLATIONS), tuple(map(str, ABLATED_AT)))
+    place = table(few, ("0.9",))
+    more = {
+        "sd": table(tuple(ROWS), every),
+        "probes": probes,
+        "ablations": {"mean": ablated, "sd": ablated},
+        "conditions": {"text": {"mean": place, "sd": place}},
+    }
+    return {**table(tuple(ROWS), every), "more": more}
+
+
+def test_tables_say_what_the_numbers_are() -> None:
+    made = {name: maker() for name, maker in tables_of(result()).items()}
+    assert "| **`ours`** | .900 / .800 / .830 ± .830 / .700 |" in made["standard"]
+    assert made["standard"].count("\n") == len(ROWS) + 1
+    assert "| `erm` | .980 | - | - | .980 | - | - |" in made["probes"]
+    assert "| no attention | .900 / .800 / .600 ± .600 / .700 |" in made["ablations"]
+    assert "| text | .9 | .800 / .430 | .800 / .830 ± .830 | .850 | .800 / .780 | 95 % |" in made["places"]
+    assert "| p = .9, flipped | ≥ .810" in made["goals"]
+    assert "| other marks, least share of the gap closed | ≥ 60 % | 95 % |" in made["goals"]
+    near = {"ours": 0.84, "erm": 0.845, "unplanted": 0.85}
+    assert closed({row: {"0.5": {"flipped": value}} for row, value in near.items()}, "0.5") == "gap < 5 points; -0.5 points"
+
+
+def test_the_pages_tables_are_all_known() -> None:
+    page = MODEL_PAGE.read_text(encoding="utf-8")
+    filled = fill_tables(page, tables_of(result()), of="shortcut")
+    assert all(f"<!-- table: shortcut/{name} -->\n|" in filled for name in tables_of(result()))
+    assert page.partition("## Planted shortcuts")[0] == filled.partition("## Planted shortcuts")[0]
+
+
+def test_quick_rows_are_rows() -> None:
+    assert set(QUICK_ROWS) <= set(ROWS)

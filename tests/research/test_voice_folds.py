@@ -1,0 +1,72 @@
+"""Folds of actors: who is tested when, and what is said about the answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from research.voices.folds import CONDITIONS, Heard, actor_folds, summary
+
+EMOTIONS = 8
+VALENCES = np.array([0, 0.3, 0.8, -0.6, -0.7, -0.7, -0.7, 0.1], dtype=np.float32)
+
+
+def heard(wrong_for: int | None = None, *, nuisance_confuses: bool = False) -> Heard:
+    """Four actors in two folds, each with all emotions; every answer is right but those asked for."""
+    actors = np.repeat(np.arange(1, 5), EMOTIONS)
+    emotion = np.tile(np.arange(EMOTIONS), 4)
+    sign = (np.sign(VALENCES) + 1).astype(np.int64)[emotion]
+    said = np.tile(emotion, (len(CONDITIONS), 1))
+    said_sign = np.tile(sign, (len(CONDITIONS), 1))
+    if wrong_for is not None:
+        said[:, actors == wrong_for] = 4
+        said_sign[:, actors == wrong_for] = 0
+    if nuisance_confuses:
+        said_sign[1] = 2 - said_sign[1]
+    return Heard(
+        (actors - 1) // 2,
+        actors,
+        actors % 2 == 1,
+        np.eye(EMOTIONS, dtype=np.float32)[said],
+        np.eye(3, dtype=np.float32)[said_sign],
+        np.eye(3, dtype=np.float32)[said_sign],
+        np.stack([emotion, sign, sign], axis=1),
+        VALENCES[emotion],
+    )
+
+
+@pytest.mark.parametrize("folds", [2, 4, 6])
+def test_every_actor_is_tested_once_with_as_many_men_as_women(folds: int) -> None:
+    parts = actor_folds([actor for actor in range(1, 25) for _ in range(3)], folds)
+    assert sorted(actor for part in parts for actor in part) == list(range(1, 25))
+    assert all(sum(actor % 2 for actor in part) * 2 == len(part) for part in parts)
+
+
+def test_perfect_answers_have_perfect_numbers() -> None:
+    found = summary(heard())
+    assert found["emotion"]["macro_recall"] == found["sign"]["macro_recall"] == found["sign_without_zero"]["macro_recall"] == 1
+    assert found["sign_without_zero"]["n"] == 28
+    assert found["fairness"]["female_minus_male"]["sign_accuracy"] == 0
+    assert found["fairness"]["female_minus_male"]["mean_score"] == pytest.approx(0, abs=1e-6)
+    assert all(numbers["sign_changed"] == 0 for numbers in found["nuisances"].values())
+
+
+def test_an_actor_misheard_shows_in_fold_sex_and_actor() -> None:
+    found = summary(heard(wrong_for=2))
+    assert found["emotion"]["macro_recall_of_folds"][0] < found["emotion"]["macro_recall_of_folds"][1] == 1
+    assert found["fairness"]["female_minus_male"]["emotion_accuracy"] == pytest.approx(-7 / 16)
+    assert found["fairness"]["female_minus_male"]["mean_score"] < -0.1
+    assert found["fairness"]["actor"]["2"]["share_called_negative"] == 1
+    assert found["fairness"]["actor_min_max_sd"]["sign_accuracy"][:2] == [0.5, 1.0]
+    assert found["emotion"]["confusion"]["happy"] == {
+        **dict.fromkeys(("neutral", "calm", "sad", "fearful", "disgust", "surprised"), 0),
+        "happy": 3,
+        "angry": 1,
+    }
+
+
+def test_a_nuisance_that_turns_answers_is_seen() -> None:
+    found = summary(heard(nuisance_confuses=True))["nuisances"]
+    assert found[CONDITIONS[1]]["sign_changed"] == pytest.approx(28 / 32)
+    assert found[CONDITIONS[1]]["sign_macro_recall"] == pytest.approx(1 / 3)
+    assert found[CONDITIONS[2]]["sign_changed"] == 0

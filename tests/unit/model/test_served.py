@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from stream.domain.context import CONTEXT_WINDOWS
+from stream.domain.modality import MODALITIES, Modality
+from stream.model.encoders import AudioEncoder, FaceEncoder
+from stream.model.mmci import MMCI, MMCIConfig
+from stream.model.nodes import Nodes
+from stream.model.served import FULL, INPUT_NAMES, OUTPUT_NAMES, ServedMMCI, coalition_gates, example_inputs, served_past
+from stream.training.export import AUDIO_ENTRY, FACE_ENTRY, MMCI_ENTRY, export_encoder, export_mmci
+
+TENSORS = tuple[torch.Tensor, ...]
+
+
+@pytest.fixture(scope="module")
+def served() -> ServedMMCI:
+    torch.manual_seed(3)
+    config = MMCIConfig(hidden=16, head_hidden=12, strata=3, past=CONTEXT_WINDOWS)
+    model = MMCI(config)
+    model.bank.set(torch.randn(3, config.readout), torch.tensor([0.5, 0.3, 0.2]))
+    wrapper = ServedMMCI(model).eval()
+    wrapper.temperatures.copy_(torch.linspace(0.8, 1.6, 8))
+    return wrapper
+
+
+@pytest.fixture
+def inputs() -> TENSORS:
+    return example_inputs(3, 6, 9, 4, torch.Generator().manual_seed(1))
+
+
+def run(served: ServedMMCI, inputs: TENSORS) -> dict[str, torch.Tensor]:
+    with torch.no_grad():
+        return dict(zip(OUTPUT_NAMES, served(*inputs), strict=True))
+
+
+def without(inputs: TENSORS, coalition: int) -> TENSORS:
+    """Mask the modalities that a coalition lacks."""
+    kept = list(inputs)
+    for index, modality in enumerate(MODALITIES):
+        if not coalition & modality.bit:
+            kept[3 * index + 2] = torch.zeros_like(kept[3 * index + 2])
+    return tuple(kept)
+
+
+def test_shapes_and_ranges(served: ServedMMCI, inputs: TENSORS) -> None:
+    out = run(served, inputs)
+    assert out["coalition_scores"].shape == (3, 8)
+    assert out["coalition_probabilities"].shape == (3, 8, 3)
+    assert out["causal"].shape == out["relevance"].shape == (3, 19)
+    assert out["score_unadjusted"].shape == (3, 1)
+    assert out["coalition_scores"].abs().max() <= 3
+    assert torch.allclose(out["coalition_probabilities"].sum(-1), torch.ones(3, 8), atol=1e-5)
+    mask = torch.cat([inputs[2], inputs[5], inputs[8]], dim=1)
+    assert torch.all((out["causal"] > 0) == (mask > 0))
+    assert torch.all(out["relevance"][mask == 0] == 0)
+
+
+@pytest.mark.parametrize("coalition", range(8))
+def test_coalition_equals_masking_the_other_modalities(served: ServedMMCI, inputs: TENSORS, coalition: int) -> None:
+    inside = run(served, inputs)
+    masked = run(served, without(inputs, coalition))
+    assert torch.allclose(inside["coalition_scores"][:, coalition], masked["coalition_scores"][:, FULL], atol=1e-5)
+
+
+def test_nothing_at_all_is_finite_and_the_same_for_every_window(served: ServedMMCI, inputs: TENSORS) -> None:
+    out = run(served, without(inputs, 0))
+    assert all(torch.isfinite(tensor).all() for tensor in out.values())
+    assert torch.allclose(out["coalition_scores"], out["coalition_scores"][0, 0].expand(3, 8), atol=1e-6)
+
+
+def test_what_is_to_be_reviewed_depends_on_the_modalities_that_a_window_has(served: ServedMMCI, inputs: TENSORS) -> None:
+    assert not run(served, inputs)["to_review"].any()
+    served.review_below[Modality.TEXT.bit] = 1.1
+    try:
+        assert not run(served, without(inputs, FULL))["to_review"].any()
+        assert run(served, without(inputs, Modality.TEXT.bit))["to_review"].tolist() == [[1.0]] * 3
+    finally:
+        served.review_below.zero_()
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_earlier_windows_are_heard_by_the_coalitions_with_their_modality(served: ServedMMCI, inputs: TENSORS, modality: Modality) -> None:
+    place = MODALITIES.index(modality)
+    deaf = list(inputs)
+    deaf[12] = inputs[12].clone()
+    deaf[12][..., place] = 0.0
+    change = (run(served, inputs)["coalition_scores"] - run(served, tuple(deaf))["coalition_scores"]).abs().amax(dim=0)
+    assert [bool(size > 1e-6) for size in change] == [bool(coalition & modality.bit) for coalition in range(8)]
+
+
+def test_who_spoke_and_how_long_ago_matters(served: ServedMMCI, inputs: TENSORS) -> None:
+    plain = run(served, inputs)["coalition_scores"]
+    others = (*inputs[:13], 1.0 - inputs[13])
+    assert not torch.allclose(run(served, others)["coalition_scores"], plain, atol=1e-5)
+    swapped = (*inputs[:9], *(tensor.flip(1) for tensor in inputs[9:]))
+    assert not torch.allclose(run(served, swapped)["coalition_scores"], plain, atol=1e-5)
+
+
+def test_order_of_nodes_does_not_matter(served: ServedMMCI, inputs: TENSORS) -> None:
+    order = torch.randperm(9, generator=torch.Generator().manual_seed(0))
+    shuffled = inputs[:3] + tuple(tensor[:, order] for tensor in inputs[3:6]) + inputs[6:]
+    plain, mixed = run(served, inputs), run(served, shuffled)
+    assert torch.allclose(plain["coalition_scores"], mixed["coalition_scores"], atol=1e-5)
+    assert torch.allclose(plain["relevance"][:, 6:15][:, order], mixed["relevance"][:, 6:15], atol=1e-5)
+
+
+def test_more_padding_changes_nothing(served: ServedMMCI, inputs: TENSORS) -> None:
+    padded = (*(torch.cat([tensor, torch.zeros_like(tensor)], dim=1) for tensor in inputs[:9]), *inputs[9:])
+    plain, wide = run(served, inputs), run(served, padded)
+    assert torch.allclose(plain["coalition_scores"], wide["coalition_scores"], atol=1e-5)
+    assert torch.allclose(plain["relevance"][:, :6], wide["relevance"][:, :6], atol=1e-5)
+
+
+def test_values_of_padding_do_not_matter(served: ServedMMCI, inputs: TENSORS) -> None:
+    noisy = list(inputs)
+    for place in range(3):
+        there = inputs[12][..., place : place + 1] > 0
+        noisy[9 + place] = torch.where(there, inputs[9 + place], torch.full_like(inputs[9 + place], 50.0))
+    for rows in range(0, 9, 3):
+        noisy[rows] = torch.where(inputs[rows + 2].unsqueeze(-1) > 0, inputs[rows], torch.full_like(inputs[rows], 50.0))
+    assert torch.allclose(run(served, inputs)["coalition_scores"], run(served, tuple(noisy))["coalition_scores"], atol=1e-5)
+
+
+def test_later_words_do_not_change_what_earlier_words_hear(served: ServedMMCI) -> None:
+    generator = torch.Generator().manual_seed(2)
+    values = torch.randn(1, 3, 384, generator=generator)
+    spans = torch.tensor([[[0.0, 0.3], [0.3, 0.6], [0.6, 0.9]]])
+    empty = Nodes(torch.zeros(1, 1, 64), torch.zeros(1, 1, 2), torch.zeros(1, 1))
+    text, audio, video = MODALITIES
+    states = []
+    for mask in ([[1.0, 1.0, 0.0]], [[1.0, 1.0, 1.0]]):
+        window = {text: Nodes(values, spans, torch.tensor(mask)), audio: empty, video: empty}
+        states.append(served.model(window, coalition_gates()).causal.intra[text][:, :2])
+    assert torch.allclose(states[0], states[1], atol=1e-6)
+
+
+def test_relevance_is_gradient_times_activation(served: ServedMMCI, inputs: TENSORS) -> None:
+    window = {m: Nodes(*inputs[3 * i : 3 * i + 3]) for i, m in enumerate(MODALITIES)}
+    streams = served.model(window, served.gates, served_past((inputs[9], inputs[10], inputs[11]), inputs[12], inputs[13]))
+    features = {(kind, m): getattr(streams.causal, kind)[m].detach().requires_grad_() for kind in ("intra", "inter") for m in MODALITIES}
+    parts = []
+    for m in MODALITIES:
+        weights = streams.causal.weights[m].detach().unsqueeze(1)
+        parts += [(weights @ features["intra", m]).squeeze(1), (weights @ features["inter", m][:, FULL]).squeeze(1)]
+    score = served.model.bank.adjust(served.model.head, torch.cat(parts, dim=-1), torch.tensor(1.0)).score
+    assert torch.allclose(score, run(served, inputs)["coalition_scores"][:, FULL], atol=1e-5)
+    gradients = dict(zip(features, torch.autograd.grad(score.sum(), list(features.values())), strict=True))
+    expected = [
+        (gradients["intra", m] * features["intra", m]).sum(-1) + (gradients["inter", m] * features["inter", m])[:, FULL].sum(-1)
+        for m in MODALITIES
+    ]
+    assert torch.allclose(torch.cat(expected, dim=1), run(served, inputs)["relevance"], atol=1e-5)
+
+
+def test_adjustment_averages_predictions_over_strata(served: ServedMMCI) -> None:
+    bank, head = served.model.bank, served.model.head
+    causal = torch.randn(2, served.model.config.readout, generator=torch.Generator().manual_seed(5))
+    by_hand_score, by_hand_probabilities = torch.zeros(2), torch.zeros(2, 3)
+    for prototype, frequency in zip(bank.prototypes, bank.frequencies, strict=True):
+        answer = head(causal + prototype)
+        by_hand_score += frequency * answer.score
+        by_hand_probabilities += frequency * torch.softmax(answer.logits / 1.3, dim=-1)
+    adjusted = bank.adjust(head, causal, torch.tensor(1.3))
+    assert torch.allclose(adjusted.score, by_hand_score, atol=1e-5)
+    assert torch.allclose(adjusted.probabilities, by_hand_probabilities, atol=1e-5)
+
+
+def test_score_and_polarity_of_a_head_agree(served: ServedMMCI) -> None:
+    answer = served.model.head(torch.randn(200, served.model.config.readout, generator=torch.Generator().manual_seed(6)))
+    assert torch.equal(answer.score > 0, answer.logits[:, 2] > answer.logits[:, 0])
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 10, 5), (2, 6, 9, 4), (5, 80, 100, 50)])
+def test_onnx_equals_torch_at_any_size(
+    served: ServedMMCI, tmp_path_factory: pytest.TempPathFactory, shape: tuple[int, int, int, int]
+) -> None:
+    file = export_mmci(served, tmp_path_factory.mktemp("repository"))
+    session = onnxruntime.InferenceSession(str(file))
+    inputs = example_inputs(*shape, torch.Generator().manual_seed(4))
+    out = session.run(list(OUTPUT_NAMES), {name: tensor.numpy() for name, tensor in zip(INPUT_NAMES, inputs, strict=True)})
+    for name, found in zip(OUTPUT_NAMES, out, strict=True):
+        assert np.allclose(found, run(served, inputs)[name].numpy(), atol=1e-4), name
+
+
+@pytest.mark.parametrize(("module", "entry", "out"), [(AudioEncoder, AUDIO_ENTRY, (10, 64)), (FaceEncoder, FACE_ENTRY, (64,))])
+def test_encoders_export(module: type[torch.nn.Module], entry: object, out: tuple[int, ...], tmp_path: Path) -> None:
+    assert entry in (AUDIO_ENTRY, FACE_ENTRY)
+    chosen = AUDIO_ENTRY if entry is AUDIO_ENTRY else FACE_ENTRY
+    torch.manual_seed(0)
+    encoder = module().eval()
+    session = onnxruntime.InferenceSession(str(export_encoder(encoder, chosen, tmp_path)))
+    ((name, shape),) = chosen.inputs
+    batch = torch.randn(5, *shape)
+    (found,) = session.run(None, {name: batch.numpy()})
+    assert found.shape == (5, *out)
+    assert np.allclose(found, encoder(batch).detach().numpy(), atol=1e-4)
+
+
+def test_face_encoder_is_small_and_shows_its_feature_map() -> None:
+    encoder = FaceEncoder().eval()
+    assert sum(parameter.numel() for parameter in encoder.parameters()) <= 500_000
+    assert encoder.feature_map(torch.zeros(2, 1, 48, 48)).shape == (2, 128, 6, 6)
+
+
+def test_configs_name_every_tensor(served: ServedMMCI, tmp_path: Path) -> None:
+    export_mmci(served, tmp_path)
+    for file, kind in (("config.pbtxt", "KIND_GPU"), ("configs/cpu.pbtxt", "KIND_CPU")):
+        text = (tmp_path / "mmci" / file).read_text(encoding="utf-8")
+        assert all(f'name: "{name}"' in text for name, _ in MMCI_ENTRY.inputs + MMCI_ENTRY.outputs)
+        assert kind in text
+        assert 'backend: "onnxruntime"' in text
+    assert sorted(path.name for path in (tmp_path / "mmci" / "1").iterdir()) == ["model.onnx", "weights.safetensors"]
