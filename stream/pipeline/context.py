@@ -19,6 +19,7 @@ from stream.domain.topics import Topics
 from stream.pipeline.fence import Fence
 from stream.pipeline.ports import ResultStore, Scorer, Send, TrackEncoder
 from stream.pipeline.publisher import TrackPublisher
+from stream.pipeline.scoring import TrackScoring
 from stream.pipeline.timings import Timings
 from stream.pipeline.window_context import ContextStore
 from stream.sinks.dead_letter import dead_letter_message
@@ -80,18 +81,18 @@ class ProcessingContext:
         self.chunk_slots = asyncio.Semaphore(limits.chunks_in_flight)
         self.window_slots = asyncio.Semaphore(limits.windows_in_flight)
 
-    def new_publisher(
+    def new_track_scoring(
         self, on_fenced: Callable[[], None], may_publish: asyncio.Event, assignment: EpochAssignment | None, context_store: ContextStore
-    ) -> TrackPublisher:
-        """The publisher of a track. It waits until it may publish, and writes the ``assignment`` into its scores."""
-        return TrackPublisher(
+    ) -> TrackScoring:
+        """The scoring of a track, with its publisher. It waits until it may publish, and writes the ``assignment`` into its scores."""
+        publisher = TrackPublisher(
+            self.store, self.send, topics=self.topics, token=self.fence.token, on_fenced=on_fenced, timings=self.timings
+        )
+        return TrackScoring(
             self.scorer,
             self.store,
-            self.send,
-            topics=self.topics,
+            publisher,
             slots=self.window_slots,
-            token=self.fence.token,
-            on_fenced=on_fenced,
             may_publish=may_publish,
             assignment=assignment,
             context_store=context_store,

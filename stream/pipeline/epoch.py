@@ -12,10 +12,9 @@ from stream.aio.tasks import TaskSet
 from stream.domain.chunk import Chunk
 from stream.domain.delivery import InboundRecord
 from stream.domain.epoch import EpochAssignment
-from stream.domain.features import Features
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.modality import Modality
-from stream.domain.session_events import MAX_TRACKS, KeyedSessionEvent, SessionEnd, SessionHeartbeat, SessionStart
+from stream.domain.session_events import MAX_TRACKS, KeyedSessionEvent, SessionHeartbeat
 from stream.domain.wire import BadRecordError
 from stream.explain.session_summary import summarise
 from stream.pipeline.context import ProcessingContext
@@ -66,14 +65,14 @@ class EpochProcessor:
         self._assignment = assignment
         self._tasks = TaskSet(self._on_task_failed)
         self._reports = TaskSet(self._on_task_failed)
-        self.windows = EpochWindows(session, epoch, context, self._reports, self._on_ended)
-        """The epoch's aligner and publishers."""
+        self.windows = EpochWindows(
+            session, epoch, context, reports=self._reports, is_encoding=lambda: self._is_encoding, on_ended=self._on_ended
+        )
+        """The epoch's aligner, and what scores and publishes its windows."""
         self._events = SessionEventBuffer(context.same_clock_ms)
         self._encoders: dict[TrackKey, TrackEncoder] = {}
         self._queues: dict[tuple[TrackKey, Modality], EncodeQueue] = {}
-        self._notify_at = 0.0
         self._closing = False
-        self._finishing = False
         self._stopped = False
 
     @property
@@ -82,7 +81,7 @@ class EpochProcessor:
         return not self._stopped and self.may_publish.is_set() and (self._closing or self.windows.publishing)
 
     @property
-    def _encoding(self) -> bool:
+    def _is_encoding(self) -> bool:
         return any(queue.pending for queue in self._queues.values())
 
     async def on_chunk(self, chunk: Chunk, record: InboundRecord) -> bool:
@@ -108,7 +107,7 @@ class EpochProcessor:
         self._context.timings.add(Step.BROKER, time.time() * 1000 - header.captured_ms)
         queue = self._queues.get((track, header.modality))
         if queue is None:
-            queue = EncodeQueue(self._encoders[track], self._context, self._tasks, self._on_encoded)
+            queue = EncodeQueue(self._encoders[track], self._context, self._tasks, self.windows.on_encoded)
             self._queues[track, header.modality] = queue
         queue.put(Arrival(chunk, record))
         return True
@@ -119,34 +118,18 @@ class EpochProcessor:
         if self._stopped or track.track in self.windows.aligner.tracks:
             return
         self._encoders[track] = self._context.new_encoder()
-        publisher = self.windows.open_track(
+        scoring = self.windows.open_track(
             track, role, state, on_fenced=self._on_fenced, may_publish=self.may_publish, assignment=self._assignment
         )
-        self._tasks.watch(publisher.runner)
-
-    def _on_encoded(self, arrival: Arrival, features: Features | None) -> None:
-        if self.windows.frozen:
-            return
-        self._notify_at = 0
-        self.windows.on_encoded(arrival, features)
-        self._finish_if_idle()
+        self._tasks.watch(scoring.publisher.runner)
 
     def on_event(self, event: KeyedSessionEvent, record: InboundRecord) -> None:
         """Take in a start, heartbeat or end. Starts and ends stay unacknowledged until the summary is written: a replay needs them."""
-        self._notify_at = 0
         if isinstance(event.event, SessionHeartbeat):
             record.acknowledge()
-            self.windows.aligner.on_heartbeat(self._context.clock())
+            self.windows.on_event(event)
         elif self._events.add(event, record, self.windows.aligner.media_clock.newest_media_start_at_ms):
-            self._apply_event(event)
-
-    def _apply_event(self, event: KeyedSessionEvent) -> None:
-        aligner, now = self.windows.aligner, self._context.clock()
-        match event.event:
-            case SessionStart():
-                aligner.on_start(event.event, now)
-            case SessionEnd():
-                self.windows.dispatch(aligner.on_end(event.event, now))
+            self.windows.on_event(event)
 
     def transfer_events(self, belongs: Callable[[KeyedSessionEvent], bool]) -> list[HeldEvent]:
         """Give up the starts and ends that turn out to belong to an epoch that began later."""
@@ -154,37 +137,17 @@ class EpochProcessor:
 
     def on_time(self, now: int) -> None:
         """Let time pass on the caught-up clock. While a chunk is being encoded no time passes: that would look like silence."""
-        if now >= self._notify_at and not self._closing and not self._encoding:
+        if not self._closing and not self._is_encoding:
             for event in self._events.take_early():
-                self._apply_event(event)
-            self.windows.dispatch(self.windows.aligner.on_time(now))
-            self._notify_at = self.windows.aligner.notify_at(now)
-
-    def retire(self) -> None:
-        """A newer epoch has begun: end after the time in which the last chunks of this one may still arrive."""
-        self._notify_at = 0
-        self.windows.aligner.retire(self._context.clock())
-
-    def finish(self) -> None:
-        """Close every window as soon as the chunks that are being encoded have been taken in."""
-        self._finishing = True
-        self._finish_if_idle()
-
-    def _finish_if_idle(self) -> None:
-        if self._finishing and not self._closing and not self._encoding:
-            self.windows.dispatch(self.windows.aligner.finish())
-
-    def shed(self) -> None:
-        """Close the oldest window now, to free memory."""
-        self.windows.dispatch(self.windows.aligner.shed())
+                self.windows.on_event(event)
+            self.windows.on_time(now)
 
     def stop(self) -> None:
         """Drop everything; what is unacknowledged will be read again, by this worker or another."""
         self._stopped = True
         self._tasks.cancel()
         self._reports.cancel()
-        for publisher in self.windows.publishers.values():
-            publisher.stop()
+        self.windows.stop()
         for queue in self._queues.values():
             queue.drop()
 
@@ -203,13 +166,13 @@ class EpochProcessor:
         """
         # 1.
         await self.may_publish.wait()
-        for publisher in self.windows.publishers.values():
-            await publisher.drained()
+        for track in self.windows.tracks.values():
+            await track.publisher.drained()
         # 2.
         if self.windows.aligner.accepted or self._events:
             await self._publish_summary()
         # 3.
-        while self._encoding or self._reports:
+        while self._is_encoding or self._reports:
             await asyncio.gather(*(queue.join() for queue in self._queues.values()), self._reports.join())
         # 4.
         self._events.acknowledge()

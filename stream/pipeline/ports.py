@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from stream.domain.chunk import Chunk
@@ -15,6 +15,9 @@ from stream.domain.result import ExplanationRecord, PartialRecord, ScoreRecord, 
 from stream.domain.window import Window
 from stream.domain.wire import Headers
 from stream.pipeline.window_context import WindowContext
+
+Ack = Callable[[], object]
+"""Acknowledges the record of a chunk."""
 
 Addressed = tuple[str, bytes, bytes, Headers]
 """Topic, key, value and headers of a Kafka record."""

@@ -187,12 +187,12 @@ class SessionRouter:
         epochs = self._epochs
         held = unpublished = blocked = 0
         for epoch in epochs:
-            held += epoch.windows.held
+            held += epoch.windows.aligner.held
             if windows := epoch.windows.unpublished:
                 unpublished += windows
                 blocked += 0 if epoch.may_publish.is_set() else windows
         if held > limits.chunks_held:
-            max(epochs, key=lambda epoch: epoch.windows.held).shed()
+            max(epochs, key=lambda epoch: epoch.windows.aligner.held).windows.shed()
         if not self._draining and blocked > 2 * limits.windows_in_flight:
             max(self._sessions.values(), key=lambda session: session.blocked_windows).force_publish(self._context.clock())
         if self._draining or unpublished > 4 * limits.windows_in_flight:

@@ -132,7 +132,7 @@ class SessionProcessor:
         self._epochs[number] = opened
         self._epochs = dict(sorted(self._epochs.items()))
         for retiring in self.epochs[:-1]:
-            retiring.retire()
+            retiring.windows.retire()
         self._let_oldest_publish(self._context.clock())
         return opened
 
@@ -171,7 +171,7 @@ class SessionProcessor:
         """Wait no longer for chunks of earlier epochs: too many windows are blocked."""
         self._all_read_at = now
         for retiring in self.epochs[:-1]:
-            retiring.finish()
+            retiring.windows.finish()
         self._let_oldest_publish(now)
 
     def drop(self, partitions: Collection[int]) -> None:

@@ -1,4 +1,4 @@
-"""The windows of one epoch: encoded chunks into the aligner, closed windows to the publishers of their tracks."""
+"""The windows of one epoch: encoded chunks, events and time into the aligner; closed windows on to be scored."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from stream.align.session import SessionAligner
 from stream.domain.epoch import EpochAssignment
 from stream.domain.features import Features
 from stream.domain.identity import SessionKey, TrackKey
+from stream.domain.session_events import KeyedSessionEvent, SessionEnd, SessionHeartbeat, SessionStart
 from stream.pipeline.context import ProcessingContext
 from stream.pipeline.encode_queue import Arrival
-from stream.pipeline.publisher import Ack, TrackPublisher
+from stream.pipeline.ports import Ack
+from stream.pipeline.scoring import TrackScoring
 from stream.pipeline.track_state import TrackState
 from stream.pipeline.window_context import ContextStore
 from stream.sinks.dead_letter import late_message
@@ -28,10 +30,20 @@ class EpochWindows:
         epoch: The epoch of its media clock.
         context: The worker's shared parts.
         reports: Runs what reports late, conflicting and future chunks.
+        is_encoding: Whether a chunk of the epoch is being encoded.
         on_ended: Called once, when the aligner has closed the last window.
     """
 
-    def __init__(self, session: SessionKey, epoch: int, context: ProcessingContext, reports: TaskSet, on_ended: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        session: SessionKey,
+        epoch: int,
+        context: ProcessingContext,
+        *,
+        reports: TaskSet,
+        is_encoding: Callable[[], bool],
+        on_ended: Callable[[], None],
+    ) -> None:
         windows = context.settings.windows
         self.aligner: SessionAligner[Ack] = SessionAligner(
             session,
@@ -45,30 +57,28 @@ class EpochWindows:
             now=context.clock(),
         )
         """Decides when windows open and close."""
-        self.publishers: dict[TrackKey, TrackPublisher] = {}
-        """Publisher of each open track."""
+        self.tracks: dict[TrackKey, TrackScoring] = {}
+        """Scores and publishes the windows of each open track."""
         self.frozen = False
         """True once no more chunks are taken in: the worker drains, and leaves what is not closed by then to its successor."""
         self._context = context
         self._context_store = ContextStore()
         self._reports = reports
+        self._is_encoding = is_encoding
         self._on_ended = on_ended
+        self._notify_at = 0.0
+        self._finishing = False
         self._has_ended = False
-
-    @property
-    def held(self) -> int:
-        """Encoded chunks that are held until a window closes."""
-        return self.aligner.held
 
     @property
     def unpublished(self) -> int:
         """Windows that are closed but not yet published."""
-        return sum([publisher.pending for publisher in self.publishers.values()])
+        return sum([track.publisher.pending for track in self.tracks.values()])
 
     @property
     def publishing(self) -> bool:
         """Whether a closed window waits for publication or is being published."""
-        return any(publisher.busy for publisher in self.publishers.values())
+        return any(track.publisher.busy for track in self.tracks.values())
 
     def open_track(
         self,
@@ -79,8 +89,8 @@ class EpochWindows:
         on_fenced: Callable[[], None],
         may_publish: asyncio.Event,
         assignment: EpochAssignment | None,
-    ) -> TrackPublisher:
-        """Begin a track; returns its publisher.
+    ) -> TrackScoring:
+        """Begin a track.
 
         Args:
             track: The track.
@@ -93,24 +103,69 @@ class EpochWindows:
         now = self._context.clock()
         self._context_store.add(state.contributions)
         self.aligner.add_final_windows([features.window for features in state.contributions], now)
-        publisher = self._context.new_publisher(on_fenced, may_publish, assignment, self._context_store)
-        self.publishers[track] = publisher
+        scoring = self._context.new_track_scoring(on_fenced, may_publish, assignment, self._context_store)
+        self.tracks[track] = scoring
         self.aligner.open_track(track, role, state.final_until_ms, now, state.clock_skews, final_at_ms=state.final_at_ms)
-        return publisher
+        return scoring
 
     def on_encoded(self, arrival: Arrival, features: Features | None) -> None:
         """Take in an encoded chunk; None for features of a chunk that could not be used."""
+        if self.frozen:
+            return
+        self._notify_at = 0
         digest = blake2b(arrival.chunk.payload, digest_size=8).digest()
         ack = None if features is None else arrival.record.acknowledge
         chunk = EncodedChunk(arrival.chunk.header, features, ack, digest)
-        self.dispatch(self.aligner.on_chunk(chunk, self._context.clock()), arrival)
+        self._dispatch(self.aligner.on_chunk(chunk, self._context.clock()), arrival)
+        self._finish_if_idle()
 
-    def dispatch(self, outcome: Outcome[Ack], arrival: Arrival | None = None) -> None:
+    def on_event(self, event: KeyedSessionEvent) -> None:
+        """Apply a start, heartbeat or end."""
+        self._notify_at = 0
+        now = self._context.clock()
+        match event.event:
+            case SessionStart():
+                self.aligner.on_start(event.event, now)
+            case SessionHeartbeat():
+                self.aligner.on_heartbeat(now)
+            case SessionEnd():
+                self._dispatch(self.aligner.on_end(event.event, now))
+
+    def on_time(self, now: int) -> None:
+        """Let time pass on the caught-up clock."""
+        if now >= self._notify_at and not self._has_ended:
+            self._dispatch(self.aligner.on_time(now))
+            self._notify_at = self.aligner.notify_at(now)
+
+    def retire(self) -> None:
+        """A newer epoch has begun: end after the time in which the last chunks of this one may still arrive."""
+        self._notify_at = 0
+        self.aligner.retire(self._context.clock())
+
+    def finish(self) -> None:
+        """Close every window as soon as the chunks that are being encoded have been taken in."""
+        self._finishing = True
+        self._finish_if_idle()
+
+    def _finish_if_idle(self) -> None:
+        if self._finishing and not self._has_ended and not self._is_encoding():
+            self._dispatch(self.aligner.finish())
+
+    def shed(self) -> None:
+        """Close the oldest window now, to free memory."""
+        self._dispatch(self.aligner.shed())
+
+    def stop(self) -> None:
+        """Drop every window that is not published; their chunks stay unacknowledged and will be read again."""
+        for track in self.tracks.values():
+            track.stop()
+
+    def _dispatch(self, outcome: Outcome[Ack], arrival: Arrival | None = None) -> None:
         """Pass on what a call to the aligner produced, in this order.
 
-        1. Closed windows to their publishers.
+        1. Closed windows, to be scored and published.
         2. Chunks in no further window: acknowledged after the windows before them.
-        3. Open windows, as partial results.
+        3. Open windows, for partial results.
         4. Chunks that are in no window: repeated ones are acknowledged, the others reported and then acknowledged.
 
         Args:
@@ -119,13 +174,13 @@ class EpochWindows:
         """
         # 1.
         for closed in outcome.closed:
-            self.publishers[closed.window.track].publish(closed)
+            self.tracks[closed.window.track].score(closed)
         # 2. Through the publisher: such a chunk may have been in the track's last window, which is not published yet.
         for unused in outcome.unused:
-            self.publishers[unused.track].acknowledge_after(unused.acks)
+            self.tracks[unused.track].publisher.acknowledge_after(unused.acks)
         # 3.
         for window in outcome.partial:
-            self.publishers[window.track].publish_partial(window)
+            self.tracks[window.track].publish_partial(window)
         # 4.
         for repeated in outcome.repeated:
             if repeated.ack is not None:

@@ -1,0 +1,99 @@
+"""Scores the windows of one track side by side, and passes them on to be published in order."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import structlog
+from msgspec.structs import replace
+
+from stream.align.outcome import ClosedWindow
+from stream.domain.epoch import EpochAssignment
+from stream.domain.window import Window
+from stream.pipeline.ports import Ack, ResultStore, Scorer
+from stream.pipeline.publisher import Scored, ScoringWindow, TrackPublisher
+from stream.pipeline.timings import Step, Timings
+from stream.pipeline.window_context import ContextStore, WindowContext
+
+log = structlog.get_logger(__name__)
+
+
+class TrackScoring:
+    """Scores the windows of a track.
+
+    Windows are scored side by side, as soon as their epoch may publish; the publisher puts them back in order.
+
+    Args:
+        scorer: Scores a window; waits out outages.
+        store: Redis, for partial results.
+        publisher: Publishes the scored windows in the order in which they were passed to `score`.
+        slots: Bounds the windows that are being scored or published on this worker.
+        may_publish: Set once no earlier epoch of the session can publish any more.
+        assignment: The epoch's assignment, where workers gave it its number; it is written into the scores.
+        context_store: What the epoch's windows contribute to those after them.
+        timings: Receives the duration of each step.
+    """
+
+    def __init__(
+        self,
+        scorer: Scorer,
+        store: ResultStore,
+        publisher: TrackPublisher,
+        *,
+        slots: asyncio.Semaphore,
+        may_publish: asyncio.Event,
+        assignment: EpochAssignment | None,
+        context_store: ContextStore,
+        timings: Timings,
+    ) -> None:
+        self.publisher = publisher
+        """Publishes the track's windows."""
+        self._scorer = scorer
+        self._store = store
+        self._slots = slots
+        self._may_publish = may_publish
+        self._assignment = assignment
+        self._context_store = context_store
+        self._timings = timings
+        self._partial: asyncio.Task[None] | None = None
+
+    def score(self, closed: ClosedWindow[Ack]) -> None:
+        """Score a window and pass it on. The windows of its context must have been passed to `score` before, on whichever track."""
+        context = self._context_store.context_of(closed.window)
+        task = asyncio.create_task(self._score(closed.window, context))
+        self.publisher.publish(ScoringWindow(closed, context, task, self._slots))
+        if closed.window.media_end_at_ms is not None:
+            self._timings.add(Step.ALIGN, time.time() * 1000 - closed.window.media_end_at_ms)
+
+    async def _score(self, window: Window, context: WindowContext) -> Scored:
+        await self._may_publish.wait()
+        await self._slots.acquire()
+        try:
+            score, explanation = await self._scorer.final(window, context)
+            return (score if self._assignment is None else replace(score, run=self._assignment)), explanation
+        except BaseException as error:
+            self._slots.release()
+            if isinstance(error, Exception):
+                context.contribute_nothing()
+            raise
+
+    def publish_partial(self, window: Window) -> None:
+        """Score an open window and write it to Redis only.
+
+        It is skipped while the partial result before it is still being scored: a partial result may be left out, a final one never.
+        """
+        if self._partial is None or self._partial.done():
+            self._partial = asyncio.create_task(self._publish_partial(window, self._context_store.context_of(window)))
+
+    async def _publish_partial(self, window: Window, context: WindowContext) -> None:
+        try:
+            await self._store.put_partial(await self._scorer.partial(window, context))
+        except Exception as error:
+            log.warning("partial_failed", error=type(error).__name__)
+
+    def stop(self) -> None:
+        """Drop every window that is not published; their chunks stay unacknowledged and will be read again."""
+        self.publisher.stop()
+        if self._partial is not None:
+            self._partial.cancel()
