@@ -1,4 +1,4 @@
-"""What the programs of research share on the command line: folders, progress bars, and errors as one sentence."""
+"""The parts of a command line that the programs of research share: folders, progress bars, and errors as one sentence."""
 
 from __future__ import annotations
 
@@ -23,9 +23,16 @@ EXIT_USAGE = 2
 console = Console(stderr=True)
 
 
-def parser_of(description: str | None) -> argparse.ArgumentParser:
-    """A parser that shows a module's docstring as it is written, with the options for the two folders that every program has."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser_of(module: str, description: str | None) -> argparse.ArgumentParser:
+    """A parser with the options that every program has.
+
+    Args:
+        module: Of the program, as ``python -m`` takes it.
+        description: Shown as it is written: the module's docstring.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {module}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     data = os.environ.get("SENTISTREAM_DATA")
     parser.add_argument(
         "--data",

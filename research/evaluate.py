@@ -15,7 +15,7 @@ from research.results import print_rows
 
 def main() -> None:
     """Measure, then print the rows."""
-    parser = parser_of(__doc__)
+    parser = parser_of("research.evaluate", __doc__)
     parser.add_argument("configs", type=Path, nargs="+", metavar="CONFIG", help="YAML files; see research/configs/")
     parser.add_argument("--quick", action="store_true", help="the checkpoints that research.train --quick left in runs/quick")
     parser.add_argument("--json", action="store_true", help="one JSON object a row instead of a table")

@@ -17,7 +17,8 @@ BENCHMARKS = (mosi, ood, shortcut, voice)
 
 def main() -> None:
     """Fill, and print the name of each benchmark whose tables changed."""
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    formatter = argparse.RawDescriptionHelpFormatter
+    argparse.ArgumentParser(prog="python -m research.tables", description=__doc__, formatter_class=formatter).parse_args()
     for benchmark in BENCHMARKS:
         if benchmark.fill_tables_of(read_result(benchmark.STORED)):
             print(benchmark.__name__)

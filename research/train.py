@@ -5,7 +5,7 @@
 
 Checkpoints, numbers and curves go to RUNS/NAME. A seed that is finished is not trained again, so a run that was stopped goes on.
 The rows of a whole table are trained and written into docs/research/model.md by python -m research.benchmarks.mosi.
-The corpora are for research only; docs/research/README.md says where they come from.
+The corpora are for research only; docs/model-card.md says which they are.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from research.results import print_rows
 
 def main() -> None:
     """Train, then print the rows."""
-    parser = parser_of(__doc__)
+    parser = parser_of("research.train", __doc__)
     parser.add_argument("configs", type=Path, nargs="+", metavar="CONFIG", help="YAML files; see research/configs/")
     parser.add_argument("--quick", action="store_true", help="one seed and one epoch of each row, in runs/quick")
     parser.add_argument("--json", action="store_true", help="one JSON object a row instead of a table")

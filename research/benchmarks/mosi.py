@@ -105,7 +105,7 @@ def fill_tables_of(result: Mapping[str, dict[str, Row]]) -> bool:
 
 def main() -> None:
     """Train what is missing, then print."""
-    parser = parser_of(__doc__)
+    parser = parser_of("research.benchmarks.mosi", __doc__)
     parser.add_argument("--quick", action="store_true", help="a few rows with two seeds, the others from the stored full run")
     parser.add_argument("--only", default="", metavar="TEXT", help="train only rows whose name contains this; the others as stored")
     parser.add_argument("--finished", action="store_true", help="train nothing: rows whose seeds are finished, the others as stored")

@@ -112,7 +112,7 @@ def fill_tables_of(result: Mapping[str, Any]) -> bool:
 
 def main() -> None:
     """Measure, then print."""
-    parser = parser_of(__doc__)
+    parser = parser_of("research.benchmarks.ood", __doc__)
     parser.add_argument("--ids", type=Path, action="append", default=[], metavar="FILE.json", help="test ids of a half; may be repeated")
     parser.add_argument("--quick", action="store_true", help="a few rows with two seeds, the others as stored")
     parser.add_argument("--only", choices=PARTS, action="append", help="measure this part alone; may be repeated; the others as stored")

@@ -172,7 +172,7 @@ def _show(name: str, table: dict[str, dict[str, Numbers]]) -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = parser_of(__doc__)
+    parser = parser_of("research.benchmarks.shortcut", __doc__)
     parser.add_argument("--plant", type=Path, help="file with a function plant(features, labels, rng, p)")
     parser.add_argument("--seeds", type=int, help="how many (default 5; 2 with --quick)")
     parser.add_argument("--first-seed", type=int, default=FRESH_SEED)

@@ -128,7 +128,7 @@ def fill_tables_of(found: Numbers) -> bool:
 
 def main() -> None:
     """Measure, then print."""
-    parser = parser_of(__doc__)
+    parser = parser_of("research.benchmarks.voice", __doc__)
     parser.add_argument("--quick", action="store_true", help="two folds of two epochs")
     parser.add_argument("--folds", type=int, help=f"how many folds of actors ({FOLDS})")
     options = parser.parse_args()

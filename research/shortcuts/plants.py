@@ -22,6 +22,7 @@ import numpy as np
 from research.eraser.rows import Blocks, Labels, Rows
 from stream.domain.features import Floats
 from stream.domain.modality import MODALITIES, Modality
+from stream.training.errors import TrainingError
 
 Plant = Callable[[Blocks, Labels, np.random.Generator, float], Blocks]
 
@@ -90,15 +91,15 @@ def load_plant(file: Path) -> Plant:
     """The function ``plant`` of a Python file.
 
     Raises:
-        ValueError: If the file has no such function.
+        TrainingError: If the file has no such function.
     """
     spec = importlib.util.spec_from_file_location("planted", file)
     if spec is None or spec.loader is None:
-        raise ValueError(f"{file}: not a Python file")
+        raise TrainingError(f"{file}: not a Python file")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     if not callable(getattr(module, "plant", None)):
-        raise ValueError(f"{file}: needs a function plant(features, labels, rng, p)")
+        raise TrainingError(f"{file}: needs a function plant(features, labels, rng, p)")
     return cast("Plant", module.plant)
 
 

@@ -21,6 +21,7 @@ from research.experiments.mosi import read_mosi
 from research.experiments.windows import Windows
 from stream.domain.modality import Modality
 from stream.training.corpora import Part
+from stream.training.errors import TrainingError
 from tests.support.tiny_mosi import write_mosi
 
 NORMS: tuple[attack.Norm, ...] = ("linf", "l2")
@@ -119,10 +120,10 @@ def test_halves_are_read_in_three_forms_and_wrong_ones_refused(tmp_path: Path) -
     assert read(["a", "b"], "bclstm") == [True, True, False]
     assert read(["a", "b"], "std") is None
     assert read({"ood_test_ids": ["c"]}, "std") == [True, False]
-    with pytest.raises(ValueError, match="no test windows of the std split"):
+    with pytest.raises(TrainingError, match="no test windows of the std split"):
         read({"std": {"ood_test_ids": ["a"]}}, "std")
     for wrong in (["a", "d"], {"something": 1}, 3):
-        with pytest.raises(ValueError, match="wanted a list of ids"):
+        with pytest.raises(TrainingError, match="wanted a list of ids"):
             read(wrong, "bclstm")
 
 

@@ -17,6 +17,7 @@ from research.shortcuts.plants import Agreement, Plant, Watermark, agreeing_sign
 from research.shortcuts.trial import group_weights, planted, probe
 from stream.domain.features import Floats
 from stream.domain.modality import Modality
+from stream.training.errors import TrainingError
 
 pytestmark = pytest.mark.unit
 
@@ -224,5 +225,5 @@ def test_a_plant_is_read_from_a_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(trial.train.blocks[Modality.AUDIO], rows.blocks[Modality.AUDIO] + 1)
     assert trial.neutral_marks is None
     file.write_text("nothing = 1\n")
-    with pytest.raises(ValueError, match="plant"):
+    with pytest.raises(TrainingError, match="plant"):
         load_plant(file)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from research.benchmarks.ood_runs.bootstrap import Doubles, Draws, interval
 from stream.domain.features import Floats
+from stream.training.errors import TrainingError
 
 RANDOM_HALVES = 100
 KEY = "ood_test_ids"
@@ -57,7 +58,7 @@ def read_half(file: Path, split: str, tests: Mapping[str, HeldOut]) -> Mask | No
     if all their ids are among its test windows.
 
     Raises:
-        ValueError: If the ids fit no split, or the file has another form.
+        TrainingError: If the ids fit no split, or the file has another form.
     """
     stored = json.loads(file.read_text(encoding="utf-8"))
     if isinstance(stored, dict) and any(name in stored for name in tests):
@@ -65,13 +66,13 @@ def read_half(file: Path, split: str, tests: Mapping[str, HeldOut]) -> Mask | No
     else:
         found = stored.get(KEY) if isinstance(stored, dict) else stored
         if not isinstance(found, list) or not any(set(found) <= set(test.ids) for test in tests.values()):
-            raise ValueError(f"{file}: wanted a list of ids that are all test windows of one split, or {{SPLIT: {{{KEY!r}: [...]}}}}")
+            raise TrainingError(f"{file}: wanted a list of ids that are all test windows of one split, or {{SPLIT: {{{KEY!r}: [...]}}}}")
         found = found if set(found) <= set(tests[split].ids) else None
     if found is None:
         return None
     unknown = set(found) - set(tests[split].ids)
     if unknown:
-        raise ValueError(f"{file}: {len(unknown)} ids are no test windows of the {split} split, first {min(unknown)}")
+        raise TrainingError(f"{file}: {len(unknown)} ids are no test windows of the {split} split, first {min(unknown)}")
     return np.isin(np.array(tests[split].ids), found)
 
 
