@@ -1,7 +1,7 @@
 """Epochs of a session: which run of its media clock a record belongs to.
 
 A producer counts the runs of its media clock itself (``ce_epoch``). A clock that starts again without a new number gets an
-`EpochAssignment`: an epoch number that the workers give it. Without an assignment, the epoch is the one that the producer declares.
+`EpochAssignment`: an epoch number that the workers give it. Without an assignment, a record belongs to the epoch that its producer declares.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class EpochAssignment(msgspec.Struct, frozen=True):
 
     epoch: int
     declared: int
-    media_start_at_ms: int = msgspec.field(name="media_start_at_ms")
+    media_start_at_ms: int = msgspec.field(name="zero_ms")  # the name in published records
 
 
 class SessionEpochs(NamedTuple):
