@@ -1,1 +1,1 @@
-"""One settings tree, from YAML and the environment."""
+"""The settings: one tree, read from YAML and the environment; and the log format."""

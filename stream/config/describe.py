@@ -1,4 +1,4 @@
-"""Every setting as a row of a table."""
+"""Describes every setting as a row of a table."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class SettingRow:
 
     Attributes:
         name: ``section.name``.
-        value: Effective value, secrets masked.
+        value: Effective value; a secret is masked.
         variable: Environment variable that sets it.
-        meaning: What it does.
-        is_default: True when nobody has set it.
+        meaning: Its description.
+        is_default: True if the value is the default.
     """
 
     name: str
@@ -33,22 +33,22 @@ class SettingRow:
 
 
 def describe_settings(settings: Settings) -> Iterator[SettingRow]:
-    """All rows, in the order of the tree."""
+    """Yield one row for each setting, in the order of the tree."""
     yield from _rows(settings, Settings(), ())
 
 
 def _rows(node: BaseModel, default: BaseModel, path: tuple[str, ...]) -> Iterator[SettingRow]:
     for name, field in type(node).model_fields.items():
-        value, standard = getattr(node, name), getattr(default, name)
-        here = (*path, name)
+        value, default_value = getattr(node, name), getattr(default, name)
+        full_path = (*path, name)
         if isinstance(value, BaseModel):
-            yield from _rows(value, standard, here)
+            yield from _rows(value, default_value, full_path)
         else:
-            variable = ENV_PREFIX + ENV_DELIMITER.join(here).upper()
-            yield SettingRow(".".join(here), _shown(value), variable, field.description or "", value == standard)
+            variable = ENV_PREFIX + ENV_DELIMITER.join(full_path).upper()
+            yield SettingRow(".".join(full_path), _format(value), variable, field.description or "", value == default_value)
 
 
-def _shown(value: object) -> str:
+def _format(value: object) -> str:
     if isinstance(value, SecretStr):
         return MASK
     return "" if value is None else str(value)

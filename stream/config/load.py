@@ -1,4 +1,4 @@
-"""Read settings from a YAML file and the environment; report every error at once."""
+"""Reads the settings from a YAML file and the environment, and reports all errors at once."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from stream.config.settings import Settings
 ENV_PREFIX = "SENTISTREAM_"
 ENV_DELIMITER = "__"
 OTHER_VARIABLES = frozenset({"SENTISTREAM_CONFIG", "SENTISTREAM_DATA", "SENTISTREAM_KAFKA_HOME", "SENTISTREAM_CACHE"})
-"""Variables of ours that are no settings."""
+"""Variables with the prefix that are not settings."""
 
 
 class ConfigError(Exception):
-    """Settings that cannot be used; the message has one line for each error."""
+    """The settings cannot be used; the message has one line for each error."""
 
 
 def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
-    """The effective settings: overrides, then the environment, then the file, then the defaults.
+    """Read the effective settings: overrides win over the environment, the environment over the file, the file over the defaults.
 
     Args:
-        path: YAML file; default ``$SENTISTREAM_CONFIG``, else none.
+        path: YAML file; default: ``$SENTISTREAM_CONFIG``, else no file.
         overrides: Nested values from the command line.
 
     Raises:
-        ConfigError: With every error of every source.
+        ConfigError: With all errors of all sources.
     """
     path = path or (Path(os.environ["SENTISTREAM_CONFIG"]) if os.environ.get("SENTISTREAM_CONFIG") else None)
     errors: list[str] = []
@@ -43,17 +43,17 @@ def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None 
     try:
         settings = Settings.model_validate(merged)
     except ValidationError as invalid:
-        errors += [_line(error) for error in invalid.errors(include_input=False, include_url=False)]
+        errors += [_error_line(error) for error in invalid.errors(include_input=False, include_url=False)]
     if errors:
         raise ConfigError("\n".join(errors))
     return settings
 
 
-def _line(error: Any) -> str:
-    where = ".".join(str(part) for part in error["loc"]) or "settings"
+def _error_line(error: Any) -> str:
+    setting = ".".join(str(part) for part in error["loc"]) or "settings"
     if error["type"] == "extra_forbidden":
-        return f"{where}: there is no such setting (see `sentistream config show`)"
-    return f"{where}: {error['msg'].removeprefix('Value error, ')}"
+        return f"{setting}: there is no such setting (see `sentistream config show`)"
+    return f"{setting}: {error['msg'].removeprefix('Value error, ')}"
 
 
 def _read_yaml(path: Path, errors: list[str]) -> dict[str, Any]:
@@ -64,24 +64,29 @@ def _read_yaml(path: Path, errors: list[str]) -> dict[str, Any]:
         return {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
-        place = f" (line {mark.line + 1})" if mark else ""
-        errors.append(f"{path}: not valid YAML{place}")
+        line = f" (line {mark.line + 1})" if mark else ""
+        errors.append(f"{path}: not valid YAML{line}")
         return {}
     if content is None:
         return {}
     if not isinstance(content, dict):
-        errors.append(f"{path}: must hold a mapping of sections")
+        errors.append(f"{path}: must be a mapping of sections, for example `kafka:` with indented settings")
         return {}
     return content
 
 
 class _Environment(Settings, BaseSettings):
-    """`Settings` with pydantic-settings' reading of the environment; used to collect values, not to validate them."""
+    """`Settings` as pydantic-settings reads it from the environment.
+
+    It only collects the values. They are validated once, together with the file's, so that one message names the errors of both.
+    """
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_nested_delimiter=ENV_DELIMITER, frozen=True, extra="forbid")
 
 
 class _Source(EnvSettingsSource):
+    """Refuses a whole section as JSON in one variable: every setting has exactly one variable."""
+
     def prepare_field_value(self, field_name: str, field: FieldInfo, value: Any, value_is_complex: bool) -> Any:
         if value_is_complex and isinstance(value, str):
             raise ValueError(f"{ENV_PREFIX}{field_name.upper()} is a section; set {ENV_PREFIX}{field_name.upper()}{ENV_DELIMITER}NAME")
@@ -101,9 +106,9 @@ def _read_environment(errors: list[str]) -> dict[str, Any]:
         return {}
 
 
-def _merge(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(low)
-    for name, value in high.items():
-        below = merged.get(name)
-        merged[name] = _merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+def _merge(base: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in overrides.items():
+        current = merged.get(name)
+        merged[name] = _merge(current, value) if isinstance(current, dict) and isinstance(value, dict) else value
     return merged

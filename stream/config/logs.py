@@ -1,4 +1,4 @@
-"""How log lines look. Events are fixed names with counts, places and reasons; never with what somebody said, looked or sounded like."""
+"""The log format. A log line has a fixed event name, counts, positions and reasons; it never holds words, sound or pictures of a person."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stream.config.settings import Settings
 
 
 def configure_logging(settings: Settings) -> None:
-    """Send our events and the libraries' warnings to standard error, as text or as one JSON object a line."""
+    """Send the service's events and the libraries' warnings to standard error, as text or as one JSON object a line."""
     level = getattr(logging, settings.log_level.upper())
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
@@ -20,8 +20,8 @@ def configure_logging(settings: Settings) -> None:
     ]
     as_json = settings.log_format == "json"
     renderer = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    # Tracebacks without local variables: those may hold words, samples or pictures.
-    plain = structlog.processors.format_exc_info
+    # Tracebacks without local variables, because those may hold words, samples or pictures.
+    traceback = structlog.processors.format_exc_info
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -35,7 +35,7 @@ def configure_logging(settings: Settings) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, plain, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, traceback, renderer],
         )
     )
     root = logging.getLogger()

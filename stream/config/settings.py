@@ -1,4 +1,4 @@
-"""Every setting, its default and its meaning: one frozen tree, read from YAML and the environment.
+"""Every setting with its default and its meaning: one frozen tree, read from YAML and the environment.
 
 Environment variables win over the file: ``SENTISTREAM_KAFKA__BOOTSTRAP=host:9092`` sets ``kafka.bootstrap``. Unknown keys are errors.
 """
@@ -13,13 +13,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, mo
 PROJECT_ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-def _no_blank(text: str) -> str:
+def _not_blank(text: str) -> str:
     if not text.strip():
         raise ValueError("must not be blank")
     return text
 
 
-Text = Annotated[str, AfterValidator(_no_blank)]
+Text = Annotated[str, AfterValidator(_not_blank)]
 
 
 class _Section(BaseModel):
@@ -27,24 +27,54 @@ class _Section(BaseModel):
 
 
 class KafkaSettings(_Section):
-    """The broker and our topics on it."""
+    """The Kafka broker and the service's topics on it."""
 
     bootstrap: Text = Field("127.0.0.1:9092", description="HOST:PORT of one or more brokers, separated by commas.")
-    group: Text = Field("sentistream", description="Consumer group of the workers.")
-    partitions: int = Field(6, ge=1, le=1024, description="Partitions of topics that we create; all chunk topics must have the same.")
-    replication: int = Field(1, ge=1, le=9, description="Replicas of topics that we create.")
-    topic_prefix: str = Field("", pattern=r"^[A-Za-z0-9._-]{0,64}$", description="Put before every topic name.")
-    security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field("plaintext", description="How to connect.")
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field("SCRAM-SHA-256", description="With a sasl_* security.")
-    username: str | None = Field(None, description="SASL user.")
-    password: SecretStr | None = Field(None, description="SASL password.")
-    ca_file: Path | None = Field(None, description="Certificate authority of the brokers (PEM).")
-    session_timeout_s: float = Field(10.0, ge=1, le=300, description="A worker silent for so long is taken for dead.")
-    fetch_max_wait_ms: int = Field(100, ge=1, le=5000, description="Longest wait of a fetch for new records.")
-    fetch_min_bytes: int = Field(
-        262_144, ge=1, le=4_194_304, description="A fetch waits for so much; more saves CPU time, 1 saves up to kafka.fetch_max_wait_ms."
+    group: Text = Field("sentistream", description="Consumer group of the workers. Workers of one group share the partitions.")
+    partitions: int = Field(
+        6,
+        ge=1,
+        le=1024,
+        description="Partitions of each topic that the service creates; the most workers that can share the load. "
+        "All chunk topics and the sessions topic must have the same number.",
     )
-    linger_ms: int = Field(10, ge=0, le=1000, description="A result waits so long for others that go to the broker with it.")
+    replication: int = Field(
+        1, ge=1, le=9, description="Replicas of each topic that the service creates. Raise it to 3 on a cluster of several brokers."
+    )
+    topic_prefix: str = Field(
+        "", pattern=r"^[A-Za-z0-9._-]{0,64}$", description="Put before every topic name, so that several deployments can share a broker."
+    )
+    security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
+        "plaintext", description="Protocol of the connection: ssl encrypts it, sasl logs in."
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-256", description="Login mechanism; used if kafka.security is sasl_*."
+    )
+    username: str | None = Field(None, description="User to log in as; needed if kafka.security is sasl_*.")
+    password: SecretStr | None = Field(None, description="The user's password; needed if kafka.security is sasl_*.")
+    ca_file: Path | None = Field(
+        None, description="PEM file of the certificate authority that signed the brokers' certificates; default: the system's authorities."
+    )
+    session_timeout_s: float = Field(
+        10.0,
+        ge=1,
+        le=300,
+        description="Kafka takes a worker for dead after this time (s) without a heartbeat and gives its partitions to others. "
+        "Lower: a dead worker is replaced sooner. Raise it if slow machines lose their partitions.",
+    )
+    fetch_max_wait_ms: int = Field(
+        100, ge=1, le=5000, description="Longest time (ms) that a fetch waits for kafka.fetch_min_bytes. Lower: results come sooner."
+    )
+    fetch_min_bytes: int = Field(
+        262_144,
+        ge=1,
+        le=4_194_304,
+        description="A fetch returns once this many bytes are there. High saves CPU time: at live pace every record would be a fetch of "
+        "its own. 1 returns at once and saves up to kafka.fetch_max_wait_ms of latency.",
+    )
+    linger_ms: int = Field(
+        10, ge=0, le=1000, description="Time (ms) that a result waits for others to share a request to the broker. 0 sends it at once."
+    )
 
     @model_validator(mode="after")
     def _credentials(self) -> KafkaSettings:
@@ -54,48 +84,133 @@ class KafkaSettings(_Section):
 
 
 class RedisSettings(_Section):
-    """Where results can be read live."""
+    """The Redis from which results are read live."""
 
-    url: SecretStr = Field(SecretStr("redis://127.0.0.1:6379/0"), description="redis:// or rediss:// address, with user and password.")
-    result_ttl_s: int = Field(7 * 24 * 3600, ge=60, description="Results of a session live so long after its last window.")
-    stream_length: int = Field(10_000, ge=10, description="Most finals kept for one track.")
-    timeout_s: float = Field(5.0, gt=0, le=60, description="Longest wait for one answer.")
+    url: SecretStr = Field(
+        SecretStr("redis://127.0.0.1:6379/0"), description="Address, redis:// or rediss:// (with TLS); it may hold a user and a password."
+    )
+    result_ttl_s: int = Field(
+        7 * 24 * 3600, ge=60, description="Time (s) for which Redis keeps a session's results after its last window. Default: 7 days."
+    )
+    stream_length: int = Field(
+        10_000,
+        ge=10,
+        description="Most final results that Redis keeps for one track. At the limit the oldest are dropped; Kafka keeps them.",
+    )
+    timeout_s: float = Field(
+        5.0, gt=0, le=60, description="Longest time (s) to wait for one answer. After it a worker waits a little and asks again."
+    )
 
 
 class TritonSettings(_Section):
     """The inference server."""
 
     url: Text = Field("127.0.0.1:8001", description="HOST:PORT of Triton's gRPC endpoint.")
-    model_repository: Path = Field(PROJECT_ROOT / "triton_models", description="The model repository that is served.")
-    timeout_s: float = Field(10.0, gt=0, le=120, description="Longest wait for one inference.")
-    batch_delay_ms: float = Field(30.0, ge=0, le=1000, description="A closed window waits so long for others that go to the model with it.")
-    text_model: str | None = Field(None, description="A hub name to build text_encoder from instead of the packaged MiniLM weights.")
+    model_repository: Path = Field(
+        PROJECT_ROOT / "triton_models", description="Folder of the models. The embedded Triton serves it; `sentistream models` fills it."
+    )
+    timeout_s: float = Field(
+        10.0,
+        gt=0,
+        le=120,
+        description="Longest time (s) to wait for one inference. After it a worker waits a little and asks again. "
+        "Raise it if inferences on a slow machine take longer.",
+    )
+    batch_delay_ms: float = Field(
+        30.0,
+        ge=0,
+        le=1000,
+        description="Time (ms) that a closed window waits for others to share an inference; at most 16 do. "
+        "Higher saves CPU time under load, lower gives results sooner.",
+    )
+    text_model: str | None = Field(
+        None, description="Hugging Face model to build text_encoder from; default: the packaged weights of MiniLM."
+    )
 
 
 class WindowSettings(_Section):
-    """How media time is cut into windows."""
+    """How media time is divided into windows. All times are in milliseconds."""
 
     kind: Literal["hopping", "utterance"] = Field(
-        "hopping", description="hopping: of one length, one every hop; utterance: one for each utterance of a track."
+        "hopping", description="hopping: windows of equal length at equal distances. utterance: one window for each utterance of a track."
     )
-    length_ms: int = Field(4000, ge=500, le=10_000, multiple_of=100, description="Length of a hopping window.")
-    hop_ms: int = Field(2000, ge=100, le=10_000, multiple_of=100, description="A hopping window starts every so often.")
-    utterance_max_ms: int = Field(10_000, ge=1000, le=10_000, multiple_of=100, description="An utterance window is closed at this length.")
-    utterance_pause_ms: int = Field(600, ge=200, le=3000, description="A pause of so long ends an utterance.")
-    allowed_lateness_ms: int = Field(500, ge=0, le=60_000, description="A window waits so long (media time) for late chunks.")
+    length_ms: int = Field(
+        4000,
+        ge=500,
+        le=10_000,
+        multiple_of=100,
+        description="Length of one hopping window (ms). Longer: more evidence for a score. Shorter: results sooner.",
+    )
+    hop_ms: int = Field(
+        2000,
+        ge=100,
+        le=10_000,
+        multiple_of=100,
+        description="Time from the start of one hopping window to the start of the next (ms). Equal to windows.length_ms: no overlap.",
+    )
+    utterance_max_ms: int = Field(
+        10_000,
+        ge=1000,
+        le=10_000,
+        multiple_of=100,
+        description="Longest utterance window (ms). An utterance that is longer continues in the next window.",
+    )
+    utterance_pause_ms: int = Field(
+        600,
+        ge=200,
+        le=3000,
+        description="A pause of this length (ms) ends an utterance. Shorter: results sooner, but one sentence may become two windows.",
+    )
+    allowed_lateness_ms: int = Field(
+        500,
+        ge=0,
+        le=60_000,
+        description="Media time (ms) that a window stays open after its end for chunks that come late. A chunk that comes after all its "
+        "windows have closed goes to the topic chunks.late. Higher: fewer late chunks. Lower: results sooner.",
+    )
     idle_after_ms: int = Field(
-        1500, ge=100, le=600_000, description="A modality that sends nothing for so long no longer holds windows open."
+        1500,
+        ge=100,
+        le=600_000,
+        description="Windows no longer wait for a modality that has sent nothing for this time (ms). Keep it above the length of a chunk "
+        "plus the longest usual gap; too low, and windows close without a modality that is only slow.",
     )
-    end_grace_ms: int = Field(3000, ge=0, le=600_000, description="After a session's end, wait so long for chunks that it counted.")
-    expire_after_ms: int = Field(600_000, ge=1000, description="A session without any record for so long is closed.")
+    end_grace_ms: int = Field(
+        3000,
+        ge=0,
+        le=600_000,
+        description="Time (ms) to wait for chunks that a session's end record has counted but that are not here yet. After it the "
+        "session's windows close without them. An epoch waits as long for its last chunks after a newer one has begun.",
+    )
+    expire_after_ms: int = Field(
+        600_000,
+        ge=1000,
+        description="A session without any record for this time (ms) is closed as if it had ended. Raise it if sessions may pause longer.",
+    )
     max_ahead_ms: int = Field(
-        60_000, ge=1000, description="A chunk whose media time runs so far ahead of its capture time is refused as `future`."
+        60_000,
+        ge=1000,
+        description="How far (ms) a chunk's media time may run ahead of its capture time. A chunk beyond it goes to the dead-letter topic "
+        "with the reason `future`: it would close windows that are still being filled.",
     )
     max_back_ms: int = Field(
-        10_000, ge=1000, description="A chunk captured later but whose media time lies so far back begins a new epoch."
+        10_000,
+        ge=1000,
+        description="How far (ms) media time may go back while capture time goes on. Beyond it the media clock has started again and a new "
+        "epoch begins. Keep it above the longest delay of a late chunk.",
     )
-    max_skew_ms: int = Field(1000, ge=0, le=5000, description="Pictures are moved in time to fit the sound, by so much at most; 0 = never.")
-    partial_every_ms: int = Field(1000, ge=0, le=10_000, description="Score an open window every so often (media time); 0 = never.")
+    max_skew_ms: int = Field(
+        1000,
+        ge=0,
+        le=5000,
+        description="Most (ms) that pictures are moved in time to match the sound. A larger skew is only reported. 0: never move them.",
+    )
+    partial_every_ms: int = Field(
+        1000,
+        ge=0,
+        le=10_000,
+        description="Media time (ms) between two partial results of an open window. Higher saves inferences. 0: final results only.",
+    )
 
     @model_validator(mode="after")
     def _lengths(self) -> WindowSettings:
@@ -107,42 +222,98 @@ class WindowSettings(_Section):
 
 
 class VideoSettings(_Section):
-    """How pictures are looked at."""
+    """How pictures are analysed."""
 
-    frames_per_second: int = Field(5, ge=1, le=5, description="Frames a second in which a face is looked for.")
-    max_pixels: int = Field(8_300_000, ge=10_000, description="Larger pictures are refused.")
+    frames_per_second: int = Field(
+        5, ge=1, le=5, description="Frames of each second of video in which the worker looks for a face. Lower saves CPU time."
+    )
+    max_pixels: int = Field(
+        8_300_000,
+        ge=10_000,
+        description="Most pixels of one picture; the default holds 4K. A larger picture goes to the dead-letter topic undecoded.",
+    )
 
 
 class AudioSettings(_Section):
-    """How sound is judged."""
+    """How sound is analysed."""
 
-    silence_dbfs: float = Field(-55.0, ge=-90, le=-10, description="Quieter 100 ms segments count as silence.")
+    silence_dbfs: float = Field(
+        -55.0,
+        ge=-90,
+        le=-10,
+        description="Level (dB below full scale) under which a segment of 100 ms counts as silence. Raise it for noisy microphones.",
+    )
 
 
 class SandboxSettings(_Section):
     """The child processes that decode untrusted media."""
 
-    processes: int = Field(1, ge=1, le=16, description="Decoder processes of a worker.")
-    memory_mb: int = Field(1024, ge=256, le=16_384, description="Most memory of one.")
-    timeout_s: float = Field(10.0, gt=0, le=120, description="Longest time for one chunk.")
+    processes: int = Field(
+        1, ge=1, le=16, description="Decoder processes of one worker. Raise it if decoding video keeps one CPU core of a worker busy."
+    )
+    memory_mb: int = Field(
+        1024,
+        ge=256,
+        le=16_384,
+        description="Most memory (MB of address space) of one decoder process. A chunk that needs more goes to the dead-letter topic.",
+    )
+    timeout_s: float = Field(
+        10.0,
+        gt=0,
+        le=120,
+        description="Longest time (s) to decode one chunk. At the limit the decoder is restarted, and the chunk goes to the dead-letter "
+        "topic.",
+    )
 
 
 class LimitSettings(_Section):
-    """Bounds that keep a worker's memory finite."""
+    """Bounds that keep a worker's memory finite. Each description says what happens at the limit."""
 
-    sessions: int = Field(1000, ge=1, description="Most open sessions of a worker.")
-    chunks_in_flight: int = Field(64, ge=1, le=4096, description="Chunks being decoded or encoded at once.")
-    chunks_held: int = Field(20_000, ge=100, description="Encoded chunks held for open windows, over all sessions.")
-    chunks_held_per_session: int = Field(5000, ge=10, description="Encoded chunks held for the open windows of one session.")
-    windows_in_flight: int = Field(128, ge=1, le=1024, description="Windows being scored or published at once.")
-    drain_s: float = Field(10.0, ge=0, le=300, description="A worker told to stop publishes closed windows for at most so long.")
+    sessions: int = Field(
+        1000,
+        ge=1,
+        description="Most open epochs of one worker, over all sessions: each epoch of a session that is still open counts. At the limit "
+        "the records of a further epoch go to the dead-letter topic with the reason `too_many_sessions`.",
+    )
+    chunks_in_flight: int = Field(
+        64,
+        ge=1,
+        le=4096,
+        description="Most chunks that a worker decodes or encodes at once. At the limit it stops reading until one is done.",
+    )
+    chunks_held: int = Field(
+        20_000,
+        ge=100,
+        description="Most encoded chunks that a worker holds for open windows, over all sessions. At the limit the oldest window of the "
+        "epoch that holds the most closes early and carries the warning `shed`.",
+    )
+    chunks_held_per_session: int = Field(
+        5000,
+        ge=10,
+        description="Most encoded chunks that one epoch of a session holds for open windows. At the limit its oldest window closes early "
+        "and carries the warning `shed`.",
+    )
+    windows_in_flight: int = Field(
+        128,
+        ge=1,
+        le=1024,
+        description="Most windows that a worker scores or publishes at once. With more than four times as many unpublished windows it "
+        "stops reading. With more than twice as many windows that wait for an earlier epoch, that epoch closes at once.",
+    )
+    drain_s: float = Field(
+        10.0,
+        ge=0,
+        le=300,
+        description="Longest time (s) in which a worker that is told to stop publishes closed windows. Windows that are left over lose "
+        "nothing: another worker reads their chunks again. Whatever stops the worker should wait 15 s longer than this before it kills it.",
+    )
 
 
 class HealthSettings(_Section):
-    """Where a worker tells how it is: /live and /ready over HTTP."""
+    """The HTTP endpoints /live, /ready and /timings of a worker."""
 
     host: Text = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(0, ge=0, le=65_535, description="Port to listen on; 0 = off.")
+    port: int = Field(0, ge=0, le=65_535, description="Port to listen on. 0: no health endpoints.")
 
 
 class Settings(_Section):
@@ -158,4 +329,4 @@ class Settings(_Section):
     limits: LimitSettings = LimitSettings()
     health: HealthSettings = HealthSettings()
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least serious event that is logged.")
-    log_format: Literal["text", "json"] = Field("text", description="How log lines look.")
+    log_format: Literal["text", "json"] = Field("text", description="text: lines for people. json: one JSON object a line.")
