@@ -1,1 +1,99 @@
-"""sentistream: live conversations in, explained sentiment out."""
+"""Sentistream: real-time multimodal sentiment of live conversations, with explanations that are measured.
+
+The names below are the public Python interface; every other module is internal and may change in any release.
+
+Follow the results of a session::
+
+    import asyncio
+
+    import stream
+
+    async def main() -> None:
+        settings = stream.load_settings()
+        sessions = [stream.SessionKey("default", "call-17")]
+        async with stream.ResultReader(settings.redis, sessions) as results:
+            async for seen in results:
+                if isinstance(seen.record, stream.ScoreRecord):
+                    print(seen.record.track, seen.record.score)
+
+    asyncio.run(main())
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stream.config.load import ConfigError, load_settings
+    from stream.config.settings import RedisSettings, Settings
+    from stream.domain.identity import SessionKey
+    from stream.domain.modality import Modality
+    from stream.domain.result import (
+        ExplanationRecord,
+        ModelVersion,
+        Moment,
+        PartialRecord,
+        Record,
+        ScoreRecord,
+        SessionRecord,
+        SpanEvidence,
+        WordEvidence,
+        decode_record,
+    )
+    from stream.sinks.reader import ResultReader, Seen
+
+_HOME = {
+    "ConfigError": "stream.config.load",
+    "ExplanationRecord": "stream.domain.result",
+    "Modality": "stream.domain.modality",
+    "ModelVersion": "stream.domain.result",
+    "Moment": "stream.domain.result",
+    "PartialRecord": "stream.domain.result",
+    "Record": "stream.domain.result",
+    "RedisSettings": "stream.config.settings",
+    "ResultReader": "stream.sinks.reader",
+    "ScoreRecord": "stream.domain.result",
+    "Seen": "stream.sinks.reader",
+    "SessionKey": "stream.domain.identity",
+    "SessionRecord": "stream.domain.result",
+    "Settings": "stream.config.settings",
+    "SpanEvidence": "stream.domain.result",
+    "WordEvidence": "stream.domain.result",
+    "decode_record": "stream.domain.result",
+    "load_settings": "stream.config.load",
+}
+"""The module that defines each public name. They are imported on first use: the sandbox's child processes must not load Redis clients."""
+
+__all__ = [
+    "ConfigError",
+    "ExplanationRecord",
+    "Modality",
+    "ModelVersion",
+    "Moment",
+    "PartialRecord",
+    "Record",
+    "RedisSettings",
+    "ResultReader",
+    "ScoreRecord",
+    "Seen",
+    "SessionKey",
+    "SessionRecord",
+    "Settings",
+    "SpanEvidence",
+    "WordEvidence",
+    "decode_record",
+    "load_settings",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name on first use."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return sorted(__all__)
