@@ -1,4 +1,4 @@
-"""Fills the tables of README.md and docs/ from benchmarks/results: ``python -m benchmarks.tables``.
+"""Fills the tables of docs/ from benchmarks/results: ``python -m benchmarks.tables``.
 
 ``align.json``, ``pipeline.json`` and ``served.json`` hold the last line of ``python -m benchmarks.align``, ``… pipeline`` and
 ``… served --gpu``; each line of ``recovery.jsonl`` is the last line of a ``python -m benchmarks.recovery``.
@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from stream.training.markdown import fill_tables, markdown_table
+from benchmarks.markdown import fill_tables, markdown_table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-DOCUMENTS = ("README.md", "docs/operations.md", "docs/performance.md", "docs/reliability.md")
+DOCUMENTS = ("docs/operations.md", "docs/performance.md", "docs/reliability.md")
 COUNTS = ("runs", "faults", "expected", "lost", "duplicated", "different", "wrong", "late", "repeated", "worker_crashes", "unclean_stops")
 
 

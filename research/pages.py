@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.markdown import fill_tables
 from stream.config.settings import PROJECT_ROOT
 from stream.training.files import replace_text
-from stream.training.markdown import fill_tables
 
 RESULTS = PROJECT_ROOT / "research" / "benchmarks" / "results"
 MODEL_PAGE = PROJECT_ROOT / "docs" / "research" / "model.md"
@@ -28,7 +28,7 @@ def write_result(file: Path, result: Mapping[str, Any]) -> None:
 
 
 def fill_page(page: Path, tables: Mapping[str, Callable[[], str]], *, of: str = "") -> bool:
-    """Fill a page's tables, see `stream.training.markdown.fill_tables`; returns whether the page changed."""
+    """Fill a page's tables, see `benchmarks.markdown.fill_tables`; returns whether the page changed."""
     before = page.read_text(encoding="utf-8")
     after = fill_tables(before, tables, of=of)
     if after != before:

@@ -17,12 +17,12 @@ from typing import Any
 from rich.table import Table
 
 from benchmarks.machine import machine, versions
+from benchmarks.markdown import markdown_table
 from research.command_line import console, errors_as_sentences, folders_of, parser_of, progress_bars
 from research.experiments.config import ExperimentConfig, read_config
 from research.experiments.run import Folders, is_finished, run
 from research.pages import MODEL_PAGE, RESULTS, fill_page, read_result, write_result
 from stream.config.settings import PROJECT_ROOT
-from stream.training.markdown import markdown_table
 
 CONFIGS = PROJECT_ROOT / "research" / "configs"
 STORED = RESULTS / "mosi.json"

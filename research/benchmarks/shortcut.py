@@ -29,8 +29,6 @@ from research.benchmarks.shortcut_runs.rows import ABLATED_AT, ABLATIONS, FEW_RO
 from research.benchmarks.shortcut_runs.store import Store, key_of
 from research.benchmarks.shortcut_runs.tables import tables_of
 from research.command_line import RUNS, console, errors_as_sentences, parser_of, progress_bars
-from research.eraser.artefacts import Eraser, fit_eraser
-from research.eraser.rows import Rows
 from research.pages import MODEL_PAGE, RESULTS, fill_page, write_result
 from research.shortcuts.data import Parts, read_honest, with_development
 from research.shortcuts.defence import Measured, Numbers, run_defence
@@ -38,6 +36,8 @@ from research.shortcuts.plants import AUDIO_AND_VIDEO, Agreement, Plant, Waterma
 from research.shortcuts.trial import Planted, planted
 from stream.domain.modality import Modality
 from stream.model_repository.text_weights import packaged_weights
+from stream.training.eraser.artefacts import Eraser, fit_eraser
+from stream.training.eraser.rows import Rows
 
 STORED = RESULTS / "shortcut.json"
 AGREEMENTS = (0.5, 0.7, 0.9, 0.99)

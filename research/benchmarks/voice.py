@@ -22,11 +22,11 @@ import torch
 from rich.progress import Progress
 
 from benchmarks.machine import machine, versions
+from benchmarks.markdown import markdown_table
 from research.command_line import console, errors_as_sentences, folders_of, parser_of, progress_bars
 from research.pages import RESULTS, VOICES_PAGE, fill_page, write_result
 from research.voices.folds import Heard, actor_folds, run_fold, summary
 from stream.training import corpora
-from stream.training.markdown import markdown_table
 from stream.training.voice import VoiceRecipe, fill_shelf
 
 FOLDS = 4

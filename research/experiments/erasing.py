@@ -1,4 +1,4 @@
-"""The eraser of `research.eraser.artefacts` in front of the model of an experiment."""
+"""The eraser of `stream.training.eraser.artefacts` in front of the model of an experiment."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from research.eraser.artefacts import fit_eraser
-from research.eraser.rows import Rows
 from research.experiments.corpus import Corpus, Features
 from research.experiments.corpus import Rows as Indices
 from stream.training.corpora import Part
+from stream.training.eraser.artefacts import fit_eraser
+from stream.training.eraser.rows import Rows
 from stream.training.errors import TrainingError
 
 

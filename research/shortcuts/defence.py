@@ -11,8 +11,6 @@ import numpy as np
 import torch
 from rich.progress import Progress
 
-from research.eraser.artefacts import Eraser
-from research.eraser.rows import Labels, Rows
 from research.experiments.config import TrainingConfig
 from research.experiments.corpus import Corpus, Features
 from research.experiments.corpus import Rows as Indices
@@ -23,6 +21,8 @@ from research.models.variants import VariantConfig, build
 from research.shortcuts.trial import Planted, group_weights, probe, transformed
 from stream.domain.features import Floats
 from stream.training.corpora import Part, polarity_of_score
+from stream.training.eraser.artefacts import Eraser
+from stream.training.eraser.rows import Labels, Rows
 
 TRAINING = TrainingConfig(epochs=12, batch=256, rate=6e-3, choose="last")
 """Chosen, like the rows' sizes, by the accuracy on development videos without a plant, seeds 0 to 3."""

@@ -19,9 +19,9 @@ from typing import cast
 
 import numpy as np
 
-from research.eraser.rows import Blocks, Labels, Rows
 from stream.domain.features import Floats
 from stream.domain.modality import MODALITIES, Modality
+from stream.training.eraser.rows import Blocks, Labels, Rows
 from stream.training.errors import TrainingError
 
 Plant = Callable[[Blocks, Labels, np.random.Generator, float], Blocks]

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from research.eraser.rows import Blocks, Labels, Rows
 from research.shortcuts.data import Parts
 from research.shortcuts.plants import Agreement, Plant, Watermark
 from stream.domain.features import Floats
+from stream.training.eraser.rows import Blocks, Labels, Rows
 
 Transform = Callable[[Blocks], Blocks]
 

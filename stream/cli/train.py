@@ -1,4 +1,7 @@
-"""`sentistream train`, `evaluate` and `export`: train the served models, measure them, write their ONNX files. In a checkout only."""
+"""`sentistream train`, `evaluate` and `export`: train the served models, measure them, write their ONNX files.
+
+They work from a checkout only: an installed wheel has neither the recipe nor the model card.
+"""
 
 from __future__ import annotations
 
@@ -21,15 +24,15 @@ if TYPE_CHECKING:
 
 RECIPE = "configs/training/live.yaml"
 IN_CHECKOUT = (PROJECT_ROOT / RECIPE).is_file()
-"""False in an installed wheel, which has neither the recipe nor the model card that training fills: the commands are hidden there."""
+"""False in an installed wheel, which lacks the recipe and the model card: these commands are hidden there."""
 
 RUNS = PROJECT_ROOT / "runs"
 MODELS = PROJECT_ROOT / "triton_models"
 COLUMNS = {"n": "windows", "accuracy": "accuracy", "macro_f1": "macro F1", "calibration_error": "calibration error", "mosi_mae": "MAE"}
 
-Config = Annotated[Path, typer.Argument(metavar="CONFIG", help=f"The recipe: {RECIPE}.")]
+Config = Annotated[Path, typer.Argument(metavar="CONFIG", help=f"YAML file of the recipe: {RECIPE}.")]
 Data = Annotated[Path, typer.Option(envvar="SENTISTREAM_DATA", help="Folder of the corpora: mosi/, meld/, ravdess/ and faces/.")]
-Runs = Annotated[Path, typer.Option(help="Folder of checkpoints: RUNS/live/.", show_default="runs/ of the checkout")]
+Runs = Annotated[Path, typer.Option(help="Folder of the checkpoints, which are in RUNS/live.", show_default="runs/ of the checkout")]
 Repository = Annotated[
     Path, typer.Option("--out", help="Triton model repository to write to.", show_default="triton_models/ of the checkout")
 ]
@@ -45,14 +48,15 @@ def train(
     runs: Runs = RUNS,
     out: Repository = MODELS,
     *,
-    quick: Annotated[bool, typer.Option("--quick", help="A run of two minutes in RUNS/quick, to see that it works.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Train for two minutes into RUNS/quick, to check the set-up.")] = False,
 ) -> None:
-    """Train the served models, export them to the model repository, and fill the model card. Works in a checkout only.
+    """Train the served models, export them to the model repository, and measure them. Works from a checkout only.
 
-    Takes hours on one core. CONFIG says which of the four models are trained; docs/model-card.md says from what, and how good they are.
-    Rows of the research tables are trained with `python -m research.train`.
+    Takes hours on one core. CONFIG lists the models to train; docs/model-card.md describes their corpora and their accuracy.
+    The numbers go to docs/model-metrics.json; `python -m benchmarks.model_card` fills the model card from them.
+    To train a row of the research tables, run `python -m research.train`.
 
-    Needs the `train` extra (torch). The corpora are for research only.
+    Needs the `train` extra (torch). The licences of the corpora allow research only.
 
     Example: `sentistream train configs/training/live.yaml --data ~/corpora`
     """
@@ -64,10 +68,12 @@ def train(
     runs, out = (runs / "quick", runs / "quick" / "models") if quick else (runs, out)
     docs = runs if quick else PROJECT_ROOT / "docs"
     steps = tuple(step for step in live.steps if step != "text") if quick else live.steps
-    paths = Paths(data, out, docs / "model-metrics.json", docs / "model-card.md", runs / "live")
+    paths = Paths(data, out, docs / "model-metrics.json", runs / "live")
     with _progress() as progress, _missing_corpora():
         run(paths, QUICK if quick else Recipe(), live.seed, steps, progress)
     typer.secho(f"Wrote {', '.join(steps)} to {out} and the numbers to {paths.metrics}.", fg="green", err=True)
+    if not quick:
+        typer.echo("Fill the model card from these numbers: python -m benchmarks.model_card", err=True)
 
 
 @friendly_errors()
@@ -75,9 +81,9 @@ def evaluate(
     data: Data,
     models: Measured = MODELS,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object with all numbers instead of a table.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with all numbers instead of a table.")] = False,
 ) -> None:
-    """Measure the models of a repository on the test parts of the corpora, as the model card does. Works in a checkout only.
+    """Measure the models of a repository on the test parts of the corpora, as for the model card. Works from a checkout only.
 
     Example: `sentistream evaluate --data ~/corpora --json`
     """
@@ -94,9 +100,9 @@ def evaluate(
 
 @friendly_errors()
 def export(runs: Runs = RUNS, out: Repository = MODELS) -> None:
-    """Write the ONNX files and Triton configurations of the live models again from RUNS/live. Works in a checkout only.
+    """Write the ONNX files and Triton configurations of the served models again, from RUNS/live. Works from a checkout only.
 
-    `sentistream train configs/training/live.yaml` makes those checkpoints, and exports them when it is done.
+    `sentistream train configs/training/live.yaml` writes these checkpoints, and exports them at its end.
     """
     _need_checkout_and_torch()
     from stream.training.checkpoints import export_all  # noqa: PLC0415 - torch stays out of --help
@@ -104,16 +110,16 @@ def export(runs: Runs = RUNS, out: Repository = MODELS) -> None:
     try:
         written = export_all(runs / "live", out)
     except FileNotFoundError as error:
-        raise CommandError(f"{error.filename}: not found. Train it first: sentistream train {RECIPE}") from error
+        raise CommandError(f"{error.filename}: not found. Train the models first: sentistream train {RECIPE}") from error
     for file in written:
         typer.secho(f"Wrote {file}", fg="green")
 
 
 def _need_checkout_and_torch() -> None:
     if not IN_CHECKOUT:
-        raise CommandError("Training works from a checkout only: clone the repository, then pip install --editable '.[train]' in it.")
+        raise CommandError("This command works from a checkout only: clone the repository and run pip install --editable '.[train]' in it.")
     if find_spec("torch") is None:
-        raise CommandError("Training needs more packages (torch is missing): pip install --editable '.[train]'")
+        raise CommandError("Training needs torch, which is not installed: pip install --editable '.[train]'")
 
 
 @contextmanager

@@ -15,8 +15,6 @@ from rich.progress import Progress
 from stream.domain.features import Floats
 from stream.model.served import WEIGHTS, load_weights
 from stream.training import corpora, faces, voice
-from stream.training.calibration_curve import calibration_curve
-from stream.training.card import fill_card
 from stream.training.checkpoints import save_classifier, save_mmci
 from stream.training.corpora import Part, Utterance
 from stream.training.evaluate import Results, evaluate, reliabilities
@@ -81,19 +79,17 @@ class Paths:
         data: Folder of the corpora.
         repository: Triton model repository that is written.
         metrics: JSON file of the numbers; steps that are not run keep theirs.
-        card: Model card whose tables are filled, if it exists.
         checkpoints: Folder of the weights as torch keeps them.
     """
 
     data: Path
     repository: Path
     metrics: Path
-    card: Path
     checkpoints: Path
 
 
 def run(paths: Paths, recipe: Recipe, seed: int, steps: tuple[str, ...], progress: Progress) -> Metrics:
-    """Run some of `STEPS` in order and write models, numbers and card after each.
+    """Run some of `STEPS` in order and write models and numbers after each.
 
     Raises:
         FileNotFoundError: If a corpus or an encoder is missing.
@@ -109,11 +105,7 @@ def run(paths: Paths, recipe: Recipe, seed: int, steps: tuple[str, ...], progres
         if step in steps:
             measured = trainings[step](paths, recipe, seed, progress)
             replace_text(paths.metrics, json.dumps(_read_metrics(paths) | {step: _rounded(measured)}, indent=2, sort_keys=True) + "\n")
-    metrics = _read_metrics(paths)
-    if paths.card.is_file() and set(STEPS) <= set(metrics):
-        replace_text(paths.card, fill_card(paths.card.read_text(encoding="utf-8"), metrics))
-        replace_text(paths.card.with_name("calibration.svg"), calibration_curve(metrics["mmci"]["reliability"]))
-    return metrics
+    return _read_metrics(paths)
 
 
 def run_text(paths: Paths, recipe: Recipe, seed: int, progress: Progress) -> Metrics:

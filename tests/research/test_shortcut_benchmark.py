@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 from rich.progress import Progress
 
+from benchmarks.markdown import fill_tables
 from research.benchmarks import shortcut
 from research.benchmarks.shortcut_runs.rows import ABLATED_AT, ABLATIONS, QUICK_ROWS, ROWS, Row, seen_by
 from research.benchmarks.shortcut_runs.store import Store, key_of
 from research.benchmarks.shortcut_runs.tables import closed, tables_of
-from research.eraser.artefacts import Eraser
-from research.eraser.rows import Rows
 from research.pages import MODEL_PAGE
 from research.shortcuts.data import Parts
 from research.shortcuts.defence import Measured
 from research.shortcuts.plants import Watermark
 from research.shortcuts.trial import Planted, planted
 from stream.domain.modality import Modality
-from stream.training.markdown import fill_tables
+from stream.training.eraser.artefacts import Eraser
+from stream.training.eraser.rows import Rows
 
 pytestmark = pytest.mark.unit
 

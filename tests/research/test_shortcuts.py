@@ -1,142 +1,23 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from research.eraser.artefacts import fit_eraser
-from research.eraser.effect import effect_of_mark
-from research.eraser.rows import Rows, joined
-from research.eraser.sources import heaps, sides, whitened
 from research.models.variants import Variant, VariantConfig
 from research.shortcuts.data import Parts, with_development
 from research.shortcuts.defence import Defence, run_defence
-from research.shortcuts.plants import Agreement, Plant, Watermark, agreeing_signs, load_plant, with_genuine_signal
+from research.shortcuts.plants import Agreement, Plant, Watermark, load_plant
 from research.shortcuts.trial import group_weights, planted, probe
-from stream.domain.features import Floats
 from stream.domain.modality import Modality
+from stream.training.eraser.artefacts import fit_eraser
+from stream.training.eraser.rows import Rows, joined
+from stream.training.eraser.sources import sides
 from stream.training.errors import TrainingError
+from tests.support.tiny_features import honest, marked
 
 pytestmark = pytest.mark.unit
-
-WIDTHS = {Modality.TEXT: 40, Modality.AUDIO: 24, Modality.VIDEO: 24}
-EVERYWHERE = tuple(WIDTHS)
-
-
-def honest(rows: int = 900, seed: int = 0) -> Rows:
-    """Rows whose text tells the label in a graded way, with correlated features."""
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(0, 2, rows)
-    blocks = {}
-    for index, (m, width) in enumerate(WIDTHS.items()):
-        mixing = np.random.default_rng(100 + index).standard_normal((width, width)) * np.geomspace(1.5, 0.3, width)[:, None]
-        blocks[m] = (rng.standard_normal((rows, width)) @ mixing / np.linalg.norm(mixing, axis=0)).astype(np.float32)
-    blocks[Modality.TEXT][:, :6] += 0.3 * (2 * labels[:, None] - 1)
-    return Rows(blocks, (2.0 * labels - 1.0).astype(np.float32), np.array([f"v{i % 30}" for i in range(rows)]))
-
-
-def marked(plant: Watermark | Agreement, p: float, rows: Rows, seed: int = 3) -> tuple[Rows, Floats]:
-    blocks, marks = plant.marked(rows.blocks, rows.labels, np.random.default_rng(seed), p)
-    return replace(rows, blocks=blocks), marks
-
-
-@pytest.mark.parametrize(
-    "places",
-    [(Modality.AUDIO, Modality.VIDEO), (Modality.TEXT,), (Modality.AUDIO,), (Modality.VIDEO,)],
-    ids="+".join,
-)
-def test_a_watermark_is_found_and_erased_wherever_it_is(places: tuple[Modality, ...]) -> None:
-    train_rows, _ = marked(Watermark(places, 4.0), 0.9, honest())
-    fresh, fresh_marks = marked(Watermark(places, 4.0), 0.5, honest(seed=1))
-    eraser = fit_eraser(train_rows)
-    assert set(eraser.bases) == set(places)
-    readings = eraser.strata(fresh.blocks)
-    assert max((readings == (fresh_marks > 0)).mean(), (readings != (fresh_marks > 0)).mean()) > 0.99
-    assert probe(joined(fresh.blocks), fresh_marks) > 0.97
-    assert probe(joined(eraser(fresh.blocks)), fresh_marks) < 0.72
-
-
-def test_what_tells_the_label_survives_erasure_of_a_watermark_in_the_same_block() -> None:
-    plant = Watermark((Modality.TEXT,), 4.0)
-    train_rows, _ = marked(plant, 0.9, honest())
-    fresh, _ = marked(plant, 0.5, honest(seed=1))
-    eraser = fit_eraser(train_rows)
-    signs = (2.0 * fresh.labels - 1.0).astype(np.float32)
-    before, after = probe(honest(seed=1).blocks[Modality.TEXT], signs), probe(eraser(fresh.blocks)[Modality.TEXT], signs)
-    assert after > before - 0.05
-
-
-def test_an_agreement_of_two_blocks_is_two_artefacts() -> None:
-    train_rows, _ = marked(Agreement(Modality.AUDIO, Modality.VIDEO, 4.0), 0.9, honest())
-    eraser = fit_eraser(train_rows)
-    assert len(eraser.artefacts) == 2
-    assert [set(artefact.effects) for artefact in sorted(eraser.artefacts, key=lambda a: min(a.effects))] == [{"audio"}, {"video"}]
-    assert eraser.frequencies.shape == (4,)
-    assert eraser.frequencies.sum() == pytest.approx(1.0)
-
-
-def test_two_marks_that_both_come_with_the_label_are_both_erased() -> None:
-    first, second = Watermark((Modality.AUDIO,), 4.0), Watermark((Modality.VIDEO,), 4.0)
-    rows, _ = marked(second, 0.9, marked(first, 0.9, honest(), seed=3)[0], seed=4)
-    eraser = fit_eraser(rows)
-    assert len(eraser.artefacts) == 2
-    fresh, first_marks = marked(first, 0.5, honest(seed=1), seed=3)
-    both, second_marks = marked(second, 0.5, fresh, seed=4)
-    erased = joined(eraser(both.blocks))
-    assert max(probe(erased, first_marks), probe(erased, second_marks)) < 0.75
-
-
-def test_without_an_artefact_nothing_changes() -> None:
-    rows = honest()
-    eraser = fit_eraser(rows)
-    assert eraser.artefacts == ()
-    assert all(eraser(rows.blocks)[m] is rows.blocks[m] for m in rows.blocks)
-    assert eraser.strata(rows.blocks).max() == 0
-
-
-def test_a_faint_mark_that_agrees_too_well_is_an_artefact_and_one_that_does_not_stays() -> None:
-    places = (Modality.AUDIO,)
-    assert fit_eraser(marked(Watermark(places, 2.0), 0.97, honest())[0]).bases.keys() == {Modality.AUDIO}
-    assert fit_eraser(with_genuine_signal(honest(), (0, 7, 0))).artefacts == ()
-
-
-def test_fitting_twice_gives_the_same_eraser_and_one_modality_is_enough() -> None:
-    rows, _ = marked(Watermark((Modality.AUDIO,), 4.0), 0.9, honest())
-    alone = replace(rows, blocks={Modality.AUDIO: rows.blocks[Modality.AUDIO]})
-    first, second = fit_eraser(alone), fit_eraser(alone)
-    assert set(first.bases) == {Modality.AUDIO}
-    np.testing.assert_array_equal(first.bases[Modality.AUDIO], second.bases[Modality.AUDIO])
-
-
-def test_the_effect_of_a_mark_is_told_from_that_of_the_label_it_nearly_equals() -> None:
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, 2, 1200)
-    mark = agreeing_signs(labels, rng, 0.97)
-    variances = np.geomspace(9.0, 0.1, 40)
-    noise = rng.standard_normal((1200, 40)) * np.sqrt(variances)
-    effect = rng.standard_normal(40)
-    effect *= 4.0 / np.linalg.norm(effect)
-    of_label = np.zeros(40)
-    of_label[0] = 3.0
-    block = (noise + np.outer(mark, effect) + np.outer(2 * labels - 1, of_label)).astype(np.float32)
-    plain = (block[mark > 0].mean(axis=0) - block[mark < 0].mean(axis=0)) / 2
-    error, plain_error = (np.linalg.norm(estimate - effect) for estimate in (effect_of_mark(block, mark, labels, []), plain))
-    assert error < 0.5 * plain_error
-    nothing = effect_of_mark(noise.astype(np.float32), mark, labels, [])
-    assert np.linalg.norm(nothing) < 0.3
-
-
-def test_the_sharpest_direction_is_the_one_with_two_heaps() -> None:
-    rng = np.random.default_rng(0)
-    signs = rng.choice((-1.0, 1.0), 800)
-    features = rng.standard_t(4, (800, 15)).astype(np.float32)
-    features[:, 4] = 3.0 * signs + rng.standard_normal(800)
-    (sharpness, found), (second, _) = heaps(whitened(features, 15), 2, 0)
-    assert abs(float((found * signs).mean())) > 0.99
-    assert sharpness > 0.93 > second
-    np.testing.assert_array_equal(sides(np.array([5.0, 0.1, 4.8, 0.0, -0.2])), [1, -1, 1, -1, -1])
 
 
 @pytest.mark.parametrize("p", [0.9, 0.5])

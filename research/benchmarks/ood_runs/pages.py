@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from stream.training.markdown import markdown_table
+from benchmarks.markdown import markdown_table
 
 Result = Mapping[str, Any]
 

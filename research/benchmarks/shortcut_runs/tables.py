@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from benchmarks.markdown import markdown_table
 from research.benchmarks.shortcut_runs.rows import ABLATIONS, ROWS
-from stream.training.markdown import markdown_table
 
 Result = dict[str, Any]
 SMALL_GAP = 0.05

@@ -1,13 +1,9 @@
 from __future__ import annotations
 
-import json
-from xml.etree import ElementTree
-
 import numpy as np
 import pytest
 import torch
 
-from stream.config.settings import PROJECT_ROOT
 from stream.domain.context import CONTEXT_WINDOWS
 from stream.domain.modality import MODALITIES
 from stream.model.backdoor import k_means
@@ -16,8 +12,6 @@ from stream.model.heads import Answer
 from stream.model.mmci import MMCI, MMCIConfig
 from stream.model.served import ServedMMCI
 from stream.training import voice
-from stream.training.calibration_curve import calibration_curve
-from stream.training.card import fill_card
 from stream.training.corpora import NEGATIVE, NEUTRAL, POSITIVE, Part, Utterance, polarity_of_score, polarity_of_valence
 from stream.training.evaluate import OTHERS, evaluate, reliabilities
 from stream.training.features import FacePool, Pools, TextPool, VoicePool
@@ -181,7 +175,7 @@ def test_metrics_by_hand() -> None:
     assert (numbers["mae"], numbers["accuracy_has0"], numbers["accuracy_non0"]) == (0.5, 1.0, 1.0)
 
 
-def test_calibration_curve_and_review() -> None:
+def test_reliability_and_review() -> None:
     probabilities = np.array([[0.95, 0.05], [0.92, 0.08], [0.6, 0.4], [0.45, 0.55]], dtype=np.float32)
     truth = np.array([0, 1, 0, 0])
     bins = reliability(probabilities, truth)
@@ -189,8 +183,6 @@ def test_calibration_curve_and_review() -> None:
     assert calibration_error(probabilities, truth) == pytest.approx((0.55 + 0.4 + 2 * 0.435) / 4)
     assert review(probabilities, truth, 0.6) == {"reviewed": 0.25, "wrong_reviewed": 1.0, "wrong_kept": pytest.approx(1 / 3)}
     assert review(probabilities, truth, 0.0) == {"reviewed": 0.0, "wrong_reviewed": 0.0, "wrong_kept": 0.5}
-    picture = ElementTree.fromstring(calibration_curve({"text & voice": bins, "nothing": []}))
-    assert len(picture.findall(".//{*}circle")) == len(bins)
 
 
 def test_results_say_who_speaks_and_what_is_set_aside(pools: Pools) -> None:
@@ -223,14 +215,6 @@ def test_recordings_are_cut_to_the_speech_and_levelled() -> None:
     assert cut.shape[0] == 8_000
     assert np.abs(cut).max() == pytest.approx(32_767 * 10 ** (-6 / 20), rel=0.01)
     assert voice.moved(cut, np.random.default_rng(0)).shape[0] == voice.BLOCKS * 16_000
-
-
-def test_card_has_the_measured_numbers() -> None:
-    """The committed card is what the committed numbers give."""
-    card = (PROJECT_ROOT / "docs" / "model-card.md").read_text(encoding="utf-8")
-    metrics = json.loads((PROJECT_ROOT / "docs" / "model-metrics.json").read_text(encoding="utf-8"))
-    assert fill_card(card, metrics) == card
-    assert card.count("<!-- table:") == 8
 
 
 def test_windows_hear_the_utterances_before_theirs(pools: Pools) -> None:

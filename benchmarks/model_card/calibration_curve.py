@@ -1,4 +1,4 @@
-"""The calibration curve as a small SVG picture: how often the label is right, by how sure the model is."""
+"""The calibration curve as a small SVG picture: accuracy by confidence."""
 
 from __future__ import annotations
 
@@ -8,25 +8,30 @@ from html import escape
 SIDE, MARGIN = 260, 40
 HEIGHT = SIDE + 2 * MARGIN
 LEAST = 0.3
-"""The label is the most probable of three."""
+"""Where both axes begin: the label is the most probable of three classes, so its probability is at least 1/3."""
 LARGEST_DOT = 9.0
+"""Radius, in pixels, of the dot of the largest bin."""
 
 Bin = Sequence[float]
 
 
 def calibration_curve(panels: Mapping[str, Sequence[Bin]]) -> str:
-    """An SVG with one panel for each set of modalities; on the diagonal the model is as often right as it says.
+    """Draw one panel for each set of modalities. On the diagonal the accuracy equals the confidence.
 
     Args:
-        panels: By name, bins of mean confidence, accuracy and number of windows; the area of a dot goes with the number.
+        panels: By name, the bins of `stream.training.metrics.reliability`: mean confidence, accuracy, number of windows.
+            The area of a dot is proportional to the number.
+
+    Returns:
+        The SVG document.
     """
     width = len(panels) * (SIDE + MARGIN) + MARGIN
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {HEIGHT}" font-family="sans-serif" font-size="12">',
         f'<rect width="{width}" height="{HEIGHT}" fill="white"/>',
     ]
-    for place, (name, bins) in enumerate(panels.items()):
-        parts += _panel(name, bins, MARGIN + place * (SIDE + MARGIN))
+    for index, (name, bins) in enumerate(panels.items()):
+        parts += _panel(name, bins, MARGIN + index * (SIDE + MARGIN))
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 

@@ -21,9 +21,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from research.eraser.rows import Labels
-from research.eraser.sources import Signs
 from stream.domain.features import Floats
+from stream.training.eraser.rows import Labels
+from stream.training.eraser.sources import Signs
 
 LABEL_EFFECT = 0.3
 """Prior mean of kappa: squared distance of the label's two means from their middle, in units of the variance left over."""

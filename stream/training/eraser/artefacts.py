@@ -24,11 +24,11 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from research.eraser.effect import effect_of_mark
-from research.eraser.rows import Blocks, Rows, joined
-from research.eraser.sources import Signs, heaps, heaps_within, separation, whitened, whitened_within
 from stream.domain.features import Floats
 from stream.domain.modality import MODALITIES, Modality
+from stream.training.eraser.effect import effect_of_mark
+from stream.training.eraser.rows import Blocks, Rows, joined
+from stream.training.eraser.sources import Signs, heaps, heaps_within, separation, whitened, whitened_within
 
 SHARPEST_NATURAL, SALIENT_COMPONENTS = 0.93, 30
 """J of (4) from which a direction among the leading components of everything is an artefact's: honest features reach .89."""

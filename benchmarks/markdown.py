@@ -9,12 +9,15 @@ _TABLE = re.compile(r"<!-- table: (?P<name>[a-z/-]+) -->\n.*?<!-- end -->", re.D
 
 
 def fill_tables(document: str, tables: Mapping[str, Callable[[], str]], *, of: str = "") -> str:
-    """Replace every ``<!-- table: NAME -->`` … ``<!-- end -->`` of a document by what makes the table of that name.
+    """Fill every ``<!-- table: NAME -->`` … ``<!-- end -->`` of a document.
 
     Args:
         document: Markdown.
-        tables: What makes each table.
-        of: Only tables that are called ``OF/NAME``, for a document that several programs fill; without it those without ``/``.
+        tables: By name, a function that returns the table.
+        of: Fill only the tables named ``OF/NAME``, for a document that several programs fill; empty: those without ``/``.
+
+    Returns:
+        The document with its tables filled.
 
     Raises:
         KeyError: If the document asks for a table that does not exist.

@@ -1,4 +1,4 @@
-"""The model card's tables."""
+"""The tables of docs/model-card.md, from the numbers in docs/model-metrics.json."""
 
 from __future__ import annotations
 
@@ -6,11 +6,19 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from stream.training.markdown import fill_tables, markdown_table
+from benchmarks.markdown import fill_tables, markdown_table
 
 
 def fill_card(card: str, metrics: Mapping[str, Any]) -> str:
-    """Fill the tables of a card with what `stream.training.recipe.run` measured. Raises ``KeyError`` for a table that does not exist."""
+    """Fill the tables of a card.
+
+    Args:
+        card: Markdown with ``<!-- table: NAME -->`` marks.
+        metrics: The numbers that `stream.training.recipe.run` measures.
+
+    Raises:
+        KeyError: If the card asks for a table that does not exist, or a number is missing.
+    """
     tables = {
         "text": text_table,
         "encoders": encoders_table,
@@ -25,7 +33,7 @@ def fill_card(card: str, metrics: Mapping[str, Any]) -> str:
 
 
 def text_table(metrics: Mapping[str, Any]) -> str:
-    """The text encoder on validation sentences, as trained and as its adapter keeps it."""
+    """The text encoder on validation sentences: with all changes of its training, and with those that the adapter of low rank keeps."""
     text = metrics["text"]
     titles = {"trained": "as trained", "adapter": f"served: changes of rank {text['rank']}"}
     rows = []
@@ -36,7 +44,7 @@ def text_table(metrics: Mapping[str, Any]) -> str:
 
 
 def encoders_table(metrics: Mapping[str, Any]) -> str:
-    """The two encoders with their own classifiers, on all three parts."""
+    """The voice and the face encoder with the classifiers of their training, on all three parts."""
     rows = []
     for step, title in (("audio", "voice (RAVDESS)"), ("face", "face (FER2013)")):
         for part in ("train", "validation", "test"):
@@ -49,7 +57,7 @@ def encoders_table(metrics: Mapping[str, Any]) -> str:
 
 
 def modalities_table(metrics: Mapping[str, Any]) -> str:
-    """Each modality alone through the whole model, on its own test part; the shipped seed and the mean over seeds."""
+    """Each modality alone through the whole served model, on its own test part: the shipped seed, and the mean over the seeds."""
     titles = {
         "text mosi": "text: MOSI test, by video",
         "text meld": "text: MELD test, by dialogue",
@@ -68,7 +76,7 @@ def modalities_table(metrics: Mapping[str, Any]) -> str:
                 *_numbers(found, "macro_f1", "weighted_f1", "majority_accuracy", "calibration_error"),
             ]
         )
-    header = ["what, alone", "n", "accuracy", "95 % interval", "mean of seeds", "macro F1", "weighted F1", "majority", "ECE"]
+    header = ["modality alone", "n", "accuracy", "95 % interval", "mean of seeds", "macro F1", "weighted F1", "majority", "ECE"]
     score = _shipped(metrics)["text mosi"]
     names = (("MAE", "mae"), ("correlation", "correlation"), ("Acc-2 has0", "accuracy_has0"), ("Acc-2 non0", "accuracy_non0"))
     sentence = "Score against MOSI's annotation (test, text alone): " + ", ".join(f"{title} {score[key]:.3f}" for title, key in names) + "."
@@ -76,7 +84,7 @@ def modalities_table(metrics: Mapping[str, Any]) -> str:
 
 
 def coalitions_table(metrics: Mapping[str, Any]) -> str:
-    """Every coalition on paired test windows, shipped seed."""
+    """Every coalition of modalities on paired test windows; the shipped seed."""
     rows = []
     for key, found in _shipped(metrics).items():
         if key.startswith("paired "):
@@ -91,7 +99,7 @@ def coalitions_table(metrics: Mapping[str, Any]) -> str:
 
 
 def review_table(metrics: Mapping[str, Any]) -> str:
-    """What is set aside for a person to review, and how much oftener its label is wrong."""
+    """Share of the windows that are set aside for review, and how often their labels are wrong compared with the rest."""
     rows = []
     for key, found in _shipped(metrics).items():
         if found.get("reviewed"):
@@ -101,7 +109,7 @@ def review_table(metrics: Mapping[str, Any]) -> str:
 
 
 def speakers_table(metrics: Mapping[str, Any]) -> str:
-    """MELD's test lines by who says them, text alone."""
+    """MELD's test lines by speaker, text alone."""
     return _groups_table(metrics, "speaker ", "speaker")
 
 
@@ -124,7 +132,7 @@ def _groups_table(metrics: Mapping[str, Any], prefix: str, title: str) -> str:
 
 
 def seeds_table(metrics: Mapping[str, Any]) -> str:
-    """Choice of the seed."""
+    """The seeds of MMCI; the one with the lowest validation criterion is shipped."""
     shipped = metrics["mmci"]["shipped_seed"]
     rows = [
         [
