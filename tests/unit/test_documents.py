@@ -1,19 +1,34 @@
-"""The links between the documents: every file and every heading that a page points to is there."""
+"""What the Markdown pages name exists: links, headings, files, tests, modules and commands. Their tables hold the stored numbers."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import typer.main
 
+from benchmarks.markdown import fill_tables
+from benchmarks.tables import DOCUMENTS, TABLES
+from stream.cli.main import app
 from stream.config.settings import PROJECT_ROOT
+from stream.media.errors import REASONS
 
-PAGES = [PROJECT_ROOT / "README.md", *sorted((PROJECT_ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(PROJECT_ROOT.glob("*.md")), *sorted((PROJECT_ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"\]\((?!https?://)(?P<file>[^)#]*)(?:#(?P<heading>[^)]*))?\)")
+FILE = re.compile(r"(?<![\w./(])(?:stream|tests|benchmarks|research|configs|docs)/[\w./-]+\.\w+\b")
+TEST = re.compile(r"(?P<file>tests/[\w/]+\.py)?(?:::|`)(?P<test>test_\w+)\b(?!\.py)")
+MODULE = re.compile(r"python -m (?P<module>(?:stream|benchmarks|research)[\w.]*\w)")
+CODE = re.compile(r"^```.*?^```|`[^`\n]+`", re.DOTALL | re.MULTILINE)
+COMMAND = re.compile(r"\bsentistream (?P<command>[a-z]+)\b")
+LONGEST_LINE = 120
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT_ROOT)))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT_ROOT)))
+@every_page
 def test_links_lead_somewhere(page: Path) -> None:
     for link in LINK.finditer(page.read_text(encoding="utf-8")):
         target = (page.parent / link["file"]).resolve() if link["file"] else page
@@ -22,7 +37,63 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert link["heading"] in headings(target), f"{link[0]} of {page.name}"
 
 
+@every_page
+def test_named_files_exist(page: Path) -> None:
+    named = set(FILE.findall(page.read_text(encoding="utf-8")))
+    assert sorted(name for name in named if not (PROJECT_ROOT / name).exists()) == []
+
+
+@every_page
+def test_named_tests_exist(page: Path) -> None:
+    missing = []
+    for named in TEST.finditer(page.read_text(encoding="utf-8")):
+        files = [PROJECT_ROOT / named["file"]] if named["file"] else files_with_tests()
+        if not any(re.search(rf"def {named['test']}\b", file.read_text(encoding="utf-8")) for file in files if file.exists()):
+            missing.append(named[0])
+    assert missing == []
+
+
+@every_page
+def test_named_modules_exist(page: Path) -> None:
+    named = {match["module"] for match in MODULE.finditer(page.read_text(encoding="utf-8"))}
+    assert sorted(module for module in named if find_spec(module) is None) == []
+
+
+@every_page
+def test_named_commands_exist(page: Path) -> None:
+    code = CODE.findall(page.read_text(encoding="utf-8"))
+    named = {match["command"] for piece in code for match in COMMAND.finditer(piece)}
+    assert sorted(named - typer.main.get_group(app).commands.keys()) == []
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.parent.name != "research"], ids=lambda page: page.name)
+def test_lines_are_wrapped(page: Path) -> None:
+    assert [line for line in prose(page) if len(line) > LONGEST_LINE] == []
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_tables_hold_the_stored_numbers(name: str) -> None:
+    page = (PROJECT_ROOT / name).read_text(encoding="utf-8")
+    assert fill_tables(page, TABLES) == page
+
+
+def test_every_reason_for_refusing_media_is_documented() -> None:
+    page = (PROJECT_ROOT / "docs" / "records.md").read_text(encoding="utf-8")
+    assert [reason for reason in REASONS if f"`{reason}`" not in page] == []
+
+
 def headings(page: Path) -> set[str]:
     """The anchors of a page's headings, as GitHub makes them."""
     lines = [line.lstrip("#").strip().lower() for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
     return {re.sub(r"[^\w\- ]", "", line).replace(" ", "-") for line in lines}
+
+
+def files_with_tests() -> list[Path]:
+    return sorted((PROJECT_ROOT / "tests").rglob("test_*.py"))
+
+
+def prose(page: Path) -> Iterator[str]:
+    """A page's lines outside of tables, pictures, code and generated text."""
+    text = re.sub(r"<!-- table: .*?<!-- end -->", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    text = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    yield from (line for line in text.splitlines() if not line.lstrip().startswith(("|", "![")))
