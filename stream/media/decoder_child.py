@@ -1,4 +1,4 @@
-"""The process that touches hostile media: ``python -m stream.media.decoder_child MEMORY_MB PARENT_PID``.
+"""The process that decodes hostile media: ``python -m stream.media.decoder_child MEMORY_MB PARENT_PID``.
 
 Reads requests from standard input and writes replies to standard output until the input ends (see `stream.media.messages`).
 """
@@ -21,9 +21,11 @@ _REQUEST = msgspec.msgpack.Decoder(messages.DecoderRequest)
 
 
 def main() -> None:
-    """Lock the process in, say that it is ready, then answer until the parent closes the pipe."""
+    """Confine the process, announce that it is ready, then answer until the parent closes the pipe."""
     memory_mb, parent_pid = int(sys.argv[1]), int(sys.argv[2])
+    # No log lines of FFmpeg: they quote the media they are about.
     av.logging.set_level(None)
+    # The cascade is loaded before the limits apply: a confined process needs no further file.
     detector = FaceDetector()
     confine(memory_mb, parent_pid=parent_pid)
     requests, replies = sys.stdin.buffer, sys.stdout.buffer
@@ -42,14 +44,15 @@ def _answer(detector: FaceDetector, request: messages.DecoderRequest, body: byte
     try:
         if isinstance(request, messages.DecodeAudio):
             return messages.pack(messages.Samples16k(), decode_audio(body, request.content_type).astype("<i2").tobytes())
-        return _faces(detector, request, body)
+        return _find_faces(detector, request, body)
     except MediaError as error:
         return messages.pack(messages.Refused(msgspec.convert(error.reason, messages.Reason)))
     except MemoryError:
+        # The address-space limit refused an allocation: the chunk is too large, and the process is still sound.
         return messages.pack(messages.Refused("too_large"))
 
 
-def _faces(detector: FaceDetector, request: messages.FindFaces, body: bytes) -> bytes:
+def _find_faces(detector: FaceDetector, request: messages.FindFaces, body: bytes) -> bytes:
     frames: list[messages.FrameBoxes] = []
     crops: list[bytes] = []
     for time_ms, picture in sample_frames(body, request.content_type, request.frames_per_second, request.max_pixels):

@@ -1,7 +1,7 @@
-"""What a parent and its media child processes say to each other: msgpack headers with raw bytes behind them.
+"""Messages between a parent process and its media child processes: a msgpack header, followed by raw bytes.
 
-The child reads hostile bytes and may be taken over by them, so nothing that comes from it is ever unpickled, and every length and
-every number of its answers is checked here before it is used.
+The child reads hostile bytes and may be taken over by them. Therefore the parent never unpickles anything that a child sends, decodes
+headers into the types below only, and checks every length before it allocates memory for it.
 
 Layout of a message: two big-endian uint32 (header and body length), the header, the body.
 """
@@ -13,11 +13,18 @@ from typing import IO, Literal
 
 import msgspec
 
+from stream.media.faces import Box
+
 LENGTHS = struct.Struct(">II")
-MAX_HEADER = 1 << 16
-MAX_BODY = 1 << 24
+
+MAX_HEADER_BYTES = 1 << 16
+"""Well above the longest real header: the boxes of all faces of a chunk."""
+
+MAX_BODY_BYTES = 1 << 24
+"""Well above the longest real body: the crops of all faces of a chunk, about 3 MB. The format itself would allow 4 GiB."""
 
 Reason = Literal["bad_media", "wrong_type", "unsupported", "no_media", "too_large", "too_long"]
+"""The keys of `stream.media.errors.REASONS` that a child may answer with: text of its own choice would end up in logs."""
 
 
 class ProtocolError(Exception):
@@ -42,7 +49,7 @@ DecoderRequest = DecodeAudio | FindFaces
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
-    """The child has loaded its decoders and locked itself in."""
+    """The child has loaded its decoders and confined itself."""
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
@@ -56,10 +63,10 @@ class Samples16k(msgspec.Struct, frozen=True, tag="samples"):
 
 
 class FrameBoxes(msgspec.Struct, frozen=True):
-    """One sampled frame: its time from the chunk's first frame, and its faces, largest first, as fractions of the picture."""
+    """One sampled frame: its time from the chunk's first frame, and its faces, largest first."""
 
     time_ms: int
-    boxes: tuple[tuple[float, float, float, float], ...]
+    boxes: tuple[Box, ...]
 
 
 class FacesFound(msgspec.Struct, frozen=True, tag="found"):
@@ -72,7 +79,7 @@ DecoderReply = Ready | Refused | Samples16k | FacesFound
 
 
 class OpenMedia(msgspec.Struct, frozen=True, tag="open"):
-    """Read a user's file. Answered by `Opened`, then `PieceHeader`s, then `Finished`; or by `Unreadable`."""
+    """Read a user's file. Answered by `Opened`, `PieceHeader`s and `Finished`, or by `Unreadable`."""
 
     path: str
     split_channels: bool
@@ -81,7 +88,7 @@ class OpenMedia(msgspec.Struct, frozen=True, tag="open"):
 
 
 class Opened(msgspec.Struct, frozen=True, tag="opened"):
-    """What the file holds; `duration_ms` is what its container says, if it does."""
+    """The content of the file; `duration_ms` is the duration that its container states, or None."""
 
     duration_ms: int | None
     audio_channels: int
@@ -98,7 +105,7 @@ class PieceHeader(msgspec.Struct, frozen=True, tag="piece"):
 
 
 class Finished(msgspec.Struct, frozen=True, tag="finished"):
-    """The end was reached; `damaged` says that some of the file could not be decoded."""
+    """The end of the file; `damaged` when part of it could not be decoded."""
 
     damaged: bool
 
@@ -119,11 +126,11 @@ def pack(header: msgspec.Struct, body: bytes = b"") -> bytes:
 
 
 def check_lengths(prefix: bytes) -> tuple[int, int]:
-    """Header and body length of the message that follows. Raises `ProtocolError` when it is too long."""
-    header, body = LENGTHS.unpack(prefix)
-    if header > MAX_HEADER or body > MAX_BODY:
+    """Header and body length of the message that follows. Raises `ProtocolError` when the message is too long."""
+    header_length, body_length = LENGTHS.unpack(prefix)
+    if header_length > MAX_HEADER_BYTES or body_length > MAX_BODY_BYTES:
         raise ProtocolError("message too long")
-    return header, body
+    return header_length, body_length
 
 
 def read_message(stream: IO[bytes]) -> tuple[bytes, bytes] | None:

@@ -10,24 +10,32 @@ from stream.media.errors import MediaError
 
 Samples = npt.NDArray[np.int16]
 
+FULL_SCALE = np.float32(32_768)
+"""Divisor that maps int16 samples to [-1, 1)."""
+
 
 def read_pcm(payload: bytes, duration_ms: int) -> Samples:
     """Signed 16-bit little-endian samples as an (n,) int16 array.
 
     Args:
         payload: The chunk's bytes.
-        duration_ms: What the chunk says it covers; fewer samples are a gap at its end, more are an error.
+        duration_ms: Duration that the chunk declares. Fewer samples leave a gap at its end; more are an error.
 
     Raises:
         MediaError: ``odd_bytes`` or ``too_long``.
     """
     if len(payload) % 2:
         raise MediaError("odd_bytes")
-    if len(payload) // 2 > -(-duration_ms * SAMPLE_RATE // 1000):
+    if len(payload) // 2 > _max_samples(duration_ms):
         raise MediaError("too_long")
     return np.frombuffer(payload, dtype="<i2").astype(np.int16, copy=False)
 
 
-def fit(samples: Samples, duration_ms: int) -> Samples:
-    """Drop what decoded audio has beyond the chunk's duration: codecs pad their last frame."""
-    return samples[: -(-duration_ms * SAMPLE_RATE // 1000)]
+def trim(samples: Samples, duration_ms: int) -> Samples:
+    """Drop samples beyond the chunk's duration: codecs pad their last frame, and the next chunk begins there."""
+    return samples[: _max_samples(duration_ms)]
+
+
+def _max_samples(duration_ms: int) -> int:
+    """Samples in a duration, rounded up: a duration in whole milliseconds may cut through the last sample."""
+    return -(-duration_ms * SAMPLE_RATE // 1000)

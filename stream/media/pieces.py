@@ -1,4 +1,4 @@
-"""A media file's streams → pieces of at most a second, each of them a chunk's payload. Runs in the reader's child process only."""
+"""Cuts a media file's streams into pieces of at most a second, each the payload of a chunk. Runs in the reader's child process only."""
 
 from __future__ import annotations
 
@@ -11,21 +11,36 @@ from typing import Any, Literal
 import av
 import numpy as np
 
-from stream.domain.media_format import MAX_CHUNK_BYTES, SAMPLE_RATE
+from stream.domain.media_format import MAX_CHUNK_BYTES, MAX_CHUNK_MS, SAMPLE_RATE
 from stream.media.decode import upright
 from stream.media.pcm import Samples
 
-PIECE_MS = 1000
 MAX_WIDTH = 640
-FASTEST_FPS = 30
-QUALITIES = (23, 30, 37, 44, 51)
-"""x264 constant rate factors, best first: the first that keeps a second under the chunk limit is used."""
-GAP_S = 0.1
-LONGEST_GAP_S = 600.0
-"""Jumps of the audio clock between these are filled with silence; larger ones are broken clocks and are ignored."""
-PADDING_MS = 100
-"""So much sound after the file's end is taken for padding."""
+"""Pictures are scaled down to this width: faces are searched for at half of it, and a second stays well below the chunk limit."""
+
+MAX_FPS = 30
+"""Faster films are thinned out: the pipeline looks at a few frames per second only."""
+
+RATE_FACTORS = (23, 30, 37, 44, 51)
+"""x264's constant rate factors to try, best quality first, until a second fits into a chunk; 51 is x264's worst."""
+
+MIN_GAP_S = 0.1
+"""Smaller jumps of the audio clock are rounding and jitter of the container: filling them would stretch the recording."""
+
+MAX_GAP_S = 600.0
+"""Larger jumps of the audio clock are broken clocks, not silence, and are ignored: a file could claim years of silence."""
+
+MAX_PADDING_MS = 100
+"""Up to this much sound after the file's declared end is the codec's padding and is cut off; more is sound that the container forgot."""
+
+FALLBACK_FPS = 25
+"""Rate of a film whose container does not state one."""
+
 _CLOCK_RATE = 90_000
+"""MPEG's usual clock: the frame times of all common rates are whole numbers of its ticks."""
+
+_FRAME_TIME_TOLERANCE_S = 0.002
+"""Containers that round to milliseconds put frames of a 30 fps film 33 or 34 ms apart; without it every second frame would be dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +55,7 @@ class Piece:
 
 
 def audio_pieces(
-    container: Any, index: int, origin_s: float, *, length_ms: int | None, split: bool, damaged: Callable[[], None]
+    container: Any, index: int, origin_s: float, *, length_ms: int | None, split: bool, on_damage: Callable[[], None]
 ) -> Iterator[Piece]:
     """Seconds of s16le 16 kHz PCM.
 
@@ -50,106 +65,115 @@ def audio_pieces(
         origin_s: Container time that is media time 0.
         length_ms: The file's duration, if known: codecs pad their last frame beyond it.
         split: One piece for each channel instead of one of their mix.
-        damaged: Called when some of the stream cannot be decoded.
+        on_damage: Called when part of the stream cannot be decoded.
     """
-    waiting = np.empty((0, 0), np.int16)
+    pending = np.empty((0, 0), np.int16)
     start_ms = 0
-    for samples in _audio(container, index, origin_s, split, damaged):
-        waiting = np.concatenate([waiting, samples], axis=1) if waiting.size else samples
-        while waiting.shape[1] >= SAMPLE_RATE:
-            yield from _pcm(waiting[:, :SAMPLE_RATE], start_ms, split)
-            waiting, start_ms = waiting[:, SAMPLE_RATE:], start_ms + PIECE_MS
-    if length_ms is not None and 0 < start_ms + waiting.shape[1] * 1000 // SAMPLE_RATE - length_ms <= PADDING_MS:
-        waiting = waiting[:, : max(0, length_ms - start_ms) * SAMPLE_RATE // 1000]
-    if waiting.size:
-        yield from _pcm(waiting, start_ms, split)
+    for samples in _resampled(container, index, origin_s, split, on_damage):
+        pending = np.concatenate([pending, samples], axis=1) if pending.size else samples
+        while pending.shape[1] >= SAMPLE_RATE:
+            yield from _pcm_pieces(pending[:, :SAMPLE_RATE], start_ms, split)
+            pending, start_ms = pending[:, SAMPLE_RATE:], start_ms + MAX_CHUNK_MS
+    if length_ms is not None and 0 < start_ms + pending.shape[1] * 1000 // SAMPLE_RATE - length_ms <= MAX_PADDING_MS:
+        pending = pending[:, : max(0, length_ms - start_ms) * SAMPLE_RATE // 1000]
+    if pending.size:
+        yield from _pcm_pieces(pending, start_ms, split)
 
 
-def _pcm(samples: Samples, start_ms: int, split: bool) -> Iterator[Piece]:
+def _pcm_pieces(samples: Samples, start_ms: int, split: bool) -> Iterator[Piece]:
     duration_ms = -(-samples.shape[1] * 1000 // SAMPLE_RATE)
-    for channel, line in enumerate(samples):
-        yield Piece("audio", channel if split else None, start_ms, duration_ms, line.astype("<i2").tobytes())
+    for channel, channel_samples in enumerate(samples):
+        yield Piece("audio", channel if split else None, start_ms, duration_ms, channel_samples.astype("<i2").tobytes())
 
 
-def _audio(container: Any, index: int, origin_s: float, split: bool, damaged: Callable[[], None]) -> Iterator[Samples]:
-    """(channels, n) int16 arrays without gaps, from media time 0 on."""
+def _resampled(container: Any, index: int, origin_s: float, split: bool, on_damage: Callable[[], None]) -> Iterator[Samples]:
+    """(channels, n) int16 arrays from media time 0 on; gaps are filled with silence.
+
+    Media time is the number of samples. A stream that begins after the container's origin, or that lacks packets, would otherwise
+    run ahead of the picture and the transcript.
+    """
     resampler: Any = None
-    layout: Any = None
     expected_s = origin_s
-    for frame in _decoded(container, index, damaged):
+    for frame in _decoded(container, index, on_damage):
         if resampler is None:
             layout = frame.layout.name if split else "mono"
             resampler = av.AudioResampler(format="s16p", layout=layout, rate=SAMPLE_RATE)
         gap_s = (frame.time if frame.time is not None else expected_s) - expected_s
-        if GAP_S < gap_s < LONGEST_GAP_S:
+        if MIN_GAP_S < gap_s < MAX_GAP_S:
             yield np.zeros((resampler.layout.nb_channels, round(gap_s * SAMPLE_RATE)), np.int16)
             expected_s += gap_s
         expected_s += frame.samples / frame.sample_rate
+        # Gaps are filled already: without timestamps the resampler appends one frame to the next.
         frame.pts = None
-        for piece in resampler.resample(frame):
-            yield piece.to_ndarray()
+        for resampled in resampler.resample(frame):
+            yield resampled.to_ndarray()
     if resampler is not None:
-        for piece in resampler.resample(None):
-            yield piece.to_ndarray()
+        # Without an input the resampler gives out the few samples that its filter still holds.
+        for resampled in resampler.resample(None):
+            yield resampled.to_ndarray()
 
 
-def video_pieces(container: Any, index: int, origin_s: float, damaged: Callable[[], None]) -> Iterator[Piece]:
-    """Seconds of H.264 in fragmented MP4, each of which decodes by itself: initialisation segment and key frame first.
+def video_pieces(container: Any, index: int, origin_s: float, on_damage: Callable[[], None]) -> Iterator[Piece]:
+    """Seconds of H.264 in fragmented MP4. Each begins with an initialisation segment and a key frame, so it decodes by itself.
 
     Args:
         container: Open input; closed at the end.
         index: The stream's index in it.
         origin_s: Container time that is media time 0.
-        damaged: Called when some of the stream cannot be decoded.
+        on_damage: Called when part of the stream cannot be decoded.
     """
-    second: list[tuple[float, Any]] = []
+    frames: list[tuple[float, Any]] = []
     last_s = -1.0
-    for time_s, frame in _timed_frames(container, index, origin_s, damaged):
-        if time_s < last_s + 1 / FASTEST_FPS - 0.002:
+    for time_s, frame in _timed_frames(container, index, origin_s, on_damage):
+        if time_s < last_s + 1 / MAX_FPS - _FRAME_TIME_TOLERANCE_S:
             continue
         last_s = time_s
-        if second and _second_of(time_s) != _second_of(second[0][0]):
-            yield from _film(second, (_second_of(second[0][0]) + 1) * PIECE_MS, damaged)
-            second = []
-        second.append((time_s, _scaled(frame)))
-    if second:
-        frame_s = (second[-1][0] - second[0][0]) / (len(second) - 1) if len(second) > 1 else 1 / FASTEST_FPS
-        end_ms = min(round((second[-1][0] + frame_s) * 1000), (_second_of(second[0][0]) + 1) * PIECE_MS)
-        yield from _film(second, end_ms, damaged)
+        if frames and _second_of(time_s) != _second_of(frames[0][0]):
+            yield from _film_pieces(frames, (_second_of(frames[0][0]) + 1) * MAX_CHUNK_MS, on_damage)
+            frames = []
+        frames.append((time_s, _scaled(frame)))
+    if frames:
+        # The last frame is shown as long as the frames before it on average.
+        frame_s = (frames[-1][0] - frames[0][0]) / (len(frames) - 1) if len(frames) > 1 else 1 / MAX_FPS
+        end_ms = min(round((frames[-1][0] + frame_s) * 1000), (_second_of(frames[0][0]) + 1) * MAX_CHUNK_MS)
+        yield from _film_pieces(frames, end_ms, on_damage)
 
 
 def _second_of(time_s: float) -> int:
-    return int(round(time_s * 1000) // PIECE_MS)
+    """Second in which a frame begins. Rounded to milliseconds first, as chunks are: 0.9999 s is the start of second 1."""
+    return int(round(time_s * 1000) // MAX_CHUNK_MS)
 
 
-def _timed_frames(container: Any, index: int, origin_s: float, damaged: Callable[[], None]) -> Iterator[tuple[float, Any]]:
-    rate = float(container.streams[index].average_rate or 25)
+def _timed_frames(container: Any, index: int, origin_s: float, on_damage: Callable[[], None]) -> Iterator[tuple[float, Any]]:
+    """Frames with their media times; a frame without a timestamp follows the one before it at the stream's rate."""
+    rate = float(container.streams[index].average_rate or FALLBACK_FPS)
     next_s = 0.0
-    for frame in _decoded(container, index, damaged):
+    for frame in _decoded(container, index, on_damage):
         time_s = max(0.0, frame.time - origin_s) if frame.time is not None else next_s
         next_s = time_s + 1 / rate
         yield time_s, frame
 
 
-def _decoded(container: Any, index: int, damaged: Callable[[], None]) -> Iterator[Any]:
-    """Frames of one stream; packets that cannot be decoded are left out."""
+def _decoded(container: Any, index: int, on_damage: Callable[[], None]) -> Iterator[Any]:
+    """Frames of one stream. Packets that cannot be decoded are skipped: a recording with a scratch is still worth sending."""
     stream = container.streams[index]
+    # FFmpeg would start a thread for each core; their stacks use up the address space that the process is limited to.
     stream.codec_context.thread_count = 1
     with container:
         try:
             for packet in container.demux(stream):
                 if packet.is_corrupt:
-                    damaged()
+                    on_damage()
                 try:
                     yield from packet.decode()
                 except av.FFmpegError:
-                    damaged()
+                    on_damage()
         except av.FFmpegError:
-            damaged()
+            on_damage()
 
 
 def _scaled(frame: Any) -> Any:
-    """The frame as yuv420p, upright, at most `MAX_WIDTH` wide, with even sides."""
+    """The frame as yuv420p, upright, at most `MAX_WIDTH` wide. Its sides are even: yuv420p stores colour for 2x2 pixels."""
     if frame.rotation:
         frame = av.VideoFrame.from_ndarray(upright(frame.to_ndarray(format="rgb24"), frame.rotation), format="rgb24")
     width = min(MAX_WIDTH, frame.width) // 2 * 2
@@ -157,29 +181,35 @@ def _scaled(frame: Any) -> Any:
     return frame.reformat(width=max(2, width), height=height, format="yuv420p")
 
 
-def _film(frames: list[tuple[float, Any]], end_ms: int, damaged: Callable[[], None]) -> Iterator[Piece]:
+def _film_pieces(frames: list[tuple[float, Any]], end_ms: int, on_damage: Callable[[], None]) -> Iterator[Piece]:
+    """The frames as one piece, or none when they do not fit into a chunk at any quality. A piece lasts at least 1 ms."""
     start_ms = min(round(frames[0][0] * 1000), end_ms - 1)
-    for quality in QUALITIES:
-        payload = _encode(frames, quality)
+    for rate_factor in RATE_FACTORS:
+        payload = _encode(frames, rate_factor)
         if len(payload) <= MAX_CHUNK_BYTES:
             yield Piece("video", None, start_ms, end_ms - start_ms, payload)
             return
-    damaged()
+    on_damage()
 
 
-def _encode(frames: list[tuple[float, Any]], quality: int) -> bytes:
+def _encode(frames: list[tuple[float, Any]], rate_factor: int) -> bytes:
+    """H.264 in fragmented MP4: its index comes first, so a reader need not seek."""
     buffer = io.BytesIO()
     with av.open(buffer, mode="w", format="mp4", options={"movflags": "frag_keyframe+empty_moov+default_base_moof"}) as output:
-        stream: Any = output.add_stream("libx264", rate=FASTEST_FPS)
+        stream: Any = output.add_stream("libx264", rate=MAX_FPS)
         stream.width, stream.height, stream.pix_fmt = frames[0][1].width, frames[0][1].height, "yuv420p"
         stream.codec_context.time_base = Fraction(1, _CLOCK_RATE)
+        # One group of pictures: no key frame but the first.
         stream.codec_context.gop_size = len(frames) + 1
         stream.codec_context.thread_count = 1
-        stream.options = {"preset": "ultrafast", "tune": "zerolatency", "crf": str(quality)}
+        # Fast, because a live pace must be kept on a small machine; without frames that refer to later ones, so times begin at 0.
+        stream.options = {"preset": "ultrafast", "tune": "zerolatency", "crf": str(rate_factor)}
         for time_s, frame in frames:
-            same = frame.width == stream.width and frame.height == stream.height
-            picture = frame if same else frame.reformat(width=stream.width, height=stream.height)
+            # A film may change its size within a second, an encoded stream may not.
+            same_size = frame.width == stream.width and frame.height == stream.height
+            picture = frame if same_size else frame.reformat(width=stream.width, height=stream.height)
             picture.pts, picture.time_base = round((time_s - frames[0][0]) * _CLOCK_RATE), Fraction(1, _CLOCK_RATE)
+            # A decoded frame carries its source's picture type, which x264 would take as an order.
             picture.pict_type = av.video.frame.PictureType.NONE
             output.mux(stream.encode(picture))
         output.mux(stream.encode(None))

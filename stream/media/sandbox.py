@@ -1,4 +1,4 @@
-"""A pool of confined child processes that decode what strangers sent: asyncio side."""
+"""A pool of confined child processes that decode media from strangers: the asyncio side."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import msgspec
 import numpy as np
 import structlog
 
+from stream.aio.backoff import Backoff
+from stream.aio.outage import wait_out
 from stream.config.settings import SandboxSettings
 from stream.domain.media_format import FACE_SIZE
 from stream.media import messages
@@ -21,27 +23,32 @@ from stream.media.faces import FaceFrame, FaceFrames
 from stream.media.pcm import Samples
 
 DECODER = (sys.executable, "-m", "stream.media.decoder_child")
+
 START_TIMEOUT_S = 60.0
-RESTART_WAIT_S = (0.2, 5.0)
+"""A child imports FFmpeg and OpenCV first: a second or two, but many times that on a busy machine with a cold disk."""
+
+RESTART_BACKOFF = Backoff(first_s=0.2, cap_s=5.0, jitter=0.0)
+"""Soon at first, since most children start again at once; seldom later, since starting them costs a machine short of memory even more."""
+
 _CROP_BYTES = FACE_SIZE * FACE_SIZE
 _REPLY: msgspec.msgpack.Decoder[messages.DecoderReply] = msgspec.msgpack.Decoder(messages.DecoderReply)
 
 log = structlog.get_logger(__name__)
 
 
-class _Died(Exception):
+class _ChildDied(Exception):
     """The child closed its pipe or broke the protocol."""
 
 
-class _Decoder:
-    """One child process, or none while it has to be started (again)."""
+class _DecoderProcess:
+    """One child process; dead until it is started, and after each failure."""
 
     def __init__(self, command: Sequence[str]) -> None:
         self._command = command
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        """Start the child unless it runs. Raises `_Died` when it does not become ready."""
+        """Start the child unless it is running. Raises `_ChildDied` when it does not become ready."""
         if self._process is not None and self._process.returncode is None:
             return
         try:
@@ -49,38 +56,44 @@ class _Decoder:
                 *self._command,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
+                # Decoders write about the media they decode: nothing of it may reach our logs.
                 stderr=asyncio.subprocess.DEVNULL,
                 env=child_environment(),
+                # A session of its own: Ctrl-C in a terminal goes to the parent only, which still needs its children to finish.
                 start_new_session=True,
             )
             async with asyncio.timeout(START_TIMEOUT_S):
                 header, _ = await self._receive(self._process)
-            if not isinstance(_decoded(header), messages.Ready):
-                raise _Died
+            if not isinstance(_parse_reply(header), messages.Ready):
+                raise _ChildDied
         except (OSError, TimeoutError) as error:
             await self.kill()
-            raise _Died from error
+            raise _ChildDied from error
         except BaseException:
             await self.kill()
             raise
 
     async def ask(self, request: messages.DecoderRequest, body: bytes, timeout_s: float) -> tuple[messages.DecoderReply, bytes]:
-        """Send one request and wait for its answer; whatever goes wrong, the child is dead afterwards."""
+        """Send one request and wait for its reply. After any failure the child is dead.
+
+        A request that times out or is cancelled also kills the child: it would reply later, and the next request would take that reply
+        for its own.
+        """
         process = self._process
         if process is None or process.stdin is None:
-            raise _Died
+            raise _ChildDied
         try:
             async with asyncio.timeout(timeout_s):
                 process.stdin.write(messages.pack(request, body))
                 await process.stdin.drain()
                 header, reply_body = await self._receive(process)
-            return _decoded(header), reply_body
+            return _parse_reply(header), reply_body
         except TimeoutError:
             await self.kill()
             raise
-        except (OSError, _Died):
+        except (OSError, _ChildDied):
             await self.kill()
-            raise _Died from None
+            raise _ChildDied from None
         except BaseException:
             await self.kill()
             raise
@@ -92,23 +105,24 @@ class _Decoder:
             return
         with contextlib.suppress(ProcessLookupError):
             process.kill()
+        # Shielded: a second cancellation must not leave a zombie behind.
         await asyncio.shield(process.wait())
 
     @staticmethod
     async def _receive(process: asyncio.subprocess.Process) -> tuple[bytes, bytes]:
         if process.stdout is None:
-            raise _Died
+            raise _ChildDied
         try:
-            header, body = messages.check_lengths(await process.stdout.readexactly(messages.LENGTHS.size))
-            return await process.stdout.readexactly(header), await process.stdout.readexactly(body)
+            header_length, body_length = messages.check_lengths(await process.stdout.readexactly(messages.LENGTHS.size))
+            return await process.stdout.readexactly(header_length), await process.stdout.readexactly(body_length)
         except (asyncio.IncompleteReadError, messages.ProtocolError):
-            raise _Died from None
+            raise _ChildDied from None
 
 
 class Sandbox:
-    """Decodes chunks in child processes that cannot hurt the worker.
+    """Decodes chunks in child processes that cannot harm the worker.
 
-    A child that crashes, hangs or grows too large costs its own chunk only: it is killed and a new one takes its place.
+    A child that crashes, hangs or grows too large costs only the chunk it is decoding: it is killed, and a new child takes its place.
     """
 
     def __init__(self, settings: SandboxSettings, command: Sequence[str] = DECODER) -> None:
@@ -116,19 +130,19 @@ class Sandbox:
 
         Args:
             settings: Number of processes, memory and time limits.
-            command: Program of the child; the memory limit and our process id are appended.
+            command: Program of the child; the memory limit and the worker's process id are appended.
         """
         arguments = (*command, str(settings.memory_mb), str(os.getpid()))
         self._timeout_s = settings.timeout_s
-        self._decoders = [_Decoder(arguments) for _ in range(settings.processes)]
-        self._idle: asyncio.Queue[_Decoder] = asyncio.Queue()
+        self._decoders = [_DecoderProcess(arguments) for _ in range(settings.processes)]
+        self._idle: asyncio.Queue[_DecoderProcess] = asyncio.Queue()
         self._stopped = False
 
     async def start(self) -> None:
-        """Start the children. Raises `SandboxStartError` when one does not come up."""
+        """Start the children. Raises `SandboxStartError` when a child does not become ready."""
         try:
             await asyncio.gather(*(decoder.start() for decoder in self._decoders))
-        except _Died:
+        except _ChildDied:
             await self.stop()
             raise SandboxStartError(
                 "the media decoder process does not start: run `python -m stream.media.decoder_child 1024 $$` to see why, "
@@ -138,7 +152,7 @@ class Sandbox:
             self._idle.put_nowait(decoder)
 
     async def stop(self) -> None:
-        """Kill the children. Cancel what is being decoded before: requests that are still open fail."""
+        """Kill the children. Requests that are still open fail: cancel them first."""
         self._stopped = True
         await asyncio.gather(*(decoder.kill() for decoder in self._decoders))
 
@@ -152,23 +166,23 @@ class Sandbox:
         await self.stop()
 
     async def decode_audio(self, payload: bytes, content_type: str) -> Samples:
-        """Opus or AAC in a container → (n,) int16, 16 kHz mono. Raises `MediaError`."""
+        """Decode Opus or AAC in a container to (n,) int16, 16 kHz mono. Raises `MediaError`."""
         reply, body = await self._ask(messages.DecodeAudio(content_type), payload)
         if not isinstance(reply, messages.Samples16k) or len(body) % 2 or not body:
             raise MediaError("decoder_crash")
         return np.frombuffer(body, "<i2").astype(np.int16, copy=False)
 
     async def find_faces(self, payload: bytes, content_type: str, frames_per_second: int, max_pixels: int) -> FaceFrames:
-        """The faces of a JPEG or of an H.264 chunk, `frames_per_second` frames of it.
+        """Find the faces in a JPEG, or in sampled frames of an H.264 chunk.
 
         Args:
             payload: The chunk's bytes.
-            content_type: The declared type; the bytes have to agree.
-            frames_per_second: Frames looked at in a second of film.
+            content_type: The declared type; the bytes must agree with it.
+            frames_per_second: Frames to sample from a second of film.
             max_pixels: Larger pictures are refused.
 
         Raises:
-            MediaError: Why the chunk cannot be used.
+            MediaError: The chunk cannot be used; the error says why.
         """
         reply, body = await self._ask(messages.FindFaces(content_type, frames_per_second, max_pixels), payload)
         frames = _face_frames(reply, body) if isinstance(reply, messages.FacesFound) else None
@@ -179,11 +193,11 @@ class Sandbox:
     async def _ask(self, request: messages.DecoderRequest, body: bytes) -> tuple[messages.DecoderReply, bytes]:
         decoder = await self._idle.get()
         try:
-            await self._revive(decoder)
+            await self._ensure_running(decoder)
             reply = await decoder.ask(request, body, self._timeout_s)
         except TimeoutError:
             raise MediaError("decoder_timeout") from None
-        except _Died:
+        except _ChildDied:
             raise MediaError("decoder_crash") from None
         finally:
             self._idle.put_nowait(decoder)
@@ -191,36 +205,37 @@ class Sandbox:
             raise MediaError(reply[0].reason)
         return reply
 
-    async def _revive(self, decoder: _Decoder) -> None:
-        """Start a dead child again, however long that takes: no chunk is lost because the machine is short of memory."""
-        wait_s, longest_s = RESTART_WAIT_S
-        while True:
+    async def _ensure_running(self, decoder: _DecoderProcess) -> None:
+        """Start a dead child again, however long that takes: a machine that is short of memory must not cost chunks."""
+
+        async def start(_: int) -> None:
+            # The worker may have stopped the sandbox while this request waited: a child started now would never be killed.
             if self._stopped:
                 raise SandboxStartError("the sandbox is stopped")
-            try:
-                await decoder.start()
-            except _Died:
-                log.warning("decoder_does_not_start", retry_s=wait_s)
-                await asyncio.sleep(wait_s)
-                wait_s = min(2 * wait_s, longest_s)
-            else:
-                return
+            await decoder.start()
+
+        await wait_out(
+            start,
+            is_outage=lambda error: isinstance(error, _ChildDied),
+            backoff=RESTART_BACKOFF,
+            on_outage=lambda _, failures: log.warning("decoder_does_not_start", retry_s=RESTART_BACKOFF.delay_s(failures)),
+        )
 
 
-def _decoded(header: bytes) -> messages.DecoderReply:
+def _parse_reply(header: bytes) -> messages.DecoderReply:
     try:
         return _REPLY.decode(header)
     except msgspec.DecodeError:
-        raise _Died from None
+        raise _ChildDied from None
 
 
 def _face_frames(reply: messages.FacesFound, body: bytes) -> FaceFrames | None:
-    """The reply as frames, or None when it is not one that our decoder could have given."""
+    """The reply as frames, or None when no honest decoder could have given it: a taken-over child is not believed."""
     counts = [len(frame.boxes) for frame in reply.frames]
     boxes = [box for frame in reply.frames for box in frame.boxes]
     times = [frame.time_ms for frame in reply.frames]
-    sane = all(0.0 <= left < right <= 1.0 and 0.0 <= top < bottom <= 1.0 for left, top, right, bottom in boxes)
-    if not counts or not sane or sum(counts) * _CROP_BYTES != len(body) or min(times) < 0 or times != sorted(times):
+    boxes_valid = all(0.0 <= left < right <= 1.0 and 0.0 <= top < bottom <= 1.0 for left, top, right, bottom in boxes)
+    if not counts or not boxes_valid or sum(counts) * _CROP_BYTES != len(body) or min(times) < 0 or times != sorted(times):
         return None
     crops = np.frombuffer(body, np.uint8).reshape(-1, FACE_SIZE, FACE_SIZE)
     ends = np.cumsum(counts)

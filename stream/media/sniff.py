@@ -1,18 +1,21 @@
-"""What a chunk's bytes really are, from their first bytes and, for JPEG, from their whole structure."""
+"""Finds out what a chunk's bytes are: from their first bytes and, for JPEG, from the whole file's structure."""
 
 from __future__ import annotations
 
 from stream.domain.chunk import ContentType
 from stream.media.errors import MediaError
 
-_SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
+_EOI, _SOS = 0xD9, 0xDA
 _FRAME_HEADERS = frozenset({0xC0, 0xC1, 0xC2})
-"""Baseline, extended and progressive DCT: what the decoder reads."""
+"""Baseline, extended and progressive DCT: the kinds of JPEG that the decoder reads."""
+_ALL_FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""The three exceptions share the range but are Huffman tables, a reserved marker and arithmetic conditioning."""
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
+"""Markers without a length and a segment."""
 
 
 def sniff(payload: bytes) -> frozenset[str]:
-    """Content types that bytes with this beginning may have; empty when they are nothing that a chunk may carry."""
+    """Content types that bytes with this beginning may have; empty when no chunk may carry them."""
     if payload[:3] == b"\xff\xd8\xff":
         return frozenset({ContentType.JPEG})
     if payload[:4] == b"OggS":
@@ -23,13 +26,18 @@ def sniff(payload: bytes) -> frozenset[str]:
 
 
 def check_type(payload: bytes, content_type: str) -> None:
-    """Raise `MediaError` (``wrong_type``) unless the bytes look like the declared type."""
+    """Raise `MediaError` (``wrong_type``) unless the bytes look like the declared type.
+
+    Without this check a sender could reach any of FFmpeg's and OpenCV's readers, such as playlists that open other files.
+    """
     if content_type not in sniff(payload):
         raise MediaError("wrong_type")
 
 
 def jpeg_size(payload: bytes) -> tuple[int, int]:
     """Width and height of a complete JPEG file, read from its markers without decoding a pixel.
+
+    The whole file is walked, so that a cut-off JPEG is refused: decoders may fill the missing part with grey instead of failing.
 
     Raises:
         MediaError: ``bad_media`` when the file is cut off or malformed; ``unsupported`` for an unusual kind of JPEG.
@@ -49,7 +57,7 @@ def jpeg_size(payload: bytes) -> tuple[int, int]:
         position += length
         if marker in _FRAME_HEADERS and len(segment) >= 6:
             size = int.from_bytes(segment[3:5], "big"), int.from_bytes(segment[1:3], "big")
-        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+        elif marker in _ALL_FRAME_HEADERS:
             raise MediaError("unsupported")
         elif marker == _SOS:
             position = _after_scan(payload, position)
@@ -59,6 +67,7 @@ def jpeg_size(payload: bytes) -> tuple[int, int]:
 
 
 def _next_marker(payload: bytes, position: int) -> tuple[int, int]:
+    """The marker at a position and the position after it. A marker may be preceded by any number of fill bytes 0xFF."""
     if payload[position : position + 1] != b"\xff":
         raise MediaError("bad_media")
     while payload[position : position + 1] == b"\xff":
@@ -69,7 +78,7 @@ def _next_marker(payload: bytes, position: int) -> tuple[int, int]:
 
 
 def _after_scan(payload: bytes, position: int) -> int:
-    """Position of the first marker after entropy-coded data (stuffed zeros and restart markers belong to the data)."""
+    """Position of the first marker after entropy-coded data; stuffed zeros and restart markers belong to the data."""
     while True:
         position = payload.find(b"\xff", position)
         if position < 0 or position + 1 >= len(payload):

@@ -1,4 +1,4 @@
-"""A user's media file as pieces that are ready to be sent: the parent side, synchronous."""
+"""Reads a user's media file as pieces that are ready to be sent: the parent side, synchronous."""
 
 from __future__ import annotations
 
@@ -21,8 +21,13 @@ from stream.media.errors import SourceError
 from stream.media.pcm import Samples
 
 READER = (sys.executable, "-m", "stream.media.reader_child")
+
 MEMORY_MB = 3072
+"""Address space of the reader: enough for two open files of 4K film, while a broken file cannot fill the machine's memory."""
+
 STALL_S = 60.0
+"""Longest wait for the next piece. A second of 4K film takes a slow machine some seconds; longer than this is a hang."""
+
 _REPLY: msgspec.msgpack.Decoder[messages.ReaderReply] = msgspec.msgpack.Decoder(messages.ReaderReply)
 
 
@@ -52,7 +57,7 @@ class SourcePiece:
 
 @dataclass(frozen=True, slots=True)
 class MediaInfo:
-    """What a file holds; `duration_ms` is None when its container does not say."""
+    """The content of a file; `duration_ms` is None when its container does not state a duration."""
 
     duration_ms: int | None
     audio_channels: int
@@ -60,11 +65,11 @@ class MediaInfo:
 
 
 class MediaFile:
-    """A media file that is being read in a child process; a context manager.
+    """A media file that is read in a child process; a context manager.
 
     Attributes:
-        info: What the file holds.
-        damaged: True once it turned out that some of it cannot be decoded. Final after the last piece.
+        info: The content of the file.
+        damaged: True as soon as part of the file could not be decoded; final after the last piece.
     """
 
     info: MediaInfo
@@ -75,14 +80,14 @@ class MediaFile:
         """Open the file.
 
         Args:
-            path: Anything FFmpeg reads: video or audio.
-            split_channels: Give each audio channel by itself instead of their mix.
+            path: Any video or audio file that FFmpeg reads.
+            split_channels: Yield each audio channel separately instead of their mix.
             audio: Read the first audio stream.
             video: Read the first video stream.
             command: Program of the child; the memory limit is appended.
 
         Raises:
-            SourceError: The file is missing or is no media.
+            SourceError: The file is missing or is not a media file.
         """
         if not path.is_file():
             raise SourceError(f"{path}: there is no such file")
@@ -94,23 +99,24 @@ class MediaFile:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=child_environment(),
+            # A session of its own: Ctrl-C in a terminal goes to the parent only, which ends the session properly.
             start_new_session=True,
         )
         try:
             self._ask(messages.OpenMedia(str(path.resolve()), split_channels, video, audio))
             reply, _ = self._next()
             if not isinstance(reply, messages.Opened) or not (reply.audio_channels or reply.has_video):
-                raise SourceError(f"{path}: this is no video or audio file that can be read")
+                raise SourceError(f"{path}: this is not a video or audio file that can be read")
         except BaseException:
             self.close()
             raise
         self.info = MediaInfo(reply.duration_ms, reply.audio_channels, reply.has_video)
 
     def pieces(self) -> Iterator[SourcePiece]:
-        """The file's pieces in order of their ends; once.
+        """The file's pieces in order of their ends. Can be iterated once.
 
         Raises:
-            SourceError: Nothing in the file can be decoded. A file that is damaged further on ends early instead (see `damaged`).
+            SourceError: Nothing in the file can be decoded. When only its end cannot be decoded, the pieces end early (see `damaged`).
         """
         count = 0
         while True:
@@ -146,34 +152,38 @@ class MediaFile:
 
     def _ask(self, request: messages.OpenMedia) -> None:
         if self._process.stdin is None:
-            raise SourceError("the reader has no input")
+            raise SourceError("the reader process has no input")
+        # A child that died already is noticed by the next read, which names the file.
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(messages.pack(request))
             self._process.stdin.flush()
 
     def _next(self) -> tuple[messages.ReaderReply, bytes]:
-        """The child's next message; it is killed when it does not come in time."""
+        """The child's next message.
+
+        Reading a pipe has no time-out: a timer kills the child after `STALL_S`, which ends the read.
+        """
         if self._process.stdout is None:
-            raise SourceError("the reader has no output")
+            raise SourceError("the reader process has no output")
         alarm = threading.Timer(STALL_S, self._process.kill)
         alarm.start()
         try:
             message = messages.read_message(self._process.stdout)
             if message is None:
-                raise SourceError(f"{self._path}: reading ended early")
+                raise SourceError(f"{self._path}: reading ended early; the file may be damaged")
             return _REPLY.decode(message[0]), message[1]
         except (messages.ProtocolError, msgspec.DecodeError):
-            raise SourceError(f"{self._path}: reading failed") from None
+            raise SourceError(f"{self._path}: reading failed; the file may be damaged") from None
         finally:
             alarm.cancel()
 
 
 def read_audio(path: Path, *, split_channels: bool = False) -> list[Samples]:
-    """All of a file's audio as (n,) int16 arrays, 16 kHz: one for each channel, or one of their mix. Raises `SourceError`."""
-    lines: dict[int, list[bytes]] = {}
+    """All of a file's audio as (n,) int16 arrays, 16 kHz: an array for each channel, or one for their mix. Raises `SourceError`."""
+    payloads: dict[int, list[bytes]] = {}
     with MediaFile(path, split_channels=split_channels, video=False) as media:
         if not media.info.audio_channels:
             return []
         for piece in media.pieces():
-            lines.setdefault(piece.channel or 0, []).append(piece.payload)
-    return [np.frombuffer(b"".join(lines[channel]), "<i2").astype(np.int16, copy=False) for channel in sorted(lines)]
+            payloads.setdefault(piece.channel or 0, []).append(piece.payload)
+    return [np.frombuffer(b"".join(payloads[channel]), "<i2").astype(np.int16, copy=False) for channel in sorted(payloads)]

@@ -1,4 +1,4 @@
-"""Where somebody speaks in a chunk of audio, by the packaged detector ``earshot`` (a small recurrent network)."""
+"""Finds where somebody speaks in a chunk of audio, with the packaged detector ``earshot`` (a small recurrent network)."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ import numpy as np
 import numpy.typing as npt
 from earshot import Detector
 
-from stream.domain.media_format import SAMPLE_RATE
-from stream.media.pcm import Samples
+from stream.domain.media_format import SEGMENT_SAMPLES
+from stream.media.pcm import FULL_SCALE, Samples
 
 FRAME_SAMPLES = 256
-"""What the detector judges at a time: 16 ms."""
+"""Samples that the detector takes at a time: 16 ms."""
 
-SEGMENT_SAMPLES = SAMPLE_RATE // 10
 WARM_UP_FRAMES = 10
-"""Frames from the chunk's beginning that the detector hears twice: from a standing start it misses the first words."""
+"""Frames from the chunk's beginning that the detector is given twice: with an empty memory it misses the first words."""
 
-LEAST_SCORE = 0.5
+MIN_SCORE = 0.5
+"""Mean score of its frames from which a segment counts as a voice."""
 
 
 def voiced_segments(samples: Samples) -> npt.NDArray[np.bool_]:
-    """Say for each 100 ms whether there is a voice.
+    """Mark the 100 ms segments that contain a voice.
 
-    The detector starts anew for each chunk, so that a chunk that is read again after a crash is judged as before.
+    Each chunk gets a new detector. Its answer then depends on this chunk alone: a chunk that is read again after a crash gets the
+    same answer, and utterance windows are cut at the same times.
 
     Args:
         samples: (n,) int16, 16 kHz mono; at most a second.
@@ -31,15 +32,17 @@ def voiced_segments(samples: Samples) -> npt.NDArray[np.bool_]:
         (k,) bool, k = ceil(n / 1600).
     """
     frames = np.zeros((-(-samples.shape[0] // FRAME_SAMPLES), FRAME_SAMPLES), np.float32)
-    frames.reshape(-1)[: samples.shape[0]] = samples / np.float32(32_768)
+    frames.reshape(-1)[: samples.shape[0]] = samples / FULL_SCALE
     detector = Detector()
     for frame in frames[:WARM_UP_FRAMES]:
         detector.predict_f32(frame)
     scores = [detector.predict_f32(frame) for frame in frames]
+    # Frames of 16 ms straddle segments of 100 ms: a frame counts for the segment that holds its middle. The middle of a padded last
+    # frame may lie beyond the last segment.
     count = -(-samples.shape[0] // SEGMENT_SAMPLES)
     middles = np.arange(len(scores)) * FRAME_SAMPLES + FRAME_SAMPLES // 2
-    segment_of = np.minimum(middles // SEGMENT_SAMPLES, count - 1)
-    total = np.bincount(segment_of, weights=scores, minlength=count)
-    frames_in = np.bincount(segment_of, minlength=count)
-    voiced: npt.NDArray[np.bool_] = total >= LEAST_SCORE * np.maximum(frames_in, 1)
+    segment_of_frame = np.minimum(middles // SEGMENT_SAMPLES, count - 1)
+    total = np.bincount(segment_of_frame, weights=scores, minlength=count)
+    frame_counts = np.bincount(segment_of_frame, minlength=count)
+    voiced: npt.NDArray[np.bool_] = total >= MIN_SCORE * np.maximum(frame_counts, 1)
     return voiced

@@ -1,4 +1,4 @@
-"""Chunks to features: decode in the sandbox, find the face, encode with Triton."""
+"""Encodes chunks: decodes them in the sandbox, finds the face, and has Triton encode the result."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from stream.encoders.audio import log_mel, segments
 from stream.encoders.face import normalise
 from stream.encoders.packed import unpack
 from stream.media.faces import FaceTracker
-from stream.media.pcm import fit, read_pcm
+from stream.media.pcm import read_pcm, trim
 from stream.media.sandbox import Sandbox
 from stream.media.voice import voiced_segments
 from stream.serving.models import Models
 
 
 class ChunkEncoder:
-    """Encodes the chunks of one track; it remembers which face it follows.
+    """Encodes the chunks of one track. It remembers which face it follows, so video chunks must come in order.
 
     Args:
         sandbox: Decodes compressed media.
         models: Triton's encoders.
         audio: Settings of audio.
         video: Settings of video.
-        find_voice: Whether to mark the audio segments that are a voice: utterance windows need it.
+        find_voice: Whether to mark the audio segments with a voice. Only utterance windows need it.
     """
 
     def __init__(self, sandbox: Sandbox, models: Models, audio: AudioSettings, video: VideoSettings, *, find_voice: bool) -> None:
@@ -37,10 +37,10 @@ class ChunkEncoder:
         self._audio = audio
         self._video = video
         self._find_voice = find_voice
-        self._faces = FaceTracker()
+        self._face_tracker = FaceTracker()
 
     def encode_at_once(self, chunk: Chunk) -> Features | None:
-        """Features of a chunk that needs neither decoder nor model, None for any other. Raises `BadRecordError`."""
+        """Features of a chunk that needs neither decoder nor model; None for any other chunk. Raises `BadRecordError`."""
         match chunk.header.content_type:
             case ContentType.WORDS:
                 return decode_text(chunk.payload)
@@ -61,9 +61,10 @@ class ChunkEncoder:
         if header.content_type == ContentType.PCM:
             samples = read_pcm(chunk.payload, header.duration_ms)
         else:
-            samples = fit(await self._sandbox.decode_audio(chunk.payload, header.content_type), header.duration_ms)
+            samples = trim(await self._sandbox.decode_audio(chunk.payload, header.content_type), header.duration_ms)
         spans_ms, audible = segments(header.start_ms, samples, self._audio.silence_dbfs)
         embeddings = np.zeros((len(spans_ms), EMBEDDING_WIDTH), np.float32)
+        # The model's input leaves silent segments out: to encode a silent chunk would only load Triton.
         if audible.any():
             embeddings = (await self._models.encode_audio(log_mel(samples)[np.newaxis]))[0, : len(spans_ms)]
         voiced = audible & voiced_segments(samples) if self._find_voice else None
@@ -71,8 +72,8 @@ class ChunkEncoder:
 
     async def _encode_video(self, chunk: Chunk) -> VideoFeatures:
         header, video = chunk.header, self._video
-        found = await self._sandbox.find_faces(chunk.payload, header.content_type, video.frames_per_second, video.max_pixels)
-        faces = self._faces.follow(found, header.start_ms, header.duration_ms)
+        detections = await self._sandbox.find_faces(chunk.payload, header.content_type, video.frames_per_second, video.max_pixels)
+        faces = self._face_tracker.follow(detections, header.start_ms, header.duration_ms)
         embeddings = np.zeros((0, EMBEDDING_WIDTH), np.float32)
         if len(faces.crops):
             embeddings = await self._models.encode_faces(normalise(faces.crops))

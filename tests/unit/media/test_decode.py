@@ -16,7 +16,7 @@ from tests.support import media
 
 
 def _half_white_film() -> bytes:
-    """A second of 64x32 pixels, white on its left."""
+    """A second of film, 64x32 pixels, the left half white."""
     buffer = io.BytesIO()
     picture = np.zeros((32, 64, 3), np.uint8)
     picture[:, :32] = 255
@@ -32,14 +32,14 @@ def _half_white_film() -> bytes:
 
 
 def _turned_clockwise(film: bytes) -> bytes:
-    """The same with the display matrix that a phone held upright writes."""
-    at = film.index(b"tkhd") + 44
-    return film[:at] + struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30) + film[at + 36 :]
+    """The film with the display matrix that a phone held upright writes."""
+    matrix = film.index(b"tkhd") + 44
+    return film[:matrix] + struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30) + film[matrix + 36 :]
 
 
 def test_frames_are_sampled_evenly() -> None:
-    for wanted, times in ((5, [0, 200, 400, 600, 800]), (1, [0]), (2, [0, 520]), (4, [0, 280, 520, 760])):
-        assert [time_ms for time_ms, _ in sample_frames(_half_white_film(), ContentType.VIDEO_MP4, wanted, 10_000)] == times
+    for frames_per_second, times in ((5, [0, 200, 400, 600, 800]), (1, [0]), (2, [0, 520]), (4, [0, 280, 520, 760])):
+        assert [time_ms for time_ms, _ in sample_frames(_half_white_film(), ContentType.VIDEO_MP4, frames_per_second, 10_000)] == times
 
 
 def test_a_phone_film_is_turned_upright() -> None:
@@ -53,5 +53,5 @@ def test_a_phone_film_is_turned_upright() -> None:
 
 
 @pytest.mark.parametrize("size", [(48, 48), (640, 360), (20, 2000)])
-def test_nothing_is_found_where_nobody_is(size: tuple[int, int]) -> None:
+def test_no_face_is_found_in_a_picture_without_one(size: tuple[int, int]) -> None:
     assert FaceDetector().faces(media.picture(*size)[:, :, 0].copy()) == []

@@ -19,7 +19,7 @@ def test_overlap_is_intersection_over_union() -> None:
     assert overlap(LEFT, RIGHT) == 0.0
 
 
-def test_the_largest_face_is_taken_and_each_frame_stands_until_the_next() -> None:
+def test_the_largest_face_is_followed_and_each_frame_lasts_until_the_next() -> None:
     followed = FaceTracker().follow((_frame(0, RIGHT, LEFT), _frame(200), _frame(400, LEFT, RIGHT)), 3000, 1000)
     assert followed.spans_ms.tolist() == [[3000, 3200], [3400, 4000]]
     assert followed.boxes.shape == (2, 4)
@@ -27,19 +27,19 @@ def test_the_largest_face_is_taken_and_each_frame_stands_until_the_next() -> Non
     assert (followed.faces_max, followed.frames) == (2, 3)
 
 
-def test_a_larger_face_that_comes_in_does_not_take_over() -> None:
+def test_a_larger_face_that_appears_later_does_not_take_over() -> None:
     tracker = FaceTracker()
     tracker.follow((_frame(0, LEFT),), 0, 1000)
     assert tracker.follow((_frame(0, RIGHT, LEFT),), 1000, 1000).crops[0, 0, 0] == 10
 
 
-def test_another_face_is_followed_only_when_the_first_has_been_gone() -> None:
+def test_another_face_is_followed_only_after_the_first_has_been_gone_for_a_while() -> None:
     tracker = FaceTracker(patience_ms=1000)
     tracker.follow((_frame(0, LEFT),), 0, 1000)
-    soon = tracker.follow((_frame(0, RIGHT), _frame(500, LEFT)), 500, 1000)
-    assert soon.crops[:, 0, 0].tolist() == [10]
-    later = tracker.follow((_frame(0, RIGHT),), 2500, 1000)
-    assert later.crops[:, 0, 0].tolist() == [50]
+    within_patience = tracker.follow((_frame(0, RIGHT), _frame(500, LEFT)), 500, 1000)
+    assert within_patience.crops[:, 0, 0].tolist() == [10]
+    after_patience = tracker.follow((_frame(0, RIGHT),), 2500, 1000)
+    assert after_patience.crops[:, 0, 0].tolist() == [50]
 
 
 def test_media_time_that_starts_over_forgets_the_face() -> None:
@@ -49,8 +49,8 @@ def test_media_time_that_starts_over_forgets_the_face() -> None:
 
 
 def test_no_face_and_frames_past_the_end() -> None:
-    nothing = FaceTracker().follow((_frame(0), _frame(200)), 0, 1000)
-    assert (nothing.crops.shape, nothing.boxes.shape, nothing.spans_ms.shape) == ((0, 48, 48), (0, 4), (0, 2))
-    assert nothing.frames == 2
+    no_face = FaceTracker().follow((_frame(0), _frame(200)), 0, 1000)
+    assert (no_face.crops.shape, no_face.boxes.shape, no_face.spans_ms.shape) == ((0, 48, 48), (0, 4), (0, 2))
+    assert no_face.frames == 2
     late = FaceTracker().follow((_frame(0, LEFT), _frame(1100, LEFT)), 0, 1000)
     assert late.spans_ms.tolist() == [[0, 1000]]

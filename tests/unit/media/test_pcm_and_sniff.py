@@ -6,7 +6,7 @@ import pytest
 
 from stream.domain.chunk import ContentType
 from stream.media.errors import REASONS, MediaError
-from stream.media.pcm import fit, read_pcm
+from stream.media.pcm import read_pcm, trim
 from stream.media.sniff import check_type, jpeg_size, sniff
 
 
@@ -20,15 +20,15 @@ def test_pcm_is_little_endian() -> None:
 
 
 @pytest.mark.parametrize(("payload", "duration_ms", "reason"), [(b"abc", 1000, "odd_bytes"), (bytes(2 * 17), 1, "too_long")])
-def test_pcm_that_cannot_be(payload: bytes, duration_ms: int, reason: str) -> None:
+def test_impossible_pcm_is_refused(payload: bytes, duration_ms: int, reason: str) -> None:
     with pytest.raises(MediaError) as error:
         read_pcm(payload, duration_ms)
     assert (error.value.reason, str(error.value)) == (reason, REASONS[reason])
 
 
-def test_fit_drops_what_is_beyond_the_duration() -> None:
-    assert len(fit(np.zeros(19_200, np.int16), 1000)) == 16_000
-    assert len(fit(np.zeros(100, np.int16), 1000)) == 100
+def test_trim_drops_samples_beyond_the_duration() -> None:
+    assert len(trim(np.zeros(19_200, np.int16), 1000)) == 16_000
+    assert len(trim(np.zeros(100, np.int16), 1000)) == 100
 
 
 @pytest.mark.parametrize("progressive", [0, 1])
@@ -40,7 +40,7 @@ def test_jpeg_size_reads_the_whole_structure(progressive: int) -> None:
             jpeg_size(whole[:cut])
 
 
-def test_the_first_bytes_decide() -> None:
+def test_the_first_bytes_tell_the_content_type() -> None:
     assert sniff(b"OggS....") == {ContentType.OGG_OPUS}
     assert sniff(b"\0\0\0\x18ftypisom") == {ContentType.AUDIO_MP4, ContentType.VIDEO_MP4}
     assert sniff(b"\x89PNG\r\n") == frozenset()

@@ -7,14 +7,14 @@ import pytest
 
 from stream.domain.features import Word
 from stream.media.errors import TranscriptError
-from stream.media.transcript import parse_transcript, read_transcript, spread
+from stream.media.transcript import parse_transcript, read_transcript, spread_words
 
 
 def _times(words: tuple[Word, ...]) -> list[tuple[str, int, int]]:
     return [(w.text, w.start_ms, w.end_ms) for w in words]
 
 
-def test_a_cue_is_spread_over_its_words_by_their_characters() -> None:
+def test_a_cue_is_spread_over_its_words_in_proportion_to_their_characters() -> None:
     words = parse_transcript(b"WEBVTT\n\n00:01.000 --> 00:02.000\nto be forever\n", ".vtt")
     assert _times(words) == [("to", 1000, 1181), ("be", 1181, 1363), ("forever", 1363, 2000)]
 
@@ -58,7 +58,7 @@ def test_json_in_its_three_forms(document: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("raw", "suffix", "line", "says"),
+    ("raw", "suffix", "line", "message"),
     [
         (b"hello secret", ".vtt", 1, "WEBVTT"),
         (b"WEBVTT\n\nsecret\nsecret\n", ".vtt", 3, "START --> END"),
@@ -77,11 +77,11 @@ def test_json_in_its_three_forms(document: object) -> None:
         (b"secret", ".txt", None, ".vtt, .srt or .json"),
     ],
 )
-def test_a_bad_transcript_is_one_clear_error_without_its_content(raw: bytes, suffix: str, line: int | None, says: str) -> None:
+def test_a_bad_transcript_is_one_clear_error_without_its_content(raw: bytes, suffix: str, line: int | None, message: str) -> None:
     with pytest.raises(TranscriptError) as error:
         parse_transcript(raw, suffix)
     assert error.value.line == line or suffix == ".json"
-    assert says in str(error.value)
+    assert message in str(error.value)
     assert "secret" not in str(error.value)
 
 
@@ -90,7 +90,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         read_transcript(tmp_path / "gone.vtt")
 
 
-def test_words_never_carry_control_characters_or_endless_text() -> None:
-    words = list(spread("a\x07b \u200b " + "x" * 1000, 0, 100))
+def test_words_are_short_and_without_control_characters() -> None:
+    words = list(spread_words("a\x07b \u200b " + "x" * 1000, 0, 100))
     assert words[0].text == "ab"
     assert max(len(w.text) for w in words) == 128
