@@ -1,6 +1,7 @@
-"""Draw the README's picture of the live table from a real run, without fonts from elsewhere.
+"""Draws the README's picture of the live table from the records of a real run, without fonts from the network.
 
-``sentistream demo --json | python docs/live_picture.py docs/live.svg [WINDOWS]`` draws it as it stood after so many final windows.
+``sentistream demo --json | python docs/live_picture.py docs/live.svg [WINDOWS]`` draws the table as it was after WINDOWS final windows;
+without WINDOWS, after the whole run.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from stream.domain.result import ScoreRecord, decode_record
 
 
 def main(target: str, windows: int) -> None:
-    """Read records from standard input, write the picture to ``target``."""
+    """Read records from standard input and write the picture to ``target``."""
     view = LiveView()
     for line in sys.stdin:
         try:
             record = decode_record(line)
-        except msgspec.ValidationError:  # the run's summary is not a record
+        except msgspec.ValidationError:  # the summary at the end of the run is not a record
             continue
         if view.finals >= windows and isinstance(record, ScoreRecord):
             break
