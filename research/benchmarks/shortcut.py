@@ -33,11 +33,11 @@ from research.pages import MODEL_PAGE, RESULTS, fill_page, write_result
 from research.shortcuts.data import Parts, read_honest, with_development
 from research.shortcuts.defence import Measured, Numbers, run_defence
 from research.shortcuts.plants import AUDIO_AND_VIDEO, Agreement, Plant, Watermark, load_plant, with_genuine_signal
+from research.shortcuts.rows import Rows
 from research.shortcuts.trial import Planted, planted
 from stream.domain.modality import Modality
 from stream.model_repository.text_weights import packaged_weights
 from stream.training.eraser.artefacts import Eraser, fit_eraser
-from stream.training.eraser.rows import Rows
 
 STORED = RESULTS / "shortcut.json"
 AGREEMENTS = (0.5, 0.7, 0.9, 0.99)
@@ -85,7 +85,7 @@ class Trial:
 
     def _eraser_of(self, trial: Planted) -> Eraser:
         if self._eraser is None:
-            self._eraser = fit_eraser(trial.train)
+            self._eraser = fit_eraser(trial.train.blocks, trial.train.labels)
         return self._eraser
 
 

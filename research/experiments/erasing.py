@@ -1,4 +1,4 @@
-"""The eraser of `stream.training.eraser.artefacts` in front of the model of an experiment."""
+"""The eraser of artefacts as the first step of an experiment."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from research.experiments.corpus import Corpus, Features
 from research.experiments.corpus import Rows as Indices
 from stream.training.corpora import Part
 from stream.training.eraser.artefacts import fit_eraser
-from stream.training.eraser.rows import Rows
 from stream.training.errors import TrainingError
 
 
 def erased(corpus: Corpus) -> tuple[Corpus, Indices | None]:
-    """Take out of every window what looks like an artefact in the training windows.
+    """Find the artefacts of the training windows and remove them from every window.
 
     Args:
-        corpus: Standardised. A text encoder that is trained along comes after this and is not looked at.
+        corpus: Standardised. Text nodes of an encoder that is trained with the model do not exist yet, and stay as they are.
 
     Returns:
-        The corpus without the artefacts, and the (n,) stratum of each window, equation (9) of the eraser; None where nothing was found.
+        The corpus without the artefacts, and the (n,) stratum of each window, equation (9) of the eraser; None without artefacts.
 
     Raises:
-        TrainingError: If not every window has the same nodes.
+        TrainingError: If windows differ in their nodes.
     """
     uneven = [m for m, own in corpus.features.items() if not own.mask.all()]
     if uneven or not corpus.features:
-        raise TrainingError(f"data.erase needs the same nodes in every window, and {uneven[0] if uneven else 'the corpus'} has not")
+        missing = f"{uneven[0]} lacks some" if uneven else "the corpus has none"
+        raise TrainingError(f"data.erase needs the same nodes in every window; {missing}")
     blocks = {m: own.values.reshape(len(corpus), -1) for m, own in corpus.features.items()}
-    rows = Rows(blocks, corpus.scores, np.array(corpus.groups))
-    eraser = fit_eraser(rows.take(corpus.rows(Part.TRAIN)))
+    training = corpus.rows(Part.TRAIN)
+    eraser = fit_eraser({m: block[training] for m, block in blocks.items()}, (corpus.scores[training] >= 0).astype(np.int64))
     features = {
         m: Features(block.reshape(own.values.shape), own.mask)
         for (m, own), block in zip(corpus.features.items(), eraser(blocks).values(), strict=True)

@@ -1,22 +1,22 @@
-"""The backdoor adjustment of the tables' models: as `stream.model.backdoor`, and with classes, uncertainty and learned weights."""
+"""The backdoor adjustment of the tables' models: `stream.model.backdoor` with classes, uncertainty and learned weights."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from research.models.interface import Prediction
+from research.models.interface import LOGISTIC_SD, Prediction
 from stream.model.backdoor import ShortcutBank, averaged
-from stream.model.heads import LOGISTIC_SD, Answer, Head, class_probabilities
+from stream.model.heads import Answer, Head, class_probabilities
 
 
 def averaged_prediction(answer: Answer, frequencies: Tensor, **readouts: Tensor) -> Prediction:
-    """sum_k P(k) of the prediction under each stratum: score, seven classes, polarity, and the mixture's standard deviation.
+    """Average the predictions over the strata, weighted with P(k): score, classes, polarity, and the standard deviation of the mixture.
 
     Args:
-        answer: Of shape (B, K).
+        answer: Answers under each stratum, of shape (B, K).
         frequencies: (K,) P(k).
-        readouts: (B, G) states by name, carried along for probes.
+        readouts: (B, G) states by name, for probes.
     """
     score, probabilities = averaged(answer, frequencies, answer.score.new_ones(()))
     classes = (class_probabilities(answer) * frequencies.unsqueeze(-1)).sum(dim=-2)
@@ -26,10 +26,10 @@ def averaged_prediction(answer: Answer, frequencies: Tensor, **readouts: Tensor)
 
 
 class DynamicBank(ShortcutBank):
-    """Strata that are combined with the causal read-out by learned weights which depend on it.
+    """Strata with learned weights that depend on the causal read-out.
 
-    w_k(g^c) = 2 sigmoid((Q g^c) . (P s_k) / sqrt(d)), and f_cs sees g^c + w_k(g^c) s_k: MMCI's "dynamically combine", as we
-    read it. A weight of 1 for all strata is the plain bank.
+    w_k(g^c) = 2 sigmoid((Q g^c) . (P s_k) / sqrt(d)); the input of f_cs is g^c + w_k(g^c) s_k. This is how we read MMCI's
+    "dynamically combine". With all weights at 1 it is the plain bank.
     """
 
     def __init__(self, strata: int, width: int, match: int = 16) -> None:
@@ -43,13 +43,13 @@ class DynamicBank(ShortcutBank):
         return 2.0 * torch.sigmoid(self.query(causal) @ keys.T / keys.shape[-1] ** 0.5)
 
     def recombine(self, head: Head, causal: Tensor) -> Tensor:
-        """First layer of the head, W (g^c + w_k(g^c) s_k) + b: (..., K, hidden)."""
+        """Compute the head's first layer, W (g^c + w_k(g^c) s_k) + b: (..., K, hidden)."""
         from_strata = self.prototypes @ head.inner.weight.T
         from_causal: Tensor = head.inner(causal)
         return from_causal.unsqueeze(-2) + self.weights(causal).unsqueeze(-1) * from_strata
 
     def score_gradient(self, head: Head, causal: Tensor) -> Tensor:
-        """(..., G) derivative of the adjusted score, also through the weights."""
+        """(..., G) derivative of the adjusted score with respect to g^c, including the path through the weights."""
         inner = head.inner_gradient(self.recombine(head, causal)) * self.frequencies.unsqueeze(-1)
         keys: Tensor = self.key(self.prototypes)
         weights = self.weights(causal)
@@ -60,12 +60,12 @@ class DynamicBank(ShortcutBank):
 
 
 def stratum_means(points: Tensor, strata: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Strata that are known from outside: (n, G) points and their (n,) strata to (K, G) means and (K,) shares of the points.
+    """Means of given strata: (n, G) points and their (n,) strata to (K, G) means and the (K,) share of the points in each.
 
     Strata without a point have a mean of 0 and a share of 0.
 
     Raises:
-        ValueError: If a stratum is not below ``count``.
+        ValueError: If a stratum is not below `count`.
     """
     if int(strata.max()) >= count:
         raise ValueError(f"a bank of {count} strata has no stratum {int(strata.max())}")

@@ -1,7 +1,8 @@
-"""What every model of the tables takes and gives, so that the rows of a table differ in the model alone.
+"""The interface of all models of the tables: the rows of a table differ in the model alone.
 
-A model is a `SentimentModel`: `ModelInput` in, `Prediction` out, and its own loss. B is the number of windows and K the number of past
-windows; `stream.model.nodes` has the shapes of a window's nodes. A corpus with one vector an utterance has one node a modality.
+A model is a `SentimentModel`: `ModelInput` in, `Prediction` out, and its own loss. B is the number of windows and K the number
+of past windows; `stream.model.nodes` has the shapes of the nodes. A corpus with one vector per utterance has one node per
+modality.
 """
 
 from __future__ import annotations
@@ -14,21 +15,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stream.model.heads import LOGISTIC_SD, Answer, Head, class_of, class_probabilities
+from stream.model.heads import Answer, Head, class_of, class_probabilities
 from stream.model.nodes import Nodes, Past, Window
 from stream.training.tokens import Tokens
 
 POLARITIES = 3
 """Negative, neutral, positive."""
 
+LOGISTIC_SD = torch.pi / 3**0.5
+"""Standard deviation of the logistic distribution of spread 1."""
+
 
 class ModelInput(NamedTuple):
     """A batch of windows.
 
     Attributes:
-        window: Nodes of every modality; any of them may be fully masked.
+        window: Nodes of every modality; any modality may be fully masked.
         past: Other windows of the session; K may be 0.
-        tokens: Only for models that train a text encoder along: one for each text node.
+        tokens: Word pieces of each text node, for models that train a text encoder; else empty.
     """
 
     window: Window
@@ -37,14 +41,14 @@ class ModelInput(NamedTuple):
 
 
 class Targets(NamedTuple):
-    """The right answers for a batch of windows.
+    """The targets of a batch of windows.
 
     Attributes:
         score: (B,) in [-3, 3]; NaN where only the polarity is known.
         polarity: (B,) int64: 0 negative, 1 neutral, 2 positive.
-        rows: (B,) int64, index of the window in its data set, for models that remember something of each.
-        weight: (B,) how much each window counts in a mean; None where all count alike.
-        stratum: (B,) int64, the shortcut stratum of each window, where it is known from outside the model.
+        rows: (B,) int64, index of the window in its data set, for models that keep a state for each window.
+        weight: (B,) weight of each window in a mean; None for equal weights.
+        stratum: (B,) int64, shortcut stratum of each window, where something outside the model determines it; else None.
     """
 
     score: Tensor
@@ -62,7 +66,7 @@ class Prediction:
         score: (B,) in [-3, 3].
         classes: (B, 7) log-probabilities (up to a constant) of the score rounded to -3 ... 3.
         polarity: (B, 3) logits of negative, neutral, positive.
-        uncertainty: (B,) standard deviation of the score, score points.
+        uncertainty: (B,) standard deviation of the score, in score points.
         readouts: (B, G) states before the heads, by name (``causal``, ``shortcut``, or ``fused``), for probes.
     """
 
@@ -74,12 +78,12 @@ class Prediction:
 
 
 def prediction_of(answer: Answer, readouts: dict[str, Tensor]) -> Prediction:
-    """A head's answer of shape (B,) as a prediction."""
+    """Turn a head's answer of shape (B,) into a prediction."""
     return Prediction(answer.score, class_probabilities(answer).log(), answer.logits, LOGISTIC_SD * answer.spread, readouts)
 
 
 def predicted(head: Head, readout: Tensor, **readouts: Tensor) -> Prediction:
-    """A head's prediction for (B, G) read-outs; it carries the named read-outs along, or else ``fused``."""
+    """Predict from (B, G) read-outs; the prediction carries the named read-outs, or else ``fused``."""
     return prediction_of(head(readout), readouts or {"fused": readout})
 
 
@@ -102,26 +106,26 @@ def weighted_mean(losses: Tensor, weight: Tensor | None) -> Tensor:
 
 
 class SentimentModel(nn.Module):
-    """A model of the tables; subclasses define `forward` and, where theirs differs, `loss`."""
+    """A model of the tables. Subclasses define `forward`, and `loss` where it is not the task loss alone."""
 
     def predict(self, inputs: ModelInput) -> Prediction:
-        """`forward` with its type."""
+        """Call `forward`, with its return type."""
         prediction: Prediction = self(inputs)
         return prediction
 
     def loss(self, inputs: ModelInput, targets: Targets, generator: torch.Generator) -> Tensor:
-        """The loss that a training step lowers.
+        """The loss that training minimises.
 
         Args:
             inputs: B windows.
             targets: Their targets.
-            generator: Source of every random choice of the loss.
+            generator: Random generator of the loss.
         """
         del generator
         return task_loss(self.predict(inputs), targets)
 
     def after_epoch(self, training: Iterable[tuple[ModelInput, Targets]], generator: torch.Generator) -> None:
-        """Called after each pass over the training windows, in evaluation mode and without gradients; does nothing here."""
+        """Hook after each pass over the training windows, called in evaluation mode and without gradients."""
 
 
 def utterance(nodes: Nodes) -> Tensor:

@@ -24,7 +24,7 @@ from research.models.adjustment import DynamicBank, averaged_prediction, stratum
 from research.models.interface import ModelInput, Prediction, SentimentModel, Targets, predicted, task_loss
 from stream.domain.modality import MODALITIES
 from stream.model.backdoor import k_means
-from stream.model.divergence import uniform_divergence
+from stream.model.heads import uniform_divergence
 from stream.model.mmci import MMCI, MMCIConfig
 
 Intervention = Literal["recombination", "strata", "none"]

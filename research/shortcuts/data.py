@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from research.shortcuts.rows import Rows
 from stream.domain.features import Floats
 from stream.domain.modality import MODALITIES
 from stream.encoders.text import default_tokenizer
-from stream.training.eraser.rows import Rows
 from stream.training.features import session
 
 DEVELOPMENT_VIDEOS = 10

@@ -18,11 +18,12 @@ from research.experiments.fit import answer, fit
 from research.experiments.windows import Windows
 from research.models.interface import SentimentModel
 from research.models.variants import VariantConfig, build
+from research.shortcuts.rows import Rows
 from research.shortcuts.trial import Planted, group_weights, probe, transformed
 from stream.domain.features import Floats
 from stream.training.corpora import Part, polarity_of_score
 from stream.training.eraser.artefacts import Eraser
-from stream.training.eraser.rows import Labels, Rows
+from stream.training.eraser.blocks import Labels
 
 TRAINING = TrainingConfig(epochs=12, batch=256, rate=6e-3, choose="last")
 """Chosen, like the rows' sizes, by the accuracy on development videos without a plant, seeds 0 to 3."""

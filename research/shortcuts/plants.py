@@ -19,9 +19,10 @@ from typing import cast
 
 import numpy as np
 
+from research.shortcuts.rows import Rows
 from stream.domain.features import Floats
 from stream.domain.modality import MODALITIES, Modality
-from stream.training.eraser.rows import Blocks, Labels, Rows
+from stream.training.eraser.blocks import Blocks, Labels
 from stream.training.errors import TrainingError
 
 Plant = Callable[[Blocks, Labels, np.random.Generator, float], Blocks]

@@ -9,8 +9,9 @@ import numpy as np
 
 from research.shortcuts.data import Parts
 from research.shortcuts.plants import Agreement, Plant, Watermark
+from research.shortcuts.rows import Rows
 from stream.domain.features import Floats
-from stream.training.eraser.rows import Blocks, Labels, Rows
+from stream.training.eraser.blocks import Blocks, Labels
 
 Transform = Callable[[Blocks], Blocks]
 

@@ -1,7 +1,7 @@
-"""Equation (2): every node and every edge is split into a causal and a shortcut part.
+"""Attention, equation (2): every node and every edge is split into a causal and a shortcut part.
 
-Both splits are softmaxes over two logits, so the parts add up to 1. A softmax over two logits is the sigmoid of their
-difference, which is what is computed: one number an edge in place of two.
+Both splits are softmaxes over two logits, so the two parts add up to 1. A softmax over two logits is the sigmoid of their
+difference. Only the difference is computed: one number per edge instead of two.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class NodeAttention(nn.Module):
 class EdgeAttention(nn.Module):
     """[a^c_ij,r, a^s_ij,r] = softmax(W^e_r [h_i || h_j]) of one relation r.
 
-    W^e_r is applied to the two halves of the concatenation apart: W [h_i || h_j] = W_target h_i + W_source h_j.
+    W^e_r is applied to each half of the concatenation separately, W [h_i || h_j] = W_target h_i + W_source h_j, so that the
+    (B, I, J, 2H) concatenation is never built.
     """
 
     def __init__(self, hidden: int) -> None:
@@ -34,5 +35,5 @@ class EdgeAttention(nn.Module):
         self.source = nn.Linear(hidden, 1, bias=False)
 
     def forward(self, targets: Tensor, sources: Tensor) -> Tensor:
-        """(B, I, H) listening and (B, J, H) sending nodes to (B, I, J) causal shares a^c; the shortcut share is 1 - a^c."""
+        """(B, I, H) receiving and (B, J, H) sending nodes to (B, I, J) causal shares a^c; the shortcut share is 1 - a^c."""
         return torch.sigmoid(self.target(targets) + self.source(sources).transpose(1, 2))

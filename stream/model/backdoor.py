@@ -1,7 +1,8 @@
-"""The backdoor adjustment: the prediction averaged over shortcut strata.
+"""Backdoor adjustment: the prediction averaged over strata of the shortcut.
 
-P(Y | do(C)) = sum_k P(s_k) P(Y | C, s_k), Pearl's adjustment with the shortcut features as confounder. The strata are K
-prototypes: the k-means centres of the shortcut read-outs of training windows. P(s_k) is the share of training windows in stratum k.
+P(Y | do(C)) = sum_k P(s_k) P(Y | C, s_k): Pearl's adjustment (Causality, 2009, section 3.3) with the shortcut features as the
+confounder. The strata are K prototypes: the k-means centres of the shortcut read-outs of training windows. P(s_k) is the share
+of training windows in stratum k.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from stream.model.heads import Answer, Head
 
 
 class Adjusted(NamedTuple):
-    """Adjusted prediction of each row.
+    """Adjusted prediction of each window.
 
     Attributes:
         score: (...,) mean score over the strata.
@@ -27,10 +28,12 @@ class Adjusted(NamedTuple):
 
 
 def averaged(answer: Answer, frequencies: Tensor, temperature: Tensor) -> Adjusted:
-    """sum_k P(k) of the prediction under each stratum. Predictions are averaged, not logits: the sum is over probabilities.
+    """Average the predictions over the strata, weighted with P(k).
+
+    Probabilities are averaged, not logits, because the adjustment is a sum of probabilities.
 
     Args:
-        answer: Of shape (..., K).
+        answer: Answers under each stratum, of shape (..., K).
         frequencies: (K,) P(k).
         temperature: Divides the logits; broadcast to (..., K, 3).
     """
@@ -56,27 +59,27 @@ class ShortcutBank(nn.Module):
         self.frequencies.copy_(frequencies)
 
     def recombine(self, head: Head, causal: Tensor) -> Tensor:
-        """First layer of the head for every pair of window and stratum: W (g^c + s_k) + b.
+        """Compute the head's first layer, W (g^c + s_k) + b, for every pair of window and stratum.
 
-        The layer is linear, so W g^c and W s_k + b are computed once each and added, not once for every pair.
+        The layer is linear: W g^c and W s_k + b are each computed once and then added, instead of once for every pair.
 
         Args:
-            head: f_cs.
+            head: The head f_cs.
             causal: (..., G) causal read-outs g^c.
 
         Returns:
-            (..., K, hidden).
+            (..., K, hidden) values before the ReLU.
         """
         from_causal = causal @ head.inner.weight.T
         from_strata: Tensor = head.inner(self.prototypes)
         return from_causal.unsqueeze(-2) + from_strata
 
     def adjust(self, head: Head, causal: Tensor, temperature: Tensor) -> Adjusted:
-        """Average predictions over the strata.
+        """Average the predictions over the strata.
 
         Args:
-            head: f_cs.
-            causal: (..., G).
+            head: The head f_cs.
+            causal: (..., G) causal read-outs g^c.
             temperature: Divides the logits; broadcast to (...,).
         """
         answer: Answer = head.answer(self.recombine(head, causal))
@@ -88,9 +91,10 @@ class ShortcutBank(nn.Module):
 
 
 def k_means(points: Tensor, clusters: int, generator: torch.Generator, rounds: int = 20) -> tuple[Tensor, Tensor]:
-    """Lloyd's algorithm: (n, G) points to (K, G) centres and (K,) shares of the points.
+    """Cluster (n, G) points with Lloyd's algorithm; returns (K, G) centres and the (K,) share of the points of each.
 
-    A cluster that loses all its points keeps its centre; its share is then 0.
+    A cluster that loses all its points keeps its centre and gets the share 0. With fewer points than clusters, several clusters
+    start at the same point.
     """
     start = torch.randperm(points.shape[0], generator=generator)
     centres = points[start[torch.arange(clusters) % points.shape[0]]].clone()

@@ -1,4 +1,4 @@
-"""The two small convolutional encoders: 100 ms of voice and one face crop, each to 64 numbers."""
+"""The two small convolutional encoders: one embeds 100 ms of voice, the other a face crop, each as 64 numbers."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def _convolution(inputs: int, outputs: int, stride: tuple[int, int] = (1, 1), ke
 
 
 def _channel_weights(channels: int) -> nn.Sequential:
-    """A weight in (0, 1) for each channel from the channels' means (squeeze and excitation, arXiv 1709.01507)."""
+    """A weight in (0, 1) for each channel, from the means of all channels (squeeze and excitation, arXiv 1709.01507)."""
     return nn.Sequential(nn.Linear(channels, channels // 8), nn.ReLU(), nn.Linear(channels // 8, channels), nn.Sigmoid())
 
 
 class _Dilated(nn.Module):
-    """A dilated convolution over time beside a short cut, weighed by channel from the whole block (squeeze and excitation)."""
+    """A dilated convolution over time with a residual connection; its channels are weighted by squeeze and excitation."""
 
     def __init__(self, channels: int, dilation: int) -> None:
         super().__init__()
@@ -42,10 +42,10 @@ class _Dilated(nn.Module):
 
 
 class AudioEncoder(nn.Module):
-    """A second of log-mel to ten segment embeddings.
+    """One second of log-mel to ten segment embeddings.
 
-    Four convolutions halve the frequency axis to 4 bands and the time axis to 20 ms steps; dilated convolutions over time give
-    each step half a second of surroundings; five steps are averaged into a segment.
+    Four convolutions reduce the frequency axis to 4 bands and the time axis to steps of 20 ms. Dilated convolutions over time
+    give each step half a second of context. Five steps are averaged into a segment.
     """
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class AudioEncoder(nn.Module):
 
 
 class _Residual(nn.Module):
-    """Two convolutions, weighed by channel, beside a short cut."""
+    """Two convolutions with a residual connection; their channels are weighted by squeeze and excitation."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class _Residual(nn.Module):
 
 
 class FaceEncoder(nn.Module):
-    """A grey face crop to one embedding: a convolution with stride 2, then residual blocks on 24x24, 12x12 and 6x6."""
+    """A grey face crop to one embedding: a convolution with stride 2, then residual blocks at 24x24, 12x12 and 6x6 pixels."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -105,10 +105,10 @@ class FaceEncoder(nn.Module):
         self.embed = nn.Linear(128, EMBEDDING_WIDTH)
 
     def feature_map(self, face: Tensor) -> Tensor:
-        """(B, 1, 48, 48) crops to the last block's (B, 128, 6, 6) activations, which Grad-CAM++ looks at."""
+        """(B, 1, 48, 48) crops to the (B, 128, 6, 6) activations of the last block, from which Grad-CAM++ is computed."""
         activations: Tensor = self.features(face)
         return activations
 
     def forward(self, face: Tensor) -> Tensor:
-        """(B, 1, 48, 48) crops, as `stream.encoders.face.normalise` makes them, to (B, 64) embeddings in [-1, 1]."""
+        """(B, 1, 48, 48) crops, normalised by `stream.encoders.face.normalise`, to (B, 64) embeddings in [-1, 1]."""
         return torch.tanh(self.embed(self.feature_map(face).mean(dim=(2, 3))))

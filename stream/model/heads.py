@@ -1,4 +1,4 @@
-"""Read-out to score, polarity and spread, and the score's gradient in closed form."""
+"""The head: a read-out to score, polarity and spread, with the gradient of the score in closed form."""
 
 from __future__ import annotations
 
@@ -14,22 +14,19 @@ CLASSES = 7
 """Classes of a score rounded to the nearest of -3 ... 3."""
 
 LEAST_SPREAD = 0.05
-"""Of the score, in score points. Likelihoods would grow without bound as the spread goes to 0."""
+"""Least spread of a score, in score points: likelihoods grow without bound as the spread goes to 0."""
 
 LEAST_CHANCE = 1e-6
-"""Of a class. Its logarithm would be minus infinity where the distribution underflows to 0."""
-
-LOGISTIC_SD = torch.pi / 3**0.5
-"""Standard deviation of the logistic distribution of spread 1."""
+"""Least probability of a class: the loss takes its logarithm, and the distribution can underflow to 0."""
 
 
 class Answer(NamedTuple):
-    """Score, polarity and spread of each row.
+    """Score, polarity and spread of each window.
 
     Attributes:
         score: (...,) in [-3, 3].
-        logits: (..., 3) of negative, neutral, positive.
-        spread: (...,) > 0, of the logistic distribution around the score.
+        logits: (..., 3) for negative, neutral, positive.
+        spread: (...,) scale > 0 of the logistic distribution around the score.
     """
 
     score: Tensor
@@ -38,10 +35,10 @@ class Answer(NamedTuple):
 
 
 class Head(nn.Module):
-    """f(g): two layers to a signed strength u, a neutrality v and a spread b.
+    """The head f(g): two layers to a signed strength u, a neutrality v and a spread b.
 
-    score = 3 tanh(u), logits = [-a u, v, a u] with a learned a > 0. The score's sign and the order of positive and negative
-    come from the same number, so they cannot contradict each other.
+    score = 3 tanh(u), logits = [-a u, v, a u] with a learned a > 0. The sign of the score and the order of positive and
+    negative come from the same number u, so they cannot contradict each other.
     """
 
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
@@ -56,7 +53,7 @@ class Head(nn.Module):
         return self.answer(self.inner(readout))
 
     def answer(self, before_relu: Tensor) -> Answer:
-        """(..., hidden) values of the first layer to answers."""
+        """(..., hidden) values of the first layer, before its ReLU, to answers of shape (...,)."""
         strength, neutrality, spread = self.outer(self.dropout(F.relu(before_relu))).unbind(-1)
         signed = F.softplus(self.sharpness) * strength
         logits = torch.stack([-signed, neutrality, signed], dim=-1)
@@ -67,7 +64,7 @@ class Head(nn.Module):
 
         d score / d g = 3 (1 - tanh(u)^2) W_inner^T (w_u * [W_inner g + b > 0]).
 
-        It is written out because an ONNX graph has no automatic differentiation, and the served graph needs it for relevance.
+        The served graph needs it for relevance. It is in closed form because an ONNX graph has no automatic differentiation.
 
         Args:
             before_relu: (..., hidden) = W_inner g + b.
@@ -86,7 +83,7 @@ class Head(nn.Module):
 
 
 def class_probabilities(answer: Answer) -> Tensor:
-    """Chances of the seven rounded scores: an ordinal model with a logistic distribution F around the score (McCullagh, 1980).
+    """Probabilities of the seven rounded scores: an ordinal model with a logistic distribution F around the score (McCullagh, 1980).
 
     P(k) = F((k + 1/2 - score) / b) - F((k - 1/2 - score) / b); the outermost classes have no outer edge.
 
@@ -100,6 +97,12 @@ def class_probabilities(answer: Answer) -> Tensor:
     below = torch.sigmoid((edges - answer.score.unsqueeze(-1)) / answer.spread.unsqueeze(-1))
     zero, one = torch.zeros_like(below[..., :1]), torch.ones_like(below[..., :1])
     return torch.diff(torch.cat([zero, below, one], dim=-1), dim=-1).clamp_min(LEAST_CHANCE)
+
+
+def uniform_divergence(logits: Tensor) -> Tensor:
+    """KL(U || softmax(logits)) of (..., C) logits, mean over all leading axes: 0 where every class is equally probable."""
+    log_probabilities = torch.log_softmax(logits, dim=-1)
+    return -(log_probabilities.mean(dim=-1) + torch.log(torch.tensor(float(logits.shape[-1])))).mean()
 
 
 def class_of(score: Tensor) -> Tensor:

@@ -1,20 +1,20 @@
 """Multi-relational multimodal causal intervention: the graph network.
 
-After MMCI (Jiang et al., arXiv 2508.04999), whose full text gives no equations that we could read: what follows is our
-reconstruction from its abstract and from CAL (Sui et al., KDD 2022).
+This is a reconstruction of MMCI (Jiang et al., arXiv 2508.04999) from its abstract and from CAL (Sui et al., KDD 2022); its
+full text was not available to us.
 
     (1) h_i   = LayerNorm(W_m LayerNorm(x_i) + e_m)                      m: modality of node i
     (2) [a^c, a^s]_ij,r = softmax(W^e_r [h_i || h_j]),  [b^c, b^s]_i = softmax(W^n h_i)
     (3) z_i^k = ReLU(W_0^k b_i^k h_i + sum_r 1/|N_r(i)| sum_{j in N_r(i)} a^k_ij,r W_r^k (b_j^k h_j)),   k in {c, s}
-        kept in two parts: z_intra with the relations within i's modality, z_inter with those from other modalities
+        in two parts: z_intra with the relations within the modality of i, z_inter with those from other modalities
     (4) g^k   = concatenation over m of [sum_i w_i^k z_intra,i, sum_i w_i^k z_inter,i],  w_i^k = b_i^k / sum_{i in m} b_i^k
 
-Past windows of the session are nodes too (one a modality and window: the mean of its nodes, plus an embedding of how long
-ago it was), heard through relations of their own for the same and for other speakers; they send and do not listen.
+Past windows of the session are nodes too: one for each window and modality, the mean of the window's nodes plus an embedding
+of its age in windows. They send messages through relations of their own, for the same and for other speakers, and receive none.
 
-A message of relation r depends on the nodes of its source modality alone, and there is one layer of messages. So the
-messages are computed once, and a coalition of modalities only decides which relations are added up in (3) and which
-modalities are read out in (4): all eight coalitions cost little more than one.
+A message of relation r depends only on the nodes of its source modality, and there is only one layer of messages. So the
+messages are computed once; a coalition of modalities only selects the relations that are summed in (3) and the modalities
+that are read out in (4). All eight coalitions cost little more than one.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from stream.model.attention import EdgeAttention, NodeAttention
 from stream.model.backdoor import ShortcutBank
 from stream.model.heads import Head
 from stream.model.nodes import Past, Window, no_past
-from stream.model.relations import PAST_RELATIONS, RELATIONS, Relation, neighbours, past_neighbours, past_of
+from stream.model.relations import PAST_RELATIONS, RELATIONS, Relation, neighbours, past_group, past_neighbours
 
 WIDTHS: dict[Modality, int] = {Modality.TEXT: WORD_WIDTH, Modality.AUDIO: EMBEDDING_WIDTH, Modality.VIDEO: EMBEDDING_WIDTH}
 EVEN_SHARE = 0.5
-"""Causal share of every node and edge where attention is switched off."""
+"""Causal share of every node and edge without attention."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +49,13 @@ class MMCIConfig:
         hidden: Width H of node states.
         head_hidden: Width of a head's hidden layer.
         strata: Number K of shortcut prototypes.
-        dropout: On node inputs and in the heads, while training.
-        widths: Of text, audio and video nodes.
-        past: Past windows that can be heard; 0 for none.
+        dropout: Of node inputs and in the heads, in training.
+        widths: Widths of text, audio and video nodes.
+        past: Number K of past windows in the context; 0 for none.
         intra: Use the relations within a modality.
         inter: Use the relations across modalities.
-        typed: One set of weights for each relation; else one for all.
-        attention: Learn causal and shortcut shares; else every node and edge is half of each.
+        typed: Learn weights for each relation; else all relations share theirs.
+        attention: Learn the causal and shortcut shares; else each is `EVEN_SHARE`.
     """
 
     hidden: int = 64
@@ -76,17 +76,17 @@ class MMCIConfig:
 
     @property
     def relations(self) -> tuple[Relation, ...]:
-        """The relations that are used."""
+        """The relations of the graph."""
         every = RELATIONS + (PAST_RELATIONS if self.past else ())
         return tuple(r for r in every if (self.intra if r.within else self.inter))
 
     def weights_of(self, relation: Relation) -> str:
-        """Name of a relation's weights."""
+        """Name under which the weights of a relation are stored."""
         return relation.name if self.typed else "any"
 
 
 Groups = dict[str, Tensor]
-"""Something of every group of nodes: by modality, and by `past_of` a modality."""
+"""A tensor for each group of nodes: by modality, and by `past_group` of a modality."""
 
 
 class Stream(NamedTuple):
@@ -114,7 +114,7 @@ class Streams(NamedTuple):
 
 
 class NodeEncoder(nn.Module):
-    """Equation (1) for one modality."""
+    """Equation (1) for the nodes of one modality."""
 
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
         super().__init__()
@@ -140,29 +140,29 @@ class RelationalStream(nn.Module):
         self.message = nn.ModuleDict({name: nn.Linear(config.hidden, config.hidden, bias=False) for name in names})
 
     def forward(self, nodes: Groups, share: Groups, edges: dict[str, Tensor], gates: Tensor) -> Stream:
-        """Pass messages and read out.
+        """Pass the messages and read the nodes out.
 
         Args:
-            nodes: By group (B, J, H), h.
-            share: By group (B, J), b^k, 0 where there is no node.
-            edges: By relation (B, I, J), a^k_ij,r / |N_r(i)|, 0 where j does not send to i.
+            nodes: By group, (B, J, H) states h.
+            share: By group, (B, J) shares b^k, 0 where there is no node.
+            edges: By relation, (B, I, J) a^k_ij,r / |N_r(i)|, 0 where j does not send to i.
             gates: (B or 1, S, 3), 1 where a modality belongs to the coalition.
         """
-        offered = {group: share[group].unsqueeze(-1) * states for group, states in nodes.items()}
+        sent = {group: share[group].unsqueeze(-1) * states for group, states in nodes.items()}
         weights = {m: share[m] / share[m].sum(dim=1, keepdim=True).clamp_min(1e-6) for m in MODALITIES}
-        heard = {r.name: edges[r.name] @ self.message[self.config.weights_of(r)](offered[r.sender]) for r in self.config.relations}
-        intra = {m: F.relu(self.own[m](offered[m]) + sum(heard[r.name] for r in self._into(m, within=True))) for m in MODALITIES}
-        inter = {m: F.relu(self._across(m, heard, gates, like=offered[m])) for m in MODALITIES}
+        received = {r.name: edges[r.name] @ self.message[self.config.weights_of(r)](sent[r.sender]) for r in self.config.relations}
+        intra = {m: F.relu(self.own[m](sent[m]) + sum(received[r.name] for r in self._into(m, within=True))) for m in MODALITIES}
+        inter = {m: F.relu(self._across(m, received, gates, like=sent[m])) for m in MODALITIES}
         parts = [_read_out(weights[m], intra[m], inter[m], gates, m) for m in MODALITIES]
         return Stream(torch.cat(parts, dim=-1), weights, intra, inter)
 
     def _into(self, modality: Modality, *, within: bool) -> list[Relation]:
         return [r for r in self.config.relations if r.within is within and r.target is modality]
 
-    def _across(self, modality: Modality, heard: dict[str, Tensor], gates: Tensor, like: Tensor) -> Tensor:
-        """(B, S, N_m, H) what the nodes of a modality hear from the others; zeros without such relations."""
-        sent = [_gate(gates, r.source) * heard[r.name].unsqueeze(1) for r in self._into(modality, within=False)]
-        return reduce(add, sent) if sent else torch.zeros_like(like).unsqueeze(1).expand(-1, gates.shape[1], -1, -1)
+    def _across(self, modality: Modality, received: dict[str, Tensor], gates: Tensor, like: Tensor) -> Tensor:
+        """(B, S, N_m, H) sums of the messages from other modalities; zeros where no relation crosses modalities."""
+        gated = [_gate(gates, r.source) * received[r.name].unsqueeze(1) for r in self._into(modality, within=False)]
+        return reduce(add, gated) if gated else torch.zeros_like(like).unsqueeze(1).expand(-1, gates.shape[1], -1, -1)
 
 
 class MMCI(nn.Module):
@@ -186,20 +186,20 @@ class MMCI(nn.Module):
             self.age = nn.Embedding(2 * config.past + 1, config.hidden)
 
     def forward(self, window: Window, gates: Tensor, past: Past | None = None, shortcut_gates: Tensor | None = None) -> Streams:
-        """Windows to both streams' read-outs.
+        """Compute the read-outs of both streams.
 
         Args:
-            window: Nodes of every modality; any of them may be fully masked.
-            gates: (B or 1, S, 3), which modalities each of the S coalitions has.
-            past: Past windows, where the configuration has some.
-            shortcut_gates: Likewise for the shortcut stream, where its coalitions are others.
+            window: Nodes of every modality; any modality may be fully masked.
+            gates: (B or 1, S, 3), 1 where a modality belongs to one of the S coalitions.
+            past: Past windows; None for none. Ignored where the configuration has no past.
+            shortcut_gates: Coalitions of the shortcut stream; None for those of `gates`.
         """
         nodes: Groups = {m: self.encode[m](window[m].values) for m in MODALITIES}
         mask: Groups = {m: window[m].mask for m in MODALITIES}
         if self.config.past:
             past = past or no_past(window)
-            nodes |= {past_of(m): self.encode[m](past.values[m]) + self.age(past.lag + self.config.past) for m in MODALITIES}
-            mask |= {past_of(m): past.mask[m] for m in MODALITIES}
+            nodes |= {past_group(m): self.encode[m](past.values[m]) + self.age(past.lag + self.config.past) for m in MODALITIES}
+            mask |= {past_group(m): past.mask[m] for m in MODALITIES}
         causal = {group: self._share(states) * mask[group] for group, states in nodes.items()}
         shortcut = {group: mask[group] - causal[group] for group in nodes}
         causal_edges, shortcut_edges = self._edges(window, past, nodes)
@@ -215,21 +215,21 @@ class MMCI(nn.Module):
         return share
 
     def _edges(self, window: Window, past: Past | None, nodes: Groups) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Equation (2) over |N_r(i)|: by relation (B, I, J) causal and shortcut edges."""
+        """Equation (2) divided by |N_r(i)|: by relation, the (B, I, J) causal and shortcut edges."""
         causal: dict[str, Tensor] = {}
         shortcut: dict[str, Tensor] = {}
         for relation in self.config.relations:
             source, target = window[relation.source], window[relation.target]
-            if relation.remembers and past is not None:
-                hears = past_neighbours(relation, target.mask.shape[1], past)
+            if relation.from_past and past is not None:
+                edges = past_neighbours(relation, target.mask.shape[1], past)
             else:
-                hears = neighbours(relation, target.times, source.times, source.mask)
-            hears = hears / hears.sum(dim=2, keepdim=True).clamp_min(1.0)
-            edge = EVEN_SHARE * hears
+                edges = neighbours(relation, target.times, source.times, source.mask)
+            edges = edges / edges.sum(dim=2, keepdim=True).clamp_min(1.0)
+            causal_edges = EVEN_SHARE * edges
             if self.config.attention:
                 weights = self.edge_attention[self.config.weights_of(relation)]
-                edge = hears * weights(nodes[relation.target], nodes[relation.sender])
-            causal[relation.name], shortcut[relation.name] = edge, hears - edge
+                causal_edges = edges * weights(nodes[relation.target], nodes[relation.sender])
+            causal[relation.name], shortcut[relation.name] = causal_edges, edges - causal_edges
         return causal, shortcut
 
 

@@ -1,7 +1,7 @@
 """The nodes of a window's graph, as tensors.
 
-B is the number of windows, N_m the number of nodes of modality m in a window (words, 100 ms segments of voice, video frames), K the
-number of past windows.
+B is the number of windows, N_m the number of nodes of modality m in a window (words, voice segments of 100 ms, video frames), and
+K the number of past windows.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Nodes(NamedTuple):
 
     Attributes:
         values: (B, N_m, width) encoder outputs.
-        times: (B, N_m, 2) start and end, seconds.
+        times: (B, N_m, 2) start and end, in seconds.
         mask: (B, N_m), 0 where there is no node.
     """
 
@@ -31,13 +31,13 @@ Window = dict[Modality, Nodes]
 
 
 class Past(NamedTuple):
-    """Finished windows before each window: the mean features of their nodes.
+    """The context of each window: the mean features of K finished windows of its session.
 
     Attributes:
-        values: By modality (B, K, width).
-        mask: By modality (B, K), 0 where there is no window or it lacked the modality.
+        values: By modality, (B, K, width).
+        mask: By modality, (B, K), 0 where there is no past window or it lacks the modality.
         lag: (B, K) int64, how many windows ago, from 1. Negative for later windows, which only an offline model may see.
-        same_speaker: (B, K), 1 where the speaker is that of the window itself.
+        same_speaker: (B, K), 1 where the past window has the speaker of the window itself.
     """
 
     values: dict[Modality, Tensor]
@@ -47,7 +47,7 @@ class Past(NamedTuple):
 
 
 def no_past(window: Window) -> Past:
-    """A past of K = 0 windows."""
+    """The empty context, K = 0, for a batch of windows."""
     values = {m: nodes.values.new_zeros(nodes.values.shape[0], 0, nodes.values.shape[2]) for m, nodes in window.items()}
     empty = next(iter(values.values())).new_zeros(next(iter(values.values())).shape[0], 0)
     return Past(values, dict.fromkeys(MODALITIES, empty), empty.long(), empty)

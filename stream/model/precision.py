@@ -1,4 +1,4 @@
-"""Arithmetic that trains faster where the processor has it."""
+"""Lower precision for training, on processors where it is faster."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import torch
 
 
 def low_precision() -> AbstractContextManager[object]:
-    """bfloat16 arithmetic where it is faster, else float32.
+    """A context with bfloat16 arithmetic where that is faster, else with float32.
 
-    On AMD's processors with AVX-512 BF16 it is twice as fast; on Intel's it is only with AMX, and slower without.
+    bfloat16 is twice as fast on AMD processors with AVX-512 BF16. On Intel processors it is faster only with AMX, and slower
+    without it; so AVX-512 BF16 alone does not suffice there.
     """
-    has = torch.cpu.get_capabilities()
-    if has.get("amx_bf16", False) or (has.get("avx512_bf16", False) and "AMD" in str(has.get("cpu_name", ""))):
+    features = torch.cpu.get_capabilities()
+    if features.get("amx_bf16", False) or (features.get("avx512_bf16", False) and "AMD" in str(features.get("cpu_name", ""))):
         return torch.autocast("cpu", torch.bfloat16)
     return nullcontext()

@@ -1,8 +1,8 @@
-"""The typed edges of a window's graph: who may send a message to whom.
+"""The typed edges of a window's graph: which node sends a message to which.
 
-Twelve relations inside a window, the streaming set of CORECT (EMNLP 2023) without its future ones: within each modality
-*past* and *now*, and *same time* between each ordered pair of modalities. Six more reach the session's finished windows: each
-modality's past windows of the same speaker and of the other speakers. Nothing listens to the future.
+Twelve relations are inside a window. They are those of CORECT (EMNLP 2023) without the ones from the future: *past* and *now*
+within each modality, and *same time* for each ordered pair of modalities. Six more come from the finished windows of the
+session: for each modality, its past windows of the same speaker and of other speakers. No edge comes from the future.
 """
 
 from __future__ import annotations
@@ -17,19 +17,22 @@ from stream.domain.modality import MODALITIES, Modality
 from stream.model.nodes import Past
 
 PAST_S = 2.0
-"""A past node is heard when it ended at most so long before the target began."""
+"""Longest gap, in seconds, between the end of a past node and the start of a node that receives from it."""
 
 SAME_TIME_TOLERANCE_S = 0.1
-"""Nodes of two modalities are at the same time when their spans, widened by this much, overlap."""
+"""Nodes of two modalities are at the same time if their spans, widened by this tolerance, overlap."""
 
 TOUCH_S = 0.001
-"""Spans of one modality that overlap by no more than this (rounding of their times) touch: one is the other's past."""
+"""Spans of one modality that overlap by no more than this touch: the earlier one is in the past.
+
+Neighbouring segments share an edge, and rounding of their times can make them overlap by a little.
+"""
 
 LEAST_SPAN_S = 0.01
-"""A node without duration is taken to last so long, so that it overlaps itself."""
+"""Duration that a node without one gets, so that it overlaps itself."""
 
 
-def past_of(modality: Modality) -> str:
+def past_group(modality: Modality) -> str:
     """Name of the group of a modality's past windows, for example ``text_past``."""
     return f"{modality}_past"
 
@@ -49,18 +52,18 @@ class Relation:
 
     @property
     def within(self) -> bool:
-        """True for a relation inside one modality."""
+        """Whether source and target are of the same modality."""
         return self.source is self.target
 
     @property
-    def remembers(self) -> bool:
-        """True where the senders are past windows and not nodes of the window itself."""
+    def from_past(self) -> bool:
+        """Whether past windows send, instead of nodes of the window itself."""
         return self.when in {"same_speaker", "other_speaker"}
 
     @property
     def sender(self) -> str:
-        """Group of nodes that sends: a modality's nodes, or its past windows."""
-        return past_of(self.source) if self.remembers else self.source
+        """Group of the sending nodes: those of a modality, or its past windows."""
+        return past_group(self.source) if self.from_past else self.source
 
 
 RELATIONS: tuple[Relation, ...] = (
@@ -75,28 +78,28 @@ PAST_RELATIONS: tuple[Relation, ...] = (
 )
 
 
-def past_neighbours(relation: Relation, listeners: int, past: Past) -> Tensor:
-    """Who hears which past window in one of `PAST_RELATIONS`.
+def past_neighbours(relation: Relation, targets: int, past: Past) -> Tensor:
+    """Edges from past windows in one of `PAST_RELATIONS`.
 
     Args:
         relation: The relation r.
-        listeners: Number I of listening nodes.
+        targets: Number I of receiving nodes.
         past: K past windows.
 
     Returns:
-        (B, I, K) float, 1 where past window j sends to node i: to every node, or to none.
+        (B, I, K) float, 1 where past window j sends to node i. A past window sends to every node or to none.
     """
     speaker = past.same_speaker if relation.when == "same_speaker" else 1.0 - past.same_speaker
-    return (speaker * past.mask[relation.source]).unsqueeze(1).expand(-1, listeners, -1)
+    return (speaker * past.mask[relation.source]).unsqueeze(1).expand(-1, targets, -1)
 
 
 def neighbours(relation: Relation, target_times: Tensor, source_times: Tensor, source_mask: Tensor) -> Tensor:
-    """Who hears whom in one relation: N_r(i) of equation (3) as a 0/1 matrix.
+    """Edges of one relation inside the window: N_r(i) of equation (3) as a 0/1 matrix.
 
     Args:
         relation: The relation r.
-        target_times: (B, I, 2) start and end of the listening nodes, seconds.
-        source_times: (B, J, 2) start and end of the sending nodes.
+        target_times: (B, I, 2) start and end of the receiving nodes, in seconds.
+        source_times: (B, J, 2) start and end of the sending nodes, in seconds.
         source_mask: (B, J), 0 where there is no node.
 
     Returns:
@@ -106,11 +109,11 @@ def neighbours(relation: Relation, target_times: Tensor, source_times: Tensor, s
     source_start, source_end = _spans(source_times, axis=1)
     if relation.when == "past":
         gap = target_start - source_end
-        heard = (gap >= -TOUCH_S) & (gap <= PAST_S)
+        sends = (gap >= -TOUCH_S) & (gap <= PAST_S)
     else:
         slack = -TOUCH_S if relation.within else SAME_TIME_TOLERANCE_S
-        heard = (source_start < target_end + slack) & (target_start < source_end + slack)
-    return heard.to(source_mask.dtype) * source_mask.unsqueeze(1)
+        sends = (source_start < target_end + slack) & (target_start < source_end + slack)
+    return sends.to(source_mask.dtype) * source_mask.unsqueeze(1)
 
 
 def _spans(times: Tensor, axis: int) -> tuple[Tensor, Tensor]:

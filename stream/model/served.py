@@ -1,4 +1,7 @@
-"""What is exported and served: one window and what it hears of earlier ones in, everything that a score and its explanation need out."""
+"""The served model: a window and its context in; scores of all coalitions and the material of explanations out.
+
+`stream.training.export` exports it to ONNX.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,19 @@ from stream.model.mmci import MMCI, WIDTHS, MMCIConfig, Stream
 from stream.model.nodes import Nodes, Past, Window
 
 FULL = COALITIONS - 1
+"""Index of the coalition of all modalities."""
+
 MIXED = tuple(index for index in range(COALITIONS) if index.bit_count() > 1)
-"""Coalitions in which modalities hear each other; the read-outs of the others are parts of the full one's."""
+"""Coalitions of several modalities, which exchange messages.
+
+The read-out of a single modality is a part of the full coalition's read-out, so it need not be computed again.
+"""
 
 WEIGHTS = "weights.safetensors"
-"""Beside the ONNX file: the same weights for torch."""
+"""File beside the ONNX file that holds the same weights for torch."""
 
 TRAINING_ONLY = ("model.head_causal.", "model.head_shortcut.")
+"""Prefixes of weights that only the loss uses."""
 
 INPUT_NAMES: tuple[str, ...] = (
     *("words", "word_times", "word_mask"),
@@ -33,13 +42,16 @@ OUTPUT_NAMES: tuple[str, ...] = ("coalition_scores", "coalition_probabilities", 
 
 
 def coalition_gates() -> Tensor:
-    """(1, 8, 3): row c has a 1 for every modality whose bit is set in c."""
+    """(1, 8, 3) gates: row c has a 1 for every modality whose bit is set in c."""
     rows = [[float(bool(index & modality.bit)) for modality in MODALITIES] for index in range(COALITIONS)]
     return torch.tensor([rows])
 
 
 def kept_readout(hidden: int) -> Tensor:
-    """(8, G) what a coalition's read-out has of a mixed one's: the parts of its modalities, their inter-modal ones where it is mixed."""
+    """(8, G) mask that cuts the read-out of each coalition out of that of a mixed one.
+
+    It keeps the parts of the coalition's modalities; their inter-modal parts only where the coalition itself is mixed.
+    """
     rows = [
         [float(bool(index & modality.bit) and (part == 0 or index in MIXED)) for modality in MODALITIES for part in range(2)]
         for index in range(COALITIONS)
@@ -48,16 +60,17 @@ def kept_readout(hidden: int) -> Tensor:
 
 
 class ServedMMCI(nn.Module):
-    """The ``mmci`` model of the repository around a trained `MMCI`.
+    """The model ``mmci`` of the repository: a trained `MMCI` with its calibration.
 
     Attributes:
         gates: (1, 8, 3) the coalitions.
-        mixed_row: (8,) which of the `MIXED` read-outs a coalition is read from.
-        kept: (8, G) as `kept_readout` says.
-        bits: (3,) of the modalities.
-        temperatures: (8,) divisor of the logits, fitted on validation windows, for every set of modalities that a coalition
-            really finds in a window (a coalition of text and voice finds only text in a window without voice).
-        review_below: (8,) probability of the label below which a window is set aside for a person to review, likewise.
+        mixed_row: (8,) index into `MIXED` of the read-out that contains the coalition's.
+        kept: (8, G) mask of `kept_readout`.
+        bits: (3,) bits of the modalities.
+        temperatures: (8,) divisors of the logits, fitted on validation windows. Indexed by the modalities that are present: the
+            coalition of text and voice is the coalition of text in a window without voice.
+        review_below: (8,) thresholds, indexed in the same way: a window whose label has a lower probability is set aside for
+            review by a person.
     """
 
     gates: Tensor
@@ -78,7 +91,7 @@ class ServedMMCI(nn.Module):
         self.register_buffer("mixed_row", torch.tensor(rows), persistent=False)
         self.register_buffer("kept", kept_readout(model.config.hidden), persistent=False)
 
-    def forward(  # noqa: PLR0917 - an ONNX graph's inputs are positional
+    def forward(  # noqa: PLR0917 - the inputs of an ONNX graph are positional
         self,
         words: Tensor,
         word_times: Tensor,
@@ -107,15 +120,15 @@ class ServedMMCI(nn.Module):
             video: (B, V, 64) face embeddings.
             video_times: (B, V, 2).
             video_mask: (B, V).
-            past_words: (B, K, 384) mean word states of the `CONTEXT_WINDOWS` newest earlier windows of the session, the newest first.
+            past_words: (B, K, 384) mean word states of the `CONTEXT_WINDOWS` newest earlier windows of the session, newest first.
             past_audio: (B, K, 64) mean segment embeddings of the same windows.
-            past_video: (B, K, 64) mean face embeddings.
-            past_mask: (B, K, 3), 0 where there is no such window or it lacked the modality.
-            past_same: (B, K), 1 where it is of the window's own track.
+            past_video: (B, K, 64) mean face embeddings of the same windows.
+            past_mask: (B, K, 3), 0 where there is no past window or it lacks the modality.
+            past_same: (B, K), 1 where the past window is of the same track.
 
         Returns:
-            Scores (B, 8) and probabilities (B, 8, 3) of the coalitions, causal node attention (B, W + A + V), relevance
-            (B, W + A + V), the unadjusted score (B, 1) and whether the window is to be reviewed (B, 1).
+            In the order of `OUTPUT_NAMES`: scores (B, 8) and probabilities (B, 8, 3) of the coalitions, causal node attention
+            (B, W + A + V), relevance (B, W + A + V), the unadjusted score (B, 1), and 1 for a window to review (B, 1).
         """
         nodes = (Nodes(words, word_times, word_mask), Nodes(audio, audio_times, audio_mask), Nodes(video, video_times, video_mask))
         window: Window = dict(zip(MODALITIES, nodes, strict=True))
@@ -124,8 +137,8 @@ class ServedMMCI(nn.Module):
         readout = streams.causal.readout[:, self.mixed_row] * self.kept
         bank, head = self.model.bank, self.model.head
         present = torch.stack([part.mask.amax(dim=1) for part in nodes], dim=1)
-        found = (self.gates * present.unsqueeze(1) * self.bits).sum(dim=-1).long()
-        adjusted = bank.adjust(head, readout, self.temperatures[found])
+        effective = (self.gates * present.unsqueeze(1) * self.bits).sum(dim=-1).long()
+        adjusted = bank.adjust(head, readout, self.temperatures[effective])
         gradient = bank.score_gradient(head, readout[:, FULL])
         confidence = adjusted.probabilities[:, FULL].amax(dim=-1)
         unadjusted = head(readout[:, FULL] + streams.shortcut.readout[:, 0])
@@ -135,30 +148,34 @@ class ServedMMCI(nn.Module):
             torch.cat([streams.attention[m] for m in MODALITIES], dim=1),
             node_relevance(streams.causal, gradient),
             unadjusted.score.unsqueeze(-1),
-            (confidence < self.review_below[found[:, FULL]]).float().unsqueeze(-1),
+            (confidence < self.review_below[effective[:, FULL]]).float().unsqueeze(-1),
         )
 
 
 def served_past(values: tuple[Tensor, Tensor, Tensor], mask: Tensor, same: Tensor) -> Past:
-    """Rows of earlier windows as the network takes them: the place in the row says how many windows ago it was.
+    """Build the network's context from the served inputs; position k holds the window k + 1 windows ago.
 
     Args:
-        values: By modality (B, K, width).
-        mask: (B, K, 3).
-        same: (B, K).
+        values: By modality, (B, K, width) mean features.
+        mask: (B, K, 3), 0 where the modality is missing.
+        same: (B, K), 1 for the same track.
     """
     lag = torch.arange(1, CONTEXT_WINDOWS + 1, device=same.device).expand(same.shape[0], -1)
     return Past(dict(zip(MODALITIES, values, strict=True)), dict(zip(MODALITIES, mask.unbind(dim=2), strict=True)), lag, same)
 
 
 def save_weights(module: ServedMMCI, path: Path) -> None:
-    """Write what the served model needs; the heads that only training needs stay out."""
+    """Write the weights of the served model as safetensors, without the heads of `TRAINING_ONLY`."""
     kept = {name: tensor.contiguous() for name, tensor in module.state_dict().items() if not name.startswith(TRAINING_ONLY)}
     save_file(kept, path)
 
 
 def load_weights(path: Path) -> ServedMMCI:
-    """The served model in torch, ready for use. Raises ``ValueError`` for weights of another network."""
+    """Read the served model, in evaluation mode.
+
+    Raises:
+        ValueError: If the file holds the weights of another network.
+    """
     module = ServedMMCI(MMCI(MMCIConfig(past=CONTEXT_WINDOWS)))
     missing, unexpected = module.load_state_dict(load_file(path), strict=False)
     if unexpected or any(not name.startswith(TRAINING_ONLY) for name in missing):
@@ -167,16 +184,16 @@ def load_weights(path: Path) -> ServedMMCI:
 
 
 def node_relevance(causal: Stream, gradient: Tensor) -> Tensor:
-    """Gradient times activation at the node features that the read-out sums: HiResCAM's rule (arXiv 2011.08891) for a graph.
+    """Compute gradient times activation at the node features that the read-out sums: HiResCAM (arXiv 2011.08891) on a graph.
 
-    relevance_i = w_i (d score / d g_intra,m . z_intra,i + d score / d g_inter,m . z_inter,i), the score with all modalities.
+    relevance_i = w_i (d score / d g_intra,m . z_intra,i + d score / d g_inter,m . z_inter,i), for the score with all modalities.
 
     Args:
-        causal: The causal stream with the full coalition last.
-        gradient: (B, G) derivative of the adjusted score with respect to the full coalition's g^c.
+        causal: The causal stream, with the full coalition last.
+        gradient: (B, G) derivative of the adjusted score with respect to g^c of the full coalition.
 
     Returns:
-        (B, N) in score points, nodes in the order of the modalities; 0 where there is no node.
+        (B, N) relevance in score points, nodes in the order of the modalities; 0 where there is no node.
     """
     slopes = gradient.chunk(2 * len(MODALITIES), dim=-1)
     parts = []
@@ -188,7 +205,7 @@ def node_relevance(causal: Stream, gradient: Tensor) -> Tensor:
 
 
 def example_inputs(batch: int, words: int, audio: int, video: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-    """Random windows in the shape of the served model's inputs, for export and for tests."""
+    """Random inputs of the served model, in the order of `INPUT_NAMES`, for export and for tests."""
     tensors: list[Tensor] = []
     for count, modality in zip((words, audio, video), MODALITIES, strict=True):
         starts = torch.rand(batch, count, generator=generator) * 4.0

@@ -16,8 +16,7 @@ from torch.nn import functional
 
 from stream.domain.inference import SCORE_LIMIT
 from stream.domain.modality import MODALITIES, Modality
-from stream.model.divergence import uniform_divergence
-from stream.model.heads import Answer
+from stream.model.heads import Answer, uniform_divergence
 from stream.model.mmci import MMCI
 from stream.training.corpora import NEUTRAL
 from stream.training.windows import Batch

@@ -18,10 +18,10 @@ from research.pages import MODEL_PAGE
 from research.shortcuts.data import Parts
 from research.shortcuts.defence import Measured
 from research.shortcuts.plants import Watermark
+from research.shortcuts.rows import Rows
 from research.shortcuts.trial import Planted, planted
 from stream.domain.modality import Modality
 from stream.training.eraser.artefacts import Eraser
-from stream.training.eraser.rows import Rows
 
 pytestmark = pytest.mark.unit
 

@@ -9,10 +9,11 @@ from research.models.variants import Variant, VariantConfig
 from research.shortcuts.data import Parts, with_development
 from research.shortcuts.defence import Defence, run_defence
 from research.shortcuts.plants import Agreement, Plant, Watermark, load_plant
+from research.shortcuts.rows import Rows
 from research.shortcuts.trial import group_weights, planted, probe
 from stream.domain.modality import Modality
 from stream.training.eraser.artefacts import fit_eraser
-from stream.training.eraser.rows import Rows, joined
+from stream.training.eraser.blocks import joined
 from stream.training.eraser.sources import sides
 from stream.training.errors import TrainingError
 from tests.support.tiny_features import honest, marked
@@ -59,7 +60,7 @@ def defence(name: Variant, *, weighted: bool = False) -> Defence:
 def test_erm_follows_a_watermark_that_an_eraser_takes_away(name: Variant) -> None:
     trial = planted(parts_of(honest(1200)), Watermark((Modality.AUDIO,), 4.0), 0.95, 0)
     biased = run_defence(defence(Variant.FUSION), trial, None, 0)
-    erased = run_defence(defence(name), trial, fit_eraser(trial.train), 0)
+    erased = run_defence(defence(name), trial, fit_eraser(trial.train.blocks, trial.train.labels), 0)
     assert biased.accuracies["id"] > 0.85 > 0.5 > biased.accuracies["flipped"]
     assert erased.accuracies["flipped"] > biased.accuracies["flipped"] + 0.2
     assert biased.accuracies["worst_group"] < erased.accuracies["worst_group"]
@@ -75,7 +76,7 @@ def test_groups_that_count_alike_lean_less_on_the_watermark() -> None:
 
 def test_an_eraser_without_artefacts_leaves_the_strata_to_the_model() -> None:
     trial = planted(parts_of(honest(600)), None, 0.5, 0)
-    eraser = fit_eraser(trial.train)
+    eraser = fit_eraser(trial.train.blocks, trial.train.labels)
     one, other = (run_defence(defence(Variant.MMCI), trial, own, 0) for own in (eraser, None))
     assert one == other
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from research.shortcuts.plants import Agreement, Watermark
+from research.shortcuts.rows import Rows
 from stream.domain.features import Floats
 from stream.domain.modality import Modality
-from stream.training.eraser.rows import Rows
 
 WIDTHS = {Modality.TEXT: 40, Modality.AUDIO: 24, Modality.VIDEO: 24}
 

@@ -16,10 +16,10 @@ from torch.nn import functional
 
 from research.models.baselines.fusion import Fusion
 from research.models.baselines.late_fusion import TextOnly
-from research.models.interface import POLARITIES, ModelInput, Prediction, Targets, prediction_of, task_loss
+from research.models.interface import LOGISTIC_SD, POLARITIES, ModelInput, Prediction, Targets, prediction_of, task_loss
 from stream.domain.inference import SCORE_LIMIT
 from stream.domain.modality import Modality
-from stream.model.heads import LOGISTIC_SD, Answer
+from stream.model.heads import Answer
 
 DIRECT_EFFECT = 1.0
 

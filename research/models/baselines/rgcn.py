@@ -38,7 +38,7 @@ class RelationalGraph(SentimentModel):
         heard: dict[str, Tensor] = {m: self.own(nodes[m]) for m in MODALITIES}
         for relation in self.config.relations:
             source, target = inputs.window[relation.source], inputs.window[relation.target]
-            if relation.remembers:
+            if relation.from_past:
                 hears, sent = past_neighbours(relation, target.mask.shape[1], inputs.past), past[relation.source]
             else:
                 hears, sent = neighbours(relation, target.times, source.times, source.mask), nodes[relation.source]

@@ -1,1 +1,1 @@
-"""The eraser: it finds artefacts in training features and takes them out, without artefact labels."""
+"""The eraser: it finds artefacts in training features and removes them, without artefact labels."""

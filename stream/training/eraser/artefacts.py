@@ -1,16 +1,19 @@
-"""Artefacts found in training features and taken out of them: a transform and strata for any model, without artefact labels.
+"""Artefacts found in training features and removed from them: a transform and strata for any model, without artefact labels.
 
-The one assumption (A1'): an artefact adds the same to every row that it is switched on in, so that the rows fall into two heaps; and it
-is either salient, with next to nothing between the heaps, or agrees with the label better than an honest cue does. Its place and p are
-not given; a mark that only shows in the agreement of two modalities is two such directions. Graded or scaling marks are not found.
+The assumption (A1'): an artefact adds the same vector to every row in which it is present, so that the rows form two clusters. It
+is either salient, with almost nothing between the clusters, or it agrees with the label more often than an honest cue does. Neither
+its modality nor p, its agreement with the label, is given. A mark that shows only in the agreement of two modalities appears as two
+such directions. Marks whose strength varies by degrees are not found.
 
-    find     J(w) of (4) on all modalities joined: a direction with J >= `SHARPEST_NATURAL` whose heaps are `WIDEST_NATURAL` standard
-             deviations apart is an artefact. So is the one that agrees best with the label among the two-point sources of every choice
-             of blocks, if it agrees more than `MOST_HONEST_AGREEMENT`.
-    read     (7) r(x) = w.x - m, linear discriminant of the heaps on clipped features, scaled so that the heaps lie at +-1; a training
-             row is read by the discriminant of the other folds, and rows that are not near a heap are left out of what follows.
-    spare    two-point sources within the heaps whose shares differ between the heaps: signals that come with the label, as the
-             artefact does, but vary on their own. They are covariates of (5), so that they do not pass for a part of the artefact.
+    find     J(w) of (4) on all modalities joined. A direction is an artefact if J >= `SHARPEST_HONEST` and its clusters are
+             `WIDEST_HONEST` standard deviations apart. Else the two-point source, over all choices of blocks, that agrees best
+             with the label is an artefact if it agrees in more than `MOST_HONEST_AGREEMENT` of the rows.
+    read     (7) r(x) = w.x - m, the linear discriminant of the clusters on clipped features, scaled so that the clusters lie at
+             +-1. A training row is read by the discriminant of the other folds. Rows that are not near a cluster are left out
+             of the next steps.
+    spare    Two-point sources within the clusters whose shares differ between the clusters. These are honest signals that come
+             with the label, as the artefact does, but vary on their own. As covariates of (5) they are not taken for a part of
+             the artefact.
     erase    (8) x_m' = x_m - Q_m Q_m^T (x_m - mean_m),  Q_m an orthonormal basis of the effects (6) of all artefacts in block m
     stratify (9) k(x) = sum_b 2^b [r_b(x) > 0],  P(k) its share of the training rows
 """
@@ -26,46 +29,57 @@ import numpy.typing as npt
 
 from stream.domain.features import Floats
 from stream.domain.modality import MODALITIES, Modality
+from stream.training.eraser.blocks import Blocks, Labels, joined
 from stream.training.eraser.effect import effect_of_mark
-from stream.training.eraser.rows import Blocks, Rows, joined
-from stream.training.eraser.sources import Signs, heaps, heaps_within, separation, whitened, whitened_within
+from stream.training.eraser.sources import Signs, clusters, clusters_within, separation, whitened, whitened_within
 
-SHARPEST_NATURAL, SALIENT_COMPONENTS = 0.93, 30
-"""J of (4) from which a direction among the leading components of everything is an artefact's: honest features reach .89."""
+SHARPEST_HONEST, SALIENT_COMPONENTS = 0.93, 30
+"""J of (4) from which a direction among the leading components of all features is an artefact: honest features reach .89."""
 
-WIDEST_NATURAL = 5.0
-"""Distance of the heaps' means in standard deviations along their line: honest features reach 3.8, a watermark of amplitude 4 has 5.7."""
+WIDEST_HONEST = 5.0
+"""Distance of the clusters in standard deviations from which they are an artefact's.
+
+Honest features reach 3.8; a watermark of amplitude 4 has 5.7.
+"""
 
 MOST_HONEST_AGREEMENT = 0.85
-"""Agreement with the label from which two heaps, however faint, are too good to be true."""
+"""Agreement with the label above which two clusters, however faint, are too good to be honest."""
 
-FAINT_COMPONENTS, FAINT_SEEN = (12, 20), 3
-MOST_ARTEFACTS = 4
+FAINT_COMPONENTS, FAINT_DIRECTIONS = (12, 20), 3
+"""Numbers of components in which faint artefacts are searched, and directions that are tried in each."""
+
+MAX_ARTEFACTS = 4
 CLIP, SOURCE_CLIP = 4.0, 3.0
+"""Limits of standardised features, for discriminants and for the search of sources: outliers pass for a cluster."""
+
 FOLDS = 5
 COVARIANCE_SHRINKAGE = 0.3
-WIDEST_HEAP = 0.42
-"""Spread of out-of-fold readings around +-1, beyond which there are no two heaps: a watermark of amplitude 2 has .2 to .38."""
+WIDEST_CLUSTER = 0.42
+"""Spread of out-of-fold readings around +-1 above which there are no two clusters: a watermark of amplitude 2 has .2 to .38."""
 
-NEAR_MIDDLE, FAR_FROM_HEAP = 0.3, 4.0
+NEAR_MIDDLE, FAR_FROM_CLUSTER = 0.3, 4.0
+"""Rows whose reading is nearer to 0, or farther from its cluster in spreads, than this are left out of the fit of the effect."""
+
 SOURCE_COMPONENTS = (15, 22, 30)
-SOURCES_SEEN = 8
+SOURCES_TRIED = 8
 SOURCE_EXPLAINS = 0.7
+"""Least share of a direction's variance that a source's two clusters explain."""
+
 SHARE_Z = 5.0
 SMALLEST_EFFECT = 0.5
-"""Squared length under which an effect is left in its block: less than noise adds."""
+"""Squared length below which an effect is left in its block: erasing it would remove more signal than artefact."""
 
 _SEED = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Artefact:
-    """One switch-like direction.
+    """One artefact, which is present in a row or absent.
 
     Attributes:
         weights: (d,) w of (7), over the joined blocks.
         middle: m of (7).
-        effects: What it adds in each block that holds it, (d_m,), equation (6).
+        effects: By modality, the (d_m,) effect (6) in each block that contains the artefact.
     """
 
     weights: Floats
@@ -73,18 +87,18 @@ class Artefact:
     effects: Blocks
 
     def reading(self, blocks: Blocks) -> Floats:
-        """(n,) r of equation (7): about -1 or 1, the artefact off or on (or the other way round)."""
+        """(n,) r of equation (7), near -1 or 1. Which of them means that the artefact is present is unknown."""
         return np.asarray(_clipped(joined(blocks), CLIP) @ self.weights - self.middle, dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class Eraser:
-    """The transform (8) and the strata (9); with no artefact found it changes nothing and has one stratum.
+    """The transform (8) and the strata (9). Without artefacts it changes nothing and has one stratum.
 
     Attributes:
-        artefacts: What was found.
-        means: Mean training row of each block.
-        bases: Q_m of the blocks that hold an artefact, (d_m, rank).
+        artefacts: The artefacts that were found.
+        means: Mean of each block over the training rows.
+        bases: By modality, (d_m, rank) Q_m of the blocks that contain an artefact.
         frequencies: (2^artefacts,) P(k).
     """
 
@@ -94,7 +108,7 @@ class Eraser:
     frequencies: Floats
 
     def __call__(self, blocks: Blocks) -> Blocks:
-        """Equation (8); blocks without an artefact are returned as they are."""
+        """Apply equation (8). Blocks without an artefact are returned unchanged."""
         return {m: self._erased(m, block) if m in self.bases else block for m, block in blocks.items()}
 
     def strata(self, blocks: Blocks) -> npt.NDArray[np.int64]:
@@ -109,28 +123,34 @@ class Eraser:
         return np.asarray(block - (block - self.means[modality]) @ basis @ basis.T, dtype=np.float32)
 
 
-def fit_eraser(train: Rows) -> Eraser:
-    """Find and measure the artefacts of training rows, each on what the erasure of those before leaves over.
+def fit_eraser(blocks: Blocks, labels: Labels) -> Eraser:
+    """Find and measure the artefacts of training rows, each in the features that the erasure of the earlier ones leaves.
 
-    Deterministic. Takes some two seconds an artefact and one to see that there is none.
+    It is deterministic, and takes about two seconds for each artefact and one second more.
+
+    Args:
+        blocks: Standardised features of n training rows.
+        labels: (n,) labels, 0 or 1.
     """
-    means = {m: block.mean(axis=0) for m, block in train.blocks.items()}
+    means = {m: block.mean(axis=0) for m, block in blocks.items()}
     eraser = Eraser((), means, {}, np.ones(1, dtype=np.float32))
     marks: list[Signs] = []
-    for _ in range(MOST_ARTEFACTS):
-        found = _switch(replace(train, blocks=eraser(train.blocks)))
-        measured = None if found is None else _measured(train, found, marks)
+    for _ in range(MAX_ARTEFACTS):
+        found = _most_suspicious(eraser(blocks), labels)
+        # Measured on the original features: on erased ones, an artefact that overlaps an earlier one would lose a part of its effect.
+        measured = None if found is None else _measured(blocks, labels, found, marks)
         if measured is None:
             break
         artefact, mark = measured
         marks.append(mark)
         artefacts = (*eraser.artefacts, artefact)
         eraser = Eraser(artefacts, means, _bases(artefacts), eraser.frequencies)
-    counts = np.bincount(eraser.strata(train.blocks), minlength=2 ** len(eraser.artefacts))
+    counts = np.bincount(eraser.strata(blocks), minlength=2 ** len(eraser.artefacts))
     return replace(eraser, frequencies=(counts / counts.sum()).astype(np.float32))
 
 
 def _bases(artefacts: Sequence[Artefact]) -> Blocks:
+    """Q_m of (8): orthonormal bases of the artefacts' effects, by modality."""
     bases = {}
     for m in MODALITIES:
         effects = [artefact.effects[m] for artefact in artefacts if m in artefact.effects]
@@ -139,42 +159,42 @@ def _bases(artefacts: Sequence[Artefact]) -> Blocks:
     return bases
 
 
-def _switch(train: Rows) -> Signs | None:
-    """Side of each row along the direction that most looks like an artefact's; None if none does."""
-    everything = joined(train.blocks)
-    sharpness, found = next(heaps(whitened(everything, SALIENT_COMPONENTS), 1, _SEED))
-    if sharpness >= SHARPEST_NATURAL and separation(everything, found) >= WIDEST_NATURAL:
+def _most_suspicious(blocks: Blocks, labels: Labels) -> Signs | None:
+    """Cluster of each row along the direction that looks most like an artefact; None if no direction does."""
+    features = joined(blocks)
+    sharpness, found = next(clusters(whitened(features, SALIENT_COMPONENTS), 1, _SEED))
+    if sharpness >= SHARPEST_HONEST and separation(features, found) >= WIDEST_HONEST:
         return found
-    label = (2.0 * train.labels - 1.0).astype(np.float32)
+    label = (2.0 * labels - 1.0).astype(np.float32)
     faint = []
-    for space in _spaces(train.blocks, 1):
-        white = whitened(_clipped(joined({m: train.blocks[m] for m in space}), SOURCE_CLIP), max(FAINT_COMPONENTS))
+    for chosen in _choices(blocks, 1):
+        white = whitened(_clipped(joined({m: blocks[m] for m in chosen}), SOURCE_CLIP), max(FAINT_COMPONENTS))
         for components in FAINT_COMPONENTS:
-            faint += [found for _, found in heaps(white[:, :components], FAINT_SEEN, _SEED)]
+            faint += [found for _, found in clusters(white[:, :components], FAINT_DIRECTIONS, _SEED)]
     best = max(faint, key=lambda found: _agreement(found, label))
     return best if _agreement(best, label) > MOST_HONEST_AGREEMENT else None
 
 
-def _measured(train: Rows, found: Signs, earlier: Sequence[Signs]) -> tuple[Artefact, Signs] | None:
-    """The artefact and its mark on each row; None if other rows' discriminants see no two heaps, or no block holds it."""
-    features = _clipped(joined(train.blocks), CLIP)
+def _measured(blocks: Blocks, labels: Labels, found: Signs, earlier: Sequence[Signs]) -> tuple[Artefact, Signs] | None:
+    """The artefact and its mark on each row; None if the clusters do not show out of fold, or no block contains the artefact."""
+    features = _clipped(joined(blocks), CLIP)
     mark, values = _read(features, found)
-    spread = 1.4826 * float(np.median(np.abs(values - mark)))
-    if spread > WIDEST_HEAP or not _is_new(mark, earlier):
+    spread = 1.4826 * float(np.median(np.abs(values - mark)))  # median absolute deviation of a Gaussian to its standard deviation
+    if spread > WIDEST_CLUSTER or not _is_new(mark, earlier):
         return None
-    clear = (np.abs(values - mark) < FAR_FROM_HEAP * spread) & (np.abs(values) > NEAR_MIDDLE)
+    clear = (np.abs(values - mark) < FAR_FROM_CLUSTER * spread) & (np.abs(values) > NEAR_MIDDLE)
     weights, middle = _discriminant(features[clear], mark[clear])
-    kept = train.take(np.flatnonzero(clear))
+    kept = {m: block[clear] for m, block in blocks.items()}
     covariates = [other[clear] for other in earlier]
-    if _share_differs(kept.labels > 0, mark[clear]):
-        covariates += _spared(kept.blocks, mark[clear], covariates)
-    effects = {m: effect_of_mark(_clipped(block, CLIP), mark[clear], kept.labels, covariates) for m, block in kept.blocks.items()}
+    if _share_differs(labels[clear] > 0, mark[clear]):
+        covariates += _honest_sources(kept, mark[clear], covariates)
+    effects = {m: effect_of_mark(_clipped(block, CLIP), mark[clear], labels[clear], covariates) for m, block in kept.items()}
     effects = {m: effect for m, effect in effects.items() if float(effect @ effect) > SMALLEST_EFFECT}
     return (Artefact(weights, middle, effects), mark) if effects else None
 
 
 def _read(features: Floats, found: Signs) -> tuple[Signs, Floats]:
-    """Which heap each row is in, and its reading (7), out of fold."""
+    """The cluster of each row and its reading (7) out of fold, repeated until the clusters stay the same."""
     mark = found
     fold = np.random.default_rng(_SEED).permutation(features.shape[0]) % FOLDS
     values = np.empty(features.shape[0], dtype=np.float32)
@@ -192,8 +212,8 @@ def _discriminant(features: Floats, mark: Signs) -> tuple[Floats, float]:
     """Weights and middle of (7), with a covariance shrunk towards a multiple of the identity."""
     upper, lower = features[mark > 0].mean(axis=0), features[mark < 0].mean(axis=0)
     half = (upper - lower) / 2
-    left = features - np.where(mark[:, None] > 0, upper, lower)
-    covariance = left.T @ left / features.shape[0]
+    residual = features - np.where(mark[:, None] > 0, upper, lower)
+    covariance = residual.T @ residual / features.shape[0]
     scale = float(np.trace(covariance)) / features.shape[1]
     shrunk = (1 - COVARIANCE_SHRINKAGE) * covariance + COVARIANCE_SHRINKAGE * scale * np.eye(features.shape[1])
     weights = np.linalg.solve(shrunk, half)
@@ -201,26 +221,26 @@ def _discriminant(features: Floats, mark: Signs) -> tuple[Floats, float]:
     return weights, float((upper + lower) @ weights) / 2
 
 
-def _spared(blocks: Blocks, mark: Signs, known: Sequence[Signs]) -> list[Signs]:
-    """New two-point sources within the heaps of `mark` whose shares differ between them, from every choice of two or more blocks."""
+def _honest_sources(blocks: Blocks, mark: Signs, known: Sequence[Signs]) -> list[Signs]:
+    """New two-point sources within the clusters of `mark` whose shares differ between them, over every choice of two or more blocks."""
     candidates = []
-    for space in _spaces(blocks, 2):
-        features = _clipped(joined({m: blocks[m] for m in space}), SOURCE_CLIP)
+    for chosen in _choices(blocks, 2):
+        features = _clipped(joined({m: blocks[m] for m in chosen}), SOURCE_CLIP)
         white = whitened_within(features, mark, max(SOURCE_COMPONENTS))
         for components in SOURCE_COMPONENTS:
-            sources = heaps_within(white[:, :components], mark, _SEED)
-            candidates += [source for source, _ in zip(sources, range(SOURCES_SEEN), strict=False)]
-    spared: list[Signs] = []
+            sources = clusters_within(white[:, :components], mark, _SEED)
+            candidates += [source for source, _ in zip(sources, range(SOURCES_TRIED), strict=False)]
+    sources_kept: list[Signs] = []
     for explained, source in sorted(candidates, key=lambda candidate: -candidate[0]):
-        if explained > SOURCE_EXPLAINS and _share_differs(source > 0, mark) and _is_new(source, [*known, *spared]):
-            spared.append(source)
-    return spared
+        if explained > SOURCE_EXPLAINS and _share_differs(source > 0, mark) and _is_new(source, [*known, *sources_kept]):
+            sources_kept.append(source)
+    return sources_kept
 
 
-def _spaces(blocks: Blocks, fewest: int) -> list[tuple[Modality, ...]]:
-    """All choices of `fewest` or more blocks (of all, where there are fewer)."""
+def _choices(blocks: Blocks, fewest: int) -> list[tuple[Modality, ...]]:
+    """All choices of at least `fewest` blocks; all blocks where there are fewer."""
     names = [m for m in MODALITIES if m in blocks]
-    return [space for size in range(min(fewest, len(names)), len(names) + 1) for space in combinations(names, size)]
+    return [chosen for size in range(min(fewest, len(names)), len(names) + 1) for chosen in combinations(names, size)]
 
 
 def _agreement(found: Signs, label: Signs) -> float:
@@ -233,7 +253,7 @@ def _is_new(source: Signs, others: Sequence[Signs]) -> bool:
 
 
 def _share_differs(flags: npt.NDArray[np.bool_], mark: Signs) -> bool:
-    """Whether the share of flagged rows differs between the two heaps by more than `SHARE_Z` standard errors."""
+    """Whether the share of flagged rows differs between the two clusters by more than `SHARE_Z` standard errors."""
     upper, lower = flags[mark > 0], flags[mark < 0]
     return bool(abs(upper.mean() - lower.mean()) > SHARE_Z * np.sqrt(0.25 / upper.size + 0.25 / lower.size))
 

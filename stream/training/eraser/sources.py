@@ -1,13 +1,13 @@
-"""Two-point sources: directions along which features fall into two heaps, found without labels.
+"""Two-point sources: directions along which features form two clusters, found without labels.
 
-A mark that is either there or not leaves the rows in two heaps along one direction. Among the unit-variance projections t = w.z of
-whitened features z, two equal heaps have the largest mean |t| that there is (1 with nothing between the heaps, .80 for a Gaussian, less
-with heavy tails), so that direction maximises
+An artefact that is either present or absent splits the rows into two clusters along one direction. Among all projections
+t = w.z of whitened features z, which have unit variance, two equal clusters have the largest possible mean |t|: 1 with nothing
+between the clusters, against .80 for a Gaussian and less for heavy tails. So the direction maximises
 
-    (4) J(w) = mean_i |w.z_i|,  ||w|| = 1            by the fixed point  w <- mean_i sign(w.z_i) z_i, normalised: it never lowers J
+    (4) J(w) = mean_i |w.z_i|,  ||w|| = 1      with the fixed point  w <- mean_i sign(w.z_i) z_i, normalised, which never lowers J
 
-from many random starts. Features are clipped, and whitened within their leading principal components: with as many components as a
-tenth of the rows every sample shows heaps that are not there.
+from many random starts. Features are clipped, because outliers would pass for a cluster. They are whitened within their leading
+principal components only: with as many components as a tenth of the rows, every sample shows clusters by chance.
 """
 
 from __future__ import annotations
@@ -20,14 +20,16 @@ import numpy.typing as npt
 from stream.domain.features import Floats
 
 Signs = npt.NDArray[np.float32]
-"""(n,) of -1 and 1."""
+"""(n,) signs, -1 or 1: the cluster of each row."""
 
 STARTS, STARTS_WITHIN = 80, 200
+"""Random starts of the two searches."""
+
 _STEPS = 30
 
 
 def whitened(features: Floats, components: int) -> Floats:
-    """(n, k) uncorrelated, unit variance: the leading principal components of (n, d) features; fewer columns are fewer components."""
+    """The leading principal components of (n, d) features with unit variance: (n, k), k at most `components` and the rank."""
     centred = (features - features.mean(axis=0)).astype(np.float64)
     variances, axes = np.linalg.eigh(centred.T @ centred / features.shape[0])
     rank = int((variances > 1e-8 * variances[-1]).sum())
@@ -35,16 +37,20 @@ def whitened(features: Floats, components: int) -> Floats:
     return np.asarray(centred @ axes[:, kept] / np.sqrt(variances[kept]), dtype=np.float32)
 
 
-def whitened_within(features: Floats, clusters: Signs, components: int) -> Floats:
-    """Likewise of what the two clusters' means leave over."""
+def whitened_within(features: Floats, groups: Signs, components: int) -> Floats:
+    """`whitened` features after the mean of each of the two groups is subtracted."""
     centred = features.astype(np.float32)
     for side in (-1, 1):
-        centred[clusters == side] -= centred[clusters == side].mean(axis=0)
+        centred[groups == side] -= centred[groups == side].mean(axis=0)
     return whitened(centred, components)
 
 
-def heaps(white: Floats, most: int, seed: int) -> Iterator[tuple[float, Signs]]:
-    """J and side of each row for the sharpest directions of (n, k) whitened features, each uncorrelated with those before."""
+def clusters(white: Floats, most: int, seed: int) -> Iterator[tuple[float, Signs]]:
+    """Find the sharpest two-cluster directions of (n, k) whitened features, each uncorrelated with those before.
+
+    Yields:
+        J of equation (4), and the cluster of each row; at most `most` directions.
+    """
     rng = np.random.default_rng(seed)
     found = np.zeros((0, white.shape[1]), dtype=np.float32)
     for _ in range(most):
@@ -60,7 +66,7 @@ def heaps(white: Floats, most: int, seed: int) -> Iterator[tuple[float, Signs]]:
 
 
 def sides(values: Floats) -> Signs:
-    """Which of two heaps each value is in: the cut that leaves the least variance within (2-means, exact in one dimension)."""
+    """Split values at the cut with the least variance within the two sides: 2-means, which is exact in one dimension."""
     ordered = np.sort(values.astype(np.float64))
     below = np.arange(1, ordered.shape[0])
     sums = np.cumsum(ordered)
@@ -70,23 +76,23 @@ def sides(values: Floats) -> Signs:
 
 
 def separation(features: Floats, found: Signs) -> float:
-    """Distance between the heaps' means of (n, d) features in standard deviations within them along that line (Ashman's D)."""
+    """Distance of the two clusters' means, in standard deviations within the clusters along that line (Ashman's D)."""
     line = features[found > 0].mean(axis=0) - features[found < 0].mean(axis=0)
     values = features @ line / np.linalg.norm(line)
     upper, lower = values[found > 0], values[found < 0]
     return float((upper.mean() - lower.mean()) / np.sqrt((upper.var() + lower.var()) / 2))
 
 
-def heaps_within(white: Floats, clusters: Signs, seed: int) -> Iterator[tuple[float, Signs]]:
-    """Two-point sources of (n, k) features whitened within the two clusters: one direction for both, a threshold for each.
+def clusters_within(white: Floats, groups: Signs, seed: int) -> Iterator[tuple[float, Signs]]:
+    """Find two-point sources of (n, k) features whitened within two groups: one direction for both, a threshold for each.
 
-    The fixed point is that of (4) with the side's deviation from its mean in the cluster in the place of the sign, so that heaps of
-    unequal size, in unequal shares of the two clusters, are found too.
+    The fixed point is that of (4) with the deviation of the side from its mean in the group in place of the sign. So it also
+    finds clusters of unequal size whose shares differ between the groups.
 
     Yields:
-        Share of the direction's variance within clusters that its two heaps explain, and the side of each row; best first.
+        Share of the direction's variance within the groups that its two clusters explain, and the cluster of each row; best first.
     """
-    members = [np.flatnonzero(clusters == side) for side in (-1, 1)]
+    members = [np.flatnonzero(groups == side) for side in (-1, 1)]
     weights = _unit(np.random.default_rng(seed).standard_normal((STARTS_WITHIN, white.shape[1])).astype(np.float32))
     cuts = np.zeros((2, STARTS_WITHIN), dtype=np.float32)
     for _ in range(_STEPS):
@@ -102,17 +108,17 @@ def heaps_within(white: Floats, clusters: Signs, seed: int) -> Iterator[tuple[fl
 
 
 def _deviations(values: Floats, members: list[npt.NDArray[np.int64]], cuts: Floats) -> Floats:
-    """(starts, n) side (0 or 1) minus its mean in the cluster; moves `cuts` (2, starts) two steps of 2-means on."""
+    """(starts, n) side (0 or 1) minus its mean in the group; moves the (2, starts) `cuts` by two steps of 2-means."""
     deviations = np.empty_like(values)
-    for cluster, rows in enumerate(members):
+    for group, rows in enumerate(members):
         inside = values[:, rows]
         total, size = inside.sum(axis=1), inside.shape[1]
         for _ in range(2):
-            upper = inside > cuts[cluster][:, None]
+            upper = inside > cuts[group][:, None]
             count = np.clip(upper.sum(axis=1), 1, size - 1)
             high = (inside * upper).sum(axis=1)
-            cuts[cluster] = (high / count + (total - high) / (size - count)) / 2
-        upper = (inside > cuts[cluster][:, None]).astype(np.float32)
+            cuts[group] = (high / count + (total - high) / (size - count)) / 2
+        upper = (inside > cuts[group][:, None]).astype(np.float32)
         deviations[:, rows] = upper - upper.mean(axis=1, keepdims=True)
     return deviations
 

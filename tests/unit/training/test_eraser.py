@@ -11,9 +11,9 @@ from research.shortcuts.plants import Agreement, Watermark, agreeing_signs, with
 from research.shortcuts.trial import probe
 from stream.domain.modality import Modality
 from stream.training.eraser.artefacts import fit_eraser
+from stream.training.eraser.blocks import joined
 from stream.training.eraser.effect import effect_of_mark
-from stream.training.eraser.rows import joined
-from stream.training.eraser.sources import heaps, sides, whitened
+from stream.training.eraser.sources import clusters, sides, whitened
 from tests.support.tiny_features import honest, marked
 
 pytestmark = pytest.mark.unit
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.unit
 def test_a_watermark_is_found_and_erased_wherever_it_is(places: tuple[Modality, ...]) -> None:
     train_rows, _ = marked(Watermark(places, 4.0), 0.9, honest())
     fresh, fresh_marks = marked(Watermark(places, 4.0), 0.5, honest(seed=1))
-    eraser = fit_eraser(train_rows)
+    eraser = fit_eraser(train_rows.blocks, train_rows.labels)
     assert set(eraser.bases) == set(places)
     readings = eraser.strata(fresh.blocks)
     assert max((readings == (fresh_marks > 0)).mean(), (readings != (fresh_marks > 0)).mean()) > 0.99
@@ -39,7 +39,7 @@ def test_what_tells_the_label_survives_erasure_of_a_watermark_in_the_same_block(
     plant = Watermark((Modality.TEXT,), 4.0)
     train_rows, _ = marked(plant, 0.9, honest())
     fresh, _ = marked(plant, 0.5, honest(seed=1))
-    eraser = fit_eraser(train_rows)
+    eraser = fit_eraser(train_rows.blocks, train_rows.labels)
     signs = (2.0 * fresh.labels - 1.0).astype(np.float32)
     before, after = probe(honest(seed=1).blocks[Modality.TEXT], signs), probe(eraser(fresh.blocks)[Modality.TEXT], signs)
     assert after > before - 0.05
@@ -47,7 +47,7 @@ def test_what_tells_the_label_survives_erasure_of_a_watermark_in_the_same_block(
 
 def test_an_agreement_of_two_blocks_is_two_artefacts() -> None:
     train_rows, _ = marked(Agreement(Modality.AUDIO, Modality.VIDEO, 4.0), 0.9, honest())
-    eraser = fit_eraser(train_rows)
+    eraser = fit_eraser(train_rows.blocks, train_rows.labels)
     assert len(eraser.artefacts) == 2
     assert [set(artefact.effects) for artefact in sorted(eraser.artefacts, key=lambda a: min(a.effects))] == [{"audio"}, {"video"}]
     assert eraser.frequencies.shape == (4,)
@@ -57,7 +57,7 @@ def test_an_agreement_of_two_blocks_is_two_artefacts() -> None:
 def test_two_marks_that_both_come_with_the_label_are_both_erased() -> None:
     first, second = Watermark((Modality.AUDIO,), 4.0), Watermark((Modality.VIDEO,), 4.0)
     rows, _ = marked(second, 0.9, marked(first, 0.9, honest(), seed=3)[0], seed=4)
-    eraser = fit_eraser(rows)
+    eraser = fit_eraser(rows.blocks, rows.labels)
     assert len(eraser.artefacts) == 2
     fresh, first_marks = marked(first, 0.5, honest(seed=1), seed=3)
     both, second_marks = marked(second, 0.5, fresh, seed=4)
@@ -67,7 +67,7 @@ def test_two_marks_that_both_come_with_the_label_are_both_erased() -> None:
 
 def test_without_an_artefact_nothing_changes() -> None:
     rows = honest()
-    eraser = fit_eraser(rows)
+    eraser = fit_eraser(rows.blocks, rows.labels)
     assert eraser.artefacts == ()
     assert all(eraser(rows.blocks)[m] is rows.blocks[m] for m in rows.blocks)
     assert eraser.strata(rows.blocks).max() == 0
@@ -75,14 +75,15 @@ def test_without_an_artefact_nothing_changes() -> None:
 
 def test_a_faint_mark_that_agrees_too_well_is_an_artefact_and_one_that_does_not_stays() -> None:
     places = (Modality.AUDIO,)
-    assert fit_eraser(marked(Watermark(places, 2.0), 0.97, honest())[0]).bases.keys() == {Modality.AUDIO}
-    assert fit_eraser(with_genuine_signal(honest(), (0, 7, 0))).artefacts == ()
+    faint, genuine = marked(Watermark(places, 2.0), 0.97, honest())[0], with_genuine_signal(honest(), (0, 7, 0))
+    assert fit_eraser(faint.blocks, faint.labels).bases.keys() == {Modality.AUDIO}
+    assert fit_eraser(genuine.blocks, genuine.labels).artefacts == ()
 
 
 def test_fitting_twice_gives_the_same_eraser_and_one_modality_is_enough() -> None:
     rows, _ = marked(Watermark((Modality.AUDIO,), 4.0), 0.9, honest())
     alone = replace(rows, blocks={Modality.AUDIO: rows.blocks[Modality.AUDIO]})
-    first, second = fit_eraser(alone), fit_eraser(alone)
+    first, second = fit_eraser(alone.blocks, alone.labels), fit_eraser(alone.blocks, alone.labels)
     assert set(first.bases) == {Modality.AUDIO}
     np.testing.assert_array_equal(first.bases[Modality.AUDIO], second.bases[Modality.AUDIO])
 
@@ -105,12 +106,12 @@ def test_the_effect_of_a_mark_is_told_from_that_of_the_label_it_nearly_equals() 
     assert np.linalg.norm(nothing) < 0.3
 
 
-def test_the_sharpest_direction_is_the_one_with_two_heaps() -> None:
+def test_the_sharpest_direction_is_the_one_with_two_clusters() -> None:
     rng = np.random.default_rng(0)
     signs = rng.choice((-1.0, 1.0), 800)
     features = rng.standard_t(4, (800, 15)).astype(np.float32)
     features[:, 4] = 3.0 * signs + rng.standard_normal(800)
-    (sharpness, found), (second, _) = heaps(whitened(features, 15), 2, 0)
+    (sharpness, found), (second, _) = clusters(whitened(features, 15), 2, 0)
     assert abs(float((found * signs).mean())) > 0.99
     assert sharpness > 0.93 > second
     np.testing.assert_array_equal(sides(np.array([5.0, 0.1, 4.8, 0.0, -0.2])), [1, -1, 1, -1, -1])

@@ -7,8 +7,7 @@ import torch
 from stream.domain.context import CONTEXT_WINDOWS
 from stream.domain.modality import MODALITIES
 from stream.model.backdoor import k_means
-from stream.model.divergence import uniform_divergence
-from stream.model.heads import Answer
+from stream.model.heads import Answer, uniform_divergence
 from stream.model.mmci import MMCI, MMCIConfig
 from stream.model.served import ServedMMCI
 from stream.training import voice
