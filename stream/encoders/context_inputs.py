@@ -1,4 +1,4 @@
-"""The context of a window as tensors of the ``mmci`` model, and what the window contributes to the context of later windows."""
+"""A window's context as tensors of the ``mmci`` model, and the window's contribution to the context of later windows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stream.domain.window import Window
 
 
 def contribution(window: Window, inputs: WindowInputs) -> ContextFeatures:
-    """Mean features of a window's nodes, as the model sees them."""
+    """The mean features of a window's nodes in each modality: its contribution to the context of later windows."""
     counts = (len(inputs.word_nodes), len(inputs.audio_spans_ms), len(inputs.video_spans_ms))
     nodes = (inputs.words, inputs.audio, inputs.video)
     means = {m: packed_mean(rows[:count]) for m, rows, count in zip(MODALITIES, nodes, counts, strict=True) if count}
@@ -23,20 +23,20 @@ def contribution(window: Window, inputs: WindowInputs) -> ContextFeatures:
 
 
 def with_context(inputs: WindowInputs, window: Window, context: Sequence[ContextFeatures]) -> WindowInputs:
-    """The inputs of a window together with its context.
+    """Add a window's context to its inputs.
 
     Args:
         inputs: Inputs of the window alone.
         window: The window.
-        context: At most `CONTEXT_WINDOWS` windows, the newest first: the position says how long ago a window was.
+        context: At most `CONTEXT_WINDOWS` windows, newest first: the model reads from the position how long ago a window was.
     """
     if not context:
         return inputs
     values = {m: np.zeros((CONTEXT_WINDOWS, WORD_WIDTH if m is Modality.TEXT else EMBEDDING_WIDTH), np.float32) for m in MODALITIES}
     mask = np.zeros((CONTEXT_WINDOWS, len(MODALITIES)), np.float32)
-    same = np.zeros(CONTEXT_WINDOWS, np.float32)
+    same_track = np.zeros(CONTEXT_WINDOWS, np.float32)
     for index, features in enumerate(context):
-        same[index] = features.track == window.track.track
+        same_track[index] = features.track == window.track.track
         for column, modality in enumerate(MODALITIES):
             mean = features.mean(modality)
             if mean is not None:
@@ -48,5 +48,5 @@ def with_context(inputs: WindowInputs, window: Window, context: Sequence[Context
         past_audio=values[Modality.AUDIO],
         past_video=values[Modality.VIDEO],
         past_mask=mask,
-        past_same=same,
+        past_same=same_track,
     )

@@ -1,6 +1,6 @@
-"""Chunks that were encoded before they were sent: features as a safetensors file, one for each record.
+"""Chunks that their producer has encoded: a safetensors file of features in each record.
 
-For producers that run our encoders themselves, so that voice and face never leave the room. `docs/records.md` lists the tensors.
+A producer that runs the encoders itself keeps voices and faces on its own premises. `docs/records.md` lists the tensors.
 """
 
 from __future__ import annotations
@@ -22,14 +22,16 @@ from stream.domain.modality import Modality
 from stream.domain.wire import BadRecordError, decode_text, encode_words
 
 Tensors = dict[str, dict[str, Any]]
-"""By name: dtype, shape and data of each, as safetensors reads them."""
+"""Data type, shape and bytes of each tensor by its name, as safetensors reads them."""
 
-BOX = 4
+BOX_EDGES = 4
+"""Left, top, right, bottom."""
+
 _DTYPES: dict[str, type[np.generic]] = {"F32": np.float32, "I32": np.int32, "U8": np.uint8, "BOOL": np.bool_}
 
 
 def pack(features: Features, start_ms: int) -> bytes:
-    """Payload of a chunk that begins at ``start_ms``. Raises ``ValueError`` for words without states."""
+    """Payload of a chunk that begins at ``start_ms`` (media time). Raises ``ValueError`` for words without states."""
     match features:
         case TextFeatures():
             if features.states is None:
@@ -37,8 +39,8 @@ def pack(features: Features, start_ms: int) -> bytes:
             words = encode_words(features.words, final=features.ends_utterance)
             return save({"words": np.frombuffer(words, np.uint8), "states": features.states})
         case AudioFeatures():
-            heard = {} if features.voiced is None else {"voiced": features.voiced}
-            return save({"embeddings": features.embeddings, "audible": features.audible} | heard)
+            voiced = {} if features.voiced is None else {"voiced": features.voiced}
+            return save({"embeddings": features.embeddings, "audible": features.audible} | voiced)
         case VideoFeatures():
             spans = (features.spans_ms - start_ms).astype(np.int32)
             seen = np.array([features.faces_max, features.frames], np.int32)
@@ -46,7 +48,7 @@ def pack(features: Features, start_ms: int) -> bytes:
 
 
 def unpack(chunk: Chunk) -> Features:
-    """Inverse of `pack`. Raises `BadRecordError`; the message names the tensor, never its values."""
+    """Inverse of `pack`. Raises `BadRecordError`; its message names the tensor, never its values."""
     try:
         tensors: Tensors = dict(deserialize(chunk.payload))  # type: ignore[no-untyped-call]
     except SafetensorError:
@@ -61,8 +63,8 @@ def unpack(chunk: Chunk) -> Features:
 
 
 def _text(tensors: Tensors) -> TextFeatures:
-    said = decode_text(_tensor(tensors, "words", "U8", None).tobytes())
-    return replace(said, states=_tensor(tensors, "states", "F32", len(said.words), WORD_WIDTH))
+    features = decode_text(_tensor(tensors, "words", "U8", None).tobytes())
+    return replace(features, states=_tensor(tensors, "states", "F32", len(features.words), WORD_WIDTH))
 
 
 def _audio(tensors: Tensors, header: ChunkHeader) -> AudioFeatures:
@@ -74,7 +76,7 @@ def _audio(tensors: Tensors, header: ChunkHeader) -> AudioFeatures:
 
 @lru_cache(maxsize=1024)
 def _segments(duration_ms: int) -> npt.NDArray[np.int64]:
-    """(n, 2) start and end of the segments of a chunk, from its start."""
+    """(n, 2) start and end of a chunk's segments, from its start. Cached: nearly all chunks last a second."""
     starts = SEGMENT_MS * np.arange(-(-duration_ms // SEGMENT_MS), dtype=np.int64)
     return np.stack([starts, np.minimum(starts + SEGMENT_MS, duration_ms)], axis=1)
 
@@ -89,20 +91,31 @@ def _video(tensors: Tensors, header: ChunkHeader) -> VideoFeatures:
     return VideoFeatures(
         spans.astype(np.int64) + header.start_ms,
         _tensor(tensors, "embeddings", "F32", len(spans), EMBEDDING_WIDTH),
-        _tensor(tensors, "boxes", "F32", len(spans), BOX),
+        _tensor(tensors, "boxes", "F32", len(spans), BOX_EDGES),
         faces_max,
         frames,
     )
 
 
 def _tensor(tensors: Tensors, name: str, dtype: str, rows: int | None, *width: int) -> npt.NDArray[Any]:
-    found = tensors.get(name)
-    if found is None or found["dtype"] != dtype or not found["shape"]:
-        raise BadRecordError("bad_features", f"{name} is missing or of another type")
-    count, *rest = found["shape"]
-    if rest != [*width] or count != (count if rows is None else rows):
-        raise BadRecordError("bad_features", f"{name} has another shape than the chunk's header asks for")
-    flat = np.frombuffer(found["data"], _DTYPES[dtype])
+    """A tensor whose type and shape are as expected.
+
+    Args:
+        tensors: All tensors of the payload.
+        name: Name of the tensor.
+        dtype: Its type in safetensors.
+        rows: Its first dimension, or None for any.
+        width: Its other dimensions.
+    """
+    tensor = tensors.get(name)
+    if tensor is None or tensor["dtype"] != dtype or not tensor["shape"]:
+        raise BadRecordError("bad_features", f"{name} is missing or has the wrong type")
+    actual_rows, *actual_width = tensor["shape"]
+    if actual_width != [*width] or (rows is not None and actual_rows != rows):
+        raise BadRecordError("bad_features", f"{name} does not have the shape that the chunk's header requires")
+    flat = np.frombuffer(tensor["data"], _DTYPES[dtype])
+    # The sum of squares is finite only if every value is, and in float32 it also overflows for values that are absurdly large: one pass
+    # keeps both out of the model, where they would make every result of their batch NaN.
     if dtype == "F32" and not isfinite(np.dot(flat, flat)):
-        raise BadRecordError("bad_features", f"{name} is not finite, or much too large")
-    return flat.reshape(found["shape"]) if width else flat
+        raise BadRecordError("bad_features", f"{name} has values that are not finite or far too large")
+    return flat.reshape(tensor["shape"]) if width else flat

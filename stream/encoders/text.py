@@ -1,4 +1,4 @@
-"""Words to MiniLM tokens, and token states back to words."""
+"""From words to MiniLM tokens, and from token states back to words."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from stream.domain.media_format import WORD_WIDTH
 
 TOKENIZER_FILE = Path(__file__).parent / "minilm_tokenizer" / "tokenizer.json"
 BUCKETS = (16, 32, 64, 128)
-"""Token counts that inputs are padded to: few shapes, so that requests of one shape meet in a batch."""
+"""Token counts that inputs are padded to. There are few, because only requests of the same shape can share a batch."""
 
-MOST_PIECES = BUCKETS[-1] - 2
-"""Room for word pieces between [CLS] and [SEP]."""
+MAX_PIECES = BUCKETS[-1] - 2
+"""Word pieces that fit between [CLS] and [SEP]."""
 
 Ids = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class TokenisedWords:
-    """Words as the text encoder takes them, T = one of `BUCKETS`.
+    """Words as the text encoder takes them. T is one of `BUCKETS`.
 
     Attributes:
         input_ids: (T,) int64.
         attention_mask: (T,) int64, 0 where padded.
         token_type_ids: (T,) int64, all 0.
-        word_of_token: (T,) int64, index of the word a token belongs to; -1 for special tokens and padding.
-        words: How many words were given.
+        word_of_token: (T,) int64, index of the word that a token belongs to; -1 for special tokens and padding.
+        words: Number of words that were given.
     """
 
     input_ids: Ids
@@ -47,42 +47,42 @@ class Tokenizer:
     """The word-piece tokenizer of all-MiniLM-L6-v2 (uncased)."""
 
     def __init__(self, file: Path = TOKENIZER_FILE) -> None:
-        self._pieces = tokenizers.Tokenizer.from_file(str(file))
-        self._pieces.no_truncation()
-        self._pieces.no_padding()
-        self._first, self._last = self._special("[CLS]"), self._special("[SEP]")
+        self._tokenizer = tokenizers.Tokenizer.from_file(str(file))
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._cls, self._sep = self._special("[CLS]"), self._special("[SEP]")
 
     def tokenise(self, words: Sequence[str]) -> TokenisedWords:
         """Turn words into one padded row of tokens.
 
-        Every word keeps a piece: when there is too little room the longest are cut. Of more than 126 words only the
+        Every word keeps at least one piece: when there is too little room, the longest words are cut. Of more than 126 words only the
         last 126 are encoded, and `pool_words` gives the others zeros.
 
         Args:
-            words: In order, with their punctuation, in any case.
+            words: In order, with their punctuation, in upper or lower case.
         """
-        first_word = max(0, len(words) - MOST_PIECES)
+        first_word = max(0, len(words) - MAX_PIECES)
         kept = list(words[first_word:])
         per_word: list[list[int]] = [[] for _ in kept]
         if kept:
-            encoding = self._pieces.encode(kept, is_pretokenized=True, add_special_tokens=False)
+            encoding = self._tokenizer.encode(kept, is_pretokenized=True, add_special_tokens=False)
             for piece, word in zip(encoding.ids, encoding.word_ids, strict=True):
                 if word is not None:
                     per_word[word].append(piece)
-        room = _pieces_per_word([len(pieces) for pieces in per_word])
-        ids, owners = [self._first], [-1]
+        limit = _max_pieces_per_word([len(pieces) for pieces in per_word])
+        ids, word_indices = [self._cls], [-1]
         for index, pieces in enumerate(per_word):
-            ids += pieces[:room]
-            owners += [first_word + index] * len(pieces[:room])
-        ids.append(self._last)
-        owners.append(-1)
-        return _padded(ids, owners, len(words))
+            ids += pieces[:limit]
+            word_indices += [first_word + index] * len(pieces[:limit])
+        ids.append(self._sep)
+        word_indices.append(-1)
+        return _padded(ids, word_indices, len(words))
 
     def _special(self, token: str) -> int:
-        found = self._pieces.token_to_id(token)
-        if found is None:
+        token_id = self._tokenizer.token_to_id(token)
+        if token_id is None:
             raise ValueError(f"the tokenizer has no {token}")
-        return found
+        return token_id
 
 
 @functools.cache
@@ -96,40 +96,41 @@ def pool_words(hidden: Floats, tokenised: TokenisedWords) -> Floats:
 
     Args:
         hidden: (T, 384) float32, ``last_hidden_state`` of one row.
-        tokenised: What was encoded.
+        tokenised: The words that were encoded.
 
     Returns:
-        (words, 384) float32; zeros for a word without a token.
+        (words, 384) float32; zeros for a word without a token, such as one of control characters only.
 
     Raises:
-        ValueError: If the states do not fit the tokens.
+        ValueError: The states do not fit the tokens.
     """
     if hidden.shape != (tokenised.input_ids.shape[0], WORD_WIDTH):
         raise ValueError(f"token states must be {(tokenised.input_ids.shape[0], WORD_WIDTH)}")
     states = np.zeros((tokenised.words, WORD_WIDTH), dtype=np.float32)
     counts = np.zeros(tokenised.words, dtype=np.float32)
-    inside = tokenised.word_of_token >= 0
-    owners = tokenised.word_of_token[inside]
-    np.add.at(states, owners, hidden[inside])
-    np.add.at(counts, owners, 1.0)
+    is_word = tokenised.word_of_token >= 0
+    word_indices = tokenised.word_of_token[is_word]
+    # `states[word_indices] += …` would add only the last token of each word.
+    np.add.at(states, word_indices, hidden[is_word])
+    np.add.at(counts, word_indices, 1.0)
     states /= np.maximum(counts, 1.0)[:, None]
     return states
 
 
-def _pieces_per_word(lengths: Sequence[int]) -> int:
-    """Largest number of pieces a word may keep so that all words together fit; at least 1."""
-    room = max(lengths, default=1)
-    while room > 1 and sum(min(length, room) for length in lengths) > MOST_PIECES:
-        room -= 1
-    return max(room, 1)
+def _max_pieces_per_word(lengths: Sequence[int]) -> int:
+    """Largest number of pieces that a word may keep so that all words fit; at least 1."""
+    limit = max(lengths, default=1)
+    while limit > 1 and sum(min(length, limit) for length in lengths) > MAX_PIECES:
+        limit -= 1
+    return max(limit, 1)
 
 
-def _padded(ids: list[int], owners: list[int], words: int) -> TokenisedWords:
+def _padded(ids: list[int], word_indices: list[int], words: int) -> TokenisedWords:
     size = next(bucket for bucket in BUCKETS if bucket >= len(ids))
     input_ids = np.zeros(size, dtype=np.int64)
     mask = np.zeros(size, dtype=np.int64)
     word_of_token = np.full(size, -1, dtype=np.int64)
     input_ids[: len(ids)] = ids
     mask[: len(ids)] = 1
-    word_of_token[: len(ids)] = owners
+    word_of_token[: len(ids)] = word_indices
     return TokenisedWords(input_ids, mask, np.zeros(size, dtype=np.int64), word_of_token, words)

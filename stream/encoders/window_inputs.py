@@ -1,4 +1,4 @@
-"""A closed window to the tensors of the ``mmci`` model."""
+"""From a closed window to the tensors of the ``mmci`` model."""
 
 from __future__ import annotations
 
@@ -17,42 +17,42 @@ Spans = npt.NDArray[np.int64]
 
 NO_SPANS: Spans = np.zeros((0, 2), np.int64)
 NO_EMBEDDINGS: Floats = np.zeros((0, EMBEDDING_WIDTH), np.float32)
-NO_PAST: dict[str, Floats] = {
+NO_CONTEXT: dict[str, Floats] = {
     "past_words": np.zeros((CONTEXT_WINDOWS, WORD_WIDTH), np.float32),
     "past_audio": np.zeros((CONTEXT_WINDOWS, EMBEDDING_WIDTH), np.float32),
     "past_video": np.zeros((CONTEXT_WINDOWS, EMBEDDING_WIDTH), np.float32),
     "past_mask": np.zeros((CONTEXT_WINDOWS, len(MODALITIES)), np.float32),
     "past_same": np.zeros(CONTEXT_WINDOWS, np.float32),
 }
-"""The inputs of a window that hears no earlier one."""
+"""The context inputs of a window without context. Shared between windows: never write to them."""
 
 
 def build(window: Window, word_states: Floats) -> WindowInputs:
     """Lay out a window's words, audible segments and face frames as padded rows.
 
-    The number of rows depends on the window's length alone (8 words, 10 segments and 5 frames a second, rounded up to
-    whole seconds), so that windows of one length can share a batch. What does not fit is dropped from the front. What it hears of earlier
-    windows is put in by `stream.encoders.context_inputs.with_context`.
+    The number of rows depends on the window's length alone (8 words, 10 segments and 5 frames a second, rounded up to whole seconds), so
+    windows of the same length can share a batch. When there are more nodes than rows, the earliest nodes are dropped. The window's context
+    is added by `stream.encoders.context_inputs.with_context`.
 
     Args:
         window: The window.
         word_states: (n, 384) float32, one row for each of ``window.words()``.
 
     Raises:
-        ValueError: If the word states do not fit the window's words.
+        ValueError: The word states do not fit the window's words.
     """
     words = window.words()
     if word_states.shape != (len(words), WORD_WIDTH):
         raise ValueError(f"word states must be {(len(words), WORD_WIDTH)}")
     seconds = -(-(window.end_ms - window.start_ms) // 1_000)
-    kept = words[-seconds * WORDS_PER_SECOND :]
+    kept_words = words[-seconds * WORDS_PER_SECOND :]
     word_rows = _Rows(seconds * WORDS_PER_SECOND, WORD_WIDTH, window.start_ms)
-    word_spans = np.array([(word.start_ms, word.end_ms) for word in kept], np.int64).reshape(-1, 2)
-    word_rows.fill(word_spans, word_states[len(words) - len(kept) :])
+    word_spans = np.array([(word.start_ms, word.end_ms) for word in kept_words], np.int64).reshape(-1, 2)
+    word_rows.fill(word_spans, word_states[len(words) - len(kept_words) :])
     audio_rows = _Rows(seconds * AUDIO_PER_SECOND, EMBEDDING_WIDTH, window.start_ms)
-    audio_spans = audio_rows.fill(*_audible(window))
+    audio_spans = audio_rows.fill(*_audible_segments(window))
     video_rows = _Rows(seconds * VIDEO_PER_SECOND, EMBEDDING_WIDTH, window.start_ms)
-    video_spans = video_rows.fill(*_faces(window))
+    video_spans = video_rows.fill(*_face_frames(window))
     return WindowInputs(
         words=word_rows.values,
         word_times=word_rows.times,
@@ -63,16 +63,16 @@ def build(window: Window, word_states: Floats) -> WindowInputs:
         video=video_rows.values,
         video_times=video_rows.times,
         video_mask=video_rows.mask,
-        **NO_PAST,
-        word_nodes=kept,
+        **NO_CONTEXT,
+        word_nodes=kept_words,
         audio_spans_ms=audio_spans,
         video_spans_ms=video_spans,
-        words_dropped=len(words) - len(kept),
+        words_dropped=len(words) - len(kept_words),
     )
 
 
 class _Rows:
-    """Padded rows of one modality: nodes first, zeros after."""
+    """Padded rows of one modality: nodes first, then zeros. Times are in seconds from the window's start."""
 
     def __init__(self, capacity: int, width: int, origin_ms: int) -> None:
         self.values = np.zeros((capacity, width), dtype=np.float32)
@@ -81,7 +81,7 @@ class _Rows:
         self._origin_ms = origin_ms
 
     def fill(self, spans_ms: Spans, values: Floats) -> tuple[Span, ...]:
-        """Put the last nodes that fit into the first rows; return their spans."""
+        """Put the nodes into the first rows, the latest if not all fit. Returns the spans of these nodes."""
         kept = spans_ms[-self.mask.shape[0] :]
         count = len(kept)
         if count:
@@ -91,7 +91,7 @@ class _Rows:
         return tuple([(start, end) for start, end in kept.tolist()])
 
 
-def _audible(window: Window) -> tuple[Spans, Floats]:
+def _audible_segments(window: Window) -> tuple[Spans, Floats]:
     if not window.audio:
         return NO_SPANS, NO_EMBEDDINGS
     spans = np.concatenate([chunk.spans_ms for chunk in window.audio])
@@ -99,18 +99,21 @@ def _audible(window: Window) -> tuple[Spans, Floats]:
     return _in_order(spans, window.inside(spans) & audible, [chunk.embeddings for chunk in window.audio])
 
 
-def _faces(window: Window) -> tuple[Spans, Floats]:
+def _face_frames(window: Window) -> tuple[Spans, Floats]:
     if not window.video:
         return NO_SPANS, NO_EMBEDDINGS
     spans = np.concatenate([chunk.spans_ms for chunk in window.video])
     return _in_order(spans, window.inside(spans), [chunk.embeddings for chunk in window.video])
 
 
-def _in_order(spans: Spans, wanted: npt.NDArray[np.bool_], values: list[Floats]) -> tuple[Spans, Floats]:
-    """The nodes that are wanted, by start and end."""
-    places = np.flatnonzero(wanted)
-    chosen = spans[places]
+def _in_order(spans: Spans, is_node: npt.NDArray[np.bool_], values: list[Floats]) -> tuple[Spans, Floats]:
+    """Spans and values of the nodes, sorted by start and end.
+
+    Chunks may arrive out of order, but rarely do: sorting is skipped when the spans are in order already.
+    """
+    indices = np.flatnonzero(is_node)
+    chosen = spans[indices]
     if (chosen[1:, 0] <= chosen[:-1, 0]).any():
         order = np.lexsort((chosen[:, 1], chosen[:, 0]))
-        places, chosen = places[order], chosen[order]
-    return chosen, np.concatenate(values)[places]
+        indices, chosen = indices[order], chosen[order]
+    return chosen, np.concatenate(values)[indices]

@@ -12,7 +12,7 @@ from stream.domain.inference import Inference, WindowInputs
 from stream.domain.media_format import EMBEDDING_WIDTH
 from stream.domain.result import ModelVersion
 from stream.domain.window import Window
-from stream.encoders.window_inputs import NO_PAST
+from stream.encoders.window_inputs import NO_CONTEXT
 
 MODEL = ModelVersion("mmci", "1", "0123456789ab")
 WORD_NODES, AUDIO_NODES, VIDEO_NODES = 8, 10, 5
@@ -65,7 +65,7 @@ def make_inputs(window: Window, words_dropped: int = 0) -> WindowInputs:
         video=np.zeros((VIDEO_NODES, EMBEDDING_WIDTH), np.float32),
         video_times=np.zeros((VIDEO_NODES, 2), np.float32),
         video_mask=_mask(len(video), VIDEO_NODES),
-        **NO_PAST,
+        **NO_CONTEXT,
         word_nodes=words,
         audio_spans_ms=audio,
         video_spans_ms=video,

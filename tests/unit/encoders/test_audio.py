@@ -41,7 +41,7 @@ def test_frames_follow_time() -> None:
 
 
 @pytest.mark.parametrize("samples", [np.zeros(16_001, dtype=np.int16), np.zeros((2, 100), dtype=np.int16)])
-def test_log_mel_refuses_what_is_not_a_block(samples: npt.NDArray[np.int16]) -> None:
+def test_log_mel_refuses_other_shapes_than_a_block(samples: npt.NDArray[np.int16]) -> None:
     with pytest.raises(ValueError, match="block"):
         log_mel(samples)
 
@@ -54,7 +54,7 @@ def test_segments_count(samples: int, count: int) -> None:
     assert audible.shape == (count,)
 
 
-def test_segments_times_and_last_is_short() -> None:
+def test_segments_have_media_times_and_the_last_may_be_short() -> None:
     spans, _ = segments(5_000, np.ones(1_760, dtype=np.int16), -55.0)
     assert spans.tolist() == [[5_000, 5_100], [5_100, 5_110]]
 
@@ -65,6 +65,6 @@ def test_segments_tell_sound_from_silence() -> None:
     assert segments(0, samples, -75.0)[1].tolist() == [False, True, True]
 
 
-def test_short_last_segment_is_judged_by_its_own_length() -> None:
+def test_the_level_of_a_short_last_segment_is_measured_over_its_own_length() -> None:
     samples = np.concatenate([np.zeros(1_600, dtype=np.int16), tone(300.0, 0.01, amplitude=120.0)])
     assert segments(0, samples, -55.0)[1].tolist() == [False, True]

@@ -19,17 +19,17 @@ def features(track: str, end_ms: int, **means: float) -> ContextFeatures:
     )
 
 
-def test_a_window_leaves_the_means_of_its_nodes() -> None:
+def test_a_window_contributes_the_means_of_its_nodes() -> None:
     window = make_window(["well", "then"], segments=3)
     states = np.stack([np.full(384, 1.0, np.float32), np.full(384, 2.0, np.float32)])
-    left = contribution(window, build(window, states))
-    assert left.window == ("customer", 5000)
-    assert set(left.means) == {TEXT, AUDIO}
-    mean = left.mean(TEXT)
+    contributed = contribution(window, build(window, states))
+    assert contributed.window == ("customer", 5000)
+    assert set(contributed.means) == {TEXT, AUDIO}
+    mean = contributed.mean(TEXT)
     assert mean is not None
     assert mean.tolist() == [1.5] * 384
-    assert left.mean(VIDEO) is None
-    assert decode_context(encode_context(left)) == left
+    assert contributed.mean(VIDEO) is None
+    assert decode_context(encode_context(contributed)) == contributed
 
 
 @pytest.mark.parametrize("value", [3e38, -3e38])
@@ -39,7 +39,7 @@ def test_means_are_finite_whatever_a_producer_sends(value: float) -> None:
     assert np.isfinite(mean).all()
 
 
-def test_earlier_windows_stand_in_their_order() -> None:
+def test_context_windows_keep_their_order() -> None:
     window = make_window(["well"])
     alone = build(window, np.zeros((1, 384), np.float32))
     assert not alone.past_mask.any()

@@ -1,4 +1,4 @@
-"""Chunks that their producer encoded."""
+"""Chunks that their producer has encoded."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ def chunk(modality: Modality, payload: bytes) -> Chunk:
 
 
 def changed(modality: Modality, **tensors: np.ndarray | None) -> Chunk:  # type: ignore[type-arg]
-    """The features with some tensors replaced or (None) taken away."""
-    mixed = load(pack(FEATURES[modality], START_MS)) | tensors
-    return chunk(modality, save({name: tensor for name, tensor in mixed.items() if tensor is not None}))
+    """A chunk of the features with some tensors replaced, or removed where None is given."""
+    tensors_by_name = load(pack(FEATURES[modality], START_MS)) | tensors
+    return chunk(modality, save({name: tensor for name, tensor in tensors_by_name.items() if tensor is not None}))
 
 
 @pytest.mark.parametrize("modality", Modality)
-def test_what_is_packed_comes_out_again(modality: Modality) -> None:
+def test_unpack_returns_the_packed_features(modality: Modality) -> None:
     features = FEATURES[modality]
-    found = unpack(chunk(modality, pack(features, START_MS)))
-    assert type(found) is type(features)
+    unpacked = unpack(chunk(modality, pack(features, START_MS)))
+    assert type(unpacked) is type(features)
     for name in type(features).__slots__:
-        np.testing.assert_array_equal(getattr(found, name), getattr(features, name))
+        np.testing.assert_array_equal(getattr(unpacked, name), getattr(features, name))
 
 
 def test_words_without_states_cannot_be_packed() -> None:
@@ -65,7 +65,7 @@ def test_words_without_states_cannot_be_packed() -> None:
 
 @pytest.mark.parametrize("modality", Modality)
 @pytest.mark.parametrize("payload", [b"x", b"\xff" * 64, b'\x08\0\0\0\0\0\0\0{"a":1}'])
-def test_what_is_no_safetensors_file_is_refused(modality: Modality, payload: bytes) -> None:
+def test_a_payload_that_is_not_a_safetensors_file_is_refused(modality: Modality, payload: bytes) -> None:
     with pytest.raises(BadRecordError) as refused:
         unpack(chunk(modality, payload))
     assert refused.value.reason == "bad_features"
@@ -94,13 +94,13 @@ def test_what_is_no_safetensors_file_is_refused(modality: Modality, payload: byt
         ),
     ],
 )
-def test_tensors_that_do_not_fit_are_refused_by_name(bad: Chunk) -> None:
+def test_the_error_names_the_tensor_that_does_not_fit(bad: Chunk) -> None:
     with pytest.raises(BadRecordError, match=r"states|embeddings|audible|spans_ms|seen|boxes") as refused:
         unpack(bad)
     assert refused.value.reason == "bad_features"
 
 
-def test_bad_words_inside_are_bad_words() -> None:
+def test_bad_words_in_features_are_reported_as_bad_words() -> None:
     with pytest.raises(BadRecordError) as refused:
         unpack(changed(Modality.TEXT, words=np.frombuffer(b"no json", np.uint8)))
     assert refused.value.reason == "bad_words"

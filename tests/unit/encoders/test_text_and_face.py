@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stream.encoders.face import normalise
-from stream.encoders.text import BUCKETS, MOST_PIECES, TOKENIZER_FILE, default_tokenizer, pool_words
+from stream.encoders.text import BUCKETS, MAX_PIECES, TOKENIZER_FILE, default_tokenizer, pool_words
 
 
 def test_tokens_of_words() -> None:
@@ -24,10 +24,10 @@ def test_case_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 14, 15, 62, 126, 300])
-def test_bucket_fits(count: int) -> None:
+def test_a_row_has_the_length_of_a_bucket(count: int) -> None:
     row = default_tokenizer().tokenise(["word"] * count)
     assert row.input_ids.shape[0] in BUCKETS
-    assert row.attention_mask.sum() == min(count, MOST_PIECES) + 2
+    assert row.attention_mask.sum() == min(count, MAX_PIECES) + 2
 
 
 def test_long_words_leave_room_for_every_word() -> None:
@@ -46,19 +46,19 @@ def test_too_many_words_keep_the_last() -> None:
     assert states[4:].min() == 1.0
 
 
-def test_pool_is_the_mean_of_a_words_tokens() -> None:
+def test_a_words_state_is_the_mean_of_its_tokens() -> None:
     row = default_tokenizer().tokenise(["HELLO,", "stop"])
     hidden = np.arange(row.input_ids.shape[0], dtype=np.float32)[:, None] * np.ones((1, 384), dtype=np.float32)
     assert pool_words(hidden, row)[:, 0].tolist() == [1.5, 3.0]
 
 
-def test_pool_refuses_other_shapes() -> None:
+def test_pooling_refuses_other_shapes() -> None:
     row = default_tokenizer().tokenise(["hello"])
     with pytest.raises(ValueError, match="token states"):
         pool_words(np.zeros((5, 384), dtype=np.float32), row)
 
 
-def test_word_without_tokens_has_zeros() -> None:
+def test_a_word_without_tokens_gets_zeros() -> None:
     row = default_tokenizer().tokenise(["\u0000", "hello"])
     states = pool_words(np.ones((row.input_ids.shape[0], 384), dtype=np.float32), row)
     assert states[:, 0].tolist() == [0.0, 1.0]
@@ -68,7 +68,7 @@ def test_tokenizer_carries_its_licence() -> None:
     assert "Apache License" in (TOKENIZER_FILE.parent / "LICENSE").read_text(encoding="utf-8")
 
 
-def test_faces_are_standardised_one_by_one() -> None:
+def test_each_face_is_standardised_by_itself() -> None:
     rng = np.random.default_rng(0)
     dark = rng.integers(0, 60, size=(48, 48), dtype=np.uint8)
     light = (dark.astype(int) * 3 + 40).astype(np.uint8)
@@ -79,7 +79,7 @@ def test_faces_are_standardised_one_by_one() -> None:
     assert np.allclose(out[0], out[1], atol=1e-3)
 
 
-def test_flat_face_stays_finite() -> None:
+def test_a_flat_face_stays_finite() -> None:
     assert np.array_equal(normalise(np.full((1, 48, 48), 200, dtype=np.uint8)), np.zeros((1, 1, 48, 48), dtype=np.float32))
 
 
@@ -87,6 +87,6 @@ def test_no_faces() -> None:
     assert normalise(np.zeros((0, 48, 48), dtype=np.uint8)).shape == (0, 1, 48, 48)
 
 
-def test_face_of_other_size_is_refused() -> None:
+def test_a_face_of_another_size_is_refused() -> None:
     with pytest.raises(ValueError, match="48"):
         normalise(np.zeros((1, 64, 64), dtype=np.uint8))
