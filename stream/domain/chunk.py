@@ -13,7 +13,7 @@ SCHEMA_VERSION = "1.0"
 
 
 class ContentType:
-    """The media types a chunk may carry."""
+    """The media types that a chunk may carry."""
 
     PCM = "audio/L16;rate=16000;channels=1"
     """Signed 16-bit little-endian samples, 16 kHz, mono."""
@@ -24,7 +24,7 @@ class ContentType:
     JPEG = "image/jpeg"
     WORDS = "application/vnd.sentistream.words+json"
     FEATURES = "application/vnd.sentistream.features"
-    """Of any modality, encoded by the producer: safetensors."""
+    """Features of any modality that the producer has encoded itself, as safetensors."""
 
 
 CONTENT_TYPES: dict[Modality, frozenset[str]] = {
@@ -36,20 +36,20 @@ CONTENT_TYPES: dict[Modality, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class ChunkHeader:
-    """What a chunk says of itself.
+    """The metadata of a chunk, as its producer sends it.
 
     Attributes:
         id: Unique id of the record, chosen by its producer.
         source: CloudEvents source: which producer sent it.
         track: Session and track.
-        role: What the speaker is in the conversation: ``customer``, ``agent``, ``speaker``…
+        role: Role of the speaker in the session: ``customer``, ``agent``, ``speaker``…
         modality: Text, audio or video.
         seq: 0, 1, 2… within (track, modality, epoch).
         epoch: Counts restarts of the session's media clock.
         start_ms: Media time of the first sample, from the session's start.
         duration_ms: Media covered, 1 to 1,000.
         captured_ms: Wall clock (Unix, milliseconds) when the last sample was captured.
-        content_type: One of `CONTENT_TYPES`.
+        content_type: A type that `CONTENT_TYPES` allows for the modality.
         traceparent: W3C trace context, or None.
     """
 
@@ -82,11 +82,11 @@ class ChunkHeader:
             if not low <= value <= high:
                 raise ValueError(f"{name} must be between {low} and {high}")
         if self.content_type not in CONTENT_TYPES[self.modality]:
-            raise ValueError(f"content type is not one that {self.modality} may have")
+            raise ValueError(f"content type is not allowed for {self.modality}")
 
     @property
     def session(self) -> SessionKey:
-        """The conversation this chunk belongs to."""
+        """The session that the chunk belongs to."""
         return self.track.session
 
     @property
@@ -96,7 +96,7 @@ class ChunkHeader:
 
     @property
     def media_start_at_ms(self) -> int:
-        """Wall clock (Unix ms) at which the session's media began, by what this chunk says."""
+        """Wall clock (Unix ms) at which the session's media began, according to this chunk."""
         return self.captured_ms - self.start_ms - self.duration_ms
 
 

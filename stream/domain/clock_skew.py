@@ -8,17 +8,18 @@ from stream.domain.modality import Modality
 
 
 class ClockSkew(msgspec.Struct, frozen=True, kw_only=True):
-    """Skew of a modality's media clock against the audio's: the audio's media time less its own, of the same instant.
+    """Skew of a modality's media clock against the audio's: at one instant, the audio's media time minus the modality's.
 
-    It is the whole state of its estimate: written with a final window and read again, it leads to the same estimates.
+    It holds the whole state of the estimator. It is stored with each final window, so that a worker that takes over continues with the
+    same estimates.
 
     Attributes:
         offset_ms: Skew at media time `at_ms`.
-        drift_ppm: By how much it grows, in milliseconds per 1,000 s.
-        at_ms: Media time up to which capture times were looked at.
-        samples: Chunks that the estimate rests on, since it began or last jumped.
-        misses: Windows in a row that contradicted it.
-        variance: Of the offset (ms²), of offset and drift together (ms·ppm), of the drift (ppm²).
+        drift_ppm: Growth of the skew, in milliseconds per 1,000 s.
+        at_ms: Media time up to which capture times have been used.
+        samples: Chunks used for the estimate since it began or last jumped.
+        misses: Windows in a row that contradicted the estimate.
+        variance: Variance of the offset (ms²), covariance of offset and drift (ms·ppm), variance of the drift (ppm²).
     """
 
     offset_ms: float
@@ -34,14 +35,14 @@ class ClockSkew(msgspec.Struct, frozen=True, kw_only=True):
 
 
 ClockSkews = dict[Modality, ClockSkew]
-"""Skews of the modalities whose clock could be compared with the audio's."""
+"""Skews of the modalities whose clocks could be compared with the audio's."""
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER: msgspec.json.Decoder[ClockSkews] = msgspec.json.Decoder(ClockSkews)
 
 
 def encode_skews(skews: ClockSkews) -> bytes:
-    """JSON of clock skews; no digit is lost."""
+    """JSON of clock skews, without loss of precision."""
     return _ENCODER.encode(skews)
 
 

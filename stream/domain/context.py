@@ -17,7 +17,7 @@ CONTEXT_WINDOWS = 4
 CONTEXT_KEPT = 32
 """Newest finished windows of each track that can still be chosen, by this worker and by the worker that takes over from it."""
 
-LARGEST_HALF = float(np.finfo(np.float16).max)
+LARGEST_FLOAT16 = float(np.finfo(np.float16).max)
 
 
 class ContextWindow(NamedTuple):
@@ -34,8 +34,8 @@ class ContextFeatures(msgspec.Struct, frozen=True):
 
     Attributes:
         track: The window's track.
-        epoch: Media clock it belongs to.
-        end_ms: Where it ended.
+        epoch: Epoch of the session's media clock.
+        end_ms: Media time at which the window ended.
         means: By modality, the mean of its nodes' features, float16; a modality without a node has no entry.
     """
 
@@ -58,7 +58,7 @@ class ContextFeatures(msgspec.Struct, frozen=True):
 def packed_mean(nodes: Floats) -> bytes:
     """(n, width) node features, n > 0, to the bytes of their float16 mean; values beyond float16's range are clipped."""
     mean = np.add.reduce(nodes, axis=0, dtype=np.float64) / len(nodes)
-    packed: bytes = np.minimum(np.maximum(mean, -LARGEST_HALF), LARGEST_HALF).astype(np.float16).tobytes()
+    packed: bytes = np.minimum(np.maximum(mean, -LARGEST_FLOAT16), LARGEST_FLOAT16).astype(np.float16).tobytes()
     return packed
 
 
@@ -67,7 +67,7 @@ _DECODER = msgspec.json.Decoder(ContextFeatures)
 
 
 def encode_context(features: ContextFeatures) -> bytes:
-    """JSON without any loss of precision."""
+    """JSON of the features, without loss of precision."""
     return _ENCODER.encode(features)
 
 

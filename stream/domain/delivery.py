@@ -1,4 +1,4 @@
-"""A record on its way in, and what became of a window on its way out."""
+"""The records that the pipeline takes in, and the answers of Redis when a window is made final."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class InboundRecord:
     """A record as read from Kafka.
 
     Attributes:
-        acknowledge: Called once, when the record need not be read again.
+        acknowledge: Called once, when the record no longer needs to be read again.
     """
 
     topic: str
@@ -28,7 +28,7 @@ class InboundRecord:
 
 
 class LastFinal(NamedTuple):
-    """Where a replay of a track goes on: its last final window, and the clock skews as of then."""
+    """The last final window of a track, after which a replay continues, and the clock skews as of that window."""
 
     epoch: int
     end_ms: int
@@ -36,10 +36,10 @@ class LastFinal(NamedTuple):
 
 
 class FinaliseOutcome(StrEnum):
-    """What Redis said to a final window."""
+    """How Redis answers a request to make a window final."""
 
     ACCEPTED = "accepted"
     REPLAYED = "replayed"
-    """It was final already."""
+    """The window was final already, and stays as it is."""
     FENCED = "fenced"
     """Another worker owns the session now."""

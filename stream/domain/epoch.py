@@ -1,7 +1,8 @@
 """Epochs of a session: which run of its media clock a record belongs to.
 
 A producer counts the runs of its media clock itself (``ce_epoch``). A clock that starts again without a new number gets an
-`EpochAssignment`: an epoch number that the workers give it. Without an assignment, a record belongs to the epoch that its producer declares.
+`EpochAssignment`: an epoch number that the workers give it. Without an assignment, a record belongs to the epoch that its producer
+declares.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What is known of a chunk once it is encoded: words, audio segments, face frames.
+"""The features of an encoded chunk: words, audio segments or face frames.
 
-The values are what the aligner holds and what a window is made of. Times are media milliseconds from the session's start.
+The aligner holds them until their windows close, and windows consist of them. Times are media milliseconds from the session's start.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Word:
     """One spoken word.
 
     Attributes:
-        text: The word as heard, with its punctuation.
+        text: The word with its punctuation.
         start_ms: Start of the word.
         end_ms: End of the word.
         confidence: Recogniser's probability, in [0, 1].
@@ -34,12 +34,13 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class TextFeatures:
-    """The words of one text chunk; may be none, which says that nothing was said.
+    """The words of one text chunk. No words mean that nothing was said.
 
     Attributes:
         words: In the order in which they were sent.
-        ends_utterance: The recogniser takes the last of them for the end of an utterance.
-        states: (n, 384) float32, one for each word, where the producer encoded them; None where we do, with the window's other words.
+        ends_utterance: True if the recogniser considers the last word the end of an utterance.
+        states: (n, 384) float32, a row for each word, if the producer has encoded them. None if the worker's text encoder has to: it then
+            encodes all words of a window together.
     """
 
     words: tuple[Word, ...]
@@ -55,7 +56,7 @@ class AudioFeatures:
         spans_ms: (n, 2) int64, start and end of each segment.
         embeddings: (n, `EMBEDDING_WIDTH`) float32.
         audible: (n,) bool, False where the segment is silence.
-        voiced: (n,) bool, True where somebody speaks; None where nobody asked.
+        voiced: (n,) bool, True where somebody speaks; None if voice was not looked for.
     """
 
     spans_ms: npt.NDArray[np.int64]
@@ -72,8 +73,8 @@ class VideoFeatures:
         spans_ms: (n, 2) int64, when each face frame was on screen.
         embeddings: (n, `EMBEDDING_WIDTH`) float32, of the followed face.
         boxes: (n, 4) float32, left, top, right, bottom of the followed face as fractions of the picture.
-        faces_max: Most faces seen in one frame of the chunk.
-        frames: Frames looked at, with or without a face.
+        faces_max: Most faces in one frame of the chunk.
+        frames: Frames that were searched, with or without a face.
     """
 
     spans_ms: npt.NDArray[np.int64]

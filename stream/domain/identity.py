@@ -1,6 +1,6 @@
 """Names that come from outside: tenants, sessions, tracks and roles.
 
-They become Kafka keys, Redis keys and lines on a terminal, so they pass one strict pattern here and nowhere else.
+They become parts of Kafka keys, Redis keys and terminal output. So each of them is checked, here and only here, against one strict pattern.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ _NAME = re.compile(NAME_PATTERN, re.ASCII)
 
 
 def check_name(kind: str, value: str) -> str:
-    """Return ``value`` when it is a safe name, else raise ``ValueError`` (which never repeats the value).
+    """Return ``value`` if it is a safe name, else raise ``ValueError``.
+
+    The message never repeats the value: it goes to logs and terminals, for which an unchecked name is not safe.
 
     Args:
         kind: What the name is for, for the message: ``"session"``, ``"track"``…
@@ -26,7 +28,7 @@ def check_name(kind: str, value: str) -> str:
 
 @dataclass(frozen=True, slots=True, order=True)
 class SessionKey:
-    """One conversation of one tenant."""
+    """Names a session: the conversation of all its tracks, under one tenant."""
 
     tenant: str
     session: str
@@ -49,7 +51,7 @@ class SessionKey:
 
 @dataclass(frozen=True, slots=True, order=True)
 class TrackKey:
-    """One participant (or channel) of a conversation: the unit that is scored."""
+    """Names a track: one participant (or channel) of a session, the unit that is scored."""
 
     session: SessionKey
     track: str

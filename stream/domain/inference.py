@@ -1,11 +1,10 @@
-"""What the model says of one window, before anything is explained."""
+"""Input and output of the model for one window."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from stream.domain.features import Floats, Word
-from stream.domain.modality import MODALITIES, Modality
 
 COALITIONS = 8
 """Subsets of {text, audio, video}; index = sum of the modalities' bits, 0 = none, 7 = all."""
@@ -24,9 +23,9 @@ class Inference:
         scores: (8,) score in [-3, 3] of every modality coalition.
         probabilities: (8, 3) calibrated probabilities of `LABELS` of every coalition.
         causal: (W + A + V,) causal node attention in [0, 1]; the shortcut part is 1 - causal; 0 where there is no node.
-        relevance: (W + A + V,) signed share of each node in the score with all modalities, in score points.
+        relevance: (W + A + V,) signed contribution of each node to the score with all modalities, in score points.
         score_unadjusted: Score with the window's own shortcut features in place of the backdoor adjustment.
-        to_review: The label is among the fifth of windows with these modalities that the model is least sure of.
+        to_review: True if the label is among the least certain fifth of windows with these modalities.
     """
 
     scores: Floats
@@ -39,7 +38,7 @@ class Inference:
 
 @dataclass(frozen=True, slots=True)
 class WindowInputs:
-    """Input tensors of the ``mmci`` model for one window, padded to a fixed number of nodes.
+    """Input tensors of the ``mmci`` model for one window, padded to a fixed number of nodes. Their names are those of the ONNX file.
 
     Attributes:
         words: (W, 384) float32 word states.
@@ -51,14 +50,14 @@ class WindowInputs:
         video: (V, 64) float32 face embeddings.
         video_times: (V, 2) float32.
         video_mask: (V,) float32.
-        past_words: (K, 384) float32, mean word states of earlier windows of the session, the newest first.
+        past_words: (K, 384) float32, mean word states of the windows of the context, the newest first.
         past_audio: (K, 64) float32, mean segment embeddings of the same windows.
         past_video: (K, 64) float32, mean face embeddings.
-        past_mask: (K, 3) float32, 1 where an earlier window has text, audio, video.
-        past_same: (K,) float32, 1 where it is of the window's own track.
+        past_mask: (K, 3) float32, 1 where a window of the context has text, audio, video.
+        past_same: (K,) float32, 1 where a window of the context belongs to the window's own track.
         word_nodes: The word of each unmasked row of `words`, in order.
         audio_spans_ms: Media spans of the unmasked rows of `audio`, in order.
-        video_spans_ms: Likewise of `video`.
+        video_spans_ms: Media spans of the unmasked rows of `video`, in order.
         words_dropped: Words that did not fit.
     """
 
@@ -80,9 +79,3 @@ class WindowInputs:
     audio_spans_ms: tuple[tuple[int, int], ...]
     video_spans_ms: tuple[tuple[int, int], ...]
     words_dropped: int = 0
-
-    @property
-    def present(self) -> tuple[Modality, ...]:
-        """Modalities with something in them: a word, audio that is not silence, a detected face."""
-        nodes = (self.word_nodes, self.audio_spans_ms, self.video_spans_ms)
-        return tuple([modality for modality, found in zip(MODALITIES, nodes, strict=True) if found])

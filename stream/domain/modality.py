@@ -1,4 +1,4 @@
-"""The three modalities of a conversation."""
+"""The three modalities of a session."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Modality(StrEnum):
-    """One way a person is perceived; the order is the order of every tensor and bit mask."""
+    """A way in which a person is perceived. Tensors and bit masks follow the order of the members."""
 
     TEXT = "text"
     AUDIO = "audio"
@@ -21,4 +21,4 @@ class Modality(StrEnum):
 MODALITIES: tuple[Modality, ...] = tuple(Modality)
 """Text, audio, video: the fixed order."""
 
-_BITS = {modality: 1 << place for place, modality in enumerate(MODALITIES)}
+_BITS = {modality: 1 << index for index, modality in enumerate(MODALITIES)}

@@ -1,4 +1,4 @@
-"""What is published: scores, explanations and session summaries, as JSON objects of fixed shape."""
+"""The published records: scores, explanations and session summaries, as JSON objects of fixed shape."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stream.domain.modality import Modality
 
 
 class ModelVersion(msgspec.Struct, frozen=True):
-    """Which weights spoke."""
+    """The weights that gave a score."""
 
     name: str
     version: str
@@ -26,15 +26,15 @@ class ScoreRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", 
         score: In [-3, 3].
         label: ``negative``, ``neutral`` or ``positive``.
         confidence: Calibrated probability of `label`.
-        probabilities: Of each label.
+        probabilities: Calibrated probability of each label.
         modalities_present: Modalities with a word, sound or face in the window.
-        shares: Part of the score's movement that each present modality carries, adding up to 1.
+        shares: Share of each present modality in the score's movement; they add up to 1.
         faces: Most faces seen at once.
         warnings: Codes, for example ``several_faces``.
-        media_end_at_ms: Wall clock when the window's last media was captured, if known.
-        allowed_lateness_ms: How long windows stay open for late chunks, which latency figures leave out.
+        media_end_at_ms: Wall clock (Unix ms) at which the window's last media was captured, if known.
+        allowed_lateness_ms: How long windows stay open for late chunks, which latency figures exclude.
         sync: Clock skews of modalities against the audio, as estimated when the window closed.
-        run: Which media clock it is, where the epoch is not the one that the producer says.
+        run: The epoch's assignment, if workers gave the epoch its number; None if its producer declares it.
     """
 
     tenant: str
@@ -63,7 +63,7 @@ class ScoreRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", 
 
 
 class PartialRecord(ScoreRecord, frozen=True, kw_only=True, tag_field="event", tag="partial"):
-    """Sentiment of a window that is still open; a later revision or the final one replaces it."""
+    """Sentiment of a window that is still open; a later revision or the final result replaces it."""
 
 
 class WordEvidence(msgspec.Struct, frozen=True):
@@ -87,16 +87,16 @@ class ExplanationRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="ev
     """Why a final window got its score.
 
     Attributes:
-        base_score: Score of the model when it is shown nothing.
+        base_score: Score of the model without any modality.
         contributions: Exact Shapley value of each modality in score points; with `base_score` they add up to the score.
-        score_without: Score when one present modality is taken away.
-        causal_share: Part of the evidence that the model's attention calls causal, in [0, 1].
-        shortcut_share: The rest.
+        score_without: By present modality, the score without it.
+        causal_share: Part of the evidence that the model's attention classifies as causal, in [0, 1]; 0 for an empty window.
+        shortcut_share: The other part; 0 for an empty window.
         score_unadjusted: Score without the backdoor adjustment.
         words: Strongest words.
         audio_spans: Strongest spans of sound.
         video_frames: Strongest face frames.
-        sentence: All of it in one plain sentence.
+        sentence: The explanation in one plain sentence.
     """
 
     tenant: str
@@ -120,7 +120,7 @@ class ExplanationRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="ev
 
 
 class Moment(msgspec.Struct, frozen=True):
-    """One window of a session that stands out."""
+    """A window that stands out in its session."""
 
     window_id: str
     track: str
@@ -130,17 +130,17 @@ class Moment(msgspec.Struct, frozen=True):
 
 
 class SessionRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="session"):
-    """A whole conversation, written when its last window is final.
+    """Summary of one epoch of a session, written when its last window is final.
 
     Attributes:
-        windows: Final windows over all tracks.
-        mean: Mean score, None when there were no windows.
-        trend: Mean score of the last third of the session's windows less that of the first third.
+        windows: Number of final windows of all tracks.
+        mean: Mean score; None if no window has content.
+        trend: Mean score of the last third of the windows minus that of the first third; None for fewer than three windows.
         best: Window with the highest score.
         worst: Window with the lowest score.
-        role_shares: Part of the windows with words or sound that each role holds; who did the talking.
-        windows_by_modality: How many windows held each modality.
-        windows_shed: How many were closed before their time because too many chunks waited.
+        role_shares: Share of each role in the windows with words or sound: who did the talking.
+        windows_by_modality: Number of windows with each modality.
+        windows_shed: Windows that were closed early because too many chunks were held.
     """
 
     tenant: str

@@ -9,6 +9,7 @@ from stream.domain.media_format import MAX_SESSION_MS
 from stream.domain.modality import Modality
 
 MAX_TRACKS = 32
+"""Most tracks of a session: it bounds the memory and the encoders that one session can take."""
 
 
 class TrackPlan(msgspec.Struct, frozen=True):
@@ -24,7 +25,7 @@ class TrackPlan(msgspec.Struct, frozen=True):
 
 
 class SessionStart(msgspec.Struct, frozen=True, tag_field="event", tag="start"):
-    """A conversation begins."""
+    """The session begins."""
 
     epoch: int
     tracks: tuple[TrackPlan, ...]
@@ -35,21 +36,21 @@ class SessionStart(msgspec.Struct, frozen=True, tag_field="event", tag="start"):
 
 
 class SessionHeartbeat(msgspec.Struct, frozen=True, tag_field="event", tag="heartbeat"):
-    """It is still going on, though nothing may be heard."""
+    """The session goes on, even if no chunks arrive."""
 
     epoch: int
     media_ms: int
 
 
 class TrackEnd(msgspec.Struct, frozen=True):
-    """How many chunks of each modality a track had; their seq ran from 0 to count - 1."""
+    """Number of chunks of each modality of a track; their seq run from 0 to count - 1."""
 
     track: str
     chunks: dict[Modality, int]
 
 
 class SessionEnd(msgspec.Struct, frozen=True, tag_field="event", tag="end"):
-    """It is over at media time `media_ms`; windows close as soon as all counted chunks are here."""
+    """The session is over at media time `media_ms`. Its windows close as soon as all counted chunks have arrived."""
 
     epoch: int
     media_ms: int
@@ -57,17 +58,17 @@ class SessionEnd(msgspec.Struct, frozen=True, tag_field="event", tag="end"):
 
     def __post_init__(self) -> None:
         if not 0 <= self.media_ms <= MAX_SESSION_MS:
-            raise ValueError("media_ms is outside of a session's media time")
+            raise ValueError("media_ms is outside a session's media time")
 
 
 SessionEvent = SessionStart | SessionHeartbeat | SessionEnd
 
 
 class KeyedSessionEvent(msgspec.Struct, frozen=True):
-    """A session event with the conversation it belongs to.
+    """A session event and the session that it belongs to.
 
     Attributes:
-        at_ms: Wall clock (Unix ms) of the event, None where its producer does not say.
+        at_ms: Wall clock (Unix ms) of the event; None if its producer did not send it.
     """
 
     key: SessionKey
@@ -76,6 +77,6 @@ class KeyedSessionEvent(msgspec.Struct, frozen=True):
 
     @property
     def media_start_at_ms(self) -> int | None:
-        """Wall clock at which the session's media began, by what this event says."""
+        """Wall clock at which the session's media began, according to this event; None if the event has no time."""
         media_ms = 0 if isinstance(self.event, SessionStart) else self.event.media_ms
         return None if self.at_ms is None else self.at_ms - media_ms

@@ -34,7 +34,7 @@ class Topics:
 
     @property
     def summaries(self) -> str:
-        """One summary per ended session."""
+        """One summary for each epoch of a session that has ended."""
         return f"{self.prefix}session-summaries"
 
     @property
@@ -44,15 +44,15 @@ class Topics:
 
     @property
     def late(self) -> str:
-        """Chunks that came after their windows had closed."""
+        """Chunks that arrived after their windows had closed."""
         return f"{self.prefix}chunks.late"
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """What a worker reads."""
+        """Topics that a worker reads."""
         return (*(self.chunks(m) for m in MODALITIES), self.sessions)
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """What a worker writes."""
+        """Topics that a worker writes."""
         return (self.scores, self.explanations, self.summaries, self.dead_letters, self.late)

@@ -1,4 +1,4 @@
-"""A window: what one track said, sounded and looked like in one span of media time."""
+"""A window: the words, sound and picture of one track in one span of media time."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ class Window(msgspec.Struct, frozen=True):
     """Half-open span [start_ms, end_ms) of a track with the features of every chunk that touches it.
 
     Attributes:
-        track: Whose window it is.
+        track: The track that the window belongs to.
         role: The track's role.
-        epoch: Media clock it belongs to.
+        epoch: Epoch of the session's media clock.
         start_ms: First media millisecond.
         end_ms: Media millisecond after the last.
         media_end_ms: `end_ms`, or the session's end where that comes first.
-        revision: 0, 1, 2… while the window is open; the final one is the highest.
-        is_final: True for the window as it closed; False for a partial result of an open window.
+        revision: 0, 1, 2… while the window is open; the final window has the highest.
+        is_final: True for a closed window; False for an open window, which gives a partial result.
         text: Text chunks that touch the window, in order of media time.
         audio: Audio chunks, likewise.
         video: Video chunks, likewise, their times corrected by `clock_skews`.
-        media_end_at_ms: Wall clock (Unix ms) when `media_end_ms` was captured; None when nothing said so.
+        media_end_at_ms: Wall clock (Unix ms) at which `media_end_ms` was captured; None if no chunk touches the window.
         clock_skews: Clock skews of modalities against the audio.
-        warnings: Codes of what was odd about the window's input, for example `SHED`.
+        warnings: Codes of peculiarities of the window's input, for example `SHED`.
         context: Finished windows of the session that the model sees beside it, newest first.
     """
 
@@ -65,18 +65,18 @@ class Window(msgspec.Struct, frozen=True):
         return f"{self.track}/{self.epoch}-{self.end_ms}"
 
     def inside(self, spans_ms: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """(n,) of (n, 2) spans: True where the middle lies in the window, so that each item is in one window of a tiling."""
+        """(n,) bool for (n, 2) spans: True where the middle of a span lies in the window, so that adjacent windows never share an item."""
         middles = spans_ms[:, 0] + spans_ms[:, 1]
-        found: npt.NDArray[np.bool_] = (middles >= 2 * self.start_ms) & (middles < 2 * self.end_ms)
-        return found
+        inside: npt.NDArray[np.bool_] = (middles >= 2 * self.start_ms) & (middles < 2 * self.end_ms)
+        return inside
 
     def words(self) -> tuple[Word, ...]:
-        """The words that end in the window, in order of time: a word is known when it ends."""
+        """The words that end in the window, in order of time. A word counts where it ends: only then is it known."""
         inside = (w for chunk in self.text for w in chunk.words if self.start_ms < w.end_ms <= self.end_ms)
         return tuple(sorted(inside, key=lambda w: (w.start_ms, w.end_ms)))
 
     def word_states(self) -> Floats | None:
-        """(n, 384) float32 of `words`, in their order; None where a chunk that has words brings no states."""
+        """(n, 384) float32 of `words`, in their order; None if a chunk with words has no states."""
         pairs = []
         for chunk in self.text:
             if not chunk.words:
@@ -89,14 +89,14 @@ class Window(msgspec.Struct, frozen=True):
 
     def present(self) -> tuple[Modality, ...]:
         """Modalities with something in them: a word, audio that is not silence, a detected face."""
-        found = {
+        has_content = {
             Modality.TEXT: bool(self.words()),
             Modality.AUDIO: any(self.inside(chunk.spans_ms[chunk.audible]).any() for chunk in self.audio),
             Modality.VIDEO: any(self.inside(chunk.spans_ms).any() for chunk in self.video),
         }
-        return tuple(m for m in MODALITIES if found[m])
+        return tuple(m for m in MODALITIES if has_content[m])
 
     @property
     def faces_max(self) -> int:
-        """Most faces seen at once in the window's video."""
+        """Most faces in one frame of the window's video chunks."""
         return max((chunk.faces_max for chunk in self.video), default=0)

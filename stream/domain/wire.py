@@ -1,4 +1,4 @@
-"""Kafka records ↔ domain values: CloudEvents 1.0 in Kafka binary mode.
+"""Translates between Kafka records and domain values: CloudEvents 1.0 in Kafka binary mode.
 
 The value is the raw media, the headers carry the metadata, the key is ``tenant/session``. `docs/records.md` lists every header.
 """
@@ -26,9 +26,10 @@ SESSION_TYPE = "io.sentistream.session."
 MAX_WORDS_PER_CHUNK = 256
 MAX_WORD_CHARACTERS = 128
 MAX_HEADERS = 64
+"""Bounds on one record: a broken or hostile producer must not fill a worker's memory."""
 
-SESSIONS_REMEMBERED = 4096
-"""Names that need not be checked again."""
+CHECKED_NAMES = 4096
+"""Sessions and tracks whose names stay checked: nearly every record belongs to one that was seen shortly before."""
 
 
 class BadRecordError(ValueError):
@@ -77,10 +78,10 @@ def parse_chunk(key: bytes | None, value: bytes | None, headers: Iterable[tuple[
         raise BadRecordError("too_large", f"the record is larger than {MAX_CHUNK_BYTES} bytes")
     attributes = _attributes(headers)
     if _text(attributes, "ce_type") != CHUNK_TYPE + modality:
-        raise BadRecordError("wrong_type", "ce_type is not that of this topic")
+        raise BadRecordError("wrong_type", "ce_type does not match the topic")
     content_type = _text(attributes, "content-type")
     if content_type not in CONTENT_TYPES[modality]:
-        raise BadRecordError("wrong_content_type", f"content-type is not one that {modality} may have")
+        raise BadRecordError("wrong_content_type", f"content-type is not allowed for {modality}")
     try:
         header = ChunkHeader(
             id=_text(attributes, "ce_id"),
@@ -120,13 +121,13 @@ _WORDS = msgspec.json.Decoder(_WordsOnWire)
 
 
 def encode_words(words: Iterable[Word], *, final: bool = False) -> bytes:
-    """Payload of a text chunk; ``final`` where its last word ends an utterance."""
+    """Payload of a text chunk; ``final`` if its last word ends an utterance."""
     wire = [_WordOnWire(w.text, w.start_ms, w.end_ms, w.confidence, w.speaker) for w in words]
     return msgspec.json.encode(_WordsOnWire(wire, final))
 
 
 def decode_text(payload: bytes) -> TextFeatures:
-    """What a text chunk says. Raises `BadRecordError` for anything but well-formed words; the message never quotes them."""
+    """The words of a text chunk. Raises `BadRecordError` unless they are well-formed; the message never quotes them."""
     try:
         message = _WORDS.decode(payload)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -143,7 +144,7 @@ def _word(number: int, word: _WordOnWire) -> Word:
     if not 0 <= word.start_ms <= word.end_ms:
         raise BadRecordError("bad_words", f"word {number} ends before it starts")
     if not 0.0 <= word.confidence <= 1.0:
-        raise BadRecordError("bad_words", f"word {number} has a confidence outside of 0 to 1")
+        raise BadRecordError("bad_words", f"word {number} has a confidence outside 0 to 1")
     return Word(text, word.start_ms, word.end_ms, word.confidence, word.speaker)
 
 
@@ -160,21 +161,21 @@ def _event_type(event: SessionEvent) -> str:
             return SESSION_TYPE + "end"
 
 
-def session_record(notice: KeyedSessionEvent, source: str, now_ms: int) -> tuple[bytes, bytes, Headers]:
+def session_record(event: KeyedSessionEvent, source: str, now_ms: int) -> tuple[bytes, bytes, Headers]:
     """Key, value and headers of a record of the ``sessions`` topic."""
     headers = {
         "ce_specversion": "1.0",
         "ce_id": uuid.uuid4().hex,
         "ce_source": source,
-        "ce_type": _event_type(notice.event),
-        "ce_subject": notice.key.session,
+        "ce_type": _event_type(event.event),
+        "ce_subject": event.key.session,
         "ce_time": datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="milliseconds"),
         "content-type": "application/json",
-        "ce_tenant": notice.key.tenant,
+        "ce_tenant": event.key.tenant,
         "ce_schemaversion": SCHEMA_VERSION,
     }
     wire = [(name, text.encode("ascii")) for name, text in headers.items()]
-    return str(notice.key).encode("ascii"), msgspec.json.encode(notice.event), wire
+    return str(event.key).encode("ascii"), msgspec.json.encode(event.event), wire
 
 
 def parse_session(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> KeyedSessionEvent:
@@ -190,7 +191,7 @@ def parse_session(key: bytes | None, value: bytes | None, headers: Iterable[tupl
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise BadRecordError("bad_event", "the session event is not JSON of the expected shape") from None
     if _text(attributes, "ce_type") != _event_type(event):
-        raise BadRecordError("wrong_type", "ce_type is not that of the event")
+        raise BadRecordError("wrong_type", "ce_type does not match the event")
     return KeyedSessionEvent(session, event, _unix_ms(attributes, "ce_time") if "ce_time" in attributes else None)
 
 
@@ -225,17 +226,18 @@ def _integer(attributes: Mapping[str, bytes], name: str) -> int:
 def _unix_ms(attributes: Mapping[str, bytes], name: str) -> int:
     try:
         moment = datetime.fromisoformat(_text(attributes, name))
+        # A time without an offset names no moment. A negative result fails the range check of a chunk's header.
         return round(moment.timestamp() * 1000) if moment.tzinfo else -1
     except (ValueError, OverflowError):
         raise BadRecordError("bad_header", f"{name} is not an RFC 3339 time") from None
 
 
-@lru_cache(maxsize=SESSIONS_REMEMBERED)
+@lru_cache(maxsize=CHECKED_NAMES)
 def _session_key(tenant: str, session: str) -> SessionKey:
     return SessionKey(tenant, session)
 
 
-@lru_cache(maxsize=SESSIONS_REMEMBERED)
+@lru_cache(maxsize=CHECKED_NAMES)
 def _track(session: SessionKey, track: str) -> TrackKey:
     return TrackKey(session, track)
 

@@ -1,1 +1,1 @@
-"""Why a window got its score: contributions, evidence and one plain sentence."""
+"""Explains why a window got its score: contributions, evidence and one plain sentence. Also sums up sessions."""

@@ -1,4 +1,4 @@
-"""Which words, spans of sound and face frames moved the score, and how much of that the model calls causal."""
+"""Finds the words, spans of sound and face frames that moved the score most, and the causal share of the evidence."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ TOP_FRAMES = 3
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The strongest evidence of one window, strongest first, and its causal share.
+    """The strongest evidence of a window, strongest first, and its causal share.
 
     Attributes:
         words: At most `TOP_WORDS` words.
         audio_spans: At most `TOP_SPANS` spans of sound.
         video_frames: At most `TOP_FRAMES` face frames.
-        causal_share: See `causal_share`; None when the window holds no node at all.
+        causal_share: See the function `causal_share`; None if the window has no node.
     """
 
     words: tuple[WordEvidence, ...]
@@ -40,31 +40,34 @@ class Evidence:
 
 
 def gather(inputs: WindowInputs, inference: Inference) -> Evidence:
-    """Read the evidence out of the model's node relevances.
+    """Collect the evidence from the relevance that the model gives each node.
 
-    Nodes are in the order of the tensors: W words, A segments, V frames, each with its real rows before its padding.
+    Nodes are in the order of the tensors: W words, A segments, V frames; within each modality the real rows come before the padding.
     """
     relevance = _per_modality(inputs, inference.relevance)
-    of_word, of_sound, of_frame = (values.tolist() for values in relevance)
-    words = strongest(zip(inputs.word_nodes, of_word, strict=True), TOP_WORDS, lambda word: word.start_ms)
-    sound = strongest(merge_spans(zip(inputs.audio_spans_ms, of_sound, strict=True)), TOP_SPANS, lambda span: span[0])
-    frames = strongest(zip(inputs.video_spans_ms, of_frame, strict=True), TOP_FRAMES, lambda span: span[0])
+    word_relevance, audio_relevance, video_relevance = (values.tolist() for values in relevance)
+    words = strongest(zip(inputs.word_nodes, word_relevance, strict=True), TOP_WORDS, lambda word: word.start_ms)
+    spans = strongest(merge_spans(zip(inputs.audio_spans_ms, audio_relevance, strict=True)), TOP_SPANS, lambda span: span[0])
+    frames = strongest(zip(inputs.video_spans_ms, video_relevance, strict=True), TOP_FRAMES, lambda span: span[0])
     return Evidence(
         words=tuple(WordEvidence(word.text, word.start_ms, word.end_ms, value) for word, value in words),
-        audio_spans=tuple(SpanEvidence(*span, value) for span, value in sound),
+        audio_spans=tuple(SpanEvidence(*span, value) for span, value in spans),
         video_frames=tuple(SpanEvidence(*span, value) for span, value in frames),
         causal_share=causal_share(np.concatenate(relevance), np.concatenate(_per_modality(inputs, inference.causal))),
     )
 
 
 def strongest(items: Iterable[tuple[Item, float]], count: int, start_ms: Callable[[Item], int]) -> list[tuple[Item, float]]:
-    """At most so many items with the largest relevance either way, earlier ones first among equals; rounded, without zeros."""
-    moving = [(-abs(value), start_ms(item), item, value) for item, exact in items if (value := rounded(exact))]
-    return [(item, value) for _, _, item, value in sorted(moving, key=itemgetter(0, 1))[:count]]
+    """The items with the largest relevance of either sign, at most ``count``, with their rounded relevance.
+
+    Of items with equal relevance the earlier comes first. Items whose relevance rounds to zero are left out.
+    """
+    ranked = [(-abs(value), start_ms(item), item, value) for item, exact in items if (value := rounded(exact))]
+    return [(item, value) for _, _, item, value in sorted(ranked, key=itemgetter(0, 1))[:count]]
 
 
 def merge_spans(spans: Iterable[tuple[Span, float]]) -> Iterator[tuple[Span, float]]:
-    """Join spans that touch and whose relevance has the same sign; relevances add up."""
+    """Join spans that touch and whose relevances have the same sign; their relevances add up."""
     current: Span | None = None
     total = 0.0
     for span, relevance in sorted(spans):
@@ -79,14 +82,14 @@ def merge_spans(spans: Iterable[tuple[Span, float]]) -> Iterator[tuple[Span, flo
 
 
 def causal_share(relevance: Floats, causal: Floats) -> float | None:
-    """Part of the evidence that the model attends to as causal: sum |r_i| c_i / sum |r_i| over the window's nodes.
+    """Share of the evidence that the model attends to as causal: sum |r_i| c_i / sum |r_i| over the window's nodes.
 
     Args:
-        relevance: (n,) signed relevance r of every node that is there.
+        relevance: (n,) signed relevance r of every node of the window.
         causal: (n,) causal attention c of the same nodes, in [0, 1].
 
     Returns:
-        A share in [0, 1]; the plain mean of c where no node moved the score; None without nodes.
+        A share in [0, 1]. The mean of c if no node moved the score; None without nodes.
     """
     if not len(relevance):
         return None

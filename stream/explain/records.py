@@ -1,4 +1,4 @@
-"""Build the published records of one window. Pure: the same window and inference always give the same bytes."""
+"""Builds the published records of a window. Pure: the same window and inference always give the same bytes, so a replay may repeat them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from stream.explain.sentence import Findings, sentence
 from stream.explain.shapley import coalition, restricted, shapley_values
 from stream.explain.warnings import warning_codes
 
-ALL = COALITIONS - 1
+ALL_MODALITIES = COALITIONS - 1
+"""Index of the coalition of all modalities."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
-    """What the score and the explanation both need; numbers are rounded, and contributions add up after rounding."""
+class _Numbers:
+    """The numbers that the score and the explanation share. They are rounded, and the contributions still add up to the score."""
 
     present: tuple[Modality, ...]
     scores: tuple[float, ...]
@@ -36,47 +37,47 @@ class _Reading:
 def final_records(
     window: Window, inputs: WindowInputs, inference: Inference, model: ModelVersion, allowed_lateness_ms: int
 ) -> tuple[ScoreRecord, ExplanationRecord]:
-    """The final score of a closed window, and why it got it. Raises ``ValueError`` for an open one."""
+    """Score and explanation of a closed window. Raises ``ValueError`` for an open window."""
     if not window.is_final:
         raise ValueError("the window is still open")
-    reading = _read(window, inputs, inference)
-    return ScoreRecord(**_fields(window, reading, model, allowed_lateness_ms)), _explanation(window, inputs, inference, reading)
+    numbers = _numbers(window, inputs, inference)
+    return ScoreRecord(**_fields(window, numbers, model, allowed_lateness_ms)), _explanation(window, inputs, inference, numbers)
 
 
 def partial_record(
     window: Window, inputs: WindowInputs, inference: Inference, model: ModelVersion, allowed_lateness_ms: int
 ) -> PartialRecord:
-    """The score so far of an open window. Raises ``ValueError`` for a closed one."""
+    """Score so far of an open window. Raises ``ValueError`` for a closed window."""
     if window.is_final:
         raise ValueError("the window is final")
-    return PartialRecord(**_fields(window, _read(window, inputs, inference), model, allowed_lateness_ms))
+    return PartialRecord(**_fields(window, _numbers(window, inputs, inference), model, allowed_lateness_ms))
 
 
-def _explanation(window: Window, inputs: WindowInputs, inference: Inference, reading: _Reading) -> ExplanationRecord:
-    """The causal and the shortcut share are 0 and 0 when the window holds nothing that could have moved the score."""
+def _explanation(window: Window, inputs: WindowInputs, inference: Inference, numbers: _Numbers) -> ExplanationRecord:
+    """Build the explanation. In a window without nodes nothing could have moved the score: causal and shortcut share are both 0."""
     evidence = gather(inputs, inference)
     causal = None if evidence.causal_share is None else rounded(evidence.causal_share)
-    without = {m: ALL & ~m.bit for m in reading.present}
+    without = {m: ALL_MODALITIES & ~m.bit for m in numbers.present}
     findings = Findings(
         role=window.role,
         start_ms=window.start_ms,
         end_ms=window.end_ms,
-        score=reading.score,
-        label=reading.label,
-        confidence=reading.confidence,
-        present=reading.present,
-        contributions=reading.contributions,
-        without={m: (rounded(reading.scores[index]), _label(reading.present, inference, index)) for m, index in without.items()},
+        score=numbers.score,
+        label=numbers.label,
+        confidence=numbers.confidence,
+        present=numbers.present,
+        contributions=numbers.contributions,
+        without={m: (rounded(numbers.scores[index]), _label(numbers.present, inference, index)) for m, index in without.items()},
         words=evidence.words,
         audio_spans=evidence.audio_spans,
         video_frames=evidence.video_frames,
-        warnings=reading.warnings,
+        warnings=numbers.warnings,
     )
     return ExplanationRecord(
         **identity_fields(window),
-        base_score=reading.base,
-        contributions=reading.contributions,
-        score_without={m: rounded(reading.scores[index]) for m, index in without.items()},
+        base_score=numbers.base,
+        contributions=numbers.contributions,
+        score_without={m: rounded(numbers.scores[index]) for m, index in without.items()},
         causal_share=0.0 if causal is None else causal,
         shortcut_share=0.0 if causal is None else rounded(1.0 - causal),
         score_unadjusted=rounded(inference.score_unadjusted),
@@ -88,7 +89,7 @@ def _explanation(window: Window, inputs: WindowInputs, inference: Inference, rea
 
 
 def shares(contributions: dict[Modality, float], present: tuple[Modality, ...]) -> dict[Modality, float]:
-    """Each present modality's part of the score's movement, |phi_m| / sum |phi|, adding up to 1; equal parts where nothing moved."""
+    """Share of each present modality in the score's movement, |phi_m| / sum |phi|; equal shares if nothing moved the score."""
     if not present:
         return {}
     moved = [abs(contributions[m]) for m in present]
@@ -97,18 +98,18 @@ def shares(contributions: dict[Modality, float], present: tuple[Modality, ...]) 
     return dict(zip(present, apportion(parts, 1.0), strict=True))
 
 
-def _fields(window: Window, reading: _Reading, model: ModelVersion, allowed_lateness_ms: int) -> dict[str, Any]:
+def _fields(window: Window, numbers: _Numbers, model: ModelVersion, allowed_lateness_ms: int) -> dict[str, Any]:
     return identity_fields(window) | {
         "is_final": window.is_final,
         "revision": window.revision,
-        "score": reading.score,
-        "label": reading.label,
-        "confidence": reading.confidence,
-        "probabilities": reading.probabilities,
-        "modalities_present": reading.present,
-        "shares": shares(reading.contributions, reading.present),
+        "score": numbers.score,
+        "label": numbers.label,
+        "confidence": numbers.confidence,
+        "probabilities": numbers.probabilities,
+        "modalities_present": numbers.present,
+        "shares": shares(numbers.contributions, numbers.present),
         "faces": window.faces_max,
-        "warnings": reading.warnings,
+        "warnings": numbers.warnings,
         "media_end_at_ms": window.media_end_at_ms,
         "allowed_lateness_ms": allowed_lateness_ms,
         "model": model,
@@ -117,7 +118,7 @@ def _fields(window: Window, reading: _Reading, model: ModelVersion, allowed_late
 
 
 def identity_fields(window: Window) -> dict[str, Any]:
-    """Which window a record is about: the fields that every record of a window begins with."""
+    """The fields that every record of a window begins with: they say which window it is."""
     return {
         "tenant": window.track.session.tenant,
         "session": window.track.session.session,
@@ -130,15 +131,16 @@ def identity_fields(window: Window) -> dict[str, Any]:
     }
 
 
-def _read(window: Window, inputs: WindowInputs, inference: Inference) -> _Reading:
-    present = inputs.present
+def _numbers(window: Window, inputs: WindowInputs, inference: Inference) -> _Numbers:
+    present = window.present()
     scores = restricted(inference.scores, present)
     exact = shapley_values(scores)
-    score, base = rounded(scores[ALL]), rounded(scores[0])
+    # Rounded one by one, the contributions could miss the published score by a unit of the last digit.
+    score, base = rounded(scores[ALL_MODALITIES]), rounded(scores[0])
     contributions = dict.fromkeys(MODALITIES, 0.0) | dict(zip(present, apportion([exact[m] for m in present], score - base), strict=True))
-    probabilities = dict(zip(LABELS, apportion(_probabilities(present, inference, ALL), 1.0), strict=True))
-    label = _label(present, inference, ALL)
-    return _Reading(
+    probabilities = dict(zip(LABELS, apportion(_probabilities(present, inference, ALL_MODALITIES), 1.0), strict=True))
+    label = _label(present, inference, ALL_MODALITIES)
+    return _Numbers(
         present=present,
         scores=scores,
         score=score,
@@ -147,16 +149,17 @@ def _read(window: Window, inputs: WindowInputs, inference: Inference) -> _Readin
         confidence=probabilities[label],
         probabilities=probabilities,
         contributions=contributions,
-        warnings=warning_codes(window, inputs, inference, contributions),
+        warnings=warning_codes(window, present, inputs, inference, contributions),
     )
 
 
 def _probabilities(present: tuple[Modality, ...], inference: Inference, index: int) -> list[float]:
-    found: list[float] = inference.probabilities[index & coalition(present)].tolist()
-    return found
+    # An absent modality changes nothing: the coalition is scored with the present modalities only, as in `restricted`.
+    probabilities: list[float] = inference.probabilities[index & coalition(present)].tolist()
+    return probabilities
 
 
 def _label(present: tuple[Modality, ...], inference: Inference, index: int) -> str:
-    """Most probable label of a coalition, the first of equals."""
+    """Most probable label of a coalition; of equally probable labels the first."""
     probabilities = _probabilities(present, inference, index)
     return LABELS[probabilities.index(max(probabilities))]

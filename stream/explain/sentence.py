@@ -1,4 +1,4 @@
-"""One plain English sentence that says what drove a score, when, and what it would have been otherwise."""
+"""Writes one plain English sentence: what drove a score, when, and what the score would be without the strongest modality."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from stream.explain.warnings import PLAIN, WarningCode
 
 QUOTED_WORDS = 3
 QUOTED_CHARACTERS = 24
+"""Most words that the sentence quotes, and most characters of each: words come from outside and may be of any length."""
+
 SMALL = 0.1
-"""A modality that moves the score by less is not worth a clause."""
+"""Score points. A modality that moves the score by less gets no clause."""
 
 NOUNS: dict[Modality, str] = {Modality.TEXT: "words", Modality.AUDIO: "voice", Modality.VIDEO: "face"}
 _ABSENT: dict[Modality, str] = {Modality.TEXT: "words", Modality.AUDIO: "sound", Modality.VIDEO: "a face"}
@@ -22,18 +24,18 @@ _KEPT_SIGNS = frozenset("'\u2019-%€£$")
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What the sentence is made of.
+    """The facts that the sentence is made of.
 
     Attributes:
         role: The track's role.
         start_ms: Start of the window.
-        end_ms: Its end.
+        end_ms: End of the window.
         score: Score in [-3, 3].
-        label: Its label.
+        label: Label of the window.
         confidence: The label's probability.
-        present: Modalities that the window holds.
+        present: Modalities with content in the window.
         contributions: Score points of each present modality.
-        without: Score and label when a present modality is taken away.
+        without: By present modality, score and label without it.
         words: Strongest words, strongest first.
         audio_spans: Strongest spans of sound.
         video_frames: Strongest face frames.
@@ -62,10 +64,10 @@ def sentence(findings: Findings) -> str:
         return (
             f"Nothing was said, heard or seen of the {_plain(findings.role)} {when}, so the score of {signed(findings.score)} says nothing."
         )
-    verdict = (
+    opening = (
         f"The {_plain(findings.role)} comes across as {findings.label} ({signed(findings.score)}, {findings.confidence:.0%} sure) {when}"
     )
-    parts = [f"{verdict}, {_drivers(findings)}", *_otherwise(findings), *_cautions(findings)]
+    parts = [f"{opening}, {_drivers(findings)}", *_otherwise(findings), *_cautions(findings)]
     return "; ".join(parts) + "."
 
 
@@ -78,12 +80,16 @@ def clock(ms: int) -> str:
 
 
 def signed(score: float) -> str:
-    """A score with its sign and two decimals; what rounds to zero is ``+0.00``."""
+    """A score with its sign and two decimals; a score that rounds to zero is ``+0.00``."""
     return f"{round(score, 2) + 0.0:+.2f}"
 
 
 def quote(text: str) -> str:
-    """A spoken word in quotation marks: letters, digits and a few signs only, at most `QUOTED_CHARACTERS`; else empty."""
+    """A spoken word in quotation marks, cut to `QUOTED_CHARACTERS`; empty if nothing of it may be quoted.
+
+    Only letters, digits and a few signs are kept. Words come from outside and must not put markup, control characters or
+    bidirectional overrides into the output.
+    """
     kept = "".join(c for c in unicodedata.normalize("NFC", text) if unicodedata.category(c)[0] in "LMN" or c in _KEPT_SIGNS)
     kept = kept.strip("-")
     if not any(c.isalnum() for c in kept):
@@ -104,7 +110,7 @@ def _drivers(findings: Findings) -> str:
     )
     if not moved:
         return "and nothing in particular moved the score"
-    clauses = [_driver(findings, modality, "it" if place else "the score") for place, modality in enumerate(moved)]
+    clauses = [_driver(findings, modality, "it" if index else "the score") for index, modality in enumerate(moved)]
     opposed = [findings.contributions[m] * findings.contributions[moved[0]] < 0 for m in moved]
     text = "mainly because " + clauses[0]
     for clause, against in zip(clauses[1:], opposed[1:], strict=True):
@@ -112,14 +118,14 @@ def _drivers(findings: Findings) -> str:
     return text
 
 
-def _driver(findings: Findings, modality: Modality, what: str) -> str:
+def _driver(findings: Findings, modality: Modality, target: str) -> str:
     amount = findings.contributions[modality]
     verb = "raised" if amount > 0 else "lowered"
-    return f"the {NOUNS[modality]}{_cited(findings, modality)} {verb} {what} by {abs(amount):.2f}"
+    return f"the {NOUNS[modality]}{_cited(findings, modality)} {verb} {target} by {abs(amount):.2f}"
 
 
 def _cited(findings: Findings, modality: Modality) -> str:
-    """The evidence that pulls the way its modality pulls."""
+    """The strongest evidence that moves the score in the same direction as its modality."""
     up = findings.contributions[modality] > 0
     if modality is Modality.TEXT:
         quoted = (quote(w.text) for w in findings.words if (w.relevance > 0) is up)
@@ -135,7 +141,7 @@ def _cited(findings: Findings, modality: Modality) -> str:
 
 
 def _otherwise(findings: Findings) -> list[str]:
-    """What the score would be without the modality that matters most; nothing to say where there is only one."""
+    """Clause on the score without the modality that matters most; none if only one modality is present."""
     if len(findings.present) < 2:
         return []
     modality = max(findings.present, key=lambda m: (abs(findings.without[m][0] - findings.score), -MODALITIES.index(m)))

@@ -1,4 +1,4 @@
-"""The summary of a whole conversation, from its final windows."""
+"""Sums up an epoch of a session from its final windows."""
 
 from __future__ import annotations
 
@@ -11,26 +11,25 @@ from stream.domain.window import SHED
 from stream.explain.rounding import apportion, rounded
 
 TREND_WINDOWS = 3
-"""Fewer windows have no trend."""
+"""Least windows for a trend: it compares the first third with the last."""
 
 
 def summarise(session: SessionKey, epoch: int, finals: Iterable[ScoreRecord]) -> SessionRecord:
-    """Sum up the finals of one epoch; those of other epochs are left out.
+    """Sum up the final windows of one epoch; windows of other epochs are left out.
 
-    Windows in which nothing was said, heard or seen are counted, but say nothing of mood: mean, trend, best and worst are taken
-    over the others.
+    Windows without any modality are counted, but their score says nothing about sentiment. So mean, trend, best and worst exclude them.
     """
     windows = sorted((f for f in finals if f.epoch == epoch), key=lambda f: (f.start_ms, f.end_ms, f.track))
-    telling = [w for w in windows if w.modalities_present]
+    with_content = [w for w in windows if w.modalities_present]
     return SessionRecord(
         tenant=session.tenant,
         session=session.session,
         epoch=epoch,
         windows=len(windows),
-        mean=_mean(telling) if telling else None,
-        trend=_trend(telling),
-        best=_moment(max(telling, key=lambda w: w.score)) if telling else None,
-        worst=_moment(min(telling, key=lambda w: w.score)) if telling else None,
+        mean=_mean(with_content) if with_content else None,
+        trend=_trend(with_content),
+        best=_moment(max(with_content, key=lambda w: w.score)) if with_content else None,
+        worst=_moment(min(with_content, key=lambda w: w.score)) if with_content else None,
         role_shares=_role_shares(windows),
         windows_by_modality={m: sum(m in w.modalities_present for w in windows) for m in MODALITIES},
         windows_shed=sum(SHED in w.warnings for w in windows),
@@ -42,7 +41,7 @@ def _mean(windows: Sequence[ScoreRecord]) -> float:
 
 
 def _trend(windows: Sequence[ScoreRecord]) -> float | None:
-    """Last third less first third, in order of media time."""
+    """Mean of the last third minus mean of the first third, in order of media time."""
     if len(windows) < TREND_WINDOWS:
         return None
     third = len(windows) // 3

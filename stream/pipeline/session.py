@@ -146,7 +146,7 @@ class SessionProcessor:
             claim: This worker's claim to the session.
         """
         if before.epoch < max(self._epochs, default=-1):
-            raise BadRecordError("restarted", "its media clock began anew within an epoch that is not the newest")
+            raise BadRecordError("restarted", "its media clock has started again in an epoch that is not the newest")
         context, media_start_at_ms = self._context, header.media_start_at_ms
         assignments = await context.store.begin_epoch(self.key, header.epoch, media_start_at_ms, context.same_clock_ms, before.epoch)
         if claim.is_lost or not self._epochs:

