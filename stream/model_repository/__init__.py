@@ -1,1 +1,1 @@
-"""The Triton model repository on disk: built, checked, and the text encoder's weights that are not committed."""
+"""The Triton model repository on disk: assembles the text encoder, which is not committed, and checks all models."""

@@ -1,4 +1,4 @@
-"""Triton model configurations (``config.pbtxt``), and how they must fit an ONNX file."""
+"""Reads Triton model configurations (``config.pbtxt``) and checks them against ONNX files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ONNX_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """A named tensor; ``dims`` are without the batch axis, -1 where any length goes."""
+    """A named tensor. ``dims`` are without the batch axis; -1 stands for any length."""
 
     name: str
     datatype: str
@@ -39,7 +39,7 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """The part of a model configuration that we rely on."""
+    """The parts of a model configuration that sentistream relies on."""
 
     name: str
     backend: str
@@ -51,7 +51,7 @@ class ModelConfig:
 
 
 def read_config(path: Path, problems: list[str]) -> ModelConfig | None:
-    """Parse a configuration; None, with a sentence added to the problems, where that is not possible."""
+    """Parse a configuration. If that fails, return None and add a sentence to the problems."""
     config = model_config_pb2.ModelConfig()
     try:
         text_format.Parse(path.read_text(encoding="utf-8"), config)
@@ -81,23 +81,23 @@ def _tensors(entries: object) -> tuple[TensorSpec, ...]:
 
 
 def config_problems(config: ModelConfig, name: str, digest: str) -> list[str]:
-    """What is wrong with a configuration by itself; ``digest`` is the ONNX file's SHA-256."""
+    """Problems of a configuration by itself; ``digest`` is the ONNX file's SHA-256, empty without a file."""
     problems: list[str] = []
     if config.name not in {"", name}:
         problems.append(f"its name is {config.name!r}, but the directory is {name!r}")
     if config.backend != BACKEND:
         problems.append(f"its backend is {config.backend!r}, not {BACKEND!r}")
     if config.max_batch_size < MAX_ROWS:
-        problems.append(f"max_batch_size is {config.max_batch_size}; our requests have up to {MAX_ROWS} rows")
+        problems.append(f"max_batch_size is {config.max_batch_size}; requests have up to {MAX_ROWS} rows")
     if not config.dynamic_batching:
         problems.append("dynamic_batching is off")
     if config.digest and digest and not digest.startswith(config.digest):
-        problems.append("its digest is not that of the ONNX file")
+        problems.append("its digest does not match the ONNX file")
     return problems
 
 
 def onnx_tensors(path: Path, problems: list[str]) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]] | None:
-    """Inputs and outputs of an ONNX file, without their batch axis; None, with a sentence added, where it cannot be loaded."""
+    """Inputs and outputs of an ONNX file, without their batch axis. If that fails, return None and add a sentence to the problems."""
     try:
         import onnxruntime  # noqa: PLC0415 (of the extra `local`)
     except ImportError:
@@ -111,13 +111,13 @@ def onnx_tensors(path: Path, problems: list[str]) -> tuple[tuple[TensorSpec, ...
     except Exception as error:  # onnxruntime's errors have no common class
         problems.append(f"the ONNX file cannot be loaded ({type(error).__name__})")
         return None
-    found = []
+    tensors = []
     for nodes in (session.get_inputs(), session.get_outputs()):
         for node in nodes:
             if not node.shape or isinstance(node.shape[0], int):
                 problems.append(f"{node.name} of the ONNX file has no free batch axis")
-        found.append(tuple(_onnx_tensor(node.name, node.type, node.shape) for node in nodes))
-    return found[0], found[1]
+        tensors.append(tuple(_onnx_tensor(node.name, node.type, node.shape) for node in nodes))
+    return tensors[0], tensors[1]
 
 
 def _onnx_tensor(name: str, kind: str, shape: list[int | str | None]) -> TensorSpec:
@@ -126,16 +126,16 @@ def _onnx_tensor(name: str, kind: str, shape: list[int | str | None]) -> TensorS
 
 
 def tensor_problems(config: ModelConfig, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]) -> list[str]:
-    """Where a configuration's tensors differ from the ONNX file's."""
+    """Differences between the tensors of a configuration and those of the ONNX file."""
     problems: list[str] = []
     for kind, declared, actual in (("input", config.inputs, inputs), ("output", config.outputs, outputs)):
         by_name = {tensor.name: tensor for tensor in actual}
         for tensor in declared:
-            other = by_name.get(tensor.name)
-            if other is None:
+            found = by_name.get(tensor.name)
+            if found is None:
                 problems.append(f"{kind} {tensor.name} is not in the ONNX file")
-            elif other.datatype != tensor.datatype or not _fit(tensor.dims, other.dims):
-                problems.append(f"{kind} {tensor} is {other} in the ONNX file")
+            elif found.datatype != tensor.datatype or not _fit(tensor.dims, found.dims):
+                problems.append(f"{kind} {tensor} is {found} in the ONNX file")
         missing = sorted(by_name.keys() - {tensor.name for tensor in declared})
         if missing and kind == "input":
             problems.append(f"the ONNX file's input {', '.join(missing)} is not declared")
@@ -143,5 +143,5 @@ def tensor_problems(config: ModelConfig, inputs: tuple[TensorSpec, ...], outputs
 
 
 def _fit(declared: tuple[int, ...], actual: tuple[int, ...]) -> bool:
-    """A free axis of the ONNX file takes any declared length; a fixed one only its own."""
+    """Whether declared dimensions fit: a free axis of the ONNX file accepts any length, a fixed axis only its own."""
     return len(declared) == len(actual) and all(b in {-1, a} for a, b in zip(declared, actual, strict=True))

@@ -1,4 +1,4 @@
-"""The Triton model repository on disk: assemble what is not committed, and check that what is there can be served."""
+"""Assembles the Triton model repository on disk and checks that every model can be served."""
 
 from __future__ import annotations
 
@@ -17,26 +17,27 @@ from stream.model_repository.model_config import (
     tensor_problems,
 )
 from stream.model_repository.served_models import MODEL_NAMES, TEXT_ENCODER
-from stream.model_repository.text_weights import MODEL_FILE, TextWeightsError, build_text_encoder, put_file, sha256_of
+from stream.model_repository.text_weights import MODEL_FILE, TextWeightsError, build_text_encoder, sha256_of, write_atomically
 
 VERSION = "1"
 
 HUB_FILES = ("onnx/model.onnx", "model.onnx")
+"""Where models on the Hugging Face hub keep their ONNX file; tried in this order."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelReport:
-    """What is known of one model of the repository.
+    """Result of the check of one model.
 
     Attributes:
         name: Its directory.
         version: Its version directory.
         backend: Triton backend of the GPU configuration.
         inputs: Input tensors, without the batch axis.
-        outputs: Output tensors, likewise.
-        size: Bytes of the ONNX file.
-        sha256: Its hash, 64 hexadecimal digits; empty where there is no file.
-        problems: What keeps it from being served, one sentence each.
+        outputs: Output tensors, without the batch axis.
+        size: Size of the ONNX file in bytes.
+        sha256: SHA-256 of the ONNX file, 64 hexadecimal digits; empty without a file.
+        problems: Reasons why it cannot be served, one sentence each.
     """
 
     name: str
@@ -50,7 +51,7 @@ class ModelReport:
 
     @property
     def ok(self) -> bool:
-        """True when it can be served."""
+        """True if it can be served."""
         return not self.problems
 
 
@@ -59,25 +60,26 @@ def build_models(repository: Path, text_model: str | None = None) -> tuple[Model
 
     Args:
         repository: The repository, for example ``triton_models``.
-        text_model: Hub name of other MiniLM weights, as ``ORGANISATION/NAME`` or ``ORGANISATION/NAME:FILE.onnx``; None = the packaged ones.
+        text_model: Hub name of other MiniLM weights, as ``ORGANISATION/NAME`` or ``ORGANISATION/NAME:FILE.onnx``; None uses the packaged
+            weights.
 
     Raises:
-        ModelRepositoryError: The weights cannot be had, are not the pinned ones, or cannot be written.
+        ModelRepositoryError: The weights are not available, are not the pinned weights, or cannot be written.
     """
     assemble_text_encoder(repository, text_model)
     return check_models(repository)
 
 
 def assemble_text_encoder(repository: Path, text_model: str | None = None) -> Path:
-    """Put the text encoder's ONNX file in its place, if it is not there already; raises as `build_models`."""
+    """Write the text encoder's ONNX file, unless it is up to date. Raises the errors of `build_models`."""
     directory = repository / TEXT_ENCODER
     if not (directory / GPU_CONFIG).is_file():
-        raise ModelRepositoryError(f"{repository} is no model repository of ours: it has no {TEXT_ENCODER}/{GPU_CONFIG}")
+        raise ModelRepositoryError(f"{repository} is not a sentistream model repository: it has no {TEXT_ENCODER}/{GPU_CONFIG}")
     target = directory / VERSION / MODEL_FILE
     try:
         if text_model is None:
             return build_text_encoder(directory)
-        put_file(target, _hub_weights(text_model).read_bytes())
+        write_atomically(target, _hub_weights(text_model).read_bytes())
     except TextWeightsError as error:
         raise ModelRepositoryError(str(error)) from None
     except OSError as error:
@@ -106,7 +108,7 @@ def _hub_weights(text_model: str) -> Path:
 
 
 def check_models(repository: Path) -> tuple[ModelReport, ...]:
-    """Check every model that we serve, and any other that the repository holds."""
+    """Check every model that workers need, and every other model in the repository."""
     try:
         others = {entry.name for entry in repository.iterdir() if entry.is_dir() and not entry.name.startswith((".", "__"))}
     except OSError as error:
@@ -135,9 +137,9 @@ def check_model(directory: Path) -> ModelReport:
             continue
         if config_file == GPU_CONFIG:
             backend, inputs, outputs = config.backend, config.inputs, config.outputs
-        found = config_problems(config, name, digest)
+        of_config = config_problems(config, name, digest)
         if tensors is not None:
-            found += tensor_problems(config, *tensors)
-        problems += [f"{config_file}: {problem}" for problem in found]
+            of_config += tensor_problems(config, *tensors)
+        problems += [f"{config_file}: {problem}" for problem in of_config]
     size = file.stat().st_size if digest else 0
     return ModelReport(name, VERSION, backend, inputs, outputs, size, digest, tuple(problems))

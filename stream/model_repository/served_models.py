@@ -1,4 +1,4 @@
-"""Names of the models in the repository, and what requests may rely on."""
+"""Names of the served models, and the properties of their configurations that workers rely on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MMCI = "mmci"
 MODEL_NAMES = (TEXT_ENCODER, AUDIO_ENCODER, FACE_ENCODER, MMCI)
 
 MAX_ROWS = 16
-"""Most rows of one request; every model's ``max_batch_size`` is at least this."""
+"""Most rows of one request; the ``max_batch_size`` of every model is at least this."""
 
 DIGEST_PARAMETER = "digest"
 """Parameter of mmci's configuration: the first 12 hexadecimal digits of its ONNX file's SHA-256."""

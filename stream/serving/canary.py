@@ -1,4 +1,7 @@
-"""Very small inferences that tell whether a model really answers: Triton calls a model ready even when the process that runs it is dead."""
+"""Canaries: very small inferences that show whether a model really answers.
+
+Triton's own readiness check is not enough: it reports a model as ready even if the process that runs it is dead.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +23,15 @@ _DTYPES: dict[str, npt.DTypeLike] = {"FP32": np.float32, "FP64": np.float64, "IN
 
 
 class Health(StrEnum):
-    """What a canary found."""
+    """Result of a canary."""
 
     ANSWERS = "answers"
     BUSY = "busy"
-    """No answer in time, but the model got other work done meanwhile."""
+    """No answer in time, but the model executed other requests meanwhile. Restarting an overloaded model would make it worse."""
     SILENT = "silent"
+    """No answer in time, and no other request was executed."""
     DEAD = "dead"
-    """Triton says that the model's process is gone."""
+    """Triton reports that the model's process is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +43,8 @@ class Canary:
     outputs: tuple[str, ...]
 
     async def check(self, client: TritonClient) -> Health:
-        """Send it. An error that the model itself reports is an answer too."""
-        done_before = await _executions(client, self.model)
+        """Send the request. An error that the model itself reports is an answer, too."""
+        executed_before = await _executions(client, self.model)
         try:
             await client.infer(self.model, self.inputs, self.outputs)
         except (ModelFailedError, ModelRejectedError):
@@ -48,12 +52,13 @@ class Canary:
         except ModelProcessDeadError:
             return Health.DEAD
         except ServingError:
-            done = await _executions(client, self.model)
-            return Health.BUSY if done is not None and done_before is not None and done > done_before else Health.SILENT
+            executed = await _executions(client, self.model)
+            return Health.BUSY if executed is not None and executed_before is not None and executed > executed_before else Health.SILENT
         return Health.ANSWERS
 
 
 async def _executions(client: TritonClient, model: str) -> int | None:
+    """Executions of a model so far; None if Triton does not say."""
     try:
         return (await client.counts(model))[1]
     except ServingError:
@@ -64,13 +69,13 @@ def canaries(repository: Path) -> tuple[Canary, ...]:
     """The canary of every model in a repository, as the CPU configuration describes it. Raises `ModelRepositoryError`."""
     problems: list[str] = []
     directories = sorted(path.parent.parent for path in repository.glob(f"*/{CPU_CONFIG}"))
-    found = []
+    made = []
     for directory in directories:
         config = read_config(directory / CPU_CONFIG, problems)
         if config is None:
             raise ModelRepositoryError(f"{directory}: {problems[0]}")
-        found.append(_canary(directory.name, config))
-    return tuple(found)
+        made.append(_canary(directory.name, config))
+    return tuple(made)
 
 
 def _canary(model: str, config: ModelConfig) -> Canary:

@@ -1,4 +1,4 @@
-"""A thin asyncio client of Triton's gRPC endpoint: one long-lived channel, deadlines, and errors sorted by what to do about them."""
+"""A thin asyncio client of Triton's gRPC endpoint: one long-lived channel, deadlines, and errors classified by how to handle them."""
 
 from __future__ import annotations
 
@@ -17,21 +17,30 @@ T = TypeVar("T")
 Array = npt.NDArray[Any]
 
 FAILURES_UNTIL_NEW_CHANNEL = 3
+"""Failed calls in a row after which the channel is replaced.
+
+A connection can be broken without being closed, for example after the network has dropped packets. All calls on it then exceed their
+deadlines, until the keepalive notices. A new channel comes sooner. One failure is no reason for it: an answer may also just be slow.
+"""
 
 CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
+    # These options replace those of `InferenceServerClient`: without the first two, gRPC limits messages to 4 MiB.
     ("grpc.max_send_message_length", 2**31 - 1),
     ("grpc.max_receive_message_length", 2**31 - 1),
+    # A peer that vanished without closing the connection is noticed even while no call runs.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    # Reconnect within a second of the server's return: gRPC's default backoff grows to two minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 500),
     ("grpc.max_reconnect_backoff_ms", 1_000),
-    ("grpc.use_local_subchannel_pool", 1),  # else a new channel inherits the old one's broken connection
+    # Channels to one address share their connections by default: a new channel would inherit the broken connection of the old channel.
+    ("grpc.use_local_subchannel_pool", 1),
 )
 
 
 class _Connection:
-    """A channel that is closed only when its last call has ended: closing earlier would cancel the callers."""
+    """A channel that, once it is retired, is closed when its last call has ended: closing it earlier would cancel that call."""
 
     def __init__(self, url: str) -> None:
         self.client = InferenceServerClient(url, channel_args=list(CHANNEL_OPTIONS))
@@ -44,7 +53,9 @@ class _Connection:
 
 
 class TritonClient:
-    """Calls to one Triton server. Must be made inside the event loop that uses it.
+    """Calls to one Triton server. It must be made inside the event loop that uses it.
+
+    It does not retry: `stream.serving.models.Models` does. It replaces a channel that keeps failing, see `FAILURES_UNTIL_NEW_CHANNEL`.
 
     Args:
         url: ``HOST:PORT`` of the gRPC endpoint.
@@ -66,9 +77,9 @@ class TritonClient:
             outputs: Names of the wanted tensors.
 
         Raises:
-            TritonUnavailableError: Try again later.
-            ModelFailedError: The model ran into an error.
-            ModelRejectedError: The server says the request is invalid.
+            TritonUnavailableError: The server does not answer now; the call may be repeated later.
+            ModelFailedError: The model failed.
+            ModelRejectedError: The server rejects the request as invalid.
         """
         tensors = [_tensor(name, array) for name, array in inputs.items()]
         wanted = [InferRequestedOutput(name) for name in outputs]
@@ -76,28 +87,28 @@ class TritonClient:
         arrays = {name: result.as_numpy(name) for name in outputs}
         missing = [name for name, array in arrays.items() if array is None]
         if missing:
-            raise ModelRejectedError(f"{model} gave no {', '.join(missing)}")
+            raise ModelRejectedError(f"{model} returned no {', '.join(missing)}")
         return arrays
 
     async def is_ready(self, model: str) -> bool:
-        """True when the server is up and says that the model is loaded."""
+        """True if the server is up and reports the model as loaded."""
         try:
             return bool(await self._call(lambda client: client.is_model_ready(model, client_timeout=self._timeout_s)))
         except ServingError:
             return False
 
     async def versions(self, model: str) -> tuple[str, ...]:
-        """Versions of the model that are served. Raises as `infer` does."""
+        """Versions of the model that are served. Raises the errors of `infer`."""
         metadata = await self._call(lambda client: client.get_model_metadata(model, client_timeout=self._timeout_s))
         return tuple(metadata.versions)
 
     async def parameters(self, model: str) -> dict[str, str]:
-        """The ``parameters`` of the model's configuration. Raises as `infer` does."""
+        """The ``parameters`` of the model's configuration. Raises the errors of `infer`."""
         answer = await self._call(lambda client: client.get_model_config(model, client_timeout=self._timeout_s))
         return {key: value.string_value for key, value in answer.config.parameters.items()}
 
     async def counts(self, model: str) -> tuple[int, int]:
-        """How many inferences the model has done, and in how many executions (fewer where requests were batched)."""
+        """Inferences of the model so far, and its executions: these are fewer if requests were batched."""
         answer = await self._call(lambda client: client.get_inference_statistics(model, client_timeout=self._timeout_s))
         return sum(s.inference_count for s in answer.model_stats), sum(s.execution_count for s in answer.model_stats)
 
@@ -112,10 +123,10 @@ class TritonClient:
         try:
             result = await call(connection.client)
         except InferenceServerException as error:
-            sorted_error = classify(error.status(), error.message())
-            if isinstance(sorted_error, TritonUnavailableError):
+            serving_error = classify(error.status(), error.message())
+            if isinstance(serving_error, TritonUnavailableError):
                 self._count_failure(connection)
-            raise sorted_error from None
+            raise serving_error from None
         finally:
             connection.calls -= 1
             await connection.close_if_done()
@@ -123,6 +134,7 @@ class TritonClient:
         return result
 
     def _count_failure(self, connection: _Connection) -> None:
+        """Replace the channel after too many failures in a row. Calls that still run on a retired channel no longer count."""
         if connection is not self._connection:
             return
         self._failures += 1
@@ -139,11 +151,14 @@ def _tensor(name: str, array: Array) -> InferInput:
 
 
 def classify(status: str | None, message: str | None) -> ServingError:
-    """Sort a gRPC status: invalid request, failed model, or a server that is not there (yet, or any more)."""
+    """The error for a gRPC status: invalid request, failed model, dead model process or unavailable server.
+
+    Every other status counts as an outage, which is waited out. For example, Triton answers ``NOT_FOUND`` while it still loads a model.
+    """
     code = (status or "UNKNOWN").removeprefix("StatusCode.")
-    said = f"{code}: {(message or '').splitlines()[0][:300] if message else 'no message'}"
+    text = f"{code}: {(message or '').splitlines()[0][:300] if message else 'no message'}"
     if code == "INVALID_ARGUMENT":
-        return ModelRejectedError(said)
+        return ModelRejectedError(text)
     if code == "INTERNAL":
-        return ModelProcessDeadError(said) if "Stub process" in said else ModelFailedError(said)
-    return TritonUnavailableError(said)
+        return ModelProcessDeadError(text) if "Stub process" in text else ModelFailedError(text)
+    return TritonUnavailableError(text)

@@ -1,23 +1,23 @@
-"""What can go wrong between us and Triton."""
+"""Errors of the Triton client."""
 
 from __future__ import annotations
 
 
 class ServingError(Exception):
-    """Any failure of model serving."""
+    """A call to Triton failed."""
 
 
 class TritonUnavailableError(ServingError):
-    """No answer, or one that says "not now": the same request may well work later."""
+    """Triton did not answer, or cannot answer now: the same request may succeed later."""
 
 
 class ModelProcessDeadError(TritonUnavailableError):
-    """The process that runs the model is dead; Triton does not start another by itself."""
+    """The process that runs the model is dead. Triton does not start another process by itself."""
 
 
 class ModelFailedError(ServingError):
-    """The server is there, but running the model failed; it may be the request or the moment."""
+    """The server is up, but the model failed. The cause may be this request, or temporary: a few repeats tell."""
 
 
 class ModelRejectedError(ServingError):
-    """The request, or the answer to it, is invalid: asking again would give the same."""
+    """The request or its answer is invalid: repeating the request would not help."""

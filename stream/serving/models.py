@@ -1,4 +1,4 @@
-"""The four models as functions of arrays: shapes checked both ways, outages waited out, nothing lost."""
+"""The four models as functions of arrays. Shapes are checked in both directions, and outages are waited out."""
 
 from __future__ import annotations
 
@@ -28,20 +28,24 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
-FAILED_RUNS = 5
-"""A request on which the model failed so often, with the server up, is taken for invalid."""
+MAX_MODEL_FAILURES = 5
+"""Failures of the model on one request, with the server up, after which the request counts as invalid.
+
+Repeated for ever, it would hold up every later window of its track.
+"""
 
 
 class Models:
     """Encoders and the MMCI model on Triton.
 
-    Every method waits while Triton is away (capped backoff with jitter, one probe at a time for each model) until it answers or the
-    caller's task is cancelled. `ModelRejectedError` means that the request is invalid and would be so again.
+    Every method waits out an outage of Triton, until Triton answers or the caller's task is cancelled. A circuit breaker for each model
+    bounds the load meanwhile: one probe at a time, with capped backoff and jitter. If each of the waiting windows retried by itself, they
+    would flood a server that is just starting. `ModelRejectedError` means that the request is invalid, and would be invalid again.
 
     Args:
-        settings: Address, deadline and repository.
+        settings: Address, deadline, batching and repository.
         backoff: Delays between attempts.
-        client: How to ask; default: gRPC to the configured address.
+        client: Calls Triton; by default gRPC to the configured address.
     """
 
     def __init__(self, settings: TritonSettings, backoff: Backoff | None = None, client: TritonClient | None = None) -> None:
@@ -73,7 +77,7 @@ class Models:
         return await self._encode_rows(FACE_ENCODER, "face", faces, (1, 48, 48), (EMBEDDING_WIDTH,))
 
     async def infer(self, inputs: WindowInputs) -> Inference:
-        """What the MMCI model says of one window; asked together with other windows that are ready now."""
+        """Run the MMCI model on one window, in one batch with other windows of its length that are ready at about the same time."""
         return await self._windows.answer(inputs)
 
     async def _infer_together(self, windows: Sequence[WindowInputs]) -> list[Inference]:
@@ -101,7 +105,10 @@ class Models:
         ]
 
     async def mmci_version(self) -> ModelVersion:
-        """Name, served version and digest of the weights: the configuration's own digest, else that of the file in our repository."""
+        """Name, served version and digest of the weights.
+
+        The digest is the one in the served configuration. A configuration without a digest is assumed to be that of the local repository.
+        """
         breaker = self._breakers[MMCI]
         versions = await breaker.run(lambda: self._client.versions(MMCI))
         parameters = await breaker.run(lambda: self._client.parameters(MMCI))
@@ -112,11 +119,11 @@ class Models:
         return ModelVersion(MMCI, version, digest)
 
     async def ready(self) -> bool:
-        """True when Triton is up and all models are loaded."""
+        """True if Triton is up and all models are loaded."""
         return not await self._unready()
 
     async def check_ready(self) -> None:
-        """Raises `TritonUnavailableError` that names the models which are not loaded."""
+        """Check once, without waiting. Raises a `TritonUnavailableError` that names the models that are not loaded."""
         unready = await self._unready()
         if unready:
             raise TritonUnavailableError(f"not ready: {', '.join(unready)}")
@@ -140,6 +147,7 @@ class Models:
         return np.concatenate([answer["embedding"] for answer in answers])
 
     async def _run(self, model: str, inputs: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Floats]:
+        # A NaN would pass through the model and end as null in a published record.
         for name, array in inputs.items():
             if not np.isfinite(array).all():
                 raise ModelRejectedError(f"{model}: {name} is not finite")
@@ -149,7 +157,7 @@ class Models:
                 answer = await self._breakers[model].run(lambda: self._client.infer(model, inputs, list(shapes)))
             except ModelFailedError as error:
                 failures += 1
-                if failures >= FAILED_RUNS:
+                if failures >= MAX_MODEL_FAILURES:
                     raise ModelRejectedError(f"{model} failed {failures} times: {error}") from None
                 await asyncio.sleep(self._backoff.delay_s(failures))
             else:
@@ -157,7 +165,7 @@ class Models:
 
 
 def _nodes(inputs: WindowInputs) -> tuple[int, int, int]:
-    """Rows of each modality: windows of one length have the same."""
+    """Rows of each modality. Windows of one length have the same rows, and can share a batch."""
     return len(inputs.words), len(inputs.audio), len(inputs.video)
 
 

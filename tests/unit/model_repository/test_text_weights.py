@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 
 from stream.encoders.text import default_tokenizer
 from stream.model.minilm import MiniLM
-from stream.model_repository.text_adapter import adapted
+from stream.model_repository.text_adapter import apply_adapter
 from stream.model_repository.text_weights import ADAPTER, TextWeightsError, build_text_encoder, packaged_weights
 from stream.training.features import session
 from stream.training.minilm_weights import adapter_of, pretrained
@@ -74,4 +74,4 @@ def test_an_adapter_of_another_model_is_refused(tmp_path: Path) -> None:
     for name, shape in (("encoder.layer.9.output.dense.weight.left", (4, 1)), ("embeddings.LayerNorm.bias", (7,))):
         save_file({name: np.zeros(shape, dtype=np.float16)}, tmp_path / ADAPTER)
         with pytest.raises(TextWeightsError, match=name):
-            adapted(packaged_weights(), tmp_path / ADAPTER, "test")
+            apply_adapter(packaged_weights(), tmp_path / ADAPTER, "test")

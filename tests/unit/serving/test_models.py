@@ -11,7 +11,7 @@ from stream.config.settings import TritonSettings
 from stream.model_repository.served_models import MAX_ROWS
 from stream.serving.client import TritonClient, classify
 from stream.serving.errors import ModelFailedError, ModelProcessDeadError, ModelRejectedError, ServingError, TritonUnavailableError
-from stream.serving.models import FAILED_RUNS, Models
+from stream.serving.models import MAX_MODEL_FAILURES, Models
 from tests.fakes.triton import Answer, Arrays, FakeTritonClient
 
 FAST = Backoff(first_s=0.001, cap_s=0.001)
@@ -57,7 +57,7 @@ async def test_a_request_that_always_fails_is_given_up() -> None:
     models, client = models_with(answer)
     with pytest.raises(ModelRejectedError, match="failed 5 times"):
         await models.encode_faces(faces(1))
-    assert len(client.calls) == FAILED_RUNS
+    assert len(client.calls) == MAX_MODEL_FAILURES
 
 
 @pytest.mark.parametrize(
