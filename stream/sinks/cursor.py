@@ -1,4 +1,8 @@
-"""How far a reader has read one session: what is new, in order, each item once. Pure: it is handed what Redis holds."""
+"""The position of a reader in one session. It picks the new records, in order, each once. Pure: the caller reads Redis.
+
+Stream ids rise with (epoch, end of the window), so the id of the last entry read is the whole position: after an outage or a restart of
+Redis, reading continues behind it, without a gap and without a repeat.
+"""
 
 from __future__ import annotations
 
@@ -16,30 +20,33 @@ START = "0-0"
 
 @dataclass(frozen=True, slots=True)
 class TrackAnswer:
-    """New entries of one track's streams and its unfinished window, read in one transaction."""
+    """New entries of a track's streams and its partial result, read in one transaction."""
 
     scores: Sequence[Entry]
     explanations: Sequence[Entry]
     partial: Record | None
     more: bool
-    """Whether the streams held more than was read."""
+    """Whether the streams hold more entries than were read."""
 
 
 @dataclass(slots=True)
 class TrackCursor:
-    """Position in one track's streams and the unfinished window that was shown last."""
+    """Position in a track's streams, and the last partial result that was handed out."""
 
     last_id: str = START
     partial: Record | None = None
 
     def advance(self, answer: TrackAnswer) -> Iterator[Record]:
-        """Score and explanation of each new final in order, then the unfinished window if it changed and is newer."""
-        because = dict(answer.explanations)
+        """Score and explanation of each new final window in order, then the partial result if it has changed.
+
+        While there are more final windows to read, the partial result is held back: it belongs to a later window than theirs.
+        """
+        explanations = dict(answer.explanations)
         for entry_id, score in answer.scores:
             self.last_id = entry_id
             yield score
-            if entry_id in because:
-                yield because[entry_id]
+            if entry_id in explanations:
+                yield explanations[entry_id]
         if not answer.more and answer.partial is not None and answer.partial != self.partial:
             self.partial = answer.partial
             yield answer.partial
@@ -47,14 +54,14 @@ class TrackCursor:
 
 @dataclass(slots=True)
 class SessionCursor:
-    """Position in a whole session.
+    """Position in a session.
 
     Attributes:
-        session: Which one.
-        tracks: Position in each track that is known.
-        summary: The summary that was shown last.
-        changed: Whether it should be read again.
-        active_ms: Wall clock of the last sign of life, Unix milliseconds.
+        session: The session.
+        tracks: Position in each known track.
+        summary: The last summary that was handed out.
+        changed: Whether the session has to be read again.
+        active_ms: Wall clock (Unix ms) of the session's last known activity.
     """
 
     session: SessionKey

@@ -1,7 +1,7 @@
-"""What is written of a record that could not be used, or that came too late.
+"""Builds dead letters: the messages for records that cannot be used or arrive too late, and for windows that cannot be scored.
 
-The payload stays the value and the original headers stay beside ours (``dl_…``), so that a dead letter can be put right and sent
-again. Nothing here is meant for a log but the reason, topic, partition and offset: the rest may be somebody's words.
+A dead letter keeps the value and the headers of its record and adds headers of its own (``dl_…``). So it can be corrected and sent again.
+Only reason, topic, partition and offset may be logged: everything else may be personal data.
 """
 
 from __future__ import annotations
@@ -15,35 +15,43 @@ from stream.domain.window import Window
 from stream.domain.wire import Headers
 from stream.sinks.results import Message
 
-OURS = "dl_"
+HEADER_PREFIX = "dl_"
+"""Prefix of the headers that a dead letter adds."""
+
 MAX_VALUE_BYTES = 1_000_000
-"""A longer value is cut, so that broker limits never refuse a dead letter; ``dl_cut`` then holds its full length."""
+"""A longer value is cut, and ``dl_cut`` then holds its full length. A dead letter that the broker refuses would stop its partition."""
+
 MAX_HEADERS = 64
 MAX_HEADER_BYTES = 16_384
-"""Of names and values together; what does not fit is counted in ``dl_headersdropped``."""
+"""Bounds on the original headers, the second on all names and values together. Headers that do not fit are counted in
+``dl_headersdropped``."""
+
 MAX_KEY_BYTES = 1024
-MAX_DETAIL = 256
+"""A longer key is left out: no key of a valid record is that long."""
+
+MAX_HEADER_CHARACTERS = 256
+"""An added header is cut to this length."""
 
 
 def dead_letter_message(record: InboundRecord, reason: str, detail: str, attempt: int = 1) -> Message:
     """Key, value and headers of a dead letter.
 
     Args:
-        record: As it was read.
+        record: The record as it was read.
         reason: Short code, for example ``bad_words``.
         detail: One sentence that quotes nothing of the record.
-        attempt: How often it was tried.
+        attempt: Number of times that the record was tried.
     """
     return _message(record, {"dl_reason": reason, "dl_detail": detail, "dl_attempt": str(attempt)})
 
 
 def late_message(record: InboundRecord, late_by_ms: int) -> Message:
-    """Key, value and headers of a chunk whose windows had closed `late_by_ms` of media time before."""
+    """Key, value and headers for a chunk that ends `late_by_ms` of media time before the point up to which windows are closed."""
     return _message(record, {"dl_reason": "late", "dl_lateby": str(late_by_ms)})
 
 
 def unscorable_message(window: Window, error: str) -> Message:
-    """Key, value and headers of a dead letter for a window that the model refused; the value names the window and nothing in it.
+    """Key, value and headers of a dead letter for a window that cannot be scored. The value names the window and quotes nothing of it.
 
     Args:
         window: The closed window.
@@ -58,34 +66,34 @@ def unscorable_message(window: Window, error: str) -> Message:
         "end_ms": window.end_ms,
         "modalities_present": window.present(),
     }
-    ours = {
+    added = {
         "dl_reason": "unscorable",
         "dl_detail": error,
         "ce_tenant": window.track.session.tenant,
         "ce_subject": window.track.session.session,
         "content-type": "application/json",
     }
-    return str(window.track.session).encode("ascii"), msgspec.json.encode(value), _encoded(ours)
+    return str(window.track.session).encode("ascii"), msgspec.json.encode(value), _encoded(added)
 
 
-def _message(record: InboundRecord, about: dict[str, str]) -> Message:
+def _message(record: InboundRecord, headers: dict[str, str]) -> Message:
     kept, dropped = _originals(record.headers)
     value = record.value or b""
-    ours = about | {"dl_topic": record.topic, "dl_partition": str(record.partition), "dl_offset": str(record.offset)}
+    added = headers | {"dl_topic": record.topic, "dl_partition": str(record.partition), "dl_offset": str(record.offset)}
     if len(value) > MAX_VALUE_BYTES:
-        ours["dl_cut"] = str(len(value))
+        added["dl_cut"] = str(len(value))
     if dropped:
-        ours["dl_headersdropped"] = str(dropped)
+        added["dl_headersdropped"] = str(dropped)
     key = record.key if record.key is not None and len(record.key) <= MAX_KEY_BYTES else b""
-    return key, value[:MAX_VALUE_BYTES], kept + _encoded(ours)
+    return key, value[:MAX_VALUE_BYTES], kept + _encoded(added)
 
 
 def _originals(headers: Iterable[tuple[str, bytes | None]]) -> tuple[Headers, int]:
-    """The headers that fit, and how many did not; ours from an earlier attempt give way to the new ones."""
+    """The original headers that fit, and the number of those that do not. Headers that an earlier dead letter has added are removed."""
     kept: Headers = []
     dropped = used = 0
     for name, value in headers:
-        if name.startswith(OURS):
+        if name.startswith(HEADER_PREFIX):
             continue
         size = len(name.encode("utf-8", "replace")) + len(value or b"")
         if value is None or len(kept) >= MAX_HEADERS or used + size > MAX_HEADER_BYTES:
@@ -97,5 +105,6 @@ def _originals(headers: Iterable[tuple[str, bytes | None]]) -> tuple[Headers, in
 
 
 def _encoded(headers: dict[str, str]) -> Headers:
-    printable = {name: "".join(c if c.isprintable() else " " for c in text[:MAX_DETAIL]) for name, text in headers.items()}
+    """Headers as bytes: short, printable and ASCII, because tools print them on terminals."""
+    printable = {name: "".join(c if c.isprintable() else " " for c in text[:MAX_HEADER_CHARACTERS]) for name, text in headers.items()}
     return [(name, text.encode("ascii", "replace")) for name, text in printable.items()]

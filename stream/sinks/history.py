@@ -1,4 +1,4 @@
-"""What the result topics hold, sorted for a refill of Redis. Pure: it is handed the records."""
+"""Collects the contents of the result topics and sorts them for a refill of Redis. Pure: the caller reads Kafka."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import msgspec
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import ExplanationRecord, PartialRecord, ScoreRecord, SessionRecord, decode_record
 
-Place = tuple[int, int]
-"""Epoch and end of a window: its place in its track."""
+Position = tuple[int, int]
+"""Position of a window in its track: epoch and end."""
 
 Final = tuple[ScoreRecord, ExplanationRecord]
 
 
 @dataclass(slots=True)
 class _Track:
-    scores: dict[Place, bytes] = field(default_factory=dict)
-    explanations: dict[Place, bytes] = field(default_factory=dict)
+    scores: dict[Position, bytes] = field(default_factory=dict)
+    explanations: dict[Position, bytes] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -31,30 +31,30 @@ class _Session:
 
 
 class History:
-    """Collects results. The first record of an id is kept; a repeat with other content is remembered as a conflict.
+    """Collects results. Of several records with one id the first is kept, as in Redis; different content is reported as a conflict.
 
-    It holds about as much memory as Redis did.
+    Records are held as bytes, so the history takes about as much memory as Redis.
 
     Args:
-        finals_per_track: So many of the newest windows of a track are kept.
+        finals_per_track: Number of newest windows to keep of each track.
     """
 
     def __init__(self, finals_per_track: int) -> None:
-        self._most = finals_per_track
+        self._finals_per_track = finals_per_track
         self._sessions: dict[SessionKey, _Session] = {}
         self.repeated = 0
-        """Records that came again with the same content."""
+        """Records that repeat an earlier record with the same content."""
         self.conflicts: dict[str, None] = {}
-        """Ids that came again with other content, in order."""
+        """Ids of records that repeat an earlier record with different content, in the order in which they were found."""
         self.unreadable = 0
-        """Records that are no results."""
+        """Records that are not results."""
 
     def add(self, value: bytes | None, written_ms: int) -> None:
-        """Take in the value of a record of a result topic and the time when it was written (Unix milliseconds)."""
+        """Add the value of a record of a result topic, and the time at which it was written (Unix ms)."""
         try:
             record = decode_record(value or b"")
             if isinstance(record, PartialRecord):
-                raise ValueError("an unfinished window is not published")
+                raise ValueError("a partial result is not published")
             session = self._sessions.setdefault(SessionKey(record.tenant, record.session), _Session())
             if isinstance(record, SessionRecord):
                 self._add_summary(session, record, value or b"")
@@ -66,7 +66,7 @@ class History:
             session.newest_ms = max(session.newest_ms, written_ms)
 
     def sessions(self, since_ms: int = 0) -> list[SessionKey]:
-        """Sessions with a record that was written then or later. A session comes wholly or not at all."""
+        """Sessions with a record that was written at ``since_ms`` (Unix ms) or later. Older records of such a session count as well."""
         return sorted(key for key, session in self._sessions.items() if session.newest_ms >= since_ms)
 
     def tracks(self, session: SessionKey) -> list[TrackKey]:
@@ -74,37 +74,38 @@ class History:
         return [TrackKey(session, track) for track in sorted(self._sessions[session].tracks)]
 
     def finals(self, track: TrackKey) -> Iterator[Final]:
-        """The track's windows in order, those without an explanation left out: they were never in Redis."""
-        found = self._sessions[track.session].tracks[track.track]
-        for place in self._places(found):
-            if place in found.explanations:
-                yield cast(Final, (decode_record(found.scores[place]), decode_record(found.explanations[place])))
+        """The track's windows in order. Windows without an explanation are left out: they never became final in Redis."""
+        records = self._sessions[track.session].tracks[track.track]
+        for position in self._positions(records):
+            if position in records.explanations:
+                yield cast(Final, (decode_record(records.scores[position]), decode_record(records.explanations[position])))
 
     def unexplained(self, track: TrackKey) -> int:
         """Windows of the track without an explanation."""
-        found = self._sessions[track.session].tracks[track.track]
-        return sum(place not in found.explanations for place in self._places(found))
+        records = self._sessions[track.session].tracks[track.track]
+        return sum(position not in records.explanations for position in self._positions(records))
 
     def summary(self, session: SessionKey) -> SessionRecord | None:
-        """The summary of the session's newest epoch, the one of the most windows."""
-        held = self._sessions[session].summary
-        return None if held is None else cast(SessionRecord, decode_record(held))
+        """The summary of the session's newest epoch; of several, the one with the most windows."""
+        summary = self._sessions[session].summary
+        return None if summary is None else cast(SessionRecord, decode_record(summary))
 
-    def _places(self, track: _Track) -> list[Place]:
-        return sorted(track.scores)[-self._most :]
+    def _positions(self, track: _Track) -> list[Position]:
+        return sorted(track.scores)[-self._finals_per_track :]
 
     def _add_window(self, session: _Session, record: ScoreRecord | ExplanationRecord, value: bytes) -> None:
         key = TrackKey(SessionKey(record.tenant, record.session), record.track)
         track = session.tracks.setdefault(key.track, _Track())
-        kind = track.scores if isinstance(record, ScoreRecord) else track.explanations
-        place = (record.epoch, record.end_ms)
-        if place in kind:
-            self._compare(record.window_id, kind[place], value)
+        records = track.scores if isinstance(record, ScoreRecord) else track.explanations
+        position = (record.epoch, record.end_ms)
+        if position in records:
+            self._compare(record.window_id, records[position], value)
             return
-        kind[place] = value
-        if len(kind) > 2 * self._most:
-            for old in sorted(kind)[: -self._most]:
-                del kind[old]
+        records[position] = value
+        # Only at twice the number, so that records are not sorted each time one is added.
+        if len(records) > 2 * self._finals_per_track:
+            for old in sorted(records)[: -self._finals_per_track]:
+                del records[old]
 
     def _add_summary(self, session: _Session, record: SessionRecord, value: bytes) -> None:
         if session.summary is not None:

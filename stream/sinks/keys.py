@@ -1,7 +1,7 @@
 """Names of all keys and channels in Redis. They are built here and nowhere else.
 
 Keys of one session share the hash tag ``{tenant/session}``, so that one Lua call can touch them all on Redis Cluster. Names of
-tenants, sessions and tracks passed `stream.domain.identity.check_name`: they hold no braces, colons or glob characters.
+tenants, sessions and tracks have passed `stream.domain.identity.check_name`: they contain no braces, colons or glob characters.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from stream.domain.identity import SessionKey, TrackKey
 PREFIX = "sentistream"
 
 SESSIONS = f"{PREFIX}:sessions"
-"""Sorted set: tenant/session by wall clock (Unix ms) of its last result."""
+"""Sorted set of the active sessions: tenant/session by wall clock (Unix ms) of its last result."""
 
 FENCE = f"{PREFIX}:fence"
 """Counter that fencing tokens are taken from."""
@@ -27,7 +27,7 @@ class TrackNames:
     """Keys of one track.
 
     Attributes:
-        scores: Stream of finals, id = ``EPOCH-WINDOW_END``, field ``record``.
+        scores: Stream of final windows, id = ``EPOCH-WINDOW_END``, field ``record``.
         explanations: Stream of explanations with the same ids.
         latest: Hash of the newest final window.
         partial: Hash of the partial result of the newest open window.
@@ -60,13 +60,13 @@ class SessionNames:
 
 
 def session_names(session: SessionKey) -> SessionNames:
-    """Everything that belongs to a session as a whole."""
+    """Keys of a session as a whole."""
     base = f"{PREFIX}:{{{session}}}"
     return SessionNames(state=f"{base}:state", tracks=f"{base}:tracks", summary=f"{base}:summary", nudge=f"{base}:nudge")
 
 
 def track_names(track: TrackKey) -> TrackNames:
-    """Everything that belongs to one track of a session."""
+    """Keys of one track of a session."""
     base = f"{PREFIX}:{{{track.session}}}:{track.track}"
     return TrackNames(
         scores=f"{base}:scores",

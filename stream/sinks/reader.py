@@ -1,7 +1,7 @@
-"""Follows results in Redis: scores, explanations, partial results and summaries, in order for each track and each once.
+"""Follows results in Redis: scores, explanations, partial results and summaries, each once, those of a track in order.
 
-The streams hold the results. Pub/sub messages ("nudges") only say that there is something new, and a slow poll makes up for nudges that
-were lost. An outage of Redis is waited out, and reading continues where it stopped.
+The streams hold the results. Pub/sub messages ("nudges") only say that a session has new results. Redis does not deliver them reliably,
+so a slow poll finds the results whose nudges were lost. An outage of Redis is waited out, and reading continues where it stopped.
 """
 
 from __future__ import annotations
@@ -32,28 +32,29 @@ Answer = TypeVar("Answer")
 PAGE = 200
 """Entries of one stream that are read in one call."""
 OVERLAP_MS = 10_000
-"""Sessions are looked up again from this long before the newest known activity: the clocks of workers differ."""
+"""Active sessions are looked up from this long before the newest known activity. Workers write their own wall clocks, which may differ:
+without the overlap, a session whose worker's clock is behind would be missed."""
 BACKOFF = Backoff(first_s=0.5, cap_s=0.5, jitter=0.0)
-"""Pause between attempts while Redis is away."""
+"""Constant pauses while Redis is away: a reader is watched by a person, and should be back soon after Redis is."""
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """A record, and the wall clock (Unix ms) at which this reader saw it."""
+class ReceivedRecord:
+    """A record, and the wall clock (Unix ms) at which this reader received it."""
 
     record: Record
-    seen_at_ms: int
+    received_at_ms: int
 
 
 class ResultReader:
-    """An async context manager and an iterator over results. It ends only when it is closed or cancelled.
+    """An async context manager, and inside it an iterator over results that ends only when it is closed or cancelled.
 
     Args:
         settings: Where Redis is.
-        sessions: The sessions to follow; None follows all sessions, also those that begin later.
-        tenant: With ``sessions=None``: follow this tenant's sessions only.
-        from_start: Whether to begin with the results that are there already.
-        poll_s: How often to read without a nudge.
+        sessions: The sessions to follow; None follows all sessions, including those that begin later.
+        tenant: With ``sessions=None``, follow the sessions of this tenant only.
+        from_start: Whether to begin with the results that are in Redis already.
+        poll_s: Longest time between two reads when no nudge arrives.
     """
 
     def __init__(
@@ -98,17 +99,18 @@ class ResultReader:
             await asyncio.gather(self._listener, return_exceptions=True)
         await self._close()
 
-    async def __aiter__(self) -> AsyncIterator[Seen]:
-        """Every new record; waits for more when there is none. After a loop was left, another one continues."""
+    async def __aiter__(self) -> AsyncIterator[ReceivedRecord]:
+        """Every new record; waits while there is none. After a loop was left, the next loop continues where it stopped."""
         while True:
+            # Cleared before reading: a nudge that arrives while a session is being read leads to another round.
             self._nudged.clear()
             try:
                 await self._discover()
                 for cursor in [c for c in self._cursors.values() if c.changed]:
-                    async for seen in self._read(cursor):
-                        yield seen
+                    async for received in self._read(cursor):
+                        yield received
             except GeneratorExit:
-                # The loop was left in the middle of a page: what it did not take is read again.
+                # The loop was left in the middle of a page: the records that it did not take have to be read again.
                 self._mark_all_changed()
                 raise
             await self._wait_for_nudge()
@@ -126,7 +128,7 @@ class ResultReader:
             cursor.changed = True
 
     async def _discover(self) -> None:
-        """Find sessions that have something new; forget those whose results have expired."""
+        """Find active sessions; forget those whose results have expired."""
         if self._wanted is not None:
             for session in self._wanted:
                 self._cursors.setdefault(session, SessionCursor(session))
@@ -146,24 +148,24 @@ class ResultReader:
             self._cursors.setdefault(session, SessionCursor(session, active_ms=self._newest_ms))
         return self._cursors.get(session)
 
-    async def _read(self, cursor: SessionCursor) -> AsyncIterator[Seen]:
-        """Everything new in one session; the summary comes after the windows that it sums up."""
+    async def _read(self, cursor: SessionCursor) -> AsyncIterator[ReceivedRecord]:
+        """All new records of one session. The summary comes after the windows that it sums up."""
         more = True
         while more:
             cursor.changed = False
             known = len(cursor.tracks)
             answers, summary = await self._fetch(cursor)
-            seen_at_ms = round(time.time() * 1000)
+            received_at_ms = round(time.time() * 1000)
             for track, answer in answers.items():
                 for record in cursor.tracks[track].advance(answer):
-                    yield Seen(record, seen_at_ms)
+                    yield ReceivedRecord(record, received_at_ms)
             more = len(cursor.tracks) > known or any(answer.more for answer in answers.values())
         if summary is not None and summary != cursor.summary:
             cursor.summary = summary
-            yield Seen(summary, seen_at_ms)
+            yield ReceivedRecord(summary, received_at_ms)
 
     async def _fetch(self, cursor: SessionCursor) -> tuple[dict[str, TrackAnswer], Record | None]:
-        """Read a page of every known track and the summary in one transaction, so that they fit each other; find new tracks."""
+        """Read a page of every known track and the summary in one transaction, so that they are of one moment; find new tracks."""
         tracks = sorted(cursor.tracks)
         raw = await self._waiting_out(lambda: self._fetch_raw(cursor, tracks))
         answers = {track: _answer(*raw[3 * index : 3 * index + 3]) for index, track in enumerate(tracks)}
@@ -184,7 +186,7 @@ class ResultReader:
             return await pipe.execute()
 
     async def _listen(self) -> None:
-        """Mark the sessions of nudges as changed. While there is no connection, the poll finds what is new."""
+        """Mark the sessions of nudges as changed. While there is no connection, the poll finds new results."""
         await wait_out(lambda _failures: self._follow_nudges(), is_outage=is_outage, backoff=BACKOFF)
 
     async def _follow_nudges(self) -> NoReturn:
@@ -194,7 +196,7 @@ class ResultReader:
                 await channel.psubscribe(NUDGES)
             else:
                 await channel.subscribe(*(session_names(session).nudge for session in self._wanted))
-            # Nudges sent before the subscription was there are lost.
+            # Nudges that were sent before the subscription are lost: read every session once.
             self._mark_all_changed()
             self._nudged.set()
             while True:

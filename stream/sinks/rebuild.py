@@ -1,4 +1,8 @@
-"""Refills Redis from the result topics, by the rules that workers publish by."""
+"""Refills Redis from the result topics, by the rules by which workers publish.
+
+Every window goes through the same Lua script as in a worker. So a refill may run beside live workers: it neither fences them off nor
+replaces a window that is there.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +26,16 @@ from stream.sinks.history import Final, History
 from stream.sinks.redis_sink import RedisSink
 
 POLL_MS = 400
-"""The embedded broker reports end offsets up to a batch too low, so a topic is read until nothing comes for so long."""
+"""The embedded broker reports end offsets that are up to a batch too low. So a topic counts as read when none has come for this long."""
+
 BEYOND_END_S = 2.0
-"""Reading goes on so long beyond the ends that were found at the start, should workers keep on writing."""
+"""Longest time to read beyond the end offsets of the start: workers that go on writing must not keep the refill from ending."""
+
 STALLED_S = 30.0
+"""A broker that sends nothing for this long, although records are left, counts as failed. A restart or a new leader takes less."""
 
 OnProgress = Callable[[int, int], None]
-"""Told how much is done, and of how much."""
+"""Receives the number of items that are done and the number of all items."""
 
 
 class RebuildError(Exception):
@@ -37,18 +44,19 @@ class RebuildError(Exception):
 
 @dataclass(slots=True)
 class RebuildReport:
-    """What a refill did.
+    """Result of a refill.
 
     Attributes:
-        sessions: Sessions that were gone through.
-        refilled: Windows that were put back.
-        present: Windows that were there already.
-        overtaken: Windows that are older than what a worker has published since; a stream grows at its end only.
-        summaries: Summaries that were put back, or were there already.
-        unexplained: Scores without explanation: never final, the worker that takes over publishes them.
-        repeated: Records that came again with the same content.
-        conflicts: Ids that came again with other content; the first was taken.
-        unreadable: Records that are no results.
+        sessions: Sessions that were processed.
+        refilled: Windows that were restored.
+        present: Windows that were in Redis already.
+        overtaken: Windows that cannot be restored, because a worker has published a later window of their track: a stream only grows at its
+            end.
+        summaries: Summaries that were restored, or were in Redis already.
+        unexplained: Scores without explanation. They were never final: the worker that takes over publishes them again.
+        repeated: Records that repeat an earlier record with the same content.
+        conflicts: Ids of records that repeat an earlier record with different content; the first was taken.
+        unreadable: Records that are not results.
     """
 
     sessions: int = 0
@@ -65,7 +73,7 @@ class RebuildReport:
 async def read_history(
     kafka: KafkaSettings, finals_per_track: int, session: SessionKey | None = None, on_progress: OnProgress = lambda _done, _all: None
 ) -> History:
-    """Everything in the result topics, or what belongs to one session. Raises `RebuildError` or `BrokerError`."""
+    """All records of the result topics, or those of one session. Raises `RebuildError` or `BrokerError`."""
     history, cancelled = History(finals_per_track), threading.Event()
     try:
         await asyncio.to_thread(_read, kafka, history, session, on_progress, cancelled)
@@ -77,9 +85,10 @@ async def read_history(
 async def refill(
     history: History, store: RedisSink, since_ms: int = 0, on_progress: OnProgress = lambda _done, _all: None
 ) -> RebuildReport:
-    """Put the sessions that have a result since then back into Redis, track by track in order; what is there already stays.
+    """Restore the sessions that have a result since then, track by track in order; windows that are in Redis stay.
 
-    What windows left for later ones is in no result topic and stays lost: later windows of a session that goes on do not hear them.
+    Contributions to the context of later windows are in no result topic, so they are lost. In a session that goes on, the restored windows
+    are missing from the context of later windows.
     """
     report = RebuildReport(repeated=history.repeated, conflicts=tuple(history.conflicts), unreadable=history.unreadable)
     sessions = history.sessions(since_ms)
@@ -103,11 +112,14 @@ async def refill(
 
 
 async def _put(store: RedisSink, session: SessionKey, final: Final, report: RebuildReport) -> None:
-    """Finalise under the session's own token: it fences nobody off, and is refused only if a new owner came in that very moment."""
-    verdict = FinaliseOutcome.FENCED
-    while verdict is FinaliseOutcome.FENCED:
-        verdict = await store.finalise(*final, await store.token(session))
-    if verdict is FinaliseOutcome.ACCEPTED:
+    """Make a window final under the highest token that the session has seen: this fences off no worker.
+
+    If a new owner with a higher token comes just between reading the token and using it, the window is refused, and tried again.
+    """
+    outcome = FinaliseOutcome.FENCED
+    while outcome is FinaliseOutcome.FENCED:
+        outcome = await store.finalise(*final, await store.token(session))
+    if outcome is FinaliseOutcome.ACCEPTED:
         report.refilled += 1
     elif await store.holds(final[0]):
         report.present += 1
@@ -123,9 +135,9 @@ def _read(kafka: KafkaSettings, history: History, session: SessionKey | None, on
         consumer.assign(partitions)
         consumer.seek_to_beginning()
         starts, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
-        everything = sum(ends[p] - starts[p] for p in partitions)
-        moved = time.monotonic()
-        reached: float | None = None
+        total = sum(ends[p] - starts[p] for p in partitions)
+        received_at = time.monotonic()
+        reached_end_at: float | None = None
         while not cancelled.is_set():
             polled = consumer.poll(timeout_ms=POLL_MS)
             for records in polled.values():
@@ -133,24 +145,24 @@ def _read(kafka: KafkaSettings, history: History, session: SessionKey | None, on
                     if wanted is None or record.key == wanted:
                         history.add(record.value, record.timestamp)
             now = time.monotonic()
-            moved = now if polled else moved
+            received_at = now if polled else received_at
             behind = sum(max(0, ends[p] - consumer.position(p)) for p in partitions)
-            on_progress(everything - behind, everything)
+            on_progress(total - behind, total)
             if behind == 0:
-                reached = reached or now
-                if not polled or now - reached > BEYOND_END_S:
+                reached_end_at = reached_end_at or now
+                if not polled or now - reached_end_at > BEYOND_END_S:
                     return
-            elif now - moved > STALLED_S:
+            elif now - received_at > STALLED_S:
                 raise RebuildError(
-                    f"Kafka at {kafka.bootstrap} has sent nothing for {STALLED_S:g} s with {behind} records to go; try again"
+                    f"Kafka at {kafka.bootstrap} has sent nothing for {STALLED_S:g} s, although {behind} records are left; try again"
                 )
 
 
 def _partitions(consumer: Any, topics: tuple[str, ...]) -> list[Any]:
-    found = {topic: sorted(consumer.partitions_for_topic(topic) or ()) for topic in topics}
-    missing = [topic for topic, numbers in found.items() if not numbers]
+    by_topic = {topic: sorted(consumer.partitions_for_topic(topic) or ()) for topic in topics}
+    missing = [topic for topic, numbers in by_topic.items() if not numbers]
     if missing:
         raise RebuildError(
             f"Kafka has no topic {', '.join(missing)}: there is nothing to refill Redis from; check kafka.bootstrap and kafka.topic_prefix"
         )
-    return [TopicPartition(topic, number) for topic, numbers in found.items() for number in numbers]
+    return [TopicPartition(topic, number) for topic, numbers in by_topic.items() for number in numbers]

@@ -1,4 +1,4 @@
-"""Records of the result topics: CloudEvents 1.0 in Kafka binary mode, like the chunks, with JSON as the value."""
+"""Builds the records of the result topics: CloudEvents 1.0 in Kafka binary mode, like the chunks, with a JSON value."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Result = ScoreRecord | ExplanationRecord | SessionRecord
 
 
 def result_message(record: Result) -> Message:
-    """Key (``tenant/session``), value and headers of a result; a function of the record alone, so a repeat is identical.
+    """Key (``tenant/session``), value and headers of a result; a function of the record alone, so that a repeat is identical.
 
-    ``ce_id`` is the window id, or ``tenant/session/EPOCH`` of a session's summary. Raises ``ValueError`` for a partial record:
-    those are shown in Redis only.
+    ``ce_id`` is the window id, or ``tenant/session/EPOCH`` for a session's summary: readers recognise a repeat by it. Raises ``ValueError``
+    for a partial record, which is written to Redis only.
     """
     if isinstance(record, PartialRecord):
-        raise ValueError("an unfinished window is not published")
+        raise ValueError("a partial result is not published")
     session = SessionKey(record.tenant, record.session)
     headers = {
         "ce_specversion": "1.0",

@@ -56,7 +56,7 @@ def test_a_result_is_a_cloud_event_and_repeats_byte_for_byte() -> None:
 def test_a_summary_is_named_after_its_epoch_and_a_partial_is_refused() -> None:
     summary = summarise(SESSION, 2, [])
     assert dict(result_message(summary)[2])["ce_id"] == b"default/call-1/2"
-    with pytest.raises(ValueError, match="unfinished"):
+    with pytest.raises(ValueError, match="partial result"):
         result_message(make_partial(4000))
 
 
