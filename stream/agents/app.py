@@ -32,11 +32,17 @@ from stream.pipeline.router import SessionRouter
 log = structlog.get_logger(__name__)
 
 TICK_S = 0.1
+"""How often time passes for the sessions: a window closes at most this much later than it could."""
+
 COMMIT_EVERY_S = 0.5
+"""How often offsets are committed. Records that were acknowledged since the last commit are read again after a crash."""
+
 LEAVE_S = 5.0
 """How long a worker that stops waits for Kafka. What it cannot commit is read again by the worker that takes over."""
+
 HEARTBEAT_S = 1.0
 """How often the thread that reads from Kafka is checked."""
+
 STALE_MS = 1000
 """A broker that is this late with the answer to a fetch counts as away."""
 

@@ -1,4 +1,8 @@
-"""``/live`` and ``/ready`` over HTTP: 200 or 503, with the reasons as JSON. ``/timings``: how long each step takes."""
+"""The worker's HTTP endpoints: ``/live`` and ``/ready`` answer 200 or 503 with the reasons as JSON, ``/timings`` how long each step takes.
+
+A worker that is not live has to be restarted. A worker that is not ready waits for something, for example for Redis: a restart would not
+help, and would only move its partitions to workers that wait as well. So an outage never makes a worker not live.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +18,14 @@ from stream.agents.worker_state import WorkerState
 from stream.config.settings import HealthSettings
 
 Check = Callable[[], Awaitable[object]]
-"""Raises an error when its service cannot be used now."""
+"""Raises an error if its service cannot be used now."""
 
 CHECK_TIMEOUT_S = 2.0
+"""A service that takes longer counts as away. A probe by Kubernetes or a load balancer gives up after a few seconds, and would then see no
+reason at all."""
+
 REUSED_FOR_S = 1.0
-"""A service is checked no more often than this, however often the endpoints are called."""
+"""The result of a check is used again for this long, so that frequent probes do not load the services."""
 
 
 class HealthPortError(Exception):
@@ -26,14 +33,14 @@ class HealthPortError(Exception):
 
 
 class HealthServer:
-    """Async context manager: inside it the endpoints answer, unless ``health.port`` is 0.
+    """Async context manager. Inside it the endpoints answer, unless ``health.port`` is 0.
 
-    Any answer at all shows that the worker's event loop turns.
+    They run in the worker's event loop, so that any answer shows that the loop turns.
 
     Args:
-        settings: Where to listen.
-        state: What the worker knows about itself.
-        checks: How to check each service that the worker needs.
+        settings: Address to listen on.
+        state: The worker's state.
+        checks: By name of a service that the worker needs, its check.
     """
 
     def __init__(self, settings: HealthSettings, state: WorkerState, checks: Mapping[str, Check]) -> None:
@@ -90,6 +97,7 @@ class HealthServer:
         return web.json_response(body, status=503 if reasons else 200)
 
     async def _check_services(self) -> None:
+        """Check all services side by side, unless that was done just now. One request at a time checks; the others use its result."""
         async with self._checking:
             if time.monotonic() - self._checked_s < REUSED_FOR_S:
                 return
@@ -99,6 +107,11 @@ class HealthServer:
 
 
 async def _problem(check: Check) -> str:
+    """The reason why a service cannot be used; empty if it can.
+
+    Of an error only the name of its class is shown: its text may contain an address with a password. The text that names the models which
+    are not ready contains none.
+    """
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_S):
             await check()

@@ -16,6 +16,7 @@ from stream.pipeline.ports import Addressed
 log = structlog.get_logger(__name__)
 
 BACKOFF = Backoff(first_s=0.2, cap_s=5.0, jitter=0.0)
+"""Pauses between attempts. The cap bounds how long results wait after the broker is back."""
 
 
 class ResultProducer:

@@ -1,4 +1,4 @@
-"""What a worker knows about itself, and whether that makes it live and ready. Pure: time is passed in."""
+"""The state of a worker, and whether the worker is live and ready. Pure: time is passed in."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from dataclasses import dataclass, field
 from stream.pipeline.timings import Timings
 
 STUCK_S = 30.0
-"""The thread that reads from Kafka counts as stuck when its event loop has not turned for this long."""
+"""The thread that reads from Kafka counts as stuck if its event loop has not turned for this long.
+
+A slow broker or a long rebalance does not stop the loop. So it is far longer than any pause of a healthy worker.
+"""
 
 
 @dataclass(slots=True)
 class WorkerState:
-    """Kept up to date by the worker.
+    """State of a worker, which the worker keeps up to date.
 
     Attributes:
         partitions: Input partitions assigned (0 for a spare worker); None before the group has assigned any, and while it rebalances.
         draining: The worker has been told to stop.
-        consumer_turned_s: When the event loop of the thread that reads from Kafka turned last; None before it runs.
+        consumer_turned_s: When the event loop of the thread that reads from Kafka last turned; None before it runs.
         timings: How long each step takes.
     """
 
@@ -28,17 +31,17 @@ class WorkerState:
     timings: Timings = field(default_factory=Timings)
 
     def on_consumer_turn(self, now: Callable[[], float]) -> None:
-        """Called by the thread that reads from Kafka, with its clock (seconds)."""
+        """Record that the event loop of the thread that reads from Kafka has turned. Called in that thread, with its clock (seconds)."""
         self.consumer_turned_s = now()
 
     def why_not_live(self, now_s: float) -> dict[str, str]:
-        """Problems that only a restart can fix, by part; empty when there are none."""
+        """Problems that only a restart can fix, by part of the worker; empty if there are none."""
         if self.consumer_turned_s is not None and now_s - self.consumer_turned_s > STUCK_S:
             return {"consumer": f"its thread has not moved for {now_s - self.consumer_turned_s:.0f} s"}
         return {}
 
     def why_not_ready(self, now_s: float) -> dict[str, str]:
-        """Problems of the worker itself that keep it from working now, by part; empty when there are none."""
+        """Problems of the worker itself that keep it from working now, by part; empty if there are none."""
         reasons = self.why_not_live(now_s)
         if self.partitions is None:
             reasons["kafka"] = "no partitions are assigned"

@@ -1,4 +1,9 @@
-"""The worker's fencing token: the worker with the newest token owns the sessions of its partitions."""
+"""The worker's fencing token, with which Redis recognises the owner of a session.
+
+Kafka assigns each partition to one worker. But a worker that was frozen, or cut off from Kafka, learns late that its partitions were
+reassigned, and may still publish windows. So each assignment takes a new token, higher than any before, and Redis refuses a worker whose
+token is lower than the highest that the session has seen.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +12,11 @@ from collections.abc import Awaitable, Callable
 
 
 class FencedOffError(Exception):
-    """Another worker has a newer token, and yet Kafka has not revoked our partitions: only a new assignment can say who owns them."""
+    """Another worker has a newer token, although Kafka has not revoked this worker's partitions: only a new assignment can settle it."""
 
 
 class Fence:
-    """Takes a token after each assignment, in the background. Publishing waits for it; the rebalance does not.
+    """Takes a token after each assignment, in the background. Publishing waits for the token; the rebalance does not.
 
     A rebalance that waited for Redis would hold up the whole consumer group for as long as Redis is away. After the rebalance timeout the
     broker would go on without this worker.
@@ -25,7 +30,7 @@ class Fence:
         self._taking: asyncio.Task[int] | None = None
 
     def renew(self) -> None:
-        """Take a new token; the token before is no longer used."""
+        """Take a new token. The token before is no longer used."""
         self.drop()
         self._taking = asyncio.ensure_future(self._take())
 
@@ -36,6 +41,7 @@ class Fence:
         """The token in force; waits while it is being taken. 0 before the first assignment."""
         while (taking := self._taking) is not None:
             await asyncio.wait({taking})
+            # Another assignment may have come meanwhile: then its token counts, and is not taken yet.
             if taking is self._taking:
                 return taking.result()
         return 0

@@ -24,20 +24,20 @@ Addressed = tuple[str, bytes, bytes, Headers]
 
 
 class Send(Protocol):
-    """Writes to Kafka."""
+    """Writes records to Kafka."""
 
     def __call__(self, *records: Addressed) -> Awaitable[None]:
-        """Write records; return when the broker has them all, however long that takes."""
+        """Write records, and return when the broker has all of them. An outage is waited out."""
 
 
 class TrackEncoder(Protocol):
-    """Encodes the chunks of one track, each modality in order; it remembers which face it follows."""
+    """Encodes the chunks of one track. It may keep state, for example which face it follows: each modality comes in order."""
 
     def encode_at_once(self, chunk: Chunk) -> Features | None:
-        """Features of a chunk that needs neither decoder nor model, None for any other. Raises `BadRecordError`."""
+        """Features of a chunk that needs neither decoder nor model; None for any other chunk. Raises `BadRecordError`."""
 
     async def encode(self, chunk: Chunk) -> Features:
-        """Raises `BadRecordError` or `MediaError` for a chunk that cannot be used; outages of Triton are waited out."""
+        """Features of a chunk. Outages of Triton are waited out. Raises `BadRecordError` or `MediaError` if the chunk cannot be used."""
 
 
 class Scorer(Protocol):
@@ -46,7 +46,8 @@ class Scorer(Protocol):
     async def final(self, window: Window, context: WindowContext) -> tuple[ScoreRecord, ExplanationRecord]:
         """Score and explain a closed window.
 
-        Must contribute to the window's context before it waits for it: windows of two tracks may wait for each other's contributions.
+        It must make known what the window contributes before it waits for the window's context: windows of two tracks may wait for each
+        other's contributions.
         """
 
     async def partial(self, window: Window, context: WindowContext) -> PartialRecord:
@@ -54,21 +55,21 @@ class Scorer(Protocol):
 
 
 class ResultStore(Protocol):
-    """Redis. Every method waits out an outage."""
+    """Redis. Every method except `put_partial` waits out an outage."""
 
     async def finalise(
         self, score: ScoreRecord, explanation: ExplanationRecord, token: int, contribution: ContextFeatures | None = None
     ) -> FinaliseOutcome:
-        """Make a window final, at most once, and keep what it contributes to the context of later windows."""
+        """Make a window final, at most once, and keep its contribution to the context of later windows."""
 
     async def put_partial(self, partial: PartialRecord) -> None:
-        """Show the partial result of an open window."""
+        """Write the partial result of an open window. It is tried once; errors are raised."""
 
     async def last_final(self, track: TrackKey) -> LastFinal | None:
-        """The track's last final window."""
+        """The track's last final window; None if no window is final."""
 
     async def latest(self, track: TrackKey) -> ScoreRecord | None:
-        """The record of the track's last final window."""
+        """The record of the track's last final window; None if no window is final."""
 
     async def context(self, session: SessionKey, epoch: int) -> list[ContextFeatures]:
         """What the newest final windows of an epoch contribute to later ones, those of all tracks."""
@@ -77,7 +78,7 @@ class ResultStore(Protocol):
         """All final windows of a session."""
 
     async def epochs(self, session: SessionKey) -> SessionEpochs:
-        """The session's epochs."""
+        """What is known about the session's epochs."""
 
     async def begin_epoch(
         self, session: SessionKey, declared: int, media_start_at_ms: int, within_ms: int, after: int

@@ -21,6 +21,7 @@ from stream.pipeline.session import Intake, SessionProcessor
 log = structlog.get_logger(__name__)
 
 DRAIN_POLL_S = 0.02
+"""How often a drain looks whether everything is published: several publishers have to be idle at once, which no single event says."""
 
 
 class SessionRouter:
@@ -169,7 +170,7 @@ class SessionRouter:
         # 3.
         try:
             async with asyncio.timeout(seconds):
-                while any(epoch.publishing for epoch in self._epochs):  # noqa: ASYNC110 (no single event says so)
+                while any(epoch.publishing for epoch in self._epochs):  # noqa: ASYNC110 (see DRAIN_POLL_S)
                     await asyncio.sleep(DRAIN_POLL_S)
         except TimeoutError:
             return False

@@ -1,4 +1,4 @@
-"""Windows to records: encode the words, run the model, explain."""
+"""Scores windows: encodes the words, runs the model and explains the result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from stream.serving.models import Models
 class WindowScorer:
     """Scores and explains windows with the models that Triton serves. It is made and closed inside a running event loop.
 
-    The version of the weights is read once, in the background: a worker can join its group while Triton is still loading.
+    The version of the weights is read once, in the background, so that a worker can join its group while Triton is still loading.
     """
 
     def __init__(self, models: Models, tokenizer: Tokenizer, allowed_lateness_ms: int, timings: Timings | None = None) -> None:
@@ -55,14 +55,15 @@ class WindowScorer:
 
     async def _infer(self, window: Window, context: WindowContext) -> tuple[WindowInputs, Inference, ModelVersion]:
         alone = build(window, await self._word_states(window))
-        # Contribute first: the windows of the context may wait for this one, directly or through others.
+        # Contribute first: windows of the context may wait for this window, directly or through others, and all would wait for ever.
         context.contribute(contribution(window, alone))
         inputs = with_context(alone, window, await context.features())
         inference = await self._models.infer(inputs)
+        # Shielded: a window that is dropped while it waits must not cancel the task for all later windows.
         return inputs, inference, self._version.result() if self._version.done() else await asyncio.shield(self._version)
 
     async def _word_states(self, window: Window) -> Floats:
-        """The states that the producer sent, or those of the text encoder, which then sees all words of the window together."""
+        """The states that the producer sent, or those of the text encoder, which sees all words of the window together."""
         words = [word.text for word in window.words()]
         if not words:
             return np.zeros((0, WORD_WIDTH), np.float32)

@@ -1,4 +1,4 @@
-"""How long each step of the pipeline takes, for the worker's ``/timings`` endpoint."""
+"""Measures how long each step of the pipeline takes, for the worker's ``/timings`` endpoint."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import StrEnum
 import numpy as np
 
 KEPT = 4096
-"""Newest durations of each step that percentiles are computed from."""
+"""Newest durations of each step from which the percentiles are computed; it bounds the memory."""
 
 PERCENTILES = (50, 95, 99)
 
@@ -18,24 +18,25 @@ class Step(StrEnum):
     """Steps of a chunk, then those of a window."""
 
     BROKER = "broker"
-    """From a chunk's capture until it was read."""
+    """From the capture of a chunk until it is read."""
     QUEUE = "queue"
-    """From then until its encoder was free; a chunk that needs no encoder does not count."""
+    """From reading a chunk until its encoder is free. Chunks that need no encoder do not count."""
     ENCODE = "encode"
-    """Decoding and encoding a chunk, including Triton's part."""
+    """Decoding and encoding a chunk, including the time in Triton."""
     ALIGN = "align"
-    """From the capture of a window's last millisecond until it was closed: lateness, and the wait for slower modalities and tracks."""
+    """From the capture of a window's last millisecond until the window closes: lateness, and the wait for slower modalities and tracks."""
     INFER = "infer"
-    """Running the models, including Triton's part."""
+    """Running the models, including the time in Triton."""
     EXPLAIN = "explain"
+    """Computing the explanation and the records."""
     PUBLISH = "publish"
     """Writing to Kafka and Redis."""
     TOTAL = "total"
-    """From the capture of a window's last millisecond until it is in Redis."""
+    """From the capture of a window's last millisecond until the window is final in Redis."""
 
 
 class Timings:
-    """The newest durations of every step, milliseconds; bounded."""
+    """The newest durations of every step, in milliseconds."""
 
     def __init__(self) -> None:
         self._kept: dict[Step, deque[float]] = {step: deque(maxlen=KEPT) for step in Step}
@@ -45,7 +46,7 @@ class Timings:
         self._kept[step].append(ms)
 
     def summary(self) -> Mapping[str, Mapping[str, float]]:
-        """Count and percentiles of each step that has happened."""
+        """Number and percentiles of the kept durations, by step; steps without a duration are left out."""
         return {
             step: {"count": len(kept), **{f"p{p}": round(float(np.percentile(kept, p)), 1) for p in PERCENTILES}}
             for step, kept in self._kept.items()
