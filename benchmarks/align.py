@@ -1,6 +1,6 @@
-"""What the aligner alone costs: CPU microseconds per chunk and bytes per session, by number of sessions.
+"""Cost of the aligner alone: CPU microseconds per chunk and bytes per session, by number of sessions.
 
-As in timeit, Python's cycle collector is off while time is taken: the aligner makes no cycles.
+As in timeit, Python's cycle collector is off during the measurement: the aligner makes no cycles.
 
 python -m benchmarks.align [--quick]     progress on stderr, one JSON object as the last line
 """
@@ -20,42 +20,42 @@ from itertools import islice
 from pathlib import Path
 
 from benchmarks.machine import machine, versions
-from stream.align.grid import HoppingGrid
 from stream.align.outcome import EncodedChunk
 from stream.align.session import SessionAligner
 from stream.align.track import WindowPolicy
+from stream.align.windower import HoppingWindower
 from stream.config.settings import LimitSettings, WindowSettings
 from stream.domain.chunk import ChunkHeader, ContentType
 from stream.domain.features import TextFeatures
 from stream.domain.identity import SessionKey, TrackKey
-from stream.domain.lifecycle import SessionStart, TrackPlan
 from stream.domain.modality import MODALITIES, Modality
+from stream.domain.session_events import SessionStart, TrackPlan
 
 CONTENT = {Modality.TEXT: ContentType.WORDS, Modality.AUDIO: ContentType.PCM, Modality.VIDEO: ContentType.JPEG}
 SETTINGS = WindowSettings()
 POLICY = WindowPolicy(
-    HoppingGrid(SETTINGS.length_ms, SETTINGS.hop_ms),
+    HoppingWindower(SETTINGS.length_ms, SETTINGS.hop_ms),
     SETTINGS.allowed_lateness_ms,
     SETTINGS.idle_after_ms,
     SETTINGS.partial_every_ms,
     SETTINGS.max_skew_ms,
 )
 WARM_UP_S = 6
-TURNS_PER_BATCH = 100
-"""Seconds of a session that are prepared at a time: 300 chunks, which stay in the processor's cache until they are used."""
+SECONDS_PER_BATCH = 100
+"""Seconds of media that are prepared at a time: 300 chunks, which stay in the processor's cache until they are used."""
 RESIDENT_FROM = 1000
-"""With so many sessions the process's memory says what one takes."""
+"""From this number of sessions on, the memory of the process gives the size of a session; tracemalloc would be too slow."""
 Sessions = list[tuple[SessionAligner[int], TrackKey]]
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What the aligner costs with so many sessions.
+    """Cost of the aligner with a number of sessions.
 
     Attributes:
         us_per_chunk: Median of the rounds.
-        growth: Against the fewest sessions: median of the ratios within each round.
-        bytes_per_session: A session with the chunks that it holds; what features hold is left out.
+        growth: Cost relative to that with the fewest sessions: median of the ratios of each round.
+        bytes_per_session: Size of a session with the chunks that it holds, without the contents of their features.
     """
 
     us_per_chunk: float
@@ -86,8 +86,8 @@ def open_sessions(count: int) -> Sessions:
     return opened
 
 
-def second_of(track: TrackKey, second: int) -> list[EncodedChunk[int]]:
-    """One second of all modalities, as it comes out of the encoders."""
+def chunks_of(track: TrackKey, second: int) -> list[EncodedChunk[int]]:
+    """One second of all modalities, as the encoders return it."""
     start_ms = second * 1000
     return [
         EncodedChunk(
@@ -113,27 +113,30 @@ def second_of(track: TrackKey, second: int) -> list[EncodedChunk[int]]:
 
 
 def play(sessions: Sessions, first: int, seconds: int) -> float:
-    """Give every session some seconds of media, one after the other; the CPU time spent in the aligner alone, in seconds.
+    """Play some seconds of media to every session, one session after the other.
 
-    Chunks are made just before the aligner gets them, in batches of the same size however many sessions there are.
+    Chunks are made just before the aligner gets them, in batches whose size does not depend on the number of sessions.
+
+    Returns:
+        CPU time spent in the aligner alone, in seconds.
     """
     spent = 0.0
-    turns = ((aligner, track, second) for second in range(first, first + seconds) for aligner, track in sessions)
-    while batch := [(aligner, second * 1000, second_of(track, second)) for aligner, track, second in islice(turns, TURNS_PER_BATCH)]:
-        begun = time.process_time()
+    pending = ((aligner, track, second) for second in range(first, first + seconds) for aligner, track in sessions)
+    while batch := [(aligner, second * 1000, chunks_of(track, second)) for aligner, track, second in islice(pending, SECONDS_PER_BATCH)]:
+        started = time.process_time()
         for aligner, now, chunks in batch:
             for chunk in chunks:
                 aligner.on_chunk(chunk, now)
             aligner.on_time(now)
-        spent += time.process_time() - begun
+        spent += time.process_time() - started
     return spent
 
 
 def measure(counts: tuple[int, ...], rounds: int, chunks_per_round: int) -> dict[int, Measured]:
-    """The cost for each number of sessions.
+    """Measure the cost for each number of sessions.
 
-    A round is a whole number of hops, so that each closes as many windows. The numbers of sessions take turns: what slows the machine
-    down for a while slows them all.
+    A round is a whole number of hops, so that every round closes the same number of windows. Each round measures all numbers of sessions,
+    so that a machine that is slow for a while slows all of them.
     """
     size = {count: allocated_bytes(count) for count in counts if count < RESIDENT_FROM}
     sessions = {}
@@ -147,12 +150,12 @@ def measure(counts: tuple[int, ...], rounds: int, chunks_per_round: int) -> dict
     found: dict[int, list[float]] = {count: [] for count in counts}
     second = dict.fromkeys(counts, WARM_UP_S)
     gc.disable()
-    for number in range(rounds):
+    for index in range(rounds):
         for count in counts:
             seconds = max(2, chunks_per_round // (3 * count) // 2 * 2)
             found[count].append(play(sessions[count], second[count], seconds) * 1e6 / (seconds * 3 * count))
             second[count] += seconds
-            print(f"{count} sessions, round {number + 1} of {rounds}: {found[count][-1]:.1f} us a chunk", file=sys.stderr)
+            print(f"{count} sessions, round {index + 1} of {rounds}: {found[count][-1]:.1f} us a chunk", file=sys.stderr)
     gc.enable()
     fewest = found[min(counts)]
     return {

@@ -61,18 +61,18 @@ class VideoSkew:
         compared_ms: Media time up to which chunks have been compared.
     """
 
-    __slots__ = ("_compared_ms", "now")
+    __slots__ = ("_compared_ms", "current")
 
     def __init__(self, skew: ClockSkew | None, compared_ms: int) -> None:
-        self.now = skew
+        self.current = skew
         """The estimate as of the last final window."""
         self._compared_ms = compared_ms
 
     def close_window(self, modalities: Mapping[Modality, ModalityState[Any]], start_ms: int, end_ms: int) -> ClockSkew | None:
         """Update the estimate with the chunks of a window that is final, and return it."""
-        self.now = self.estimate(modalities, start_ms, end_ms)
+        self.current = self.estimate(modalities, start_ms, end_ms)
         self._compared_ms = end_ms
-        return self.now
+        return self.current
 
     def estimate(self, modalities: Mapping[Modality, ModalityState[Any]], start_ms: int, until_ms: int) -> ClockSkew | None:
         """The estimate as of a media time, with the window's chunks that have ended since the last final window.
@@ -81,7 +81,7 @@ class VideoSkew:
         """
         audio = _stamps(modalities.get(Modality.AUDIO), start_ms, until_ms)
         video = _stamps(modalities.get(Modality.VIDEO), max(start_ms, self._compared_ms), until_ms)
-        return updated(self.now, measure(audio, video))
+        return updated(self.current, measure(audio, video))
 
 
 def _stamps(modality: ModalityState[Any] | None, after_ms: int, until_ms: int) -> list[Stamp]:
@@ -121,30 +121,30 @@ def updated(skew: ClockSkew | None, found: Measurement | None) -> ClockSkew | No
     if found is None:
         return skew
     if skew is None:
-        return _begun(found, 0.0, DRIFT_PPM2)
-    offset_ms, (offsets, both, drifts) = skew.at(found.at_ms), _later(skew, found.at_ms)
+        return _restarted(found, 0.0, DRIFT_PPM2)
+    offset_ms, (offsets, both, drifts) = skew.at(found.at_ms), _variance_at(skew, found.at_ms)
     surprise, spread = found.skew_ms - offset_ms, offsets + NOISE_MS2
     if abs(surprise) > GATE * math.sqrt(spread):
         misses = skew.misses + 1
         if misses >= min(skew.samples, STEP_AFTER):
-            return _begun(found, skew.drift_ppm, drifts)
-        variance = _short(offsets), _short(both), _short(drifts)
-        return structs.replace(skew, offset_ms=_short(offset_ms), at_ms=found.at_ms, misses=misses, variance=variance)
+            return _restarted(found, skew.drift_ppm, drifts)
+        variance = _rounded(offsets), _rounded(both), _rounded(drifts)
+        return structs.replace(skew, offset_ms=_rounded(offset_ms), at_ms=found.at_ms, misses=misses, variance=variance)
     gain, drift_gain = offsets / spread, both / spread
     drift_ppm = skew.drift_ppm + drift_gain * surprise
     return ClockSkew(
-        offset_ms=_short(offset_ms + gain * surprise),
-        drift_ppm=_short(max(-MAX_DRIFT_PPM, min(MAX_DRIFT_PPM, drift_ppm))),
+        offset_ms=_rounded(offset_ms + gain * surprise),
+        drift_ppm=_rounded(max(-MAX_DRIFT_PPM, min(MAX_DRIFT_PPM, drift_ppm))),
         at_ms=found.at_ms,
         samples=skew.samples + found.samples,
         misses=0,
-        variance=(_short(offsets * (1 - gain)), _short(both * (1 - gain)), _short(drifts - drift_gain * both)),
+        variance=(_rounded(offsets * (1 - gain)), _rounded(both * (1 - gain)), _rounded(drifts - drift_gain * both)),
     )
 
 
-def _begun(found: Measurement, drift_ppm: float, drifts: float) -> ClockSkew:
+def _restarted(found: Measurement, drift_ppm: float, drifts: float) -> ClockSkew:
     """An estimate that rests on one measurement."""
-    variance = NOISE_MS2, 0.0, _short(drifts)
+    variance = NOISE_MS2, 0.0, _rounded(drifts)
     return ClockSkew(
         offset_ms=float(found.skew_ms), drift_ppm=drift_ppm, at_ms=found.at_ms, samples=found.samples, misses=0, variance=variance
     )
@@ -172,14 +172,14 @@ def moved(features: VideoFeatures, shift_ms: int) -> VideoFeatures:
     return replace(features, spans_ms=spans)
 
 
-def _later(skew: ClockSkew, media_ms: int) -> tuple[float, float, float]:
+def _variance_at(skew: ClockSkew, media_ms: int) -> tuple[float, float, float]:
     """Variances at a later media time: they grow with the time since the last measurement."""
     elapsed_ks = (media_ms - skew.at_ms) / 1e6
     offsets, both, drifts = skew.variance
     return offsets + elapsed_ks * (2 * both + elapsed_ks * drifts), both + elapsed_ks * drifts, drifts + elapsed_ks * WANDER_PPM2_PER_KS
 
 
-def _short(number: float) -> float:
+def _rounded(number: float) -> float:
     """A number that survives JSON unchanged. The filter continues from it, so that the published estimate is its whole state."""
     return round(number * 1000) / 1000
 

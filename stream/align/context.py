@@ -53,7 +53,7 @@ class ContextQueue(Generic[A]):
         context = tuple(found[:CONTEXT_WINDOWS])
         return window.with_context(context) if context else window
 
-    def release_now(self, closed: ClosedWindow[A]) -> ClosedWindow[A]:
+    def hand_out(self, closed: ClosedWindow[A]) -> ClosedWindow[A]:
         """The closed window with its context as known now; from here on it may be context of later windows."""
         window = closed.window
         ended = self._ended.setdefault(window.track.track, [])
@@ -111,7 +111,7 @@ class ContextQueue(Generic[A]):
         if isinstance(item, UnusedChunks):
             outcome.unused += (item,)
         else:
-            outcome.closed += (self.release_now(item),)
+            outcome.closed += (self.hand_out(item),)
 
 
 def _newest(ended: list[ContextWindow], until_ms: int) -> list[ContextWindow]:

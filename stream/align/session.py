@@ -247,7 +247,7 @@ class SessionAligner(Generic[A]):
             return outcome
         if self._is_only_track and not self._context.waiting:
             if outcome.closed:
-                outcome.closed = tuple([self._context.release_now(closed) for closed in outcome.closed])
+                outcome.closed = tuple([self._context.hand_out(closed) for closed in outcome.closed])
         elif outcome.closed or outcome.unused or self._context.waiting:
             self._context.enqueue(outcome)
             self._context.release_ready(self._next_ends(), outcome)

@@ -58,7 +58,7 @@ class TrackAligner(Generic[A]):
         "_end_ms",
         "_ended",
         "_final_before_ms",
-        "_first_held_ms",
+        "_first_held_start_ms",
         "_last_partial_ms",
         "_logic",
         "_modalities",
@@ -89,7 +89,7 @@ class TrackAligner(Generic[A]):
         self._modalities: dict[Modality, ModalityState[A]] = {m: ModalityState(now) for m in (MODALITIES if expected is None else expected)}
         self._logic = policy.windower.build(final_until_ms)
         self._final_before_ms = self._logic.closed_until_ms
-        self._first_held_ms = sys.maxsize
+        self._first_held_start_ms = sys.maxsize
         self._advanced_to: float = -math.inf
         self._last_partial_ms = 0
         self._end_ms: int | None = None
@@ -134,7 +134,7 @@ class TrackAligner(Generic[A]):
             outcome.late += (LateChunk(chunk, max(1, self._logic.closed_until_ms - end_ms)),)
         else:
             modality.hold(chunk)
-            self._first_held_ms = min(self._first_held_ms, header.start_ms)
+            self._first_held_start_ms = min(self._first_held_start_ms, header.start_ms)
             self.held += 1
             if self._logic.on_chunk(header.start_ms, end_ms, chunk.features) and self._advanced_to > -math.inf:
                 self._close_windows(self._advanced_to, outcome, ())
@@ -154,7 +154,7 @@ class TrackAligner(Generic[A]):
         waiting = [at for at in idle_at if at > now]
         if waiting:
             return min(waiting)
-        until_closed = self._logic.notify_at_ms(self._first_held_ms) + self._policy.allowed_lateness_ms - self._reached_ms()
+        until_closed = self._logic.notify_at_ms(self._first_held_start_ms) + self._policy.allowed_lateness_ms - self._reached_ms()
         return max(state.last_seen for state in self._modalities.values()) + until_closed
 
     def idle_at(self, now: int) -> float:
@@ -172,7 +172,7 @@ class TrackAligner(Generic[A]):
         policy = self._policy
         active = [state.reached_ms for state in self._modalities.values() if now - state.last_seen < policy.idle_after_ms]
         watermark = max(self._advanced_to, min(active) - policy.allowed_lateness_ms) if active else math.inf
-        return self._logic.next_end_ms(self._first_held_ms, watermark)
+        return self._logic.next_end_ms(self._first_held_start_ms, watermark)
 
     def is_complete(self, counts: Mapping[Modality, int]) -> bool:
         """True when all chunks that a session's end has counted for this track have arrived."""
@@ -196,7 +196,7 @@ class TrackAligner(Generic[A]):
         """Close the oldest window that holds a chunk without waiting any longer, to free memory."""
         outcome: Outcome[A] = Outcome()
         if self.held:
-            self._close_windows(max(self._advanced_to, self._logic.notify_at_ms(self._first_held_ms)), outcome, (SHED,))
+            self._close_windows(max(self._advanced_to, self._logic.notify_at_ms(self._first_held_start_ms)), outcome, (SHED,))
         return outcome
 
     def _reached_ms(self) -> int:
@@ -227,12 +227,12 @@ class TrackAligner(Generic[A]):
         self._advanced_to = watermark
         logic = self._logic
         # 1. Windows.
-        while self.held and (span := logic.close_window(self._first_held_ms, watermark)) is not None:
+        while self.held and (span := logic.close_window(self._first_held_start_ms, watermark)) is not None:
             outcome.closed += (self._close_window(span, warnings),)
         # 2. The gap.
         logic.close_gap(watermark)
         # 3. Chunks without a window.
-        if self.held and self._first_held_ms < logic.closed_until_ms:
+        if self.held and self._first_held_start_ms < logic.closed_until_ms:
             acks, released = self._release()
             if released:
                 outcome.unused += (UnusedChunks(self.track, acks, released),)
@@ -249,7 +249,7 @@ class TrackAligner(Generic[A]):
         # Counted here, and not where it is asked for: that is for every chunk.
         waiting = [state.held for state in self._modalities.values() if state.held]
         self.held = sum([len(held) for held in waiting])
-        self._first_held_ms = min([held[0].start_ms for held in waiting], default=sys.maxsize)
+        self._first_held_start_ms = min([held[0].start_ms for held in waiting], default=sys.maxsize)
         return tuple([held.ack for held in released if held.ack is not None]), len(released)
 
     def _emit_partial(self, outcome: Outcome[A]) -> None:
@@ -266,7 +266,7 @@ class TrackAligner(Generic[A]):
         span = self._logic.open_window(reached)
         if span is not None:
             media_end = min(reached, span.end_ms)
-            skew = self._skew.now or self._skew.estimate(self._modalities, span.start_ms, media_end)
+            skew = self._skew.current or self._skew.estimate(self._modalities, span.start_ms, media_end)
             outcome.partial += (self._window(span, media_end, (reached - span.start_ms) // every, skew, is_final=False),)
 
     def _window(

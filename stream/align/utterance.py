@@ -61,11 +61,11 @@ class _Run:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """The next window as known now; certain once the watermark has reached `sure_at_ms`."""
+    """The next window as known now; certain once the watermark has reached `certain_at_ms`."""
 
     start_ms: int
     end_ms: int
-    sure_at_ms: int
+    certain_at_ms: int
 
 
 class UtteranceLogic:
@@ -103,7 +103,7 @@ class UtteranceLogic:
     def close_window(self, first_held_ms: int, watermark: float) -> Span | None:
         """Close the next window once nothing that can still arrive could change it."""
         plan = self._plan()
-        if plan is None or plan.sure_at_ms > watermark:
+        if plan is None or plan.certain_at_ms > watermark:
             return None
         self._close(plan.end_ms)
         return Span(plan.start_ms, plan.end_ms)
@@ -115,26 +115,26 @@ class UtteranceLogic:
             return
         plan = self._plan()
         open_from = watermark if plan is None else min(watermark, plan.start_ms)
-        open_from = min([open_from, *(run.start_ms for run in self._ranges() if run.end_ms + self._windower.pause_ms > watermark)])
+        open_from = min([open_from, *(run.start_ms for run in self._runs() if run.end_ms + self._windower.pause_ms > watermark)])
         self._close(max(self.closed_until_ms, math.floor(open_from) - self._windower.pause_ms))
 
     def notify_at_ms(self, first_held_ms: int) -> int:
         """When the next window is certain; without a window, when all held chunks are known to be silence."""
         plan = self._plan()
-        return self._reached_ms + self._windower.pause_ms if plan is None else plan.sure_at_ms
+        return self._reached_ms + self._windower.pause_ms if plan is None else plan.certain_at_ms
 
     def next_end_ms(self, first_held_ms: int, watermark: float) -> float:
         """The watermark, or earlier where a window is planned or a noise may yet turn out to be the beginning of speech."""
         plan = self._plan()
         noises_ms = [
-            run.start_ms for run in self._ranges() if run.is_speech_by_ms is None and run.end_ms + self._windower.pause_ms > watermark
+            run.start_ms for run in self._runs() if run.is_speech_by_ms is None and run.end_ms + self._windower.pause_ms > watermark
         ]
         return max(self.closed_until_ms + 1, min([watermark, *noises_ms] if plan is None else [watermark, plan.end_ms, *noises_ms]))
 
     def open_window(self, reached_ms: int) -> Span | None:
         """From the window's beginning to the last speech, or to the end of known media while a face is quiet."""
         plan = self._plan()
-        if plan is None or not plan.start_ms < reached_ms < min(plan.sure_at_ms, plan.start_ms + self._windower.longest_ms):
+        if plan is None or not plan.start_ms < reached_ms < min(plan.certain_at_ms, plan.start_ms + self._windower.longest_ms):
             return None
         return Span(plan.start_ms, min(plan.end_ms, reached_ms))
 
@@ -144,7 +144,7 @@ class UtteranceLogic:
         self._faces = [span for span in self._faces if span[1] > until_ms]
         del self._finals[: bisect_right(self._finals, until_ms)]
 
-    def _ranges(self) -> Iterator[_Run]:
+    def _runs(self) -> Iterator[_Run]:
         run: _Run | None = None
         for start_ms, end_ms, is_word in self._speech:
             start = max(start_ms, self.closed_until_ms)
@@ -160,15 +160,15 @@ class UtteranceLogic:
     def _plan(self) -> _Plan | None:
         """The next window if nothing more arrived."""
         noises: list[_Run] = []
-        for run in self._ranges():
+        for run in self._runs():
             if run.is_speech_by_ms is None:
                 noises.append(run)
                 continue
             start_ms = self._start(run.start_ms)
             if run.start_ms - start_ms < self._windower.pause_ms:
-                return self._speaking(start_ms, run, run.is_speech_by_ms)
-            return self._quiet(start_ms, run, noises)
-        return self._quiet(self._start(), None, noises) if self._faces else None
+                return self._speech_plan(start_ms, run, run.is_speech_by_ms)
+            return self._face_plan(start_ms, run, noises)
+        return self._face_plan(self._start(), None, noises) if self._faces else None
 
     def _start(self, *speech_ms: int) -> int:
         """Start of the next window: the first speech or face, or the end of the last window if that is less than a pause before."""
@@ -176,7 +176,7 @@ class UtteranceLogic:
         first_ms = min([*speech_ms, *faces_ms])
         return self.closed_until_ms if first_ms - self.closed_until_ms < self._windower.pause_ms else first_ms
 
-    def _speaking(self, start_ms: int, run: _Run, is_speech_by_ms: int) -> _Plan:
+    def _speech_plan(self, start_ms: int, run: _Run, is_speech_by_ms: int) -> _Plan:
         longest_end_ms = start_ms + self._windower.longest_ms
         final = bisect_right(self._finals, start_ms)
         end_ms = min([longest_end_ms, *self._finals[final : final + 1]])
@@ -184,16 +184,16 @@ class UtteranceLogic:
             return _Plan(start_ms, end_ms, max(end_ms, is_speech_by_ms))
         return _Plan(start_ms, run.end_ms, run.end_ms + self._windower.pause_ms)
 
-    def _quiet(self, start_ms: int, next_run: _Run | None, noises: list[_Run]) -> _Plan:
+    def _face_plan(self, start_ms: int, next_run: _Run | None, noises: list[_Run]) -> _Plan:
         """A face while nobody speaks. A noise inside may yet become the beginning of speech, until a pause has followed it."""
         longest_end_ms = start_ms + self._windower.longest_ms
-        sure_at_ms = longest_end_ms
+        certain_at_ms = longest_end_ms
         end_ms = longest_end_ms
         if next_run is not None and next_run.start_ms < longest_end_ms:
             end_ms = next_run.start_ms
-            sure_at_ms = next_run.is_speech_by_ms or next_run.end_ms
+            certain_at_ms = next_run.is_speech_by_ms or next_run.end_ms
         pauses_ms = [noise.end_ms + self._windower.pause_ms for noise in noises if noise.start_ms < end_ms]
-        return _Plan(start_ms, end_ms, max([sure_at_ms, *pauses_ms]))
+        return _Plan(start_ms, end_ms, max([certain_at_ms, *pauses_ms]))
 
 
 def _inside(word: Word, start_ms: int, end_ms: int) -> tuple[int, int] | None:

@@ -1,4 +1,4 @@
-"""P1 to P9 on generated histories. A failure prints the smallest history that shows it as a timeline."""
+"""P1 to P10 on generated histories. A failure prints the smallest history that shows it as a timeline."""
 
 from __future__ import annotations
 
@@ -6,38 +6,38 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 
 from tests.support.histories import History, histories
-from tests.support.invariants import OF_ANY, OF_CALM, OF_UTTERANCES, Check
+from tests.support.invariants import ANY_CHECKS, LOSSLESS_CHECKS, UTTERANCE_CHECKS, Check
 
 thorough = settings(max_examples=160, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-@pytest.mark.parametrize("check", OF_CALM, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("check", LOSSLESS_CHECKS, ids=lambda check: check.__name__)
 @thorough
-@given(history=histories(calm=True))
-def test_invariants_of_calm_histories(check: Check, history: History) -> None:
+@given(history=histories(lossless=True))
+def test_invariants_of_lossless_histories(check: Check, history: History) -> None:
     note(history.timeline())
     check(history)
 
 
-@pytest.mark.parametrize("check", OF_ANY, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("check", ANY_CHECKS, ids=lambda check: check.__name__)
 @thorough
-@given(history=histories(calm=False))
+@given(history=histories(lossless=False))
 def test_invariants_of_any_history(check: Check, history: History) -> None:
     note(history.timeline())
     check(history)
 
 
-@pytest.mark.parametrize("check", OF_CALM + OF_UTTERANCES, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("check", LOSSLESS_CHECKS + UTTERANCE_CHECKS, ids=lambda check: check.__name__)
 @thorough
-@given(history=histories(calm=True, utterances=True))
-def test_invariants_of_calm_histories_cut_by_utterance(check: Check, history: History) -> None:
+@given(history=histories(lossless=True, utterances=True))
+def test_invariants_of_lossless_histories_with_utterance_windows(check: Check, history: History) -> None:
     note(history.timeline())
     check(history)
 
 
-@pytest.mark.parametrize("check", OF_ANY, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("check", ANY_CHECKS, ids=lambda check: check.__name__)
 @thorough
-@given(history=histories(calm=False, utterances=True))
-def test_invariants_of_any_history_cut_by_utterance(check: Check, history: History) -> None:
+@given(history=histories(lossless=False, utterances=True))
+def test_invariants_of_any_history_with_utterance_windows(check: Check, history: History) -> None:
     note(history.timeline())
     check(history)

@@ -1,4 +1,4 @@
-"""A session whose media clock begins anew, read in any order that Kafka allows, by workers that die anywhere."""
+"""A session whose media clock starts again, read in any order that Kafka allows, by workers that crash at any time."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.domain.delivery import InboundRecord
-from tests.fakes.chunks import ZERO_MS
-from tests.fakes.world import FakeWorker
+from tests.fakes.chunks import MEDIA_START_AT_MS
+from tests.fakes.processing_context import FakeWorker
 from tests.support.restarts import end, expected, talk, windows
 
 PAUSE_MS = 1000
-"""The producer is away for so long at least."""
+"""Shortest time for which the producer is away."""
 
 Seconds = st.integers(12, 18)
 
 
-def in_some_order(records: list[InboundRecord], random: Random) -> list[InboundRecord]:
-    """The order of each topic is kept."""
+def in_random_order(records: list[InboundRecord], random: Random) -> list[InboundRecord]:
+    """A random order that keeps the order of each topic."""
     topics: dict[str, deque[InboundRecord]] = defaultdict(deque)
     for record in sorted(records, key=lambda record: record.offset):
         topics[record.topic].append(record)
@@ -35,23 +35,32 @@ def in_some_order(records: list[InboundRecord], random: Random) -> list[InboundR
     return ordered
 
 
-async def play(runs: list[tuple[int, int, bool]], deaths: list[float], random: Random) -> list[tuple[int, int, float]]:
-    """Windows of runs (seconds, pause before, with an end), read by one more worker than there are deaths (parts of what is left)."""
+async def play(epochs: list[tuple[int, int, bool]], crashes: list[float], random: Random) -> list[tuple[int, int, float]]:
+    """Play a session to a worker, and to another worker after each crash.
+
+    Args:
+        epochs: For each epoch its length (s), the pause before it (ms) and whether it has an end.
+        crashes: For each crash the fraction of the remaining records that had been read.
+        random: Decides the order of the records.
+
+    Returns:
+        The final windows, as `tests.support.restarts.expected` has them.
+    """
     worker, began_ms, records = FakeWorker(), 0, list[InboundRecord]()
-    for seconds, pause_ms, ends in runs:
+    for seconds, pause_ms, ends in epochs:
         began_ms += pause_ms
         records += talk(worker, seconds, began_ms)
         if ends:
-            records.append(worker.event(end(seconds), at_ms=ZERO_MS + began_ms + seconds * 1000))
+            records.append(worker.event(end(seconds), at_ms=MEDIA_START_AT_MS + began_ms + seconds * 1000))
         began_ms += seconds * 1000
     first, worker = worker, FakeWorker(store=worker.store)
-    for part in [*deaths, 1.0]:
-        left = in_some_order([record for record in records if (record.topic, record.offset) not in first.acknowledged], random)
-        await worker.feed(*left[: round(part * len(left))])
-        if part < 1.0:
-            worker.pipeline.stop()
+    for fraction in [*crashes, 1.0]:
+        left = in_random_order([record for record in records if (record.topic, record.offset) not in first.acknowledged], random)
+        await worker.feed(*left[: round(fraction * len(left))])
+        if fraction < 1.0:
+            worker.router.stop()
             worker = FakeWorker(store=first.store)
-    await worker.listen(4000 * len(runs) + 4000)
+    await worker.listen(4000 * len(epochs) + 4000)
     assert not worker.reasons()
     assert not worker.sent[worker.topics.late]
     return windows(worker)
@@ -63,5 +72,5 @@ async def play(runs: list[tuple[int, int, bool]], deaths: list[float], random: R
     st.lists(st.floats(0, 0.95), max_size=2),
     st.randoms(use_true_random=False),
 )
-def test_every_chunk_is_in_the_epoch_of_its_media_clock(runs: list[tuple[int, int, bool]], deaths: list[float], random: Random) -> None:
-    assert asyncio.run(play(runs, deaths, random)) == expected(*(seconds for seconds, _, _ in runs))
+def test_every_chunk_is_in_the_epoch_of_its_media_clock(epochs: list[tuple[int, int, bool]], crashes: list[float], random: Random) -> None:
+    assert asyncio.run(play(epochs, crashes, random)) == expected(*(seconds for seconds, _, _ in epochs))

@@ -1,4 +1,4 @@
-"""No record, however odd, does anything but become a chunk or raise `BadRecordError`."""
+"""Every record, however malformed, either becomes a chunk or raises `BadRecordError`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.domain.chunk import Chunk
-from stream.domain.lifecycle import SessionNotice
 from stream.domain.modality import Modality
+from stream.domain.session_events import KeyedSessionEvent
 from stream.domain.wire import BadRecordError, chunk_headers, decode_text, parse_chunk, parse_session
 from tests.fakes.chunks import header
 
@@ -44,6 +44,6 @@ def test_any_bytes_are_words_or_a_bad_record(payload: bytes) -> None:
 @given(value=st.binary(max_size=200), key=st.binary(max_size=20))
 def test_any_bytes_are_a_session_event_or_a_bad_record(value: bytes, key: bytes) -> None:
     try:
-        assert isinstance(parse_session(key, value, list(HEADERS.items())), SessionNotice)
+        assert isinstance(parse_session(key, value, list(HEADERS.items())), KeyedSessionEvent)
     except BadRecordError as error:
         assert error.reason

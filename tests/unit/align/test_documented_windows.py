@@ -1,4 +1,4 @@
-"""What docs/windows.md says with numbers."""
+"""The examples and defaults of docs/windows.md."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.unit.align.builders import POLICY, TRACK, chunk
 PAGE = (PROJECT_ROOT / "docs" / "windows.md").read_text()
 
 
-def test_every_option_has_its_line_with_default_and_variable() -> None:
+def test_every_option_is_listed_with_its_default_and_environment_variable() -> None:
     for name, option in WindowSettings.model_fields.items():
         assert f"| `windows.{name}` | {option.default} | `SENTISTREAM_WINDOWS__{name.upper()}` |" in PAGE
 
@@ -21,13 +21,13 @@ def test_a_window_waits_for_the_slowest_modality() -> None:
     assert closed == [[], [], [4000]]
 
 
-def test_silence_closes_windows_by_the_clock() -> None:
+def test_the_clock_closes_windows_in_silence() -> None:
     track = _fed(5)
     closed = {at: [c.window.end_ms for c in track.on_time(at).closed] for at in (6400, 6500, 8400, 8500)}
     assert closed == {6400: [], 6500: [6000], 8400: [], 8500: [8000]}
 
 
-def test_a_quiet_modality_no_longer_counts() -> None:
+def test_an_idle_modality_no_longer_counts() -> None:
     track = _fed(3)
     for seq in (3, 4):
         for modality in (Modality.TEXT, Modality.AUDIO):

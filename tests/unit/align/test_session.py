@@ -6,8 +6,8 @@ from msgspec import structs
 
 from stream.align.outcome import EncodedChunk
 from stream.align.session import SessionAligner
-from stream.domain.lifecycle import SessionEnd, SessionStart, TrackEnd, TrackPlan
 from stream.domain.modality import Modality
+from stream.domain.session_events import SessionEnd, SessionStart, TrackEnd, TrackPlan
 from tests.fakes.chunks import header
 from tests.unit.align.builders import POLICY, SESSION, TRACK, chunk
 
@@ -28,7 +28,7 @@ def session() -> SessionAligner[str]:
     return aligner
 
 
-def test_end_before_the_last_chunk_waits_for_it() -> None:
+def test_an_end_that_arrives_before_the_last_chunk_waits_for_it() -> None:
     aligner = session()
     end = SessionEnd(0, 3000, (TrackEnd("customer", {AUDIO: 3}),))
     for seq in (0, 1):
@@ -40,7 +40,7 @@ def test_end_before_the_last_chunk_waits_for_it() -> None:
     assert [c.window.end_ms for c in outcome.closed] == [4000, 6000]
 
 
-def test_end_with_a_missing_chunk_closes_after_the_grace() -> None:
+def test_windows_close_after_the_grace_period_when_a_chunk_is_missing() -> None:
     aligner = session()
     aligner.on_chunk(chunk(0), 1000)
     aligner.on_end(SessionEnd(0, 3000, (TrackEnd("customer", {AUDIO: 3}),)), 2000)
@@ -54,7 +54,7 @@ def test_a_chunk_after_the_end_is_late() -> None:
     aligner.on_chunk(chunk(0), 1000)
     aligner.on_end(SessionEnd(0, 1000, (TrackEnd("customer", {AUDIO: 1}),)), 1000)
     assert aligner.ended
-    assert [late.chunk.receipt for late in aligner.on_chunk(chunk(9), 1100).late] == ["audio-9"]
+    assert [late.chunk.ack for late in aligner.on_chunk(chunk(9), 1100).late] == ["audio-9"]
 
 
 def test_a_replay_of_a_finished_session_ends_without_windows() -> None:
@@ -73,7 +73,7 @@ def test_a_silent_session_expires() -> None:
     assert aligner.ended
 
 
-def test_the_plan_removes_modalities_that_will_not_come() -> None:
+def test_windows_do_not_wait_for_modalities_that_are_not_in_the_plan() -> None:
     aligner = unplanned()
     aligner.open_track(TRACK, "customer", None, 0)
     for seq in range(5):
@@ -87,10 +87,10 @@ def test_a_chunk_of_a_new_track_after_the_end_is_late() -> None:
     aligner.finish()
     other = header(0, AUDIO, track="agent")
     aligner.open_track(other.track, "agent", None, 0)
-    assert len(aligner.on_chunk(EncodedChunk(other, None, "r"), 0).late) == 1
+    assert len(aligner.on_chunk(EncodedChunk(other, None, "ack"), 0).late) == 1
 
 
-def test_a_replay_of_nothing_but_repeats_completes_the_end() -> None:
+def test_a_replay_that_holds_only_repeats_completes_the_end() -> None:
     aligner = unplanned()
     aligner.open_track(TRACK, "customer", 6000, 0)
     aligner.on_end(SessionEnd(0, 3000, (TrackEnd("customer", {AUDIO: 3}),)), 0)
@@ -100,7 +100,7 @@ def test_a_replay_of_nothing_but_repeats_completes_the_end() -> None:
     assert aligner.ended
 
 
-def test_the_end_waits_for_a_first_chunk_that_was_overtaken() -> None:
+def test_the_end_waits_for_a_first_chunk_that_arrives_last() -> None:
     aligner = session()
     aligner.on_chunk(chunk(1), 0)
     aligner.on_end(SessionEnd(0, 2000, (TrackEnd("customer", {AUDIO: 2}),)), 0)
@@ -109,15 +109,15 @@ def test_the_end_waits_for_a_first_chunk_that_was_overtaken() -> None:
     assert aligner.ended
 
 
-def test_a_timestamp_from_the_future_is_refused_and_moves_nothing() -> None:
+def test_a_media_time_from_the_future_is_rejected_and_closes_nothing() -> None:
     aligner = session()
     aligner.on_chunk(chunk(0), 0)
-    ahead = EncodedChunk(replace(header(1, AUDIO), start_ms=1000 + 60_001), None, "r")
+    ahead = EncodedChunk(replace(header(1, AUDIO), start_ms=1000 + 60_001), None, "ack")
     assert aligner.on_chunk(ahead, 0).future == (ahead,)
     assert not aligner.on_chunk(chunk(1), 0).late
 
 
-def test_capture_times_of_a_recording_sent_at_once_are_no_future() -> None:
+def test_a_recording_that_is_sent_all_at_once_is_not_from_the_future() -> None:
     aligner = session()
     assert not any(aligner.on_chunk(chunk(seq), 0).future for seq in range(200))
 
@@ -135,17 +135,17 @@ def captured(about: EncodedChunk[str], *, later_ms: int) -> EncodedChunk[str]:
     return structs.replace(about, header=replace(about.header, captured_ms=about.header.captured_ms + later_ms))
 
 
-def test_a_media_clock_that_begins_anew_is_neither_a_repeat_nor_late() -> None:
+def test_a_media_clock_that_starts_again_is_neither_a_repeat_nor_late() -> None:
     aligner = session()
     for seq in range(20):
         assert aligner.admits(chunk(seq).header)
         aligner.on_chunk(chunk(seq), seq * 1000)
-    anew = captured(chunk(0), later_ms=60_000)
-    assert not aligner.admits(anew.header)
+    restarted = captured(chunk(0), later_ms=60_000)
+    assert not aligner.admits(restarted.header)
     assert not aligner.on_chunk(chunk(20), 80_000).repeated
 
 
-def test_a_late_chunk_did_not_begin_anew() -> None:
+def test_a_late_chunk_is_not_a_restart() -> None:
     aligner = session()
     for seq in range(1, 20):
         assert aligner.admits(chunk(seq).header)
@@ -154,7 +154,7 @@ def test_a_late_chunk_did_not_begin_anew() -> None:
     assert len(aligner.on_chunk(chunk(0), 80_000).late) == 1
 
 
-def test_a_call_that_was_on_hold_did_not_begin_anew() -> None:
+def test_a_call_on_hold_is_not_a_restart() -> None:
     aligner = session()
     for seq in range(20):
         assert aligner.admits(chunk(seq).header)
@@ -163,23 +163,23 @@ def test_a_call_that_was_on_hold_did_not_begin_anew() -> None:
     assert aligner.admits(chunk(60, start_ms=5500).header)
 
 
-def test_whoever_takes_over_knows_where_the_media_clock_was() -> None:
+def test_a_worker_that_takes_over_continues_the_media_clock() -> None:
     aligner = unplanned()
     aligner.open_track(TRACK, "customer", 20_000, 0, final_at_ms=1_020_000)
-    anew = captured(chunk(0), later_ms=100_000)
-    assert not aligner.admits(anew.header)
+    restarted = captured(chunk(0), later_ms=100_000)
+    assert not aligner.admits(restarted.header)
     assert not aligner.on_chunk(chunk(19), 0).future
     assert len(aligner.on_chunk(chunk(5), 0).repeated) == 1
 
 
-def test_media_that_is_sent_faster_than_it_lasts_may_be_read_out_of_order() -> None:
-    """A recording at three times its speed: a backlog's first video comes after its audio, captured earlier and so no restart."""
+def test_media_that_is_sent_faster_than_real_time_may_be_read_out_of_order() -> None:
+    """A recording sent at three times its speed: the first video of a backlog is read after its audio, and was captured earlier."""
     aligner = session()
     chunks = [
         EncodedChunk(replace(header(seq, m), captured_ms=1_000_000 + seq * 333), None, f"{m}-{seq}")
         for m in (AUDIO, VIDEO)
         for seq in range(25)
     ]
-    for one in chunks:
-        assert aligner.admits(one.header)
-        aligner.on_chunk(one, 0)
+    for encoded in chunks:
+        assert aligner.admits(encoded.header)
+        aligner.on_chunk(encoded, 0)

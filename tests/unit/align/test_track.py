@@ -2,10 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import pytest
 from msgspec import structs
 
-from stream.align.grid import HoppingGrid
 from stream.align.outcome import Outcome
 from stream.align.track import TrackAligner
 from stream.domain.modality import Modality
@@ -27,12 +25,7 @@ def feed(track: TrackAligner[str], seqs: Iterable[int], modality: Modality = AUD
     return total.extend([track.on_chunk(chunk(seq, modality), now=seq * 1000 + 1000) for seq in seqs])
 
 
-@pytest.mark.parametrize(("ms", "first"), [(0, 0), (1999, 0), (3999, 0), (4000, 2000), (5000, 2000), (6000, 4000)])
-def test_grid_finds_the_first_window_that_ends_after_an_instant(ms: int, first: int) -> None:
-    assert HoppingGrid(4000, 2000).first_ms(ms) == first
-
-
-def test_window_closes_once_the_watermark_passes_its_end() -> None:
+def test_a_window_closes_once_the_watermark_reaches_its_end() -> None:
     track = aligner()
     assert ends(feed(track, range(4))) == []
     assert ends(feed(track, [4])) == [4000]
@@ -41,7 +34,7 @@ def test_window_closes_once_the_watermark_passes_its_end() -> None:
 def test_a_chunk_is_released_with_its_last_window() -> None:
     track = aligner()
     outcome = feed(track, range(7))
-    assert [set(c.receipts) for c in outcome.closed] == [{"audio-0", "audio-1"}, {"audio-2", "audio-3"}]
+    assert [set(c.acks) for c in outcome.closed] == [{"audio-0", "audio-1"}, {"audio-2", "audio-3"}]
 
 
 def test_the_slower_modality_holds_the_window_open() -> None:
@@ -57,14 +50,14 @@ def test_an_idle_modality_no_longer_holds_windows() -> None:
     assert ends(track.on_time(6000)) == [4000]
 
 
-def test_wall_clock_closes_windows_when_all_input_stops() -> None:
+def test_the_clock_closes_windows_when_all_input_stops() -> None:
     track = aligner()
     feed(track, range(3))
     assert ends(track.on_time(4400)) == []
     assert ends(track.on_time(4600)) == [4000]
 
 
-def test_end_closes_everything_and_says_where_the_media_ended() -> None:
+def test_the_end_closes_everything_and_sets_where_the_media_ended() -> None:
     track = aligner()
     feed(track, range(5))
     outcome = track.end(4700)
@@ -72,7 +65,7 @@ def test_end_closes_everything_and_says_where_the_media_ended() -> None:
     assert outcome.closed[0].window.media_end_at_ms == 1_000_000 + 4700
 
 
-def test_order_of_arrival_does_not_change_windows() -> None:
+def test_the_order_of_arrival_does_not_change_windows() -> None:
     orders = ([0, 1, 2, 3, 4, 5], [1, 0, 3, 2, 5, 4])
     contents = []
     for order in orders:
@@ -86,21 +79,21 @@ def test_a_repeated_chunk_changes_nothing() -> None:
     track = aligner()
     feed(track, range(3))
     again = track.on_chunk(chunk(1), now=3000)
-    assert [c.receipt for c in again.repeated] == ["audio-1"]
+    assert [c.ack for c in again.repeated] == ["audio-1"]
     assert track.held == 3
 
 
-def test_a_chunk_after_its_windows_is_late_by_so_much() -> None:
+def test_a_chunk_that_arrives_after_its_windows_closed_is_late() -> None:
     track = aligner()
     feed(track, [0, 2, 3, 4, 5, 6])
     outcome = track.on_chunk(chunk(1), now=8000)
-    assert [(late.chunk.receipt, late.late_by_ms) for late in outcome.late] == [("audio-1", 2000)]
+    assert [(late.chunk.ack, late.late_by_ms) for late in outcome.late] == [("audio-1", 2000)]
 
 
-def test_a_replay_goes_on_after_the_last_final_window() -> None:
+def test_a_replay_continues_after_the_last_final_window() -> None:
     track = aligner(final_until_ms=4000)
     outcome = feed(track, range(1, 7))
-    assert [c.receipt for c in outcome.repeated] == ["audio-1"]
+    assert [c.ack for c in outcome.repeated] == ["audio-1"]
     assert ends(outcome) == [6000]
 
 
@@ -112,7 +105,7 @@ def test_windows_without_any_chunk_are_skipped() -> None:
     assert ends(track.end(61_000)) == [62_000, 64_000]
 
 
-def test_partial_looks_come_with_rising_revisions_below_the_final_one() -> None:
+def test_partial_windows_have_rising_revisions_below_the_final_revision() -> None:
     track = aligner()
     outcome = feed(track, range(5))
     revisions = [(w.end_ms, w.revision, w.is_final) for w in outcome.partial]
@@ -120,7 +113,7 @@ def test_partial_looks_come_with_rising_revisions_below_the_final_one() -> None:
     assert outcome.closed[0].window.revision == POLICY.final_revision > 3
 
 
-def test_shedding_closes_the_oldest_window_and_says_so() -> None:
+def test_shedding_closes_the_oldest_window_with_a_warning() -> None:
     track = aligner((AUDIO, VIDEO))
     feed(track, range(6))
     (closed,) = track.shed().closed
@@ -128,7 +121,7 @@ def test_shedding_closes_the_oldest_window_and_says_so() -> None:
     assert closed.window.warnings == ("shed",)
 
 
-def test_another_chunk_with_a_number_that_was_taken_is_a_conflict_while_held_and_after() -> None:
+def test_another_chunk_with_the_same_number_is_a_conflict_while_the_first_is_held_and_after() -> None:
     track = aligner()
     feed(track, range(6))
     for seq in (0, 5):
@@ -137,13 +130,13 @@ def test_another_chunk_with_a_number_that_was_taken_is_a_conflict_while_held_and
         assert len(track.on_chunk(chunk(seq), now=6000).repeated) == 1
 
 
-def test_an_end_that_contradicts_the_chunks_gives_way() -> None:
+def test_an_end_that_contradicts_the_chunks_is_ignored() -> None:
     track = aligner()
     feed(track, range(6))
     assert [c.window.media_end_ms for c in track.end(1000).closed] == [6000, 6000]
 
 
-def test_a_chunk_after_the_end_shows_no_window() -> None:
+def test_a_chunk_after_the_end_gives_no_partial_window() -> None:
     track = aligner()
     feed(track, range(3))
     track.end(3000)

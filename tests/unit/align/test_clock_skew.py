@@ -1,4 +1,4 @@
-"""Clock skew of picture against sound: how well it is estimated, and what is done about it."""
+"""Clock skew of picture against sound: how well it is estimated, and how it is corrected."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from stream.align import sync, track
+from stream.align import clock_skew, track
 from stream.align.outcome import EncodedChunk
 from stream.align.track import TrackAligner
-from stream.domain.features import EMBEDDING, AudioFeatures, Features, TextFeatures, VideoFeatures, Word
+from stream.domain.clock_skew import ClockSkew, decode_skews, encode_skews
+from stream.domain.features import AudioFeatures, Features, TextFeatures, VideoFeatures, Word
+from stream.domain.media_format import EMBEDDING_WIDTH
 from stream.domain.modality import MODALITIES, Modality
-from stream.domain.sync import ClockSkew, decode_sync, encode_sync
 from stream.domain.window import SYNC_SUSPECT, Window
 from tests.fakes.chunks import header
 from tests.unit.align.builders import POLICY, TRACK
@@ -27,9 +28,9 @@ SETTLED_MS = 12_000
 
 @dataclass(frozen=True)
 class Scene:
-    """A track with two clocks: video's begins ``offset_ms`` late and runs ``drift_ppm`` slow.
+    """A track with two clocks: the video clock starts ``offset_ms`` late and runs ``drift_ppm`` slow.
 
-    Capture times jitter with a standard deviation of 20 ms, and one of twenty is 300 ms late.
+    Capture times jitter with a standard deviation of 20 ms, and one in twenty is 300 ms late.
     """
 
     offset_ms: float = 0.0
@@ -61,7 +62,7 @@ def features_of(modality: Modality, second: int) -> Features:
         return TextFeatures((Word("word", start + 400, start + 600),))
     step = 100 if modality is Modality.AUDIO else 200
     spans = np.array([[at, at + step] for at in range(start, start + 1000, step)], np.int64)
-    embeddings = np.zeros((len(spans), EMBEDDING), np.float32)
+    embeddings = np.zeros((len(spans), EMBEDDING_WIDTH), np.float32)
     if modality is Modality.AUDIO:
         return AudioFeatures(spans, embeddings, np.ones(len(spans), np.bool_))
     return VideoFeatures(spans, embeddings, np.zeros((len(spans), 4), np.float32), 1, len(spans))
@@ -79,7 +80,7 @@ def windows(chunks: Iterable[EncodedChunk[None]], aligned: TrackAligner[None] | 
 
 
 def skew_of(window: Window) -> ClockSkew:
-    return window.sync[Modality.VIDEO]
+    return window.clock_skews[Modality.VIDEO]
 
 
 def residual_ms(scene: Scene, window: Window) -> float:
@@ -90,7 +91,7 @@ def frames(window: Window) -> list[tuple[int, int]]:
     return [(int(start), int(end)) for chunk in window.video for start, end in chunk.spans_ms]
 
 
-def an_offset_is_corrected_to_40_ms() -> None:
+def an_offset_is_corrected_to_within_40_ms() -> None:
     for offset_ms in (150.0, -150.0, 0.0):
         for seed in range(40):
             scene = Scene(offset_ms, seed=seed)
@@ -105,25 +106,25 @@ def a_drift_is_followed_for_an_hour() -> None:
         found = windows(scene.chunks(3600, (Modality.AUDIO, Modality.VIDEO)))
         assert max(residual_ms(scene, w) for w in found if w.end_ms >= SETTLED_MS) <= 40
         assert skew_of(found[-1]).drift_ppm == pytest.approx(drift_ppm, abs=20)
-        assert found[-1].sync
+        assert found[-1].clock_skews
 
 
-def a_drift_goes_on_while_the_camera_is_off() -> None:
+def a_drift_is_extrapolated_while_the_camera_is_off() -> None:
     for seed in range(5):
         scene = Scene(0.0, 200.0, seed=seed, gap=range(900, 1500))
         found = windows(scene.chunks(1800, (Modality.AUDIO, Modality.VIDEO)))
         assert max(residual_ms(scene, w) for w in found if w.end_ms >= SETTLED_MS) <= 40
 
 
-def a_step_is_believed_after_some_windows() -> None:
+def a_step_is_accepted_after_some_windows() -> None:
     before, after = Scene(0.0), Scene(400.0)
     chunks = [*before.chunks(100), *(c for c in after.chunks(160) if c.header.start_ms >= 100_000)]
     found = {w.end_ms: w for w in windows(chunks)}
     assert residual_ms(before, found[102_000]) <= 40
-    assert residual_ms(after, found[100_000 + 2000 * sync.STEP_AFTER + 4000]) <= 40
+    assert residual_ms(after, found[100_000 + 2000 * clock_skew.STEP_AFTER + 4000]) <= 40
 
 
-def a_stalled_camera_moves_nothing() -> None:
+def a_stalled_camera_changes_nothing() -> None:
     scene = Scene(100.0, noisy=False)
     stalled = range(40, 44)
     chunks = [
@@ -135,7 +136,7 @@ def a_stalled_camera_moves_nothing() -> None:
     assert max(residual_ms(scene, w) for w in windows(chunks)) <= 5
 
 
-def what_both_clocks_share_is_no_skew() -> None:
+def an_error_of_both_clocks_is_not_skew() -> None:
     scene = Scene(0.0, noisy=False)
     for faster, jump_ms in ((1.5, 0), (1.0, 5000)):
         chunks = []
@@ -146,7 +147,7 @@ def what_both_clocks_share_is_no_skew() -> None:
         assert max(residual_ms(scene, w) for w in windows(chunks)) <= 1
 
 
-def frames_are_moved_to_the_sound() -> None:
+def frames_are_moved_to_match_the_sound() -> None:
     for offset_ms, first in ((150.0, (150, 350)), (-150.0, (0, 50)), (0.0, (0, 200))):
         window = windows(Scene(offset_ms, noisy=False).chunks(10))[0]
         assert frames(window)[0] == first
@@ -155,7 +156,7 @@ def frames_are_moved_to_the_sound() -> None:
         assert window.words()[0].start_ms == 400
 
 
-def more_than_the_limit_is_only_flagged() -> None:
+def a_skew_beyond_the_limit_is_flagged_but_not_corrected() -> None:
     for offset_ms, first in ((1000.0, 1000), (1001.0, 0), (-90_000.0, 0)):
         window = windows(Scene(offset_ms, noisy=False).chunks(10))[0]
         assert frames(window)[0][0] == first
@@ -165,18 +166,18 @@ def more_than_the_limit_is_only_flagged() -> None:
 def a_large_skew_is_flagged() -> None:
     for offset_ms, warnings in ((185.0, ()), (-185.0, ()), (186.0, (SYNC_SUSPECT,)), (-186.0, (SYNC_SUSPECT,))):
         chunks = list(Scene(offset_ms, noisy=False).chunks(10))
-        shown = [p for chunk in chunks for p in aligner_shows(chunks, chunk)]
+        partials = [p for chunk in chunks for p in partials_after(chunks, chunk)]
         assert {w.warnings for w in windows(chunks)} == {warnings}
-        assert {p.warnings for p in shown if p.video} == {warnings}
+        assert {p.warnings for p in partials if p.video} == {warnings}
 
 
-def aligner_shows(chunks: list[EncodedChunk[None]], until: EncodedChunk[None]) -> tuple[Window, ...]:
-    """Partial windows that one chunk brings about after those before it."""
+def partials_after(chunks: list[EncodedChunk[None]], until: EncodedChunk[None]) -> tuple[Window, ...]:
+    """Partial windows that a chunk leads to, after the chunks before it."""
     aligned = aligner()
     for chunk in chunks:
-        shown = aligned.on_chunk(chunk, 0).partial
+        partial = aligned.on_chunk(chunk, 0).partial
         if chunk is until:
-            return tuple(shown)
+            return partial
     return ()
 
 
@@ -186,45 +187,45 @@ def each_chunk_is_compared_once() -> None:
 
 
 CHECKS = (
-    an_offset_is_corrected_to_40_ms,
+    an_offset_is_corrected_to_within_40_ms,
     a_drift_is_followed_for_an_hour,
-    a_drift_goes_on_while_the_camera_is_off,
-    a_step_is_believed_after_some_windows,
-    a_stalled_camera_moves_nothing,
-    what_both_clocks_share_is_no_skew,
-    frames_are_moved_to_the_sound,
-    more_than_the_limit_is_only_flagged,
+    a_drift_is_extrapolated_while_the_camera_is_off,
+    a_step_is_accepted_after_some_windows,
+    a_stalled_camera_changes_nothing,
+    an_error_of_both_clocks_is_not_skew,
+    frames_are_moved_to_match_the_sound,
+    a_skew_beyond_the_limit_is_flagged_but_not_corrected,
     a_large_skew_is_flagged,
     each_chunk_is_compared_once,
 )
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_picture_is_kept_in_step_with_sound(check: Callable[[], None]) -> None:
+def test_pictures_are_kept_in_step_with_the_sound(check: Callable[[], None]) -> None:
     check()
 
 
-def _latest(values: list[int]) -> int:
+def _newest(values: list[int]) -> int:
     return values[-1]
 
 
 MUTANTS = (
-    ("no drift", sync, "DRIFT_PPM2", 0.0, a_drift_goes_on_while_the_camera_is_off),
-    ("a drift that never changes its mind", sync, "MOST_DRIFT_PPM", 50.0, a_drift_is_followed_for_an_hour),
-    ("believe every capture time", sync, "_lower_median", _latest, an_offset_is_corrected_to_40_ms),
-    ("no outliers", sync, "GATE", 1e9, a_stalled_camera_moves_nothing),
-    ("believe a step at once", sync, "STEP_AFTER", 1, a_stalled_camera_moves_nothing),
-    ("never believe a step", sync, "STEP_AFTER", 10**9, a_step_is_believed_after_some_windows),
-    ("pair any chunks", sync, "MAX_CHUNK_MS", -1, an_offset_is_corrected_to_40_ms),
-    ("correct nothing", track, "correction_ms", lambda *_: 0, frames_are_moved_to_the_sound),
+    ("no drift", clock_skew, "DRIFT_PPM2", 0.0, a_drift_is_extrapolated_while_the_camera_is_off),
+    ("too small a limit for the drift", clock_skew, "MAX_DRIFT_PPM", 50.0, a_drift_is_followed_for_an_hour),
+    ("use the newest capture time", clock_skew, "_lower_median", _newest, an_offset_is_corrected_to_within_40_ms),
+    ("take no measurement for an outlier", clock_skew, "GATE", 1e9, a_stalled_camera_changes_nothing),
+    ("accept a step at once", clock_skew, "STEP_AFTER", 1, a_stalled_camera_changes_nothing),
+    ("never accept a step", clock_skew, "STEP_AFTER", 10**9, a_step_is_accepted_after_some_windows),
+    ("pair any chunks", clock_skew, "MAX_CHUNK_MS", -1, an_offset_is_corrected_to_within_40_ms),
+    ("correct nothing", track, "correction_ms", lambda *_: 0, frames_are_moved_to_match_the_sound),
     (
         "correct without limit",
         track,
         "correction_ms",
-        lambda skew, at, _most: sync.correction_ms(skew, at, 10**9),
-        more_than_the_limit_is_only_flagged,
+        lambda skew, at, _max: clock_skew.correction_ms(skew, at, 10**9),
+        a_skew_beyond_the_limit_is_flagged_but_not_corrected,
     ),
-    ("move the wrong way", track, "moved", lambda features, shift: sync.moved(features, -shift), frames_are_moved_to_the_sound),
+    ("move the wrong way", track, "moved", lambda features, shift: clock_skew.moved(features, -shift), frames_are_moved_to_match_the_sound),
     ("no warning", track, "is_suspect", lambda *_: False, a_large_skew_is_flagged),
 )
 
@@ -237,39 +238,39 @@ def test_a_broken_rule_is_noticed(where: Any, name: str, broken: Any, guard: Cal
 
 
 @pytest.mark.parametrize("modalities", [(Modality.TEXT,), (Modality.AUDIO,), (Modality.VIDEO,), (Modality.TEXT, Modality.VIDEO)])
-def test_without_sound_and_picture_there_is_nothing_to_compare(modalities: tuple[Modality, ...]) -> None:
+def test_without_both_sound_and_picture_there_is_no_skew(modalities: tuple[Modality, ...]) -> None:
     for window in windows(Scene(400.0).chunks(10, modalities)):
-        assert not window.sync
+        assert not window.clock_skews
         assert not window.warnings
         assert all(start % 200 == 0 for start, _ in frames(window))
 
 
-def test_chunks_that_end_apart_are_compared_with_the_nearest() -> None:
+def test_a_chunk_is_compared_with_the_audio_chunk_that_ends_nearest() -> None:
     audio = [(1000, 50_000), (2000, 50_010), (3000, 50_020)]
-    assert sync.measure(audio, [(2033, 50_110)]) == (100, 2033, 1)
-    assert sync.measure(audio, [(4000, 50_110)]) == (90, 4000, 1)
-    assert sync.measure(audio, [(4001, 50_110)]) is None
+    assert clock_skew.measure(audio, [(2033, 50_110)]) == (100, 2033, 1)
+    assert clock_skew.measure(audio, [(4000, 50_110)]) == (90, 4000, 1)
+    assert clock_skew.measure(audio, [(4001, 50_110)]) is None
 
 
-def test_what_could_not_be_decoded_is_not_compared() -> None:
-    """Its record is acknowledged at once, so that a replay would not see it."""
+def test_a_chunk_that_could_not_be_decoded_is_not_compared() -> None:
+    """Its record is acknowledged at once, so a replay does not see it."""
     chunks = [structs.replace(c, features=None) if c.header.seq == 2 else c for c in Scene().chunks(10)]
     assert skew_of(windows(chunks)[0]).samples == 3
 
 
-def test_a_replay_goes_on_with_the_same_estimates() -> None:
+def test_a_replay_continues_with_the_same_estimates() -> None:
     chunks = list(Scene(150.0, 200.0).chunks(60))
     whole = windows(chunks)
     final = next(w for w in whole if w.end_ms == 30_000)
-    restored = aligner(final_until_ms=30_000, sync=decode_sync(encode_sync(final.sync)))
-    replayed = windows((c for c in chunks if c.header.end_ms > 28_000), restored)
-    assert [w.sync for w in replayed] == [w.sync for w in whole if w.end_ms > 30_000]
+    successor = aligner(final_until_ms=30_000, clock_skews=decode_skews(encode_skews(final.clock_skews)))
+    replayed = windows((c for c in chunks if c.header.end_ms > 28_000), successor)
+    assert [w.clock_skews for w in replayed] == [w.clock_skews for w in whole if w.end_ms > 30_000]
     assert len(replayed) == 16
 
 
-def test_frames_that_end_before_media_time_begins_stay_outside() -> None:
+def test_frames_that_end_before_media_time_0_stay_before_it() -> None:
     features = features_of(Modality.VIDEO, 0)
     assert isinstance(features, VideoFeatures)
-    moved = sync.moved(features, -250)
+    moved = clock_skew.moved(features, -250)
     assert moved.spans_ms[:2].tolist() == [[-250, -50], [0, 150]]
     assert features.spans_ms[0, 0] == 0
