@@ -1,4 +1,4 @@
-"""The whole way as a user runs it: real broker, Redis, Triton, worker and media."""
+"""`sentistream demo` as a user runs it: real broker, Redis, Triton, worker and media."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def silent_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_four_clips_at_once_say_which_modalities_they_had(silent_video: Path) -> None:
+def test_four_recordings_at_once_report_their_modalities(silent_video: Path) -> None:
     result = run_demo("--speed", "max", "--no-asr", "--transcript", WORDS, FACES, CALL, silent_video, WORDS)
     assert result.code == 0, result.errors
     both, audio, video, text = result.sessions()
@@ -87,7 +87,7 @@ def test_an_unusable_file_is_one_clear_sentence(tmp_path: Path, content: bytes |
     assert name in result.errors
 
 
-def test_a_truncated_clip_still_yields_what_can_be_decoded(tmp_path: Path) -> None:
+def test_a_truncated_recording_yields_the_part_that_can_be_decoded(tmp_path: Path) -> None:
     path = tmp_path / "truncated.mkv"
     with av.open(str(FACES)) as source, av.open(str(path), "w") as target:
         stream = target.add_stream_from_template(source.streams.video[0])

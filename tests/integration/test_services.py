@@ -1,4 +1,4 @@
-"""The services that other integration tests stand on."""
+"""The services that other integration tests use."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ async def test_json_lines_of_one_session_until_ctrl_c(server: RedisServer, sink:
     assert (watching.returncode, out, errors) == (130, "", "")
 
 
-async def test_lines_for_people_where_there_is_no_terminal(server: RedisServer, sink: RedisSink) -> None:
+async def test_lines_of_text_if_the_output_is_not_a_terminal(server: RedisServer, sink: RedisSink) -> None:
     await write(sink)
     watching = start(server, "--from-start")
     assert watching.stdout is not None
@@ -50,7 +50,7 @@ async def test_lines_for_people_where_there_is_no_terminal(server: RedisServer, 
     assert "ended: 1 window" in shown[2]
 
 
-async def test_a_reader_that_goes_away_is_no_error(server: RedisServer, sink: RedisSink) -> None:
+async def test_it_ends_quietly_when_its_output_is_closed(server: RedisServer, sink: RedisSink) -> None:
     await write(sink)
     watching = start(server, "--json", "--from-start")
     assert watching.stdout is not None
@@ -63,7 +63,7 @@ async def test_a_reader_that_goes_away_is_no_error(server: RedisServer, sink: Re
     assert watching.stderr.read() == ""
 
 
-def test_without_a_redis_it_says_so_in_one_sentence() -> None:
+def test_a_redis_that_does_not_answer_is_one_sentence() -> None:
     command = [sys.executable, "-m", "stream.cli", "watch", "--redis", "redis://127.0.0.1:1/0"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 1

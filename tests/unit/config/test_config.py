@@ -1,3 +1,5 @@
+"""Settings come from several sources; all errors are reported at once, and secrets are masked."""
+
 from __future__ import annotations
 
 from pathlib import Path
