@@ -1,23 +1,27 @@
-"""`sentistream config`: the effective settings, and what is wrong with them."""
+"""`sentistream config`: shows and checks the effective settings."""
 
 from __future__ import annotations
-
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from stream.cli.errors import friendly_errors
+from stream.cli.options import ConfigFile
 
-app = typer.Typer(help="The effective settings: defaults, then a YAML file, then SENTISTREAM_* variables.", no_args_is_help=True)
-
-File = Annotated[Path | None, typer.Option("--config", help="Settings file (YAML); default: $SENTISTREAM_CONFIG, else built-in values.")]
+app = typer.Typer(
+    help="Show or check the settings: SENTISTREAM_* variables win over a YAML file, the file over the defaults.", no_args_is_help=True
+)
 
 
 @app.command()
 @friendly_errors()
-def show(config: File = None) -> None:
-    """Print every setting with its value and its meaning; secrets are masked."""
+def show(config: ConfigFile = None) -> None:
+    """Print every setting with its effective value and its meaning.
+
+    Use it to find the setting that you need, or to see which values a worker would have. Settings that differ from their defaults are
+    coloured; secrets are masked.
+
+    Example: `sentistream config show --config configs/low-latency.yaml`
+    """
     from rich.console import Console  # noqa: PLC0415 - heavy imports stay out of --help
     from rich.table import Table  # noqa: PLC0415
 
@@ -32,14 +36,20 @@ def show(config: File = None) -> None:
         table.add_row(row.name, row.value, row.meaning, style=None if row.is_default else "cyan")
     console = Console()
     console.print(table)
-    console.print(f"\nSECTION.NAME is set by SENTISTREAM_SECTION__NAME, for example {rows[0].variable}=host:9092, or in a file (--config).")
+    console.print("\nSet SECTION.NAME in a file (--config) or with the variable SENTISTREAM_SECTION__NAME, for example", end=" ")
+    console.print(f"{rows[0].variable}=host:9092.")
     console.print("Settings that differ from their defaults are coloured; secrets are masked.", style="dim")
 
 
 @app.command()
 @friendly_errors()
-def check(config: File = None) -> None:
-    """Check the settings; print all errors at once, exit 2 when there are any."""
+def check(config: ConfigFile = None) -> None:
+    """Check the settings, and print all errors at once.
+
+    Use it before you deploy a settings file. Exits with 2 if there is an error.
+
+    Example: `sentistream config check --config my.yaml`
+    """
     from stream.config.load import load_settings  # noqa: PLC0415 - heavy imports stay out of --help
 
     load_settings(config)

@@ -1,4 +1,4 @@
-"""The ways to show results as they come: a live table, plain lines where there is no terminal, JSON lines."""
+"""The ways to show results as they come: a live table on a terminal, lines of text elsewhere, or JSON lines."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from rich.text import Text
 
 from stream.cli.json_lines import write_record
 from stream.cli.live_view import LiveView, score_bar
-from stream.cli.run_report import counted
+from stream.cli.run_report import quantity
 from stream.domain.result import ExplanationRecord, PartialRecord, Record, ScoreRecord, SessionRecord
 from stream.explain.sentence import clock, signed
 
 FRAMES_PER_SECOND = 8
+"""Smooth enough for results that come about once a second, and little work for the terminal."""
 
 
 class Display(Protocol):
@@ -27,32 +28,32 @@ class Display(Protocol):
 
 
 class JsonDisplay:
-    """Every record as a line of JSON on standard output."""
+    """Writes every record as a line of JSON to standard output."""
 
     def show(self, record: Record) -> None:
-        """Write it."""
+        """Write the record. Raises `OutputClosedError`."""
         write_record(record)
 
 
 class LiveDisplay:
-    """The live table."""
+    """Shows records in the live table."""
 
     def __init__(self) -> None:
         self.view = LiveView()
 
     def show(self, record: Record) -> None:
-        """Put it into the table."""
+        """Put the record into the table."""
         self.view.add(record)
 
 
 class LineDisplay:
-    """A line for each final window and each ended session, for logs and pipes."""
+    """Prints a line for each final window, explanation and ended session, for logs and pipes. Partial results are left out."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
     def show(self, record: Record) -> None:
-        """Print it."""
+        """Print the record."""
         match record:
             case PartialRecord():
                 return
@@ -63,13 +64,13 @@ class LineDisplay:
                 line = Text(f"  {record.sentence}")
             case SessionRecord():
                 mean = "" if record.mean is None else f", mean {signed(record.mean)}"
-                line = Text(f"{record.session} ended: {counted(record.windows, 'window')}{mean}")
+                line = Text(f"{record.session} ended: {quantity(record.windows, 'window')}{mean}")
         self._console.print(line, soft_wrap=True)
 
 
 @contextmanager
 def open_display(console: Console, *, json: bool) -> Iterator[Display]:
-    """The display that fits: JSON when asked for, the live table on a terminal, else lines."""
+    """Open the display that fits: JSON lines if asked for, the live table on a terminal, else lines of text."""
     if json:
         yield JsonDisplay()
     elif console.is_terminal:

@@ -1,4 +1,4 @@
-"""One place that turns a known error into one clear sentence on standard error and an exit code."""
+"""Turns a known error into one clear sentence on standard error and an exit code."""
 
 from __future__ import annotations
 
@@ -27,18 +27,21 @@ KNOWN_ERRORS: dict[str, tuple[str, int]] = {
     "aiokafka.errors.KafkaError": ("Kafka: ", EXIT_FAILED),
     "redis.exceptions.RedisError": ("Redis: ", EXIT_FAILED),
 }
-"""Full class name (subclasses included) → what the sentence starts with, and the exit code.
+"""Full class name (subclasses count, too) → prefix of the sentence, and exit code.
 
-Names instead of classes keep ``sentistream --help`` fast: the class of a raised error is loaded already.
+Names instead of classes keep ``sentistream --help`` fast: to import the classes would import Kafka, Redis and Triton clients.
 """
 
 
 class CommandError(Exception):
-    """A command cannot go on; the message is one sentence that says what to do."""
+    """A command cannot continue; the message is one sentence that says what to do."""
 
 
 def describe(error: BaseException) -> tuple[str, int] | None:
-    """The sentence and exit code for an error that users may see; None for a bug of ours."""
+    """Return the sentence and the exit code for an error that users may see; None for a bug.
+
+    A group is known only if all its errors are: a bug in it must keep its traceback.
+    """
     if isinstance(error, BaseExceptionGroup):
         found = [described for described in map(describe, error.exceptions) if described]
         return found[0] if len(found) == len(error.exceptions) else None
@@ -51,16 +54,16 @@ def describe(error: BaseException) -> tuple[str, int] | None:
 
 
 def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
-    """Print the message in red on standard error and end the command with the code."""
+    """Print a message in red on standard error and end the command with an exit code."""
     typer.secho(message, fg=typer.colors.RED, err=True)
     raise typer.Exit(code)
 
 
 @contextmanager
 def friendly_errors() -> Iterator[None]:
-    """Context manager and decorator for commands: known errors become a sentence, Ctrl-C becomes exit code 130.
+    """Turn known errors into a sentence and Ctrl-C into exit code 130; a context manager and a decorator for commands.
 
-    Put it under typer's decorator: ``@friendly_errors()``. Anything unknown is a bug and keeps its traceback.
+    As a decorator, ``@friendly_errors()`` stands below typer's. An unknown error is a bug and keeps its traceback.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""JSON lines on standard output, each flushed at once."""
+"""JSON lines on standard output, each flushed at once so that a program that reads them is never behind."""
 
 from __future__ import annotations
 
@@ -10,28 +10,31 @@ from contextlib import contextmanager
 from stream.domain.result import Record, encode_record
 
 
-class OutputClosed(Exception):
-    """Whoever read our output has gone, for example ``head`` after its last line."""
+class OutputClosedError(Exception):
+    """The program that read the output has ended, for example ``head`` after its last line."""
 
 
 def write_record(record: Record) -> None:
-    """One record as one line. Raises `OutputClosed`."""
+    """Write a record as one line. Raises `OutputClosedError`."""
     write_line(encode_record(record))
 
 
 def write_line(line: bytes) -> None:
-    """One line of JSON. Raises `OutputClosed`."""
+    """Write one line of JSON. Raises `OutputClosedError`."""
     try:
         sys.stdout.buffer.write(line + b"\n")
         sys.stdout.buffer.flush()
     except BrokenPipeError:
-        raise OutputClosed from None
+        raise OutputClosedError from None
 
 
 @contextmanager
 def quiet_when_closed() -> Iterator[None]:
-    """End quietly when the reader of our output has gone; nothing more is written, not even at exit."""
+    """End the block without an error if the output is closed.
+
+    Standard output then leads nowhere: Python flushes it at exit, and that would fail with a second ``BrokenPipeError`` and a traceback.
+    """
     try:
         yield
-    except OutputClosed:
+    except OutputClosedError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,6 +1,6 @@
-"""What `watch` and `demo` show on a terminal: each session's tracks with score bar, label, confidence, shares and the sentence.
+"""The live table of `watch` and `demo`: a panel for each session, with score, label, confidence, shares and sentence of each track.
 
-Nothing that comes from a record is ever read as rich markup: it is put into `Text` objects only.
+Text of a record is put into `Text` objects only, never into a markup string: a speaker could otherwise colour the terminal or plant links.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from stream.cli.run_report import counted
+from stream.cli.run_report import quantity
 from stream.domain.inference import SCORE_LIMIT
 from stream.domain.modality import MODALITIES, Modality
 from stream.domain.result import ExplanationRecord, PartialRecord, Record, ScoreRecord, SessionRecord
@@ -24,8 +24,9 @@ from stream.explain.sentence import clock, signed
 BAR_WIDTH = 19
 SHARE_WIDTH = 4
 HISTORY = 12
+"""Final scores of a track in its sparkline."""
 NEUTRAL_BELOW = 0.5
-"""Bars of smaller scores are not coloured."""
+"""Bars of smaller scores are yellow: neither negative nor positive."""
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _LEVELS = "▁▂▃▄▅▆▇█"
@@ -37,24 +38,24 @@ _FOOTER_LINES = 2
 
 @dataclass(slots=True)
 class TrackView:
-    """What is known of one track: its newest score (final or not), sentence and earlier scores."""
+    """One track: its newest score (final or partial), its newest sentence, and its latest final scores."""
 
     role: str
-    shown: ScoreRecord | None = None
+    newest: ScoreRecord | None = None
     sentence: str = ""
     history: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY))
 
 
 @dataclass(slots=True)
 class SessionView:
-    """Tracks of one session and, at its end, its summary."""
+    """The tracks of one session and, once it has ended, its summary."""
 
     tracks: dict[str, TrackView] = field(default_factory=dict)
     summary: SessionRecord | None = None
 
 
 class LiveView:
-    """A renderable that takes records in; rich draws it as often as it likes."""
+    """A rich renderable of all records so far. Rich draws it at its own pace, independent of when records come."""
 
     def __init__(self) -> None:
         self.sessions: dict[str, SessionView] = {}
@@ -63,7 +64,7 @@ class LiveView:
         self.ended = 0
 
     def add(self, record: Record) -> None:
-        """Take a record in."""
+        """Add a record."""
         key = f"{record.tenant}/{record.session}"
         view = self.sessions.setdefault(key, SessionView())
         match record:
@@ -77,7 +78,7 @@ class LiveView:
 
     def _add_score(self, view: SessionView, record: ScoreRecord) -> None:
         track = view.tracks.setdefault(record.track, TrackView(record.role))
-        track.shown = record
+        track.newest = record
         if isinstance(record, PartialRecord):
             self.partials += 1
             return
@@ -85,7 +86,7 @@ class LiveView:
         track.history.append(record.score)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """As many sessions as fit, those that began last first in line for a place; then the counters."""
+        """Draw as many sessions as fit, then the counters. If there is not enough room, the sessions that began last are drawn."""
         room = (options.height or console.height) - _FOOTER_LINES if console.is_terminal else None
         hidden = 0
         panels: list[RenderableType] = []
@@ -103,14 +104,14 @@ class LiveView:
         yield self._footer(hidden)
 
     def _footer(self, hidden: int) -> Text:
-        parts = [counted(len(self.sessions), "session"), counted(self.finals, "final window"), counted(self.partials, "partial look")]
+        parts = [quantity(len(self.sessions), "session"), quantity(self.finals, "final window"), quantity(self.partials, "partial result")]
         parts += [f"{self.ended} ended"] if self.ended else []
         parts += [f"{hidden} not shown"] if hidden else []
         return Text("  ·  ".join(parts), style="dim")
 
 
 def score_bar(score: float, width: int = BAR_WIDTH) -> Text:
-    """A bar from -3 to 3 that grows from the middle: left and red for negative, right and green for positive."""
+    """Draw a score as a bar from -3 to 3 that grows from the middle: to the left in red if negative, to the right in green if positive."""
     half = width // 2
     filled = min(half, round(abs(score) / SCORE_LIMIT * half))
     colour = "yellow" if abs(score) < NEUTRAL_BELOW else ("red" if score < 0 else "green")
@@ -124,7 +125,7 @@ def score_bar(score: float, width: int = BAR_WIDTH) -> Text:
 
 
 def share_bars(record: ScoreRecord) -> Text:
-    """One small bar for each modality: how much of the score's movement it carries; a dash where it was missing."""
+    """Draw a small bar for each modality: its share of the evidence for the score. A missing modality is a dash."""
     text = Text()
     for modality in MODALITIES:
         text.append(f"{_LETTERS[modality]} ", style="bold" if modality in record.shares else "dim")
@@ -137,7 +138,7 @@ def share_bars(record: ScoreRecord) -> Text:
 
 
 def sparkline(scores: Iterator[float] | deque[float]) -> str:
-    """Earlier scores as a row of small columns, from -3 at the bottom to 3 at the top."""
+    """Draw scores as a row of small columns, from -3 at the bottom to 3 at the top."""
     top = len(_LEVELS) - 1
     return "".join(_LEVELS[min(top, max(0, round((s + SCORE_LIMIT) / (2 * SCORE_LIMIT) * top)))] for s in scores)
 
@@ -150,7 +151,7 @@ def _small_bar(share: float) -> str:
 
 def _panel(name: str, view: SessionView) -> Panel:
     lines: list[RenderableType] = []
-    titles = {name: _title(name, track) for name, track in sorted(view.tracks.items())}
+    titles = {track_name: _title(track_name, track) for track_name, track in sorted(view.tracks.items())}
     width = max((len(title) for title in titles.values()), default=0)
     for track_name, title in titles.items():
         track = view.tracks[track_name]
@@ -171,28 +172,28 @@ def _track_line(title: Text, track: TrackView) -> Table:
     grid = Table.grid(padding=(0, 1))
     for _ in range(8):
         grid.add_column(no_wrap=True)
-    shown = track.shown
-    if shown is None:
+    score = track.newest
+    if score is None:
         grid.add_row(title)
         return grid
-    partial = isinstance(shown, PartialRecord)
-    label = Text(f"{shown.label:<8}", style=_LABEL_COLOURS.get(shown.label, ""))
-    numbers = Text(signed(shown.score), style="bold")
-    row = [title, Text(f"{clock(shown.end_ms):>5}", style="dim"), score_bar(shown.score), numbers, label, Text(f"{shown.confidence:>4.0%}")]
-    row += [share_bars(shown), Text(sparkline(track.history), style="bright_black")]
+    partial = isinstance(score, PartialRecord)
+    label = Text(f"{score.label:<8}", style=_LABEL_COLOURS.get(score.label, ""))
+    numbers = Text(signed(score.score), style="bold")
+    row = [title, Text(f"{clock(score.end_ms):>5}", style="dim"), score_bar(score.score), numbers, label, Text(f"{score.confidence:>4.0%}")]
+    row += [share_bars(score), Text(sparkline(track.history), style="bright_black")]
     grid.add_row(*row, style="dim" if partial else None)
     return grid
 
 
 def _summary_line(summary: SessionRecord) -> Text:
     text = Text("ended", style="bold green")
-    text.append(f"  {counted(summary.windows, 'window')}", style="default not bold")
+    text.append(f"  {quantity(summary.windows, 'window')}", style="default not bold")
     if summary.windows_shed:
-        text.append(f"  {summary.windows_shed} closed early, too much waited", style="yellow not bold")
-    for what, value in (("mean", summary.mean), ("trend", summary.trend)):
+        text.append(f"  {summary.windows_shed} closed early, over a limit", style="yellow not bold")
+    for name, value in (("mean", summary.mean), ("trend", summary.trend)):
         if value is not None:
-            text.append(f"  {what} {signed(value)}", style="default not bold")
-    for what, moment in (("best", summary.best), ("worst", summary.worst)):
+            text.append(f"  {name} {signed(value)}", style="default not bold")
+    for name, moment in (("best", summary.best), ("worst", summary.worst)):
         if moment is not None:
-            text.append(f"  {what} {signed(moment.score)} at {clock(moment.end_ms)} ({moment.track})", style="default not bold")
+            text.append(f"  {name} {signed(moment.score)} at {clock(moment.end_ms)} ({moment.track})", style="default not bold")
     return text

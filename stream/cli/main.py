@@ -1,16 +1,17 @@
-"""`sentistream`: one module per command."""
+"""`sentistream`: the table of commands."""
 
 from __future__ import annotations
 
 import typer
 
-from stream.cli import config, interrupt, models, produce, rebuild, train, up, watch, worker
+from stream.aio.signals import remember_interrupts
+from stream.cli import config, models, produce, rebuild, train, up, watch, worker
 from stream.cli.demo import command as demo
 from stream.cli.doctor import command as doctor
 
 app = typer.Typer(
     name="sentistream",
-    help="Real-time multimodal sentiment: chunks of talk in, explained scores out. Try `sentistream demo`.",
+    help="Scores the sentiment of live conversations from text, audio and video, and explains each score. Start with `sentistream demo`.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
@@ -31,5 +32,5 @@ app.add_typer(config.app, name="config")
 
 def main() -> None:
     """Entry point of the console script."""
-    interrupt.notice()
+    remember_interrupts()
     app()

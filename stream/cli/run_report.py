@@ -1,4 +1,4 @@
-"""What a demo run came to: windows, modalities, latency or speed. Pure; it is handed what a reader saw."""
+"""The report of a demo run: windows, modalities, latency or speed. Pure: records and their times are passed in."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", t
     """The last line of a run.
 
     Attributes:
-        windows: Final windows.
-        sessions: Sessions that ended with a summary.
+        windows: Number of final windows.
+        sessions: Number of sessions that ended with a summary.
         modalities: How many final windows held each modality.
-        latency_ms: Percentiles from a window's end (or the session's, where that comes first) to visible in Redis, without the
-            lateness allowance; None at ``--speed max``, where media has no pace.
-        real_time_factor: Media seconds, over all sessions, for each second of wall clock; None in live pace.
-        dead_letters: Records put aside during the run.
-        late: Chunks that came after their windows had closed.
+        latency_ms: Percentiles of the time from a window's end (or the session's end, if that is earlier) until its result is in Redis,
+            less the allowed lateness; None unless the speed is 1.0, because only then do chunks come when they are captured.
+        real_time_factor: Media seconds of all sessions for each second of wall clock; None at speed 1.0.
+        dead_letters: Number of records that went to the dead-letter topic during the run.
+        late: Number of chunks that came after their windows had closed.
     """
 
     windows: int
@@ -40,56 +40,60 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", t
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """When a final window could be seen.
+    """The arrival of a final window at the reader.
 
     Attributes:
-        session: Whose window it is.
+        session: The window's session.
         end_ms: Media time of its end.
-        allowance_ms: How long windows wait for late chunks.
-        whole_ms: From the capture of its last media to its sight, whatever it waited for.
+        lateness_ms: The allowed lateness: how long windows wait for late chunks.
+        delay_ms: Time from the capture of its last media to its arrival.
     """
 
     session: SessionKey
     end_ms: int
-    allowance_ms: int
-    whole_ms: int
+    lateness_ms: int
+    delay_ms: int
 
     def latency_ms(self, media_end_ms: int | None) -> int:
-        """Without the allowance for late chunks; a window that the session's end at `media_end_ms` closed did not wait for those."""
-        waited = media_end_ms is None or self.end_ms + self.allowance_ms <= media_end_ms
-        return max(0, self.whole_ms - self.allowance_ms) if waited else max(0, self.whole_ms)
+        """Return the delay that the service caused: the allowed lateness is subtracted if the window has waited for it.
+
+        Args:
+            media_end_ms: Media time at the session's end; the windows that this end closed have not waited. None if it is unknown.
+        """
+        waited = media_end_ms is None or self.end_ms + self.lateness_ms <= media_end_ms
+        return max(0, self.delay_ms - self.lateness_ms) if waited else max(0, self.delay_ms)
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """Nearest-rank percentile of at least one value: the smallest value that `percent` % of them do not exceed."""
+    """Return the nearest-rank percentile of at least one value: the smallest value that `percent` % of them do not exceed."""
     ranked = sorted(values)
     return ranked[max(1, ceil(len(ranked) * percent / 100)) - 1]
 
 
-def counted(number: int, what: str) -> str:
+def quantity(number: int, noun: str) -> str:
     """``1 window``, ``2 windows``."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def in_words(summary: RunSummary) -> Iterator[str]:
-    """The summary for people, line by line."""
+def summary_lines(summary: RunSummary) -> Iterator[str]:
+    """Yield the lines of the summary for people."""
     by_modality = ", ".join(f"{modality} in {number}" for modality, number in summary.modalities.items())
-    yield f"{counted(summary.sessions, 'session')}, {counted(summary.windows, 'final window')} ({by_modality})"
+    yield f"{quantity(summary.sessions, 'session')}, {quantity(summary.windows, 'final window')} ({by_modality})"
     if summary.latency_ms is not None:
         percentiles = ", ".join(f"{name} {value:.0f} ms" for name, value in summary.latency_ms.items())
         yield f"from a window's end to its result in Redis: {percentiles}"
     if summary.real_time_factor is not None:
-        yield f"{summary.real_time_factor:g} seconds of media for each second"
-    yield f"{counted(summary.dead_letters, 'dead letter')}, {counted(summary.late, 'late chunk')}"
+        yield f"{summary.real_time_factor:g} seconds of media for each second of wall clock"
+    yield f"{quantity(summary.dead_letters, 'dead letter')}, {quantity(summary.late, 'late chunk')}"
 
 
 @dataclass
 class RunReport:
-    """Collects what was seen.
+    """Collects the records of a run.
 
     Args:
-        sessions: Those that belong to the run; records of others are not counted.
-        live: Whether media came at its own pace.
+        sessions: The sessions of the run; records of others are not counted.
+        live: Whether the speed is 1.0.
     """
 
     sessions: frozenset[SessionKey]
@@ -99,8 +103,13 @@ class RunReport:
     _modalities: dict[Modality, int] = field(default_factory=lambda: dict.fromkeys(MODALITIES, 0))
     _arrivals: list[Arrival] = field(default_factory=list)
 
-    def add(self, record: Record, seen_at_ms: int) -> None:
-        """Count a record."""
+    def add(self, record: Record, arrived_at_ms: int) -> None:
+        """Count a record.
+
+        Args:
+            record: The record.
+            arrived_at_ms: When the reader received it (Unix ms).
+        """
         session = SessionKey(record.tenant, record.session)
         if session not in self.sessions or isinstance(record, PartialRecord):
             return
@@ -111,22 +120,22 @@ class RunReport:
             for modality in record.modalities_present:
                 self._modalities[modality] += 1
             if record.media_end_at_ms is not None:
-                whole_ms = seen_at_ms - record.media_end_at_ms
-                self._arrivals.append(Arrival(session, record.end_ms, record.allowed_lateness_ms, whole_ms))
+                delay_ms = arrived_at_ms - record.media_end_at_ms
+                self._arrivals.append(Arrival(session, record.end_ms, record.allowed_lateness_ms, delay_ms))
 
     @property
     def complete(self) -> bool:
-        """True when every session has ended."""
+        """True once every session has ended."""
         return self.ended == self.sessions
 
     def summary(self, *, media_ms: Mapping[SessionKey, int], wall_s: float, dead_letters: int, late: int) -> RunSummary:
-        """The last line.
+        """Return the last line.
 
         Args:
             media_ms: Media time at each session's end.
-            wall_s: From the first chunk to the last summary.
-            dead_letters: Growth of the dead-letter topic.
-            late: Growth of the topic for late chunks.
+            wall_s: Time from the first chunk to the last summary.
+            dead_letters: Growth of the dead-letter topic during the run.
+            late: Growth of the topic for late chunks during the run.
         """
         latencies = [arrival.latency_ms(media_ms.get(arrival.session)) for arrival in self._arrivals] if self.live else []
         return RunSummary(

@@ -1,4 +1,4 @@
-"""Steps of a longer command, each with a spinner while it runs and a line when it is done."""
+"""Shows the steps of a longer command: a spinner while a step runs, and a line when it is done."""
 
 from __future__ import annotations
 
@@ -9,42 +9,45 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.text import Text
 
-from stream.local.events import Change, StackEvent
+from stream.local.events import ServiceState, StackEvent
 
-_SAID = {
-    Change.READY: ("✓", "green", "ready"),
-    Change.RESTARTING: ("!", "yellow", "restarting"),
-    Change.RESTARTED: ("✓", "green", "restarted"),
-    Change.FAILED: ("✗", "red", "failed"),
+_SHOWN = {
+    ServiceState.READY: ("✓", "green", "ready"),
+    ServiceState.RESTARTING: ("!", "yellow", "restarting"),
+    ServiceState.RESTARTED: ("✓", "green", "restarted"),
+    ServiceState.FAILED: ("✗", "red", "failed"),
 }
 
 
 class StepReporter:
-    """Prints steps on a console."""
+    """Prints the steps and the events of services on a console."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
 
     @contextmanager
     def step(self, doing: str, done: str) -> Iterator[None]:
-        """A spinner with `doing` on a terminal, then a line with `done` and the time it took; nothing after an error."""
+        """Show `doing` while the block runs and `done`, with the time it took, afterwards. After an error the error is the last line.
+
+        On a terminal `doing` is a spinner, elsewhere a line.
+        """
         began = time.monotonic()
         with self.console.status(Text(f"{doing}…")):
             if not self.console.is_terminal:
-                self.say(f"… {doing}")
+                self.print_line(f"… {doing}")
             yield
-        self.say(f"✓ {done} ({time.monotonic() - began:.1f} s)", "green")
+        self.print_line(f"✓ {done} ({time.monotonic() - began:.1f} s)", "green")
 
-    def say(self, text: str, style: str = "") -> None:
-        """A line; nothing in it is markup."""
+    def print_line(self, text: str, style: str = "") -> None:
+        """Print a line. Nothing in it is read as markup: it may hold file names and messages of other programs."""
         self.console.print(Text(text, style=style), soft_wrap=True)
 
-    def tell(self, event: StackEvent) -> None:
-        """A line for a part that is ready, restarts or fails; starts and stops are covered by their step."""
-        if event.change not in _SAID:
+    def on_event(self, event: StackEvent) -> None:
+        """Print a line if a service is ready, restarts or fails. Starts and stops have a step of their own."""
+        if event.state not in _SHOWN:
             return
-        sign, colour, verb = _SAID[event.change]
-        words = f"  {sign} {event.part} {verb}"
-        words += f": {event.detail}" if event.detail else ""
-        words += f" ({event.seconds:.1f} s)" if event.seconds else ""
-        self.say(words, colour)
+        sign, colour, verb = _SHOWN[event.state]
+        line = f"  {sign} {event.service} {verb}"
+        line += f": {event.detail}" if event.detail else ""
+        line += f" ({event.seconds:.1f} s)" if event.seconds else ""
+        self.print_line(line, colour)

@@ -31,13 +31,19 @@ MODELS = PROJECT_ROOT / "triton_models"
 COLUMNS = {"n": "windows", "accuracy": "accuracy", "macro_f1": "macro F1", "calibration_error": "calibration error", "mosi_mae": "MAE"}
 
 Config = Annotated[Path, typer.Argument(metavar="CONFIG", help=f"YAML file of the recipe: {RECIPE}.")]
-Data = Annotated[Path, typer.Option(envvar="SENTISTREAM_DATA", help="Folder of the corpora: mosi/, meld/, ravdess/ and faces/.")]
-Runs = Annotated[Path, typer.Option(help="Folder of the checkpoints, which are in RUNS/live.", show_default="runs/ of the checkout")]
+Data = Annotated[
+    Path, typer.Option(metavar="FOLDER", envvar="SENTISTREAM_DATA", help="Folder of the corpora: mosi/, meld/, ravdess/ and faces/.")
+]
+Runs = Annotated[
+    Path, typer.Option(metavar="RUNS", help="Folder of the checkpoints, which are in RUNS/live.", show_default="runs/ of the checkout")
+]
 Repository = Annotated[
-    Path, typer.Option("--out", help="Triton model repository to write to.", show_default="triton_models/ of the checkout")
+    Path,
+    typer.Option("--out", metavar="FOLDER", help="Triton model repository to write to.", show_default="triton_models/ of the checkout"),
 ]
 Measured = Annotated[
-    Path, typer.Option("--models", help="Triton model repository to measure.", show_default="triton_models/ of the checkout")
+    Path,
+    typer.Option("--models", metavar="FOLDER", help="Triton model repository to measure.", show_default="triton_models/ of the checkout"),
 ]
 
 
@@ -52,15 +58,19 @@ def train(
 ) -> None:
     """Train the served models, export them to the model repository, and measure them. Works from a checkout only.
 
-    Takes hours on one core. CONFIG lists the models to train; docs/model-card.md describes their corpora and their accuracy.
-    The numbers go to docs/model-metrics.json; `python -m benchmarks.model_card` fills the model card from them.
-    To train a row of the research tables, run `python -m research.train`.
+    Use it to reproduce the models, or to train them on other data. It takes hours on one core. CONFIG lists the models to train;
+    docs/model-card.md describes their corpora and their accuracy. The numbers go to docs/model-metrics.json;
+    `python -m benchmarks.model_card` fills the model card from them. To train a row of the research tables, run `python -m research.train`.
 
     Needs the `train` extra (torch). The licences of the corpora allow research only.
 
-    Example: `sentistream train configs/training/live.yaml --data ~/corpora`
+    For example:
+
+    - `sentistream train configs/training/live.yaml --data ~/corpora`
+
+    - `sentistream train configs/training/live.yaml --data ~/corpora --quick`
     """
-    _need_checkout_and_torch()
+    _require_checkout_and_torch()
     from stream.training.config import read_live_config  # noqa: PLC0415 - torch stays out of --help
     from stream.training.recipe import QUICK, Paths, Recipe, run  # noqa: PLC0415
 
@@ -85,9 +95,11 @@ def evaluate(
 ) -> None:
     """Measure the models of a repository on the test parts of the corpora, as for the model card. Works from a checkout only.
 
+    Use it to check the model card, or to compare models of your own with it. Needs the `train` extra (torch).
+
     Example: `sentistream evaluate --data ~/corpora --json`
     """
-    _need_checkout_and_torch()
+    _require_checkout_and_torch()
     from stream.training.recipe import measure  # noqa: PLC0415 - torch stays out of --help
 
     with _progress() as progress, _missing_corpora():
@@ -102,9 +114,12 @@ def evaluate(
 def export(runs: Runs = RUNS, out: Repository = MODELS) -> None:
     """Write the ONNX files and Triton configurations of the served models again, from RUNS/live. Works from a checkout only.
 
-    `sentistream train configs/training/live.yaml` writes these checkpoints, and exports them at its end.
+    Use it after a change of the export: `sentistream train` writes these checkpoints, and exports them at its end. Needs the `train` extra
+    (torch).
+
+    Example: `sentistream export --out triton_models`
     """
-    _need_checkout_and_torch()
+    _require_checkout_and_torch()
     from stream.training.checkpoints import export_all  # noqa: PLC0415 - torch stays out of --help
 
     try:
@@ -115,7 +130,7 @@ def export(runs: Runs = RUNS, out: Repository = MODELS) -> None:
         typer.secho(f"Wrote {file}", fg="green")
 
 
-def _need_checkout_and_torch() -> None:
+def _require_checkout_and_torch() -> None:
     if not IN_CHECKOUT:
         raise CommandError("This command works from a checkout only: clone the repository and run pip install --editable '.[train]' in it.")
     if find_spec("torch") is None:
@@ -124,6 +139,7 @@ def _need_checkout_and_torch() -> None:
 
 @contextmanager
 def _missing_corpora() -> Iterator[None]:
+    """Turn a missing file of the corpora into a sentence that says how to name their folder."""
     try:
         yield
     except FileNotFoundError as error:

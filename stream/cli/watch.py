@@ -1,13 +1,13 @@
-"""`sentistream watch`: follow results from Redis."""
+"""`sentistream watch`: shows results from Redis as they come."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stream.cli.errors import CommandError, friendly_errors
+from stream.cli.options import ConfigFile, JsonLines, RedisUrl, load_settings_with
 
 if TYPE_CHECKING:
     from stream.config.settings import Settings
@@ -16,33 +16,44 @@ if TYPE_CHECKING:
 
 @friendly_errors()
 def watch(
-    session: Annotated[str | None, typer.Argument(metavar="[SESSION]", help="Follow only this one; default: all, new ones too.")] = None,
+    session: Annotated[
+        str | None, typer.Argument(metavar="SESSION", help="Session to follow.", show_default="all sessions, also new ones")
+    ] = None,
     *,
-    tenant: Annotated[str | None, typer.Option(help="Whose sessions; with SESSION the default is 'default', else all tenants.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object a line: score, explanation, partial, session.")] = False,
-    from_start: Annotated[bool, typer.Option("--from-start", help="Also show what was published before now.")] = False,
-    config: Annotated[Path | None, typer.Option(help="Settings file (YAML); default: $SENTISTREAM_CONFIG, else built-in values.")] = None,
-    redis: Annotated[str | None, typer.Option(metavar="URL", help="Redis, as redis:// or rediss:// URL.")] = None,
+    tenant: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Tenant of the sessions.", show_default="'default' with SESSION, else all tenants")
+    ] = None,
+    json: JsonLines = False,
+    from_start: Annotated[bool, typer.Option("--from-start", help="Show the results of the past, too, as far as Redis has them.")] = False,
+    config: ConfigFile = None,
+    redis: RedisUrl = None,
 ) -> None:
-    """Follow scores and explanations live until Ctrl-C.
+    """Show scores and explanations as they come, until Ctrl-C.
 
-    Each track has a bar from -3 to 3, its label and confidence, how much of the score text (T), audio (A) and video (V) carry, and
-    the sentence that explains it. Windows that are still open are shown dim. Where there is no terminal, each final window is a line.
+    Use it beside running workers, in as many terminals as you like: it only reads from Redis.
+
+    Each track has a bar from -3 (negative) to 3 (positive), a label with its confidence, the shares of text (T), audio (A) and video (V) in
+    the score, and the sentence that explains it. Partial results are dim. If the output is not a terminal, each final window is a line.
+
+    For example:
+
+    - `sentistream watch`
+
+    - `sentistream watch call-1 --from-start --json`
     """
-    from stream.cli import interrupt  # noqa: PLC0415 - heavy imports stay out of --help
+    from stream.aio.signals import run_until_signal  # noqa: PLC0415 - heavy imports stay out of --help
     from stream.cli.json_lines import quiet_when_closed  # noqa: PLC0415
-    from stream.config.load import load_settings  # noqa: PLC0415
     from stream.config.logs import configure_logging  # noqa: PLC0415
     from stream.domain.identity import SessionKey  # noqa: PLC0415
 
-    settings = load_settings(config, {"redis": {"url": redis}} if redis is not None else None)
+    settings = load_settings_with(config, redis=redis)
     configure_logging(settings)
     try:
         wanted = SessionKey(tenant or "default", session) if session is not None else None
     except ValueError as error:
         raise CommandError(str(error)) from None
     with quiet_when_closed():
-        interrupt.run(_follow(settings, wanted, tenant, json=json, from_start=from_start))
+        run_until_signal(_follow(settings, wanted, tenant, json=json, from_start=from_start))
 
 
 async def _follow(settings: Settings, session: SessionKey | None, tenant: str | None, *, json: bool, from_start: bool) -> None:

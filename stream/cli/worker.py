@@ -1,4 +1,4 @@
-"""`sentistream worker`: one Faust worker against configured services."""
+"""`sentistream worker`: runs one worker on the services of the settings."""
 
 from __future__ import annotations
 
@@ -8,20 +8,32 @@ from typing import Annotated
 import typer
 
 from stream.cli.errors import CommandError, friendly_errors
+from stream.cli.options import ConfigFile, KafkaAddress, RedisUrl, TritonAddress, load_settings_with
 
 
 @friendly_errors()
 def worker(
-    config: Annotated[Path | None, typer.Option(help="Settings file (YAML); default: $SENTISTREAM_CONFIG, else built-in values.")] = None,
-    kafka: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Kafka brokers, separated by commas.")] = None,
-    redis: Annotated[str | None, typer.Option(metavar="URL", help="Redis, as redis:// or rediss:// URL.")] = None,
-    triton: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Triton's gRPC endpoint.")] = None,
-    ready_file: Annotated[Path | None, typer.Option(help="Write the number of assigned input partitions here when ready.")] = None,
+    config: ConfigFile = None,
+    kafka: KafkaAddress = None,
+    redis: RedisUrl = None,
+    triton: TritonAddress = None,
+    ready_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the number of assigned partitions to this file after each assignment, for scripts that wait for the worker.",
+        ),
+    ] = None,
 ) -> None:
     """Run one worker until Ctrl-C or SIGTERM.
 
-    Reads the chunk topics, aligns, scores and explains windows, and publishes them to Redis and the result topics. Start as many as
-    you like: Kafka shares the partitions out among them. What a stopped worker had not published, the others read again.
+    Use it in production, on a Kafka, a Redis and a Triton that run already; `sentistream up` starts all of them on this machine. A worker
+    reads the chunk topics, aligns, scores and explains windows, and publishes the results to Redis and Kafka. Start several to share the
+    load, at most one for each partition. When a worker stops, the others take over its partitions, and nothing is lost.
+
+    The first signal lets it publish the windows that are closed (for at most `limits.drain_s`), a second one ends it at once.
+
+    Example: `sentistream worker --kafka broker:9092 --redis redis://store:6379/0 --triton triton:8001`
     """
     import asyncio  # noqa: PLC0415 - heavy imports stay out of --help
 
@@ -29,16 +41,15 @@ def worker(
 
     from stream.agents.app import WorkerCrashedError  # noqa: PLC0415
     from stream.agents.worker import run_worker  # noqa: PLC0415
-    from stream.config.load import load_settings  # noqa: PLC0415
     from stream.config.logs import configure_logging  # noqa: PLC0415
     from stream.kafka_admin.topics import ensure_topics  # noqa: PLC0415
 
-    services = {"kafka": ("bootstrap", kafka), "redis": ("url", redis), "triton": ("url", triton)}
-    settings = load_settings(config, {name: {key: value} for name, (key, value) in services.items() if value is not None})
+    settings = load_settings_with(config, kafka=kafka, redis=redis, triton=triton)
     configure_logging(settings)
     ensure_topics(settings.kafka)
-    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # for the thread that reads from Kafka, too
+    # The policy, not only this loop: Faust reads from Kafka in a thread with a loop of its own.
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     try:
         asyncio.run(run_worker(settings, ready_file))
     except WorkerCrashedError as error:
-        raise CommandError(f"the worker stopped on an unexpected error ({error}); the log above says where, nothing is lost") from error
+        raise CommandError(f"the worker stopped on an unexpected error ({error}); the log above says where; nothing is lost") from error

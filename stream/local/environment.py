@@ -1,4 +1,4 @@
-"""Settings as environment variables, for a child process that shall see exactly ours."""
+"""Settings as environment variables, so that a child process has exactly the settings of its parent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CONFIG_VARIABLE = "SENTISTREAM_CONFIG"
 
 
 def settings_environment(settings: Settings) -> dict[str, str]:
-    """The ``SENTISTREAM_*`` variables from which `load_settings` makes the same settings; defaults are left out."""
+    """Return the ``SENTISTREAM_*`` variables from which `load_settings` reads the same settings; defaults are left out."""
     return dict(_leaves(ENV_PREFIX.removesuffix("_"), "_", settings, Settings()))
 
 
@@ -29,7 +29,10 @@ def _leaves(name: str, delimiter: str, values: BaseModel, defaults: BaseModel) -
 
 
 def child_environment(settings: Settings, parent: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The parent's environment with our variables replaced by these settings'."""
+    """Return the parent's environment (default: this process's) with its settings replaced by these.
+
+    ``$SENTISTREAM_CONFIG`` goes, too: the child would read that file, and a setting that is back at its default would be the file's again.
+    """
     inherited = {
         name: value
         for name, value in (os.environ if parent is None else parent).items()

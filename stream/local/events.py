@@ -1,4 +1,4 @@
-"""What the embedded stack tells of itself."""
+"""Events of the embedded stack: which service started, failed or was restarted."""
 
 from __future__ import annotations
 
@@ -7,31 +7,32 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Change(StrEnum):
-    """What happened to a part."""
+class ServiceState(StrEnum):
+    """The state that a service has just entered."""
 
     STARTING = "starting"
     READY = "ready"
     RESTARTING = "restarting"
     RESTARTED = "restarted"
     FAILED = "failed"
+    """It is lost for good: it will not be restarted again."""
     STOPPED = "stopped"
 
 
 @dataclass(frozen=True, slots=True)
 class StackEvent:
-    """One change of one part.
+    """A service entered a state.
 
     Attributes:
-        part: ``kafka``, ``redis``, ``triton``, ``models`` or ``worker-N``.
-        change: What happened.
-        detail: An address, or a reason.
-        seconds: How long it took, where that is known.
-        restarts: How often the part was restarted so far.
+        service: ``kafka``, ``redis``, ``triton`` or ``worker-N``.
+        state: The new state.
+        detail: An address, or the reason of a restart or failure.
+        seconds: How long the start or restart took; 0 for other events.
+        restarts: How often the service has been restarted so far.
     """
 
-    part: str
-    change: Change
+    service: str
+    state: ServiceState
     detail: str = ""
     seconds: float = 0.0
     restarts: int = 0
@@ -40,5 +41,5 @@ class StackEvent:
 OnEvent = Callable[[StackEvent], None]
 
 
-def ignore(_event: StackEvent) -> None:
-    """The listener that does not care."""
+def ignore_event(_event: StackEvent) -> None:
+    """An `OnEvent` that does nothing."""

@@ -11,11 +11,14 @@ from stream.local.errors import LocalStackError
 LOOPBACK = "127.0.0.1"
 
 FIRST_PORT, LAST_PORT = 15_000, 31_999
-"""Below the range that Linux takes outgoing connections' ports from: nobody's connection can sit on the port of a server that restarts."""
+"""Below the range from which Linux takes the ports of outgoing connections (32768 and up). A server that restarts needs its port again, and
+no connection of another program can have taken a port below that range."""
+ATTEMPTS = 1000
+"""So many ports in a row are in use only if something is wrong with the machine."""
 
 
 def is_free(port: int) -> bool:
-    """True when a server can listen on the port now."""
+    """True if a server can listen on the port now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -25,27 +28,36 @@ def is_free(port: int) -> bool:
     return True
 
 
-def _dealt() -> Iterator[int]:
+def _shuffled() -> Iterator[int]:
+    """All ports in random order, again and again: processes that start side by side rarely try the same port."""
     while True:
         yield from random.sample(range(FIRST_PORT, LAST_PORT + 1), LAST_PORT + 1 - FIRST_PORT)
 
 
-_ports = _dealt()
+_ports = _shuffled()
 
 
 def free_port() -> int:
-    """A port that is free now and likely to stay so until its server listens: this process is not given it a second time."""
-    for _ in range(1000):
+    """Return a port that is free now and that this process has not returned before: the first server may not be listening on it yet.
+
+    Raises:
+        LocalStackError: There is none.
+    """
+    for _ in range(ATTEMPTS):
         port = next(_ports)
         if is_free(port):
             return port
     raise LocalStackError(f"no free port between {FIRST_PORT} and {LAST_PORT}; stop some servers on this machine")
 
 
-def choose_port(wanted: int, part: str) -> int:
-    """The wanted port if it is free, or any free one where 0 is wanted. Raises `LocalStackError`."""
-    if wanted == 0:
+def choose_port(port: int, service: str) -> int:
+    """Return the port if it is free; for 0 return any free port.
+
+    Raises:
+        LocalStackError: The port is in use; the message names the service that needs it.
+    """
+    if port == 0:
         return free_port()
-    if not is_free(wanted):
-        raise LocalStackError(f"port {wanted} for {part} is in use by another program; stop that program or choose another port")
-    return wanted
+    if not is_free(port):
+        raise LocalStackError(f"port {port} for {service} is in use by another program; stop that program or choose another port")
+    return port

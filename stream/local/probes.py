@@ -1,4 +1,4 @@
-"""Cheap questions to servers: do you listen, do you answer?"""
+"""Cheap checks whether a server listens or answers."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 
 PROBE_TIMEOUT_S = 1.0
+"""A server that is up answers in milliseconds; a check that fails is repeated or reported, so it may be short."""
 
 
 async def exchange(host: str, port: int, request: bytes, timeout_s: float = PROBE_TIMEOUT_S) -> bytes | None:
-    """Send a request and return the first bytes of the answer (empty for an empty request); None when there is none in time."""
+    """Send a request and return the first bytes of the answer (empty for an empty request); None if there is no answer in time."""
     try:
         async with asyncio.timeout(timeout_s):
             reader, writer = await asyncio.open_connection(host, port)
@@ -26,17 +27,17 @@ async def exchange(host: str, port: int, request: bytes, timeout_s: float = PROB
 
 
 async def listens(host: str, port: int) -> bool:
-    """True when something accepts connections there."""
+    """True if a server accepts connections on the port."""
     return await exchange(host, port, b"") is not None
 
 
 async def redis_answers(host: str, port: int) -> bool:
-    """True when a Redis answers there, loaded and ready."""
+    """True if a Redis answers that has loaded its data. While it loads it answers with an error instead."""
     return await exchange(host, port, b"PING\r\n") == b"+PONG\r\n"
 
 
 async def http_ok(host: str, port: int, path: str) -> bool:
-    """True when a GET of the path answers 200."""
+    """True if a GET of the path answers with status 200."""
     request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode("ascii")
     answer = await exchange(host, port, request)
     return answer is not None and answer.startswith(b"HTTP/1.1 200")

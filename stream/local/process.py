@@ -1,4 +1,4 @@
-"""A child process that cannot outlive us, with its output in a file and an orderly end."""
+"""A child process that cannot outlive its parent, with its output in a file and an orderly end."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from pathlib import Path
 from stream.local.errors import LocalStackError
 
 Probe = Callable[[], Awaitable[bool]]
+"""True once the process is ready."""
 
 POLL_S = 0.05
+"""Time between two checks of a child: short beside its start, and cheap."""
 LOG_LINES_IN_ERROR = 3
 
 _LAUNCHER = """
@@ -26,20 +28,26 @@ if os.getppid() != int(sys.argv[1]):
     os._exit(1)
 os.execvp(sys.argv[2], sys.argv[2:])
 """
-"""Asks Linux (PR_SET_PDEATHSIG) to kill the child with its parent, then becomes the program; a ``preexec_fn`` is not safe with threads."""
+"""Asks Linux (PR_SET_PDEATHSIG) to kill the child when its parent ends, and then becomes the program.
+
+The parent may end before the request is made; the launcher then ends itself. A ``preexec_fn`` would need no launcher, but it can deadlock
+in a process that has threads.
+"""
 
 
 class ManagedProcess:
-    """One child process in its own session, hence its own process group: a terminal's Ctrl-C reaches only us.
+    """One child process in a session, and so in a process group, of its own.
 
-    When the thread that called `start` ends, in whatever way, Linux kills the child; so start from a thread that lives on.
+    A terminal's Ctrl-C therefore reaches the parent only, which stops its children in order.
+
+    Linux kills the child when the *thread* that called `start` ends. Start it from a thread that lives on, such as the main thread.
 
     Args:
-        name: What it is, for messages.
+        name: Name of the program, for messages.
         command: Program and arguments.
-        log_file: Where its output goes; appended, so that a restart keeps what was said before.
-        environment: Its whole environment; None = ours.
-        stop_timeout_s: Between SIGTERM and SIGKILL.
+        log_file: Where its output goes. Output is appended, so that the log of a crash outlives the restart.
+        environment: Its whole environment; default: the parent's.
+        stop_timeout_s: Longest time between SIGTERM and SIGKILL.
     """
 
     def __init__(
@@ -66,7 +74,7 @@ class ManagedProcess:
 
     @property
     def returncode(self) -> int | None:
-        """Exit status, negative for a signal; None while it runs or before it was started."""
+        """Exit status, negative for a signal; None while it runs and before it is started."""
         return None if self._child is None else self._child.poll()
 
     @property
@@ -75,10 +83,14 @@ class ManagedProcess:
         return self._child is not None and self._child.poll() is None
 
     async def start(self, ready: Probe, timeout_s: float) -> None:
-        """Start it and wait until the probe answers True. Whatever goes wrong, it does not run afterwards.
+        """Start it and wait until it is ready. If anything goes wrong, or the wait is cancelled, it does not run afterwards.
+
+        Args:
+            ready: Asked again and again.
+            timeout_s: Longest wait.
 
         Raises:
-            LocalStackError: It ended, or was not ready in time; with the last lines of its log.
+            LocalStackError: It ended, or was not ready in time; the message has the last lines of its log.
         """
         self.spawn()
         try:
@@ -88,7 +100,7 @@ class ManagedProcess:
             raise
 
     def spawn(self) -> None:
-        """Start it without waiting."""
+        """Start it and do not wait."""
         command = self._command
         if sys.platform == "linux":
             command = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), *command]
@@ -101,29 +113,32 @@ class ManagedProcess:
         deadline = time.monotonic() + timeout_s
         while True:
             if not self.running:
-                raise LocalStackError(f"{self.name} stopped while starting (exit code {self.returncode}){self._last_words()}")
+                raise LocalStackError(f"{self.name} stopped while starting (exit code {self.returncode}){self._end_of_log()}")
             if await ready() and self.running:
                 return
             if time.monotonic() >= deadline:
-                raise LocalStackError(f"{self.name} was not ready after {timeout_s:g} s{self._last_words()}")
+                raise LocalStackError(f"{self.name} was not ready after {timeout_s:g} s{self._end_of_log()}")
             await asyncio.sleep(POLL_S)
 
-    def _last_words(self) -> str:
+    def _end_of_log(self) -> str:
         try:
             lines = self._log_file.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             lines = []
-        said = [line.strip()[:300] for line in lines if line.strip()][-LOG_LINES_IN_ERROR:]
-        return f"; its log {self._log_file} ends: " + " | ".join(said) if said else f"; see its log {self._log_file}"
+        last = [line.strip()[:300] for line in lines if line.strip()][-LOG_LINES_IN_ERROR:]
+        return f"; its log {self._log_file} ends: " + " | ".join(last) if last else f"; see its log {self._log_file}"
 
     async def wait(self) -> int:
-        """Wait for its end; its exit status."""
-        while (status := self.returncode) is None:  # noqa: ASYNC110 (a child's end sets no event of ours)
+        """Wait for its end and return its exit status."""
+        while (status := self.returncode) is None:  # noqa: ASYNC110 (asyncio has no event for the end of a Popen child)
             await asyncio.sleep(POLL_S)
         return status
 
     async def stop(self) -> None:
-        """SIGTERM, then SIGKILL for it and everything in its group; returns when it is gone. Cancelled, it kills at once."""
+        """Send SIGTERM, wait for its end, and kill what is left of its group. Cancelling this kills at once.
+
+        The group is killed in any case: a program that ended in order may have left children behind.
+        """
         if self._child is None:
             return
         try:
@@ -137,7 +152,7 @@ class ManagedProcess:
             self.kill()
 
     def kill(self) -> None:
-        """SIGKILL for it and everything left in its group."""
+        """Send SIGKILL to everything that is left of its group, and wait for the process's end."""
         if self._child is None:
             return
         with contextlib.suppress(ProcessLookupError, PermissionError):

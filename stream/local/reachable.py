@@ -1,4 +1,4 @@
-"""Are the services that are not ours there? Asked before anything is started against them."""
+"""Checks that services which the user named answer, before anything is started that needs them."""
 
 from __future__ import annotations
 
@@ -10,41 +10,53 @@ from stream.config.settings import Settings
 from stream.local.errors import LocalStackError
 from stream.local.probes import listens
 
+KAFKA_PORT = 9092
 REDIS_PORT = 6379
+TRITON_PORT = 8001
 
 
-def addresses(host_ports: str, default_port: int) -> Iterator[tuple[str, int]]:
-    """Hosts and ports of ``HOST:PORT,HOST:PORT``. Raises `LocalStackError` for a port that is no number."""
+def parse_addresses(host_ports: str, default_port: int) -> Iterator[tuple[str, int]]:
+    """Yield hosts and ports of ``HOST:PORT,HOST:PORT``. Raises `LocalStackError` if a port is not a number."""
     for item in host_ports.split(","):
         try:
             parts = urlsplit(f"//{item.strip()}")
             yield parts.hostname or "", parts.port or default_port
         except ValueError:
-            raise LocalStackError(f"{item.strip()!r} is no HOST:PORT") from None
+            raise LocalStackError(f"{item.strip()!r} is not of the form HOST:PORT") from None
 
 
 def redis_address(url: str) -> tuple[str, int] | None:
-    """Host and port of a Redis URL; None for a Unix socket."""
+    """Return the host and port of a Redis URL; None for a Unix socket. Raises `LocalStackError` if the port is not a number."""
     parts = urlsplit(url)
     if parts.scheme == "unix":
         return None
-    return next(addresses(parts.netloc.rpartition("@")[2], REDIS_PORT))
+    return next(parse_addresses(parts.netloc.rpartition("@")[2], REDIS_PORT))
 
 
-async def any_listens(places: list[tuple[str, int]]) -> bool:
-    """True when at least one of them accepts connections."""
-    return any(await asyncio.gather(*(listens(host, port) for host, port in places)))
+async def any_listens(addresses: list[tuple[str, int]]) -> bool:
+    """True if a server accepts connections on at least one of the addresses."""
+    return any(await asyncio.gather(*(listens(host, port) for host, port in addresses)))
 
 
 async def require_services(settings: Settings, *, kafka: bool, redis: bool, triton: bool) -> None:
-    """Check the named services of the settings. Raises `LocalStackError` with one sentence for the first that is not there."""
-    address = redis_address(settings.redis.url.get_secret_value())
-    wanted = (
-        ("Kafka", kafka, list(addresses(settings.kafka.bootstrap, 9092)), "--kafka or kafka.bootstrap"),
-        ("Redis", redis and address is not None, [address] if address else [], "--redis or redis.url"),
-        ("Triton", triton, list(addresses(settings.triton.url, 8001)), "--triton or triton.url"),
+    """Check that services of the settings accept connections.
+
+    Args:
+        settings: The addresses.
+        kafka: Whether to check Kafka.
+        redis: Whether to check Redis; one on a Unix socket is taken to be there.
+        triton: Whether to check Triton.
+
+    Raises:
+        LocalStackError: With one sentence about the first service that does not answer.
+    """
+    redis_server = redis_address(settings.redis.url.get_secret_value())
+    services = (
+        ("Kafka", kafka, list(parse_addresses(settings.kafka.bootstrap, KAFKA_PORT)), "--kafka or kafka.bootstrap"),
+        ("Redis", redis and redis_server is not None, [redis_server] if redis_server else [], "--redis or redis.url"),
+        ("Triton", triton, list(parse_addresses(settings.triton.url, TRITON_PORT)), "--triton or triton.url"),
     )
-    for name, needed, places, setting in wanted:
-        if needed and not await any_listens(places):
-            where = ", ".join(f"{host}:{port}" for host, port in places)
+    for name, needed, addresses, setting in services:
+        if needed and not await any_listens(addresses):
+            where = ", ".join(f"{host}:{port}" for host, port in addresses)
             raise LocalStackError(f"{name} does not answer at {where}; start it, or correct {setting}")

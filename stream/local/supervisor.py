@@ -1,4 +1,4 @@
-"""Keeps one part of the embedded stack alive: notices that it died or fell silent, and restarts it a bounded number of times."""
+"""Keeps one service of the embedded stack alive: restarts it when it ends or fails its health check, but not without end."""
 
 from __future__ import annotations
 
@@ -10,104 +10,113 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from stream.aio.backoff import Backoff
-from stream.local.errors import LocalStackError, PartLostError
-from stream.local.events import Change, OnEvent, StackEvent
+from stream.local.errors import LocalStackError, ServiceLostError
+from stream.local.events import OnEvent, ServiceState, StackEvent
+from stream.local.process import ManagedProcess
+
+HealthCheck = Callable[[], Awaitable[str | None]]
+"""Says why a service does not do its work although its process runs; None if it does."""
 
 
-class Part(Protocol):
-    """What is supervised."""
+class SupervisedService(Protocol):
+    """A service that a `Supervisor` can keep alive."""
 
-    @property
-    def alive(self) -> bool:
-        """False once its process has ended."""
-
-    async def sick(self) -> str | None:
-        """Why it does not do its work although its process lives; None while it does."""
+    process: ManagedProcess
 
     async def restart(self) -> None:
-        """Start it again where it was. Raises `LocalStackError`, or `PartLostError` when trying again is useless."""
+        """Start it again on the same address, whatever is left of it.
+
+        Raises:
+            LocalStackError: It does not start; the supervisor tries again.
+            ServiceLostError: A restart would not bring back what it held; the supervisor gives up.
+        """
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How often to look and how often to restart.
+class RestartPolicy:
+    """How often a supervisor checks a service, and how often it restarts it.
 
     Attributes:
-        interval_s: Between looks.
-        restarts: Most restarts within `period_s`; after more, the part has failed for good.
-        period_s: See `restarts`.
-        backoff: Delay before the second, third… restart in the period.
+        check_every_s: Time between checks. A second is short beside a restart (Redis: under a second, Triton: several).
+        max_restarts: Most restarts within `period_s`. A service that needs more will not recover by itself: give up, and tell the user.
+        period_s: Older restarts than this are forgotten, so that a long run survives an occasional crash.
+        backoff: Delay before the second, third… restart within `period_s`.
     """
 
-    interval_s: float = 1.0
-    restarts: int = 5
+    check_every_s: float = 1.0
+    max_restarts: int = 5
     period_s: float = 120.0
     backoff: Backoff = field(default_factory=lambda: Backoff(first_s=0.5, cap_s=8.0))
 
 
 class Supervisor:
-    """Watches one part until cancelled.
+    """Checks a service and restarts it, until cancelled.
 
     Args:
-        name: The part's name in events.
-        part: What to watch.
-        on_event: Told of restarts and of the end.
-        patience: Intervals and bounds.
+        name: The service's name in events.
+        service: The service.
+        on_event: Called with restarts and with the final failure.
+        health_check: Finds failures of a service whose process runs; default: a running process is healthy.
+        policy: Intervals and bounds.
         clock: Monotonic seconds.
-        sleep: Waits.
+        sleep: Waits for some seconds.
     """
 
     def __init__(
         self,
         name: str,
-        part: Part,
+        service: SupervisedService,
         on_event: OnEvent,
         *,
-        patience: Patience | None = None,
+        health_check: HealthCheck | None = None,
+        policy: RestartPolicy | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._name = name
-        self._part = part
+        self._service = service
         self._on_event = on_event
-        self._patience = patience or Patience()
+        self._health_check = health_check
+        self._policy = policy or RestartPolicy()
         self._clock = clock
         self._sleep = sleep
         self._recent: deque[float] = deque()
+        """When the service was restarted within the period."""
         self.restarts = 0
+        """Restarts so far."""
 
     async def run(self) -> None:
-        """Watch and restart. Raises `LocalStackError` when the part cannot be kept alive."""
+        """Check and restart. Raises `LocalStackError` when the service cannot be kept alive."""
         while True:
-            await self._sleep(self._patience.interval_s)
-            reason = await self._trouble()
+            await self._sleep(self._policy.check_every_s)
+            reason = await self._failure()
             while reason is not None:
                 reason = await self._restart(reason)
 
-    async def _trouble(self) -> str | None:
-        if not self._part.alive:
+    async def _failure(self) -> str | None:
+        if not self._service.process.running:
             return "its process ended"
-        return await self._part.sick()
+        return None if self._health_check is None else await self._health_check()
 
     async def _restart(self, reason: str) -> str | None:
-        """Restart once; the reason for the next restart, if it failed."""
+        """Restart once. Returns the reason for another restart if this one failed."""
         now = self._clock()
-        while self._recent and now - self._recent[0] > self._patience.period_s:
+        while self._recent and now - self._recent[0] > self._policy.period_s:
             self._recent.popleft()
-        if len(self._recent) >= self._patience.restarts:
-            self._on_event(StackEvent(self._name, Change.FAILED, reason, restarts=self.restarts))
-            raise LocalStackError(f"{self._name} failed {len(self._recent) + 1} times in {self._patience.period_s:g} s ({reason}); gave up")
+        if len(self._recent) >= self._policy.max_restarts:
+            self._on_event(StackEvent(self._name, ServiceState.FAILED, reason, restarts=self.restarts))
+            raise LocalStackError(f"{self._name} failed {len(self._recent) + 1} times in {self._policy.period_s:g} s ({reason}); gave up")
         if self._recent:
-            await self._sleep(self._patience.backoff.delay_s(len(self._recent)))
+            await self._sleep(self._policy.backoff.delay_s(len(self._recent)))
         self._recent.append(now)
         self.restarts += 1
-        self._on_event(StackEvent(self._name, Change.RESTARTING, reason, restarts=self.restarts))
+        self._on_event(StackEvent(self._name, ServiceState.RESTARTING, reason, restarts=self.restarts))
         try:
-            await self._part.restart()
-        except PartLostError as error:
-            self._on_event(StackEvent(self._name, Change.FAILED, str(error), restarts=self.restarts))
+            await self._service.restart()
+        except ServiceLostError as error:
+            self._on_event(StackEvent(self._name, ServiceState.FAILED, str(error), restarts=self.restarts))
             raise
         except LocalStackError as error:
             return str(error)
-        self._on_event(StackEvent(self._name, Change.RESTARTED, reason, self._clock() - now, self.restarts))
+        self._on_event(StackEvent(self._name, ServiceState.RESTARTED, reason, self._clock() - now, self.restarts))
         return None

@@ -1,4 +1,4 @@
-"""Parts are killed under a running demo, and the demo itself: no window is lost, and no process stays."""
+"""A service of a running demo is killed, or the demo itself: no window is lost, and no process stays."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ def test_triton_killed_in_mid_run_costs_no_window(victim: str, expected_ends: se
 def test_stopping_in_mid_run_leaves_nothing_behind(number: signal.Signals) -> None:
     demo = Demo("--transcript", WORDS, FACES)
     demo.read_until("score")
-    below = demo.below()
-    assert len(below) > 4
+    started = demo.descendants()
+    assert len(started) > 4
     demo.process.send_signal(number)
     assert demo.finish(20).code != 0
-    assert survivors(below) == []
+    assert survivors(started) == []
 
 
 def test_stopping_while_it_starts_leaves_nothing_behind() -> None:
     demo = Demo("--transcript", WORDS, FACES)
     demo.wait_for("valkey-server")
-    below = demo.below()
+    started = demo.descendants()
     demo.process.send_signal(signal.SIGINT)
     assert demo.finish(20).code != 0
-    assert survivors(below) == []
+    assert survivors(started) == []

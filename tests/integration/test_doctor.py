@@ -8,18 +8,18 @@ from stream.config.settings import Settings
 from stream.kafka_admin.topics import ensure_topics
 
 
-async def test_services_that_are_there_are_found_with_their_topics(settings: Settings) -> None:
-    before = {finding.what: finding for finding in await check_services(settings)}
+async def test_running_services_are_found_with_their_topics(settings: Settings) -> None:
+    before = {finding.name: finding for finding in await check_services(settings)}
     assert before["topics"].status is Status.WARNING
     ensure_topics(settings.kafka)
-    after = {finding.what: finding for finding in await check_services(settings)}
+    after = {finding.name: finding for finding in await check_services(settings)}
     assert {finding.status for finding in after.values()} == {Status.OK}, after
     assert after["co-partitioned"].found == "6 partitions each"
     assert settings.triton.url in after["Triton"].found
 
 
-async def test_a_wrong_port_of_triton_is_said(settings: Settings, triton_url: str) -> None:
+async def test_a_wrong_port_of_triton_is_reported(settings: Settings, triton_url: str) -> None:
     wrong = settings.model_copy(update={"triton": settings.triton.model_copy(update={"url": settings.kafka.bootstrap})})
-    triton = {finding.what: finding for finding in await check_services(wrong)}["Triton"]
+    triton = {finding.name: finding for finding in await check_services(wrong)}["Triton"]
     assert triton.status is Status.MISSING
     assert "not ready: text_encoder" in triton.found

@@ -1,4 +1,4 @@
-"""Parts of the embedded stack die; the stack heals, callers only wait."""
+"""Services of the embedded stack die; the stack restarts them, and callers only wait."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ import redis.asyncio
 
 from stream.config.settings import Settings
 from stream.local.errors import LocalStackError
-from stream.local.events import Change, StackEvent
+from stream.local.events import ServiceState, StackEvent
 from stream.local.stack import Stack, StackPorts
 from stream.local.triton import SHARED_MEMORY
 from stream.serving.models import Models
-from tests.support.processes import contribution, descendants
+from tests.support.processes import descendants, left_behind
 
-HEAL_S = 60.0
+RECOVERY_S = 60.0
 
 
 async def encode(models: Models) -> tuple[int, ...]:
-    async with asyncio.timeout(HEAL_S):
+    async with asyncio.timeout(RECOVERY_S):
         return (await models.encode_faces(np.ones((1, 1, 48, 48), np.float32))).shape
 
 
-async def until(events: list[StackEvent], part: str, change: Change) -> StackEvent:
-    async with asyncio.timeout(HEAL_S):
-        while not (found := [event for event in events if (event.part, event.change) == (part, change)]):
+async def until(events: list[StackEvent], service: str, state: ServiceState) -> StackEvent:
+    async with asyncio.timeout(RECOVERY_S):
+        while not (found := [event for event in events if (event.service, event.state) == (service, state)]):
             await asyncio.sleep(0.1)
     return found[0]
 
@@ -37,23 +37,23 @@ async def until(events: list[StackEvent], part: str, change: Change) -> StackEve
 @pytest.mark.parametrize("fate", [signal.SIGKILL, signal.SIGSTOP])
 async def test_a_dead_or_hanging_stub_is_noticed_and_replaced(tmp_path: Path, fate: signal.Signals) -> None:
     events: list[StackEvent] = []
-    async with Stack(Settings(), tmp_path, own_broker=False, own_redis=False, on_event=events.append) as stack:
+    async with Stack(Settings(), tmp_path, embed_kafka=False, embed_redis=False, on_event=events.append) as stack:
         assert stack.triton is not None
         models = Models(stack.settings.triton)
         assert await encode(models) == (1, 64)
         stub = next(child for child in descendants(stack.triton.process.pid) if "face_encoder" in child.command)
         os.kill(stub.pid, fate)
         assert await encode(models) == (1, 64)
-        restarted = await until(events, "triton", Change.RESTARTED)
+        restarted = await until(events, "triton", ServiceState.RESTARTED)
         assert restarted.restarts == stack.supervisors["triton"].restarts == 1
         await models.close()
-    assert contribution(str(tmp_path)) == []
+    assert left_behind(str(tmp_path)) == []
     assert not list(SHARED_MEMORY.glob(f"{stack.triton.shared_memory_prefix}*"))
 
 
 async def test_a_killed_triton_comes_back_where_it_was(tmp_path: Path) -> None:
     events: list[StackEvent] = []
-    async with Stack(Settings(), tmp_path, own_broker=False, own_redis=False, on_event=events.append) as stack:
+    async with Stack(Settings(), tmp_path, embed_kafka=False, embed_redis=False, on_event=events.append) as stack:
         assert stack.triton is not None
         models = Models(stack.settings.triton)
         address, pid = stack.endpoints.triton_grpc, stack.triton.process.pid
@@ -61,39 +61,39 @@ async def test_a_killed_triton_comes_back_where_it_was(tmp_path: Path) -> None:
         assert await encode(models) == (1, 64)
         assert stack.endpoints.triton_grpc == address
         assert stack.triton.process.pid != pid
-        assert (await until(events, "triton", Change.RESTARTING)).detail == "its process ended"
+        assert (await until(events, "triton", ServiceState.RESTARTING)).detail == "its process ended"
         await models.close()
 
 
 async def test_a_killed_redis_comes_back_with_its_data(tmp_path: Path) -> None:
     events: list[StackEvent] = []
-    async with Stack(Settings(), tmp_path, own_broker=False, own_triton=False, on_event=events.append) as stack:
+    async with Stack(Settings(), tmp_path, embed_kafka=False, embed_triton=False, on_event=events.append) as stack:
         assert stack.redis is not None
         async with redis.asyncio.from_url(stack.redis.url) as client:
             await client.set("kept", "yes")
             await client.waitaof(1, 0, 5000)
         os.kill(stack.redis.process.pid, signal.SIGKILL)
-        await until(events, "redis", Change.RESTARTED)
+        await until(events, "redis", ServiceState.RESTARTED)
         async with redis.asyncio.from_url(stack.redis.url, decode_responses=True) as client:
             assert await client.get("kept") == "yes"
 
 
 async def test_a_killed_broker_ends_the_run(tmp_path: Path) -> None:
-    async with Stack(Settings(), tmp_path, own_redis=False, own_triton=False) as stack:
+    async with Stack(Settings(), tmp_path, embed_redis=False, embed_triton=False) as stack:
         assert stack.broker is not None
         os.kill(stack.broker.process.pid, signal.SIGKILL)
-        async with asyncio.timeout(HEAL_S):
-            assert "topics with it" in str(await stack.failed())
+        async with asyncio.timeout(RECOVERY_S):
+            assert "topics with it" in str(await stack.wait_for_failure())
 
 
 async def test_the_whole_stack_runs_and_leaves_nothing(local_stack: Stack, tmp_path: Path) -> None:
     environment = local_stack.environment()
     assert environment["SENTISTREAM_KAFKA__BOOTSTRAP"] == local_stack.endpoints.kafka
     assert environment["SENTISTREAM_TRITON__URL"] == local_stack.settings.triton.url
-    parts = descendants(os.getpid())
-    assert len(parts) >= 7
+    started = descendants(os.getpid())
+    assert len(started) >= 7  # broker, Redis, Triton, its four stubs
     await local_stack.__aexit__(None, None, None)
-    assert not [part for part in parts if part.alive() and str(tmp_path) in part.command]
+    assert not [process for process in started if process.alive() and str(tmp_path) in process.command]
 
 
 async def test_a_port_in_use_is_one_sentence_and_the_rest_is_stopped(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ async def test_a_port_in_use_is_one_sentence_and_the_rest_is_stopped(tmp_path: P
     with pytest.raises(LocalStackError, match=f"port {port} for Redis is in use"):
         async with Stack(Settings(), tmp_path, ports=StackPorts(redis=port)):
             pytest.fail("entered")
-    assert contribution(str(tmp_path)) == []
+    assert left_behind(str(tmp_path)) == []
     taken.close()
 
 
@@ -114,7 +114,7 @@ async def test_a_model_that_does_not_load_is_one_sentence(tmp_path: Path) -> Non
         (repository / "text_encoder" / name).write_text((packaged / name).read_text().replace('"input_ids"', '"no_such_input"'))
     settings = Settings.model_validate({"triton": {"model_repository": str(repository)}})
     with pytest.raises(LocalStackError, match="Triton") as caught:
-        async with Stack(settings, tmp_path / "run", own_broker=False, own_redis=False):
+        async with Stack(settings, tmp_path / "run", embed_kafka=False, embed_redis=False):
             pytest.fail("entered")
     assert "\n" not in str(caught.value)
-    assert contribution(str(tmp_path)) == []
+    assert left_behind(str(tmp_path)) == []

@@ -1,4 +1,4 @@
-"""`sentistream up` as a user runs it; whatever ends it, nothing stays behind."""
+"""`sentistream up` as a user runs it. However it ends, no process and no file stays behind."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ from pathlib import Path
 import pytest
 
 from stream.local.ports import free_port
-from tests.support.processes import Running, descendants, mentioning
+from tests.support.processes import RunningProcess, descendants, processes_mentioning
 
 END_S = 30.0
-IS_UP = b"Ctrl-C stops everything."
-
+LAST_LINE = b"Ctrl-C stops everything."
 
 Up = Callable[..., Awaitable[Process]]
 
 
 @pytest.fixture
 async def up(tmp_path: Path) -> AsyncIterator[Up]:
-    """Starts `sentistream up` with arguments; what a failing test leaves is killed."""
+    """Starts `sentistream up` with arguments; after a failed test it is killed."""
     started: list[Process] = []
 
     async def start(*arguments: str) -> Process:
@@ -43,13 +42,13 @@ async def up(tmp_path: Path) -> AsyncIterator[Up]:
 async def until_up(process: Process) -> str:
     assert process.stdout is not None
     assert process.stderr is not None
-    said = b""
+    output = b""
     async with asyncio.timeout(90):
-        while IS_UP not in said:
+        while LAST_LINE not in output:
             line = await process.stdout.readline()
-            assert line, f"it ended: {said.decode()}{(await process.stderr.read()).decode()}"
-            said += line
-    return said.decode()
+            assert line, f"it ended: {output.decode()}{(await process.stderr.read()).decode()}"
+            output += line
+    return output.decode()
 
 
 async def end(process: Process) -> tuple[int | None, str]:
@@ -58,22 +57,22 @@ async def end(process: Process) -> tuple[int | None, str]:
     return process.returncode, errors.decode()
 
 
-async def all_gone(parts: list[Running]) -> None:
+async def all_gone(processes: list[RunningProcess]) -> None:
     async with asyncio.timeout(END_S):
-        while any(part.alive() for part in parts):
+        while any(process.alive() for process in processes):
             await asyncio.sleep(0.1)
 
 
 async def test_ctrl_c_stops_the_services_and_the_worker(up: Up, tmp_path: Path) -> None:
     process = await up()
-    said = await until_up(process)
-    parts = descendants(process.pid)
-    assert len(parts) >= 9  # broker, Redis, Triton, its four stubs, a worker, its decoder
+    output = await until_up(process)
+    started = descendants(process.pid)
+    assert len(started) >= 9  # broker, Redis, Triton, its four stubs, a worker, its decoder
     for name in ("KAFKA__BOOTSTRAP=127.0.0.1:", "REDIS__URL=redis://127.0.0.1:", "TRITON__URL=127.0.0.1:"):
-        assert f"export SENTISTREAM_{name}" in said
+        assert f"export SENTISTREAM_{name}" in output
     process.send_signal(signal.SIGINT)
     assert await end(process) == (0, "")
-    assert not [part for part in parts if part.alive()]
+    assert not [child for child in started if child.alive()]
     assert os.listdir(tmp_path) == []
 
 
@@ -81,46 +80,46 @@ async def test_ctrl_c_stops_the_services_and_the_worker(up: Up, tmp_path: Path) 
 async def test_ctrl_c_while_starting_leaves_nothing(up: Up, tmp_path: Path, after_s: float) -> None:
     process = await up("--workers", "0")
     await asyncio.sleep(after_s)
-    parts = descendants(process.pid)
+    started = descendants(process.pid)
     process.send_signal(signal.SIGINT)
     code, errors = await end(process)
     assert "Traceback" not in errors
     assert code in {0, 130}
-    await all_gone(parts)
-    assert mentioning(str(tmp_path)) == []
+    await all_gone(started)
+    assert processes_mentioning(str(tmp_path)) == []
     assert os.listdir(tmp_path) == []
 
 
 async def test_sigterm_is_an_orderly_end_too(up: Up) -> None:
     process = await up("--workers", "0")
     await until_up(process)
-    parts = descendants(process.pid)
+    started = descendants(process.pid)
     process.terminate()
     assert await end(process) == (0, "")
-    assert not [part for part in parts if part.alive()]
+    assert not [child for child in started if child.alive()]
 
 
-async def test_when_it_is_killed_its_parts_die_with_it(up: Up) -> None:
+async def test_when_it_is_killed_its_services_die_with_it(up: Up) -> None:
     process = await up()
     await until_up(process)
-    parts = descendants(process.pid)
-    assert len(parts) >= 9
+    started = descendants(process.pid)
+    assert len(started) >= 9
     process.kill()
     await process.communicate()
-    await all_gone(parts)
+    await all_gone(started)
 
 
 async def test_a_killed_worker_ends_it_with_one_sentence(up: Up) -> None:
     process = await up()
     await until_up(process)
-    parts = descendants(process.pid)
-    worker = next(part for part in parts if " worker --ready-file " in part.command)
+    started = descendants(process.pid)
+    worker = next(child for child in started if " worker --ready-file " in child.command)
     os.kill(worker.pid, signal.SIGKILL)
     code, errors = await end(process)
     assert code == 1
     assert errors.count("\n") == 1
     assert "worker-0 ended with exit code -9; see" in errors
-    await all_gone(parts)
+    await all_gone(started)
 
 
 async def test_a_service_that_is_not_there_is_one_sentence(up: Up, tmp_path: Path) -> None:
@@ -129,4 +128,4 @@ async def test_a_service_that_is_not_there_is_one_sentence(up: Up, tmp_path: Pat
     code, errors = await end(process)
     assert code == 1
     assert errors.splitlines() == [f"Kafka does not answer at 127.0.0.1:{port}; start it, or correct --kafka or kafka.bootstrap"]
-    assert mentioning(str(tmp_path)) == []
+    assert processes_mentioning(str(tmp_path)) == []

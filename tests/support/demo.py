@@ -1,4 +1,4 @@
-"""`sentistream demo --json` as a user runs it."""
+"""Runs `sentistream demo --json` as a user does."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.processes import Running, descendants
+from tests.support.processes import RunningProcess, descendants
 
 Line = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """What a run printed.
+class DemoOutput:
+    """The output of a run.
 
     Attributes:
         code: Exit code.
@@ -31,11 +31,11 @@ class Result:
     errors: str
 
     def events(self, name: str) -> list[Line]:
-        """Lines of one kind."""
+        """Return the lines of one kind."""
         return [line for line in self.lines if line["event"] == name]
 
     def sessions(self) -> list[list[Line]]:
-        """Final windows by session, in the order of the media."""
+        """Return the final windows of each session, in the order of the media."""
         by_session: dict[str, list[Line]] = defaultdict(list)
         for line in self.events("score"):
             by_session[line["session"]].append(line)
@@ -43,28 +43,28 @@ class Result:
 
 
 class Demo:
-    """A demo that runs; leave it with `finish` or stop it with a signal."""
+    """A running demo. End it with `finish`, or with a signal."""
 
     def __init__(self, *arguments: str | Path) -> None:
         command = [sys.executable, "-m", "stream.cli", "demo", "--json", *map(str, arguments)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
-    def below(self) -> list[Running]:
-        """Everything it has started that still runs."""
+    def descendants(self) -> list[RunningProcess]:
+        """Return the processes that it has started and that still run."""
         return descendants(self.process.pid)
 
-    def wait_for(self, what: str, seconds: float = 40) -> Running:
-        """Wait until a process whose command holds ``what`` runs below it."""
+    def wait_for(self, command: str, seconds: float = 40) -> RunningProcess:
+        """Wait until one of its descendants has this text in its command line."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            for running in self.below():
-                if what in running.command:
-                    return running
+            for process in self.descendants():
+                if command in process.command:
+                    return process
             time.sleep(0.1)
-        raise TimeoutError(what)
+        raise TimeoutError(command)
 
     def read_until(self, event: str) -> list[Line]:
-        """Lines up to the first of that kind."""
+        """Read lines up to the first of one kind."""
         assert self.process.stdout is not None
         lines: list[Line] = []
         for text in self.process.stdout:
@@ -73,19 +73,19 @@ class Demo:
                 break
         return lines
 
-    def finish(self, seconds: float = 120) -> Result:
-        """Wait for its end."""
+    def finish(self, seconds: float = 120) -> DemoOutput:
+        """Wait for its end and return the rest of its output."""
         out, errors = self.process.communicate(timeout=seconds)
-        return Result(self.process.returncode, [json.loads(line) for line in out.splitlines()], errors)
+        return DemoOutput(self.process.returncode, [json.loads(line) for line in out.splitlines()], errors)
 
 
-def run_demo(*arguments: str | Path) -> Result:
-    """Run to the end."""
+def run_demo(*arguments: str | Path) -> DemoOutput:
+    """Run a demo to its end."""
     return Demo(*arguments).finish()
 
 
-def survivors(processes: list[Running], seconds: float = 10) -> list[Running]:
-    """Which of the processes still run after a while; none, if all is well."""
+def survivors(processes: list[RunningProcess], seconds: float = 10) -> list[RunningProcess]:
+    """Return the processes that still run after a while."""
     until = time.monotonic() + seconds
     while time.monotonic() < until and any(p.alive() for p in processes):
         time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""Which processes run, from /proc."""
+"""Finds running processes in /proc."""
 
 from __future__ import annotations
 
@@ -9,58 +9,58 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
-    """A process and what it was started as."""
+class RunningProcess:
+    """A process that ran when it was looked up."""
 
     pid: int
     command: str
 
     def alive(self) -> bool:
-        """True while this very process runs, not another with its number."""
+        """True while this very process runs, and not another one that was given the same id."""
         return exists(self.pid) and _command(self.pid) == self.command
 
 
 def exists(pid: int) -> bool:
-    """True while the process runs (a zombie does not)."""
+    """True while the process runs. A zombie does not run."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
 
 
-def mentioning(text: str) -> list[int]:
-    """Process ids whose command line or environment mentions a text, for example a run directory; ours left out."""
+def processes_mentioning(text: str) -> list[int]:
+    """Return the ids of other processes whose command line or environment contains a text, for example a run directory."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            said = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+            content = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
         except OSError:
             continue
-        if text.encode() in said and int(process.name) != os.getpid():
+        if text.encode() in content and int(process.name) != os.getpid():
             found.append(int(process.name))
     return found
 
 
-def contribution(text: str, seconds: float = 10) -> list[int]:
-    """Those of `mentioning` that are still there after a while: what was killed takes a moment to go."""
+def left_behind(text: str, seconds: float = 10) -> list[int]:
+    """Return the `processes_mentioning` a text that still run after a while: a killed process takes a moment to go."""
     until = time.monotonic() + seconds
-    while (found := mentioning(text)) and time.monotonic() < until:
+    while (found := processes_mentioning(text)) and time.monotonic() < until:
         time.sleep(0.1)
     return found
 
 
-def descendants(pid: int) -> list[Running]:
-    """All processes below ``pid``, children first."""
-    found: list[Running] = []
+def descendants(pid: int) -> list[RunningProcess]:
+    """Return all descendants of a process; each is followed by its own."""
+    found: list[RunningProcess] = []
     for child in _children(pid):
-        found += [Running(child, _command(child)), *descendants(child)]
+        found += [RunningProcess(child, _command(child)), *descendants(child)]
     return found
 
 
 def _children(pid: int) -> list[int]:
     try:
-        tasks = list(Path(f"/proc/{pid}/task").iterdir())
-        return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+        return [int(child) for thread in threads for child in (thread / "children").read_text().split()]
     except OSError:
         return []
 

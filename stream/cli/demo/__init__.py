@@ -1,1 +1,1 @@
-"""``sentistream demo``."""
+"""`sentistream demo`."""

@@ -1,4 +1,4 @@
-"""What a demo run sends: the user's files or the packaged sample, as sessions with names of their own."""
+"""Plans the sessions of a demo run: the user's files or the packaged sample, each session with a name of its own."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ TENANT = "default"
 
 @dataclass(frozen=True, slots=True)
 class Recordings:
-    """What the user named.
+    """The recordings that the user chose.
 
     Attributes:
-        media: Files, one session each; none = the packaged sample.
-        transcripts: Belong to `media` in its order; may be fewer.
-        sessions: Sessions in all, going round the files again and again; None = one for each file.
-        recognise: Recognise speech where there is no transcript; None = if that is installed.
+        media: Files, one for each session; empty for the packaged sample.
+        transcripts: Transcripts of the first files of `media`, in the same order.
+        sessions: Number of sessions; with more sessions than files the files are repeated. None for one session for each file.
+        recognise: Whether to recognise speech if there is no transcript; None if that is installed.
     """
 
     media: tuple[Path, ...] = ()
@@ -33,40 +33,40 @@ class Recordings:
     recognise: bool | None = None
 
     def requests(self) -> tuple[MediaRequest, ...]:
-        """One request for each recording. Raises `CommandError` when the numbers do not go together."""
+        """Return a request for each recording. Raises `CommandError` if there are more transcripts than files, or fewer sessions."""
         media, transcripts = self.media, self.transcripts
         if len(transcripts) > len(media):
             raise CommandError(f"--transcript is given {len(transcripts)} times for {len(media)} MEDIA: name the MEDIA of each of them")
-        words = [*transcripts, *[None] * (len(media) - len(transcripts))]
-        named = tuple(MediaRequest(file, text, recognise=self.recognise) for file, text in zip(media, words, strict=True))
-        requests = named or sample_requests()
+        padded = [*transcripts, *[None] * (len(media) - len(transcripts))]
+        chosen = tuple(MediaRequest(file, text, recognise=self.recognise) for file, text in zip(media, padded, strict=True))
+        requests = chosen or sample_requests()
         if self.sessions is not None and self.sessions < len(requests):
             raise CommandError(f"--sessions {self.sessions} is too few: there are {len(requests)} recordings, one session each")
         return requests
 
 
-def plan_sessions(wanted: Recordings, on_step: Callable[[str], None]) -> tuple[PreparedSession, ...]:
-    """Prepare every session of a run; each recording is looked at once.
+def plan_sessions(recordings: Recordings, on_step: Callable[[str], None]) -> tuple[PreparedSession, ...]:
+    """Prepare every session of a run. Each recording is read once, however many sessions play it.
 
     Args:
-        wanted: The recordings.
-        on_step: Told what is going on when it takes a while.
+        recordings: The recordings.
+        on_step: Called with the name of a step that takes a while.
 
     Raises:
-        CommandError: The numbers do not go together.
+        CommandError: The numbers of files, transcripts and sessions do not match.
         SourceError, TranscriptError: A file cannot be used.
     """
-    prepared = [prepare(request, on_step) for request in wanted.requests()]
-    return tuple(named(list(islice(cycle(prepared), wanted.sessions or len(prepared)))))
+    prepared = [prepare(request, on_step) for request in recordings.requests()]
+    return tuple(_with_unique_names(list(islice(cycle(prepared), recordings.sessions or len(prepared)))))
 
 
-def sources(wanted: Recordings) -> Iterator[str]:
-    """Names of the files that the sessions play, in their order, for ever going round."""
-    return cycle([request.media.name for request in wanted.requests()])
+def source_names(recordings: Recordings) -> Iterator[str]:
+    """Yield the file name of each session in turn, without end."""
+    return cycle([request.media.name for request in recordings.requests()])
 
 
-def named(sessions: Sequence[PreparedSession]) -> Iterator[PreparedSession]:
-    """Give each session a name that no run before had: results of another run under one name would be taken for replays."""
+def _with_unique_names(sessions: Sequence[PreparedSession]) -> Iterator[PreparedSession]:
+    """Give each session a name that no earlier run has had: workers would take results of a second run with the same name for replays."""
     run = token_hex(3)
     for number, session in enumerate(sessions, start=1):
         key = SessionKey(TENANT, f"demo-{run}-{number}")

@@ -1,4 +1,4 @@
-"""One demo run: services, workers, producers and a reader together, until every session has its summary."""
+"""Runs a demo: services, workers, producers and a reader, until every session has its summary."""
 
 from __future__ import annotations
 
@@ -28,59 +28,60 @@ from stream.produce.producer import produce_session
 from stream.sinks.reader import ResultReader
 
 STALL_S = 60.0
-"""Without any news for so long after the last chunk was sent, the run has failed."""
+"""The run has failed if nothing has happened for this time since the last chunk was sent. A healthy run is never quiet for that long, not
+even while Triton restarts. Without this limit, `demo` would wait for ever for a summary that was lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class DemoPlan:
-    """What a run shall do.
+    """The plan of a run.
 
     Attributes:
         settings: The effective settings.
-        sessions: What is sent.
-        speed: Media seconds per second, None = as fast as possible.
-        workers: Worker processes.
-        given: Services that are not ours: names of `stream.cli.demo.services.SERVICES`.
-        json: Results as JSON lines.
+        sessions: The sessions to send.
+        speed: Media seconds for each second of wall clock; None = as fast as possible.
+        workers: Number of worker processes.
+        external: Names of the services that are not embedded: ``kafka``, ``redis``, ``triton``.
+        json: Whether to print results as JSON lines.
     """
 
     settings: Settings
     sessions: Sequence[PreparedSession]
     speed: float | None
     workers: int
-    given: frozenset[str]
+    external: frozenset[str]
     json: bool
 
 
-async def run_demo(plan: DemoPlan, directory: Path, progress: StepReporter) -> RunSummary:
-    """Run it; everything started is stopped when this returns or raises.
+async def run_demo(plan: DemoPlan, directory: Path, steps: StepReporter) -> RunSummary:
+    """Run a demo. Everything that it started is stopped when this returns or raises.
 
     Args:
-        plan: What to do.
+        plan: The plan.
         directory: For logs and data.
-        progress: Told of every step.
+        steps: Shows every step.
 
     Raises:
-        CommandError: With one sentence, when it cannot be finished; other errors of the parts pass through.
+        CommandError: With one sentence, if the run cannot be finished. Errors of the services and producers pass through.
     """
-    await _check_models(plan, progress)
-    async with DemoServices(plan.settings, plan.given, plan.workers, directory, progress) as services:
-        return await _Run(plan, services, directory).stream(progress.console)
+    await _check_models(plan, steps)
+    async with DemoServices(plan.settings, plan.external, plan.workers, directory, steps) as services:
+        return await _Run(plan, services, directory).stream(steps.console)
 
 
-async def _check_models(plan: DemoPlan, progress: StepReporter) -> None:
-    if "triton" in plan.given:
+async def _check_models(plan: DemoPlan, steps: StepReporter) -> None:
+    if "triton" in plan.external:
         return
     triton = plan.settings.triton
-    with progress.step("checking models", "models are complete"):
+    with steps.step("checking models", "models are complete"):
         reports = await asyncio.to_thread(build_models, triton.model_repository, triton.text_model)
     broken = [f"{report.name}: {report.problems[0]}" for report in reports if not report.ok]
     if broken:
-        raise CommandError(f"the model repository cannot be served: {'; '.join(broken)}")
+        raise CommandError(f"Triton cannot serve the model repository: {'; '.join(broken)}")
 
 
 class _Run:
-    """The part of a run in which media flows."""
+    """The part of a run in which media is sent and results are shown."""
 
     def __init__(self, plan: DemoPlan, services: DemoServices, directory: Path) -> None:
         self._plan = plan
@@ -89,69 +90,73 @@ class _Run:
         self._settings = services.settings
         self._keys = frozenset(session.plan.key for session in plan.sessions)
         self._report = RunReport(self._keys, live=plan.speed == 1.0)
-        self._sending = len(plan.sessions)
+        self._unsent = len(plan.sessions)
         self._stop = threading.Event()
         self._media_ms: dict[SessionKey, int] = {}
-        self._news_at = time.monotonic()
+        self._last_event_at = time.monotonic()
 
     async def stream(self, console: Console) -> RunSummary:
-        """Send, follow and show until every session has ended."""
+        """Send all sessions and show their results, until each session has ended."""
         topics = Topics(self._settings.kafka.topic_prefix)
         growth = await asyncio.to_thread(TopicGrowth, self._settings.kafka, (topics.dead_letters, topics.late))
         async with ResultReader(self._settings.redis, self._keys) as reader:
             began = time.monotonic()
             with open_display(Console() if self._plan.json else console, json=self._plan.json) as display:
-                await self._until_complete(reader, display)
+                await self._run_until_complete(reader, display)
             wall_s = time.monotonic() - began
-        grown = await asyncio.to_thread(growth.since)
+        grown = await asyncio.to_thread(growth.added)
         return self._report.summary(
             media_ms=self._media_ms, wall_s=wall_s, dead_letters=grown[topics.dead_letters], late=grown[topics.late]
         )
 
-    async def _until_complete(self, reader: ResultReader, display: Display) -> None:
+    async def _run_until_complete(self, reader: ResultReader, display: Display) -> None:
         sessions = self._plan.sessions
         with ThreadPoolExecutor(max_workers=len(sessions), thread_name_prefix="produce") as threads:
             loop = asyncio.get_running_loop()
             sending = [loop.run_in_executor(threads, self._produce, session) for session in sessions]
-            sent = [asyncio.ensure_future(self._sent(session.plan.key, future)) for session, future in zip(sessions, sending, strict=True)]
-            guards = [asyncio.ensure_future(guard) for guard in (self._services.failed(), self._stalled())]
-            work = asyncio.ensure_future(self._work(reader, display, sent))
+            sent = [
+                asyncio.ensure_future(self._on_sent(session.plan.key, future)) for session, future in zip(sessions, sending, strict=True)
+            ]
+            guards = [asyncio.ensure_future(guard) for guard in (self._services.wait_for_failure(), self._watch_for_stall())]
+            work = asyncio.ensure_future(self._send_and_follow(reader, display, sent))
             try:
                 await asyncio.wait((work, *guards), return_when=asyncio.FIRST_COMPLETED)
                 for task in (work, *guards):
                     if task.done():
                         task.result()
             finally:
+                # Threads cannot be cancelled: tell them to end their sessions, and wait until they have.
                 self._stop.set()
                 for task in (work, *guards):
                     task.cancel()
                 await asyncio.gather(work, *guards, *sending, return_exceptions=True)
 
     def _produce(self, session: PreparedSession) -> int:
-        """Send a session, blocking; its media time at the end."""
+        """Send a session, blocking, and return its media time at the end."""
         return produce_session(self._settings.kafka, session, speed=self._plan.speed, stop=self._stop).media_ms
 
-    async def _sent(self, session: SessionKey, future: asyncio.Future[int]) -> None:
+    async def _on_sent(self, session: SessionKey, future: asyncio.Future[int]) -> None:
+        # Shielded, because cancelling the future would not end its thread, and the end of the run waits for the thread through the future.
         self._media_ms[session] = await asyncio.shield(future)
-        self._sending -= 1
-        self._news_at = time.monotonic()
+        self._unsent -= 1
+        self._last_event_at = time.monotonic()
 
-    async def _work(self, reader: ResultReader, display: Display, sent: Sequence[asyncio.Future[None]]) -> None:
-        """Everything sent and everything seen."""
+    async def _send_and_follow(self, reader: ResultReader, display: Display, sent: Sequence[asyncio.Future[None]]) -> None:
+        """Return once everything is sent and every session has ended."""
         await asyncio.gather(self._follow(reader, display), *sent)
 
     async def _follow(self, reader: ResultReader, display: Display) -> None:
         async for seen in reader:
-            self._news_at = time.monotonic()
-            self._report.add(seen.record, seen.seen_at_ms)
+            self._last_event_at = time.monotonic()
+            self._report.add(seen.record, seen.received_at_ms)
             display.show(seen.record)
             if self._report.complete:
                 return
 
-    async def _stalled(self) -> NoReturn:
-        while self._sending or time.monotonic() - self._news_at < STALL_S:  # noqa: ASYNC110 (it is the lack of events that counts)
+    async def _watch_for_stall(self) -> NoReturn:
+        while self._unsent or time.monotonic() - self._last_event_at < STALL_S:  # noqa: ASYNC110 (no event says that nothing happens)
             await asyncio.sleep(1.0)
         missing = sorted(str(key) for key in self._report.sessions - self._report.ended)
         raise CommandError(
-            f"nothing has come from the worker for {STALL_S:.0f} s and {', '.join(missing)} did not end; its log is in {self._directory}"
+            f"the worker has sent nothing for {STALL_S:.0f} s, and {', '.join(missing)} did not end; its log is in {self._directory}"
         )

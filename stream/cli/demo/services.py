@@ -1,10 +1,9 @@
-"""What a demo run needs besides media: broker, Redis, Triton and workers, started as far as possible side by side."""
+"""Starts the services and workers of a demo run, as far as possible at the same time."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn, Self
@@ -19,102 +18,105 @@ from stream.local.stack import Stack, StackPorts
 from stream.local.triton import TritonPorts
 from stream.local.worker import Workers
 
-SERVICES = ("kafka", "redis", "triton")
 EMBEDDED_SESSION_TIMEOUT_S = 4.0
-"""The embedded broker lets a consumer group's first member wait for half of the session timeout."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Given:
-    kafka: bool
-    redis: bool
-    triton: bool
+"""Short, because the embedded broker lets the first member of a consumer group wait for half of it, and the user waits as well."""
 
 
 class DemoServices:
-    """Async context manager: inside it, services and workers run and media may be sent.
-
-    Triton and the workers start at the same time: a worker has enough to do until it needs Triton, and then waits for it.
+    """An async context manager in which the services and workers run and media may be sent.
 
     Args:
-        settings: The effective settings; services that are not ours are taken from them.
-        given: Names of those, of `SERVICES`.
-        workers: How many.
+        settings: The effective settings; they have the addresses of external services.
+        external: Names of the services that are not embedded: ``kafka``, ``redis``, ``triton``.
+        workers: Number of workers.
         directory: For logs and data.
-        progress: Told of every part.
+        steps: Shows each step and each event of a service.
     """
 
-    def __init__(self, settings: Settings, given: frozenset[str], workers: int, directory: Path, progress: StepReporter) -> None:
+    def __init__(self, settings: Settings, external: frozenset[str], workers: int, directory: Path, steps: StepReporter) -> None:
         self.settings = settings
-        self._given = _Given(*(name in given for name in SERVICES))
-        self._count = workers
+        """The settings, with the addresses of embedded services once they are started."""
+        self._external = external
+        self._worker_count = workers
         self._directory = directory
-        self._progress = progress
-        self._parts = AsyncExitStack()
+        self._steps = steps
+        self._started = AsyncExitStack()
         self._stacks: list[Stack] = []
         self._workers: Workers | None = None
 
     async def __aenter__(self) -> Self:
-        given = self._given
-        await require_services(self.settings, kafka=given.kafka, redis=given.redis, triton=given.triton)
+        external = self._external
+        await require_services(self.settings, kafka="kafka" in external, redis="redis" in external, triton="triton" in external)
         try:
-            with self._progress.step("starting services and workers", "ready for media"):
+            with self._steps.step("starting services and workers", "ready for media"):
                 await self._start()
         except BaseException:
-            await self._parts.aclose()
+            await self._started.aclose()
             raise
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        with self._progress.step("stopping everything", "everything is stopped"):
-            await self._parts.aclose()
+        with self._steps.step("stopping everything", "everything is stopped"):
+            await self._started.aclose()
 
-    async def failed(self) -> NoReturn:
-        """Wait until a part or a worker is lost for good, and raise why."""
+    async def wait_for_failure(self) -> NoReturn:
+        """Wait until a service or a worker is lost for good, and raise the reason."""
         if self._workers is None:
             raise RuntimeError("the services were not started")
-        lost = [asyncio.ensure_future(stack.failed()) for stack in self._stacks]
-        dead = asyncio.ensure_future(self._workers.failed())
+        services = [asyncio.ensure_future(stack.wait_for_failure()) for stack in self._stacks]
+        workers = asyncio.ensure_future(self._workers.wait_for_failure())
         try:
-            await asyncio.wait((dead, *lost), return_when=asyncio.FIRST_COMPLETED)
-            for part in lost:
-                if part.done():
-                    raise part.result()
-            raise CommandError(dead.result())
+            await asyncio.wait((workers, *services), return_when=asyncio.FIRST_COMPLETED)
+            # Services first: a worker may have ended because of the service.
+            for service in services:
+                if service.done():
+                    raise service.result()
+            raise CommandError(workers.result())
         finally:
-            for waiting in (dead, *lost):
-                waiting.cancel()
+            for task in (workers, *services):
+                task.cancel()
 
     async def _start(self) -> None:
+        """Start everything, in this order.
+
+        1. Kafka and Redis: a worker does not start without them.
+        2. The topics.
+        3. Triton and the workers at the same time. A worker joins its group, for which it does not need Triton, and then waits for it.
+           Triton's port is chosen before, because the workers' settings name it.
+        """
+        # 1.
         settings = self.settings
-        if not self._given.kafka:
+        embed_kafka, embed_redis, embed_triton = (name not in self._external for name in ("kafka", "redis", "triton"))
+        if embed_kafka:
             timeout_s = min(settings.kafka.session_timeout_s, EMBEDDED_SESSION_TIMEOUT_S)
             settings = settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"session_timeout_s": timeout_s})})
-        first = self._stack(settings, broker=not self._given.kafka, redis=not self._given.redis)
-        await self._parts.enter_async_context(first)
-        settings = first.settings
+        stores = self._stack(settings, kafka=embed_kafka, redis=embed_redis)
+        await self._started.enter_async_context(stores)
+        settings = stores.settings
+        # 2.
         await asyncio.to_thread(ensure_topics, settings.kafka)
+        # 3.
         port = 0
-        if not self._given.triton:
+        if embed_triton:
             port = choose_port(0, "Triton")
             settings = settings.model_copy(update={"triton": settings.triton.model_copy(update={"url": f"{LOOPBACK}:{port}"})})
         self.settings = settings
-        second = self._stack(settings, triton=not self._given.triton, ports=StackPorts(triton=TritonPorts(grpc=port)))
-        self._workers = Workers(settings, self._directory, self._count, self._progress.tell)
+        inference = self._stack(settings, triton=embed_triton, ports=StackPorts(triton=TritonPorts(grpc=port)))
+        self._workers = Workers(settings, self._directory, self._worker_count, self._steps.on_event)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._parts.enter_async_context(second))
-            tasks.create_task(self._parts.enter_async_context(self._workers))
+            tasks.create_task(self._started.enter_async_context(inference))
+            tasks.create_task(self._started.enter_async_context(self._workers))
 
     def _stack(
-        self, settings: Settings, *, broker: bool = False, redis: bool = False, triton: bool = False, ports: StackPorts | None = None
+        self, settings: Settings, *, kafka: bool = False, redis: bool = False, triton: bool = False, ports: StackPorts | None = None
     ) -> Stack:
         stack = Stack(
             settings,
             self._directory,
-            own_broker=broker,
-            own_redis=redis,
-            own_triton=triton,
-            on_event=self._progress.tell,
+            embed_kafka=kafka,
+            embed_redis=redis,
+            embed_triton=triton,
+            on_event=self._steps.on_event,
             ports=ports,
         )
         self._stacks.append(stack)

@@ -1,1 +1,1 @@
-"""``sentistream doctor``."""
+"""`sentistream doctor`."""

@@ -1,13 +1,13 @@
-"""`sentistream doctor`: every dependency and service, whether it works, and how to mend it."""
+"""`sentistream doctor`: checks every dependency and service, and says how to fix it."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from stream.cli.errors import EXIT_FAILED, friendly_errors
+from stream.cli.options import ConfigFile, JsonLines
 
 if TYPE_CHECKING:
     from stream.cli.doctor.finding import Finding
@@ -16,13 +16,19 @@ if TYPE_CHECKING:
 @friendly_errors()
 def doctor(
     *,
-    config: Annotated[Path | None, typer.Option(help="Settings file (YAML); default: $SENTISTREAM_CONFIG, else built-in values.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line instead of a table.")] = False,
+    config: ConfigFile = None,
+    as_json: JsonLines = False,
 ) -> None:
-    """Check Python, packages, models, and the Kafka, Redis and Triton of the effective settings.
+    """Check Python, packages, models, and the Kafka, Redis and Triton of the settings, and say how to fix what is wrong.
 
-    A finding is ok, a warning (something optional, or the embedded stack will stand in for it) or missing (something needed is
-    broken); each says how to mend it. Exits 1 when anything is missing.
+    Use it after an installation, or if another command fails. A finding is `ok`, `warning` (it is optional, or the embedded stack replaces
+    it) or `missing` (it is needed). Exits with 1 if anything is missing.
+
+    For example:
+
+    - `sentistream doctor`
+
+    - `sentistream doctor --config my.yaml --json`
     """
     import asyncio  # noqa: PLC0415 - heavy imports stay out of --help
 
@@ -31,9 +37,9 @@ def doctor(
 
     findings = list(check_packages())
     if any(finding.status is Status.MISSING for finding in findings):
-        findings.append(Finding("services", Status.WARNING, "not looked at", mend="mend what is missing first"))
+        findings.append(Finding("services", Status.WARNING, "not checked", fix="install the missing packages first"))
     else:
-        from stream.cli.doctor.services import check_services  # noqa: PLC0415 - needs the packages
+        from stream.cli.doctor.services import check_services  # noqa: PLC0415 - it needs the packages that were checked above
         from stream.config.load import load_settings  # noqa: PLC0415
 
         settings = load_settings(config)
@@ -62,13 +68,13 @@ def _print_table(findings: list[Finding]) -> None:
 
     styles = {"ok": "green", "warning": "yellow", "missing": "bold red"}
     console = Console()
-    table = Table("what", "", "found", "wanted", box=None, header_style="bold", pad_edge=False)
+    table = Table("check", "", "found", "wanted", box=None, header_style="bold", pad_edge=False)
     for finding in findings:
         status = Text(finding.status, style=styles[finding.status])
-        table.add_row(Text(finding.what, no_wrap=True), status, Text(finding.found), Text(finding.wanted))
+        table.add_row(Text(finding.name, no_wrap=True), status, Text(finding.found), Text(finding.wanted))
     console.print(table)
     for finding in findings:
-        if finding.mend:
-            console.print(Text.assemble((f"{finding.what}: ", styles[finding.status]), finding.mend))
+        if finding.fix:
+            console.print(Text.assemble((f"{finding.name}: ", styles[finding.status]), finding.fix))
     counts = {status: sum(finding.status == status for finding in findings) for status in styles}
     console.print(f"\n{counts['ok']} ok, {counts['warning']} warnings, {counts['missing']} missing")

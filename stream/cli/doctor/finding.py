@@ -1,4 +1,4 @@
-"""One line of what the doctor found."""
+"""A finding: the result of one check of the doctor."""
 
 from __future__ import annotations
 
@@ -7,21 +7,29 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """How bad it is."""
+    """How serious a finding is."""
 
     OK = "ok"
     WARNING = "warning"
-    """Optional, or something else stands in for it."""
+    """It is missing or broken, but it is optional, or the embedded stack replaces it."""
     MISSING = "missing"
-    """Needed, and broken."""
+    """It is needed, and it is missing or broken."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was looked at, what was found and wanted, and how to mend it (empty when there is nothing to mend)."""
+    """The result of one check.
 
-    what: str
+    Attributes:
+        name: What was checked, for example a package or a service.
+        status: How serious it is.
+        found: What is there.
+        wanted: What should be there; empty if that is clear.
+        fix: How to fix it; empty if there is nothing to fix.
+    """
+
+    name: str
     status: Status
     found: str
     wanted: str = ""
-    mend: str = ""
+    fix: str = ""

@@ -1,4 +1,4 @@
-"""What the doctor says of this machine: Python, packages, libraries, model files."""
+"""Findings about the installation: Python, packages, libraries, model files."""
 
 from __future__ import annotations
 
@@ -18,17 +18,20 @@ from stream.cli.doctor.finding import Finding, Status
 CHECKOUT = Path(__file__).resolve().parents[3]
 DISTRIBUTION = "sentistream"
 EXTRAS = {
-    "local": "the embedded stack of `demo` and `up`",
-    "asr": "speech to text for clips without a transcript",
+    "local": "the embedded services of `demo` and `up`",
+    "asr": "speech recognition for recordings without a transcript",
     "train": "training and export of the models",
 }
 
 
 def check_packages() -> Iterator[Finding]:
-    """Findings about Python, packages and libraries; works with the standard library and `packaging` only."""
+    """Yield findings about Python, packages and libraries.
+
+    Needs the standard library and `packaging` only, so that it works where other packages are missing.
+    """
     yield _python()
     for requirement in _requirements(""):
-        yield _package(requirement, Status.MISSING, "make install, or: pip install sentistream")
+        yield _package(requirement, Status.MISSING, "run make install in a checkout, or: pip install sentistream")
     for extra, purpose in EXTRAS.items():
         yield from _extra(extra, purpose)
     yield _libpython()
@@ -38,12 +41,15 @@ def check_packages() -> Iterator[Finding]:
 def _python() -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
     good = sys.version_info[:2] == (3, 11)
-    mend = "" if good else "make a virtual environment with Python 3.11"
-    return Finding("python", Status.OK if good else Status.MISSING, version, "3.11", mend)
+    fix = "" if good else "make a virtual environment with Python 3.11"
+    return Finding("python", Status.OK if good else Status.MISSING, version, "3.11", fix)
 
 
 def _requirements(extra: str) -> list[Requirement]:
-    """Requirements of the installed distribution, or of the checkout's pyproject.toml; ``extra`` empty = those always needed."""
+    """Return the requirements of an extra, or, for ``""``, those that are always needed.
+
+    They come from the installed distribution, else from the checkout's pyproject.toml.
+    """
     try:
         lines = metadata.requires(DISTRIBUTION) or []
     except metadata.PackageNotFoundError:
@@ -63,34 +69,34 @@ def _checkout_requirements(extra: str) -> list[Requirement]:
     return [Requirement(line) for line in lines]
 
 
-def _package(requirement: Requirement, severity: Status, mend: str) -> Finding:
+def _package(requirement: Requirement, severity: Status, fix: str) -> Finding:
     name, wanted = requirement.name, str(requirement.specifier)
     try:
         found = metadata.version(name)
     except metadata.PackageNotFoundError:
-        return Finding(name, severity, "not installed", wanted, mend)
+        return Finding(name, severity, "not installed", wanted, fix)
     if not requirement.specifier.contains(found, prereleases=True):
         if name == "numpy" and not found.startswith("1."):
-            mend = "pip install numpy==1.26.4 (numpy 2 silently corrupts the tensors of the embedded Triton)"
-        return Finding(name, severity, found, wanted, mend)
+            fix = "pip install numpy==1.26.4 (numpy 2 silently corrupts tensors in the embedded Triton)"
+        return Finding(name, severity, found, wanted, fix)
     return Finding(name, Status.OK, found, wanted)
 
 
 def _extra(extra: str, purpose: str) -> Iterator[Finding]:
     for requirement in _requirements(extra):
         finding = _package(requirement, Status.WARNING, f"for {purpose}: pip install 'sentistream[{extra}]'")
-        yield Finding(f"{finding.what} [{extra}]", finding.status, finding.found, finding.wanted, finding.mend)
+        yield Finding(f"{finding.name} [{extra}]", finding.status, finding.found, finding.wanted, finding.fix)
 
 
 def _libpython() -> Finding:
-    from stream.local.triton import STUB_VERSION, python_library  # noqa: PLC0415 - after the packages were checked
+    from stream.local.triton import STUB_VERSION, python_library  # noqa: PLC0415 - it needs packages that are checked before
 
     wanted = f"libpython{STUB_VERSION}.so.1.0"
     library = python_library()
     if library is not None:
         return Finding("libpython", Status.OK, str(library), wanted)
-    mend = f"the embedded Triton needs it (Debian, Ubuntu: apt install libpython{STUB_VERSION}), or give yours with --triton"
-    return Finding("libpython", Status.WARNING, "not found", wanted, mend)
+    fix = f"the embedded Triton needs it (Debian, Ubuntu: apt install libpython{STUB_VERSION}), or use another Triton with --triton"
+    return Finding("libpython", Status.WARNING, "not found", wanted, fix)
 
 
 def _apache_kafka() -> Finding:
@@ -98,27 +104,27 @@ def _apache_kafka() -> Finding:
     java = shutil.which("java")
     jars = list(Path(home).glob("libs/kafka_*.jar")) if home else []
     version = re.search(r"kafka_[\d.]+-([\d.]+)\.jar", jars[0].name) if jars else None
-    found = f"Apache Kafka {version[1]}" if version else "SENTISTREAM_KAFKA_HOME is not set" if not home else "no libs/kafka_*.jar there"
+    found = f"Apache Kafka {version[1]}" if version else "SENTISTREAM_KAFKA_HOME is not set" if not home else "no libs/kafka_*.jar in it"
     if version and java:
         return Finding("Apache Kafka for tests", Status.OK, found, "optional")
-    mend = "only for the tests on Apache Kafka: unpack a release, set SENTISTREAM_KAFKA_HOME, and have Java 17 on the PATH"
-    return Finding("Apache Kafka for tests", Status.WARNING, found if java else f"{found}; no java", "optional", mend)
+    fix = "needed only for tests on Apache Kafka: unpack a release, set SENTISTREAM_KAFKA_HOME to its folder, and put Java 17 on the PATH"
+    return Finding("Apache Kafka for tests", Status.WARNING, found if java else f"{found}; no java", "optional", fix)
 
 
 def check_model_files(repository: Path) -> Iterator[Finding]:
-    """Findings about the model repository."""
-    from stream.model_repository.errors import ModelRepositoryError  # noqa: PLC0415 - after the packages were checked
+    """Yield findings about the model repository."""
+    from stream.model_repository.errors import ModelRepositoryError  # noqa: PLC0415 - it needs packages that are checked before
     from stream.model_repository.repository import check_models  # noqa: PLC0415
 
     try:
         reports = check_models(repository)
     except ModelRepositoryError as error:
-        yield Finding("model files", Status.WARNING, str(error), mend="correct triton.model_repository")
+        yield Finding("model files", Status.WARNING, str(error), fix="correct triton.model_repository")
         return
     for report in reports:
-        what = f"model file {report.name}"
+        name = f"model file {report.name}"
         if report.ok:
-            yield Finding(what, Status.OK, f"{report.size / 1e6:.1f} MB, sha256 {report.sha256[:12]}")
+            yield Finding(name, Status.OK, f"{report.size / 1e6:.1f} MB, sha256 {report.sha256[:12]}")
         else:
-            mend = "sentistream models build, or restore triton_models from git"
-            yield Finding(what, Status.WARNING, "; ".join(report.problems), mend=mend)
+            fix = "run sentistream models build, or restore triton_models from git"
+            yield Finding(name, Status.WARNING, "; ".join(report.problems), fix=fix)

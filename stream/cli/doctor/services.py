@@ -1,4 +1,4 @@
-"""What the doctor says of the services that the settings name."""
+"""Findings about the Kafka, Redis and Triton of the settings."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from stream.cli.doctor.finding import Finding, Status
 from stream.config.settings import KafkaSettings, RedisSettings, Settings, TritonSettings
 from stream.domain.topics import Topics
 from stream.local.errors import LocalStackError
-from stream.local.reachable import addresses, any_listens, redis_address
+from stream.local.reachable import KAFKA_PORT, TRITON_PORT, any_listens, parse_addresses, redis_address
 from stream.model_repository.served_models import MODEL_NAMES
 from stream.serving.client import TritonClient
 
 TIMEOUT_S = 5.0
-EMBEDDED = "nothing to do for `demo` and `up`, which bring their own; else start it and set"
+"""Longest wait for one service. A healthy one answers in milliseconds; a first connection with TLS and login may take seconds."""
+EMBEDDED = "nothing to do for `demo` and `up`, which start their own; for other commands start it and set"
 
 
 async def check_services(settings: Settings) -> list[Finding]:
-    """All findings about Kafka, Redis and Triton; each waits a few seconds at most."""
+    """Check Kafka, Redis and Triton at the same time, and return all findings."""
     found = await asyncio.gather(
         _check_kafka(settings.kafka),
         _check_redis(settings.redis),
@@ -29,33 +30,37 @@ async def check_services(settings: Settings) -> list[Finding]:
     return [finding for findings in found for finding in findings]
 
 
-def _absent(what: str, where: str, setting: str, section: BaseModel) -> Finding:
-    """Nothing answers: bad where somebody named the address, expected where nobody did."""
+def _unreachable(name: str, address: str, setting: str, section: BaseModel) -> Finding:
+    """The finding for a service that does not answer. At a default address that is expected: the embedded stack replaces it."""
     configured = getattr(section, setting.split(".")[1]) != type(section).model_fields[setting.split(".")[1]].default
     if configured:
-        return Finding(what, Status.MISSING, f"does not answer at {where}", "reachable", f"start it, or correct {setting}")
-    return Finding(what, Status.WARNING, f"does not answer at {where}", "reachable", f"{EMBEDDED} {setting}")
+        return Finding(name, Status.MISSING, f"does not answer at {address}", "reachable", f"start it, or correct {setting}")
+    return Finding(name, Status.WARNING, f"does not answer at {address}", "reachable", f"{EMBEDDED} {setting}")
 
 
 async def _check_kafka(kafka: KafkaSettings) -> list[Finding]:
     try:
-        places = list(addresses(kafka.bootstrap, 9092))
+        addresses = list(parse_addresses(kafka.bootstrap, KAFKA_PORT))
     except LocalStackError as error:
         return [Finding("Kafka", Status.MISSING, str(error), "HOST:PORT", "correct kafka.bootstrap")]
-    if not await any_listens(places):
-        return [_absent("Kafka", kafka.bootstrap, "kafka.bootstrap", kafka)]
+    if not await any_listens(addresses):
+        return [_unreachable("Kafka", kafka.bootstrap, "kafka.bootstrap", kafka)]
     try:
         async with asyncio.timeout(TIMEOUT_S + 1):
             partitions = await asyncio.to_thread(topic_partitions, kafka)
-    except Exception as error:  # every kind of failure is a finding here
-        mend = "check kafka.security, kafka.username, kafka.password and kafka.ca_file"
-        return [Finding("Kafka", Status.MISSING, f"listens at {kafka.bootstrap}, but: {type(error).__name__}", "answers", mend)]
+    except Exception as error:  # whatever goes wrong is a finding
+        fix = "check kafka.security, kafka.username, kafka.password and kafka.ca_file"
+        return [
+            Finding(
+                "Kafka", Status.MISSING, f"accepts connections at {kafka.bootstrap}, but fails with {type(error).__name__}", "answers", fix
+            )
+        ]
     return [Finding("Kafka", Status.OK, f"answers at {kafka.bootstrap}"), *topic_findings(Topics(kafka.topic_prefix), partitions)]
 
 
 def topic_partitions(kafka: KafkaSettings) -> dict[str, int]:
-    """Partition counts of all topics that we may see. Raises kafka-python's errors."""
-    from kafka import KafkaAdminClient  # noqa: PLC0415 (slow to import)
+    """Return the number of partitions of each topic that the user may see. Raises kafka-python's errors."""
+    from kafka import KafkaAdminClient  # noqa: PLC0415 (it is slow to import)
 
     from stream.kafka_admin.connection import kafka_options  # noqa: PLC0415
 
@@ -69,19 +74,26 @@ def topic_partitions(kafka: KafkaSettings) -> dict[str, int]:
 
 
 def topic_findings(topics: Topics, partitions: dict[str, int]) -> list[Finding]:
-    """Are our topics there, and do all chunk and session topics have the same number of partitions?"""
+    """Check that the service's topics exist and that its input topics have the same number of partitions.
+
+    A session's records must be in the same partition of each input topic: only then does one worker read all of them.
+
+    Args:
+        topics: The service's topics.
+        partitions: Number of partitions of each topic that exists.
+    """
     absent = [name for name in (*topics.inputs, *topics.outputs) if name not in partitions]
     counts = {name: partitions[name] for name in topics.inputs if name in partitions}
     findings = []
     if absent:
-        mend = "nothing to do: a worker or `sentistream produce` makes them, if it may; else make them yourself"
-        findings.append(Finding("topics", Status.WARNING, f"not there: {', '.join(absent)}", "all", mend))
+        fix = "nothing to do if workers may create topics: the first one does; else create them yourself"
+        findings.append(Finding("topics", Status.WARNING, f"missing: {', '.join(absent)}", "all", fix))
     else:
-        findings.append(Finding("topics", Status.OK, "all there"))
+        findings.append(Finding("topics", Status.OK, "all exist"))
     if len(set(counts.values())) > 1:
         found = ", ".join(f"{name} {count}" for name, count in counts.items())
-        mend = "chunk and session topics must have the same number of partitions; make them anew"
-        findings.append(Finding("co-partitioned", Status.MISSING, found, "equal", mend))
+        fix = "delete these topics and create them again with the same number of partitions"
+        findings.append(Finding("co-partitioned", Status.MISSING, found, "equal", fix))
     elif counts:
         findings.append(Finding("co-partitioned", Status.OK, f"{next(iter(counts.values()))} partitions each", "equal"))
     return findings
@@ -91,31 +103,31 @@ async def _check_redis(redis: RedisSettings) -> list[Finding]:
     try:
         address = redis_address(redis.url.get_secret_value())
     except LocalStackError:
-        return [Finding("Redis", Status.MISSING, "redis.url is no redis:// URL", "redis://HOST:PORT/0", "correct redis.url")]
-    where = f"{address[0]}:{address[1]}" if address else "its socket"
+        return [Finding("Redis", Status.MISSING, "redis.url is not a redis:// URL", "redis://HOST:PORT/0", "correct redis.url")]
+    shown = f"{address[0]}:{address[1]}" if address else "its socket"
     if address and not await any_listens([address]):
-        return [_absent("Redis", where, "redis.url", redis)]
-    from stream.sinks.connection import connect  # noqa: PLC0415 (slow to import)
+        return [_unreachable("Redis", shown, "redis.url", redis)]
+    from stream.sinks.connection import connect  # noqa: PLC0415 (it is slow to import)
 
     client = connect(redis)
     try:
         async with asyncio.timeout(TIMEOUT_S):
             server = await client.info("server")
-    except Exception as error:  # every kind of failure is a finding here
-        found = f"listens at {where}, but: {type(error).__name__}"
+    except Exception as error:  # whatever goes wrong is a finding
+        found = f"accepts connections at {shown}, but fails with {type(error).__name__}"
         return [Finding("Redis", Status.MISSING, found, "answers", "check user and password in redis.url")]
     finally:
         await client.aclose()
-    return [Finding("Redis", Status.OK, f"{server.get('redis_version', 'answers')} at {where}")]
+    return [Finding("Redis", Status.OK, f"{server.get('redis_version', 'answers')} at {shown}")]
 
 
 async def _check_triton(triton: TritonSettings) -> list[Finding]:
     try:
-        places = list(addresses(triton.url, 8001))
+        addresses = list(parse_addresses(triton.url, TRITON_PORT))
     except LocalStackError as error:
         return [Finding("Triton", Status.MISSING, str(error), "HOST:PORT", "correct triton.url")]
-    if not await any_listens(places):
-        return [_absent("Triton", triton.url, "triton.url", triton)]
+    if not await any_listens(addresses):
+        return [_unreachable("Triton", triton.url, "triton.url", triton)]
     client = TritonClient(triton.url, TIMEOUT_S)
     try:
         ready = await asyncio.gather(*(client.is_ready(model) for model in MODEL_NAMES))
@@ -123,6 +135,6 @@ async def _check_triton(triton: TritonSettings) -> list[Finding]:
         await client.close()
     missing = [model for model, is_ready in zip(MODEL_NAMES, ready, strict=True) if not is_ready]
     if missing:
-        mend = "serve triton_models with it (and check that the address is the gRPC port, by default 8001)"
-        return [Finding("Triton", Status.MISSING, f"at {triton.url}, not ready: {', '.join(missing)}", "all models", mend)]
+        fix = "let it serve triton_models, and check that triton.url names its gRPC port (by default 8001)"
+        return [Finding("Triton", Status.MISSING, f"at {triton.url}, not ready: {', '.join(missing)}", "all models", fix)]
     return [Finding("Triton", Status.OK, f"all models ready at {triton.url}")]

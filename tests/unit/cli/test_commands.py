@@ -1,10 +1,8 @@
+"""Commands turn errors into sentences and exit codes; `models` and `doctor` say what is wrong and how to fix it."""
+
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import signal
-import threading
 from importlib import metadata
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from stream.cli import interrupt, models
+from stream.cli import models
 from stream.cli.doctor import command as doctor
 from stream.cli.doctor.finding import Status
 from stream.cli.doctor.installation import check_packages
@@ -20,7 +18,7 @@ from stream.cli.doctor.services import topic_findings
 from stream.cli.errors import CommandError, describe, friendly_errors
 from stream.config.load import ConfigError
 from stream.domain.topics import Topics
-from stream.local.errors import LocalStackError, PartLostError
+from stream.local.errors import LocalStackError, ServiceLostError
 from stream.local.ports import free_port
 from stream.model_repository.errors import ModelRepositoryError
 from stream.serving.errors import TritonUnavailableError
@@ -45,7 +43,7 @@ def command_that_raises(error: BaseException) -> typer.Typer:
     [
         (ConfigError("kafka.partitions: must be 1 or more\nother: there is no such setting"), "kafka.partitions: must", 2),
         (LocalStackError("port 1 is in use"), "port 1 is in use", 1),
-        (PartLostError("gone"), "gone", 1),
+        (ServiceLostError("gone"), "gone", 1),
         (ModelRepositoryError("no weights"), "no weights", 1),
         (TritonUnavailableError("away"), "Triton: away", 1),
         (CommandError("[odd] sentence"), "[odd] sentence", 1),
@@ -66,26 +64,9 @@ def test_bugs_keep_their_traceback() -> None:
     assert isinstance(runner.invoke(command_that_raises(KeyError("x")), []).exception, KeyError)
 
 
-def test_ctrl_c_is_130_and_options_are_still_seen() -> None:
+def test_ctrl_c_is_130_and_options_are_still_shown() -> None:
     assert runner.invoke(command_that_raises(KeyboardInterrupt()), ["--number", "3"]).exit_code == 130
     assert "--number" in runner.invoke(command_that_raises(KeyboardInterrupt()), ["--help"]).stdout
-
-
-def test_sigterm_cancels_and_lets_clean_up() -> None:
-
-    cleaned = []
-
-    async def wait() -> None:
-        try:
-            await asyncio.sleep(30)
-        finally:
-            await asyncio.sleep(0.01)
-            cleaned.append(True)
-
-    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
-    with pytest.raises(KeyboardInterrupt):
-        interrupt.run(wait())
-    assert cleaned == [True]
 
 
 def commands() -> typer.Typer:
@@ -112,27 +93,27 @@ def test_models_build_makes_the_packaged_repository_whole() -> None:
 
 
 def findings(result_lines: str) -> dict[str, dict[str, str]]:
-    return {row["what"]: row for row in map(json.loads, result_lines.splitlines())}
+    return {row["name"]: row for row in map(json.loads, result_lines.splitlines())}
 
 
-def test_doctor_passes_where_the_embedded_stack_stands_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_doctor_passes_if_the_embedded_stack_replaces_the_services(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for section in ("KAFKA__BOOTSTRAP", "REDIS__URL", "TRITON__URL"):
         monkeypatch.delenv(f"SENTISTREAM_{section}", raising=False)
     result = runner.invoke(commands(), ["doctor", "--json"])
     found = findings(result.stdout)
     assert result.exit_code == 0, result.stdout
-    assert found["numpy"] == {"event": "finding", "what": "numpy", "status": "ok", "found": "1.26.4", "wanted": "==1.26.4", "mend": ""}
+    assert found["numpy"] == {"event": "finding", "name": "numpy", "status": "ok", "found": "1.26.4", "wanted": "==1.26.4", "fix": ""}
     assert found["model file mmci"]["status"] == "ok"
 
 
-def test_doctor_fails_for_services_that_were_named_and_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_fails_for_services_that_the_user_named_and_that_do_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     port = free_port()
     monkeypatch.setenv("SENTISTREAM_KAFKA__BOOTSTRAP", f"127.0.0.1:{port}")
     monkeypatch.setenv("SENTISTREAM_REDIS__URL", f"redis://:hunter2@127.0.0.1:{port}/0")
     monkeypatch.setenv("SENTISTREAM_TRITON__URL", f"127.0.0.1:{port}")
     result = runner.invoke(commands(), ["doctor", "--json"])
     assert result.exit_code == 1
-    assert {findings(result.stdout)[what]["status"] for what in ("Kafka", "Redis", "Triton")} == {"missing"}
+    assert {findings(result.stdout)[name]["status"] for name in ("Kafka", "Redis", "Triton")} == {"missing"}
     assert "hunter2" not in result.stdout
 
 
@@ -145,13 +126,13 @@ def test_doctor_names_the_numpy_trap_and_missing_packages(monkeypatch: pytest.Mo
         return "2.1.0" if name == "numpy" else real(name)
 
     monkeypatch.setattr(metadata, "version", version)
-    by_name = {finding.what: finding for finding in check_packages()}
+    by_name = {finding.name: finding for finding in check_packages()}
     assert by_name["numpy"].status is Status.MISSING
-    assert "silently corrupts" in by_name["numpy"].mend
+    assert "silently corrupts" in by_name["numpy"].fix
     assert (by_name["faust-streaming"].status, by_name["faust-streaming"].found) == (Status.MISSING, "not installed")
     result = runner.invoke(commands(), ["doctor"])
     assert result.exit_code == 1
-    assert "not looked at" in result.stdout
+    assert "not checked" in result.stdout
 
 
 def test_topics_must_be_co_partitioned() -> None:
@@ -160,4 +141,4 @@ def test_topics_must_be_co_partitioned() -> None:
     assert {finding.status for finding in topic_findings(topics, whole)} == {Status.OK}
     assert [finding.status for finding in topic_findings(topics, {})] == [Status.WARNING]
     odd = {**whole, topics.sessions: 3}
-    assert [finding.what for finding in topic_findings(topics, odd) if finding.status is Status.MISSING] == ["co-partitioned"]
+    assert [finding.name for finding in topic_findings(topics, odd) if finding.status is Status.MISSING] == ["co-partitioned"]

@@ -1,4 +1,4 @@
-"""The live table shows what records say, and takes nothing in them for markup."""
+"""The live table shows the content of records, and reads nothing in them as markup."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_nothing_in_a_record_is_markup() -> None:
 def test_a_partial_is_dim_and_does_not_count_as_final() -> None:
     assert "\x1b[1;2m" in drawn(make_partial(4000), styled=True)
     assert "\x1b[1;2m" not in drawn(make_score(4000), styled=True)
-    assert "0 final windows  ·  1 partial look" in drawn(make_partial(4000))
+    assert "0 final windows  ·  1 partial result" in drawn(make_partial(4000))
 
 
 def test_an_ended_session_shows_its_summary() -> None:

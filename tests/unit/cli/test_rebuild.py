@@ -1,9 +1,11 @@
+"""`sentistream rebuild` reads its --since, and reports what calls for attention."""
+
 from __future__ import annotations
 
 import pytest
 
 from stream.cli.errors import CommandError
-from stream.cli.rebuild import notes, since_time_ms
+from stream.cli.rebuild import since_time_ms, warnings
 from stream.sinks.rebuild import RebuildReport
 
 NOW = 1_700_000_000_000
@@ -31,9 +33,9 @@ def test_anything_else_is_refused(text: str) -> None:
 
 
 def test_only_what_matters_is_noted() -> None:
-    assert notes(RebuildReport(refilled=3, present=2, repeated=4)) == []
+    assert warnings(RebuildReport(refilled=3, present=2, repeated=4)) == []
     ids = tuple(f"a/b/c/0-{number}" for number in range(12))
-    said = notes(RebuildReport(overtaken=2, conflicts=ids, unexplained=1, unreadable=5))
-    assert [sentence.split()[0] for sentence in said] == ["2", "12", "1", "5"]
-    assert ids[9] in said[1]
-    assert ids[10] not in said[1]
+    found = warnings(RebuildReport(overtaken=2, conflicts=ids, unexplained=1, unreadable=5))
+    assert [sentence.split()[0] for sentence in found] == ["2", "12", "1", "5"]
+    assert ids[9] in found[1]
+    assert ids[10] not in found[1]

@@ -1,4 +1,4 @@
-"""The last line of a run: counts, latency in live pace, speed otherwise."""
+"""The last line of a run: counts, and latency at speed 1.0 or the speed otherwise."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def captured(end_ms: int, at_ms: int | None) -> ScoreRecord:
 
 
 @pytest.mark.parametrize(
-    ("end_ms", "whole_ms", "media_end_ms", "latency_ms"),
+    ("end_ms", "delay_ms", "media_end_ms", "latency_ms"),
     [(4000, 800, 60_000, 300), (4000, 120, 60_000, 0), (4000, 800, None, 300), (4000, 800, 4500, 300), (4000, 800, 4400, 800)],
 )
-def test_latency_leaves_out_the_allowance_where_it_was_waited_for(
-    end_ms: int, whole_ms: int, media_end_ms: int | None, latency_ms: int
+def test_latency_leaves_out_the_allowed_lateness_if_the_window_waited_for_it(
+    end_ms: int, delay_ms: int, media_end_ms: int | None, latency_ms: int
 ) -> None:
-    assert Arrival(SESSION, end_ms, 500, whole_ms).latency_ms(media_end_ms) == latency_ms
+    assert Arrival(SESSION, end_ms, 500, delay_ms).latency_ms(media_end_ms) == latency_ms
 
 
 def test_a_live_run_reports_latency_and_no_speed() -> None:

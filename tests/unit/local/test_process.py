@@ -1,3 +1,5 @@
+"""A managed process starts, stops, and never outlives its parent."""
+
 from __future__ import annotations
 
 import asyncio
@@ -14,8 +16,8 @@ from stream.local.process import ManagedProcess
 from tests.support.processes import exists
 
 SLEEPER = "import time; print('awake', flush=True); time.sleep(600)"
-DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('awake', flush=True); time.sleep(600)"
-FAMILY = "import subprocess, time; print(subprocess.Popen(['sleep', '600']).pid, flush=True); time.sleep(600)"
+IGNORES_SIGTERM = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('awake', flush=True); time.sleep(600)"
+HAS_A_CHILD = "import subprocess, time; print(subprocess.Popen(['sleep', '600']).pid, flush=True); time.sleep(600)"
 
 
 def python(code: str, log: Path, stop_timeout_s: float = 5.0) -> ManagedProcess:
@@ -23,10 +25,10 @@ def python(code: str, log: Path, stop_timeout_s: float = 5.0) -> ManagedProcess:
 
 
 async def start(process: ManagedProcess, log: Path) -> None:
-    async def said_something() -> bool:
+    async def has_printed() -> bool:
         return log.read_text().endswith("\n")  # noqa: ASYNC240 (a tiny file)
 
-    await process.start(said_something, 20)
+    await process.start(has_printed, 20)
 
 
 async def test_it_starts_stops_and_starts_again(tmp_path: Path) -> None:
@@ -43,17 +45,17 @@ async def test_it_starts_stops_and_starts_again(tmp_path: Path) -> None:
     await process.stop()
 
 
-async def test_one_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+async def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    process = python(DEAF, log, stop_timeout_s=0.2)
+    process = python(IGNORES_SIGTERM, log, stop_timeout_s=0.2)
     await start(process, log)
     await process.stop()
     assert process.returncode == -signal.SIGKILL
 
 
-async def test_its_own_children_go_with_it(tmp_path: Path) -> None:
+async def test_its_children_end_with_it(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    process = python(FAMILY, log)
+    process = python(HAS_A_CHILD, log)
     await start(process, log)
     child = int(log.read_text())
     assert exists(child)
@@ -67,13 +69,13 @@ async def gone(pid: int) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_an_early_end_is_one_sentence_with_its_last_words(tmp_path: Path) -> None:
+async def test_an_early_end_is_one_sentence_with_the_end_of_its_log(tmp_path: Path) -> None:
     process = python("import sys; print('the reason', file=sys.stderr); sys.exit(3)", tmp_path / "log")
     with pytest.raises(LocalStackError, match=r"the sleeper stopped while starting \(exit code 3\).*the reason"):
         await process.start(lambda: asyncio.sleep(0, result=False), 20)
 
 
-async def test_one_that_is_never_ready_is_stopped(tmp_path: Path) -> None:
+async def test_a_process_that_is_never_ready_is_stopped(tmp_path: Path) -> None:
     process = python(SLEEPER, tmp_path / "log")
     with pytest.raises(LocalStackError, match=r"not ready after 0\.3 s"):
         await process.start(lambda: asyncio.sleep(0, result=False), 0.3)

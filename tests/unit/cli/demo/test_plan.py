@@ -1,4 +1,4 @@
-"""Which sessions a demo run has."""
+"""The sessions of a demo run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stream.cli.demo.plan import Recordings, plan_sessions, sources
+from stream.cli.demo.plan import Recordings, plan_sessions, source_names
 from stream.cli.errors import CommandError
 
 CUES = "WEBVTT\n\n00:00.000 --> 00:01.000\nwell then\n"
@@ -19,22 +19,22 @@ def words(folder: Path, name: str) -> Path:
     return path
 
 
-def silently(_: str) -> None:
-    """Nobody listens."""
+def ignore_step(_: str) -> None:
+    """The steps do not matter here."""
 
 
 def test_sessions_go_round_the_recordings_with_a_name_each(tmp_path: Path) -> None:
-    wanted = Recordings((words(tmp_path, "a.vtt"), words(tmp_path, "b.vtt")), sessions=5)
-    planned = plan_sessions(wanted, silently)
+    recordings = Recordings((words(tmp_path, "a.vtt"), words(tmp_path, "b.vtt")), sessions=5)
+    planned = plan_sessions(recordings, ignore_step)
     names = [session.plan.key.session for session in planned]
     assert len(set(names)) == 5
     assert [name.rpartition("-")[2] for name in names] == ["1", "2", "3", "4", "5"]
-    assert list(islice(sources(wanted), 5)) == ["a.vtt", "b.vtt", "a.vtt", "b.vtt", "a.vtt"]
+    assert list(islice(source_names(recordings), 5)) == ["a.vtt", "b.vtt", "a.vtt", "b.vtt", "a.vtt"]
 
 
 def test_two_runs_never_share_a_session_name(tmp_path: Path) -> None:
-    wanted = Recordings((words(tmp_path, "a.vtt"),))
-    first, second = plan_sessions(wanted, silently), plan_sessions(wanted, silently)
+    recordings = Recordings((words(tmp_path, "a.vtt"),))
+    first, second = plan_sessions(recordings, ignore_step), plan_sessions(recordings, ignore_step)
     assert first[0].plan.key != second[0].plan.key
 
 

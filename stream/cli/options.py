@@ -1,0 +1,50 @@
+"""Options that several commands share, and the settings that result from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from stream.config.settings import Settings
+
+_EMBEDDED = "start an embedded one"
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Settings file (YAML).", show_default="$SENTISTREAM_CONFIG, else built-in settings"),
+]
+KafkaAddress = Annotated[
+    str | None,
+    typer.Option("--kafka", metavar="HOST:PORT", help="Kafka brokers, separated by commas.", show_default="setting kafka.bootstrap"),
+]
+RedisUrl = Annotated[
+    str | None, typer.Option("--redis", metavar="URL", help="Redis, as a redis:// or rediss:// URL.", show_default="setting redis.url")
+]
+TritonAddress = Annotated[
+    str | None, typer.Option("--triton", metavar="HOST:PORT", help="Triton's gRPC endpoint.", show_default="setting triton.url")
+]
+
+ExternalKafka = Annotated[str | None, typer.Option("--kafka", metavar="HOST:PORT", help="Use a running Kafka.", show_default=_EMBEDDED)]
+ExternalRedis = Annotated[str | None, typer.Option("--redis", metavar="URL", help="Use a running Redis.", show_default=_EMBEDDED)]
+ExternalTriton = Annotated[
+    str | None,
+    typer.Option("--triton", metavar="HOST:PORT", help="Use a running Triton (gRPC endpoint).", show_default=_EMBEDDED),
+]
+
+JsonLines = Annotated[bool, typer.Option("--json", help="Print one JSON object a line instead of a table.")]
+
+
+def load_settings_with(config: Path | None, *, kafka: str | None = None, redis: str | None = None, triton: str | None = None) -> Settings:
+    """Load the settings; addresses from the command line win over all other sources. Raises `ConfigError`."""
+    from stream.config.load import load_settings  # noqa: PLC0415 - heavy imports stay out of --help
+
+    addresses = {"kafka": ("bootstrap", kafka), "redis": ("url", redis), "triton": ("url", triton)}
+    return load_settings(config, {section: {key: value} for section, (key, value) in addresses.items() if value is not None})
+
+
+def external_services(*, kafka: str | None, redis: str | None, triton: str | None) -> frozenset[str]:
+    """Return the names of the services that the user named, so that no embedded ones are started: ``kafka``, ``redis``, ``triton``."""
+    return frozenset(name for name, address in (("kafka", kafka), ("redis", redis), ("triton", triton)) if address is not None)
