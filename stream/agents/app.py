@@ -18,7 +18,7 @@ from stream.agents.faust_patches.commits import Commits
 from stream.agents.faust_patches.consumer import abandon_consumer, call_in_consumer_thread
 from stream.agents.faust_patches.intake import RawSchema, drain_buffered
 from stream.agents.faust_patches.resumption import NoTables
-from stream.agents.faust_patches.transport import transport
+from stream.agents.faust_patches.transport import WorkerTransport
 from stream.agents.result_producer import ResultProducer
 from stream.agents.worker_state import WorkerState
 from stream.config.settings import KafkaSettings, Settings
@@ -78,7 +78,7 @@ class WorkerApp:
         kafka, topics = settings.kafka, Topics(settings.kafka.topic_prefix)
         self._faust = faust.App(kafka.group, datadir=str(data_directory), **_app_options(kafka))
         self._commits = Commits()
-        self._faust.transport = transport(self._faust, self._commits, kafka.fetch_max_wait_ms, kafka.fetch_min_bytes)
+        self._faust.transport = WorkerTransport(self._faust, self._commits, kafka.fetch_max_wait_ms, kafka.fetch_min_bytes)
         self._drain_s = settings.limits.drain_s
         self._on_ready = on_ready
         self._state = state or WorkerState()

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Coroutine, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import IllegalStateError
@@ -64,72 +64,82 @@ class UnbufferedProducer(driver.Producer):
         self.buffer.app = self.app
 
 
-def transport(app: App, commits: Commits, fetch_max_wait_ms: int, fetch_min_bytes: int) -> driver.Transport:
+class PromptThread(RewindingThread):
+    """Applies the settings of fetches, which Faust fixes (``_create_worker_consumer``)."""
+
+    def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        worker_transport = cast(WorkerTransport, transport)
+        consumer._fetch_max_wait_ms = worker_transport.fetch_max_wait_ms
+        consumer._fetch_min_bytes = worker_transport.fetch_min_bytes
+        return consumer
+
+
+class WorkerConsumer(driver.Consumer):
+    """Faust's consumer with commits that never pass an unacknowledged record, and less work for each message."""
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Stop the flow, then do what Faust does.
+
+        Faust stops the flow only of a worker that had partitions before (``App._on_partitions_revoked``). A worker that had none would
+        read from wherever it stands before it has sought to the committed offsets.
+        """
+        self.stop_flow()
+        self.app.flow_control.suspend()
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    async def wait_first(self, *coros: Any, timeout: Any = None) -> WaitResults:  # noqa: ASYNC109 (Faust's signature)
+        """Put a message into its stream; Faust calls this for every message.
+
+        Faust makes four tasks, so that it notices a suspended flow while the message waits for room. A message that finds room at once
+        needs none of them.
+        """
+        if not (coros and isinstance(coros[0], Coroutine)):
+            return await super().wait_first(*coros, timeout=timeout)
+        first, *others = coros
+        begun = start_eagerly(first)
+        if isinstance(begun, Suspended):
+            return await super().wait_first(begun, *others, timeout=timeout)
+        for other in others:
+            if isinstance(other, Coroutine):
+                other.close()
+        return WaitResults([], [], True) if self.should_stop else WaitResults([first], list(begun), False)
+
+    def _new_offset(self, tp: TP) -> int | None:
+        after = cast(WorkerTransport, self.transport).commits.take(tp, self._acked_index[tp])
+        self._acked[tp] = list(self._acked_index[tp])
+        return after
+
+    async def verify_all_partitions_active(self) -> None:
+        """Do nothing.
+
+        Faust would log which partitions take long to commit, as partitions with open windows do by design. And it would end the worker
+        with a failed assertion where a partition has no position yet, just after a rebalance (``verify_event_path``).
+        """
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Do nothing: offsets that a topic lacks are never delivered, so `Commits` need not know of them."""
+
+    def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
+        return PromptThread(self, loop=self.loop, beacon=self.beacon)
+
+
+class WorkerTransport(driver.Transport):
     """The transport of a worker.
 
     Args:
         app: The Faust app.
         commits: Decides which offsets may be committed.
-        fetch_max_wait_ms: Longest wait of a fetch. Faust fixes it at 1.5 s (``_create_worker_consumer``). Apache Kafka answers as soon as
-            there is data, but other brokers answer late in a long poll, which would delay every window.
+        fetch_max_wait_ms: Longest wait of a fetch. Faust fixes it at 1.5 s. Apache Kafka answers as soon as there is data, but other
+            brokers answer late in a long poll, which would delay every window.
         fetch_min_bytes: A fetch waits until there is this much data.
     """
 
-    class PromptThread(RewindingThread):
-        def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
-            consumer = super()._create_worker_consumer(transport)
-            consumer._fetch_max_wait_ms = fetch_max_wait_ms
-            consumer._fetch_min_bytes = fetch_min_bytes
-            return consumer
+    Consumer: ClassVar[type[driver.Consumer]] = WorkerConsumer
+    Producer: ClassVar[type[driver.Producer]] = UnbufferedProducer
 
-    class PromptConsumer(driver.Consumer):
-        async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-            """Stop the flow, then do what Faust does.
-
-            Faust stops the flow only of a worker that had partitions before (``App._on_partitions_revoked``). A worker that had none
-            would read from wherever it stands before it has sought to the committed offsets.
-            """
-            self.stop_flow()
-            self.app.flow_control.suspend()
-            await super().on_partitions_assigned(assigned, generation_id)
-
-        async def wait_first(self, *coros: Any, timeout: Any = None) -> WaitResults:  # noqa: ASYNC109 (Faust's signature)
-            """Put a message into its stream; Faust calls this for every message.
-
-            Faust makes four tasks, so that it notices a suspended flow while the message waits for room. A message that finds room at
-            once needs none of them.
-            """
-            if not (coros and isinstance(coros[0], Coroutine)):
-                return await super().wait_first(*coros, timeout=timeout)
-            first, *others = coros
-            begun = start_eagerly(first)
-            if isinstance(begun, Suspended):
-                return await super().wait_first(begun, *others, timeout=timeout)
-            for other in others:
-                if isinstance(other, Coroutine):
-                    other.close()
-            return WaitResults([], [], True) if self.should_stop else WaitResults([first], list(begun), False)
-
-        def _new_offset(self, tp: TP) -> int | None:
-            after = commits.take(tp, self._acked_index[tp])
-            self._acked[tp] = list(self._acked_index[tp])
-            return after
-
-        async def verify_all_partitions_active(self) -> None:
-            """Do nothing.
-
-            Faust would log which partitions take long to commit, as partitions with open windows do by design. And it would end the
-            worker with a failed assertion where a partition has no position yet, just after a rebalance (``verify_event_path``).
-            """
-
-        async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
-            """Do nothing: offsets that a topic lacks are never delivered, so `Commits` need not know of them."""
-
-        def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
-            return PromptThread(self, loop=self.loop, beacon=self.beacon)
-
-    class Transport(driver.Transport):
-        Consumer: ClassVar[type[driver.Consumer]] = PromptConsumer
-        Producer: ClassVar[type[driver.Producer]] = UnbufferedProducer
-
-    return Transport(app.conf.broker_consumer, app)
+    def __init__(self, app: App, commits: Commits, fetch_max_wait_ms: int, fetch_min_bytes: int) -> None:
+        super().__init__(app.conf.broker_consumer, app)
+        self.commits = commits
+        self.fetch_max_wait_ms = fetch_max_wait_ms
+        self.fetch_min_bytes = fetch_min_bytes

@@ -11,7 +11,7 @@ from faust import App
 from faust.types import TP
 
 from stream.agents.faust_patches.commits import Commits
-from stream.agents.faust_patches.transport import RewindingThread, transport
+from stream.agents.faust_patches.transport import RewindingThread, WorkerTransport
 
 CHUNKS, SESSIONS, TEXT = TP("chunks", 0), TP("sessions", 0), TP("text", 1)
 
@@ -50,7 +50,7 @@ class Thread(RewindingThread):
 
 async def test_a_partition_without_a_position_does_not_end_the_worker() -> None:
     """Faust's own check asks aiokafka for the position of every assigned partition."""
-    consumer: Any = transport(App("transport"), Commits(), 100, 1).Consumer
+    consumer: Any = WorkerTransport(App("transport"), Commits(), 100, 1).Consumer
     await consumer.verify_all_partitions_active(SimpleNamespace(assignment=lambda: {CHUNKS}))
 
 
