@@ -34,6 +34,10 @@ ExternalTriton = Annotated[
     typer.Option("--triton", metavar="HOST:PORT", help="Use a running Triton (gRPC endpoint).", show_default=_EMBEDDED),
 ]
 
+Speed = Annotated[str, typer.Option("--speed", metavar="NUMBER|max", help="1.0: live pace. 2: twice as fast. max: as fast as possible.")]
+SpeechRecognition = Annotated[
+    bool | None, typer.Option("--asr/--no-asr", help="Recognise speech if there is no transcript.", show_default="if it is installed")
+]
 JsonLines = Annotated[bool, typer.Option("--json", help="Print one JSON object a line instead of a table.")]
 
 

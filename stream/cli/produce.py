@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stream.cli.errors import EXIT_INTERRUPTED, CommandError, friendly_errors
-from stream.cli.options import ConfigFile, KafkaAddress, load_settings_with
+from stream.cli.options import ConfigFile, KafkaAddress, SpeechRecognition, Speed, load_settings_with
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,11 +35,8 @@ def produce(
     transcript: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Transcript of the file: .vtt, .srt or .json.", show_default="none")
     ] = None,
-    speed: Annotated[str, typer.Option(metavar="NUMBER|max", help="1.0: live pace. 2: twice as fast. max: as fast as possible.")] = "1.0",
-    asr: Annotated[
-        bool | None,
-        typer.Option("--asr/--no-asr", help="Recognise speech if there is no transcript.", show_default="if it is installed"),
-    ] = None,
+    speed: Speed = "1.0",
+    asr: SpeechRecognition = None,
     kafka: KafkaAddress = None,
     config: ConfigFile = None,
 ) -> None:

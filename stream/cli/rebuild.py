@@ -133,7 +133,7 @@ def _show(report: RebuildReport, console: Console, *, as_json: bool) -> None:
     if not as_json:
         typer.echo(
             f"{report.sessions} sessions: {report.refilled} windows refilled, {report.present} already there, "
-            f"{report.overtaken} older than the newest of their track; {report.summaries} summaries"
+            f"{report.overtaken} overtaken by newer windows of their track; {report.summaries} summaries"
         )
 
 

@@ -14,7 +14,7 @@ FIRST_PORT, LAST_PORT = 15_000, 31_999
 """Below the range from which Linux takes the ports of outgoing connections (32768 and up). A server that restarts needs its port again, and
 no connection of another program can have taken a port below that range."""
 ATTEMPTS = 1000
-"""So many ports in a row are in use only if something is wrong with the machine."""
+"""This many ports in a row are in use only if something is wrong with the machine."""
 
 
 def is_free(port: int) -> bool:

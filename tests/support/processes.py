@@ -16,7 +16,7 @@ class RunningProcess:
     command: str
 
     def alive(self) -> bool:
-        """True while this very process runs, and not another one that was given the same id."""
+        """True while this process runs; False if another process was given its id."""
         return exists(self.pid) and _command(self.pid) == self.command
 
 

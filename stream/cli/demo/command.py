@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stream.cli.errors import CommandError, friendly_errors
-from stream.cli.options import ConfigFile, ExternalKafka, ExternalRedis, ExternalTriton, external_services, load_settings_with
+from stream.cli.options import (
+    ConfigFile,
+    ExternalKafka,
+    ExternalRedis,
+    ExternalTriton,
+    SpeechRecognition,
+    Speed,
+    external_services,
+    load_settings_with,
+)
 
 if TYPE_CHECKING:
     from stream.cli.demo.plan import Recordings
@@ -30,11 +39,8 @@ def demo(
     sessions: Annotated[
         int | None, typer.Option(min=1, max=64, help="Number of sessions; MEDIA are repeated.", show_default="one for each MEDIA")
     ] = None,
-    speed: Annotated[str, typer.Option(metavar="NUMBER|max", help="1.0: live pace. 2: twice as fast. max: as fast as possible.")] = "1.0",
-    asr: Annotated[
-        bool | None,
-        typer.Option("--asr/--no-asr", help="Recognise speech if there is no transcript.", show_default="if it is installed"),
-    ] = None,
+    speed: Speed = "1.0",
+    asr: SpeechRecognition = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON lines only; progress goes to standard error.")] = False,
     workers: Annotated[int, typer.Option(min=1, max=16, help="Number of worker processes.")] = 1,
     config: ConfigFile = None,
