@@ -1,1 +1,1 @@
-"""How kafka-python connects to the broker, and the topics on it."""
+"""The connection to the broker through kafka-python, and its topics."""

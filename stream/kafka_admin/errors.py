@@ -1,7 +1,7 @@
-"""What can go wrong on the way into Kafka."""
+"""Errors on the way to the broker."""
 
 from __future__ import annotations
 
 
 class BrokerError(Exception):
-    """Records cannot be sent; the message is one sentence that says what to do."""
+    """The broker cannot be used. The message is one sentence that says what to do."""

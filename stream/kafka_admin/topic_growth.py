@@ -1,4 +1,4 @@
-"""How much topics grew between two moments."""
+"""Counts the records that are added to topics."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from stream.config.settings import KafkaSettings
 from stream.kafka_admin.connection import broker_errors, kafka_options
 
 QUIET_MS = 400
-"""Nothing more within this time, and a topic has been read to its end."""
+"""A topic counts as read to its end when nothing arrives for this long: many times what a local broker needs for a fetch."""
 
 
 class TopicGrowth:
-    """Counts what is added to topics from its creation on. Blocking; raises `stream.kafka_admin.errors.BrokerError`.
+    """Counts the records that are added to topics after this object was made. Blocking; raises `BrokerError`.
 
-    It reads the new records: end offsets alone would do on Apache Kafka, but the embedded broker reports them up to a batch too low.
+    It reads the new records instead of subtracting end offsets: the embedded broker reports end offsets up to a batch too low.
 
     Args:
         kafka: The broker.
@@ -29,18 +29,18 @@ class TopicGrowth:
         self._topics = tuple(topics)
         with self._consumer() as consumer:
             partitions = [
-                TopicPartition(topic, number) for topic in self._topics for number in sorted(consumer.partitions_for_topic(topic) or ())
+                TopicPartition(topic, index) for topic in self._topics for index in sorted(consumer.partitions_for_topic(topic) or ())
             ]
-            self._before: dict[TopicPartition, int] = consumer.end_offsets(partitions) if partitions else {}
+            self._start_offsets: dict[TopicPartition, int] = consumer.end_offsets(partitions) if partitions else {}
 
-    def since(self) -> dict[str, int]:
-        """Records added to each topic since then."""
+    def added(self) -> dict[str, int]:
+        """Number of records added to each topic so far."""
         added = dict.fromkeys(self._topics, 0)
         with self._consumer() as consumer:
-            consumer.assign(list(self._before))
-            for partition, offset in self._before.items():
+            consumer.assign(list(self._start_offsets))
+            for partition, offset in self._start_offsets.items():
                 consumer.seek(partition, offset)
-            while self._before and (batches := consumer.poll(timeout_ms=QUIET_MS)):
+            while self._start_offsets and (batches := consumer.poll(timeout_ms=QUIET_MS)):
                 for partition, records in batches.items():
                     added[partition.topic] += len(records)
         return added

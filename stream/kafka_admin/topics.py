@@ -1,4 +1,4 @@
-"""Makes sure that our topics exist and fit together."""
+"""Creates the topics and checks that their partition counts match."""
 
 from __future__ import annotations
 
@@ -15,24 +15,31 @@ from stream.kafka_admin.connection import broker_errors, kafka_options
 from stream.kafka_admin.errors import BrokerError
 
 CREATE_TIMEOUT_MS = 15_000
+"""A cluster elects a leader for each new partition; on a slow machine that takes some seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class TopicReport:
-    """What `ensure_topics` found and did: the partition count of the input topics, and the topics that were created."""
+    """The result of `ensure_topics`.
+
+    Attributes:
+        partitions: Partition count of the input topics.
+        created: Names of the topics that were created.
+    """
 
     partitions: int
     created: tuple[str, ...]
 
 
 def ensure_topics(kafka: KafkaSettings) -> TopicReport:
-    """Create the topics that are missing; existing ones keep their partitions.
+    """Create the topics that are missing. Existing topics keep their partitions, and new topics get the same number.
 
-    Chunk and session topics have to have one partition count among them (co-partitioning): a session's records meet in one worker only
-    when they carry the same partition number everywhere. New topics follow existing ones.
+    Chunk and session topics must be co-partitioned, that is, have the same number of partitions. A session's key then has the same
+    partition number in every topic, and its records meet in one worker. With different counts they would be spread over several workers,
+    and none of them could align the session.
 
     Raises:
-        BrokerError: The broker is away or refuses, or existing topics do not fit together.
+        BrokerError: The broker is away or refuses the request, or the existing topics have different partition counts.
     """
     topics = Topics(kafka.topic_prefix)
     wanted = (*topics.inputs, *topics.outputs)
@@ -42,19 +49,19 @@ def ensure_topics(kafka: KafkaSettings) -> TopicReport:
         missing = tuple(name for name in wanted if name not in existing)
         if missing:
             _create(admin, missing, count, kafka.replication)
-            # Another process may have created them in the meantime, with other settings.
+            # Another process may have created topics in the meantime, with other settings.
             co_partitions({name: n for name, n in _partitions(admin, wanted).items() if name in topics.inputs}, count)
     return TopicReport(count, missing)
 
 
 def co_partitions(existing: dict[str, int], default: int) -> int:
-    """The one partition count of the existing input topics, or the default where there are none. Raises `BrokerError`."""
+    """The common partition count of the existing input topics, or the default without any. Raises `BrokerError` when they differ."""
     counts = set(existing.values())
     if len(counts) > 1:
-        found = ", ".join(f"{name}: {count}" for name, count in sorted(existing.items()))
+        counted = ", ".join(f"{name}: {count}" for name, count in sorted(existing.items()))
         raise BrokerError(
-            f"the chunk and session topics must have the same number of partitions, but have {found}: "
-            "recreate them, or set kafka.topic_prefix to use others"
+            f"the chunk and session topics must have the same number of partitions, but have {counted}: "
+            "recreate them, or set kafka.topic_prefix to use other topics"
         )
     return counts.pop() if counts else default
 
@@ -70,9 +77,11 @@ def _create(admin: Any, names: tuple[str, ...], partitions: int, replication: in
     try:
         admin.create_topics({name: dict(options) for name in names}, timeout_ms=CREATE_TIMEOUT_MS)
     except TopicAlreadyExistsError:
+        # Another process created one of them just now. The error does not say which were created, so each is tried by itself.
         for name in names:
             try:
                 admin.create_topics({name: dict(options)}, timeout_ms=CREATE_TIMEOUT_MS)
             except TopicAlreadyExistsError:
                 continue
+    # Brokers learn of new topics one after the other: a client that is quick to follow would still be told that they do not exist.
     admin.wait_for_topics(list(names), timeout_ms=CREATE_TIMEOUT_MS)
