@@ -1,1 +1,1 @@
-"""Media files into the chunk topics, live-paced or as fast as possible."""
+"""Sends media files to the chunk topics as sessions, at live pace or as fast as possible."""

@@ -1,4 +1,4 @@
-"""When a chunk is sent, and what its capture time is."""
+"""Decides when a chunk is sent and which capture time it carries."""
 
 from __future__ import annotations
 
@@ -6,26 +6,28 @@ import time
 from collections.abc import Callable
 
 MAX_SPEED = 1000.0
+"""Above this a recording is sent as fast as possible anyway, which ``max`` says plainly."""
 
 
 def parse_speed(text: str) -> float | None:
-    """``"1.0"`` → 1.0 (live), ``"2"`` → 2.0, ``"max"`` → None. Raises ``ValueError`` with a clear sentence."""
+    """``"1.0"`` → 1.0 (live), ``"2"`` → 2.0, ``"max"`` → None. Raises ``ValueError`` with a sentence for the user."""
     if text.strip().lower() == "max":
         return None
     try:
         speed = float(text)
     except ValueError:
         speed = 0.0
+    # NaN fails this comparison, too.
     if not 0.0 < speed <= MAX_SPEED:
-        raise ValueError(f"speed is a number above 0 and at most {MAX_SPEED:.0f}, or max")
+        raise ValueError(f"speed must be a number above 0 and at most {MAX_SPEED:.0f}, or max")
     return speed
 
 
 class Pacer:
-    """Lets a recording run like a live conversation: a chunk is due when its last sample would have been captured.
+    """Paces a recording like a live session: a chunk is due when its last sample would have been captured.
 
-    At ``max`` speed nothing is waited for, and the recording is taken to have ended when sending began: capture times lie in the past and
-    keep their distances.
+    At ``max`` speed it does not wait, and the recording counts as having ended when sending began. Capture times then lie in the past and
+    keep their distances; capture times in the future would look like a broken clock to the worker.
     """
 
     def __init__(
@@ -41,7 +43,7 @@ class Pacer:
         Args:
             speed: Media seconds per second, or None for as fast as possible.
             duration_ms: Length of the recording, if known.
-            wait: Waits so many seconds; True when it was told to stop (``threading.Event.wait``).
+            wait: Waits for a number of seconds; returns True when it was told to stop (``threading.Event.wait``).
             now_ms: Wall clock, Unix milliseconds.
             monotonic: Clock that never jumps, in seconds.
         """
@@ -56,8 +58,9 @@ class Pacer:
         return self._media_start_at_ms + round(media_ms / (self._speed or 1.0))
 
     def wait_until(self, media_ms: int) -> bool:
-        """Wait until media time `media_ms` is captured; False when told to stop."""
+        """Wait until media time `media_ms` is captured. Returns False when told to stop."""
         if self._speed is None:
             return not self._wait(0.0)
+        # Measured from the start, so that delays do not add up: after a slow chunk the next chunks are sent at once.
         ahead_s = self._started_s + media_ms / 1000 / self._speed - self._monotonic()
         return not self._wait(max(0.0, ahead_s))

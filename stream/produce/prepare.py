@@ -1,4 +1,4 @@
-"""From what a user asks for to a session that can be sent: probe the file, read or make its transcript, set up its tracks."""
+"""Prepares what a user wants to send: probes the file, reads or recognises its transcript, and sets up the session's tracks."""
 
 from __future__ import annotations
 
@@ -18,20 +18,23 @@ from stream.produce.session import SessionPlan, TrackSetup
 
 NO_TEXT = "text is absent: give --transcript, or install speech recognition with pip install 'sentistream[asr]'"
 
+MAX_OVERHANG_MS = 5_000
+"""Cue times are approximate and often end a little after the recording; a longer overhang suggests the transcript of another file."""
+
 
 @dataclass(frozen=True, slots=True)
 class MediaRequest:
-    """What a user wants to send.
+    """A file that a user wants to send.
 
     Attributes:
-        media: Video, audio, or words alone (``.vtt``, ``.srt``, ``.json``).
-        transcript: Words that go with a video or audio file.
-        session: Its name; None makes one up.
-        tenant: Whose it is.
-        track: Name of the only track; with `channels` there is one for each of those instead.
-        role: Role of the only track; tracks of `channels` have their name as their role.
+        media: Video, audio, or a transcript alone (``.vtt``, ``.srt``, ``.json``).
+        transcript: Words of a video or audio file.
+        session: Name of the session; None generates one.
+        tenant: Owner of the session.
+        track: Name of the only track. With `channels` there is a track for each of these instead.
+        role: Role of the only track. The role of a track from `channels` is its name.
         channels: Names of the file's audio channels, first to last.
-        recognise: Recognise speech where there is no transcript: True, False, or None for "if that is installed".
+        recognise: Recognise speech where there is no transcript: True, False, or None for "if it is installed".
     """
 
     media: Path
@@ -44,31 +47,31 @@ class MediaRequest:
     recognise: bool | None = None
 
 
-class Pieces:
-    """The pieces of a session's file while it is being read; words alone have none."""
+class PieceReader:
+    """Iterates over the pieces of a session's file while it is open. A transcript alone has no pieces."""
 
     def __init__(self, media: MediaFile | None) -> None:
         self._media = media
 
     def __iter__(self) -> Iterator[SourcePiece]:
-        """In order of their ends; once."""
+        """The pieces in order of their ends. Can be iterated once."""
         return self._media.pieces() if self._media is not None else iter(())
 
     @property
     def damaged(self) -> bool:
-        """True once some of the file could not be decoded."""
+        """True as soon as part of the file could not be decoded."""
         return self._media is not None and self._media.damaged
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedSession:
-    """A session that can be sent.
+    """A session that is ready to be sent.
 
     Attributes:
         plan: Tracks and words.
-        media: The file, or None for words alone.
-        duration_ms: How long it is, or None when the file does not say.
-        notices: Sentences for the user: what is absent or was left out.
+        media: The file, or None for a transcript alone.
+        duration_ms: Length of the session, or None when the file does not state it.
+        notices: Sentences for the user about absent or left-out parts.
     """
 
     plan: SessionPlan
@@ -77,99 +80,107 @@ class PreparedSession:
     notices: tuple[str, ...] = field(default=())
 
     @contextmanager
-    def pieces(self) -> Iterator[Pieces]:
+    def pieces(self) -> Iterator[PieceReader]:
         """Read the file. Raises `SourceError`."""
         if self.media is None:
-            yield Pieces(None)
+            yield PieceReader(None)
             return
         tracks = self.plan.tracks
         audio, video = any(track.audio for track in tracks), any(track.video for track in tracks)
         split = any(track.channel is not None for track in tracks)
         with MediaFile(self.media, split_channels=split, audio=audio, video=video) as media:
-            yield Pieces(media)
+            yield PieceReader(media)
 
 
 def prepare(request: MediaRequest, on_step: Callable[[str], None] | None = None) -> PreparedSession:
-    """Look at the file and its transcript.
+    """Probe the file and get its words.
 
     Args:
-        request: What to send.
-        on_step: Told what is going on when it takes a while.
+        request: The file to send.
+        on_step: Called with the name of each step that takes a while.
 
     Raises:
-        SourceError: The file or the wish for channels does not work.
+        SourceError: The file cannot be read, or its channels do not match the request.
         TranscriptError: The transcript cannot be read.
         ValueError: A name is not allowed.
     """
     if request.media.suffix.lower() in TRANSCRIPT_SUFFIXES:
-        return _words_alone(request)
+        return _prepare_transcript(request)
     with MediaFile(request.media) as media:
         info = media.info
-    tracks = _tracks(request, info)
+    tracks = _track_setups(request, info)
     notices: list[str] = []
     if request.channels and info.has_video:
-        notices.append("the picture is left out: with several channels nobody knows whose face it shows")
-    words = _transcript(request, info, notices, on_step)
-    spoken = max((word.end_ms for line in words for word in line or ()), default=0)
-    duration_ms = None if info.duration_ms is None else max(info.duration_ms, spoken)
-    if info.duration_ms is not None and spoken > info.duration_ms + 5_000:
-        notices.append("the transcript goes on after the recording has ended: does it belong to this file?")
-    plan = SessionPlan(_key(request), tuple(replace(track, words=line) for track, line in zip(tracks, words, strict=True)))
-    return PreparedSession(plan, request.media, duration_ms, tuple(notices))
+        notices.append("video is left out: with several channels it is unknown whose face it shows")
+    words = _words_by_track(request, info, notices, on_step)
+    last_word_ms = max((word.end_ms for track_words in words for word in track_words or ()), default=0)
+    duration_ms = None if info.duration_ms is None else max(info.duration_ms, last_word_ms)
+    if info.duration_ms is not None and last_word_ms > info.duration_ms + MAX_OVERHANG_MS:
+        notices.append("the transcript is longer than the recording: check that it belongs to this file")
+    setups = tuple(replace(track, words=track_words) for track, track_words in zip(tracks, words, strict=True))
+    return PreparedSession(SessionPlan(_session_key(request), setups), request.media, duration_ms, tuple(notices))
 
 
 def route_words(words: Sequence[Word], tracks: Sequence[str]) -> tuple[list[tuple[Word, ...]], int]:
     """Give each word to the track that is named like its speaker (case does not matter).
 
-    A single track gets all words. With several, a word without such a speaker belongs to none of them: putting it in somebody's mouth
-    would be worse.
+    A single track gets all words. With several tracks, a word of an unknown speaker is given to none of them: attributing it to the wrong
+    person would be worse than losing it.
 
     Returns:
-        The words of each track, and how many found none.
+        The words of each track, and the number of words that belong to no track.
     """
     if len(tracks) == 1:
         return [tuple(words)], 0
     by_name = {name.casefold(): tuple(w for w in words if (w.speaker or "").casefold() == name.casefold()) for name in tracks}
-    lines = [by_name[name.casefold()] for name in tracks]
-    return lines, len(words) - sum(map(len, lines))
+    routed = [by_name[name.casefold()] for name in tracks]
+    return routed, len(words) - sum(map(len, routed))
 
 
-def _key(request: MediaRequest) -> SessionKey:
+def _session_key(request: MediaRequest) -> SessionKey:
     return SessionKey(request.tenant, request.session if request.session is not None else f"s-{uuid4().hex[:12]}")
 
 
-def _words_alone(request: MediaRequest) -> PreparedSession:
+def _prepare_transcript(request: MediaRequest) -> PreparedSession:
+    """A session of words alone."""
     if request.transcript is not None:
-        raise SourceError(f"{request.media}: words need no transcript besides")
+        raise SourceError(f"{request.media}: this file is a transcript itself, so leave out --transcript")
     words = read_transcript(request.media)
     names = request.channels or (request.track,)
-    lines, lost = route_words(words, names)
+    routed, unrouted = route_words(words, names)
     tracks = tuple(
-        TrackSetup(name, name if request.channels else request.role, words=line) for name, line in zip(names, lines, strict=True)
+        TrackSetup(name, name if request.channels else request.role, words=track_words)
+        for name, track_words in zip(names, routed, strict=True)
     )
-    return PreparedSession(SessionPlan(_key(request), tracks), None, words[-1].end_ms, tuple(_lost(lost, len(words), names)))
+    notices = tuple(_unrouted_notice(unrouted, len(words), names))
+    return PreparedSession(SessionPlan(_session_key(request), tracks), None, words[-1].end_ms, notices)
 
 
-def _tracks(request: MediaRequest, info: MediaInfo) -> list[TrackSetup]:
+def _track_setups(request: MediaRequest, info: MediaInfo) -> list[TrackSetup]:
     if not request.channels:
         return [TrackSetup(request.track, request.role, audio=info.audio_channels > 0, video=info.has_video)]
+    # Words find their track by its name in any case, so two names must differ by more than case.
     if len({name.casefold() for name in request.channels}) < len(request.channels):
-        raise SourceError("--channels names one channel twice")
+        raise SourceError("--channels names a channel twice: give each channel its own name")
     if info.audio_channels != len(request.channels):
-        raise SourceError(f"{request.media}: the file has {info.audio_channels} audio channel(s), --channels names {len(request.channels)}")
+        raise SourceError(
+            f"{request.media}: the file has {info.audio_channels} audio channel(s), but --channels names {len(request.channels)}: "
+            "name each of them once"
+        )
     return [TrackSetup(name, name, audio=True, channel=number) for number, name in enumerate(request.channels)]
 
 
-def _transcript(
+def _words_by_track(
     request: MediaRequest, info: MediaInfo, notices: list[str], on_step: Callable[[str], None] | None
 ) -> list[tuple[Word, ...] | None]:
-    """The words of each track, or None where nothing is known of them."""
+    """The words of each track, or None for each track when there is no transcript."""
     names = request.channels or (request.track,)
     if request.transcript is not None:
         words = read_transcript(request.transcript)
-        lines, lost = route_words(words, names)
-        notices += _lost(lost, len(words), names)
-        return list(lines) if lost < len(words) else [None for _ in names]
+        routed, unrouted = route_words(words, names)
+        notices += _unrouted_notice(unrouted, len(words), names)
+        # A transcript that names none of the tracks says nothing about them: "absent", not "they are silent".
+        return list(routed) if unrouted < len(words) else [None for _ in names]
     if request.recognise and not asr.installed():
         raise TranscriptError("speech recognition is not installed: pip install 'sentistream[asr]', or give --transcript")
     if request.recognise is False or not info.audio_channels or not asr.installed():
@@ -177,11 +188,11 @@ def _transcript(
         return [None for _ in names]
     if on_step is not None:
         on_step("recognising speech")
-    recognised = [asr.transcribe(line) for line in read_audio(request.media, split_channels=bool(request.channels))]
-    notices.append("the words are machine-made (Whisper tiny.en) and have errors")
+    recognised = [asr.transcribe(samples) for samples in read_audio(request.media, split_channels=bool(request.channels))]
+    notices.append("the words are machine-made (Whisper tiny.en) and contain errors")
     return list(recognised)
 
 
-def _lost(lost: int, total: int, names: Sequence[str]) -> Iterator[str]:
-    if lost:
-        yield f"{lost} of {total} words are left out: their speaker is none of {', '.join(names)}"
+def _unrouted_notice(unrouted: int, total: int, names: Sequence[str]) -> Iterator[str]:
+    if unrouted:
+        yield f"{unrouted} of {total} words are left out: their speaker is not named like a track ({', '.join(names)})"

@@ -23,16 +23,27 @@ from stream.kafka_admin.connection import CONNECT_TIMEOUT_MS, broker_errors, kaf
 from stream.kafka_admin.errors import BrokerError
 from stream.produce.pacer import Pacer
 from stream.produce.prepare import PreparedSession
-from stream.produce.session import Planned, PlannedChunk, SessionPlan, Tally, plan_records
+from stream.produce.session import PlannedChunk, PlannedRecord, SentCounts, SessionPlan, plan_records
+
+REQUEST_TIMEOUT_MS = 10_000
+"""A broker that is elected anew or under load answers within seconds; later than this the request is sent again."""
 
 DELIVERY_TIMEOUT_MS = 30_000
-MAX_IN_FLIGHT = 64
-"""Records sent and not yet acknowledged; more are waited for, so that memory stays bounded."""
+"""Three requests: enough for the election of a new partition leader. After that the user is told that the broker is away."""
+
+LINGER_MS = 5
+"""Collects the chunks of one moment, such as both channels' words and sound, into one request; far below anything a viewer notices."""
+
+REQUEST_OVERHEAD_BYTES = 100_000
+"""Room for headers and batching around the largest chunk; the request still stays below Kafka's default limit of 1 MiB."""
+
+MAX_UNACKNOWLEDGED = 64
+"""Records that may be sent and not yet acknowledged. `send` waits for more: a slow broker must not fill the memory at `max` speed."""
 
 
 @dataclass(frozen=True, slots=True)
 class SendProgress:
-    """How far a session is; `duration_ms` is None when the file does not say."""
+    """How much of a session has been sent; `duration_ms` is None when the file does not state its length."""
 
     media_ms: int
     duration_ms: int | None
@@ -41,15 +52,15 @@ class SendProgress:
 
 @dataclass(frozen=True, slots=True)
 class ProducedSession:
-    """What was sent.
+    """A session that was sent.
 
     Attributes:
         plan: The session.
         media_ms: Media time of its end.
-        chunks: Chunks sent by modality.
-        stopped: It was ended before the recording was.
-        damaged: Some of the file could not be decoded.
-        seconds: Wall time it took.
+        chunks: Number of chunks sent, by modality.
+        stopped: It was ended before its recording was.
+        damaged: Part of the file could not be decoded.
+        seconds: Wall time that sending took.
     """
 
     plan: SessionPlan
@@ -63,45 +74,53 @@ class ProducedSession:
 class RecordSender:
     """A Kafka producer with a bounded number of unacknowledged records; a context manager.
 
-    Keys are hashed by kafka-python's default partitioner (murmur2, as Java's); acks=all and idempotence keep records in order.
+    kafka-python's default partitioner hashes keys with murmur2, as Java's does: with any other, the records of a session would meet in
+    different partitions when several producers share the topics. ``acks="all"`` and kafka-python's default idempotence keep records
+    in order and unique through retries.
     """
 
     def __init__(self, kafka: KafkaSettings) -> None:
         """Connect. Raises `BrokerError`."""
         self._kafka = kafka
-        self._pending: deque[Any] = deque()
+        self._unacknowledged: deque[Any] = deque()
         with broker_errors(kafka):
             self._producer = KafkaProducer(
                 **kafka_options(kafka),
                 acks="all",
-                linger_ms=5,
-                max_request_size=MAX_CHUNK_BYTES + 100_000,
+                linger_ms=LINGER_MS,
+                max_request_size=MAX_CHUNK_BYTES + REQUEST_OVERHEAD_BYTES,
+                # By default `send` blocks for a minute when the broker is away.
                 max_block_ms=CONNECT_TIMEOUT_MS,
                 delivery_timeout_ms=DELIVERY_TIMEOUT_MS,
-                request_timeout_ms=10_000,
+                request_timeout_ms=REQUEST_TIMEOUT_MS,
             )
 
     def send(self, topic: str, key: bytes, value: bytes, headers: Headers) -> None:
         """Hand a record over; waits while too many are unacknowledged. Raises `BrokerError`, also for an earlier record."""
         with broker_errors(self._kafka):
-            self._pending.append(self._producer.send(topic, key=key, value=value, headers=headers))
-            while len(self._pending) > MAX_IN_FLIGHT or (self._pending and self._pending[0].is_done):
-                self._pending.popleft().get(timeout=DELIVERY_TIMEOUT_MS / 1000)
+            self._unacknowledged.append(self._producer.send(topic, key=key, value=value, headers=headers))
+            # Acknowledged records are taken off at once: an error among them is raised now, not when the session ends.
+            while len(self._unacknowledged) > MAX_UNACKNOWLEDGED or (self._unacknowledged and self._unacknowledged[0].is_done):
+                self._wait_for_oldest()
 
     def flush(self) -> None:
         """Wait until every record is acknowledged. Raises `BrokerError`."""
         with broker_errors(self._kafka):
+            # kafka-python's flush waits but does not raise the errors of single records.
             self._producer.flush(timeout=DELIVERY_TIMEOUT_MS / 1000)
-            while self._pending:
-                self._pending.popleft().get(timeout=DELIVERY_TIMEOUT_MS / 1000)
+            while self._unacknowledged:
+                self._wait_for_oldest()
 
     def __enter__(self) -> RecordSender:
         """The sender."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Close the connection; what is not acknowledged is waited for only after success."""
+        """Close the connection. After an error, unacknowledged records are given up: waiting for them would only delay the message."""
         self._producer.close(timeout=None if kind is None else 0)
+
+    def _wait_for_oldest(self) -> None:
+        self._unacknowledged.popleft().get(timeout=DELIVERY_TIMEOUT_MS / 1000)
 
 
 def produce_session(
@@ -112,13 +131,13 @@ def produce_session(
     stop: threading.Event | None = None,
     on_progress: Callable[[SendProgress], None] | None = None,
 ) -> ProducedSession:
-    """Send one session; returns when its end is acknowledged. Meant to run in a thread of its own.
+    """Send one session; returns when its end is acknowledged. Blocking: run it in a thread of its own.
 
     Args:
-        kafka: The broker; the topics exist (`ensure_topics`).
-        session: What to send.
+        kafka: The broker; its topics exist (`ensure_topics`).
+        session: The session to send.
         speed: 1.0 = live pace, None = as fast as possible.
-        stop: Ends the session early and properly when set.
+        stop: When set, ends the session early, with an end record.
         on_progress: Called in this thread after each record.
 
     Raises:
@@ -128,28 +147,29 @@ def produce_session(
     """
     stop = stop or threading.Event()
     began = time.monotonic()
-    with session.pieces() as media, RecordSender(kafka) as sender:
-        planned = plan_records(session.plan, media)
-        first = next(planned, None)
-        run = _Run(kafka, session, sender, Pacer(speed, session.duration_ms, stop.wait), on_progress)
-        run.announce(session.plan.start())
+    with session.pieces() as pieces, RecordSender(kafka) as sender:
+        records = plan_records(session.plan, pieces)
+        # The first record is made before the session starts: a file that cannot be decoded must not open an empty session.
+        record = next(records, None)
+        run = _SessionSender(kafka, session, sender, Pacer(speed, session.duration_ms, stop.wait), on_progress)
+        run.send_event(session.plan.start())
         try:
-            while first is not None and run.send(first):
-                first = next(planned, None)
+            while record is not None and run.send(record):
+                record = next(records, None)
         except BrokerError:
             raise
         except BaseException:
+            # Without an end record the session would stay open until the worker's idle time-out.
             with suppress(BrokerError):
                 run.finish()
             raise
         run.finish()
-        return ProducedSession(
-            session.plan, run.tally.media_ms, run.tally.by_modality(), first is not None, media.damaged, time.monotonic() - began
-        )
+        stopped = record is not None
+        return ProducedSession(session.plan, run.sent.media_ms, run.sent.by_modality(), stopped, pieces.damaged, time.monotonic() - began)
 
 
-class _Run:
-    """One session on its way."""
+class _SessionSender:
+    """Sends the records of one session when they are due and counts them."""
 
     def __init__(
         self,
@@ -159,7 +179,7 @@ class _Run:
         pacer: Pacer,
         on_progress: Callable[[SendProgress], None] | None,
     ) -> None:
-        self.tally = Tally(session.plan)
+        self.sent = SentCounts(session.plan)
         self._plan = session.plan
         self._duration_ms = session.duration_ms
         self._topics = Topics(kafka.topic_prefix)
@@ -167,27 +187,27 @@ class _Run:
         self._pacer = pacer
         self._on_progress = on_progress
 
-    def send(self, planned: Planned) -> bool:
-        """Send one record when it is due; False when told to stop before."""
-        if not self._pacer.wait_until(planned.due_ms):
+    def send(self, record: PlannedRecord) -> bool:
+        """Send one record when it is due. Returns False, and sends nothing, when told to stop first."""
+        if not self._pacer.wait_until(record.due_ms):
             return False
-        if isinstance(planned, PlannedChunk):
-            header = planned.header(self._plan, self._pacer.captured_ms(planned.due_ms))
+        if isinstance(record, PlannedChunk):
+            header = record.header(self._plan, self._pacer.captured_ms(record.due_ms))
             key = str(self._plan.key).encode("ascii")
-            self._sender.send(self._topics.chunks(planned.modality), key, planned.payload, chunk_headers(header))
+            self._sender.send(self._topics.chunks(record.modality), key, record.payload, chunk_headers(header))
         else:
-            self.announce(planned.event(self._plan), planned.due_ms)
-        self.tally.add(planned)
+            self.send_event(record.event(self._plan), record.due_ms)
+        self.sent.add(record)
         if self._on_progress is not None:
-            self._on_progress(SendProgress(self.tally.media_ms, self._duration_ms, self.tally.chunks.total()))
+            self._on_progress(SendProgress(self.sent.media_ms, self._duration_ms, self.sent.chunks.total()))
         return True
 
-    def announce(self, event: SessionEvent, media_ms: int = 0) -> None:
+    def send_event(self, event: SessionEvent, media_ms: int = 0) -> None:
         """Send a record of the sessions topic."""
-        notice = KeyedSessionEvent(self._plan.key, event)
-        self._sender.send(self._topics.sessions, *session_record(notice, self._plan.source, self._pacer.captured_ms(media_ms)))
+        keyed_event = KeyedSessionEvent(self._plan.key, event)
+        self._sender.send(self._topics.sessions, *session_record(keyed_event, self._plan.source, self._pacer.captured_ms(media_ms)))
 
     def finish(self) -> None:
-        """Send the session's end and wait until everything is acknowledged."""
-        self.announce(self.tally.end(), self.tally.media_ms)
+        """Send the session's end and wait until every record is acknowledged."""
+        self.send_event(self.sent.end(), self.sent.media_ms)
         self._sender.flush()

@@ -1,4 +1,4 @@
-"""What records a conversation becomes, in which order: pure."""
+"""Plans a session's records and their order: pure."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from stream.media.source import SourcePiece
 
 SOURCE = "sentistream/produce"
 SENTENCE_ENDS = (".", "!", "?", "…")
-"""A chunk whose last word ends so is sent as final: there the recogniser has finished an utterance."""
+"""A chunk whose last word ends with one of these is sent as final, as a live recogniser does at the end of an utterance."""
 
 _CONTENT_TYPES = {Modality.TEXT: ContentType.WORDS, Modality.AUDIO: ContentType.PCM, Modality.VIDEO: ContentType.VIDEO_MP4}
 
 
 @dataclass(frozen=True, slots=True)
 class TrackSetup:
-    """One speaker of the session and where their media comes from.
+    """One speaker of a session, and the source of their media.
 
     Attributes:
         track: Name of the track.
-        role: What the speaker is.
+        role: Role of the speaker, such as agent or customer.
         audio: The track has audio.
         video: The track has video.
-        channel: Audio channel of the file that is theirs; None for the mix of all.
-        words: Their transcript, or None when there is none (an empty one says that they say nothing).
+        channel: The speaker's audio channel in the file; None for the mix of all channels.
+        words: The speaker's transcript, or None when there is none. An empty transcript says that the speaker says nothing.
     """
 
     track: str
@@ -46,14 +46,14 @@ class TrackSetup:
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
-        """What the track will send."""
+        """The modalities that the track will send."""
         has = {Modality.TEXT: self.words is not None, Modality.AUDIO: self.audio, Modality.VIDEO: self.video}
         return tuple(m for m in MODALITIES if has[m])
 
 
 @dataclass(frozen=True, slots=True)
 class SessionPlan:
-    """A conversation to be sent."""
+    """A session to be sent."""
 
     key: SessionKey
     tracks: tuple[TrackSetup, ...]
@@ -67,7 +67,7 @@ class SessionPlan:
 
 @dataclass(frozen=True, slots=True)
 class PlannedChunk:
-    """A chunk that is not sent yet: all of it but its capture time."""
+    """A chunk before it is sent: everything but its capture time."""
 
     track: TrackSetup
     modality: Modality
@@ -100,7 +100,7 @@ class PlannedChunk:
 
 @dataclass(frozen=True, slots=True)
 class PlannedHeartbeat:
-    """A second in which no track has a chunk."""
+    """Stands for a second in which no track has a chunk, so that the worker knows that the session goes on."""
 
     due_ms: int
 
@@ -109,38 +109,40 @@ class PlannedHeartbeat:
         return SessionHeartbeat(plan.epoch, self.due_ms)
 
 
-Planned = PlannedChunk | PlannedHeartbeat
+PlannedRecord = PlannedChunk | PlannedHeartbeat
 
 
-def plan_records(plan: SessionPlan, pieces: Iterable[SourcePiece]) -> Iterator[Planned]:
-    """Chunks (and heartbeats) of a conversation in the order in which they are due, second by second.
+def plan_records(plan: SessionPlan, pieces: Iterable[SourcePiece]) -> Iterator[PlannedRecord]:
+    """Chunks and heartbeats of a session in the order in which they are due, second by second.
 
-    A track with a transcript has a text chunk for every second, empty where nothing is said: an aligner may take that as known silence.
-    A word goes into the chunk of the second in which it ends, as a live recogniser would send it; so it may have begun before its chunk.
+    A track with a transcript has a text chunk for every second. Where nothing is said the chunk is empty: the aligner then knows that the
+    speaker is silent and does not wait for late words. A word goes into the chunk of the second in which it ends, as a live recogniser
+    would send it, so it may begin before its chunk.
 
     Args:
-        plan: Whose they are.
+        plan: The session.
         pieces: The file's pieces, in order of their ends; none of them crosses a full second.
 
     Raises:
         TranscriptError: More words end in one second than a chunk may hold.
     """
     words = {track.track: _words_by_second(track.words) for track in plan.tracks if track.words is not None}
-    last_spoken = max((second for by_second in words.values() for second in by_second), default=-1)
-    numbering = _Numbering(plan.tracks)
+    last_word_second = max((second for by_second in words.values() for second in by_second), default=-1)
+    builder = _ChunkBuilder(plan.tracks)
     source = iter(pieces)
-    waiting = next(source, None)
+    next_piece = next(source, None)
     second = 0
-    while waiting is not None or second <= last_spoken:
+    while next_piece is not None or second <= last_word_second:
         until_ms = (second + 1) * MAX_CHUNK_MS
-        heard: list[SourcePiece] = []
-        while waiting is not None and waiting.start_ms < until_ms:
-            heard.append(waiting)
-            waiting = next(source, None)
-        if waiting is None and second >= last_spoken:
-            spoken_ms = (word.end_ms for by_second in words.values() for word in by_second.get(second, ()))
-            until_ms = max([piece.end_ms for piece in heard] + [*spoken_ms, second * MAX_CHUNK_MS + 1])
-        chunks = [*numbering.media(heard), *numbering.text(words, second, until_ms)]
+        in_second: list[SourcePiece] = []
+        while next_piece is not None and next_piece.start_ms < until_ms:
+            in_second.append(next_piece)
+            next_piece = next(source, None)
+        if next_piece is None and second >= last_word_second:
+            # The last second ends with its media and words: a full second of text would make the session longer than its recording.
+            word_ends_ms = (word.end_ms for by_second in words.values() for word in by_second.get(second, ()))
+            until_ms = max([piece.end_ms for piece in in_second] + [*word_ends_ms, second * MAX_CHUNK_MS + 1])
+        chunks = [*builder.media_chunks(in_second), *builder.text_chunks(words, second, until_ms)]
         yield from sorted(chunks, key=lambda chunk: chunk.due_ms)
         if not chunks:
             yield PlannedHeartbeat(until_ms)
@@ -148,6 +150,7 @@ def plan_records(plan: SessionPlan, pieces: Iterable[SourcePiece]) -> Iterator[P
 
 
 def _words_by_second(words: Sequence[Word]) -> dict[int, list[Word]]:
+    """Words by the second in which they end. A word that ends at 1,000 ms belongs to second 0, whose chunk ends there, too."""
     by_second: dict[int, list[Word]] = defaultdict(list)
     for word in words:
         second = max(0, -(-word.end_ms // MAX_CHUNK_MS) - 1)
@@ -161,54 +164,57 @@ def _ends_sentence(words: Sequence[Word]) -> bool:
     return bool(words) and words[-1].text.endswith(SENTENCE_ENDS)
 
 
-class _Numbering:
-    """Makes chunks and numbers them within (track, modality)."""
+class _ChunkBuilder:
+    """Makes chunks and numbers them within each track and modality."""
 
     def __init__(self, tracks: Sequence[TrackSetup]) -> None:
         self._tracks = tracks
-        self._next: Counter[tuple[str, Modality]] = Counter()
+        self._next_seq: Counter[tuple[str, Modality]] = Counter()
 
-    def media(self, pieces: Iterable[SourcePiece]) -> Iterator[PlannedChunk]:
+    def media_chunks(self, pieces: Iterable[SourcePiece]) -> Iterator[PlannedChunk]:
         for piece in pieces:
             for track in self._tracks:
-                wanted = track.video if piece.modality is Modality.VIDEO else track.audio and track.channel == piece.channel
-                if wanted:
-                    seq = self._number(track, piece.modality)
+                belongs = track.video if piece.modality is Modality.VIDEO else track.audio and track.channel == piece.channel
+                if belongs:
+                    seq = self._take_seq(track, piece.modality)
                     yield PlannedChunk(track, piece.modality, seq, piece.start_ms, piece.duration_ms, piece.payload)
 
-    def text(self, words: dict[str, dict[int, list[Word]]], second: int, until_ms: int) -> Iterator[PlannedChunk]:
+    def text_chunks(self, words: dict[str, dict[int, list[Word]]], second: int, until_ms: int) -> Iterator[PlannedChunk]:
         start_ms = second * MAX_CHUNK_MS
         for track in self._tracks:
             if track.words is not None:
-                spoken = words[track.track].get(second, [])
-                payload = encode_words(spoken, final=_ends_sentence(spoken))
-                yield PlannedChunk(track, Modality.TEXT, self._number(track, Modality.TEXT), start_ms, until_ms - start_ms, payload)
+                ending = words[track.track].get(second, [])
+                payload = encode_words(ending, final=_ends_sentence(ending))
+                yield PlannedChunk(track, Modality.TEXT, self._take_seq(track, Modality.TEXT), start_ms, until_ms - start_ms, payload)
 
-    def _number(self, track: TrackSetup, modality: Modality) -> int:
-        seq = self._next[track.track, modality]
-        self._next[track.track, modality] += 1
+    def _take_seq(self, track: TrackSetup, modality: Modality) -> int:
+        seq = self._next_seq[track.track, modality]
+        self._next_seq[track.track, modality] += 1
         return seq
 
 
 @dataclass(slots=True)
-class Tally:
-    """What of a session has been sent: the content of its end record."""
+class SentCounts:
+    """Counts a session's sent records: the content of its end record."""
 
     plan: SessionPlan
     media_ms: int = 0
     chunks: Counter[tuple[str, Modality]] = field(default_factory=Counter)
 
-    def add(self, sent: Planned) -> None:
+    def add(self, record: PlannedRecord) -> None:
         """Count a record that was sent."""
-        self.media_ms = max(self.media_ms, sent.due_ms)
-        if isinstance(sent, PlannedChunk):
-            self.chunks[sent.track.track, sent.modality] += 1
+        self.media_ms = max(self.media_ms, record.due_ms)
+        if isinstance(record, PlannedChunk):
+            self.chunks[record.track.track, record.modality] += 1
 
     def by_modality(self) -> dict[Modality, int]:
-        """Chunks of all tracks."""
+        """Number of chunks of all tracks, by modality."""
         return {m: sum(n for (_, modality), n in self.chunks.items() if modality is m) for m in MODALITIES}
 
     def end(self) -> SessionEnd:
-        """The session's last record: it counts every modality of the plan, also where nothing was sent."""
+        """The session's last record.
+
+        It counts every modality of the plan, with 0 where nothing was sent: the worker then knows that no chunk is missing.
+        """
         tracks = (TrackEnd(t.track, {m: self.chunks[t.track, m] for m in t.modalities}) for t in self.plan.tracks)
         return SessionEnd(self.plan.epoch, self.media_ms, tuple(tracks))

@@ -1,4 +1,4 @@
-"""Speech recognition, where the extra is installed."""
+"""Speech recognition, if the extra is installed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_clip_without_a_transcript_gets_words_and_a_notice() -> None:
     assert "machine-made" in session.notices[0]
 
 
-def test_without_recognition_the_absence_of_text_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_recognition_a_notice_says_that_text_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:
     assert prepare(MediaRequest(FACES, recognise=False)).notices == (NO_TEXT,)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert prepare(MediaRequest(FACES)).plan.tracks[0].words is None

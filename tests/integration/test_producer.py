@@ -36,7 +36,7 @@ from tests.support.kafka_records import read_topic
 
 @pytest.fixture
 def kafka(kafka_bootstrap: str) -> KafkaSettings:
-    """A broker with topics of the test's own."""
+    """A broker with topics for this test alone."""
     settings = KafkaSettings(bootstrap=kafka_bootstrap, topic_prefix=f"p{uuid.uuid4().hex[:8]}.", partitions=3)
     ensure_topics(settings)
     return settings
@@ -55,14 +55,14 @@ def _events(kafka: KafkaSettings) -> list[Any]:
     return [parse_session(record.key, record.value, record.headers).event for record in records]
 
 
-def test_topics_are_created_once_with_one_partition_count(kafka: KafkaSettings) -> None:
+def test_topics_are_created_once_with_the_same_partition_count(kafka: KafkaSettings) -> None:
     again = ensure_topics(kafka.model_copy(update={"partitions": 5}))
     assert (again.partitions, again.created) == (3, ())
     for topic in Topics(kafka.topic_prefix).inputs:
         assert read_topic(kafka, topic) == []
 
 
-def test_topics_that_do_not_fit_together_are_refused(kafka_bootstrap: str) -> None:
+def test_topics_with_different_partition_counts_are_refused(kafka_bootstrap: str) -> None:
     settings = KafkaSettings(bootstrap=kafka_bootstrap, topic_prefix=f"p{uuid.uuid4().hex[:8]}.", partitions=3)
     topics = Topics(settings.topic_prefix)
     admin = KafkaAdminClient(**kafka_options(settings))
@@ -73,20 +73,20 @@ def test_topics_that_do_not_fit_together_are_refused(kafka_bootstrap: str) -> No
         ensure_topics(settings)
 
 
-def test_a_film_arrives_whole_and_in_order(kafka: KafkaSettings) -> None:
+def test_a_film_arrives_complete_and_in_order(kafka: KafkaSettings) -> None:
     session = prepare(MediaRequest(FACES, FACES.with_suffix(".vtt"), session="faces", role="customer"))
-    seen: list[SendProgress] = []
-    produced = produce_session(kafka, session, speed=None, on_progress=seen.append)
+    progress: list[SendProgress] = []
+    produced = produce_session(kafka, session, speed=None, on_progress=progress.append)
     assert (produced.chunks, produced.media_ms, produced.stopped, produced.damaged) == (
         {Modality.TEXT: 21, Modality.AUDIO: 21, Modality.VIDEO: 21}, 21_000, False, False,
     )  # fmt: skip
-    assert seen[-1] == SendProgress(21_000, 21_000, 63)
+    assert progress[-1] == SendProgress(21_000, 21_000, 63)
     words = []
     for modality in MODALITIES:
         chunks = _chunks(kafka, modality)["speaker"]
         assert [chunk.header.seq for chunk in chunks] == list(range(21))
         assert [chunk.header.start_ms for chunk in chunks] == [n * 1000 for n in range(21)]
-        assert {later.header.captured_ms - sooner.header.captured_ms for sooner, later in pairwise(chunks)} == {1000}
+        assert {after.header.captured_ms - before.header.captured_ms for before, after in pairwise(chunks)} == {1000}
         assert {chunk.header.role for chunk in chunks} == {"customer"}
         words += [word.text for chunk in chunks if modality is Modality.TEXT for word in decode_text(chunk.payload).words]
     assert len(words) == 42
@@ -101,13 +101,13 @@ def test_all_topics_put_a_session_into_one_partition(kafka: KafkaSettings) -> No
     for number in range(4):
         session = prepare(MediaRequest(CALL, CALL.with_suffix(".vtt"), session=f"call-{number}", channels=("agent", "customer")))
         produce_session(kafka, session, speed=None)
-    places: dict[bytes, set[int]] = defaultdict(set)
+    partitions_by_key: dict[bytes, set[int]] = defaultdict(set)
     for topic in Topics(kafka.topic_prefix).inputs:
         for record in read_topic(kafka, topic):
-            places[record.key].add(record.partition)
-    assert len(places) == 4
-    assert all(len(partitions) == 1 for partitions in places.values())
-    assert len(set.union(*places.values())) > 1
+            partitions_by_key[record.key].add(record.partition)
+    assert len(partitions_by_key) == 4
+    assert all(len(partitions) == 1 for partitions in partitions_by_key.values())
+    assert len(set.union(*partitions_by_key.values())) > 1
     assert {track: len(chunks) for track, chunks in _chunks(kafka, Modality.AUDIO).items()} == {"agent": 100, "customer": 100}
 
 
@@ -115,12 +115,12 @@ def test_live_pace_and_an_early_stop(kafka: KafkaSettings) -> None:
     session = prepare(MediaRequest(CALL, CALL.with_suffix(".vtt"), session="early", channels=("agent", "customer")))
     stop = threading.Event()
 
-    def until_two_seconds(progress: SendProgress) -> None:
+    def stop_after_two_seconds(progress: SendProgress) -> None:
         if progress.media_ms >= 2000 and progress.chunks == 8:
             stop.set()
 
     began_ms = time.time() * 1000
-    produced = produce_session(kafka, session, speed=1.0, stop=stop, on_progress=until_two_seconds)
+    produced = produce_session(kafka, session, speed=1.0, stop=stop, on_progress=stop_after_two_seconds)
     assert 1.9 <= produced.seconds < 6.0
     assert (produced.stopped, produced.media_ms) == (True, 2000)
     first, second = _chunks(kafka, Modality.AUDIO)["agent"]
@@ -154,7 +154,7 @@ def test_a_broker_that_is_away_is_one_clear_error() -> None:
             call()
 
 
-def test_channels_that_the_file_lacks() -> None:
+def test_channels_that_do_not_match_the_file_are_refused() -> None:
     with pytest.raises(SourceError, match="has 2 audio channel"):
         prepare(MediaRequest(CALL, channels=("a", "b", "c")))
     with pytest.raises(SourceError, match="twice"):
@@ -186,7 +186,7 @@ def test_the_command_sends_and_ends_on_ctrl_c(kafka: KafkaSettings, monkeypatch:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (("gone.mp4",), "no such file"),
         ((str(CALL), "--speed", "warp"), "or max"),
@@ -195,8 +195,8 @@ def test_the_command_sends_and_ends_on_ctrl_c(kafka: KafkaSettings, monkeypatch:
         ((str(CALL.with_suffix(".vtt")), "--kafka", "127.0.0.1:1"), "does not answer"),
     ],
 )
-def test_the_command_says_what_is_wrong(arguments: tuple[str, ...], says: str) -> None:
+def test_the_command_explains_what_is_wrong(arguments: tuple[str, ...], message: str) -> None:
     done = subprocess.run(_command(*arguments), capture_output=True, text=True, check=False)
     assert done.returncode not in {0, 130}
-    assert says in " ".join(done.stderr.split())
+    assert message in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr

@@ -12,7 +12,7 @@ FACES = HERE / "faces.mp4"
 
 
 def sample_requests() -> tuple[MediaRequest, ...]:
-    """The two recordings with their transcripts: agent and customer of a call as tracks, and one track of talking faces."""
+    """The two recordings with their transcripts: a call with the tracks agent and customer, and talking faces as one track."""
     return (
         MediaRequest(CALL, CALL.with_suffix(".vtt"), channels=("agent", "customer")),
         MediaRequest(FACES, FACES.with_suffix(".vtt")),
@@ -20,5 +20,5 @@ def sample_requests() -> tuple[MediaRequest, ...]:
 
 
 def sample_sessions() -> tuple[PreparedSession, ...]:
-    """The same, ready to be sent; each call makes up new session names. Raises `SourceError` when the installation lacks the files."""
+    """The sample, ready to be sent, with new session names for each call. Raises `SourceError` when the files are not installed."""
     return tuple(prepare(request) for request in sample_requests())

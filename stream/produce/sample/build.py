@@ -1,6 +1,7 @@
-"""Makes the packaged sample from the corpora in ``$SENTISTREAM_DATA``: ``python -m stream.produce.sample.build``.
+"""Builds the packaged sample from the corpora in ``$SENTISTREAM_DATA``: ``python -m stream.produce.sample.build``.
 
-The result is committed; this is how it was made. The call's words are machine-made, those of the faces are known from the file names.
+The result is committed; this module documents how it was made. The call's words are machine-made; the words of the faces are known from
+the file names.
 """
 
 from __future__ import annotations
@@ -21,16 +22,22 @@ from stream.produce.sample import CALL, FACES
 CLIPS = Path(os.environ.get("SENTISTREAM_DATA", "")) / "clips"
 
 CALL_SPAN_S = (213.0, 237.9)
+"""In these 25 s both sides speak."""
+
 CALL_SPEAKERS = {"agent": "agent", "caller": "customer"}
-LONGEST_WORD_S = 0.7
-"""The recogniser stretches the last word before a pause: its end is moved here."""
+MAX_WORD_S = 0.7
+"""The recogniser stretches the last word before a pause to the pause's end: longer words are cut to this."""
 
 GRID_CLIPS = ("bbaf2n", "lbax4n", "lbbc2a", "lrwp9a", "sbwe5n", "swiz3n", "swwp2s")
 GRID_ALIGNED = "swwp2s"
+"""The clip whose words have times in a file of their own; for the others they are estimated."""
+
 GRID_SECONDS = 3
 GRID_FPS = 25
 GRID_RATE = 44_100
 GRID_ALIGN_RATE = 25_000
+"""Ticks a second of the corpus's alignment files."""
+
 GRID_CODE: tuple[dict[str, str], ...] = (
     {"b": "bin", "l": "lay", "p": "place", "s": "set"},
     {"b": "blue", "g": "green", "r": "red", "w": "white"},
@@ -39,7 +46,8 @@ GRID_CODE: tuple[dict[str, str], ...] = (
     {"z": "zero", **dict(zip("123456789", ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"], strict=True))},
     {"a": "again", "n": "now", "p": "please", "s": "soon"},
 )
-"""Command, colour, preposition, letter, digit, adverb (Cooke et al., "An audio-visual corpus for speech perception", JASA 2006)."""
+"""What the characters of a clip's name mean: command, colour, preposition, letter, digit, adverb (Cooke et al., "An audio-visual corpus
+for speech perception", JASA 2006)."""
 
 CALL_NOTE = (
     "Machine-made (Whisper tiny.en), not corrected by hand: expect wrong words; times are good to about 0.2 s. "
@@ -49,13 +57,14 @@ FACES_NOTE = (
     "Known words: the corpus names its files after them. Times of the last six words are the corpus's own alignment; "
     "those of the others are the stretch in which the clip is loud, spread over its words in proportion to their length."
 )
-Spoken = tuple[float, float, str, str | None]
+TimedWord = tuple[float, float, str, str | None]
+"""Start and end in seconds, the word, and its speaker."""
 
 
 def main() -> None:
     """Write the four files."""
     if not CLIPS.is_dir():
-        raise SystemExit(f"{CLIPS} is not a folder: set SENTISTREAM_DATA to the folder that holds the clips")
+        raise SystemExit(f"{CLIPS} is not a folder: set SENTISTREAM_DATA to the folder that contains it")
     _build_call()
     _build_faces()
 
@@ -70,16 +79,17 @@ def _build_call() -> None:
         stream = output.add_stream("flac", rate=rate, layout="stereo", options={"compression_level": "12"})
         for packet in _encoded_audio(stream, excerpt, "stereo", rate):
             output.mux(packet)
-    heard = json.loads((CLIPS / "transcripts" / "call_autorepairs_40.json").read_text(encoding="utf-8"))["words"]
+    recognised = json.loads((CLIPS / "transcripts" / "call_autorepairs_40.json").read_text(encoding="utf-8"))["words"]
     words = [
-        (w["s"] - start_s, min(w["e"], w["s"] + LONGEST_WORD_S) - start_s, w["w"].strip(), CALL_SPEAKERS[w["speaker"]])
-        for w in heard
-        if start_s <= w["s"] and min(w["e"], w["s"] + LONGEST_WORD_S) <= end_s
+        (word["s"] - start_s, min(word["e"], word["s"] + MAX_WORD_S) - start_s, word["w"].strip(), CALL_SPEAKERS[word["speaker"]])
+        for word in recognised
+        if start_s <= word["s"] and min(word["e"], word["s"] + MAX_WORD_S) <= end_s
     ]
     _write_vtt(CALL.with_suffix(".vtt"), CALL_NOTE, words)
 
 
 def _planar(frame: Any) -> npt.NDArray[np.int16]:
+    """(channels, n) samples of a frame."""
     array: npt.NDArray[np.int16] = frame.to_ndarray()
     return array if frame.format.is_planar else array.reshape(-1, frame.layout.nb_channels).T
 
@@ -89,8 +99,9 @@ def _encoded_audio(stream: Any, samples: npt.NDArray[np.int16], layout: str, rat
     frame = av.AudioFrame.from_ndarray(interleaved, format="s16", layout=layout)
     frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
     resampler = av.AudioResampler(format=stream.format.name, layout=layout, rate=rate, frame_size=stream.codec_context.frame_size or 4096)
-    for piece in [*resampler.resample(frame), *resampler.resample(None)]:
-        yield from stream.encode(piece)
+    # The resampler only cuts the samples into frames of the size that the codec requires.
+    for codec_frame in [*resampler.resample(frame), *resampler.resample(None)]:
+        yield from stream.encode(codec_frame)
     yield from stream.encode(None)
 
 
@@ -103,6 +114,7 @@ def _build_faces() -> None:
         audio: Any = output.add_stream("aac", rate=GRID_RATE, layout="mono")
         audio.bit_rate = 64_000
         for number, frame in enumerate(frame for code in GRID_CLIPS for frame in _grid_frames(code)):
+            # A decoded frame carries its source's picture type, which x264 would take as an order.
             frame.pts, frame.time_base, frame.pict_type = number, Fraction(1, GRID_FPS), av.video.frame.PictureType.NONE
             output.mux(video.encode(frame))
         output.mux(video.encode(None))
@@ -129,37 +141,39 @@ def _grid_frames(code: str) -> Iterator[Any]:
 
 
 def _grid_sound(code: str) -> npt.NDArray[np.int16]:
-    """Exactly 3 s of mono at 44.1 kHz, so that sound and picture stay together over the joints."""
+    """Exactly 3 s of mono at 44.1 kHz, so that sound and picture stay together across the joins."""
     resampler = av.AudioResampler(format="s16", layout="mono", rate=GRID_RATE)
     with _grid_clip(code) as clip:
-        pieces = [piece.to_ndarray().reshape(-1) for frame in clip.decode(audio=0) for piece in resampler.resample(frame)]
-    sound = np.concatenate(pieces)[: GRID_SECONDS * GRID_RATE].astype(np.int16)
+        resampled = [part.to_ndarray().reshape(-1) for frame in clip.decode(audio=0) for part in resampler.resample(frame)]
+    sound = np.concatenate(resampled)[: GRID_SECONDS * GRID_RATE].astype(np.int16)
     return np.pad(sound, (0, GRID_SECONDS * GRID_RATE - len(sound)))
 
 
 def _grid_words(code: str) -> Iterable[tuple[float, float, str]]:
+    """Start and end in seconds, and the word, for each word of a clip."""
     if code == GRID_ALIGNED:
         rows = (line.split() for line in (CLIPS / f"grid_{code}.align").read_text(encoding="ascii").splitlines())
         return [(int(start) / GRID_ALIGN_RATE, int(end) / GRID_ALIGN_RATE, word) for start, end, word in rows if word != "sil"]
     words = [meaning.get(character, character) for character, meaning in zip(code, GRID_CODE, strict=True)]
     start_s, end_s = _loud_span(_grid_sound(code))
+    # Two more for each word: short words take longer than their letters suggest.
     weights = np.cumsum([0.0] + [len(word) + 2.0 for word in words])
     edges = start_s + (end_s - start_s) * weights / weights[-1]
-    return [(float(begin), float(end), word) for begin, end, word in zip(edges, edges[1:], words, strict=False)]
+    return [(float(start), float(end), word) for start, end, word in zip(edges, edges[1:], words, strict=False)]
 
 
 def _loud_span(sound: npt.NDArray[np.int16], below_peak_db: float = 20.0) -> tuple[float, float]:
-    """First and last moment (s) at which 20 ms of sound are within so much of the loudest."""
+    """Start and end, in seconds, of the stretch whose first and last 20 ms are at most `below_peak_db` below the loudest 20 ms."""
     step = GRID_RATE // 50
     levels = np.sqrt(np.mean(np.square(sound[: len(sound) // step * step].reshape(-1, step).astype(np.float64)), axis=1))
     loud = np.flatnonzero(levels > levels.max() * 10 ** (-below_peak_db / 20))
     return float(loud[0]) / 50, float(loud[-1] + 1) / 50
 
 
-def _write_vtt(path: Path, note: str, words: Sequence[Spoken]) -> None:
+def _write_vtt(path: Path, note: str, words: Sequence[TimedWord]) -> None:
     cues = (
         f"{_clock(start_s)} --> {_clock(end_s)}\n{f'<v {speaker}>' if speaker else ''}{word}\n"
-        for start_s, end_s, word, speaker in sorted(words, key=lambda w: (w[0], w[1]))
+        for start_s, end_s, word, speaker in sorted(words, key=lambda timed_word: timed_word[:2])
     )
     path.write_text("\n".join(["WEBVTT\n", f"NOTE {note}\n", *cues]), encoding="utf-8")
 

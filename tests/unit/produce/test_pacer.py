@@ -12,7 +12,7 @@ def _pacer(speed: float | None, clock: FakeClock, duration_ms: int | None = 5000
     return Pacer(speed, duration_ms, clock.wait, clock.now_ms, clock.monotonic)
 
 
-def test_live_pace_sends_when_the_last_sample_is_captured() -> None:
+def test_at_live_pace_a_chunk_is_due_when_its_last_sample_is_captured() -> None:
     clock = FakeClock()
     pacer = _pacer(1.0, clock)
     for due_ms in (1000, 1000, 2000):
@@ -29,7 +29,7 @@ def test_a_slow_sender_catches_up_without_waiting() -> None:
     assert pacer.captured_ms(1000) == START_MS + 1000
 
 
-def test_twice_as_fast() -> None:
+def test_double_speed_halves_the_waits() -> None:
     clock = FakeClock()
     pacer = _pacer(2.0, clock)
     assert pacer.wait_until(3000)
@@ -37,7 +37,7 @@ def test_twice_as_fast() -> None:
     assert pacer.captured_ms(3000) == START_MS + 1500
 
 
-def test_max_speed_stamps_the_past_and_keeps_distances() -> None:
+def test_capture_times_at_max_speed_lie_in_the_past_and_keep_their_distances() -> None:
     clock = FakeClock()
     pacer = _pacer(None, clock)
     assert pacer.wait_until(4000)
@@ -53,7 +53,7 @@ def test_a_stop_ends_the_wait(speed: float | None) -> None:
 
 
 @pytest.mark.parametrize(("text", "speed"), [("1.0", 1.0), ("2", 2.0), ("MAX", None), ("0.5", 0.5)])
-def test_speed_is_read(text: str, speed: float | None) -> None:
+def test_speed_is_parsed(text: str, speed: float | None) -> None:
     assert parse_speed(text) == speed
 
 

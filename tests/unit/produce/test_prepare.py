@@ -34,7 +34,7 @@ def test_options_of_a_secured_broker() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "says"),
+    ("error", "message"),
     [
         (KafkaTimeoutError("x"), "--kafka HOST:PORT"),
         (SaslAuthenticationFailedError("hidden"), "kafka.username and kafka.password"),
@@ -42,8 +42,8 @@ def test_options_of_a_secured_broker() -> None:
         (FileNotFoundError(2, "No such file or directory"), "No such file"),
     ],
 )
-def test_broker_errors_become_one_sentence(error: Exception, says: str) -> None:
-    with pytest.raises(BrokerError, match=says) as caught, broker_errors(KafkaSettings()):
+def test_broker_errors_become_one_sentence(error: Exception, message: str) -> None:
+    with pytest.raises(BrokerError, match=message) as caught, broker_errors(KafkaSettings()):
         raise error
     assert "127.0.0.1:9092" in str(caught.value)
     assert "hidden" not in str(caught.value)
@@ -56,15 +56,15 @@ def test_existing_input_topics_set_the_partitions_of_new_ones() -> None:
         co_partitions({"chunks.text": 3, "sessions": 4}, 6)
 
 
-def test_words_go_to_the_track_of_their_speaker() -> None:
+def test_words_go_to_the_track_named_like_their_speaker() -> None:
     words = (Word("a", 0, 1, speaker="Agent"), Word("b", 1, 2, speaker="customer"), Word("c", 2, 3), Word("d", 3, 4, speaker="x"))
-    lines, lost = route_words(words, ("agent", "customer"))
-    assert [[w.text for w in line] for line in lines] == [["a"], ["b"]]
-    assert lost == 2
+    routed, unrouted = route_words(words, ("agent", "customer"))
+    assert [[w.text for w in track_words] for track_words in routed] == [["a"], ["b"]]
+    assert unrouted == 2
     assert route_words(words, ("only",)) == ([words], 0)
 
 
-def test_words_alone_are_a_session(tmp_path: Path) -> None:
+def test_a_transcript_alone_is_a_session(tmp_path: Path) -> None:
     file = tmp_path / "w.vtt"
     file.write_text("WEBVTT\n\n00:00.000 --> 00:01.500\n<v agent>hello\n\n00:02.000 --> 00:02.500\n<v who>there\n")
     prepared = prepare(MediaRequest(file, session="s", role="customer"))
@@ -72,10 +72,10 @@ def test_words_alone_are_a_session(tmp_path: Path) -> None:
     assert [(t.track, t.role, t.modalities) for t in prepared.plan.tracks] == [("speaker", "customer", (Modality.TEXT,))]
     split = prepare(MediaRequest(file, channels=("agent", "customer")))
     assert [(t.track, len(t.words or ())) for t in split.plan.tracks] == [("agent", 1), ("customer", 0)]
-    assert split.notices == ("1 of 2 words are left out: their speaker is none of agent, customer",)
+    assert split.notices == ("1 of 2 words are left out: their speaker is not named like a track (agent, customer)",)
 
 
-def test_what_cannot_be_prepared_says_why(tmp_path: Path) -> None:
+def test_the_error_says_why_a_file_cannot_be_sent(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no such file"):
         prepare(MediaRequest(tmp_path / "gone.mp4"))
     with pytest.raises(TranscriptError, match="No such file"):

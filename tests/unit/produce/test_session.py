@@ -8,7 +8,7 @@ from stream.domain.modality import Modality
 from stream.domain.wire import chunk_headers, decode_text, parse_chunk
 from stream.media.errors import TranscriptError
 from stream.media.source import SourcePiece
-from stream.produce.session import PlannedChunk, PlannedHeartbeat, SessionPlan, Tally, TrackSetup, plan_records
+from stream.produce.session import PlannedChunk, PlannedHeartbeat, SentCounts, SessionPlan, TrackSetup, plan_records
 
 KEY = SessionKey("default", "s1")
 
@@ -25,7 +25,7 @@ def _chunks(plan: SessionPlan, pieces: list[SourcePiece]) -> list[PlannedChunk]:
     return [record for record in plan_records(plan, pieces) if isinstance(record, PlannedChunk)]
 
 
-def test_a_word_goes_into_the_second_in_which_it_ends_and_silence_is_sent_too() -> None:
+def test_a_word_goes_into_the_second_in_which_it_ends_and_silent_seconds_are_sent_as_well() -> None:
     words = (Word("a", 100, 1000), Word("b", 900, 1001), Word("c", 3000, 3400))
     plan = _plan(TrackSetup("t", "speaker", audio=True, words=words))
     text = [c for c in _chunks(plan, [_audio(n * 1000) for n in range(5)]) if c.modality is Modality.TEXT]
@@ -39,53 +39,53 @@ def test_a_text_that_ends_a_sentence_is_final() -> None:
     assert [decode_text(c.payload).ends_utterance for c in chunks] == [False, True, False]
 
 
-def test_records_come_in_media_time_and_the_last_second_is_cut_to_the_media() -> None:
+def test_records_are_in_order_of_media_time_and_the_last_second_ends_with_the_media() -> None:
     plan = _plan(TrackSetup("t", "speaker", audio=True, video=True, words=()))
-    film = [SourcePiece(Modality.VIDEO, None, 20, 980, b"v"), SourcePiece(Modality.VIDEO, None, 1020, 400, b"v")]
-    pieces = [_audio(0), film[0], _audio(1000, 300), film[1]]
+    video = [SourcePiece(Modality.VIDEO, None, 20, 980, b"v"), SourcePiece(Modality.VIDEO, None, 1020, 400, b"v")]
+    pieces = [_audio(0), video[0], _audio(1000, 300), video[1]]
     chunks = _chunks(plan, pieces)
     assert [c.due_ms for c in chunks] == sorted(c.due_ms for c in chunks)
     assert [(c.start_ms, c.duration_ms) for c in chunks if c.modality is Modality.TEXT] == [(0, 1000), (1000, 420)]
 
 
-def test_channels_go_to_their_tracks_and_number_their_own_chunks() -> None:
+def test_channels_go_to_their_tracks_which_number_their_own_chunks() -> None:
     plan = _plan(TrackSetup("agent", "agent", audio=True, channel=0), TrackSetup("customer", "customer", audio=True, channel=1))
     chunks = _chunks(plan, [_audio(n * 1000, channel=c) for n in range(3) for c in (0, 1)])
     assert [(c.track.track, c.seq) for c in chunks] == [(name, n) for n in range(3) for name in ("agent", "customer")]
 
 
-def test_words_alone_and_words_after_the_media_are_sent() -> None:
+def test_words_without_media_and_words_after_the_media_are_sent() -> None:
     plan = _plan(TrackSetup("t", "speaker", words=(Word("a", 0, 400), Word("b", 2000, 2300))))
     assert [(c.start_ms, c.duration_ms) for c in _chunks(plan, [])] == [(0, 1000), (1000, 1000), (2000, 300)]
     with_media = _plan(TrackSetup("t", "speaker", audio=True, words=(Word("b", 2000, 2300),)))
     assert [c.due_ms for c in _chunks(with_media, [_audio(0)]) if c.modality is Modality.TEXT] == [1000, 2000, 2300]
 
 
-def test_a_second_without_chunks_is_a_heartbeat() -> None:
+def test_a_second_without_chunks_becomes_a_heartbeat() -> None:
     plan = _plan(TrackSetup("t", "speaker", video=True))
-    film = [SourcePiece(Modality.VIDEO, None, second * 1000, 1000, b"v") for second in (0, 2)]
-    assert [type(r) for r in plan_records(plan, film)] == [PlannedChunk, PlannedHeartbeat, PlannedChunk]
+    video = [SourcePiece(Modality.VIDEO, None, second * 1000, 1000, b"v") for second in (0, 2)]
+    assert [type(r) for r in plan_records(plan, video)] == [PlannedChunk, PlannedHeartbeat, PlannedChunk]
 
 
-def test_headers_are_what_a_worker_reads() -> None:
+def test_a_worker_reads_the_headers_as_they_were_written() -> None:
     plan = _plan(TrackSetup("t", "customer", audio=True))
     (chunk,) = _chunks(plan, [_audio(0, 500)])
     header = chunk.header(plan, captured_ms=1_700_000_000_500)
-    read = parse_chunk(str(KEY).encode(), chunk.payload, chunk_headers(header), Modality.AUDIO)
-    assert read.header == header
+    parsed = parse_chunk(str(KEY).encode(), chunk.payload, chunk_headers(header), Modality.AUDIO)
+    assert parsed.header == header
     assert (header.role, header.duration_ms, header.seq) == ("customer", 500, 0)
 
 
-def test_start_and_end_say_what_comes_and_what_came() -> None:
+def test_the_start_announces_the_modalities_and_the_end_counts_the_chunks() -> None:
     plan = _plan(TrackSetup("t", "speaker", audio=True, words=(Word("a", 0, 1500),)), TrackSetup("mute", "agent", audio=True, channel=7))
     assert [(t.track, t.modalities) for t in plan.start().tracks] == [
         ("t", (Modality.TEXT, Modality.AUDIO)),
         ("mute", (Modality.AUDIO,)),
     ]
-    tally = Tally(plan)
+    sent = SentCounts(plan)
     for record in list(plan_records(plan, [_audio(0), _audio(1000, 250)]))[:-1]:
-        tally.add(record)
-    end = tally.end()
+        sent.add(record)
+    end = sent.end()
     assert end.media_ms == 1250
     assert [dict(t.chunks) for t in end.tracks] == [{Modality.TEXT: 1, Modality.AUDIO: 2}, {Modality.AUDIO: 0}]
 
@@ -97,7 +97,7 @@ def test_too_many_words_in_a_second_are_refused_without_quoting_them() -> None:
     assert "secret" not in str(error.value)
 
 
-def test_plans_do_not_show_words_when_they_are_printed() -> None:
+def test_a_printed_plan_does_not_show_words() -> None:
     plan = _plan(TrackSetup("t", "speaker", words=(Word("secret", 0, 500),)))
     assert "secret" not in repr(plan)
     assert "secret" not in repr(list(plan_records(plan, [])))
