@@ -1,4 +1,4 @@
-"""A user's files, read in a child process."""
+"""Reading a user's files in a child process."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def _read(path: Path, *, split_channels: bool = False) -> tuple[list[SourcePiece
         return list(file.pieces()), file.damaged
 
 
-def test_a_film_comes_in_seconds_that_tile_it() -> None:
+def test_a_film_is_cut_into_seconds_without_gaps() -> None:
     pieces, damaged = _read(FACES)
     assert not damaged
     assert Counter(piece.modality for piece in pieces) == {Modality.AUDIO: 21, Modality.VIDEO: 21}
     assert [piece.end_ms for piece in pieces] == sorted(piece.end_ms for piece in pieces)
     for modality in (Modality.AUDIO, Modality.VIDEO):
-        mine = [piece for piece in pieces if piece.modality is modality]
-        assert [(piece.start_ms, piece.end_ms) for piece in mine] == [(n * 1000, (n + 1) * 1000) for n in range(21)]
+        of_modality = [piece for piece in pieces if piece.modality is modality]
+        assert [(piece.start_ms, piece.end_ms) for piece in of_modality] == [(n * 1000, (n + 1) * 1000) for n in range(21)]
     assert all(len(piece.payload) == 32_000 for piece in pieces if piece.modality is Modality.AUDIO)
 
 
@@ -75,14 +75,14 @@ def test_a_large_film_is_scaled_down_and_slowed_to_30_frames(tmp_path: Path) -> 
     assert frames[0].key_frame
 
 
-def test_the_last_piece_is_as_long_as_what_is_left(tmp_path: Path) -> None:
+def test_the_last_piece_ends_with_the_media(tmp_path: Path) -> None:
     path = tmp_path / "sound.wav"
     media.write_sound(str(path), "wav", "pcm_s16le", 1.25, 44_100, "stereo")
     pieces, _ = _read(path)
     assert [(piece.start_ms, piece.duration_ms) for piece in pieces] == [(0, 1000), (1000, 250)]
 
 
-def test_a_cut_off_film_gives_what_decodes_and_says_so(tmp_path: Path) -> None:
+def test_a_cut_off_film_yields_its_good_part_and_is_marked_as_damaged(tmp_path: Path) -> None:
     whole = tmp_path / "whole.mp4"
     media.write_film(whole, seconds=6, container_options={"movflags": "faststart"})
     cut = tmp_path / "cut.mp4"
@@ -92,7 +92,7 @@ def test_a_cut_off_film_gives_what_decodes_and_says_so(tmp_path: Path) -> None:
     assert 2 <= len(pieces) <= 4
 
 
-def test_files_that_cannot_be_read_are_one_clear_error(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_one_clear_error(tmp_path: Path) -> None:
     whole = tmp_path / "whole.mp4"
     media.write_film(whole, seconds=2)
     for name, content in (
@@ -109,7 +109,7 @@ def test_files_that_cannot_be_read_are_one_clear_error(tmp_path: Path) -> None:
         MediaFile(tmp_path / "gone.mp4")
 
 
-def test_a_reader_that_dies_or_hangs_is_no_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_that_dies_or_hangs_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SourceError, match="reading ended early"):
         MediaFile(FACES, command=(sys.executable, "-c", "import os; os.abort()"))
     monkeypatch.setattr(source_module, "STALL_S", 0.5)
@@ -117,7 +117,7 @@ def test_a_reader_that_dies_or_hangs_is_no_hang(monkeypatch: pytest.MonkeyPatch)
         MediaFile(FACES, command=(sys.executable, "-c", "import time; time.sleep(60)"))
 
 
-def test_leaving_early_ends_the_child() -> None:
+def test_closing_the_file_early_ends_the_child() -> None:
     with MediaFile(FACES) as file:
         next(iter(file.pieces()))
         child = file._process.pid
@@ -126,7 +126,7 @@ def test_leaving_early_ends_the_child() -> None:
         os.kill(child, 0)
 
 
-def test_the_child_ends_with_a_killed_parent() -> None:
+def test_the_child_ends_when_its_parent_is_killed() -> None:
     script = (
         "import time\nfrom stream.media.source import MediaFile\nfrom stream.produce.sample import FACES\n"
         "file = MediaFile(FACES)\nprint(file._process.pid, flush=True)\ntime.sleep(60)\n"

@@ -1,4 +1,4 @@
-"""The decoder's child processes, for real: hostile chunks, hangs, crashes."""
+"""The real decoder child processes: hostile chunks, hangs, crashes."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ async def test_compressed_audio_becomes_16_khz_mono(sandbox: Sandbox, container:
     assert np.argmax(spectrum) * 16_000 / 8000 == pytest.approx(440, abs=4)
 
 
-async def test_broken_pictures(sandbox: Sandbox) -> None:
+async def test_broken_pictures_are_refused(sandbox: Sandbox) -> None:
     whole = media.jpeg()
     assert await _reason(sandbox, whole[: len(whole) // 2], ContentType.JPEG) == "bad_media"
     assert await _reason(sandbox, b"\xff\xd8\xff\xe0" + b"x" * 500, ContentType.JPEG) == "bad_media"
@@ -84,7 +84,7 @@ async def test_broken_pictures(sandbox: Sandbox) -> None:
     assert await _reason(sandbox, whole, ContentType.JPEG, max_pixels=10_000) == "too_large"
 
 
-async def test_bytes_that_are_not_what_they_say(sandbox: Sandbox, face_film: bytes) -> None:
+async def test_bytes_of_another_type_than_declared_are_refused(sandbox: Sandbox, face_film: bytes) -> None:
     png_of_giant_size = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + (50_000).to_bytes(4, "big") * 2 + b"\x08\x02\0\0\0" + b"x" * 100
     assert await _reason(sandbox, png_of_giant_size, ContentType.JPEG) == "wrong_type"
     assert await _reason(sandbox, face_film, ContentType.JPEG) == "wrong_type"
@@ -94,12 +94,12 @@ async def test_bytes_that_are_not_what_they_say(sandbox: Sandbox, face_film: byt
     assert await _reason(sandbox, b"#EXTM3U\nfile:///etc/hostname\n", ContentType.VIDEO_MP4) == "wrong_type"
 
 
-async def test_a_jpeg_with_something_behind_it_is_only_a_jpeg(sandbox: Sandbox, face_film: bytes) -> None:
+async def test_bytes_after_a_jpeg_are_ignored(sandbox: Sandbox, face_film: bytes) -> None:
     (frame,) = await sandbox.find_faces(media.jpeg() + face_film, ContentType.JPEG, FPS, PIXELS)
     assert frame.boxes == ()
 
 
-async def test_truncated_films(sandbox: Sandbox, face_film: bytes) -> None:
+async def test_truncated_films_are_refused(sandbox: Sandbox, face_film: bytes) -> None:
     for length in (40, 800, 1000, 3000, len(face_film) // 2, len(face_film) - 2000):
         assert await _reason(sandbox, face_film[:length], ContentType.VIDEO_MP4) in {"bad_media", "no_media"}
     assert len(await sandbox.find_faces(face_film, ContentType.VIDEO_MP4, FPS, PIXELS)) == 5
@@ -116,14 +116,14 @@ async def test_a_flipped_byte_never_takes_the_sandbox_down(sandbox: Sandbox, fac
     assert len(await sandbox.find_faces(face_film, ContentType.VIDEO_MP4, FPS, PIXELS)) == 5
 
 
-async def test_too_much_media_for_a_chunk(sandbox: Sandbox) -> None:
+async def test_too_much_media_for_a_chunk_is_refused(sandbox: Sandbox) -> None:
     assert await _reason(sandbox, media.film(frames=40, fps=25), ContentType.VIDEO_MP4) == "too_long"
     assert await _reason(sandbox, media.film(frames=200, fps=200, width=64, height=64), ContentType.VIDEO_MP4) == "too_large"
     assert await _reason(sandbox, media.film(frames=2), ContentType.VIDEO_MP4, max_pixels=1000) == "too_large"
     assert await _reason(sandbox, media.sound("ogg", "libopus", seconds=3.0), ContentType.OGG_OPUS) == "too_long"
 
 
-async def test_other_codecs_and_missing_streams(sandbox: Sandbox) -> None:
+async def test_other_codecs_and_missing_streams_are_refused(sandbox: Sandbox) -> None:
     assert await _reason(sandbox, media.film(frames=2, codec="mpeg4"), ContentType.VIDEO_MP4) == "unsupported"
     assert await _reason(sandbox, media.film(frames=2), ContentType.AUDIO_MP4) == "no_media"
     assert await _reason(sandbox, media.sound("mp4", "aac"), ContentType.VIDEO_MP4) == "no_media"
@@ -155,7 +155,7 @@ async def test_stopping_leaves_no_child() -> None:
     assert set(_children(os.getpid(), "stream.media.decoder_child")) == before
 
 
-async def test_children_die_with_a_killed_parent() -> None:
+async def test_children_end_when_their_parent_is_killed() -> None:
     script = (
         "import asyncio\nfrom stream.config.settings import SandboxSettings\nfrom stream.media.sandbox import Sandbox\n"
         "async def main():\n    await Sandbox(SandboxSettings()).start()\n    print('ready', flush=True)\n"
@@ -205,7 +205,7 @@ async def test_a_child_that_was_taken_over_is_not_believed(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("body", [b"box", b"crop", b"ok"])
-async def test_faces_that_cannot_be_are_not_believed(body: bytes) -> None:
+async def test_impossible_faces_are_not_believed(body: bytes) -> None:
     async with Sandbox(SandboxSettings(), FAKE) as sandbox:
         assert await _reason(sandbox, body, ContentType.JPEG) == "decoder_crash"
 
@@ -226,14 +226,14 @@ async def test_a_stopped_sandbox_starts_no_child() -> None:
     assert not _children(os.getpid(), "tests.fakes.decoder_child")
 
 
-async def test_a_child_that_does_not_start_is_said() -> None:
+async def test_a_child_that_does_not_start_is_one_clear_error() -> None:
     sandbox = Sandbox(SandboxSettings(), (sys.executable, "-c", "raise SystemExit(1)"))
     with pytest.raises(SandboxStartError, match="does not start"):
         await sandbox.start()
 
 
 def _children(parent: int, module: str) -> list[int]:
-    found = []
+    children = []
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
             state, ppid = status.read_text().rpartition(")")[2].split()[:2]
@@ -241,8 +241,8 @@ def _children(parent: int, module: str) -> list[int]:
         except OSError:
             continue
         if int(ppid) == parent and state != "Z" and module.encode() in command:
-            found.append(int(status.parent.name))
-    return found
+            children.append(int(status.parent.name))
+    return children
 
 
 def _proc(pid: int, name: str) -> str:

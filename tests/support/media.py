@@ -1,4 +1,4 @@
-"""Media made for tests: films, sounds and pictures that nobody's face is in."""
+"""Media for tests: films, sounds and pictures without faces."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def jpeg(width: int = 320, height: int = 240) -> bytes:
 def giant_jpeg(side: int) -> bytes:
     """A small JPEG whose header says that it is `side` pixels wide and high."""
     small = jpeg()
-    at = small.index(b"\xff\xc0")
-    return small[: at + 5] + struct.pack(">HH", side, side) + small[at + 9 :]
+    frame_header = small.index(b"\xff\xc0")
+    return small[: frame_header + 5] + struct.pack(">HH", side, side) + small[frame_header + 9 :]
 
 
 def film(frames: int = 25, fps: int = 25, width: int = 320, height: int = 240, codec: str = "libx264") -> bytes:
-    """Fragmented MP4 as a foreign producer might send it."""
+    """Fragmented MP4, as a producer of another make might send it."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mp4", options={"movflags": "frag_keyframe+empty_moov+default_base_moof"}) as output:
         stream: Any = output.add_stream(codec, rate=fps)
@@ -62,8 +62,8 @@ def write_sound(target: Any, container: str, codec: str, seconds: float, rate: i
         frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
         size = stream.codec_context.frame_size or 1024
         resampler = av.AudioResampler(format=stream.format.name, layout=layout, rate=rate, frame_size=size)
-        for piece in [*resampler.resample(frame), *resampler.resample(None)]:
-            output.mux(stream.encode(piece))
+        for codec_frame in [*resampler.resample(frame), *resampler.resample(None)]:
+            output.mux(stream.encode(codec_frame))
         output.mux(stream.encode(None))
 
 
