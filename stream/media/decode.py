@@ -113,7 +113,7 @@ def _first_stream(streams: Any, content_type: str) -> Any:
         raise MediaError("unsupported")
     # FFmpeg would start a thread for each core; their stacks use up the address space that the process is limited to.
     stream.codec_context.thread_count = 1
-    # By default decoders conceal errors: damaged media would come out as smeared pictures, and faces be found in them.
+    # By default decoders conceal errors: damaged media would come out as smeared pictures, in which false faces are found.
     stream.codec_context.options = {"err_detect": "explode"}
     return stream
 

@@ -155,7 +155,7 @@ def _timed_frames(container: Any, index: int, origin_s: float, on_damage: Callab
 
 
 def _decoded(container: Any, index: int, on_damage: Callable[[], None]) -> Iterator[Any]:
-    """Frames of one stream. Packets that cannot be decoded are skipped: a recording with a scratch is still worth sending."""
+    """Frames of one stream. Packets that cannot be decoded are skipped: the rest of the recording is still worth sending."""
     stream = container.streams[index]
     # FFmpeg would start a thread for each core; their stacks use up the address space that the process is limited to.
     stream.codec_context.thread_count = 1

@@ -10,6 +10,7 @@ from stream.media import messages
 
 
 def main() -> None:
+    """Say that the decoder is ready, then misbehave as the body of each request asks."""
     out = sys.stdout.buffer
     out.write(messages.pack(messages.Ready()))
     out.flush()
@@ -24,7 +25,8 @@ def main() -> None:
 
 
 def _answer(body: bytes) -> bytes:
-    answers = {
+    """The reply that a taken-over child might send; for any other body a good reply that repeats the body twice."""
+    replies = {
         b"lengths": messages.LENGTHS.pack(2**31, 2**31),
         b"garbage": messages.LENGTHS.pack(4, 0) + b"\xc1\xc1\xc1\xc1",
         b"pickle": messages.LENGTHS.pack(5, 0) + b"\x80\x04N.\x00",
@@ -34,7 +36,7 @@ def _answer(body: bytes) -> bytes:
         b"reason": messages.LENGTHS.pack(28, 0) + b"\x82\xa4type\xa7refused\xa6reason\xa6secret\x00"[:28],
         b"pid": messages.pack(messages.Samples16k(), os.getpid().to_bytes(8, "little")),
     }
-    return answers.get(body) or messages.pack(messages.Samples16k(), body * 2)
+    return replies.get(body) or messages.pack(messages.Samples16k(), body * 2)
 
 
 if __name__ == "__main__":
