@@ -12,9 +12,9 @@ Follow the results of a session::
         settings = stream.load_settings()
         sessions = [stream.SessionKey("default", "call-17")]
         async with stream.ResultReader(settings.redis, sessions) as results:
-            async for seen in results:
-                if isinstance(seen.record, stream.ScoreRecord):
-                    print(seen.record.track, seen.record.score)
+            async for received in results:
+                if isinstance(received.record, stream.ScoreRecord):
+                    print(received.record.track, received.record.score)
 
     asyncio.run(main())
 """
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
         WordEvidence,
         decode_record,
     )
-    from stream.sinks.reader import ResultReader, Seen
+    from stream.sinks.reader import ReceivedRecord, ResultReader
 
 _HOME = {
     "ConfigError": "stream.config.load",
@@ -50,11 +50,11 @@ _HOME = {
     "ModelVersion": "stream.domain.result",
     "Moment": "stream.domain.result",
     "PartialRecord": "stream.domain.result",
+    "ReceivedRecord": "stream.sinks.reader",
     "Record": "stream.domain.result",
     "RedisSettings": "stream.config.settings",
     "ResultReader": "stream.sinks.reader",
     "ScoreRecord": "stream.domain.result",
-    "Seen": "stream.sinks.reader",
     "SessionKey": "stream.domain.identity",
     "SessionRecord": "stream.domain.result",
     "Settings": "stream.config.settings",
@@ -72,11 +72,11 @@ __all__ = [
     "ModelVersion",
     "Moment",
     "PartialRecord",
+    "ReceivedRecord",
     "Record",
     "RedisSettings",
     "ResultReader",
     "ScoreRecord",
-    "Seen",
     "SessionKey",
     "SessionRecord",
     "Settings",

@@ -67,7 +67,7 @@ class Services:
 async def services(directory: Path, slots: int, *, triton: bool) -> AsyncIterator[Services]:
     """Start everything that the runs share, and stop it."""
     doors = [free_port() for _ in range(slots)]
-    kafka, redis = ApacheKafka(directory / "kafka", extra_properties=QUICK_RETURN, doors=doors), RedisServer(directory)
+    kafka, redis = ApacheKafka(directory / "kafka", extra_properties=QUICK_RETURN, proxy_ports=doors), RedisServer(directory)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(kafka.stop)
         stack.push_async_callback(redis.stop)
@@ -76,7 +76,7 @@ async def services(directory: Path, slots: int, *, triton: bool) -> AsyncIterato
         places = [
             Slot(
                 number,
-                await stack.enter_async_context(FaultProxy(kafka.behind[door], door)),
+                await stack.enter_async_context(FaultProxy(kafka.port_behind[door], door)),
                 await stack.enter_async_context(FaultProxy(redis.port)),
             )
             for number, door in enumerate(doors)

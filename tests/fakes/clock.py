@@ -1,10 +1,10 @@
-"""A clock that only moves when somebody waits."""
+"""A clock that moves only while somebody waits on it."""
 
 from __future__ import annotations
 
 
 class FakeClock:
-    """Wall and monotonic time in one; `wait` advances it, and says stop from `stop_at_s` on."""
+    """Wall clock and monotonic clock in one. `wait` advances it, and returns True, which means stop, from `stop_at_s` on."""
 
     def __init__(self, stop_at_s: float = float("inf")) -> None:
         self.seconds = 0.0

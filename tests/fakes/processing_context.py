@@ -1,4 +1,4 @@
-"""The world around the pipeline, in memory: for unit tests only."""
+"""The processing context of a worker, in memory: Redis, Kafka, the models and the clock, for unit tests only."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MODEL = ModelVersion("mmci", "1", "0" * 12)
 
 
 def score_of(window: Window) -> ScoreRecord:
-    """A record whose score is the number of words in the window."""
+    """The score of a window: its number of words."""
     return ScoreRecord(
         **identity_fields(window),
         is_final=window.is_final,
@@ -54,14 +54,16 @@ def score_of(window: Window) -> ScoreRecord:
 
 
 def contribution_of(window: Window) -> ContextFeatures:
-    """Its number of words is what later windows hear of it."""
+    """What a window contributes to the context of later windows: its number of words."""
     mean = packed_mean(np.array([[len(window.words())]], np.float32))
     return ContextFeatures(window.track.track, window.epoch, window.end_ms, {Modality.TEXT: mean})
 
 
-def explanation_of(window: Window, past: Sequence[ContextFeatures] = ()) -> ExplanationRecord:
-    """An explanation whose sentence says what the window hears of earlier ones."""
-    heard = [(one.track, one.end_ms, mean.tolist()) for one in past if (mean := one.mean(Modality.TEXT)) is not None]
+def explanation_of(window: Window, context: Sequence[ContextFeatures] = ()) -> ExplanationRecord:
+    """The explanation of a window. Its sentence lists the windows of the context with their numbers of words."""
+    counts = [
+        (features.track, features.end_ms, mean.tolist()) for features in context if (mean := features.mean(Modality.TEXT)) is not None
+    ]
     return ExplanationRecord(
         **identity_fields(window),
         base_score=0.0,
@@ -73,13 +75,13 @@ def explanation_of(window: Window, past: Sequence[ContextFeatures] = ()) -> Expl
         words=(),
         audio_spans=(),
         video_frames=(),
-        sentence=" ".join(f"{track}@{end_ms}:{words:g}" for track, end_ms, (words,) in heard),
+        sentence=" ".join(f"{track}@{end_ms}:{words:g}" for track, end_ms, (words,) in counts),
     )
 
 
 @dataclass
 class FakeScorer:
-    """Counts words; ``delays`` slow down windows by their end, ``refused`` are those that the model rejects."""
+    """Counts words. ``delays`` (s) slow down windows, by their end; ``refused`` are the ends of windows that the model rejects."""
 
     delays: dict[int, float] = field(default_factory=dict)
     refused: set[int] = field(default_factory=set)
@@ -98,7 +100,7 @@ class FakeScorer:
 
 @dataclass
 class FakeStore:
-    """Redis' rules in a dictionary."""
+    """Applies the rules of the Lua scripts to dictionaries."""
 
     scores: dict[TrackKey, list[ScoreRecord]] = field(default_factory=lambda: defaultdict(list))
     explanations: dict[TrackKey, list[ExplanationRecord]] = field(default_factory=lambda: defaultdict(list))
@@ -150,12 +152,10 @@ class FakeStore:
         self, session: SessionKey, declared: int, media_start_at_ms: int, within_ms: int, after: int
     ) -> tuple[EpochAssignment, ...]:
         assigned, (_, final) = self.assignments[session], await self.epochs(session)
-        if not any(
-            run.epoch > after and run.declared == declared and run.media_start_at_ms <= media_start_at_ms + within_ms for run in assigned
-        ):
-            assigned.append(
-                EpochAssignment(max(after, declared - 1, final, *(run.epoch for run in assigned)) + 1, declared, media_start_at_ms)
-            )
+        latest_start_ms = media_start_at_ms + within_ms
+        if not any(a.epoch > after and a.declared == declared and a.media_start_at_ms <= latest_start_ms for a in assigned):
+            highest = max(after, declared - 1, final, *(a.epoch for a in assigned))
+            assigned.append(EpochAssignment(highest + 1, declared, media_start_at_ms))
         return tuple(assigned)
 
     async def put_summary(self, record: SessionRecord) -> None:
@@ -167,7 +167,7 @@ class FakeStore:
 
 
 class FakeEncoder:
-    """Reads words; a track's other modalities become one word named after the modality."""
+    """Reads words. Chunks of other modalities become text features without words."""
 
     def encode_at_once(self, _chunk: Chunk) -> Features | None:
         return None
@@ -181,7 +181,7 @@ class FakeEncoder:
 
 @dataclass
 class FakeWorker:
-    """A pipeline on fakes, with its own Kafka: what was sent, what was acknowledged, and a clock to turn."""
+    """A `SessionRouter` on fakes. It makes the records to feed it, and keeps what was sent and acknowledged. Tests move its clock."""
 
     scorer: FakeScorer = field(default_factory=FakeScorer)
     store: FakeStore = field(default_factory=FakeStore)
@@ -223,43 +223,39 @@ class FakeWorker:
     def words(
         self, seq: int, *, epoch: int = 0, session: str = "call-1", track: str = "customer", later_ms: int = 0, spoken: bool = True
     ) -> InboundRecord:
-        """A text chunk of the second ``seq`` with one word or none, captured so much later than its media time says."""
-        about = header(seq, epoch=epoch, session=session, track=track)
-        about = replace(about, captured_ms=about.captured_ms + later_ms)
-        word = [(about.start_ms, about.end_ms)] if spoken else []
-        value = encode_words(_spoken(word))
-        return self.record(self.topics.chunks(Modality.TEXT), str(about.session).encode(), value, chunk_headers(about))
+        """A text chunk of second ``seq`` with one word or none. ``later_ms`` moves the start of media on the wall clock."""
+        of_chunk = header(seq, epoch=epoch, session=session, track=track)
+        of_chunk = replace(of_chunk, captured_ms=of_chunk.captured_ms + later_ms)
+        words = [Word("secretword", of_chunk.start_ms, of_chunk.end_ms)] if spoken else []
+        key = str(of_chunk.session).encode()
+        return self.record(self.topics.chunks(Modality.TEXT), key, encode_words(words), chunk_headers(of_chunk))
 
-    def media(self, seq: int, modality: Modality, captured_late_ms: int, *, epoch: int = 0, session: str = "call-1") -> InboundRecord:
-        """A chunk of sound or picture of the second ``seq``, whose capture time is so much later than it should be."""
-        about = header(seq, modality, epoch=epoch, session=session)
-        about = replace(about, captured_ms=about.captured_ms + captured_late_ms)
-        return self.record(self.topics.chunks(modality), str(about.session).encode(), b"media", chunk_headers(about))
+    def media(self, seq: int, modality: Modality, later_ms: int, *, epoch: int = 0, session: str = "call-1") -> InboundRecord:
+        """A chunk of sound or picture of second ``seq``. ``later_ms`` moves the start of media on the wall clock."""
+        of_chunk = header(seq, modality, epoch=epoch, session=session)
+        of_chunk = replace(of_chunk, captured_ms=of_chunk.captured_ms + later_ms)
+        return self.record(self.topics.chunks(modality), str(of_chunk.session).encode(), b"media", chunk_headers(of_chunk))
 
     def event(self, event: SessionEvent, session: str = "call-1", *, at_ms: int = MEDIA_START_AT_MS) -> InboundRecord:
-        """A session event at that wall clock."""
+        """A session event at a wall clock."""
         key, value, headers = session_record(KeyedSessionEvent(SessionKey("acme", session), event), "test", at_ms)
         return self.record(self.topics.sessions, key, value, headers)
 
     async def feed(self, *records: InboundRecord) -> None:
-        """Take records in and let everything that can happen happen."""
+        """Pass records to the router, then let all tasks run."""
         for record in records:
             await self.router.on_record(record)
         await self.settle()
 
-    async def listen(self, ms: int) -> None:
-        """Let time pass in which everything that existed has been read, and let happen what it brings about."""
+    async def advance(self, ms: int) -> None:
+        """Let time pass while the worker is caught up, then let all tasks run."""
         for _ in range(0, ms, 100):
             self.now += 100
             self.router.on_time(self.now)
         await self.settle()
 
     async def settle(self, seconds: float = 0.02) -> None:
-        """Give tasks time to run: turns of the loop for those that wait for nothing, however slow the machine, then time."""
+        """Let tasks run: turns of the event loop for tasks that wait for nothing, however slow the machine is, then some time."""
         for _ in range(100):
             await asyncio.sleep(0)
         await asyncio.sleep(seconds)
-
-
-def _spoken(spans: list[tuple[int, int]]) -> list[Word]:
-    return [Word("secretword", start, end) for start, end in spans]

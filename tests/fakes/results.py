@@ -57,7 +57,7 @@ def make_score(
 
 
 def make_explanation(score: ScoreRecord, sentence: str = "Because.") -> ExplanationRecord:
-    """An explanation of that score."""
+    """An explanation of a score."""
     return ExplanationRecord(
         tenant=score.tenant,
         session=score.session,
@@ -81,7 +81,7 @@ def make_explanation(score: ScoreRecord, sentence: str = "Because.") -> Explanat
 
 
 def make_partial(end_ms: int, score: float = 0.0, *, revision: int = 0, epoch: int = 0, track: str = "customer") -> PartialRecord:
-    """A look at an open window."""
+    """A partial result of an open window."""
     final = make_score(end_ms, score, epoch=epoch, track=track)
     fields = {name: getattr(final, name) for name in final.__struct_fields__}
     return PartialRecord(**(fields | {"is_final": False, "revision": revision}))

@@ -1,4 +1,4 @@
-"""A Triton client that answers as it is told."""
+"""A Triton client whose answers the test defines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Answer = Callable[[str, Arrays], dict[str, npt.NDArray[Any]]]
 
 
 class FakeTritonClient:
-    """Gives each call to `answer`, which may raise; remembers the calls."""
+    """Passes each call to `answer`, which may raise an error, and records the calls."""
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer

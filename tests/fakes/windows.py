@@ -1,4 +1,4 @@
-"""Small windows with the inference that a model might give for them."""
+"""Small windows, and inferences that a model might give for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Apache Kafka and Redis go away under real workers: rebalances and shutdowns do not wait for them, and an outage is not silence."""
+"""Outages of Apache Kafka and Redis under real workers: rebalances and shutdowns do not wait for them, and an outage is not silence."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stream.kafka_admin.topics import ensure_topics
 from stream.local.redis_server import RedisServer
 from stream.sinks.redis_sink import RedisSink
 from tests.fakes.processing_context import FakeWorker
-from tests.support.delivery import END, EXPECTED, SECONDS, START, finals, names, send, worker
+from tests.support.delivery import END, EXPECTED, SECONDS, START, finals, send, unique_sessions, worker
 from tests.support.kafka import ApacheKafka, why_unavailable
 from tests.support.settings import own_settings
 
@@ -42,29 +42,29 @@ def settings(kafka: ApacheKafka, server: RedisServer) -> Settings:
 
 
 async def test_a_broker_outage_is_not_silence(settings: Settings, kafka: ApacheKafka, tmp_path: Path) -> None:
-    """The chunks of an open window come before and after an outage that is longer than a modality may be quiet."""
-    (session,), made, prefix = names(1), FakeWorker(), settings.kafka.topic_prefix
+    """The chunks of an open window arrive before and after an outage that lasts longer than a modality may be quiet."""
+    (session,), factory, prefix = unique_sessions(1), FakeWorker(), settings.kafka.topic_prefix
     store = RedisSink(settings.redis)
     assert settings.windows.idle_after_ms < 3000
     async with worker(settings, tmp_path, "one"):
         with KafkaProducer(bootstrap_servers=kafka.bootstrap, reconnect_backoff_max_ms=200) as producer:
-            send(producer, prefix, made.event(START, session), *(made.words(seq, session=session) for seq in range(6)))
+            send(producer, prefix, factory.event(START, session), *(factory.words(seq, session=session) for seq in range(6)))
             await asyncio.sleep(0.5)
             kafka.kill()
             await asyncio.sleep(3)
             await kafka.start()
-            await asyncio.sleep(4)  # producers come back later than workers
-            send(producer, prefix, *(made.words(seq, session=session) for seq in range(6, SECONDS)), made.event(END, session))
+            await asyncio.sleep(4)  # producers reconnect later than workers
+            send(producer, prefix, *(factory.words(seq, session=session) for seq in range(6, SECONDS)), factory.event(END, session))
         assert await finals(store, [session]) == [EXPECTED]
     await store.close()
 
 
 async def test_neither_a_rebalance_nor_a_shutdown_waits_for_redis(settings: Settings, server: RedisServer, tmp_path: Path) -> None:
-    (session,), made, prefix = names(1), FakeWorker(), settings.kafka.topic_prefix
+    (session,), factory, prefix = unique_sessions(1), FakeWorker(), settings.kafka.topic_prefix
     server.process.kill()
-    chunks = [made.words(seq, session=session) for seq in range(SECONDS)]
+    chunks = [factory.words(seq, session=session) for seq in range(SECONDS)]
     with KafkaProducer(bootstrap_servers=settings.kafka.bootstrap) as producer:
-        send(producer, prefix, made.event(START, session), *chunks, made.event(END, session))
+        send(producer, prefix, factory.event(START, session), *chunks, factory.event(END, session))
     async with worker(settings, tmp_path, "first") as first:
         await asyncio.sleep(1)
         first.send_signal(signal.SIGTERM)
@@ -79,13 +79,13 @@ async def test_neither_a_rebalance_nor_a_shutdown_waits_for_redis(settings: Sett
 async def test_a_worker_that_is_told_to_stop_while_kafka_is_away_ends_in_order(
     settings: Settings, kafka: ApacheKafka, tmp_path: Path
 ) -> None:
-    """There are results to publish and offsets to commit, for which Faust would wait as long as Kafka is away."""
-    sessions, made, store = names(40), FakeWorker(), RedisSink(settings.redis)
+    """There are results to publish and offsets to commit. Faust alone would wait for them until Kafka is back."""
+    sessions, factory, store = unique_sessions(40), FakeWorker(), RedisSink(settings.redis)
     async with worker(settings, tmp_path, "first") as first:
         with KafkaProducer(bootstrap_servers=settings.kafka.bootstrap) as producer:
             for session in sessions:
-                chunks = (made.words(seq, session=session) for seq in range(SECONDS))
-                send(producer, settings.kafka.topic_prefix, made.event(START, session), *chunks, made.event(END, session))
+                chunks = (factory.words(seq, session=session) for seq in range(SECONDS))
+                send(producer, settings.kafka.topic_prefix, factory.event(START, session), *chunks, factory.event(END, session))
         kafka.kill()
         await asyncio.sleep(1)
         first.send_signal(signal.SIGTERM)

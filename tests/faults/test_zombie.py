@@ -1,4 +1,4 @@
-"""A worker that does not know yet that its sessions have a new owner, on a real Redis: refused, silent, and back after a rebalance."""
+"""A worker that does not know that its sessions have a new owner is fenced off, on a real Redis, and takes part again after a rebalance."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ SETTLE_S = 0.2
 
 
 class Store(RedisSink):
-    """Redis, with what it said to each window that was to be made final."""
+    """Redis, and its answers to the windows that were to become final."""
 
     def __init__(self, settings: RedisSettings) -> None:
         super().__init__(settings)
-        self.verdicts: list[FinaliseOutcome] = []
+        self.outcomes: list[FinaliseOutcome] = []
 
     async def finalise(
-        self, score: ScoreRecord, explanation: ExplanationRecord, token: int, left: ContextFeatures | None = None
+        self, score: ScoreRecord, explanation: ExplanationRecord, token: int, contribution: ContextFeatures | None = None
     ) -> FinaliseOutcome:
-        self.verdicts.append(await super().finalise(score, explanation, token, left))
-        return self.verdicts[-1]
+        self.outcomes.append(await super().finalise(score, explanation, token, contribution))
+        return self.outcomes[-1]
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ async def store(server: RedisServer) -> AsyncIterator[Store]:
 
 
 class Case:
-    """One session of which two workers hold the partition: the older one was stopped for a while."""
+    """A session whose partition two workers hold: the older worker was frozen for a while."""
 
     def __init__(self, store: Store) -> None:
         plain = Settings()
@@ -69,7 +69,7 @@ class Case:
         return [(final.end_ms, final.score) for final in await self.store.finals(SessionKey("acme", self.session))]
 
     async def take_over(self) -> None:
-        """Both have the records; the older has made the first window final, the newer the second."""
+        """Both workers have the records. The older worker has made the first window final, the newer worker the second."""
         first, rest = self.records(0, 1, 2, 3, 4), self.records(5, 6)
         self.older.router.on_assigned()
         await self.feed(self.older, self.start, *first)
@@ -81,17 +81,17 @@ class Case:
 
 
 def published(worker: FakeWorker) -> list[int]:
-    """Seconds at which the windows in a worker's ``scores`` end."""
+    """Ends (ms) of the windows that a worker has written to the topic of scores."""
     return [int(dict(headers)["ce_id"].rpartition(b"-")[2]) for _, _, headers in worker.sent[worker.topics.scores]]
 
 
-async def test_a_stale_token_is_refused_and_the_session_is_not_begun_anew(store: Store) -> None:
+async def test_a_stale_token_is_refused_and_the_session_is_not_begun_again(store: Store) -> None:
     case = Case(store)
     await case.take_over()
-    assert case.store.verdicts == [FinaliseOutcome.ACCEPTED, FinaliseOutcome.ACCEPTED, FinaliseOutcome.FENCED]
+    assert case.store.outcomes == [FinaliseOutcome.ACCEPTED, FinaliseOutcome.ACCEPTED, FinaliseOutcome.FENCED]
     assert published(case.older) == [4000, 6000]
     await case.feed(case.older, *case.records(7, 8, 9, 10, 11, 12))
-    assert published(case.older) == [4000, 6000], "a window that began in the middle would lack the chunks before"
+    assert published(case.older) == [4000, 6000], "a session that begins in the middle has windows that lack chunks"
     assert case.older.acknowledged == []
     assert await case.finals() == [(4000, 4.0), (6000, 4.0)]
 
@@ -117,7 +117,7 @@ async def test_after_a_rebalance_the_fenced_worker_takes_part_again(store: Store
     assert not case.older.failures
 
 
-async def test_a_worker_that_kafka_takes_for_the_owner_gives_up_when_it_is_fenced_off(store: Store) -> None:
+async def test_a_fenced_worker_that_kafka_considers_the_owner_gives_up(store: Store) -> None:
     case = Case(store)
     await case.take_over()
     assert not case.older.failures

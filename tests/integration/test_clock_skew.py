@@ -1,4 +1,4 @@
-"""Clock skews on a real Redis: a worker that takes over publishes what the first one would have."""
+"""Clock skews on a real Redis: a worker that takes over continues with the same estimates."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from stream.sinks.redis_sink import RedisSink
 from tests.fakes.processing_context import FakeStore, FakeWorker
 
 SECONDS, WINDOWS = 30, 15
-HEARD = (Modality.AUDIO, Modality.VIDEO)
-START = SessionStart(0, (TrackPlan("customer", "customer", HEARD),))
-END = SessionEnd(0, SECONDS * 1000, (TrackEnd("customer", dict.fromkeys(HEARD, SECONDS)),))
+MODALITIES = (Modality.AUDIO, Modality.VIDEO)
+START = SessionStart(0, (TrackPlan("customer", "customer", MODALITIES),))
+END = SessionEnd(0, SECONDS * 1000, (TrackEnd("customer", dict.fromkeys(MODALITIES, SECONDS)),))
 
 
 @pytest.fixture
@@ -36,19 +36,19 @@ def worker_with(sink: RedisSink) -> FakeWorker:
     return FakeWorker(store=cast(FakeStore, sink))
 
 
-def talk(worker: FakeWorker, session: str) -> list[InboundRecord]:
-    """Sound, and a picture that falls behind; capture times jitter."""
+def session_records(worker: FakeWorker, session: str) -> list[InboundRecord]:
+    """The records of a session whose picture falls behind its sound. Capture times jitter."""
     chunks = [
         worker.media(seq, m, seq * 37 % 50 + (170 + 3 * seq if m is Modality.VIDEO else 0), session=session)
         for seq in range(SECONDS)
-        for m in HEARD
+        for m in MODALITIES
     ]
     return [worker.event(START, session), *chunks]
 
 
-async def finals(sink: RedisSink, session: str, least: int) -> list[ScoreRecord]:
+async def finals(sink: RedisSink, session: str, count: int) -> list[ScoreRecord]:
     async with asyncio.timeout(20):
-        while len(found := await sink.finals(SessionKey("acme", session))) < least:
+        while len(found := await sink.finals(SessionKey("acme", session))) < count:
             await asyncio.sleep(0.02)
     return found
 
@@ -57,11 +57,11 @@ async def finals(sink: RedisSink, session: str, least: int) -> list[ScoreRecord]
 async def test_a_takeover_changes_no_estimate(sink: RedisSink, crash_after: int) -> None:
     whole, cut = (f"{name}-{uuid.uuid4().hex[:8]}" for name in ("whole", "cut"))
     worker = worker_with(sink)
-    await worker.feed(*talk(worker, whole), worker.event(END, whole))
+    await worker.feed(*session_records(worker, whole), worker.event(END, whole))
     expected = [(s.end_ms, s.sync, s.media_end_at_ms) for s in await finals(sink, whole, WINDOWS)]
 
     first, second = worker_with(sink), worker_with(sink)
-    records = talk(first, cut)
+    records = session_records(first, cut)
     await first.feed(*records[:crash_after])
     await finals(sink, cut, max(0, (crash_after - 10) // 4))
     await first.settle(0.1)

@@ -1,4 +1,4 @@
-"""Real Faust, broker and Redis: workers come, go and die, and every window becomes final once with the right contents."""
+"""Real Faust, broker and Redis: workers start, stop and die, and every window becomes final once with the right contents."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from stream.sinks.redis_sink import RedisSink
 from tests.fakes.chunks import MEDIA_START_AT_MS
 from tests.fakes.processing_context import FakeStore, FakeWorker
 from tests.support import dialogues
-from tests.support.delivery import END, EXPECTED, SECONDS, START, committed, finals, names, send, until, worker
+from tests.support.delivery import END, EXPECTED, SECONDS, START, committed, finals, send, unique_sessions, until, worker
 from tests.support.settings import own_settings
 
 
@@ -33,43 +33,47 @@ def settings(kafka_bootstrap: str, redis_url: str) -> Settings:
 
 
 async def test_one_worker_finalises_every_window(settings: Settings, producer: KafkaProducer, store: RedisSink, tmp_path: Path) -> None:
-    sessions, made = names(4), FakeWorker()
+    sessions, factory = unique_sessions(4), FakeWorker()
     async with worker(settings, tmp_path, "one"):
         for session in sessions:
-            chunks = [made.words(seq, session=session) for seq in range(SECONDS)]
-            send(producer, settings.kafka.topic_prefix, made.event(START, session), *chunks, made.event(END, session))
+            chunks = [factory.words(seq, session=session) for seq in range(SECONDS)]
+            send(producer, settings.kafka.topic_prefix, factory.event(START, session), *chunks, factory.event(END, session))
         assert await finals(store, sessions) == [EXPECTED] * len(sessions)
 
 
 async def test_killing_a_worker_loses_and_repeats_nothing(
     settings: Settings, producer: KafkaProducer, store: RedisSink, tmp_path: Path
 ) -> None:
-    sessions, made, prefix = names(8), FakeWorker(), settings.kafka.topic_prefix
+    sessions, factory, prefix = unique_sessions(8), FakeWorker(), settings.kafka.topic_prefix
     async with worker(settings, tmp_path, "first") as first, worker(settings, tmp_path, "second"):
         for session in sessions:
-            send(producer, prefix, made.event(START, session))
+            send(producer, prefix, factory.event(START, session))
         for seq in range(SECONDS):
-            send(producer, prefix, *(made.words(seq, session=session) for session in sessions))
+            send(producer, prefix, *(factory.words(seq, session=session) for session in sessions))
             await asyncio.sleep(0.2)
             if seq == SECONDS // 2:
                 first.send_signal(signal.SIGKILL)
         for session in sessions:
-            send(producer, prefix, made.event(END, session))
+            send(producer, prefix, factory.event(END, session))
         assert await finals(store, sessions) == [EXPECTED] * len(sessions)
 
 
 @pytest.mark.parametrize("done_before", [0, 1], ids=["nothing_committed_before", "something_committed_before"])
-async def test_a_chunk_that_waits_is_read_again_whatever_became_of_those_behind_it(
+async def test_an_unacknowledged_chunk_is_read_again_even_if_later_chunks_were_acknowledged(
     settings: Settings, store: RedisSink, tmp_path: Path, done_before: int
 ) -> None:
     """Faust would commit past it (faust-streaming/faust#606): see `stream.agents.faust_patches.commits`."""
     kafka = settings.kafka.model_copy(update={"topic_prefix": f"{settings.kafka.topic_prefix}one.", "partitions": 1})
     settings = settings.model_copy(update={"kafka": kafka})
-    waiting, last, *before = names(2 + done_before)
-    made, prefix, text = FakeWorker(), kafka.topic_prefix, Topics(kafka.topic_prefix).chunks(Modality.TEXT)
+    waiting, last, *before = unique_sessions(2 + done_before)
+    factory, prefix, text = FakeWorker(), kafka.topic_prefix, Topics(kafka.topic_prefix).chunks(Modality.TEXT)
 
     def whole(session: str) -> list[InboundRecord]:
-        return [made.event(START, session), *(made.words(seq, session=session) for seq in range(SECONDS)), made.event(END, session)]
+        return [
+            factory.event(START, session),
+            *(factory.words(seq, session=session) for seq in range(SECONDS)),
+            factory.event(END, session),
+        ]
 
     ensure_topics(kafka)
     with KafkaProducer(**kafka_options(kafka)) as producer:
@@ -78,70 +82,70 @@ async def test_a_chunk_that_waits_is_read_again_whatever_became_of_those_behind_
                 send(producer, prefix, *whole(session))
                 assert await finals(store, [session]) == [EXPECTED]
                 await until(lambda: committed(settings, text) == SECONDS, 10)
-            send(producer, prefix, made.event(START, waiting), made.words(0, session=waiting), *whole(last))
+            send(producer, prefix, factory.event(START, waiting), factory.words(0, session=waiting), *whole(last))
             assert await finals(store, [last]) == [EXPECTED]
             await asyncio.sleep(2 * COMMIT_EVERY_S)
             first.send_signal(signal.SIGKILL)
         assert committed(settings, text) == SECONDS * len(before)
         async with worker(settings, tmp_path, "second"):
-            send(producer, prefix, *(made.words(seq, session=waiting) for seq in range(1, SECONDS)), made.event(END, waiting))
+            send(producer, prefix, *(factory.words(seq, session=waiting) for seq in range(1, SECONDS)), factory.event(END, waiting))
             assert await finals(store, [waiting]) == [EXPECTED]
             await until(lambda: committed(settings, text) == SECONDS * (2 + len(before)), 10)
 
 
-async def test_a_media_clock_begins_anew_while_its_worker_is_killed(
+async def test_a_media_clock_starts_again_while_its_worker_is_killed(
     settings: Settings, producer: KafkaProducer, store: RedisSink, tmp_path: Path
 ) -> None:
-    sessions, made, prefix = names(8), FakeWorker(), settings.kafka.topic_prefix
+    sessions, factory, prefix = unique_sessions(8), FakeWorker(), settings.kafka.topic_prefix
     long, short, later_ms = 16, 9, 40_000
     spans = [(epoch, end) for epoch, seconds in ((0, long), (1, short)) for end in range(4, seconds + 4, 2) if end - 4 < seconds]
     expected = [(epoch, end * 1000, float(min(end, (long, short)[epoch]) - end + 4)) for epoch, end in spans]
     last = SessionEnd(0, short * 1000, (TrackEnd("customer", {Modality.TEXT: short}),))
     async with worker(settings, tmp_path, "first") as first, worker(settings, tmp_path, "second"):
         for session in sessions:
-            send(producer, prefix, made.event(START, session), *(made.words(seq, session=session) for seq in range(long)))
+            send(producer, prefix, factory.event(START, session), *(factory.words(seq, session=session) for seq in range(long)))
         for session in sessions:
-            send(producer, prefix, made.event(START, session, at_ms=MEDIA_START_AT_MS + later_ms))
+            send(producer, prefix, factory.event(START, session, at_ms=MEDIA_START_AT_MS + later_ms))
         for seq in range(short):
-            send(producer, prefix, *(made.words(seq, session=session, later_ms=later_ms) for session in sessions))
+            send(producer, prefix, *(factory.words(seq, session=session, later_ms=later_ms) for session in sessions))
             await asyncio.sleep(0.2)
             if seq == 2:
                 first.send_signal(signal.SIGKILL)
         for session in sessions:
-            send(producer, prefix, made.event(last, session, at_ms=MEDIA_START_AT_MS + later_ms + short * 1000))
+            send(producer, prefix, factory.event(last, session, at_ms=MEDIA_START_AT_MS + later_ms + short * 1000))
         await finals(store, sessions, count=len(expected))
     found = [[(w.epoch, w.end_ms, w.score) for w in await store.finals(SessionKey("acme", session))] for session in sessions]
     assert found == [expected] * len(sessions)
 
 
-async def test_whoever_takes_over_hears_the_same_earlier_windows(
+async def test_a_worker_that_takes_over_gives_windows_the_same_context(
     settings: Settings, producer: KafkaProducer, store: RedisSink, tmp_path: Path
 ) -> None:
-    sessions, made, prefix = names(6), FakeWorker(), settings.kafka.topic_prefix
+    sessions, factory, prefix = unique_sessions(6), FakeWorker(), settings.kafka.topic_prefix
     async with worker(settings, tmp_path, "first") as first, worker(settings, tmp_path, "second"):
         for session in sessions:
-            send(producer, prefix, made.event(dialogues.START, session))
+            send(producer, prefix, factory.event(dialogues.START, session))
         for seq in range(dialogues.SECONDS):
-            send(producer, prefix, *(record for session in sessions for record in dialogues.second(made, seq, session)))
+            send(producer, prefix, *(record for session in sessions for record in dialogues.second(factory, seq, session)))
             await asyncio.sleep(0.2)
             if seq == dialogues.SECONDS // 2:
                 first.send_signal(signal.SIGKILL)
         for session in sessions:
-            send(producer, prefix, made.event(dialogues.END, session))
+            send(producer, prefix, factory.event(dialogues.END, session))
         await finals(store, sessions, count=len(dialogues.expected()))
     consumer = KafkaConsumer(
         prefix + "explanations", bootstrap_servers=settings.kafka.bootstrap, auto_offset_reset="earliest", consumer_timeout_ms=3000
     )
-    said = {(e.session, e.track, e.end_ms, e.sentence) for m in consumer if isinstance(e := decode_record(m.value), ExplanationRecord)}
+    sentences = {(e.session, e.track, e.end_ms, e.sentence) for m in consumer if isinstance(e := decode_record(m.value), ExplanationRecord)}
     consumer.close()
-    assert said == {(session, *window, sentence) for session in sessions for window, sentence in dialogues.expected().items()}
+    assert sentences == {(session, *window, sentence) for session in sessions for window, sentence in dialogues.expected().items()}
 
 
-async def test_bad_records_are_put_aside_with_their_reason(
+async def test_bad_records_go_to_the_dead_letters_with_their_reason(
     settings: Settings, producer: KafkaProducer, store: RedisSink, tmp_path: Path
 ) -> None:
-    (session,), made, prefix = names(1), FakeWorker(), settings.kafka.topic_prefix
-    good = made.words(0, session=session)
+    (session,), factory, prefix = unique_sessions(1), FakeWorker(), settings.kafka.topic_prefix
+    good = factory.words(0, session=session)
     async with worker(settings, tmp_path, "one"):
         producer.send(prefix + good.topic, key=good.key, value=b"", headers=good.headers)
         producer.send(prefix + good.topic, key=good.key, value=None, headers=good.headers)
@@ -149,8 +153,8 @@ async def test_bad_records_are_put_aside_with_their_reason(
         producer.send(prefix + good.topic, key=b"acme/other", value=good.value, headers=good.headers)
         producer.send(prefix + good.topic, key=good.key, value=good.value, headers=[])
         producer.send(prefix + good.topic, key=good.key, value=b"\xff" * 900_001, headers=good.headers)
-        chunks = [made.words(seq, session=session) for seq in range(1, SECONDS)]
-        send(producer, prefix, made.event(START, session), good, *chunks, made.event(END, session))
+        chunks = [factory.words(seq, session=session) for seq in range(1, SECONDS)]
+        send(producer, prefix, factory.event(START, session), good, *chunks, factory.event(END, session))
         assert await finals(store, [session]) == [EXPECTED]
     consumer = KafkaConsumer(
         prefix + "chunks.dead-letter", bootstrap_servers=settings.kafka.bootstrap, auto_offset_reset="earliest", consumer_timeout_ms=3000
@@ -161,19 +165,19 @@ async def test_bad_records_are_put_aside_with_their_reason(
     assert "secretword" not in (tmp_path / "one.log").read_text()
 
 
-async def test_an_error_that_no_rule_covers_stops_the_worker_and_loses_nothing(
+async def test_an_unexpected_error_stops_the_worker_and_loses_nothing(
     settings: Settings, producer: KafkaProducer, store: RedisSink, tmp_path: Path
 ) -> None:
     class BrokenStore(FakeStore):
         async def last_final(self, track: TrackKey) -> LastFinal | None:
             raise RuntimeError("a bug")
 
-    (session,), made = names(1), FakeWorker()
+    (session,), factory = unique_sessions(1), FakeWorker()
     app = WorkerApp(
-        settings, tmp_path, store=BrokenStore(), scorer=made.scorer, new_encoder=made.new_encoder, on_ready=lambda _partitions: None
+        settings, tmp_path, store=BrokenStore(), scorer=factory.scorer, new_encoder=factory.new_encoder, on_ready=lambda _partitions: None
     )
-    chunks = [made.words(seq, session=session) for seq in range(SECONDS)]
-    send(producer, settings.kafka.topic_prefix, made.event(START, session), *chunks, made.event(END, session))
+    chunks = [factory.words(seq, session=session) for seq in range(SECONDS)]
+    send(producer, settings.kafka.topic_prefix, factory.event(START, session), *chunks, factory.event(END, session))
     with pytest.raises(WorkerCrashedError, match="RuntimeError"):
         await asyncio.wait_for(app.run(asyncio.Event()), 60)
     async with worker(settings, tmp_path, "next"):

@@ -1,4 +1,4 @@
-"""Numbers of media clocks that began anew, on a real Redis."""
+"""Epoch assignments on a real Redis."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def redis_settings(server: RedisServer) -> RedisSettings:
 
 
 async def steps(store: ResultStore) -> list[SessionEpochs]:
-    """What a store knows after each of the things that may happen."""
-    found = [await store.epochs(SESSION)]
+    """The epochs of a session in a store, after each of several assignments and a final window."""
+    epochs = [await store.epochs(SESSION)]
     for declared, media_start_at_ms, after in (
         (0, 60_000, 0),
         (0, 60_300, 0),
@@ -38,20 +38,20 @@ async def steps(store: ResultStore) -> list[SessionEpochs]:
         (1, 0, -1),
         (7, 400_000, 7),
     ):
-        runs = await store.begin_epoch(SESSION, declared, media_start_at_ms, WITHIN_MS, after)
-        found.append(await store.epochs(SESSION))
-        assert runs == found[-1].assignments
+        assignments = await store.begin_epoch(SESSION, declared, media_start_at_ms, WITHIN_MS, after)
+        epochs.append(await store.epochs(SESSION))
+        assert assignments == epochs[-1].assignments
     score = make_score(4000, epoch=20)
     await store.finalise(score, make_explanation(score), 1)
     await store.begin_epoch(SESSION, 0, 900_000, WITHIN_MS, 8)
-    return [*found, await store.epochs(SESSION)]
+    return [*epochs, await store.epochs(SESSION)]
 
 
 async def test_each_media_clock_gets_one_number_higher_than_any_before(sink: RedisSink) -> None:
-    seen = await steps(sink)
-    assert seen[0] == SessionEpochs()
-    assert seen[3] == SessionEpochs((EpochAssignment(1, 0, 60_000),))
-    assert seen[-1] == SessionEpochs(
+    epochs = await steps(sink)
+    assert epochs[0] == SessionEpochs()
+    assert epochs[3] == SessionEpochs((EpochAssignment(1, 0, 60_000),))
+    assert epochs[-1] == SessionEpochs(
         (
             EpochAssignment(1, 0, 60_000),
             EpochAssignment(2, 0, 90_000),
@@ -61,16 +61,16 @@ async def test_each_media_clock_gets_one_number_higher_than_any_before(sink: Red
         ),
         final=20,
     )
-    assert await steps(FakeStore()) == seen
+    assert await steps(FakeStore()) == epochs
 
 
-async def test_of_workers_that_see_the_same_restart_all_get_the_same_number(sink: RedisSink) -> None:
+async def test_workers_that_notice_the_same_restart_get_the_same_number(sink: RedisSink) -> None:
     answers = await asyncio.gather(*(sink.begin_epoch(SESSION, 0, 60_000 + jitter, WITHIN_MS, 0) for jitter in range(20)))
     assert len(set(answers)) == 1
     assert len(answers[0]) == 1
 
 
-async def test_numbers_live_as_long_as_results_and_a_number_that_is_there_stays(sink: RedisSink, server: RedisServer) -> None:
+async def test_assignments_live_as_long_as_results_and_are_not_replaced(sink: RedisSink, server: RedisServer) -> None:
     await sink.begin_epoch(SESSION, 0, 60_000, WITHIN_MS, 0)
     await sink.restore_assignment(SESSION, EpochAssignment(1, 0, 1))
     await sink.restore_assignment(SESSION, EpochAssignment(2, 0, -2))

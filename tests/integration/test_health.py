@@ -1,4 +1,4 @@
-"""What a real worker says of itself while its surroundings change."""
+"""The health endpoints of a real worker while its services change."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def settings(tansu_bootstrap: str, server: RedisServer) -> Settings:
 
 
 async def ask(settings: Settings, path: str) -> tuple[int, Any]:
-    """Status and answer; 0 where nobody listens."""
+    """Status and answer; 0 if nothing listens."""
     address = f"http://{LOOPBACK}:{settings.health.port}{path}"
     try:
         async with aiohttp.ClientSession() as client, client.get(address) as answer:
@@ -45,18 +45,18 @@ async def ask(settings: Settings, path: str) -> tuple[int, Any]:
 
 
 async def until(settings: Settings, status: int, **reasons: str) -> None:
-    """Wait until /ready says so."""
-    said: tuple[int, Any] = (0, {})
+    """Wait until /ready answers with this status and these reasons."""
+    answer: tuple[int, Any] = (0, {})
     try:
         async with asyncio.timeout(40):
-            while said[0] != status or said[1]["reasons"] != reasons:
+            while answer[0] != status or answer[1]["reasons"] != reasons:
                 await asyncio.sleep(0.2)
-                said = await ask(settings, "/ready")
+                answer = await ask(settings, "/ready")
     except TimeoutError:
-        pytest.fail(f"/ready says {said}, not {status} {reasons}")
+        pytest.fail(f"/ready answers {answer}, not {status} {reasons}")
 
 
-async def test_a_worker_tells_what_it_lacks(settings: Settings, server: RedisServer, triton_url: str, tmp_path: Path) -> None:
+async def test_readiness_names_the_service_that_is_away(settings: Settings, server: RedisServer, triton_url: str, tmp_path: Path) -> None:
     served = settings.model_copy(update={"triton": settings.triton.model_copy(update={"url": triton_url})})
     with (tmp_path / "worker.log").open("wb") as log:
         command = (sys.executable, "-m", "stream.cli", "worker")
@@ -92,13 +92,13 @@ async def test_a_worker_without_triton_is_live_but_not_ready(settings: Settings,
 
 
 async def test_a_stuck_consumer_thread_is_noticed(settings: Settings, tmp_path: Path) -> None:
-    state, made, stop = WorkerState(), FakeWorker(), asyncio.Event()
+    state, factory, stop = WorkerState(), FakeWorker(), asyncio.Event()
     app = WorkerApp(
         settings,
         tmp_path,
-        store=made.store,
-        scorer=made.scorer,
-        new_encoder=made.new_encoder,
+        store=factory.store,
+        scorer=factory.scorer,
+        new_encoder=factory.new_encoder,
         on_ready=lambda _partitions: None,
         state=state,
     )

@@ -1,4 +1,4 @@
-"""Real Faust and Apache Kafka: rebalances in which going back to the committed offsets takes long, because the broker is slow or away."""
+"""Real Faust and Apache Kafka: rebalances in which seeking to the committed offsets takes long, because the broker is slow or away."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from stream.kafka_admin.connection import kafka_options
 from stream.kafka_admin.topics import ensure_topics
 from stream.sinks.redis_sink import RedisSink
 from tests.fakes.processing_context import FakeEncoder, FakeScorer, FakeWorker
-from tests.support.delivery import END, EXPECTED, SECONDS, START, finals, names, send, until, worker
+from tests.support.delivery import END, EXPECTED, SECONDS, START, finals, send, unique_sessions, until, worker
 from tests.support.settings import own_settings
 
 SEEK_S = 1.5
 """Longer than Faust sleeps (1 s) while it has no partition to read from."""
 EPOCHS_S = 0.03
-"""What a new session waits for: records come faster than they are taken in."""
+"""Delay of each new session, so that records arrive faster than they are taken in."""
 
 Seek = Callable[[RewindingThread], Awaitable[Mapping[TP, int]]]
 
@@ -38,7 +38,7 @@ def settings(apache_bootstrap: str, redis_url: str) -> Settings:
 
 
 class SlowStore(RedisSink):
-    """A Redis that takes its time for each new session."""
+    """A Redis that is slow for each new session."""
 
     async def epochs(self, session: SessionKey) -> SessionEpochs:
         await asyncio.sleep(EPOCHS_S)
@@ -47,7 +47,7 @@ class SlowStore(RedisSink):
 
 @asynccontextmanager
 async def running(settings: Settings, directory: Path) -> AsyncIterator[tuple[WorkerApp, list[int]]]:
-    """A worker in this process, and the numbers of partitions that it was assigned so far."""
+    """A worker in this process, and the number of partitions of each of its assignments so far."""
     store, assigned, stop = SlowStore(settings.redis), list[int](), asyncio.Event()
     app = WorkerApp(settings, directory, store=store, scorer=FakeScorer(), new_encoder=FakeEncoder, on_ready=assigned.append)
     work = asyncio.create_task(app.run(stop))
@@ -59,19 +59,19 @@ async def running(settings: Settings, directory: Path) -> AsyncIterator[tuple[Wo
         await store.close()
 
 
-def say(producer: KafkaProducer, prefix: str, sessions: list[str]) -> None:
-    """All that the sessions have to say, as fast as it goes."""
-    made = FakeWorker()
-    send(producer, prefix, *(made.event(START, session) for session in sessions))
+def send_sessions(producer: KafkaProducer, prefix: str, sessions: list[str]) -> None:
+    """Send all records of the sessions as fast as possible."""
+    factory = FakeWorker()
+    send(producer, prefix, *(factory.event(START, session) for session in sessions))
     for seq in range(SECONDS):
-        send(producer, prefix, *(made.words(seq, session=session) for session in sessions))
-    send(producer, prefix, *(made.event(END, session) for session in sessions))
+        send(producer, prefix, *(factory.words(seq, session=session) for session in sessions))
+    send(producer, prefix, *(factory.event(END, session) for session in sessions))
 
 
-async def test_a_rebalance_that_begins_before_the_last_one_is_over_loses_nothing(
+async def test_a_rebalance_that_overtakes_another_loses_nothing(
     settings: Settings, producer: KafkaProducer, store: RedisSink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Faust would read on for the first, before the second has gone back: what was read then is lost (fault run 182001)."""
+    """Faust would resume after the first rebalance, before the second has sought: what it reads then is lost (fault run 182001)."""
     seek: Seek = RewindingThread.seek_to_committed
     begun, sought = asyncio.Event(), asyncio.Event()
 
@@ -91,20 +91,20 @@ async def test_a_rebalance_that_begins_before_the_last_one_is_over_loses_nothing
             await sought.wait()
 
     monkeypatch.setattr(RewindingThread, "seek_to_committed", late)
-    sessions = names(60)
+    sessions = unique_sessions(60)
     async with running(settings, tmp_path) as (app, assigned):
         app._faust.on_partitions_revoked.connect(on_revoked)
         await until(lambda: len(assigned) == 1, 30)
         async with worker(settings, tmp_path, "second"):
-            say(producer, settings.kafka.topic_prefix, sessions)
+            send_sessions(producer, settings.kafka.topic_prefix, sessions)
         await until(lambda: len(assigned) == 3, 30)
         assert await finals(store, sessions) == [EXPECTED] * len(sessions)
 
 
-async def test_a_worker_that_had_nothing_to_do_reads_on_from_where_the_last_one_was(
+async def test_a_spare_worker_resumes_where_the_worker_before_it_stopped(
     settings: Settings, store: RedisSink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Faust leaves the flow of a worker without partitions active: it would read what it is assigned before it has gone back."""
+    """Faust leaves the flow of a worker without partitions active: it would read from new partitions before it has sought."""
     seek: Seek = RewindingThread.seek_to_committed
 
     async def late(thread: RewindingThread) -> Mapping[TP, int]:
@@ -113,13 +113,13 @@ async def test_a_worker_that_had_nothing_to_do_reads_on_from_where_the_last_one_
 
     monkeypatch.setattr(RewindingThread, "seek_to_committed", late)
     kafka = settings.kafka.model_copy(update={"topic_prefix": f"{settings.kafka.topic_prefix}one.", "partitions": 1})
-    settings, sessions = settings.model_copy(update={"kafka": kafka}), names(60)
+    settings, sessions = settings.model_copy(update={"kafka": kafka}), unique_sessions(60)
     ensure_topics(kafka)
     async with worker(settings, tmp_path, "first") as first, running(settings, tmp_path) as (_, assigned):
         await until(lambda: assigned == [0], 30)
         await asyncio.sleep(2)
         first.kill()
         with KafkaProducer(**kafka_options(kafka)) as producer:
-            say(producer, kafka.topic_prefix, sessions)
+            send_sessions(producer, kafka.topic_prefix, sessions)
         await until(lambda: assigned == [0, 4], 30)
         assert await finals(store, sessions) == [EXPECTED] * len(sessions)

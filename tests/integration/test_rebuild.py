@@ -1,4 +1,4 @@
-"""Redis emptied and refilled from the result topics of a real broker: as it was, gate and all, and never in a worker's way."""
+"""Redis is emptied and refilled from the result topics of a real broker: its contents are as before, and live workers are not disturbed."""
 
 from __future__ import annotations
 
@@ -51,28 +51,28 @@ def write(settings: Settings, producer: KafkaProducer, *records: Result) -> None
 
 
 async def publish(settings: Settings, producer: KafkaProducer, sink: RedisSink, score: ScoreRecord, token: int) -> FinaliseOutcome:
-    """As a worker does it: both topics, then Redis."""
+    """Publish a window as a worker does: to both topics, then to Redis."""
     write(settings, producer, score, make_explanation(score))
     return await sink.finalise(score, make_explanation(score), token)
 
 
-async def talk(settings: Settings, producer: KafkaProducer, sink: RedisSink, session: SessionKey, token: int) -> None:
-    """Two tracks of a session whose media clock began anew, some windows repeated in Kafka as after a crash, and the summary."""
-    runs = await sink.begin_epoch(session, 0, 1_700_000_000_000, 5000, 0)
+async def publish_session(settings: Settings, producer: KafkaProducer, sink: RedisSink, session: SessionKey, token: int) -> None:
+    """Publish two tracks of a session whose media clock starts again, repeat a window in Kafka as after a crash, and write the summary."""
+    assignments = await sink.begin_epoch(session, 0, 1_700_000_000_000, 5000, 0)
     for epoch, end_ms in [(0, end) for end in ENDS] + [(1, 4000)]:
         for track in TRACKS:
             score = make_score(end_ms, end_ms / 4000, epoch=epoch, track=track, session=session, sync=make_sync(end_ms / 7))
-            score = replace(score, run=runs[0] if epoch else None)
+            score = replace(score, run=assignments[0] if epoch else None)
             await publish(settings, producer, sink, score, token)
-    again = make_score(ENDS[-1], ENDS[-1] / 4000, track="agent", session=session, sync=make_sync(ENDS[-1] / 7))
-    write(settings, producer, again, make_explanation(again))
+    repeated = make_score(ENDS[-1], ENDS[-1] / 4000, track="agent", session=session, sync=make_sync(ENDS[-1] / 7))
+    write(settings, producer, repeated, make_explanation(repeated))
     summary = summarise(session, 1, await sink.finals(session))
     write(settings, producer, summary)
     await sink.put_summary(summary)
 
 
 async def contents(redis: Redis, session: SessionKey) -> dict[str, Any]:
-    """Everything that Redis holds of a session, the tokens apart."""
+    """Everything that Redis holds of a session, except the tokens."""
     names = session_names(session)
     state = cast(dict[str, str], await redis.hgetall(names.state))
     found: dict[str, Any] = {
@@ -100,13 +100,13 @@ async def command(settings: Settings, *arguments: str) -> tuple[int, str, str]:
     return process.returncode, out.decode(), err.decode()
 
 
-async def test_an_emptied_redis_is_as_it_was_and_refuses_replays(
+async def test_a_refilled_redis_is_as_before_and_refuses_replays(
     settings: Settings, producer: KafkaProducer, sink: RedisSink, redis: Redis
 ) -> None:
     sessions = [SessionKey("acme", f"call-{number}") for number in range(3)]
     token = await sink.next_token()
     for session in sessions:
-        await talk(settings, producer, sink, session, token)
+        await publish_session(settings, producer, sink, session, token)
     before = {session: await contents(redis, session) for session in sessions}
     await redis.flushall()
 
@@ -137,12 +137,14 @@ async def test_an_emptied_redis_is_as_it_was_and_refuses_replays(
     assert await sink.finalise(following, make_explanation(following), token) is FinaliseOutcome.ACCEPTED
 
 
-async def test_what_windows_left_is_not_refilled(settings: Settings, producer: KafkaProducer, sink: RedisSink, redis: Redis) -> None:
-    session, score = SessionKey("acme", "going-on"), make_score(4000, session=SessionKey("acme", "going-on"))
+async def test_contributions_to_the_context_are_not_refilled(
+    settings: Settings, producer: KafkaProducer, sink: RedisSink, redis: Redis
+) -> None:
+    session, score = SessionKey("acme", "live"), make_score(4000, session=SessionKey("acme", "live"))
     write(settings, producer, score, make_explanation(score))
-    left = ContextFeatures("customer", 0, 4000, {})
-    await sink.finalise(score, make_explanation(score), 1, left)
-    assert await sink.context(session, 0) == [left]
+    contribution = ContextFeatures("customer", 0, 4000, {})
+    await sink.finalise(score, make_explanation(score), 1, contribution)
+    assert await sink.context(session, 0) == [contribution]
     await redis.flushall()
     assert (await refill(await read_history(settings.kafka, 100), sink)).refilled == 1
     assert await sink.context(session, 0) == []
@@ -171,12 +173,12 @@ async def test_a_live_worker_is_neither_fenced_nor_overtaken(
     assert await publish(settings, producer, sink, following, token) is FinaliseOutcome.ACCEPTED
 
 
-async def test_one_session_alone_and_other_content_reported(
+async def test_a_single_session_is_refilled_and_different_content_is_reported(
     settings: Settings, producer: KafkaProducer, sink: RedisSink, redis: Redis
 ) -> None:
     wanted, other = SessionKey("default", "wanted"), SessionKey("default", "other")
     for session in (wanted, other):
-        await talk(settings, producer, sink, session, 1)
+        await publish_session(settings, producer, sink, session, 1)
     before = await contents(redis, wanted)
     differs = make_score(4000, -2.0, session=wanted)
     write(settings, producer, differs, make_explanation(differs))
@@ -189,7 +191,7 @@ async def test_one_session_alone_and_other_content_reported(
     assert await sink.finals(other) == []
 
 
-async def test_what_cannot_be_done_is_said_in_one_sentence(settings: Settings) -> None:
+async def test_failures_are_reported_in_one_sentence(settings: Settings) -> None:
     code, _, err = await command(settings, "--session", "never")
     assert code == 1
     assert err.endswith("the result topics hold nothing of default/never in that time\n")

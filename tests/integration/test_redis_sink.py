@@ -1,4 +1,4 @@
-"""The sink on a real Redis: once each, in order, fenced, through outages."""
+"""The sink on a real Redis: windows become final once and in order, zombies are fenced off, and outages are waited out."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ async def test_a_window_is_final_once(sink: RedisSink) -> None:
     assert await finalise(sink, make_score(3000), token=2) is FinaliseOutcome.REPLAYED
     assert [final.score for final in await sink.finals(SESSION)] == [1.0]
     assert await sink.last_final(TRACK) == (0, 4000, {})
-    shown = await sink.latest(TRACK)
-    assert shown is not None
-    assert (shown.epoch, shown.end_ms) == (0, 4000)
+    latest = await sink.latest(TRACK)
+    assert latest is not None
+    assert (latest.epoch, latest.end_ms) == (0, 4000)
     assert await sink.latest(TrackKey(SESSION, "nobody")) is None
 
 
-async def test_windows_that_share_a_trip_are_answered_each_for_itself(sink: RedisSink, redis: Redis) -> None:
+async def test_windows_that_share_a_round_trip_get_their_own_answers(sink: RedisSink, redis: Redis) -> None:
     await finalise(sink, make_score(4000), token=2)
     await redis.script_flush()
-    verdicts = tuple(
+    outcomes = tuple(
         await asyncio.gather(
             finalise(sink, make_score(4000, track="agent"), token=2),
             finalise(sink, make_score(6000), token=1),
@@ -57,30 +57,30 @@ async def test_windows_that_share_a_trip_are_answered_each_for_itself(sink: Redi
             finalise(sink, make_score(6000), token=2),
         )
     )
-    assert verdicts == (FinaliseOutcome.ACCEPTED, FinaliseOutcome.FENCED, FinaliseOutcome.REPLAYED, FinaliseOutcome.ACCEPTED)
+    assert outcomes == (FinaliseOutcome.ACCEPTED, FinaliseOutcome.FENCED, FinaliseOutcome.REPLAYED, FinaliseOutcome.ACCEPTED)
 
 
-def left(end_ms: int, track: str = "customer", epoch: int = 0) -> ContextFeatures:
+def contribution(end_ms: int, track: str = "customer", epoch: int = 0) -> ContextFeatures:
     return ContextFeatures(track, epoch, end_ms, {Modality.AUDIO: packed_mean(np.full((1, 64), end_ms / 7, np.float32))})
 
 
-async def test_what_windows_leave_is_kept_with_them_and_bounded(sink: RedisSink, server: RedisServer) -> None:
+async def test_contributions_are_kept_with_their_windows_and_bounded(sink: RedisSink, server: RedisServer) -> None:
     assert await sink.context(SESSION, 0) == []
     ends = [2000 * number for number in range(2, CONTEXT_KEPT + 5)]
     for end_ms in ends:
         score = make_score(end_ms)
-        assert await sink.finalise(score, make_explanation(score), 2, left(end_ms)) is FinaliseOutcome.ACCEPTED
-        assert await sink.finalise(score, make_explanation(score), 2, left(end_ms)) is FinaliseOutcome.REPLAYED
-        assert await sink.finalise(make_score(end_ms + 1), make_explanation(score), 1, left(end_ms + 1)) is FinaliseOutcome.FENCED
+        assert await sink.finalise(score, make_explanation(score), 2, contribution(end_ms)) is FinaliseOutcome.ACCEPTED
+        assert await sink.finalise(score, make_explanation(score), 2, contribution(end_ms)) is FinaliseOutcome.REPLAYED
+        assert await sink.finalise(make_score(end_ms + 1), make_explanation(score), 1, contribution(end_ms + 1)) is FinaliseOutcome.FENCED
     other = make_score(4000, track="agent")
-    await sink.finalise(other, make_explanation(other), 2, left(4000, "agent"))
-    assert sorted(await sink.context(SESSION, 0), key=lambda one: one.window) == [
-        left(4000, "agent"),
-        *(left(end_ms) for end_ms in ends[-CONTEXT_KEPT:]),
+    await sink.finalise(other, make_explanation(other), 2, contribution(4000, "agent"))
+    assert sorted(await sink.context(SESSION, 0), key=lambda features: features.window) == [
+        contribution(4000, "agent"),
+        *(contribution(end_ms) for end_ms in ends[-CONTEXT_KEPT:]),
     ]
     later = make_score(4000, epoch=1)
-    await sink.finalise(later, make_explanation(later), 2, left(4000, epoch=1))
-    assert await sink.context(SESSION, 1) == [left(4000, epoch=1)]
+    await sink.finalise(later, make_explanation(later), 2, contribution(4000, epoch=1))
+    assert await sink.context(SESSION, 1) == [contribution(4000, epoch=1)]
     redis = Redis.from_url(server.url)
     assert await redis.llen(track_names(TRACK).context) == CONTEXT_KEPT
     assert 0 < await redis.ttl(track_names(TRACK).context) <= 1000
@@ -144,7 +144,7 @@ async def test_everything_of_a_session_expires_but_tokens_do_not(sink: RedisSink
     assert await redis.ttl("sentistream:fence") == -1
 
 
-async def test_expired_sessions_leave_the_list(sink: RedisSink, redis: Redis) -> None:
+async def test_expired_sessions_are_no_longer_active(sink: RedisSink, redis: Redis) -> None:
     await redis.zadd(SESSIONS, {"default/old": 1})
     await finalise(sink, make_score(4000))
     assert await redis.zrange(SESSIONS, 0, -1) == [str(SESSION)]
@@ -170,7 +170,7 @@ async def test_scripts_survive_a_server_that_forgot_them(sink: RedisSink, redis:
     assert await finalise(sink, make_score(6000)) is FinaliseOutcome.ACCEPTED
 
 
-async def test_a_partial_gives_way_to_its_final_and_an_old_one_is_not_shown(sink: RedisSink, redis: Redis) -> None:
+async def test_a_final_window_removes_its_partial_result_and_refuses_an_older_one(sink: RedisSink, redis: Redis) -> None:
     partial = track_names(TRACK).partial
     await sink.put_partial(make_partial(4000))
     await sink.put_partial(make_partial(6000))
@@ -184,7 +184,7 @@ async def test_a_partial_gives_way_to_its_final_and_an_old_one_is_not_shown(sink
     assert not await redis.exists(partial)
 
 
-async def test_latest_is_readable_without_our_code(sink: RedisSink, redis: Redis) -> None:
+async def test_the_newest_window_is_readable_without_sentistream(sink: RedisSink, redis: Redis) -> None:
     score = make_score(4000, -1.25)
     await finalise(sink, score)
     latest = await redis.hgetall(track_names(TRACK).latest)

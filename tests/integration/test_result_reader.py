@@ -1,4 +1,4 @@
-"""The reader of results on a real Redis: everything once and in order, through outages."""
+"""The reader of results on a real Redis: all results once and in order, through outages."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def redis_settings(server: RedisServer) -> RedisSettings:
 
 
 async def take(reader: ResultReader, count: int) -> list[Record]:
-    """The next records; fails when they do not come."""
+    """The next records. Raises ``TimeoutError`` if they do not come."""
     found: list[Record] = []
     async with asyncio.timeout(20):
-        async for seen in reader:
-            found.append(seen.record)
+        async for received in reader:
+            found.append(received.record)
             if len(found) == count:
                 break
     return found
@@ -75,7 +75,7 @@ async def test_the_reader_is_woken_by_a_nudge_long_before_its_poll(sink: RedisSi
     assert all(not isinstance(r, SessionRecord) and r.session == "brand-new" for r in found)
 
 
-async def test_the_reader_shows_partials_as_they_change(sink: RedisSink, redis_settings: RedisSettings) -> None:
+async def test_the_reader_yields_partial_results_as_they_change(sink: RedisSink, redis_settings: RedisSettings) -> None:
     async with ResultReader(redis_settings, [SESSION]) as reader:
         await sink.put_partial(make_partial(4000, 0.5))
         assert await take(reader, 1) == [make_partial(4000, 0.5)]
@@ -85,7 +85,7 @@ async def test_the_reader_shows_partials_as_they_change(sink: RedisSink, redis_s
         assert await take(reader, 1) == [make_partial(4000, 0.7, revision=1)]
 
 
-async def test_the_reader_can_skip_what_was_before_it(sink: RedisSink, redis_settings: RedisSettings) -> None:
+async def test_the_reader_can_skip_earlier_results(sink: RedisSink, redis_settings: RedisSettings) -> None:
     await finalise(sink, make_score(4000))
     await sink.put_partial(make_partial(6000))
     async with ResultReader(redis_settings, from_start=False) as reader:
@@ -99,7 +99,7 @@ async def test_the_reader_can_skip_what_was_before_it(sink: RedisSink, redis_set
 
 
 @pytest.mark.parametrize("method", ["zrangebyscore", "pubsub"])
-async def test_the_reader_goes_on_after_a_write_to_a_connection_that_was_just_cut(
+async def test_the_reader_continues_after_a_write_to_a_connection_that_was_just_cut(
     sink: RedisSink, redis_settings: RedisSettings, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     cut = RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
@@ -126,7 +126,7 @@ async def test_the_reader_goes_on_after_a_write_to_a_connection_that_was_just_cu
         assert not reader._listener.done()
 
 
-async def test_the_reader_follows_only_what_it_was_asked_for(sink: RedisSink, redis_settings: RedisSettings) -> None:
+async def test_the_reader_follows_only_the_requested_sessions(sink: RedisSink, redis_settings: RedisSettings) -> None:
     other, foreign = SessionKey("default", "call-2"), SessionKey("acme", "call-1")
     for session in (SESSION, other, foreign):
         await finalise(sink, make_score(4000, session=session))
@@ -153,7 +153,9 @@ async def test_the_reader_pages_through_a_long_session(sink: RedisSink, server: 
     assert isinstance(found[-1], SessionRecord)
 
 
-async def test_the_reader_goes_on_where_it_was_after_an_outage(sink: RedisSink, server: RedisServer, redis_settings: RedisSettings) -> None:
+async def test_the_reader_continues_where_it_stopped_after_an_outage(
+    sink: RedisSink, server: RedisServer, redis_settings: RedisSettings
+) -> None:
     await finalise(sink, make_score(4000))
     async with ResultReader(redis_settings, poll_s=0.2) as reader:
         assert len(await take(reader, 2)) == 2
@@ -171,14 +173,14 @@ async def test_the_reader_goes_on_where_it_was_after_an_outage(sink: RedisSink, 
     ]
 
 
-async def test_a_reader_says_at_once_that_there_is_no_redis() -> None:
+async def test_the_reader_fails_at_once_without_redis() -> None:
     settings = RedisSettings(url=SecretStr(f"redis://127.0.0.1:{choose_port(0, 'nobody')}/0"), timeout_s=0.5)
     with pytest.raises(RedisConnectionError):
         async with ResultReader(settings):
             pass
 
 
-async def test_a_reader_ends_at_whatever_moment_it_is_stopped(redis_settings: RedisSettings) -> None:
+async def test_the_reader_can_be_stopped_at_any_moment(redis_settings: RedisSettings) -> None:
     async def read(reader: ResultReader) -> None:
         async for _ in reader:
             pass

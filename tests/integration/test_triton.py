@@ -1,4 +1,4 @@
-"""The models on the real Triton."""
+"""The models on a real Triton."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_the_repository_fits_its_onnx_files(triton_server: TritonServer) -> None
     assert {report.name: report.problems for report in check_models(triton_server.repository)} == dict.fromkeys(MODEL_NAMES, ())
 
 
-def questions() -> dict[str, dict[str, Array]]:
+def batches() -> dict[str, dict[str, Array]]:
     """A batch for each model."""
     chance = np.random.default_rng(7)
     ids = chance.integers(1000, 20_000, (3, 16))
@@ -89,13 +89,13 @@ def questions() -> dict[str, dict[str, Array]]:
 
 
 @pytest.mark.parametrize("where", ["embedded", "container"])
-async def test_triton_gives_onnx_runtimes_numbers(where: str, request: pytest.FixtureRequest, triton_server: TritonServer) -> None:
-    """A container: any Triton that serves ``triton_models``, as ``docker run -p 127.0.0.1:8001:8001`` with Compose's image and command."""
+async def test_triton_computes_the_same_as_onnx_runtime(where: str, request: pytest.FixtureRequest, triton_server: TritonServer) -> None:
+    """The container may be any Triton that serves ``triton_models``, for example Compose's with port 8001 published."""
     url: str | None = triton_server.grpc_url if where == "embedded" else os.environ.get("SENTISTREAM_TEST_TRITON")
     if url is None:
         pytest.skip("SENTISTREAM_TEST_TRITON does not say where a container serves triton_models (HOST:PORT of its gRPC)")
     client = TritonClient(url, 30.0)
-    for model, inputs in questions().items():
+    for model, inputs in batches().items():
         alone = session(triton_server.repository / model / "1" / "model.onnx")
         outputs = [output.name for output in alone.get_outputs()]
         answer = await client.infer(model, inputs, outputs)
@@ -104,7 +104,7 @@ async def test_triton_gives_onnx_runtimes_numbers(where: str, request: pytest.Fi
     await client.close()
 
 
-async def test_encoders_give_what_the_contract_says(models: Models) -> None:
+async def test_encoders_return_the_documented_shapes(models: Models) -> None:
     text = await models.encode_text(tokens(16))
     assert text.shape == (16, 384)
     assert np.abs(text).max() > 0.1

@@ -1,4 +1,4 @@
-"""Windows by utterance with the real worker and models: the packaged sample, and a worker that is killed in the middle of it."""
+"""Utterance windows with the real worker and models: the packaged sample, and a worker that is killed in the middle of it."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ async def worker(settings: Settings, log: Path) -> AsyncIterator[asyncio.subproc
             await asyncio.wait_for(process.wait(), 20)
 
 
-async def finals_seen(settings: Settings, sessions: list[SessionKey], *, at_least: int | None = None) -> None:
-    """Wait for so many final windows, or for the sessions' ends."""
+async def wait_for_finals(settings: Settings, sessions: list[SessionKey], *, at_least: int | None = None) -> None:
+    """Wait for a number of final windows, or for the end of all sessions."""
     finals, ended = 0, set()
     async with asyncio.timeout(120), ResultReader(settings.redis, sessions) as reader:
-        async for seen in reader:
-            match seen.record:
+        async for received in reader:
+            match received.record:
                 case SessionRecord(session=session):
                     ended.add(session)
                 case ScoreRecord(is_final=True):
@@ -73,19 +73,19 @@ def prepared(run: str) -> list[PreparedSession]:
     return [prepare(replace(request, session=f"{run}-{number}")) for number, request in enumerate(sample_requests())]
 
 
-async def test_a_killed_worker_cuts_the_same_utterances(own: Settings, tmp_path: Path) -> None:
+async def test_a_killed_worker_does_not_change_the_utterances(own: Settings, tmp_path: Path) -> None:
     whole, broken = prepared(f"whole-{own.kafka.group}"), prepared(f"broken-{own.kafka.group}")
     keys = [session.plan.key for session in broken]
     async with worker(own, tmp_path / "whole.log"):
         await asyncio.gather(*(asyncio.to_thread(produce_session, own.kafka, session, speed=None) for session in whole))
-        await finals_seen(own, [session.plan.key for session in whole])
+        await wait_for_finals(own, [session.plan.key for session in whole])
     async with worker(own, tmp_path / "killed.log") as killed:
         sending = [asyncio.create_task(asyncio.to_thread(produce_session, own.kafka, session, speed=3.0)) for session in broken]
-        await finals_seen(own, keys, at_least=4)
+        await wait_for_finals(own, keys, at_least=4)
         killed.kill()
     async with worker(own, tmp_path / "next.log"):
         await asyncio.gather(*sending)
-        await finals_seen(own, keys)
+        await wait_for_finals(own, keys)
         for topic in Topics(own.kafka.topic_prefix).inputs:
             everything = len(read_topic(own.kafka, topic))
             await until(partial(is_committed, own, topic, everything), 10)
@@ -103,7 +103,7 @@ async def test_an_utterance_of_ten_seconds_is_scored(own: Settings, tmp_path: Pa
     longest = own.model_copy(update={"windows": own.windows.model_copy(update={"utterance_pause_ms": 3000})})
     async with worker(longest, tmp_path / "worker.log"):
         await asyncio.to_thread(produce_session, own.kafka, session, speed=None)
-        await finals_seen(own, [session.plan.key])
+        await wait_for_finals(own, [session.plan.key])
     found = await windows(own, session.plan.key)
     assert [(start, end) for _, start, end, _ in found[:2]] == [(0, 10_000), (10_000, 20_000)]
     store = RedisSink(own.redis)

@@ -1,4 +1,4 @@
-"""The real worker on real brokers, Redis and Triton: good media is scored, bad media is put aside, and the partition keeps flowing."""
+"""The real worker on a real broker, Redis and Triton: good media is scored, bad media goes to the dead letters, and the rest flows on."""
 
 from __future__ import annotations
 
@@ -51,15 +51,15 @@ def bad_chunks() -> list[tuple[Modality, str, bytes, str]]:
 
 
 async def run_until_ended(settings: Settings, directory: Path, session: SessionKey) -> str:
-    """Run a worker until the session has its summary; its log."""
+    """Run a worker until the session has its summary; return its log."""
     log = directory / "worker.log"
     with log.open("wb") as sink:
         command = [sys.executable, "-m", "stream.cli", "worker"]
         process = await asyncio.create_subprocess_exec(*command, env=child_environment(settings), stdout=sink, stderr=sink)
         try:
             async with asyncio.timeout(90), ResultReader(settings.redis, [session]) as reader:
-                async for seen in reader:
-                    if isinstance(seen.record, SessionRecord):
+                async for received in reader:
+                    if isinstance(received.record, SessionRecord):
                         break
         finally:
             if process.returncode is None:
@@ -82,7 +82,7 @@ async def all_finals(settings: Settings, session: SessionKey) -> list[ScoreRecor
     return finals
 
 
-async def test_a_clip_is_scored_explained_and_published_in_both_places(own: Settings, tmp_path: Path) -> None:
+async def test_a_clip_is_scored_explained_and_published_in_kafka_and_redis(own: Settings, tmp_path: Path) -> None:
     prepared = await asyncio.to_thread(prepare, MediaRequest(FACES, FACES.with_suffix(".vtt"), session=f"clip-{own.kafka.group}"))
     await asyncio.to_thread(produce_session, own.kafka, prepared, speed=None)
     session = prepared.plan.key
@@ -97,17 +97,17 @@ async def test_a_clip_is_scored_explained_and_published_in_both_places(own: Sett
     assert not read_topic(own.kafka, topics.dead_letters)
 
 
-async def test_bad_media_is_put_aside_and_the_session_goes_on(own: Settings, tmp_path: Path) -> None:
+async def test_bad_media_goes_to_the_dead_letters_and_the_session_goes_on(own: Settings, tmp_path: Path) -> None:
     session = replace(SESSION, session=f"hostile-{own.kafka.group}")
     track = TrackKey(session, "customer")
     producer = KafkaProducer(**kafka_options(own.kafka))
     seqs = dict.fromkeys(MODALITIES, 0)
 
     def send(modality: Modality, content_type: str, value: bytes) -> None:
-        about = replace(header(seqs[modality], modality), track=track, content_type=content_type)
+        of_chunk = replace(header(seqs[modality], modality), track=track, content_type=content_type)
         seqs[modality] += 1
         topic = Topics(own.kafka.topic_prefix).chunks(modality)
-        producer.send(topic, key=str(session).encode(), value=value, headers=chunk_headers(about))
+        producer.send(topic, key=str(session).encode(), value=value, headers=chunk_headers(of_chunk))
 
     hum = (np.sin(np.arange(16_000) / 20) * 9000).astype("<i2").tobytes()
     bad = bad_chunks()

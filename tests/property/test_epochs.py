@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stream.domain.delivery import InboundRecord
 from tests.fakes.chunks import MEDIA_START_AT_MS
 from tests.fakes.processing_context import FakeWorker
-from tests.support.restarts import end, expected, talk, windows
+from tests.support.restarts import end, expected, run_records, windows
 
 PAUSE_MS = 1000
 """Shortest time for which the producer is away."""
@@ -49,7 +49,7 @@ async def play(epochs: list[tuple[int, int, bool]], crashes: list[float], random
     worker, began_ms, records = FakeWorker(), 0, list[InboundRecord]()
     for seconds, pause_ms, ends in epochs:
         began_ms += pause_ms
-        records += talk(worker, seconds, began_ms)
+        records += run_records(worker, seconds, began_ms)
         if ends:
             records.append(worker.event(end(seconds), at_ms=MEDIA_START_AT_MS + began_ms + seconds * 1000))
         began_ms += seconds * 1000
@@ -60,7 +60,7 @@ async def play(epochs: list[tuple[int, int, bool]], crashes: list[float], random
         if fraction < 1.0:
             worker.router.stop()
             worker = FakeWorker(store=first.store)
-    await worker.listen(4000 * len(epochs) + 4000)
+    await worker.advance(4000 * len(epochs) + 4000)
     assert not worker.reasons()
     assert not worker.sent[worker.topics.late]
     return windows(worker)

@@ -1,4 +1,4 @@
-"""A session whose windows count words, what must become of it, and the workers that get it through real services: for delivery tests."""
+"""Delivery tests: a session whose windows count words, its expected windows, and workers that process it on real services."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EXPECTED = [*((end, 4.0) for end in range(4000, SECONDS * 1000 + 1, 2000)), (SEC
 
 @asynccontextmanager
 async def worker(settings: Settings, directory: Path, name: str, scoring_s: float = 0.0) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A worker that is ready, its log in ``NAME.log``; terminated at the end if it still runs."""
+    """Run a worker process until the block ends. It is ready when the block begins, and logs to ``NAME.log``."""
     ready, log = directory / f"{name}.ready", directory / f"{name}.log"
     with log.open("wb") as sink:
         process = await asyncio.create_subprocess_exec(
@@ -54,14 +54,14 @@ async def worker(settings: Settings, directory: Path, name: str, scoring_s: floa
 
 
 async def until(condition: Callable[[], bool], seconds: float) -> None:
-    """Wait for it; raises ``TimeoutError``."""
+    """Wait until a condition holds. Raises ``TimeoutError``."""
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.05)
 
 
 def send(producer: KafkaProducer, prefix: str, *records: InboundRecord) -> None:
-    """Write records to their topics, and wait until the broker has them."""
+    """Write records to their topics, and wait until the broker has all of them."""
     for record in records:
         producer.send(prefix + record.topic, key=record.key, value=record.value, headers=record.headers)
     producer.flush()
@@ -70,27 +70,27 @@ def send(producer: KafkaProducer, prefix: str, *records: InboundRecord) -> None:
 async def finals(
     store: RedisSink, sessions: list[str], seconds: float = 60, *, count: int = len(EXPECTED)
 ) -> list[list[tuple[int, float]]]:
-    """The windows of each session, once there are as many as expected (or the time is up)."""
-    until = time.monotonic() + seconds
+    """End and number of words of the final windows of each session, once there are ``count`` of each or the time is up."""
+    deadline = time.monotonic() + seconds
     while True:
         found = [await store.finals(SessionKey("acme", session)) for session in sessions]
-        if all(len(windows) >= count for windows in found) or time.monotonic() > until:
+        if all(len(windows) >= count for windows in found) or time.monotonic() > deadline:
             return [[(window.end_ms, window.score) for window in windows] for windows in found]
         await asyncio.sleep(0.2)
 
 
 def committed(settings: Settings, topic: str) -> int:
-    """Records of the topic that the group need not read again."""
+    """Number of records of a topic that the group has committed, and will not read again."""
     with closing(KafkaConsumer(**kafka_options(settings.kafka), group_id=settings.kafka.group)) as consumer:
         return sum(consumer.committed(TopicPartition(topic, number)) or 0 for number in consumer.partitions_for_topic(topic) or ())
 
 
 def is_committed(settings: Settings, topic: str, records: int) -> bool:
-    """Whether so many records of the topic need not be read again."""
+    """Whether the group has committed exactly this number of records of a topic."""
     return committed(settings, topic) == records
 
 
-def names(count: int) -> list[str]:
-    """Sessions that nobody else has."""
-    run = uuid.uuid4().hex[:8]
-    return [f"{run}-{number}" for number in range(count)]
+def unique_sessions(count: int) -> list[str]:
+    """Names of sessions that no other test uses."""
+    prefix = uuid.uuid4().hex[:8]
+    return [f"{prefix}-{number}" for number in range(count)]

@@ -1,6 +1,7 @@
-"""A worker process with the real Faust app, Kafka and Redis, but a model that only counts words: for delivery tests.
+"""A worker process for delivery tests: the real Faust app, Kafka and Redis, but a scorer that only counts words.
 
-``python -m tests.support.delivery_worker READY_FILE [SECONDS_TO_SCORE_A_WINDOW]``; the services come from SENTISTREAM_* variables.
+``python -m tests.support.delivery_worker READY_FILE [SECONDS_TO_SCORE_A_WINDOW]``; SENTISTREAM_* variables set the addresses of
+the services.
 """
 
 from __future__ import annotations

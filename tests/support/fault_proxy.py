@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that can cut or stall the network between two parties, and put it right again."""
+"""A TCP proxy on loopback that can cut or stall the network between two processes, and restore it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ BLOCK = 65_536
 
 
 class FaultProxy:
-    """Async context manager that forwards every connection to ``target_port`` until told otherwise.
+    """Async context manager that forwards every connection to ``target_port``, except while it is cut or stalled.
 
     Args:
-        target_port: Where to forward to, on loopback.
-        port: To listen on; 0 = any free one.
+        target_port: Port on loopback to which it forwards.
+        port: Port to listen on; 0 = any free port.
     """
 
     def __init__(self, target_port: int, port: int = 0) -> None:
@@ -54,11 +54,11 @@ class FaultProxy:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def stall(self) -> None:
-        """Swallow nothing and forward nothing: connections stay open, and what is sent waits (a black hole that ends)."""
+        """Forward nothing: connections stay open, and what is sent waits until `restore`."""
         self._flowing.clear()
 
     async def restore(self) -> None:
-        """Forward again: what waits, and new connections."""
+        """Forward again, beginning with what waits, and accept new connections."""
         self._flowing.set()
         if self._server is None:
             self._server = await asyncio.start_server(self._accept, LOOPBACK, self.port)
@@ -71,18 +71,18 @@ class FaultProxy:
         self._connections[task] = (writer,)
         try:
             await self._flowing.wait()
-            there, onward = await asyncio.open_connection(LOOPBACK, self._target_port)
-            self._connections[task] = (writer, onward)
-            await self._join((reader, onward), (there, writer))
+            target_reader, target_writer = await asyncio.open_connection(LOOPBACK, self._target_port)
+            self._connections[task] = (writer, target_writer)
+            await self._join((reader, target_writer), (target_reader, writer))
         except (OSError, asyncio.CancelledError):
-            pass  # either side is gone, or we were cut: the other side learns it below
+            pass  # one side is gone, or the proxy is cut: the other side is aborted below
         finally:
-            for end in self._connections.pop(task):
-                end.transport.abort()
+            for side in self._connections.pop(task):
+                side.transport.abort()
 
-    async def _join(self, *ways: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
-        """Forward both ways until one of them ends."""
-        pumps = [asyncio.create_task(self._pump(source, sink)) for source, sink in ways]
+    async def _join(self, *directions: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
+        """Forward in both directions until one of them ends."""
+        pumps = [asyncio.create_task(self._pump(source, sink)) for source, sink in directions]
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -98,6 +98,6 @@ class FaultProxy:
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    """Close a connection so that the peer sees a reset, not an orderly end."""
+    """Close a connection so that the peer sees a reset instead of an orderly end."""
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()

@@ -1,4 +1,4 @@
-"""Final windows for a sink under test."""
+"""Makes windows final in a sink under test."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from tests.fakes.results import make_explanation
 
 
 async def finalise(sink: RedisSink, score: ScoreRecord, token: int = 1) -> FinaliseOutcome:
-    """A window with an explanation that fits."""
+    """Make a window final with an explanation that fits it."""
     return await sink.finalise(score, make_explanation(score), token)

@@ -1,6 +1,6 @@
 """A real Apache Kafka on loopback for tests and benchmarks: one process in KRaft mode, its data kept in a directory.
 
-Found through ``SENTISTREAM_KAFKA_HOME``: any directory whose ``libs/`` holds the server's jars, as an unpacked release does. Needs Java 17.
+``SENTISTREAM_KAFKA_HOME`` says where it is: a directory whose ``libs/`` holds the server's jars, as in an unpacked release. Needs Java 17.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ node.id=1
 controller.quorum.voters=1@{host}:{controller}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}{doors}
-advertised.listeners=PLAINTEXT://{host}:{port}{advertised_doors}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{door_protocols}
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}{proxied}
+advertised.listeners=PLAINTEXT://{host}:{port}{advertised_proxies}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{proxy_protocols}
 log.dirs={data}
 num.partitions=6
 auto.create.topics.enable=false
@@ -48,7 +48,7 @@ group.min.session.timeout.ms=1000
 
 
 def kafka_home() -> Path:
-    """Where Apache Kafka should be."""
+    """The directory in which Apache Kafka is expected."""
     return Path(os.environ.get("SENTISTREAM_KAFKA_HOME") or DEFAULT_HOME)
 
 
@@ -59,8 +59,8 @@ def why_unavailable() -> str | None:
         return f"no Apache Kafka in {home.name}/libs (set SENTISTREAM_KAFKA_HOME to an unpacked release)"
     if shutil.which("java") is None:
         return "no java on the PATH (Apache Kafka 4 needs Java 17 or newer)"
-    said = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False).stderr
-    version = re.search(r'version "(\d+)', said)
+    output = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False).stderr
+    version = re.search(r'version "(\d+)', output)
     if version is None or int(version[1]) < 17:
         return "the java on the PATH is older than 17"
     return None
@@ -70,29 +70,29 @@ class ApacheKafka:
     """A broker that can be stopped, killed and started again with its data, on the same port.
 
     Args:
-        directory: For its data, configuration and log.
-        port: To listen on; 0 = any free one.
-        extra_properties: Lines for ``server.properties``; they win over ours.
-        doors: Ports under which it is reached through proxies. For each it listens on one more port (see `behind`) and tells the
-            clients that come in there to use the proxy's.
+        directory: Holds data, configuration and log.
+        port: Port to listen on; 0 = any free port.
+        extra_properties: Lines for ``server.properties``; they override the others.
+        proxy_ports: Ports of proxies in front of it. For each the broker listens on another port (see `port_behind`), and tells the clients
+            that connect there to use the proxy.
     """
 
-    def __init__(self, directory: Path, port: int = 0, extra_properties: str = "", doors: Sequence[int] = ()) -> None:
+    def __init__(self, directory: Path, port: int = 0, extra_properties: str = "", proxy_ports: Sequence[int] = ()) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.port = port or free_port()
-        self.behind = {door: free_port() for door in doors}
-        """Where the proxy on a door has to forward to."""
+        self.port_behind = {proxy: free_port() for proxy in proxy_ports}
+        """By port of a proxy, the port to which it has to forward."""
         self._directory = directory
         self._properties = directory / "server.properties"
-        names = {door: f"DOOR{number}" for number, door in enumerate(self.behind)}
+        names = {proxy: f"PROXY{number}" for number, proxy in enumerate(self.port_behind)}
         text = PROPERTIES.format(
             host=LOOPBACK,
             port=self.port,
             controller=free_port(),
             data=directory / "data",
-            doors="".join(f",{names[door]}://{LOOPBACK}:{port}" for door, port in self.behind.items()),
-            advertised_doors="".join(f",{name}://{LOOPBACK}:{door}" for door, name in names.items()),
-            door_protocols="".join(f",{name}:PLAINTEXT" for name in names.values()),
+            proxied="".join(f",{names[proxy]}://{LOOPBACK}:{port}" for proxy, port in self.port_behind.items()),
+            advertised_proxies="".join(f",{name}://{LOOPBACK}:{proxy}" for proxy, name in names.items()),
+            proxy_protocols="".join(f",{name}:PLAINTEXT" for name in names.values()),
         )
         self._properties.write_text(text + extra_properties, encoding="utf-8")
         command = _java("-Xms64m", "-Xmx256m", "kafka.Kafka", str(self._properties))
@@ -104,7 +104,7 @@ class ApacheKafka:
         return f"{LOOPBACK}:{self.port}"
 
     async def start(self) -> None:
-        """Start it, formatting the directory if it is new, and wait until it listens (about 3 s)."""
+        """Start the broker and wait until it listens (about 3 s). A new directory is formatted first."""
         if not (self._directory / "data" / "meta.properties").is_file():
             self._format()
         await self.process.start(lambda: listens(LOOPBACK, self.port), START_TIMEOUT_S)
@@ -114,11 +114,11 @@ class ApacheKafka:
         subprocess.run(command, check=True, capture_output=True)
 
     async def stop(self) -> None:
-        """Orderly stop; the data stays."""
+        """Stop the broker in order; the data stays."""
         await self.process.stop()
 
     def kill(self) -> None:
-        """A crash; the data stays."""
+        """Kill the broker, as in a crash; the data stays."""
         self.process.kill()
 
 

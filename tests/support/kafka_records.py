@@ -1,4 +1,4 @@
-"""What stands in a topic."""
+"""Reads all records of a topic."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from stream.config.settings import KafkaSettings
 from stream.kafka_admin.connection import kafka_options
 
 QUIET_MS = 300
-"""The embedded broker reports end offsets up to a batch too low, so a topic is read until nothing more comes."""
+"""The embedded broker reports end offsets that are up to a batch too low. So a topic is read until no record comes for this long."""
 
 
 def read_topic(kafka: KafkaSettings, topic: str) -> list[Any]:
-    """Everything in a topic, partition by partition."""
+    """All records of a topic, partition by partition, each in order."""
     with closing(KafkaConsumer(**kafka_options(kafka), enable_auto_commit=False)) as consumer:
         partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
         consumer.assign(partitions)
         consumer.seek_to_beginning()
-        found: list[Any] = []
-        while (polled := consumer.poll(timeout_ms=QUIET_MS)) or len(found) < sum(consumer.end_offsets(partitions).values()):
-            found += [record for records in polled.values() for record in records]
-    return sorted(found, key=lambda record: (record.partition, record.offset))
+        records: list[Any] = []
+        while (polled := consumer.poll(timeout_ms=QUIET_MS)) or len(records) < sum(consumer.end_offsets(partitions).values()):
+            records += [record for batch in polled.values() for record in batch]
+    return sorted(records, key=lambda record: (record.partition, record.offset))

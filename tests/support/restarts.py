@@ -1,4 +1,4 @@
-"""Calls whose producer is restarted and begins its media clock anew, and what must become of them."""
+"""Sessions whose producer is restarted so that their media clock starts again, and their expected windows."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def end(seconds: int, *modalities: Modality) -> SessionEnd:
     return SessionEnd(0, seconds * 1000, (TrackEnd("customer", dict.fromkeys(modalities or (TEXT, AUDIO), seconds)),))
 
 
-def talk(worker: FakeWorker, seconds: int, later_ms: int = 0, *, epoch: int = 0) -> list[InboundRecord]:
-    """Text and sound of a whole run with its start, without its end."""
+def run_records(worker: FakeWorker, seconds: int, later_ms: int = 0, *, epoch: int = 0) -> list[InboundRecord]:
+    """The records of one run of the media clock: its start, text and sound, without its end."""
     chunks = [
         record
         for seq in range(seconds)
@@ -36,7 +36,7 @@ def windows(worker: FakeWorker) -> list[tuple[int, int, float]]:
 
 
 def expected(*seconds: int) -> list[tuple[int, int, float]]:
-    """Windows of runs so long, each in an epoch of its own."""
+    """The windows of runs with these lengths (s), each in an epoch of its own."""
     return [
         (epoch, stop * 1000, float(min(stop, length) - max(0, stop - 4)))
         for epoch, length in enumerate(seconds)

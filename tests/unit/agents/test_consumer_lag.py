@@ -1,4 +1,4 @@
-"""Whether everything has been read: an old answer of the broker, or one that is read late, is no evidence."""
+"""A worker is caught up only on fresh evidence: old answers of the broker, and answers that are read late, do not count."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TEXT = TP("chunks.text", 0)
 
 
 class Clock:
-    """Both clocks of the machine, turned by hand."""
+    """Wall clock and monotonic clock, moved by the test."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -32,14 +32,14 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    made = Clock()
-    monkeypatch.setattr(module, "time", made)
-    return made
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    return clock
 
 
 @pytest.fixture
 def state(clock: Clock) -> Any:
-    """What aiokafka knows of the partition: ten records, all read, said just now."""
+    """aiokafka's state of the partition: ten records, all read, according to an answer of just now."""
     return SimpleNamespace(highwater=10, has_valid_position=True, timestamp=clock.now * 1000, position=10)
 
 
@@ -48,13 +48,13 @@ def lag(state: Any) -> ConsumerLag:
     assignment = SimpleNamespace(state_value=lambda _tp: state)
     consumer = SimpleNamespace(_subscription=SimpleNamespace(subscription=SimpleNamespace(assignment=assignment)))
     app: Any = SimpleNamespace(consumer=SimpleNamespace(_thread=SimpleNamespace(_ensure_consumer=lambda: consumer)))
-    made = ConsumerLag(app, [TEXT.topic], stale_after_ms=1100)
-    made.on_assigned([TEXT])
-    return made
+    lag = ConsumerLag(app, [TEXT.topic], stale_after_ms=1100)
+    lag.on_assigned([TEXT])
+    return lag
 
 
 def answer(clock: Clock, state: Any, seconds: float) -> None:
-    """Time passes, and the broker answers at its end."""
+    """Let time pass, at the end of which the broker answers."""
     clock.now += seconds
     state.timestamp = clock.now * 1000
 
@@ -66,7 +66,7 @@ def test_an_answer_counts_while_everything_has_been_read(lag: ConsumerLag, clock
     assert lag.caught_up_until() is None
 
 
-def test_after_a_broker_that_was_away_nothing_counts_for_a_while(lag: ConsumerLag, clock: Clock, state: Any) -> None:
+def test_after_an_outage_of_the_broker_no_answer_counts_for_a_while(lag: ConsumerLag, clock: Clock, state: Any) -> None:
     for _ in range(20):
         clock.now += 0.1
         caught_up = lag.caught_up_until()
@@ -79,8 +79,8 @@ def test_after_a_broker_that_was_away_nothing_counts_for_a_while(lag: ConsumerLa
     assert caught_up == round(clock.now * 1000)
 
 
-def test_an_answer_from_before_this_process_stood_still_is_not_what_the_broker_says_now(lag: ConsumerLag, clock: Clock, state: Any) -> None:
-    """A stopped process that goes on first reads what lay in its socket, and takes it for new."""
+def test_an_answer_from_before_the_process_was_frozen_does_not_count(lag: ConsumerLag, clock: Clock, state: Any) -> None:
+    """A process that was frozen first reads old answers from its socket, and takes them for new."""
     answer(clock, state, 0.1)
     assert lag.caught_up_until() is not None
     answer(clock, state, 6.0)

@@ -35,7 +35,7 @@ async def test_a_worker_that_can_work_is_ready_and_live() -> None:
     assert await ready(WorkerState(partitions=24), redis=fine) == (200, {"ready": True, "partitions": 24, "reasons": {}})
 
 
-async def test_what_is_missing_is_named() -> None:
+async def test_reasons_name_the_missing_services() -> None:
     async def refused() -> None:
         raise ConnectionError("redis://user:secret@host")
 
@@ -44,7 +44,7 @@ async def test_what_is_missing_is_named() -> None:
     assert body == {"ready": False, "partitions": None, "reasons": {"kafka": "no partitions are assigned", "redis": "ConnectionError"}}
 
 
-async def test_a_service_that_does_not_answer_does_not_hold_the_answer_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_service_that_does_not_answer_does_not_hold_up_the_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     async def silent() -> None:
         await asyncio.sleep(60)
 
@@ -55,7 +55,7 @@ async def test_a_service_that_does_not_answer_does_not_hold_the_answer_up(monkey
     assert time.monotonic() - began < 5
 
 
-async def test_a_service_that_is_away_leaves_the_worker_live_and_draining_too() -> None:
+async def test_a_worker_stays_live_while_a_service_is_away_and_while_it_drains() -> None:
     async def refused() -> None:
         raise ConnectionError
 
@@ -70,20 +70,20 @@ async def test_a_service_that_is_away_leaves_the_worker_live_and_draining_too() 
         assert (status, body["live"], list(body["reasons"])) == (503, False, ["consumer"])
 
 
-async def test_services_are_not_asked_for_every_request() -> None:
-    asked: list[None] = []
+async def test_services_are_not_checked_for_every_request() -> None:
+    checks: list[None] = []
 
     async def count() -> None:
-        asked.append(None)
+        checks.append(None)
 
     settings = HealthSettings(port=free_port())
     async with HealthServer(settings, WorkerState(partitions=1), {"redis": count}):
         answers = await asyncio.gather(*(ask(settings.port, "/ready") for _ in range(20)))
     assert {status for status, _ in answers} == {200}
-    assert len(asked) < 5
+    assert len(checks) < 5
 
 
-async def test_a_port_that_is_taken_is_one_sentence() -> None:
+async def test_a_taken_port_is_reported_in_one_sentence() -> None:
     with socket.socket() as taken:
         taken.bind((LOOPBACK, 0))
         taken.listen()
@@ -93,7 +93,7 @@ async def test_a_port_that_is_taken_is_one_sentence() -> None:
     assert describe(error.value) is not None
 
 
-async def test_port_0_is_off() -> None:
+async def test_port_0_switches_the_endpoints_off() -> None:
     before = asyncio.all_tasks()
     async with HealthServer(HealthSettings(), WorkerState(), {}) as server:
         assert server.listening is False

@@ -1,4 +1,4 @@
-"""Records on their way to Kafka."""
+"""Sending records to Kafka, through outages."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from stream.aio.backoff import Backoff
 from stream.pipeline.ports import Addressed
 
 SCORE: Addressed = ("scores", b"key", b"score", [("h", b"1")])
-WHY: Addressed = ("explanations", b"key", b"why", [])
+EXPLANATION: Addressed = ("explanations", b"key", b"explanation", [])
 
 
 class FakeProducer:
-    """Takes records; an error in ``ahead`` is raised, or put into the answer, in place of the next one."""
+    """Accepts records. The first sends fail with the given errors, which are raised or set on the future as Faust does."""
 
-    def __init__(self, *ahead: Exception) -> None:
-        self.ahead = list(ahead)
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
         self.sent: list[tuple[str, bytes]] = []
 
     async def send(self, topic: str, _key: bytes, value: bytes, _partition: None, _time: None, _headers: Any) -> asyncio.Future[None]:
         answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        error = self.ahead.pop(0) if self.ahead else None
+        error = self.errors.pop(0) if self.errors else None
         if isinstance(error, ProducerSendError):
             raise error
         if error is None:
@@ -40,7 +40,7 @@ class FakeProducer:
 
 
 @pytest.fixture(autouse=True)
-def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(result_producer, "BACKOFF", Backoff(first_s=0.0))
 
 
@@ -50,12 +50,12 @@ def result_producer_of(producer: FakeProducer) -> ResultProducer:
 
 async def test_records_are_sent_side_by_side_in_order() -> None:
     producer = FakeProducer()
-    await result_producer_of(producer).send(SCORE, WHY)
-    assert producer.sent == [("scores", b"score"), ("explanations", b"why")]
+    await result_producer_of(producer).send(SCORE, EXPLANATION)
+    assert producer.sent == [("scores", b"score"), ("explanations", b"explanation")]
 
 
 @pytest.mark.parametrize("error", [ProducerSendError("no metadata"), NotLeaderForPartitionError(), TimeoutError()])
 async def test_an_outage_is_waited_out_and_all_are_sent_again(error: Exception) -> None:
     producer = FakeProducer(error)
-    await result_producer_of(producer).send(SCORE, WHY)
-    assert producer.sent[-2:] == [("scores", b"score"), ("explanations", b"why")]
+    await result_producer_of(producer).send(SCORE, EXPLANATION)
+    assert producer.sent[-2:] == [("scores", b"score"), ("explanations", b"explanation")]

@@ -21,7 +21,7 @@ def test_a_draining_worker_is_live_but_not_ready() -> None:
     assert state.why_not_live(0.0) == {}
 
 
-def test_a_consumer_thread_that_does_not_turn_is_neither_live_nor_ready() -> None:
+def test_a_worker_with_a_stuck_consumer_thread_is_neither_live_nor_ready() -> None:
     state = WorkerState(partitions=24)
     state.on_consumer_turn(lambda: 100.0)
     assert state.why_not_live(100.0 + STUCK_S) == {}

@@ -1,4 +1,4 @@
-"""Windows of all sessions in one request."""
+"""Items of many callers share a request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stream.serving.errors import ModelRejectedError
 
 
 class Doubler:
-    """Doubles what it is given, refuses negative numbers, and remembers its batches."""
+    """Doubles numbers, refuses negative numbers, and records its batches."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
@@ -31,64 +31,64 @@ def batcher(model: Doubler, max_size: int = 4, delay_s: float = 0.02) -> Batcher
     return Batcher(model, shape=lambda item: abs(item) % 2, max_size=max_size, delay_s=delay_s, refusals=(ModelRejectedError,))
 
 
-async def test_what_comes_together_is_asked_together_and_by_shape() -> None:
+async def test_items_of_one_shape_that_come_together_share_a_batch() -> None:
     model = Doubler()
-    made = batcher(model)
-    assert await asyncio.gather(*(made.answer(item) for item in (2, 3, 4, 5))) == [4, 6, 8, 10]
+    batching = batcher(model)
+    assert await asyncio.gather(*(batching.answer(item) for item in (2, 3, 4, 5))) == [4, 6, 8, 10]
     assert sorted(model.batches) == [[2, 4], [3, 5]]
 
 
 async def test_a_full_batch_does_not_wait() -> None:
     model = Doubler()
-    made = batcher(model, max_size=2, delay_s=60)
-    assert await asyncio.gather(*(made.answer(item) for item in (2, 4, 6, 8))) == [4, 8, 12, 16]
+    batching = batcher(model, max_size=2, delay_s=60)
+    assert await asyncio.gather(*(batching.answer(item) for item in (2, 4, 6, 8))) == [4, 8, 12, 16]
     assert model.batches == [[2, 4], [6, 8]]
 
 
-async def test_a_refused_item_does_not_take_the_others_with_it() -> None:
-    made = batcher(Doubler())
-    answers = await asyncio.gather(*(made.answer(item) for item in (2, -4, 6)), return_exceptions=True)
+async def test_a_refused_item_does_not_fail_the_others() -> None:
+    batching = batcher(Doubler())
+    answers = await asyncio.gather(*(batching.answer(item) for item in (2, -4, 6)), return_exceptions=True)
     assert answers[0] == 4
     assert isinstance(answers[1], ModelRejectedError)
     assert answers[2] == 12
 
 
-async def test_any_other_error_is_everybodys() -> None:
-    made = batcher(Doubler())
-    answers = await asyncio.gather(*(made.answer(item) for item in (2, 1002)), return_exceptions=True)
+async def test_any_other_error_is_raised_to_every_caller() -> None:
+    batching = batcher(Doubler())
+    answers = await asyncio.gather(*(batching.answer(item) for item in (2, 1002)), return_exceptions=True)
     assert [type(answer) for answer in answers] == [RuntimeError, RuntimeError]
 
 
-async def test_who_gave_up_is_not_asked_for_and_holds_nobody_up() -> None:
+async def test_a_cancelled_item_is_left_out_of_its_batch() -> None:
     model = Doubler()
-    made = batcher(model)
-    gone, stays = asyncio.ensure_future(made.answer(2)), asyncio.ensure_future(made.answer(4))
+    batching = batcher(model)
+    cancelled, waiting = asyncio.ensure_future(batching.answer(2)), asyncio.ensure_future(batching.answer(4))
     await asyncio.sleep(0)
-    gone.cancel()
-    assert await stays == 8
+    cancelled.cancel()
+    assert await waiting == 8
     assert model.batches == [[4]]
 
 
-async def test_closing_cancels_what_is_under_way() -> None:
+async def test_closing_cancels_running_batches() -> None:
     async def never(_items: Sequence[int]) -> list[int]:
         await asyncio.Event().wait()
         return []
 
-    made: Batcher[int, int] = Batcher(never, shape=lambda _: 0, max_size=1, delay_s=0)
-    waiting = asyncio.ensure_future(made.answer(1))
+    batching: Batcher[int, int] = Batcher(never, shape=lambda _: 0, max_size=1, delay_s=0)
+    waiting = asyncio.ensure_future(batching.answer(1))
     await asyncio.sleep(0.01)
-    made.close()
+    batching.close()
     with pytest.raises(asyncio.CancelledError):
         await waiting
 
 
-async def test_closing_cancels_what_waits_for_company() -> None:
+async def test_closing_cancels_waiting_items() -> None:
     model = Doubler()
-    made = batcher(model, delay_s=0.01)
-    asking = asyncio.ensure_future(made.answer(2))
+    batching = batcher(model, delay_s=0.01)
+    waiting = asyncio.ensure_future(batching.answer(2))
     await asyncio.sleep(0)
-    made.close()
+    batching.close()
     with pytest.raises(asyncio.CancelledError):
-        await asking
+        await waiting
     await asyncio.sleep(0.03)
     assert model.batches == []

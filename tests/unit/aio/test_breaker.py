@@ -24,7 +24,7 @@ def test_delays_grow_to_the_cap_and_jitter_only_shortens_them() -> None:
 
 
 class Server:
-    """Fails until it is up; counts who asks."""
+    """Fails until it is up; counts the attempts, and how many run at once."""
 
     def __init__(self) -> None:
         self.up = False
@@ -56,25 +56,25 @@ async def test_concurrent_callers_share_one_probe_and_all_get_answers() -> None:
     callers = [asyncio.create_task(breaker.run(server.answer)) for _ in range(10)]
     assert await asyncio.gather(*callers) == ["answer"] * 10
     assert slept == pytest.approx([0.1, 0.2, 0.4, 0.8])
-    assert server.attempts == 10 + 3 + 10  # everyone's first, three failed probes, everyone's last
+    assert server.attempts == 10 + 3 + 10  # each caller's first attempt, three failed probes, each caller's last attempt
     assert not breaker.is_open
 
 
-async def test_while_open_only_one_asks() -> None:
+async def test_while_open_only_one_caller_probes() -> None:
     server = Server()
-    seen: list[int] = []
+    most_at_once: list[int] = []
 
     async def sleep(_seconds: float) -> None:
-        seen.append(server.most_at_once)
+        most_at_once.append(server.most_at_once)
         server.most_at_once = 0
-        if len(seen) == 5:
+        if len(most_at_once) == 5:
             server.up = True
         await asyncio.sleep(0)
 
     breaker = Breaker(TritonUnavailableError, steady(), sleep)
     await asyncio.gather(*(breaker.run(server.answer) for _ in range(6)))
-    assert seen[0] == 6
-    assert set(seen[1:]) == {1}
+    assert most_at_once[0] == 6
+    assert set(most_at_once[1:]) == {1}
 
 
 async def test_other_errors_reach_the_caller_and_close_the_breaker() -> None:

@@ -1,4 +1,4 @@
-"""A cancellation that a library swallowed still ends the task."""
+"""A cancellation that a library has swallowed still ends the task."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ async def test_a_swallowed_cancellation_is_noticed() -> None:
         await asyncio.wait_for(task, 1)
 
 
-async def test_what_was_cancelled_before_is_not_counted_again() -> None:
-    """A task that cleans up after its cancellation may still use the guard's owner."""
+async def test_an_earlier_cancellation_does_not_count() -> None:
+    """A task that cleans up after its cancellation may still make calls that use a guard."""
     done = asyncio.Event()
 
     async def ours() -> None:

@@ -14,7 +14,7 @@ async def test_a_coroutine_that_never_waits_has_its_result_at_once() -> None:
     assert start_eagerly(answer()) == (42,)
 
 
-async def test_an_error_on_the_spot_is_raised_on_the_spot() -> None:
+async def test_an_error_before_the_first_wait_is_raised_at_once() -> None:
     async def fail() -> None:
         raise KeyError("x")
 
@@ -22,7 +22,7 @@ async def test_an_error_on_the_spot_is_raised_on_the_spot() -> None:
         start_eagerly(fail())
 
 
-async def test_the_rest_of_a_coroutine_goes_on_in_another_task() -> None:
+async def test_the_rest_of_a_coroutine_continues_in_another_task() -> None:
     gate, steps = asyncio.Event(), list[str]()
 
     async def work() -> str:

@@ -57,5 +57,5 @@ def test_the_id_is_the_same_for_every_revision() -> None:
     assert window().id == "acme/call-1/customer/0-4000"
 
 
-def test_faces_are_counted_at_their_most() -> None:
+def test_faces_max_is_the_most_in_any_chunk() -> None:
     assert window(video=(video((0, 200)), video((1000, 1200), faces=3))).faces_max == 3

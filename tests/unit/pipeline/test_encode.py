@@ -24,17 +24,17 @@ class NoModels:
 
 
 @pytest.mark.parametrize("find_voice", [True, False])
-async def test_voice_is_looked_for_only_where_windows_follow_it(find_voice: bool) -> None:
+async def test_voice_is_detected_only_for_utterance_windows(find_voice: bool) -> None:
     encoder = ChunkEncoder(
         cast(Sandbox, None), cast(Models, NoModels()), AudioSettings(silence_dbfs=-30.0), VideoSettings(), find_voice=find_voice
     )
     customer = list(read_audio(CALL, split_channels=True))[1]
     samples = np.concatenate([customer[:8000], customer[:8000] // 200])
-    found = await encoder.encode(Chunk(header(0, Modality.AUDIO), samples.astype("<i2").tobytes()))
-    assert isinstance(found, AudioFeatures)
+    features = await encoder.encode(Chunk(header(0, Modality.AUDIO), samples.astype("<i2").tobytes()))
+    assert isinstance(features, AudioFeatures)
     if find_voice:
-        assert found.voiced is not None
-        assert found.voiced[:5].sum() >= 2
-        assert not found.voiced[5:].any()
+        assert features.voiced is not None
+        assert features.voiced[:5].sum() >= 2
+        assert not features.voiced[5:].any()
     else:
-        assert found.voiced is None
+        assert features.voiced is None

@@ -1,4 +1,4 @@
-"""Media clocks that begin anew: each gets an epoch of its own, whoever reads it and in whatever order."""
+"""A media clock that starts again gets an epoch of its own, whichever worker reads the records, in any order."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from stream.domain.delivery import InboundRecord
 from stream.domain.epoch import EpochAssignment
 from tests.fakes.chunks import MEDIA_START_AT_MS
 from tests.fakes.processing_context import FakeWorker
-from tests.support.restarts import AUDIO, TEXT, TRACK, end, expected, start, talk, windows
+from tests.support.restarts import AUDIO, TEXT, TRACK, end, expected, run_records, start, windows
 
 LATER_MS = 40_000
-"""By so much later the second run began."""
+"""How much later the second run of the media clock began."""
 LONG, SHORT = 16, 9
-"""Seconds of the first run and of the second."""
+"""Lengths of the first and the second run, in seconds."""
 
 
 def two_runs(worker: FakeWorker, *, first_ends: bool = False) -> list[InboundRecord]:
-    """A call whose producer was restarted and began its media clock anew, in the same epoch."""
-    records = talk(worker, LONG)
+    """A session whose producer was restarted: the media clock starts again, and the declared epoch stays."""
+    records = run_records(worker, LONG)
     records += [worker.event(end(LONG), at_ms=MEDIA_START_AT_MS + LONG * 1000)] if first_ends else []
-    records += talk(worker, SHORT, LATER_MS)
+    records += run_records(worker, SHORT, LATER_MS)
     return [*records, worker.event(end(SHORT), at_ms=MEDIA_START_AT_MS + LATER_MS + SHORT * 1000)]
 
 
 def by_topic(records: list[InboundRecord], first: str) -> list[InboundRecord]:
-    """One topic after the other, as a worker may read them after a takeover."""
+    """The records one topic after the other, as a worker may read them after a takeover."""
     return sorted(records, key=lambda record: (record.topic != first, record.topic, record.offset))
 
 
 @pytest.mark.parametrize("first_ends", [False, True])
-async def test_a_media_clock_that_begins_anew_gets_an_epoch_of_its_own(first_ends: bool) -> None:
+async def test_a_media_clock_that_starts_again_gets_an_epoch_of_its_own(first_ends: bool) -> None:
     worker = FakeWorker()
     await worker.feed(*two_runs(worker, first_ends=first_ends))
-    await worker.listen(4000)
+    await worker.advance(4000)
     assert windows(worker) == expected(LONG, SHORT)
     assert [(s.epoch, s.windows) for s in worker.store.summaries] == [(0, 8), (1, 5)]
     assert worker.store.assignments[TRACK.session] == [EpochAssignment(1, 0, MEDIA_START_AT_MS + LATER_MS)]
@@ -49,14 +49,14 @@ async def test_a_media_clock_that_begins_anew_gets_an_epoch_of_its_own(first_end
 
 async def test_a_session_id_that_is_used_again_gets_a_new_epoch() -> None:
     worker = FakeWorker()
-    await worker.feed(*talk(worker, LONG), worker.event(end(LONG), at_ms=MEDIA_START_AT_MS + LONG * 1000))
+    await worker.feed(*run_records(worker, LONG), worker.event(end(LONG), at_ms=MEDIA_START_AT_MS + LONG * 1000))
     assert worker.router.open_epochs == 0
-    await worker.feed(*talk(worker, SHORT, LATER_MS), worker.event(end(SHORT), at_ms=MEDIA_START_AT_MS + LATER_MS + SHORT * 1000))
-    await worker.listen(4000)
+    await worker.feed(*run_records(worker, SHORT, LATER_MS), worker.event(end(SHORT), at_ms=MEDIA_START_AT_MS + LATER_MS + SHORT * 1000))
+    await worker.advance(4000)
     assert windows(worker) == expected(LONG, SHORT)
     assert worker.router.open_epochs == 0
     await worker.feed(*(worker.words(seq) for seq in range(LONG)), *(worker.words(seq, later_ms=LATER_MS) for seq in range(SHORT)))
-    await worker.listen(4000)
+    await worker.advance(4000)
     assert windows(worker) == expected(LONG, SHORT)
     assert not worker.reasons()
 
@@ -71,29 +71,29 @@ async def test_a_call_on_hold_stays_in_its_epoch() -> None:
 
 async def test_a_call_on_hold_stays_in_the_epoch_that_it_was_given() -> None:
     worker = FakeWorker()
-    await worker.feed(*talk(worker, LONG), *talk(worker, 6, LATER_MS))
+    await worker.feed(*run_records(worker, LONG), *run_records(worker, 6, LATER_MS))
     for seq in range(6, 12):
         await worker.feed(worker.words(seq, later_ms=LATER_MS + 600_000), worker.media(seq, AUDIO, LATER_MS + 600_000))
-    await worker.listen(4000)
+    await worker.advance(4000)
     assert windows(worker) == expected(LONG, 12)
 
 
-async def test_a_start_that_comes_again_begins_nothing() -> None:
+async def test_a_repeated_start_begins_no_epoch() -> None:
     worker = FakeWorker()
-    records = talk(worker, LONG)
+    records = run_records(worker, LONG)
     again = worker.event(start(), at_ms=MEDIA_START_AT_MS + 12_000)
     await worker.feed(*records[:20], records[0], again, *records[20:], worker.event(end(LONG), at_ms=MEDIA_START_AT_MS + LONG * 1000))
-    await worker.listen(1000)
+    await worker.advance(1000)
     assert windows(worker) == expected(LONG)
     assert not worker.store.assignments[TRACK.session]
 
 
-async def test_chunks_of_the_old_run_that_were_on_the_way_are_taken_in_and_later_ones_are_not() -> None:
+async def test_chunks_of_the_earlier_epoch_are_taken_in_until_it_is_over() -> None:
     worker = FakeWorker()
-    old, new = talk(worker, LONG), talk(worker, SHORT, LATER_MS)
+    old, new = run_records(worker, LONG), run_records(worker, SHORT, LATER_MS)
     await worker.feed(*old[:-4], *new[:5])
     await worker.feed(*old[-4:], *new[5:])
-    await worker.listen(4000)
+    await worker.advance(4000)
     assert windows(worker)[: len(expected(LONG))] == expected(LONG)
     await worker.feed(worker.words(LONG))
     assert worker.reasons() == ["old_epoch"]
@@ -101,37 +101,37 @@ async def test_chunks_of_the_old_run_that_were_on_the_way_are_taken_in_and_later
 
 async def test_a_declared_epoch_after_a_restart_gets_the_next_number() -> None:
     worker = FakeWorker()
-    await worker.feed(*talk(worker, LONG), *talk(worker, SHORT, LATER_MS), *talk(worker, 6, 2 * LATER_MS, epoch=1))
-    await worker.listen(4000)
+    await worker.feed(*run_records(worker, LONG), *run_records(worker, SHORT, LATER_MS), *run_records(worker, 6, 2 * LATER_MS, epoch=1))
+    await worker.advance(4000)
     assert windows(worker) == expected(LONG, SHORT, 6)
     assert worker.store.assignments[TRACK.session] == [EpochAssignment(1, 0, MEDIA_START_AT_MS + LATER_MS), EpochAssignment(2, 1, 0)]
 
 
-async def test_a_media_clock_may_begin_anew_again_and_again() -> None:
+async def test_a_media_clock_may_start_again_several_times() -> None:
     worker = FakeWorker()
-    await worker.feed(*(record for run in range(4) for record in talk(worker, LONG, run * LATER_MS)))
-    await worker.listen(4000)
+    await worker.feed(*(record for run in range(4) for record in run_records(worker, LONG, run * LATER_MS)))
+    await worker.advance(4000)
     assert windows(worker) == expected(*[LONG] * 4)
     assert not worker.reasons()
 
 
-async def test_what_begins_anew_in_an_epoch_that_was_left_is_put_aside() -> None:
+async def test_a_restart_in_an_earlier_epoch_goes_to_the_dead_letters() -> None:
     worker = FakeWorker()
-    await worker.feed(*talk(worker, LONG), worker.words(0, epoch=1, later_ms=LATER_MS), worker.words(0, later_ms=LATER_MS))
+    await worker.feed(*run_records(worker, LONG), worker.words(0, epoch=1, later_ms=LATER_MS), worker.words(0, later_ms=LATER_MS))
     assert worker.reasons() == ["restarted"]
 
 
 async def taken_over(first: FakeWorker, records: list[InboundRecord], read: int, order: str, *, live: bool) -> FakeWorker:
-    """The second worker, after the first died having read so many records; what is left comes one topic after the other."""
+    """Let the first worker die after ``read`` records; return the second, which reads the rest one topic after the other."""
     step = 2 if live else len(records)
     for at in range(0, read, step):
         await first.feed(*records[at : min(at + step, read)])
         if live:
-            await first.listen(1000)
+            await first.advance(1000)
     second = FakeWorker(store=first.store)
     left = [record for record in records if (record.topic, record.offset) not in first.acknowledged]
     await second.feed(*by_topic(left, order))
-    await second.listen(8000)
+    await second.advance(8000)
     assert not second.reasons()
     assert not second.sent[second.topics.late]
     return second
@@ -142,7 +142,7 @@ async def taken_over(first: FakeWorker, records: list[InboundRecord], read: int,
 async def test_wherever_a_worker_dies_every_chunk_is_in_the_same_epoch(topic: str, first_ends: bool) -> None:
     whole = FakeWorker()
     await whole.feed(*two_runs(whole, first_ends=first_ends))
-    await whole.listen(8000)
+    await whole.advance(8000)
     for read in (*range(2 * LONG - 2, 2 * LONG + 12), 2 * (LONG + SHORT) + 2):
         first = FakeWorker()
         second = await taken_over(first, two_runs(first, first_ends=first_ends), read, topic, live=False)
@@ -152,32 +152,32 @@ async def test_wherever_a_worker_dies_every_chunk_is_in_the_same_epoch(topic: st
 
 
 @pytest.mark.parametrize("read", [2 * LONG, 2 * LONG + 4, 2 * LONG + 8, 2 * LONG + 14])
-async def test_a_worker_that_dies_while_it_listens_leaves_the_same_windows(read: int) -> None:
+async def test_a_worker_that_dies_while_it_is_caught_up_changes_no_window(read: int) -> None:
     first = FakeWorker()
     second = await taken_over(first, two_runs(first), read, "chunks.audio", live=True)
     assert windows(second) == expected(LONG, SHORT)
 
 
-async def test_the_new_run_is_not_published_before_the_rest_of_the_old_one_has_been_read() -> None:
+async def test_the_new_epoch_is_not_published_before_the_rest_of_the_old_epoch_has_been_read() -> None:
     first = FakeWorker()
-    sound = [first.media(seq, AUDIO, 0) for seq in range(LONG)]
+    audio = [first.media(seq, AUDIO, 0) for seq in range(LONG)]
     words = [
         first.event(start(0, TEXT), at_ms=MEDIA_START_AT_MS + LATER_MS),
         *(first.words(seq, later_ms=LATER_MS) for seq in range(SHORT)),
     ]
-    await first.feed(*sound, *words)
+    await first.feed(*audio, *words)
     second = FakeWorker(store=first.store)
-    await second.feed(*words, *sound)
+    await second.feed(*words, *audio)
     assert not windows(second)
-    await second.listen(8000)
+    await second.advance(8000)
     assert [epoch for epoch, _, _ in windows(second)] == [epoch for epoch, _, _ in expected(LONG, SHORT)]
     assert not second.reasons()
 
 
-async def test_a_long_backlog_of_the_new_run_does_not_wait_for_silence() -> None:
+async def test_a_long_backlog_of_the_new_epoch_does_not_wait_for_silence() -> None:
     settings = Settings(limits=LimitSettings().model_copy(update={"windows_in_flight": 2}))
     worker = FakeWorker(settings=settings)
-    records = [*talk(worker, LONG), *talk(worker, 40, LATER_MS)]
+    records = [*run_records(worker, LONG), *run_records(worker, 40, LATER_MS)]
     async with asyncio.timeout(20):
         for at in range(0, len(records), 10):
             await worker.feed(*records[at : at + 10])

@@ -1,4 +1,4 @@
-"""What a rebalance and a stop do to records that are on their way in, and to publishing."""
+"""A rebalance and a stop drop records that wait to be taken in. Publishing waits for the new fencing token."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ START = SessionStart(0, (TrackPlan("customer", "customer", (Modality.TEXT,)),))
 
 
 class SlowStore(FakeStore):
-    """Redis is away while tokens are asked for, until ``back`` is set."""
+    """Redis gives no token until ``back`` is set."""
 
     back: asyncio.Event
 
@@ -40,7 +40,7 @@ async def test_publishing_waits_for_the_token_and_the_rebalance_does_not() -> No
     assert store.tokens[TRACK.session] == 1
 
 
-async def test_of_two_assignments_only_the_newer_ones_token_is_used() -> None:
+async def test_of_two_assignments_only_the_newer_token_is_used() -> None:
     worker, store = slow_worker()
     worker.router.on_assigned()
     await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(5)))
@@ -63,7 +63,7 @@ async def test_a_record_that_waited_for_room_when_its_partition_was_revoked_is_d
     assert worker.acknowledged == []
 
 
-async def test_a_stopped_pipeline_begins_no_session() -> None:
+async def test_a_stopped_router_begins_no_session() -> None:
     worker = FakeWorker()
     await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(3)))
     worker.router.stop()

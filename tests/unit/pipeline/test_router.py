@@ -37,7 +37,7 @@ async def whole_session(worker: FakeWorker, seconds: int = 6) -> None:
     await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(seconds)), worker.event(end(seconds)))
 
 
-async def test_a_session_becomes_finals_a_summary_and_acknowledged_records() -> None:
+async def test_a_session_gives_final_windows_a_summary_and_acknowledged_records() -> None:
     worker = FakeWorker()
     await whole_session(worker)
     assert ends(worker) == [4000, 6000, 8000]
@@ -48,7 +48,7 @@ async def test_a_session_becomes_finals_a_summary_and_acknowledged_records() -> 
     assert not worker.failures
 
 
-async def test_a_chunk_that_is_still_on_its_way_when_its_session_is_done_is_acknowledged() -> None:
+async def test_a_chunk_that_is_still_being_encoded_when_its_session_ends_is_acknowledged() -> None:
     class SlowToRepeat(FakeEncoder):
         seen: ClassVar[set[str]] = set()
 
@@ -68,7 +68,7 @@ async def test_a_chunk_that_is_still_on_its_way_when_its_session_is_done_is_ackn
     assert not worker.failures
 
 
-async def test_a_track_that_begins_while_its_session_is_completed_is_taken_in_by_the_next_conversation() -> None:
+async def test_a_track_that_begins_while_its_session_is_completed_goes_to_the_next_session_processor() -> None:
     class SlowStore(FakeStore):
         async def last_final(self, track: TrackKey) -> LastFinal | None:
             if track.track == "late":
@@ -82,7 +82,7 @@ async def test_a_track_that_begins_while_its_session_is_completed_is_taken_in_by
     assert [s.windows for s in worker.store.summaries] == [3]
     await late
     await worker.settle()
-    await worker.listen(worker.settings.windows.expire_after_ms + 5000)
+    await worker.advance(worker.settings.windows.expire_after_ms + 5000)
     assert ends(worker, header(0, track="late").track) == [4000]
     assert len(worker.acknowledged) == 9
     assert not worker.failures
@@ -157,7 +157,7 @@ async def test_a_zombie_is_fenced_off_and_acknowledges_nothing() -> None:
     assert worker.router.open_epochs == 0
 
 
-async def test_a_bad_record_is_put_aside_and_the_rest_flows(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_bad_record_goes_to_the_dead_letters_and_the_rest_flows(caplog: pytest.LogCaptureFixture) -> None:
     worker = FakeWorker()
     good = worker.words(2)
     bad = worker.record(good.topic, b"acme/other", b"secretword", good.headers)
@@ -169,7 +169,7 @@ async def test_a_bad_record_is_put_aside_and_the_rest_flows(caplog: pytest.LogCa
     assert "secretword" not in caplog.text
 
 
-async def test_a_late_chunk_goes_to_its_topic_with_by_how_much() -> None:
+async def test_a_late_chunk_goes_to_the_late_topic_with_its_lateness() -> None:
     worker = FakeWorker()
     await worker.feed(worker.event(START), *(worker.words(seq) for seq in (1, 2, 3, 4, 5, 6)), worker.words(0))
     ((_, _, headers),) = worker.sent[worker.topics.late]
@@ -196,16 +196,16 @@ async def test_windows_that_were_shed_are_counted_and_logged_once(limit: str) ->
     assert [(line["windows"], line["of"]) for line in logged if line["event"] == "shed"] == [(2, 3)]
 
 
-async def test_each_epoch_has_clocks_of_its_own() -> None:
+async def test_each_epoch_has_its_own_clock_skews() -> None:
     worker = FakeWorker()
     for epoch, late_ms in ((0, 90), (1, -90)):
         chunks = [worker.media(seq, m, late_ms * (m is VIDEO), epoch=epoch) for seq in range(6) for m in (AUDIO, VIDEO)]
         await worker.feed(worker.event(SessionStart(epoch, TALK.tracks)), *chunks)
-    await worker.listen(4000)
+    await worker.advance(4000)
     assert {(s.epoch, s.sync[VIDEO].offset_ms) for s in worker.store.scores[TRACK]} == {(0, 90.0), (1, -90.0)}
 
 
-async def test_a_worker_that_takes_over_goes_on_with_the_clock_skews() -> None:
+async def test_a_worker_that_takes_over_continues_with_the_clock_skews() -> None:
     first = FakeWorker()
     records = [first.event(TALK), *(first.media(seq, m, seq % 3 * 20 + 90 * (m is VIDEO)) for seq in range(12) for m in (AUDIO, VIDEO))]
     await first.feed(*records[:15])
@@ -232,14 +232,14 @@ async def test_the_number_of_sessions_is_bounded() -> None:
     assert worker.reasons() == ["too_many_sessions"]
 
 
-async def test_partial_results_are_shown_while_a_window_is_open() -> None:
+async def test_partial_results_are_written_while_a_window_is_open() -> None:
     worker = FakeWorker()
     for seq in range(3):
         await worker.feed(worker.words(seq))
     assert [(p.end_ms, p.revision, p.is_final) for p in worker.store.partials] == [(4000, 1, False), (4000, 2, False), (4000, 3, False)]
 
 
-async def test_another_chunk_with_a_number_that_was_taken_is_a_dead_letter() -> None:
+async def test_a_different_chunk_with_a_known_number_goes_to_the_dead_letters() -> None:
     worker = FakeWorker()
     first = worker.words(0)
     await worker.feed(first, worker.words(0), worker.record(first.topic, first.key, b'{"words": []}', list(first.headers)))
@@ -247,7 +247,7 @@ async def test_another_chunk_with_a_number_that_was_taken_is_a_dead_letter() -> 
     assert [offset for _, offset in worker.acknowledged] == [1, 2]
 
 
-async def test_a_chunk_from_the_future_is_a_dead_letter_and_the_session_goes_on() -> None:
+async def test_a_chunk_from_the_future_goes_to_the_dead_letters_and_the_session_goes_on() -> None:
     worker = FakeWorker()
     await worker.feed(worker.event(START), worker.words(0))
     ahead = worker.words(1)
@@ -261,13 +261,13 @@ async def test_a_chunk_from_the_future_is_a_dead_letter_and_the_session_goes_on(
 async def test_a_session_has_a_bounded_number_of_tracks() -> None:
     worker = FakeWorker()
     for number in range(MAX_TRACKS + 1):
-        one = worker.words(0)
-        headers = [(name, f"track-{number}".encode() if name == "ce_track" else value) for name, value in one.headers]
-        await worker.feed(worker.record(one.topic, one.key, one.value, headers))
+        record = worker.words(0)
+        headers = [(name, f"track-{number}".encode() if name == "ce_track" else value) for name, value in record.headers]
+        await worker.feed(worker.record(record.topic, record.key, record.value, headers))
     assert worker.reasons() == ["too_many_tracks"]
 
 
-async def test_silence_closes_windows_only_while_the_worker_listens() -> None:
+async def test_silence_closes_windows_only_while_the_worker_is_caught_up() -> None:
     worker = FakeWorker()
     await worker.feed(worker.event(START), worker.words(0))
     for live, expected in ((False, []), (True, [4000])):
@@ -278,7 +278,7 @@ async def test_silence_closes_windows_only_while_the_worker_listens() -> None:
         assert ends(worker) == expected
 
 
-async def test_a_chunk_that_needs_no_model_waits_for_those_of_its_lane_that_do() -> None:
+async def test_a_chunk_that_needs_no_model_waits_for_the_chunks_before_it_in_its_queue() -> None:
     class OddOnesNeedAModel(FakeEncoder):
         def encode_at_once(self, chunk: Chunk) -> Features | None:
             return None if chunk.header.seq % 2 else decode_text(chunk.payload)

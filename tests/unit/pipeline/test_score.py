@@ -1,4 +1,4 @@
-"""The scorer on a model that only looks at what it is given."""
+"""The scorer passes each window and its context to the model."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from stream.serving.models import Models
 from tests.fakes.windows import MODEL, make_inference, make_window
 
 
-class LookingModels:
-    """Says nothing of a window, and remembers its tensors."""
+class RecordingModels:
+    """Gives every window a neutral score and records its tensors."""
 
     def __init__(self) -> None:
-        self.seen: list[WindowInputs] = []
+        self.inputs: list[WindowInputs] = []
 
     async def mmci_version(self) -> ModelVersion:
         return MODEL
@@ -32,7 +32,7 @@ class LookingModels:
         return np.full((tokenised.input_ids.shape[0], 384), float(tokenised.words), np.float32)
 
     async def infer(self, inputs: WindowInputs) -> Inference:
-        self.seen.append(inputs)
+        self.inputs.append(inputs)
         return make_inference([0.0] * 8)
 
 
@@ -41,8 +41,8 @@ def later(window: Window, by_ms: int, *context: ContextWindow) -> Window:
     return structs.replace(moved, start_ms=window.start_ms + by_ms, end_ms=window.end_ms + by_ms, text=(), context=context)
 
 
-async def test_a_window_is_given_to_the_model_with_what_earlier_ones_left() -> None:
-    models, context_store = LookingModels(), ContextStore()
+async def test_the_model_gets_a_window_with_the_contributions_of_its_context() -> None:
+    models, context_store = RecordingModels(), ContextStore()
     scorer = WindowScorer(cast(Models, models), default_tokenizer(), 500)
     first = make_window(["well", "then"])
     second = later(first, 1000, ContextWindow("customer", first.end_ms))
@@ -50,9 +50,9 @@ async def test_a_window_is_given_to_the_model_with_what_earlier_ones_left() -> N
     await scorer.final(first, contexts[0])
     await scorer.final(second, contexts[1])
     scorer.close()
-    assert [inputs.past_mask.sum() for inputs in models.seen] == [0.0, 1.0]
-    assert models.seen[1].past_words[0].tolist() == [2.0] * 384
-    assert models.seen[1].past_same.tolist() == [1.0, 0.0, 0.0, 0.0]
-    left = contexts[0].contributed
-    assert left is not None
-    assert left.window == ("customer", first.end_ms)
+    assert [inputs.past_mask.sum() for inputs in models.inputs] == [0.0, 1.0]
+    assert models.inputs[1].past_words[0].tolist() == [2.0] * 384
+    assert models.inputs[1].past_same.tolist() == [1.0, 0.0, 0.0, 0.0]
+    contribution = contexts[0].contributed
+    assert contribution is not None
+    assert contribution.window == ("customer", first.end_ms)

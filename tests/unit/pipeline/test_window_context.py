@@ -1,4 +1,4 @@
-"""What windows hear of earlier ones: the same whoever reads them, and never a reason to wait for ever."""
+"""The context of windows is the same whichever worker processes them, and no window waits for it for ever."""
 
 from __future__ import annotations
 
@@ -16,71 +16,72 @@ from tests.support.dialogues import END, ENDS, SECONDS, START, TRACKS, expected,
 SESSION = header(0).session
 
 
-def heard(store: FakeStore) -> dict[tuple[str, int], str]:
+def contexts(store: FakeStore) -> dict[tuple[str, int], str]:
+    """By track and end of a window, the windows of its context."""
     return {(e.track, e.end_ms): e.sentence for track in TRACKS for e in store.explanations[TrackKey(SESSION, track)]}
 
 
-async def test_every_window_hears_the_newest_that_ended_before_it() -> None:
+async def test_the_context_of_a_window_is_the_newest_windows_that_ended_before_it() -> None:
     worker = FakeWorker()
     await worker.feed(worker.event(START), *chain.from_iterable(second(worker, seq) for seq in range(SECONDS)), worker.event(END))
-    assert heard(worker.store) == expected()
+    assert contexts(worker.store) == expected()
     assert expected()["customer", 8000] == "customer@4000:4 agent@4000:2"
     assert not worker.failures
 
 
 @pytest.mark.parametrize("crash_after", range(5, 29, 4))
-async def test_a_worker_that_takes_over_hears_the_same(crash_after: int) -> None:
+async def test_a_worker_that_takes_over_gives_windows_the_same_context(crash_after: int) -> None:
     first = FakeWorker()
     records = [first.event(START), *chain.from_iterable(second(first, seq) for seq in range(SECONDS)), first.event(END)]
     await first.feed(*records[:crash_after])
     first.router.stop()
-    next_one = FakeWorker(store=first.store)
-    await next_one.feed(*(r for r in records if (r.topic, r.offset) not in first.acknowledged))
-    assert heard(first.store) == expected()
+    second_worker = FakeWorker(store=first.store)
+    await second_worker.feed(*(r for r in records if (r.topic, r.offset) not in first.acknowledged))
+    assert contexts(first.store) == expected()
 
 
 async def test_the_other_track_may_be_read_much_later() -> None:
     worker = FakeWorker()
     seconds = [second(worker, seq) for seq in range(SECONDS)]
     await worker.feed(worker.event(START), *(customer for _, customer in seconds))
-    assert {end for track, end in heard(worker.store) if track == "customer"} == {4000, 6000}
+    assert {end for track, end in contexts(worker.store) if track == "customer"} == {4000, 6000}
     await worker.feed(*(agent for agent, _ in seconds), worker.event(END))
-    assert heard(worker.store) == expected()
+    assert contexts(worker.store) == expected()
 
 
-async def test_a_track_that_is_quiet_holds_nobody_up() -> None:
+async def test_a_quiet_track_holds_up_no_other_track() -> None:
     worker = FakeWorker()
     await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(SECONDS)))
-    await worker.listen(2000)
-    assert [end for track, end in heard(worker.store)] == [end for end in ENDS if end <= SECONDS * 1000]
+    await worker.advance(2000)
+    assert [end for track, end in contexts(worker.store)] == [end for end in ENDS if end <= SECONDS * 1000]
 
 
-async def test_one_window_at_a_time_is_enough() -> None:
+async def test_a_single_window_slot_is_enough() -> None:
     settings = Settings(limits=LimitSettings(windows_in_flight=1))
     worker = FakeWorker(settings=settings, scorer=FakeScorer(delays=dict.fromkeys(ENDS, 0.01)))
     await worker.feed(worker.event(START), *chain.from_iterable(second(worker, seq) for seq in range(SECONDS)), worker.event(END))
     await worker.settle(1.0)
-    assert heard(worker.store) == expected()
+    assert contexts(worker.store) == expected()
 
 
-async def test_a_window_that_the_model_refuses_leaves_nothing_and_holds_nobody_up() -> None:
+async def test_a_window_that_the_model_refuses_contributes_nothing_and_holds_up_no_window() -> None:
     worker = FakeWorker(scorer=FakeScorer(refused={4000}))
     await worker.feed(worker.event(START), *chain.from_iterable(second(worker, seq) for seq in range(SECONDS)), worker.event(END))
     assert worker.reasons() == ["unscorable", "unscorable"]
-    assert heard(worker.store)["customer", 8000] == ""
-    assert heard(worker.store)["customer", 10_000] == "customer@6000:4 agent@6000:2"
+    assert contexts(worker.store)["customer", 8000] == ""
+    assert contexts(worker.store)["customer", 10_000] == "customer@6000:4 agent@6000:2"
 
 
-async def test_an_epoch_hears_nothing_of_the_one_before() -> None:
+async def test_windows_of_an_earlier_epoch_are_no_context() -> None:
     worker = FakeWorker()
     for epoch in (0, 1):
         await worker.feed(worker.event(SessionStart(epoch, START.tracks[1:])), *(worker.words(seq, epoch=epoch) for seq in range(SECONDS)))
-    await worker.listen(4000)
+    await worker.advance(4000)
     sentences = [e.sentence for e in worker.store.explanations[header(0).track] if e.epoch == 1 and e.end_ms <= 8000]
     assert sentences == ["", "", "customer@4000:4"]
 
 
-async def test_a_look_at_an_open_window_waits_for_nothing() -> None:
+async def test_a_partial_result_waits_for_nothing() -> None:
     worker = FakeWorker()
     for seq in range(7):
         await worker.feed(worker.words(seq))

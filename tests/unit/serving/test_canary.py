@@ -19,7 +19,7 @@ CANARY = Canary("m", {"x": np.zeros((1, 1), np.float32)}, ("y",))
 
 
 class Client:
-    """Fails as told; its execution counts are given one after the other, None for no answer."""
+    """Raises the given error, if any. ``executions`` are its answers about executions so far; None is no answer."""
 
     def __init__(self, error: ServingError | None, executions: Sequence[int | None]) -> None:
         self._error = error
@@ -49,11 +49,13 @@ class Client:
         (TritonUnavailableError("late"), [None, 5], Health.SILENT),
     ],
 )
-async def test_health(error: ServingError | None, executions: list[int | None], health: Health) -> None:
+async def test_a_canary_tells_busy_silent_and_dead_models_apart(
+    error: ServingError | None, executions: list[int | None], health: Health
+) -> None:
     assert await CANARY.check(cast(TritonClient, Client(error, executions))) is health
 
 
-def test_every_model_has_the_smallest_request() -> None:
+def test_every_canary_is_the_smallest_request_of_its_model() -> None:
     found = {canary.model: canary for canary in canaries(Settings().triton.model_repository)}
     assert set(found) == set(MODEL_NAMES)
     assert {name: array.shape for name, array in found["mmci"].inputs.items()} == {
@@ -65,7 +67,7 @@ def test_every_model_has_the_smallest_request() -> None:
     assert found["text_encoder"].inputs["input_ids"].dtype == np.int64
 
 
-def test_a_broken_configuration_is_one_sentence(tmp_path: Path) -> None:
+def test_a_broken_configuration_is_reported_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "m" / "configs").mkdir(parents=True)
     (tmp_path / "m" / "configs" / "cpu.pbtxt").write_text("name = 3")
     with pytest.raises(ModelRepositoryError, match="line 1 is not a valid model configuration"):

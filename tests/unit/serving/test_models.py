@@ -87,5 +87,5 @@ async def test_a_wrong_answer_is_not_passed_on(embedding: npt.NDArray[Any], mess
         (None, None, TritonUnavailableError),
     ],
 )
-def test_statuses_are_sorted_by_what_to_do(status: str | None, message: str | None, kind: type[ServingError]) -> None:
+def test_statuses_become_errors_by_how_to_handle_them(status: str | None, message: str | None, kind: type[ServingError]) -> None:
     assert type(classify(status, message)) is kind

@@ -1,4 +1,4 @@
-"""What counts as an outage of Redis."""
+"""Which errors count as an outage of Redis."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ CUT = RuntimeError("unable to perform operation on <TCPTransport closed=True rea
 @pytest.mark.parametrize(
     ("error", "passes"), [(CUT, True), (RedisConnectionError("x"), True), (RuntimeError("broken"), False), (ResponseError("x"), False)]
 )
-def test_what_passes_by_itself(error: Exception, *, passes: bool) -> None:
+def test_outages_are_told_from_errors(error: Exception, *, passes: bool) -> None:
     assert is_outage(error) is passes
 
 
-async def test_a_write_to_a_connection_that_has_just_been_cut_is_tried_again() -> None:
+async def test_a_write_to_a_connection_that_has_just_been_cut_is_repeated() -> None:
     attempts: list[int] = []
 
     async def call(attempt: int) -> str:

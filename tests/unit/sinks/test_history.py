@@ -9,8 +9,8 @@ from tests.fakes.results import SESSION, make_explanation, make_partial, make_sc
 TRACK = TrackKey(SESSION, "customer")
 
 
-def history(*records: Record, most: int = 100) -> History:
-    collected = History(most)
+def history(*records: Record, finals_per_track: int = 100) -> History:
+    collected = History(finals_per_track)
     for number, record in enumerate(records):
         collected.add(encode_record(record), number)
     return collected
@@ -20,55 +20,55 @@ def windows(*ends: int) -> list[Record]:
     return [record for end in ends for record in (make_score(end, end / 4000), make_explanation(make_score(end, end / 4000)))]
 
 
-def places(collected: History) -> list[tuple[int, int]]:
+def positions(collected: History) -> list[tuple[int, int]]:
     return [(score.epoch, score.end_ms) for score, _ in collected.finals(TRACK)]
 
 
 def test_windows_come_in_order_with_their_own_explanation() -> None:
     next_epoch = make_score(1000, epoch=1)
     collected = history(next_epoch, make_explanation(next_epoch), *windows(6000, 4000))
-    assert places(collected) == [(0, 4000), (0, 6000), (1, 1000)]
+    assert positions(collected) == [(0, 4000), (0, 6000), (1, 1000)]
     assert all(explanation.window_id == score.window_id for score, explanation in collected.finals(TRACK))
 
 
 def test_the_topics_may_be_read_in_any_order() -> None:
     score, explanation = windows(4000)
-    assert places(history(explanation, score)) == [(0, 4000)]
+    assert positions(history(explanation, score)) == [(0, 4000)]
 
 
 def test_a_repeat_with_the_same_content_is_counted_and_kept_once() -> None:
     collected = history(*windows(4000), *windows(4000))
-    assert places(collected) == [(0, 4000)]
+    assert positions(collected) == [(0, 4000)]
     assert collected.repeated == 2
     assert not collected.conflicts
 
 
-def test_other_content_under_the_same_id_is_reported_and_the_first_is_taken() -> None:
+def test_different_content_under_one_id_is_reported_and_the_first_is_kept() -> None:
     score = make_score(4000, 1.0)
     collected = history(score, make_explanation(score), make_score(4000, -1.0), make_explanation(score, "Otherwise."))
-    assert [(kept.score, why.sentence) for kept, why in collected.finals(TRACK)] == [(1.0, "Because.")]
+    assert [(score.score, explanation.sentence) for score, explanation in collected.finals(TRACK)] == [(1.0, "Because.")]
     assert list(collected.conflicts) == [score.window_id]
     assert collected.repeated == 0
 
 
 def test_a_score_without_explanation_was_never_final() -> None:
     collected = history(*windows(4000), make_score(6000))
-    assert places(collected) == [(0, 4000)]
+    assert positions(collected) == [(0, 4000)]
     assert collected.unexplained(TRACK) == 1
 
 
 def test_only_the_newest_windows_of_a_track_are_kept() -> None:
-    collected = history(*windows(*range(1000, 100_000, 1000)), most=10)
-    assert [end for _, end in places(collected)] == list(range(90_000, 100_000, 1000))
+    collected = history(*windows(*range(1000, 100_000, 1000)), finals_per_track=10)
+    assert [end for _, end in positions(collected)] == list(range(90_000, 100_000, 1000))
     assert collected.unexplained(TRACK) == 0
 
 
-def test_a_session_comes_wholly_or_not_at_all() -> None:
+def test_a_recent_session_is_restored_completely() -> None:
     other = make_score(4000, session=SessionKey("default", "call-2"))
     collected = history(*windows(4000, 6000), other)
     assert collected.sessions(since_ms=3) == [SESSION, SessionKey("default", "call-2")]
     assert collected.sessions(since_ms=4) == [SessionKey("default", "call-2")]
-    assert places(collected) == [(0, 4000), (0, 6000)]
+    assert positions(collected) == [(0, 4000), (0, 6000)]
 
 
 def test_the_fullest_summary_of_the_newest_epoch_is_taken() -> None:
@@ -81,14 +81,14 @@ def test_the_fullest_summary_of_the_newest_epoch_is_taken() -> None:
 
 
 def test_summaries_that_contradict_each_other_are_reported() -> None:
-    one, other = (summarise(SESSION, 0, [make_score(4000, score)]) for score in (1.0, 2.0))
-    collected = history(one, one, other)
+    first, second = (summarise(SESSION, 0, [make_score(4000, score)]) for score in (1.0, 2.0))
+    collected = history(first, first, second)
     assert collected.repeated == 1
     assert list(collected.conflicts) == [f"{SESSION}/0"]
-    assert collected.summary(SESSION) == one
+    assert collected.summary(SESSION) == first
 
 
-def test_what_is_no_result_is_counted_and_skipped() -> None:
+def test_records_that_are_not_results_are_counted_and_skipped() -> None:
     collected = history(*windows(4000))
     broken_name = encode_record(make_score(4000)).replace(b'"call-1"', b'"call 1"')
     for value in (None, b"", b"\xff", b"{}", b'{"event": "score"}', encode_record(make_partial(4000)), broken_name):

@@ -1,4 +1,4 @@
-"""Keys in Redis, result records and dead letters: what they hold, and what they must not."""
+"""Redis keys, result records and dead letters: their contents, and what must not be in them."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_nothing_of_the_payload_gets_into_the_headers() -> None:
     assert not any(part in name.encode() + content for name, content in headers for part in SECRET.split())
 
 
-def test_a_second_death_replaces_what_the_first_one_wrote() -> None:
+def test_a_second_dead_letter_replaces_the_headers_of_the_first() -> None:
     _, _, first = dead_letter_message(inbound(), "bad_words", "x")
     _, _, second = dead_letter_message(inbound(headers=first), "bad_header", "y")
     assert [content for name, content in second if name == "dl_reason"] == [b"bad_header"]
@@ -103,7 +103,7 @@ def test_a_record_without_key_or_value_still_becomes_a_dead_letter() -> None:
     assert dict(headers)["dl_reason"] == b"empty"
 
 
-def test_a_late_chunk_says_by_how_much() -> None:
+def test_a_late_chunk_has_its_lateness_in_a_header() -> None:
     _, value, headers = late_message(inbound(), 1500)
     assert value == SECRET
     assert dict(headers)["dl_lateby"] == b"1500"

@@ -1,4 +1,4 @@
-"""Commits never pass a record that is unacknowledged, and pass all others."""
+"""A commit never passes an unacknowledged record, and passes all others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_nothing_is_committed_past_the_first_record_of_a_partition() -> None:
     assert not acknowledged
 
 
-def test_one_open_record_after_a_commit_holds_back_those_behind_it() -> None:
+def test_an_unacknowledged_record_after_a_commit_holds_back_the_records_behind_it() -> None:
     commits = Commits()
     for offset in range(6):
         commits.deliver(AUDIO, offset)
@@ -40,7 +40,7 @@ def test_offsets_that_the_topic_lacks_hold_nothing_back() -> None:
     assert commits.take(AUDIO, {7, 9, 40}) == 41
 
 
-def test_a_record_from_before_a_rebalance_does_not_hide_those_that_are_read_again() -> None:
+def test_a_record_from_before_a_rebalance_does_not_hide_records_that_are_read_again() -> None:
     commits = Commits()
     for offset in (9, 6, 7, 8, 9, 10):
         commits.deliver(AUDIO, offset)
@@ -53,7 +53,7 @@ def test_a_record_from_before_a_rebalance_does_not_hide_those_that_are_read_agai
     assert commits.take(AUDIO, acknowledged) == 11
 
 
-def test_partitions_are_apart_and_one_that_was_given_up_begins_anew() -> None:
+def test_partitions_are_independent_and_a_forgotten_partition_starts_again() -> None:
     commits = Commits()
     commits.deliver(AUDIO, 5)
     commits.deliver(TEXT, 0)

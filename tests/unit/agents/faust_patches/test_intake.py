@@ -1,4 +1,4 @@
-"""How records come from Faust to the agent."""
+"""How the agent gets its records from Faust."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stream.agents.faust_patches.intake import RawSchema, drain_buffered
 
 
 def stream_of(*generations: int) -> Any:
-    """A stream in whose queue an event of each generation waits; the app is in generation 1."""
+    """A stream whose queue holds one event of each of these generations; the app is in generation 1."""
     flow = FlowControlEvent(initially_suspended=False)
     queue: ThrowableQueue[Any] = ThrowableQueue(flow_control=flow)
     for offset, generation in enumerate(generations):
@@ -26,13 +26,13 @@ def offsets(stream: Any) -> list[int]:
     return [cast(Any, event.message).offset for event in drain_buffered(stream)]
 
 
-async def test_all_that_waits_is_handed_out_in_order() -> None:
+async def test_buffered_events_are_handed_out_in_order() -> None:
     stream = stream_of(1, 1, 1)
     assert offsets(stream) == [0, 1, 2]
     assert offsets(stream) == []
 
 
-async def test_what_a_rebalance_made_void_is_left_out() -> None:
+async def test_events_from_before_a_rebalance_are_left_out() -> None:
     assert offsets(stream_of(0, 1, 0, 1)) == [1, 3]
 
 
@@ -44,7 +44,7 @@ async def test_nothing_is_handed_out_while_the_flow_is_suspended() -> None:
     assert list(events) == []
 
 
-async def test_bytes_and_headers_stay_as_they_came() -> None:
+async def test_bytes_and_headers_are_left_as_they_are() -> None:
     headers = [("name", b"1"), ("name", b"2")]
     message = Message("chunks", 0, 7, 0.0, 0, headers, b"key", b"\xff", None)
     event = await RawSchema().compile(faust.App("intake"))(message, propagate=True)

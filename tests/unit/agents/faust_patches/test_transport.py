@@ -1,4 +1,4 @@
-"""What the transport does otherwise than Faust's."""
+"""The differences between this transport and Faust's."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class FakeConsumer:
         self.stopped = False
 
     async def stop(self) -> None:
-        """As aiokafka does while a fetch waits for its next try."""
+        """Fail as aiokafka does while a fetch waits for its next attempt."""
         self.stopped = True
         raise asyncio.CancelledError
 
@@ -36,7 +36,7 @@ class FakeConsumer:
 
 
 class Thread(RewindingThread):
-    """Without a thread of its own."""
+    """The consumer thread, without a real thread."""
 
     def __init__(self, consumer: FakeConsumer) -> None:
         self._fake = self._consumer = consumer
@@ -49,12 +49,12 @@ class Thread(RewindingThread):
 
 
 async def test_a_partition_without_a_position_does_not_end_the_worker() -> None:
-    """Faust's own check asks aiokafka for the position of every assigned partition."""
+    """Faust's check asks aiokafka for the position of every assigned partition, and would end the worker."""
     consumer: Any = WorkerTransport(App("transport"), Commits(), 100, 1).Consumer
     await consumer.verify_all_partitions_active(SimpleNamespace(assignment=lambda: {CHUNKS}))
 
 
-async def test_a_fetch_that_failed_just_before_does_not_break_off_the_end_of_the_thread() -> None:
+async def test_a_fetch_that_has_just_failed_does_not_interrupt_stopping_the_thread() -> None:
     consumer = FakeConsumer()
     await Thread(consumer).on_thread_stop()
     assert consumer.stopped
