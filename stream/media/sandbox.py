@@ -28,7 +28,7 @@ START_TIMEOUT_S = 60.0
 """A child imports FFmpeg and OpenCV first: a second or two, but many times that on a busy machine with a cold disk."""
 
 RESTART_BACKOFF = Backoff(first_s=0.2, cap_s=5.0, jitter=0.0)
-"""The first retry comes soon, since most children start again at once. Later retries are rare: each needs memory that the machine may lack."""
+"""The first retry comes soon, as most children start again at once. Later retries are rare: each needs memory that the machine may lack."""
 
 _CROP_BYTES = FACE_SIZE * FACE_SIZE
 _REPLY: msgspec.msgpack.Decoder[messages.DecoderReply] = msgspec.msgpack.Decoder(messages.DecoderReply)
