@@ -9,6 +9,11 @@ MAX_SPEED = 1000.0
 """Above this a recording is sent as fast as possible anyway, which ``max`` says plainly."""
 
 
+def wall_clock_ms() -> int:
+    """The wall clock, Unix milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
 def parse_speed(text: str) -> float | None:
     """``"1.0"`` → 1.0 (live), ``"2"`` → 2.0, ``"max"`` → None. Raises ``ValueError`` with a sentence for the user."""
     if text.strip().lower() == "max":
@@ -35,7 +40,7 @@ class Pacer:
         speed: float | None,
         duration_ms: int | None,
         wait: Callable[[float], bool],
-        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        now_ms: Callable[[], int] = wall_clock_ms,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Start the clock.

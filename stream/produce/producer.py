@@ -21,7 +21,7 @@ from stream.domain.topics import Topics
 from stream.domain.wire import Headers, chunk_headers, session_record
 from stream.kafka_admin.connection import CONNECT_TIMEOUT_MS, broker_errors, kafka_options
 from stream.kafka_admin.errors import BrokerError
-from stream.produce.pacer import Pacer
+from stream.produce.pacer import Pacer, wall_clock_ms
 from stream.produce.prepare import PreparedSession
 from stream.produce.session import PlannedChunk, PlannedRecord, SentCounts, SessionPlan, plan_records
 
@@ -130,6 +130,7 @@ def produce_session(
     speed: float | None = 1.0,
     stop: threading.Event | None = None,
     on_progress: Callable[[SendProgress], None] | None = None,
+    now_ms: Callable[[], int] = wall_clock_ms,
 ) -> ProducedSession:
     """Send one session; returns when its end is acknowledged. Blocking: run it in a thread of its own.
 
@@ -139,6 +140,7 @@ def produce_session(
         speed: 1.0 = live pace, None = as fast as possible.
         stop: When set, ends the session early, with an end record.
         on_progress: Called in this thread after each record.
+        now_ms: Wall clock (Unix ms) from which capture times are made.
 
     Raises:
         BrokerError: The broker is away.
@@ -151,7 +153,7 @@ def produce_session(
         records = plan_records(session.plan, pieces)
         # The first record is made before the session starts: a file that cannot be decoded must not open an empty session.
         record = next(records, None)
-        run = _SessionSender(kafka, session, sender, Pacer(speed, session.duration_ms, stop.wait), on_progress)
+        run = _SessionSender(kafka, session, sender, Pacer(speed, session.duration_ms, stop.wait, now_ms), on_progress)
         run.send_event(session.plan.start())
         try:
             while record is not None and run.send(record):
