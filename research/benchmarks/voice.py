@@ -27,7 +27,7 @@ from research.command_line import console, errors_as_sentences, folders_of, pars
 from research.pages import RESULTS, VOICES_PAGE, fill_page, write_result
 from research.voices.folds import Heard, actor_folds, run_fold, summary
 from stream.training import corpora
-from stream.training.voice import VoiceRecipe, fill_shelf
+from stream.training.voice import VoiceRecipe, make_variants
 
 FOLDS = 4
 QUICK = replace(VoiceRecipe(), epochs=2, variants=1)
@@ -43,11 +43,11 @@ def measure(data: Path, runs: Path, recipe: VoiceRecipe, folds: int, progress: P
     parts = actor_folds([voice.actor for voice in voices], folds)
     files = [runs / f"fold-{fold + 1}-of-{folds}.npz" for fold in range(folds)]
     if missing := [fold for fold, file in enumerate(files) if not file.is_file()]:
-        shelf = fill_shelf(voices, recipe.variants, SEED, progress)
+        variants = make_variants(voices, recipe.variants, SEED, progress)
         for fold in missing:
             begun = time.monotonic()
             state = files[fold].with_suffix(".state")
-            run_fold(voices, shelf, parts[fold], recipe, fold=fold, progress=progress, state=state).save(files[fold])
+            run_fold(voices, variants, parts[fold], recipe, fold=fold, progress=progress, state=state).save(files[fold])
             state.unlink()
             console.print(f"fold {fold + 1} of {folds}: {time.monotonic() - begun:.0f} s")
     return summary(Heard.together([Heard.load(file) for file in files])), parts

@@ -12,7 +12,7 @@ from research.models.interface import ModelInput, Prediction, SentimentModel, Ta
 from stream.domain.modality import Modality
 from stream.model.minilm import MiniLM, pool
 from stream.model.nodes import Nodes
-from stream.model.precision import low_precision
+from stream.training.loop import low_precision
 from stream.training.tokens import Tokens
 
 

@@ -18,7 +18,7 @@ from research.voices.nuisances import PLANTED
 from stream.domain.features import Floats
 from stream.training.corpora import VOICE_EMOTIONS, Voice
 from stream.training.metrics import Classes, accuracy, f1_scores, macro_recall
-from stream.training.voice import Shelf, Truth, VoiceRecipe, at_peak, blocks_of, predict, to_samples, train_voice
+from stream.training.voice import Truth, VoiceRecipe, VoiceVariants, at_peak, blocks_of, predict, to_samples, train_voice
 
 CONDITIONS = ("plain", *PLANTED)
 SIGNS = ("negative", "zero", "positive")
@@ -32,7 +32,7 @@ class Heard:
     Attributes:
         fold: (n,) which network answered.
         actors: (n,) speaker.
-        male: (n,) bool.
+        male: (n,) bool; male actors of RAVDESS have odd numbers.
         emotions: (C, n, 8) probabilities; likewise `polarities` and `signs`, (C, n, 3).
         truth: (n, 3) classes: emotion, polarity, sign.
         valences: (n,) valence constant.
@@ -71,18 +71,26 @@ def actor_folds(actors: Sequence[int], folds: int) -> list[tuple[int, ...]]:
 
 
 def run_fold(
-    voices: Sequence[Voice], shelf: Shelf, tested: tuple[int, ...], recipe: VoiceRecipe, *, fold: int, progress: Progress, state: Path
+    voices: Sequence[Voice],
+    variants: VoiceVariants,
+    tested: tuple[int, ...],
+    recipe: VoiceRecipe,
+    *,
+    fold: int,
+    progress: Progress,
+    state: Path,
 ) -> Heard:
     """Train on all other actors, then answer the recordings of the tested ones under every condition."""
-    others = [place for place, voice in enumerate(voices) if voice.actor not in tested]
-    model, _ = train_voice([voices[place] for place in others], shelf[others], (), recipe, seed=fold, progress=progress, state=state)
+    others = [index for index, voice in enumerate(voices) if voice.actor not in tested]
+    trained = VoiceVariants(variants.mel[others], variants.audible[others])
+    model, _ = train_voice([voices[index] for index in others], trained, (), recipe, seed=fold, progress=progress, state=state)
     own = [voice for voice in voices if voice.actor in tested]
     answers = [predict(model, [heard_as(voice, condition) for voice in own]) for condition in CONDITIONS]
     truth = Truth.of(own)
     return Heard(
         fold=np.full(len(own), fold),
         actors=np.array([voice.actor for voice in own]),
-        male=np.array([voice.sex == "male" for voice in own]),
+        male=np.array([voice.actor % 2 == 1 for voice in own]),
         emotions=np.stack([answer.emotions for answer in answers]),
         polarities=np.stack([answer.polarities for answer in answers]),
         signs=np.stack([answer.signs for answer in answers]),

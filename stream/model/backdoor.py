@@ -28,14 +28,10 @@ class Adjusted(NamedTuple):
 
 
 def averaged(answer: Answer, frequencies: Tensor, temperature: Tensor) -> Adjusted:
-    """Average the predictions over the strata, weighted with P(k).
+    """Average answers of shape (..., K) over the strata, weighted with the (K,) P(k).
 
-    Probabilities are averaged, not logits, because the adjustment is a sum of probabilities.
-
-    Args:
-        answer: Answers under each stratum, of shape (..., K).
-        frequencies: (K,) P(k).
-        temperature: Divides the logits; broadcast to (..., K, 3).
+    Probabilities are averaged, not logits, because the adjustment is a sum of probabilities. `temperature` divides the logits
+    and is broadcast to (..., K, 3).
     """
     score = (answer.score * frequencies).sum(dim=-1)
     probabilities = (torch.softmax(answer.logits / temperature, dim=-1) * frequencies.unsqueeze(-1)).sum(dim=-2)
@@ -61,27 +57,15 @@ class ShortcutBank(nn.Module):
     def recombine(self, head: Head, causal: Tensor) -> Tensor:
         """Compute the head's first layer, W (g^c + s_k) + b, for every pair of window and stratum.
 
-        The layer is linear: W g^c and W s_k + b are each computed once and then added, instead of once for every pair.
-
-        Args:
-            head: The head f_cs.
-            causal: (..., G) causal read-outs g^c.
-
-        Returns:
-            (..., K, hidden) values before the ReLU.
+        The layer is linear: W g^c and W s_k + b are each computed once and then added, instead of once for every pair. From
+        (..., G) causal read-outs g^c and the head f_cs to (..., K, hidden) values before the ReLU.
         """
         from_causal = causal @ head.inner.weight.T
         from_strata: Tensor = head.inner(self.prototypes)
         return from_causal.unsqueeze(-2) + from_strata
 
     def adjust(self, head: Head, causal: Tensor, temperature: Tensor) -> Adjusted:
-        """Average the predictions over the strata.
-
-        Args:
-            head: The head f_cs.
-            causal: (..., G) causal read-outs g^c.
-            temperature: Divides the logits; broadcast to (...,).
-        """
+        """Average the predictions from (..., G) causal read-outs over the strata; `temperature` is broadcast to (...,)."""
         answer: Answer = head.answer(self.recombine(head, causal))
         return averaged(answer, self.frequencies, temperature.unsqueeze(-1).unsqueeze(-1))
 

@@ -11,9 +11,7 @@ from stream.domain.media_format import EMBEDDING_WIDTH, SEGMENTS_PER_BLOCK
 def _convolution(inputs: int, outputs: int, stride: tuple[int, int] = (1, 1), kernel: int = 3) -> nn.Sequential:
     """Convolution, batch normalisation and ReLU."""
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(),
+        nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
     )
 
 
@@ -28,9 +26,7 @@ class _Dilated(nn.Module):
     def __init__(self, channels: int, dilation: int) -> None:
         super().__init__()
         self.branch = nn.Sequential(
-            nn.Conv1d(channels, channels, 3, padding=dilation, dilation=dilation, bias=False),
-            nn.BatchNorm1d(channels),
-            nn.ReLU(),
+            nn.Conv1d(channels, channels, 3, padding=dilation, dilation=dilation, bias=False), nn.BatchNorm1d(channels), nn.ReLU()
         )
         self.weigh = _channel_weights(channels)
 
@@ -57,10 +53,7 @@ class AudioEncoder(nn.Module):
             _convolution(64, 64, stride=(2, 1)),
         )
         self.temporal = nn.Sequential(
-            nn.Conv1d(64 * 4, 96, 3, padding=1, bias=False),
-            nn.BatchNorm1d(96),
-            nn.ReLU(),
-            *(_Dilated(96, dilation) for dilation in (4, 8)),
+            nn.Conv1d(64 * 4, 96, 3, padding=1, bias=False), nn.BatchNorm1d(96), nn.ReLU(), *(_Dilated(96, dilation) for dilation in (4, 8))
         )
         self.embed = nn.Linear(96, EMBEDDING_WIDTH)
 
@@ -97,10 +90,7 @@ class FaceEncoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            _convolution(1, 32, stride=(2, 2), kernel=5),
-            _Residual(32, 32),
-            _Residual(32, 64, stride=2),
-            _Residual(64, 128, stride=2),
+            _convolution(1, 32, stride=(2, 2), kernel=5), _Residual(32, 32), _Residual(32, 64, stride=2), _Residual(64, 128, stride=2)
         )
         self.embed = nn.Linear(128, EMBEDDING_WIDTH)
 

@@ -65,12 +65,7 @@ class Head(nn.Module):
         d score / d g = 3 (1 - tanh(u)^2) W_inner^T (w_u * [W_inner g + b > 0]).
 
         The served graph needs it for relevance. It is in closed form because an ONNX graph has no automatic differentiation.
-
-        Args:
-            before_relu: (..., hidden) = W_inner g + b.
-
-        Returns:
-            (..., G).
+        From (..., hidden) W_inner g + b to (..., G).
         """
         return self.inner_gradient(before_relu) @ self.inner.weight
 
@@ -86,12 +81,8 @@ def class_probabilities(answer: Answer) -> Tensor:
     """Probabilities of the seven rounded scores: an ordinal model with a logistic distribution F around the score (McCullagh, 1980).
 
     P(k) = F((k + 1/2 - score) / b) - F((k - 1/2 - score) / b); the outermost classes have no outer edge.
-
-    Args:
-        answer: Of shape (...,).
-
-    Returns:
-        (..., 7), at least `LEAST_CHANCE`.
+    From answers
+    of shape (...,) to (..., 7), at least `LEAST_CHANCE`.
     """
     edges = torch.arange(CLASSES - 1, device=answer.score.device, dtype=answer.score.dtype) - (CLASSES - 2) / 2
     below = torch.sigmoid((edges - answer.score.unsqueeze(-1)) / answer.spread.unsqueeze(-1))

@@ -153,12 +153,9 @@ class ServedMMCI(nn.Module):
 
 
 def served_past(values: tuple[Tensor, Tensor, Tensor], mask: Tensor, same: Tensor) -> Past:
-    """Build the network's context from the served inputs; position k holds the window k + 1 windows ago.
+    """Build the network's context from the served inputs: (B, K, width) by modality, (B, K, 3) and (B, K).
 
-    Args:
-        values: By modality, (B, K, width) mean features.
-        mask: (B, K, 3), 0 where the modality is missing.
-        same: (B, K), 1 for the same track.
+    Position k holds the window k + 1 windows ago.
     """
     lag = torch.arange(1, CONTEXT_WINDOWS + 1, device=same.device).expand(same.shape[0], -1)
     return Past(dict(zip(MODALITIES, values, strict=True)), dict(zip(MODALITIES, mask.unbind(dim=2), strict=True)), lag, same)

@@ -1,4 +1,4 @@
-"""The live models' weights as torch keeps them, so that they can be exported again without training."""
+"""Checkpoints of the served models, from which they can be exported again without training."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from stream.training.voice import VoiceClassifier
 
 
 def save_classifier(module: VoiceClassifier | FaceClassifier, name: str, folder: Path) -> None:
-    """Keep an encoder's weights and those of the classifier that it was taught by as ``NAME.pt``."""
+    """Save the weights of an encoder and of the classifier around it as ``NAME.pt``."""
     folder.mkdir(parents=True, exist_ok=True)
     torch.save(module.state_dict(), folder / f"{name}.pt")
 
 
 def load_voice(folder: Path) -> VoiceClassifier:
-    """The audio encoder with its classifier from ``audio.pt``."""
+    """Read the audio encoder and its classifier from ``audio.pt``."""
     module = VoiceClassifier()
     module.load_state_dict(torch.load(folder / "audio.pt", weights_only=True))
     return module.eval()
 
 
 def load_face(folder: Path) -> FaceClassifier:
-    """The face encoder with its classifier from ``face.pt``."""
+    """Read the face encoder and its classifier from ``face.pt``."""
     state = torch.load(folder / "face.pt", weights_only=True)
     module = FaceClassifier(state["emotion.weight"].shape[0])
     module.load_state_dict(state)
@@ -36,13 +36,13 @@ def load_face(folder: Path) -> FaceClassifier:
 
 
 def save_mmci(served: ServedMMCI, folder: Path) -> None:
-    """Keep the served network as ``mmci.pt``."""
+    """Save the served network as ``mmci.pt``."""
     folder.mkdir(parents=True, exist_ok=True)
     torch.save({"config": asdict(served.model.config), "state": served.state_dict()}, folder / "mmci.pt")
 
 
 def load_mmci(folder: Path) -> ServedMMCI:
-    """The served network from ``mmci.pt``."""
+    """Read the served network from ``mmci.pt``."""
     stored = torch.load(folder / "mmci.pt", weights_only=True)
     served = ServedMMCI(MMCI(MMCIConfig(**stored["config"])))
     served.load_state_dict(stored["state"])
@@ -50,10 +50,10 @@ def load_mmci(folder: Path) -> ServedMMCI:
 
 
 def export_all(folder: Path, repository: Path) -> list[Path]:
-    """Write the ONNX files of the three live models.
+    """Export the three trained models; returns the paths of their ONNX files.
 
     Raises:
-        FileNotFoundError: If one of them has no checkpoint; nothing is written then.
+        FileNotFoundError: If one of them has no checkpoint. Nothing is written in this case.
     """
     audio, face, served = load_voice(folder).encoder, load_face(folder).encoder, load_mmci(folder)
     return [export_encoder(audio, AUDIO_ENTRY, repository), export_encoder(face, FACE_ENTRY, repository), export_mmci(served, repository)]

@@ -1,4 +1,4 @@
-"""The YAML file of the live recipe. Unknown keys are errors."""
+"""The YAML file of the recipe of the served models. Unknown keys are errors."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class LiveConfig(BaseModel):
     """The recipe of the models that are served.
 
     Attributes:
-        kind: Distinguishes this file from a row of the research tables.
-        seed: Of everything random. MMCI is trained with this seed and the next two, and validation chooses.
-        steps: The models to train; ``mmci`` alone uses the encoders that are in the repository.
+        kind: Distinguishes this file from that of a row of the research tables.
+        seed: Seed of all random choices. MMCI is trained with this seed and the next two; the best on validation data is kept.
+        steps: The models to train. ``mmci`` alone uses the encoders in the repository.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
@@ -30,22 +30,22 @@ class LiveConfig(BaseModel):
 
 
 def read_live_config(file: Path) -> LiveConfig:
-    """Read the recipe.
+    """Read and validate the recipe.
 
     Raises:
         TrainingError: If the file cannot be read, has an unknown key, or describes a row of the research tables.
     """
     values = read_yaml(file)
     if values.get("kind") != "live":
-        raise TrainingError(f"{file} is not the live recipe (kind: live); a row of the research tables: python -m research.train {file}")
+        raise TrainingError(f"{file} is not the recipe of the served models; for a research row: python -m research.train {file}")
     return validated(LiveConfig, values, file)
 
 
 def read_yaml(file: Path) -> dict[str, Any]:
-    """The keys and values of a YAML file.
+    """Read the keys and values of a YAML file.
 
     Raises:
-        TrainingError: If it cannot be read or holds something else.
+        TrainingError: If the file cannot be read, or is not a mapping.
     """
     try:
         found = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -57,10 +57,10 @@ def read_yaml(file: Path) -> dict[str, Any]:
 
 
 def validated(model: type[Model], values: dict[str, Any], file: Path) -> Model:
-    """The values as a configuration.
+    """Validate values as a configuration.
 
     Raises:
-        TrainingError: At the first value that does not fit; the message names its key.
+        TrainingError: For the first invalid value; the message names its key.
     """
     try:
         return model.model_validate(values)

@@ -1,7 +1,7 @@
-"""The four corpora of the first recipe, read into one vocabulary: part, polarity, valence.
+"""Readers of CMU-MOSI, MELD, RAVDESS and FER2013, with common terms: part, polarity, valence.
 
-Valence of voices and faces is a hand-set constant for each acted or labelled emotion, not an annotation; polarity follows
-from it by `polarity_of_valence`.
+The valence of a voice or a face is a constant that was set by hand for each acted or labelled emotion, not an annotation. The
+polarity follows from it by `polarity_of_valence`.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from stream.domain.media_format import SAMPLE_RATE
 
 NEGATIVE, NEUTRAL, POSITIVE = range(3)
 NEUTRAL_VALENCE = 0.2
-"""Valence constants no farther from 0 than this count as neutral (surprise is +0.1)."""
+"""Valence constants up to this distance from 0 are neutral (surprise has +0.1)."""
 
 NEUTRAL_SCORE = 0.5
-"""MOSI scores nearer to 0 than this are neutral: the middle class of the corpus's seven."""
+"""MOSI scores nearer to 0 than this are neutral: the middle one of the corpus's seven classes."""
 
 VOICE_EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 VOICE_SIGNS = (1, 2, 2, 0, 0, 0, 0, 2)
 """Sign of each emotion's valence constant: 0 negative, 1 zero, 2 positive."""
 
 VOICE_SHARES = (1 / 15, *(2 / 15,) * 7)
-"""How often each emotion was recorded: neutral has no strong variant."""
+"""Share of each emotion in the recordings: neutral has no strong variant, and so half as many."""
 
 TRAIN_ACTORS, VALIDATION_ACTORS = range(1, 17), range(17, 21)
 
 
 class Part(StrEnum):
-    """Which part of a corpus an item belongs to; videos, actors and images are never in two."""
+    """Part of a corpus. No video, actor or image is in two parts."""
 
     TRAIN = "train"
     VALIDATION = "validation"
@@ -49,13 +49,13 @@ class Utterance:
 
     Attributes:
         corpus: ``mosi`` or ``meld``.
-        group: The video (MOSI) or dialogue (MELD) it is from: the unit of resampling.
-        text: Its words.
+        group: Video (MOSI) or dialogue (MELD): the unit of resampling.
+        text: The words.
         score: MOSI's mean annotation in [-3, 3]; None in MELD.
         polarity: 0 negative, 1 neutral, 2 positive.
         part: Part of the corpus.
-        speaker: Who says it, within the group.
-        order: Its place in time within the group.
+        speaker: Name of the speaker within the group.
+        order: Position in time within the group.
     """
 
     corpus: str
@@ -70,7 +70,7 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """One RAVDESS recording; `samples` are int16 at 16 kHz, `emotion` indexes `VOICE_EMOTIONS`."""
+    """One RAVDESS recording: int16 `samples` at 16 kHz; `emotion` is an index into `VOICE_EMOTIONS`."""
 
     samples: npt.NDArray[np.int16]
     actor: int
@@ -79,15 +79,10 @@ class Voice:
     valence: float
     part: Part
 
-    @property
-    def sex(self) -> str:
-        """``male`` or ``female``: RAVDESS gives its men odd numbers."""
-        return "male" if self.actor % 2 else "female"
-
 
 @dataclass(frozen=True, slots=True)
 class Faces:
-    """Images of one part of FER2013: (n, 48, 48) uint8, and (n,) class, polarity and valence of each."""
+    """Images of one part of FER2013: (n, 48, 48) uint8, and the (n,) emotion, polarity and valence of each; number of emotions."""
 
     images: npt.NDArray[np.uint8]
     emotions: npt.NDArray[np.int64]
@@ -97,41 +92,34 @@ class Faces:
 
 
 def polarity_of_valence(valence: float) -> int:
-    """Negative, neutral or positive by `NEUTRAL_VALENCE`."""
+    """`NEGATIVE`, `NEUTRAL` or `POSITIVE`, by `NEUTRAL_VALENCE`."""
     return NEUTRAL if abs(valence) <= NEUTRAL_VALENCE else POSITIVE if valence > 0 else NEGATIVE
 
 
 def polarity_of_score(score: float) -> int:
-    """Negative, neutral or positive by `NEUTRAL_SCORE`."""
+    """`NEGATIVE`, `NEUTRAL` or `POSITIVE`, by `NEUTRAL_SCORE`."""
     return NEUTRAL if abs(score) < NEUTRAL_SCORE else POSITIVE if score > 0 else NEGATIVE
 
 
 def read_mosi(data: Path) -> list[Utterance]:
-    """CMU-MOSI transcripts with scores, standard split (by video)."""
+    """Read CMU-MOSI's transcripts with their scores; the parts are the standard split, by video."""
     parts = {"train": Part.TRAIN, "valid": Part.VALIDATION, "test": Part.TEST}
+    utterances = []
     with (data / "mosi" / "utterances.csv").open(encoding="utf-8", newline="") as file:
-        return [
-            Utterance(
-                "mosi",
-                row["video"],
-                row["text"],
-                float(row["label"]),
-                polarity_of_score(float(row["label"])),
-                parts[row["split_std"]],
-                speaker=row["video"],
-                order=int(row["segment"]),
-            )
-            for row in csv.DictReader(file)
-        ]
+        for row in csv.DictReader(file):
+            video, score, part, order = row["video"], float(row["label"]), parts[row["split_std"]], int(row["segment"])
+            utterances.append(Utterance("mosi", video, row["text"], score, polarity_of_score(score), part, speaker=video, order=order))
+    return utterances
 
 
 def read_meld(data: Path) -> list[Utterance]:
-    """MELD transcripts with sentiment, the corpus's own split (by dialogue; speakers are shared)."""
+    """Read MELD's transcripts with their sentiment; the parts are its own split, by dialogue (they share speakers)."""
     polarities = {"negative": NEGATIVE, "neutral": NEUTRAL, "positive": POSITIVE}
     utterances = []
     for name, part in (("train", Part.TRAIN), ("dev", Part.VALIDATION), ("test", Part.TEST)):
         with (data / "meld" / f"{name}_sent_emo.csv").open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
+                # The files mix encodings: these are a quotation mark and a dash of Windows-1252.
                 text = row["Utterance"].replace("\x92", "'").replace("\x97", " ")
                 group, polarity = f"{name}{row['Dialogue_ID']}", polarities[row["Sentiment"]]
                 speaker, order = row["Speaker"], int(row["Utterance_ID"])
@@ -140,7 +128,7 @@ def read_meld(data: Path) -> list[Utterance]:
 
 
 def read_voices(data: Path) -> list[Voice]:
-    """RAVDESS speech: actors 1-16 train, 17-20 validation, 21-24 test."""
+    """Read RAVDESS's speech: actors 1-16 for training, 17-20 for validation, 21-24 for the test."""
     voices = []
     with (data / "ravdess" / "labels.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
@@ -153,10 +141,10 @@ def read_voices(data: Path) -> list[Voice]:
 
 
 def read_faces(data: Path, part: Part) -> Faces:
-    """FER2013, its own split.
+    """Read one part of FER2013, by its own split.
 
-    Blank images and images with conflicting labels are left out of training; images that also occur in training are left
-    out of validation and test.
+    Training leaves out blank images and images with conflicting labels. Validation and test leave out blank images and copies of
+    training images.
     """
     with np.load(data / "faces" / "fer2013_jpeg.npz") as archive:
         usage = archive["usage"] == list(Part).index(part)

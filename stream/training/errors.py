@@ -1,7 +1,7 @@
-"""The error of training: something is missing or wrong, and a person can put it right."""
+"""The error of training: something is missing or wrong, and the user can fix it."""
 
 from __future__ import annotations
 
 
 class TrainingError(Exception):
-    """Training cannot start or go on. The message is one sentence that says what to do."""
+    """Training cannot start or continue. The message is one sentence that tells the user what is wrong."""

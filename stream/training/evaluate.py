@@ -1,10 +1,10 @@
-"""Measured results of a trained MMCI on the test parts, as the model card reports them."""
+"""Evaluation of a trained MMCI on the test parts, as the model card reports it."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ from stream.training.windows import Batch, WindowMaker
 BATCH = 64
 
 SPEAKER_LINES = 100
-"""Test lines that a speaker of MELD must have to be reported alone."""
+"""Least number of test lines with which a speaker of MELD is reported separately."""
 OTHERS = "all others"
 
 Results = dict[str, dict[str, float]]
@@ -30,7 +30,7 @@ Results = dict[str, dict[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The model's answers to windows: all arrays start with the window."""
+    """Answers to n windows: (n, 8) scores, (n, 8, 3) probabilities, (n,) unadjusted scores, (n,) polarities and annotated scores."""
 
     scores: Floats
     probabilities: Floats
@@ -40,13 +40,13 @@ class Answers:
 
 
 def evaluate(served: ServedMMCI, pools: Pools) -> Results:
-    """Each modality by itself on its own test part, by who speaks, and every coalition on paired windows."""
+    """Evaluate each modality alone on its own test part, each group of speakers, and every coalition on paired windows."""
     maker = WindowMaker(pools, 0)
     text = range(len(pools.text.utterances))
-    answers = _answers(served, batches(maker, text, BATCH))
+    answers = _answers(served, batches(maker.paired, text, BATCH))
     below = [float(bound) for bound in served.review_below]
-    voices = _answers(served, (maker.voices_only(chunk) for chunk in _chunks(pools.voice.polarities.shape[0])))
-    faces = _answers(served, (maker.faces_only(chunk) for chunk in _chunks(pools.face.polarities.shape[0])))
+    voices = _answers(served, batches(maker.voices_only, range(pools.voice.polarities.shape[0]), BATCH))
+    faces = _answers(served, batches(maker.faces_only, range(pools.face.polarities.shape[0]), BATCH))
     return {
         **_text_results(answers, pools, below[Modality.TEXT.bit]),
         **_speakers(answers, pools),
@@ -62,13 +62,13 @@ def evaluate(served: ServedMMCI, pools: Pools) -> Results:
 
 
 def reliabilities(served: ServedMMCI, pools: Pools) -> dict[str, list[tuple[float, float, int]]]:
-    """The calibration curve of every coalition that has something, on paired windows: see `stream.training.metrics.reliability`."""
-    answers = _answers(served, batches(WindowMaker(pools, 0), range(len(pools.text.utterances)), BATCH))
+    """The calibration curve of every coalition but the empty one, on paired windows; see `stream.training.metrics.reliability`."""
+    answers = _answers(served, batches(WindowMaker(pools, 0).paired, range(len(pools.text.utterances)), BATCH))
     return {_name(coalition): reliability(answers.probabilities[:, coalition], answers.polarity) for coalition in range(1, COALITIONS)}
 
 
 def _speakers(answers: Answers, pools: Pools) -> Results:
-    """MELD's lines by who says them, text alone: its speakers with `SPEAKER_LINES` test lines or more, and all others together."""
+    """MELD's lines by speaker, text alone: each speaker with at least `SPEAKER_LINES` test lines, and all others together."""
     said = pools.text.utterances
     lines = Counter(utterance.speaker for utterance in said if utterance.corpus == "meld")
     names = np.array(["" if u.corpus != "meld" else u.speaker if lines[u.speaker] >= SPEAKER_LINES else OTHERS for u in said])
@@ -76,7 +76,7 @@ def _speakers(answers: Answers, pools: Pools) -> Results:
 
 
 def _actors(voices: Answers, pools: Pools) -> Results:
-    """RAVDESS by sex and by actor, voice alone; every actor acts the same lines with the same emotions."""
+    """RAVDESS by sex and by actor, voice alone. Every actor speaks the same lines with the same emotions."""
     actors = pools.voice.actors
     groups = {"actors male": actors % 2 == 1, "actors female": actors % 2 == 0}
     groups |= {f"actor {actor}": actors == actor for actor in np.unique(actors)}
@@ -84,7 +84,7 @@ def _actors(voices: Answers, pools: Pools) -> Results:
 
 
 def _group(answers: Answers, coalition: int, chosen: npt.NDArray[np.bool_]) -> dict[str, float]:
-    """Accuracy and mean score of some windows, and the mean score of the neutral ones among them, where who speaks should not matter."""
+    """Accuracy and mean score of some windows, and the mean score of their neutral ones, which should not depend on the speaker."""
     own = answers_where(answers, chosen)
     scores, neutral = own.scores[:, coalition], own.polarity == 1
     return {
@@ -114,13 +114,7 @@ def _text_results(answers: Answers, pools: Pools, below: float) -> Results:
 
 def answers_where(answers: Answers, chosen: npt.NDArray[np.bool_]) -> Answers:
     """The answers to some of the windows."""
-    return Answers(
-        answers.scores[chosen],
-        answers.probabilities[chosen],
-        answers.unadjusted[chosen],
-        answers.polarity[chosen],
-        answers.wanted_score[chosen],
-    )
+    return Answers(*(getattr(answers, field.name)[chosen] for field in fields(answers)))
 
 
 def _coalition(answers: Answers, coalition: int, below: float) -> dict[str, float]:
@@ -133,7 +127,7 @@ def _coalition(answers: Answers, coalition: int, below: float) -> dict[str, floa
 
 
 def _agreement(answers: Answers) -> dict[str, float]:
-    """How often label and score contradict each other, and what the adjustment changes, with all modalities."""
+    """How often label and score contradict each other, and how much the adjustment changes the score, with all modalities."""
     label, score = answers.probabilities[:, FULL].argmax(axis=1), answers.scores[:, FULL]
     contradicts = ((label == 0) & (score > 0)) | ((label == 2) & (score < 0))
     return {
@@ -159,10 +153,6 @@ def _answers(served: ServedMMCI, windows: Iterable[Batch]) -> Answers:
         polarity.append(batch.polarity)
         wanted.append(batch.score)
     return Answers(*(torch.cat(parts).numpy() for parts in (scores, probabilities, unadjusted, polarity, wanted)))
-
-
-def _chunks(count: int) -> list[range]:
-    return [range(start, min(start + BATCH, count)) for start in range(0, count, BATCH)]
 
 
 def _name(coalition: int) -> str:

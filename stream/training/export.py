@@ -1,4 +1,4 @@
-"""Trained modules to ONNX files of the Triton model repository, replaced atomically."""
+"""Export of trained modules to the Triton model repository: ONNX files and their configurations, replaced atomically."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from stream.training.files import publish, replace_text
 
 OPSET = 18
 IR_VERSION = 10
-"""Read by every onnxruntime since 1.18, so also by the Triton 24.10 container."""
+"""Version of the ONNX format that onnxruntime 1.18 and later can read, and so the Triton 24.10 container."""
 
 DIGEST_DIGITS = 12
-"""Of the ONNX file's SHA-256 in the configuration."""
+"""Number of digits of the ONNX file's SHA-256 in the configuration."""
 
 Shape = tuple[int, ...]
 
@@ -33,11 +33,11 @@ class ModelEntry:
     """One model of the repository.
 
     Attributes:
-        name: Folder and model name.
-        inputs: Name and shape without the batch axis; -1 where it varies.
-        outputs: Likewise.
+        name: Name of the model and of its folder.
+        inputs: Name and shape of each input without the batch axis; -1 for a variable axis.
+        outputs: Name and shape of each output, in the same way.
         max_batch: Largest batch.
-        queue_delay_us: How long the dynamic batcher may wait for company.
+        queue_delay_us: Longest time that the dynamic batcher waits for more requests, in microseconds.
     """
 
     name: str
@@ -59,23 +59,21 @@ AUDIO_ENTRY = ModelEntry(
 )
 FACE_ENTRY = ModelEntry("face_encoder", (("face", (1, FACE_SIZE, FACE_SIZE)),), (("embedding", (EMBEDDING_WIDTH,)),), 64)
 MMCI_ENTRY = ModelEntry(
-    "mmci",
-    _mmci_inputs(),
-    tuple(zip(OUTPUT_NAMES, ((COALITIONS,), (COALITIONS, len(LABELS)), (-1,), (-1,), (1,), (1,)), strict=True)),
-    32,
+    "mmci", _mmci_inputs(), tuple(zip(OUTPUT_NAMES, ((COALITIONS,), (COALITIONS, len(LABELS)), (-1,), (-1,), (1,), (1,)), strict=True)), 32
 )
 
 
 def export_encoder(module: nn.Module, entry: ModelEntry, repository: Path) -> Path:
-    """Write one of the two encoders; returns the ONNX file."""
+    """Export one of the two encoders; returns the path of the ONNX file."""
     ((_, shape),) = entry.inputs
     return _export(module, entry, (torch.zeros(2, *shape),), {name: {0: "batch"} for name, _ in entry.inputs + entry.outputs}, repository)
 
 
 def export_mmci(module: ServedMMCI, repository: Path) -> Path:
-    """Write the served MMCI with free batch and node axes, and its weights for torch beside it; returns the ONNX file."""
-    rows = {"word": "words", "audi": "audio", "vide": "video"}
-    axes = {name: {0: "batch", 1: rows[name[:4]]} if name[:4] in rows else {0: "batch"} for name in INPUT_NAMES}
+    """Export the served MMCI with variable batch and node axes, and its weights for torch beside it; returns the ONNX file's path."""
+    # "words", "word_times" and "word_mask" share the node axis "words", and so on; the context has a fixed number of windows.
+    node_axes = {"word": "words", "audi": "audio", "vide": "video"}
+    axes = {name: {0: "batch", 1: node_axes[name[:4]]} if name[:4] in node_axes else {0: "batch"} for name in INPUT_NAMES}
     axes |= {name: {0: "batch"} for name in OUTPUT_NAMES}
     axes["causal"][1] = axes["relevance"][1] = "nodes"
     inputs = example_inputs(2, 5, 7, 3, torch.Generator().manual_seed(0))
@@ -85,7 +83,7 @@ def export_mmci(module: ServedMMCI, repository: Path) -> Path:
 
 
 def write_configs(entry: ModelEntry, repository: Path) -> None:
-    """Write ``config.pbtxt`` (GPU) and ``configs/cpu.pbtxt`` of one model."""
+    """Write ``config.pbtxt`` (for a GPU) and ``configs/cpu.pbtxt`` of one model."""
     folder = repository / entry.name
     (folder / "configs").mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256((folder / "1" / "model.onnx").read_bytes()).hexdigest()[:DIGEST_DIGITS]
@@ -94,7 +92,7 @@ def write_configs(entry: ModelEntry, repository: Path) -> None:
 
 
 def config_text(entry: ModelEntry, kind: str, digest: str) -> str:
-    """The Triton configuration of one model for one kind of device; ``digest`` tells clients which weights speak."""
+    """The Triton configuration of one model for one kind of device. `digest` tells clients which weights answer them."""
     return f"""name: "{entry.name}"
 backend: "onnxruntime"
 default_model_filename: "model.onnx"
@@ -129,7 +127,7 @@ def _export(module: nn.Module, entry: ModelEntry, inputs: tuple[Tensor, ...], ax
             output_names=[name for name, _ in entry.outputs],
             dynamic_axes=axes,
             opset_version=OPSET,
-            dynamo=False,
+            dynamo=False,  # the newer exporter stores stack traces with the paths of source files in the graph
         )
         graph = onnx.load(str(draft))
         graph.ir_version = min(graph.ir_version, IR_VERSION)

@@ -1,4 +1,4 @@
-"""Frozen encoders' outputs, computed once: the pools from which training windows are put together."""
+"""Outputs of the frozen encoders, computed once: the pools from which training windows are composed."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from stream.encoders.text import TokenisedWords, default_tokenizer, pool_words
 from stream.model_repository.text_weights import TextWeightsError, build_text_encoder
 from stream.training import faces, voice
 from stream.training.corpora import Faces, Utterance, Voice
+from stream.training.rated_sentences import APOSTROPHES
 
 MOST_WORDS = 32
-"""Words of an utterance that are kept: what a window of four seconds has room for."""
+"""Most words of an utterance that are kept: the capacity of a window of four seconds."""
 
-APOSTROPHES = "'\u2019"
 VOICE_VARIANTS = 3
 FACE_VARIANTS = 3
 _BATCH = 16
@@ -31,7 +31,7 @@ _BATCH = 16
 
 @dataclass(frozen=True, slots=True)
 class TextPool:
-    """Word states of utterances; `states` holds one array (n_i, 384) float16 for each of `utterances`."""
+    """Word states of utterances: one (n_i, 384) float16 array for each of `utterances`."""
 
     utterances: tuple[Utterance, ...]
     states: tuple[npt.NDArray[np.float16], ...]
@@ -42,11 +42,11 @@ class VoicePool:
     """Segment embeddings of recordings.
 
     Attributes:
-        embeddings: For every recording its variants, each (k, 64) float32, audible segments only.
-        offsets: Likewise (k,) int64, which 100 ms step of the recording each segment is.
-        polarities: (n,) polarity.
-        valences: (n,) valence constant.
-        actors: (n,) speaker.
+        embeddings: For each recording, the (k, 64) float32 audible segments of each variant.
+        offsets: For each recording, the (k,) int64 positions of these segments in steps of 100 ms.
+        polarities: (n,) polarities.
+        valences: (n,) valence constants.
+        actors: (n,) numbers of the speakers.
     """
 
     embeddings: tuple[tuple[Floats, ...], ...]
@@ -67,7 +67,7 @@ class FacePool:
 
 @dataclass(frozen=True, slots=True)
 class Pools:
-    """The three pools of one part."""
+    """The three pools of one part of the corpora."""
 
     text: TextPool
     voice: VoicePool
@@ -75,14 +75,14 @@ class Pools:
 
 
 def session(path: Path) -> onnxruntime.InferenceSession:
-    """An ONNX model on one thread."""
+    """Open an ONNX model, to run on one thread."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def text_weights(repository: Path) -> Path:
-    """The served text encoder's ONNX file, built if it is not there.
+    """Path of the served text encoder's ONNX file, which is built if it does not exist.
 
     Raises:
         FileNotFoundError: If the packaged weights are not installed.
@@ -94,19 +94,19 @@ def text_weights(repository: Path) -> Path:
 
 
 def embed_text(utterances: Sequence[Utterance], weights: Path, progress: Progress, *, plain_too: bool) -> TextPool:
-    """Word states of utterances, encoded as the live path does.
+    """Encode the words of utterances, as the worker does.
 
     Args:
-        utterances: What to encode; those without a word are left out.
+        utterances: The utterances. Those without a word are left out.
         weights: ONNX file of the text encoder.
-        progress: Shows a bar.
-        plain_too: Encode utterances with punctuation a second time without it, as a recogniser may write them.
+        progress: Shows a progress bar.
+        plain_too: Add each utterance with punctuation a second time without it, because speech recognisers may write none.
     """
     kept = [utterance for utterance in utterances if utterance.text.split()]
     rows = [(utterance, utterance.text.split()[:MOST_WORDS]) for utterance in kept]
     if plain_too:
         for utterance in kept:
-            plain = [word for word in ("".join(c for c in w if c.isalnum() or c in APOSTROPHES) for w in utterance.text.split()) if word]
+            plain = _plain_words(utterance.text)
             if plain and plain != utterance.text.split():
                 rows.append((utterance, plain[:MOST_WORDS]))
     tokenised = [default_tokenizer().tokenise(words) for _, words in rows]
@@ -124,8 +124,14 @@ def embed_text(utterances: Sequence[Utterance], weights: Path, progress: Progres
     return TextPool(tuple(utterance for utterance, _ in rows), tuple(states))
 
 
+def _plain_words(text: str) -> list[str]:
+    """Words without punctuation; words of punctuation alone are left out."""
+    stripped = ("".join(c for c in word if c.isalnum() or c in APOSTROPHES) for word in text.split())
+    return [word for word in stripped if word]
+
+
 def embed_voices(voices: Sequence[Voice], encoder: onnxruntime.InferenceSession, seed: int, progress: Progress) -> VoicePool:
-    """Segment embeddings of recordings, each at `VOICE_VARIANTS` levels and phases of its blocks."""
+    """Encode recordings, each in `VOICE_VARIANTS` variants with random levels and random starts in the first block."""
     rng = np.random.default_rng(seed)
     bar = progress.add_task("voice features", total=len(voices))
     embeddings, offsets = [], []
@@ -144,7 +150,7 @@ def embed_voices(voices: Sequence[Voice], encoder: onnxruntime.InferenceSession,
 
 
 def embed_faces(images: Faces, encoder: onnxruntime.InferenceSession, seed: int, progress: Progress) -> FacePool:
-    """Embeddings of images: each as it is, and moved about as a face in a video moves."""
+    """Encode images, each as it is and in augmented variants, like the frames of a moving face."""
     generator = torch.Generator().manual_seed(seed)
     bar = progress.add_task("face features", total=images.images.shape[0])
     rows = []
@@ -156,8 +162,8 @@ def embed_faces(images: Faces, encoder: onnxruntime.InferenceSession, seed: int,
     return FacePool(np.concatenate(rows), images.polarities, images.valences)
 
 
-def some_faces(images: Faces, most: int, seed: int) -> Faces:
-    """At most so many images, drawn evenly over the polarities as far as they go."""
+def sample_faces(images: Faces, most: int, seed: int) -> Faces:
+    """Draw at most `most` images, the same number for each polarity as far as there are enough."""
     rng = np.random.default_rng(seed)
     share = most // 3
     chosen = np.concatenate([rng.permutation(np.flatnonzero(images.polarities == polarity))[:share] for polarity in range(3)])
@@ -167,7 +173,7 @@ def some_faces(images: Faces, most: int, seed: int) -> Faces:
 def _voice_variant(
     recording: Voice, encoder: onnxruntime.InferenceSession, rng: np.random.Generator
 ) -> tuple[Floats, npt.NDArray[np.int64]]:
-    samples = voice.at_peak(voice.voiced(recording.samples), float(rng.uniform(*voice.PEAK_DBFS)))
+    samples = voice.at_peak(voice.trimmed(recording.samples), float(rng.uniform(*voice.PEAK_DBFS)))
     lead = np.zeros(int(rng.integers(0, 16_000)), dtype=np.int16)
     mel, audible = voice.blocks_of(np.concatenate([lead, samples]))
     embeddings = encoder.run(None, {"log_mel": mel})[0].reshape(-1, EMBEDDING_WIDTH)
@@ -176,7 +182,7 @@ def _voice_variant(
 
 
 def _same_length(tokenised: Sequence[TokenisedWords]) -> list[list[int]]:
-    """Indices in groups of at most `_BATCH` with one number of tokens."""
+    """Group the indices of texts of equal length, so that no padding is needed; at most `_BATCH` in a group."""
     by_length: dict[int, list[int]] = {}
     for index, row in enumerate(tokenised):
         by_length.setdefault(row.input_ids.shape[0], []).append(index)

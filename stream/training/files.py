@@ -1,4 +1,4 @@
-"""Files that are replaced as a whole: a reader sees the old one or the new one, never a part."""
+"""Atomic replacement of files: a reader sees the old file or the new one, never a part."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write a text file beside its target and move it there."""
+    """Write a text file to a temporary file in the same folder, then move it to its target."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=".", delete=False) as file:
         file.write(text)
@@ -16,6 +16,6 @@ def replace_text(path: Path, text: str) -> None:
 
 
 def publish(draft: Path, target: Path) -> None:
-    """Move a finished file to its target, readable by all: temporary files are readable by their owner alone."""
+    """Move a finished file to its target and make it readable for all users: a temporary file is readable by its owner alone."""
     draft.chmod(0o644)
     os.replace(draft, target)

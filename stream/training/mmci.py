@@ -1,16 +1,15 @@
-"""Training of MMCI on paired windows: epochs, shortcut bank, calibration, choice of the epoch."""
+"""Training of MMCI on composed windows: epochs, shortcut bank, choice of the epoch, calibration."""
 
 from __future__ import annotations
 
 import copy
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from rich.progress import Progress
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from stream.domain.context import CONTEXT_WINDOWS
@@ -19,6 +18,7 @@ from stream.model.backdoor import k_means
 from stream.model.mmci import MMCI, MMCIConfig
 from stream.model.served import FULL, INPUT_NAMES, ServedMMCI, coalition_gates
 from stream.training.features import Pools
+from stream.training.loop import descend
 from stream.training.losses import LossWeights, causal_intervention_loss
 from stream.training.metrics import REVIEWED, TEMPERATURES
 from stream.training.windows import Batch, WindowMaker
@@ -29,21 +29,21 @@ PAIRS_OR_NONE = (3, 5, 6, 0)
 
 @dataclass(frozen=True, slots=True)
 class MMCIRecipe:
-    """How MMCI is trained.
+    """Settings of MMCI's training.
 
     Attributes:
-        epochs: Passes.
-        windows: Windows of a pass, half with MOSI's transcripts and half with MELD's.
+        epochs: Passes over the windows.
+        windows: Windows of a pass, half with transcripts of MOSI and half of MELD.
         batch: Windows of a step.
         peak_rate: Highest learning rate of the one-cycle schedule.
-        weight_decay: Of AdamW.
-        voice_mismatch: Share of training windows whose voice is of a random polarity. The encoder knows its training actors
-            better than new ones, and real calls are far from acted speech: without this MMCI would trust voices too much.
-        face_mismatch: Likewise for faces.
-        past_dropout: Share of training windows that hear no earlier window, as a session's first ones.
-        mae_weight: Of MOSI's validation MAE against the coalitions' mean cross-entropy when the epoch is chosen.
-        weights: Of the loss.
-        config: Of the network.
+        weight_decay: Weight decay of AdamW.
+        voice_mismatch: Share of training windows whose voice has a random polarity. Without them MMCI trusts voices too much: the
+            encoder knows its training actors better than new speakers, and real calls differ from acted speech.
+        face_mismatch: Share of training windows whose face has a random polarity, for the same reason.
+        past_dropout: Share of training windows without a context, like the first windows of a session.
+        mae_weight: Weight of MOSI's validation MAE, relative to the mean cross-entropy of the coalitions, in the criterion.
+        weights: Weights of the loss.
+        config: Sizes of the network.
     """
 
     epochs: int = 10
@@ -64,12 +64,11 @@ class Outcome:
     """One trained model.
 
     Attributes:
-        served: The model with its bank and temperatures.
-        seed: Its seed.
-        criterion: Value on validation windows by which the epoch (and then the seed) is chosen, lower is better.
-        best_epoch: The epoch chosen, from 1.
+        served: The model with its bank and its calibration.
+        seed: Seed of the training.
+        criterion: Value on validation windows by which the epoch, and then the seed, is chosen; lower is better.
+        best_epoch: The chosen epoch, from 1.
         history: The criterion after every epoch.
-        seconds: Training time.
     """
 
     served: ServedMMCI
@@ -77,18 +76,16 @@ class Outcome:
     criterion: float
     best_epoch: int
     history: tuple[float, ...]
-    seconds: float
 
 
 def fit(training: Pools, validation: Pools, recipe: MMCIRecipe, seed: int, progress: Progress) -> Outcome:
-    """Train one MMCI; everything is chosen on validation windows."""
-    started = time.monotonic()
+    """Train one MMCI. The epoch and the calibration are chosen on validation windows."""
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     rng = np.random.default_rng(seed)
     mismatches = {"voice_mismatch": recipe.voice_mismatch, "face_mismatch": recipe.face_mismatch}
     maker = WindowMaker(training, seed, past_dropout=recipe.past_dropout, **mismatches)
-    checked = batches(WindowMaker(validation, 0), range(len(validation.text.utterances)), recipe.batch)
+    checked = list(batches(WindowMaker(validation, 0).paired, range(len(validation.text.utterances)), recipe.batch))
     model = MMCI(recipe.config)
     steps = max(1, recipe.windows // recipe.batch)
     optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.peak_rate, weight_decay=recipe.weight_decay)
@@ -100,11 +97,7 @@ def fit(training: Pools, validation: Pools, recipe: MMCIRecipe, seed: int, progr
         model.train()
         for texts in draw_texts(training, recipe, rng):
             loss = causal_intervention_loss(model, maker.paired(texts), random_gates(len(texts), generator), recipe.weights, generator)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimiser.step()
-            cycle.step()
+            descend(loss, model, optimiser, cycle)
             progress.advance(bar)
         set_bank(model, maker, recipe, generator, rng)
         history.append(criterion(ServedMMCI(model).eval(), checked, recipe.mae_weight))
@@ -114,11 +107,11 @@ def fit(training: Pools, validation: Pools, recipe: MMCIRecipe, seed: int, progr
     model.load_state_dict(best)
     served = ServedMMCI(model).eval()
     calibrate(served, checked)
-    return Outcome(served, seed, min(history), history.index(min(history)) + 1, tuple(history), time.monotonic() - started)
+    return Outcome(served, seed, min(history), history.index(min(history)) + 1, tuple(history))
 
 
 def draw_texts(pools: Pools, recipe: MMCIRecipe, rng: np.random.Generator) -> Iterator[list[int]]:
-    """Batches of transcripts for one pass, as many of MOSI as of MELD."""
+    """Draw batches of transcripts for one pass, as many of MOSI as of MELD; MOSI is smaller, so its transcripts repeat."""
     corpora = np.array([utterance.corpus for utterance in pools.text.utterances])
     steps = max(1, recipe.windows // recipe.batch)
     halves = []
@@ -133,43 +126,43 @@ def draw_texts(pools: Pools, recipe: MMCIRecipe, rng: np.random.Generator) -> It
 
 
 def random_gates(size: int, generator: torch.Generator) -> Tensor:
-    """(B, 3, 3): for each window all modalities, a random single one, and a random pair or (seldom) none: modality dropout."""
+    """Modality dropout, (B, 3, 3): all modalities, a random single modality, and a random pair or none, for each window."""
     rows = coalition_gates()[0]
     single = torch.tensor(SINGLES)[torch.randint(len(SINGLES), (size,), generator=generator)]
     rest = torch.tensor(PAIRS_OR_NONE)[torch.randint(len(PAIRS_OR_NONE), (size,), generator=generator)]
     return torch.stack([rows[FULL].expand(size, -1), rows[single], rows[rest]], dim=1)
 
 
-def batches(maker: WindowMaker, texts: Sequence[int], size: int) -> list[Batch]:
-    """Paired windows of all the given transcripts."""
-    return [maker.paired(texts[start : start + size]) for start in range(0, len(texts), size)]
+def batches(make: Callable[[Sequence[int]], Batch], items: Sequence[int], size: int) -> Iterator[Batch]:
+    """Compose windows of all given items, in batches."""
+    return (make(items[start : start + size]) for start in range(0, len(items), size))
 
 
 def set_bank(model: MMCI, maker: WindowMaker, recipe: MMCIRecipe, generator: torch.Generator, rng: np.random.Generator) -> None:
-    """Cluster the shortcut read-outs of training windows (with modality dropout) into the bank's strata by k-means."""
+    """Cluster the shortcut read-outs of training windows, with modality dropout, into the strata of the bank by k-means."""
     model.eval()
-    found: list[Tensor] = []
+    readouts: list[Tensor] = []
     with torch.no_grad():
         for number, texts in enumerate(draw_texts(maker.pools, recipe, rng)):
             if number * recipe.batch >= 1_024:
                 break
             batch = maker.paired(texts)
-            found.append(model(batch.window, random_gates(len(texts), generator), batch.past).shortcut.readout.flatten(0, 1))
-    model.bank.set(*k_means(torch.cat(found), recipe.config.strata, generator))
+            readouts.append(model(batch.window, random_gates(len(texts), generator), batch.past).shortcut.readout.flatten(0, 1))
+    model.bank.set(*k_means(torch.cat(readouts), recipe.config.strata, generator))
 
 
 def answer(served: ServedMMCI, batch: Batch) -> dict[str, Tensor]:
-    """The served model's outputs by name, without gradients."""
+    """Run the served model without gradients; returns its outputs by name."""
     past = batch.past
     tensors = [tensor for nodes in batch.window.values() for tensor in nodes] + [past.values[m] for m in MODALITIES]
     tensors += [torch.stack([past.mask[m] for m in MODALITIES], dim=2), past.same_speaker]
     with torch.no_grad():
-        named = served(**dict(zip(INPUT_NAMES, tensors, strict=True)))
-    return dict(zip(("scores", "probabilities", "causal", "relevance", "score_unadjusted", "to_review"), named, strict=True))
+        outputs = served(**dict(zip(INPUT_NAMES, tensors, strict=True)))
+    return dict(zip(("scores", "probabilities", "causal", "relevance", "score_unadjusted", "to_review"), outputs, strict=True))
 
 
 def criterion(served: ServedMMCI, checked: Sequence[Batch], mae_weight: float) -> float:
-    """Mean cross-entropy of the seven coalitions that have something, plus MOSI's weighted MAE by text alone."""
+    """Mean cross-entropy of the seven coalitions that are not empty, plus the weighted MAE on MOSI's scores by text alone."""
     entropies, errors = [], []
     for batch in checked:
         found = answer(served, batch)
@@ -180,9 +173,10 @@ def criterion(served: ServedMMCI, checked: Sequence[Batch], mae_weight: float) -
 
 
 def calibrate(served: ServedMMCI, checked: Sequence[Batch]) -> None:
-    """Fit on validation windows, for each coalition: its temperature, with the least cross-entropy, and then what is to be reviewed.
+    """Fit the temperature and the threshold for review of each coalition on validation windows.
 
-    Reviewed are the `REVIEWED` windows whose label has the least probability.
+    The temperature is that with the least cross-entropy. The threshold sets aside a share `REVIEWED` of the windows, those with
+    the least probable labels.
     """
     bank, head = served.model.bank, served.model.head
     entropies = []

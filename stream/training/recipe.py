@@ -1,4 +1,4 @@
-"""The whole recipe: corpora in, the text encoder's adapter, three ONNX models and the model card's numbers out."""
+"""The whole recipe: it trains the text encoder's adapter and three ONNX models, and measures them for the model card."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from stream.training.checkpoints import save_classifier, save_mmci
 from stream.training.corpora import Part, Utterance
 from stream.training.evaluate import Results, evaluate, reliabilities
 from stream.training.export import AUDIO_ENTRY, FACE_ENTRY, MMCI_ENTRY, export_encoder, export_mmci
-from stream.training.features import Pools, embed_faces, embed_text, embed_voices, session, some_faces, text_weights
+from stream.training.features import Pools, embed_faces, embed_text, embed_voices, sample_faces, session, text_weights
 from stream.training.files import replace_text
-from stream.training.loop import Fit
+from stream.training.loop import Validations
 from stream.training.metrics import Classes, classification, macro_recall
 from stream.training.mmci import MMCIRecipe, Outcome, fit
 from stream.training.text import TextRecipe, train_text
@@ -29,7 +29,7 @@ from stream.training.text import TextRecipe, train_text
 STEPS = ("text", "audio", "face", "mmci")
 
 CARD_SEED = 0
-"""Of the audio and face variants among the test windows; that of configs/training/live.yaml."""
+"""Seed of the voice and face variants among the test windows: that of configs/training/live.yaml."""
 
 Metrics = dict[str, Any]
 
@@ -39,13 +39,13 @@ class Recipe:
     """Settings of all four trainings.
 
     Attributes:
-        text: The text encoder's.
-        voice: The audio encoder's.
-        face: The face encoder's.
-        mmci: The network's.
-        seeds: How many networks are trained; the one with the best validation criterion is shipped.
-        most_faces: Images the face encoder is trained with; None for all.
-        most_utterances: Transcripts of each part and corpus; None for all.
+        text: Settings of the text encoder.
+        voice: Settings of the audio encoder.
+        face: Settings of the face encoder.
+        mmci: Settings of the network.
+        seeds: Number of networks that are trained; the one with the best validation criterion is shipped.
+        most_faces: Most training images of the face encoder; None for all.
+        most_utterances: Most transcripts of each part and corpus; None for all.
         pool_faces: Images in the pool of training windows.
     """
 
@@ -68,18 +68,18 @@ QUICK = Recipe(
     most_utterances=200,
     pool_faces=1_500,
 )
-"""About two minutes, to see that everything runs but the text encoder; its weights are of no use."""
+"""A recipe of about two minutes without the text encoder, to check the set-up; its models are useless."""
 
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """Where things are.
+    """Paths of inputs and outputs.
 
     Attributes:
         data: Folder of the corpora.
-        repository: Triton model repository that is written.
-        metrics: JSON file of the numbers; steps that are not run keep theirs.
-        checkpoints: Folder of the weights as torch keeps them.
+        repository: Triton model repository for the models.
+        metrics: JSON file of the numbers. Those of steps that are not run stay.
+        checkpoints: Folder of the checkpoints.
     """
 
     data: Path
@@ -89,18 +89,15 @@ class Paths:
 
 
 def run(paths: Paths, recipe: Recipe, seed: int, steps: tuple[str, ...], progress: Progress) -> Metrics:
-    """Run some of `STEPS` in order and write models and numbers after each.
+    """Run some of `STEPS` in order and write models and numbers after each; returns the numbers of all steps.
 
     Raises:
         FileNotFoundError: If a corpus or an encoder is missing.
     """
     torch.set_num_threads(1)
-    trainings: Mapping[str, Callable[[Paths, Recipe, int, Progress], Metrics]] = {
-        "text": run_text,
-        "audio": run_audio,
-        "face": run_face,
-        "mmci": run_mmci,
-    }
+    trainings: Mapping[str, Callable[[Paths, Recipe, int, Progress], Metrics]] = dict(
+        zip(STEPS, (run_text, run_audio, run_face, run_mmci), strict=True)
+    )
     for step in STEPS:
         if step in steps:
             measured = trainings[step](paths, recipe, seed, progress)
@@ -117,45 +114,45 @@ def run_text(paths: Paths, recipe: Recipe, seed: int, progress: Progress) -> Met
 def run_audio(paths: Paths, recipe: Recipe, seed: int, progress: Progress) -> Metrics:
     """Train and export the audio encoder; returns its numbers."""
     recordings = corpora.read_voices(paths.data)
-    voices = {part: [heard for heard in recordings if heard.part is part] for part in Part}
-    shelf = voice.fill_shelf(voices[Part.TRAIN], recipe.voice.variants, seed, progress)
+    voices = {part: [recording for recording in recordings if recording.part is part] for part in Part}
+    variants = voice.make_variants(voices[Part.TRAIN], recipe.voice.variants, seed, progress)
     state = paths.checkpoints / f"audio-seed{seed}.state"
-    model, training = voice.train_voice(
-        voices[Part.TRAIN], shelf, voices[Part.VALIDATION], recipe.voice, seed=seed, progress=progress, state=state
+    model, validations = voice.train_voice(
+        voices[Part.TRAIN], variants, voices[Part.VALIDATION], recipe.voice, seed=seed, progress=progress, state=state
     )
     save_classifier(model, "audio", paths.checkpoints)
     state.unlink()
     export_encoder(model.encoder, AUDIO_ENTRY, paths.repository)
     results: Results = {}
     for part, own in voices.items():
-        answers = voice.predict(model, [voice.blocks_of(voice.at_peak(heard.samples, -6.0)) for heard in own])
+        answers = voice.predict(model, [voice.blocks_of(voice.at_peak(recording.samples, -6.0)) for recording in own])
         truth = voice.Truth.of(own)
         results[f"{part} emotion"] = _classes(answers.emotions, truth.emotions.numpy())
         results[f"{part} polarity"] = _classes(answers.polarities, truth.polarities.numpy())
         results[f"{part} sign"] = _classes(answers.signs, truth.signs.numpy())
-    return _training_report(training, asdict(recipe.voice), seed, results)
+    return _training_report(validations, asdict(recipe.voice), seed, results)
 
 
 def run_face(paths: Paths, recipe: Recipe, seed: int, progress: Progress) -> Metrics:
     """Train and export the face encoder; returns its numbers."""
     images = {part: corpora.read_faces(paths.data, part) for part in Part}
-    training_images = images[Part.TRAIN] if recipe.most_faces is None else some_faces(images[Part.TRAIN], recipe.most_faces, seed)
+    training_images = images[Part.TRAIN] if recipe.most_faces is None else sample_faces(images[Part.TRAIN], recipe.most_faces, seed)
     state = paths.checkpoints / f"face-seed{seed}.state"
-    model, training = faces.train_faces(training_images, images[Part.VALIDATION], recipe.face, seed=seed, progress=progress, state=state)
+    model, validations = faces.train_faces(training_images, images[Part.VALIDATION], recipe.face, seed=seed, progress=progress, state=state)
     save_classifier(model, "face", paths.checkpoints)
     state.unlink()
     export_encoder(model.encoder, FACE_ENTRY, paths.repository)
     results: Results = {}
     for part, own in images.items():
-        shown = some_faces(own, 3_300, seed) if part is Part.TRAIN else own
+        shown = sample_faces(own, 3_300, seed) if part is Part.TRAIN else own
         emotions, polarities = faces.predict(model, shown.images)
         results[f"{part} emotion"] = _classes(emotions, shown.emotions)
         results[f"{part} polarity"] = _classes(polarities, shown.polarities)
-    return _training_report(training, asdict(recipe.face), seed, results)
+    return _training_report(validations, asdict(recipe.face), seed, results)
 
 
 def run_mmci(paths: Paths, recipe: Recipe, seed: int, progress: Progress) -> Metrics:
-    """Train MMCI with several seeds on the frozen encoders' outputs, export the best on validation; returns its numbers."""
+    """Train MMCI with several seeds on the outputs of the frozen encoders, and export the best on validation; returns its numbers."""
     pools = read_pools(paths.data, paths.repository, recipe, seed, progress)
     outcomes = [fit(pools[Part.TRAIN], pools[Part.VALIDATION], recipe.mmci, seed + offset, progress) for offset in range(recipe.seeds)]
     shipped = min(outcomes, key=lambda outcome: outcome.criterion)
@@ -173,7 +170,7 @@ def run_mmci(paths: Paths, recipe: Recipe, seed: int, progress: Progress) -> Met
 
 
 def measure(data: Path, repository: Path, progress: Progress) -> Results:
-    """Measure the models of a repository on the test parts, with the seed that the model card's numbers come from.
+    """Measure the models of a repository on the test parts, with the seed of the model card's numbers.
 
     Raises:
         FileNotFoundError: If a corpus or a model is missing.
@@ -186,7 +183,7 @@ def measure(data: Path, repository: Path, progress: Progress) -> Results:
 def read_pools(
     data: Path, repository: Path, recipe: Recipe, seed: int, progress: Progress, *, parts: Sequence[Part] = tuple(Part)
 ) -> dict[Part, Pools]:
-    """Encode parts of all corpora with the repository's encoders."""
+    """Encode parts of all corpora with the encoders of the repository."""
     utterances = corpora.read_mosi(data) + corpora.read_meld(data)
     recordings = corpora.read_voices(data)
     weights = text_weights(repository)
@@ -198,13 +195,13 @@ def read_pools(
         text = embed_text(said, weights, progress, plain_too=part is Part.TRAIN)
         spoken = embed_voices([recording for recording in recordings if recording.part is part], audio_encoder, seed, progress)
         images = corpora.read_faces(data, part)
-        shown = some_faces(images, recipe.pool_faces, seed) if part is Part.TRAIN else images
+        shown = sample_faces(images, recipe.pool_faces, seed) if part is Part.TRAIN else images
         pools[part] = Pools(text, spoken, embed_faces(shown, face_encoder, seed, progress))
     return pools
 
 
 def _first(utterances: list[Utterance], most: int | None) -> list[Utterance]:
-    """The first so many of each corpus; None for all."""
+    """The first `most` utterances of each corpus; None for all."""
     names = dict.fromkeys(utterance.corpus for utterance in utterances)
     by_corpus = ([utterance for utterance in utterances if utterance.corpus == name] for name in names)
     return [utterance for own in by_corpus for utterance in own[:most]]
@@ -219,13 +216,8 @@ def _classes(probabilities: Floats, truth: Classes) -> dict[str, float]:
     return classification(probabilities, truth) | {"macro_recall": macro_recall(probabilities.argmax(axis=1), truth)}
 
 
-def _training_report(training: Fit, settings: dict[str, Any], seed: int, results: Results) -> Metrics:
-    return {
-        "recipe": settings,
-        "seed": seed,
-        "validation": list(training.validation),
-        "results": results,
-    }
+def _training_report(validations: Validations, settings: dict[str, Any], seed: int, results: Results) -> Metrics:
+    return {"recipe": settings, "seed": seed, "validation": list(validations), "results": results}
 
 
 def _seed_report(outcome: Outcome, results: Results) -> Metrics:
@@ -239,7 +231,7 @@ def _seed_report(outcome: Outcome, results: Results) -> Metrics:
 
 
 def _spread(results: list[Results]) -> dict[str, dict[str, list[float]]]:
-    """Mean and standard deviation (n - 1; 0 for one seed) of every number over the seeds."""
+    """Mean and sample standard deviation (0 for one seed) of every number over the seeds."""
     spread: dict[str, dict[str, list[float]]] = {}
     for table, numbers in results[0].items():
         spread[table] = {}
@@ -250,7 +242,7 @@ def _spread(results: list[Results]) -> dict[str, dict[str, list[float]]]:
 
 
 def _rounded(value: Any) -> Any:
-    """Numbers to five digits, so that a file of them can be read and compared."""
+    """Round all numbers to five digits, so that files of them can be read and compared."""
     if isinstance(value, dict):
         return {key: _rounded(part) for key, part in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Training of the text encoder: MiniLM on rated sentences and MELD's lines, kept as an adapter beside its configuration."""
+"""Training of the text encoder: MiniLM on rated sentences and MELD's lines, stored as an adapter of low rank."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from rich.progress import Progress
 from safetensors.numpy import save_file
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.lr_scheduler import OneCycleLR
 
 from stream.domain.features import Floats
 from stream.domain.media_format import WORD_WIDTH
 from stream.model.heads import Answer, Head, class_of, class_probabilities
 from stream.model.minilm import pool
-from stream.model.precision import low_precision
 from stream.model_repository.text_weights import ADAPTER, build_text_encoder, packaged_weights
 from stream.training.corpora import Part, Utterance, read_meld
+from stream.training.loop import descend, low_precision
 from stream.training.metrics import polarity_numbers, score_numbers
 from stream.training.minilm_weights import adapter_of, pretrained
 from stream.training.rated_sentences import read_rated_sentences
@@ -32,22 +33,20 @@ ANSWER_BATCH = 32
 WARM_UP = 0.1
 """Share of the steps in which the learning rate rises."""
 
-HIGHEST_GRADIENT = 1.0
-
 
 @dataclass(frozen=True, slots=True)
 class TextRecipe:
-    """How the text encoder is trained.
+    """Settings of the text encoder's training.
 
     Attributes:
         epochs: Passes over the sentences.
         batch: Sentences of a step.
         peak_rate: Highest learning rate of the layers on top of the encoder, in a one-cycle schedule.
-        encoder_rate: Likewise of the encoder itself, whose weights are pretrained.
-        weight_decay: Of AdamW.
+        encoder_rate: Highest learning rate of the encoder itself, which is pretrained.
+        weight_decay: Weight decay of AdamW.
         hidden: Width of the layers on top.
-        dropout: On the pooled state and in the head.
-        rank: Of the adapter's matrices.
+        dropout: Dropout of the pooled state and in the head.
+        rank: Rank of the adapter's matrices.
     """
 
     epochs: int = 2
@@ -62,7 +61,7 @@ class TextRecipe:
 
 @dataclass(frozen=True, slots=True)
 class Sentences:
-    """n sentences of one part: word pieces, (n,) scores (NaN where there is none) and (n,) polarities."""
+    """n sentences of one part: word pieces, (n,) scores (NaN where unknown) and (n,) polarities."""
 
     tokens: TokenTable
     scores: Floats
@@ -70,7 +69,7 @@ class Sentences:
 
     @classmethod
     def of(cls, utterances: Sequence[Utterance]) -> Sentences:
-        """Without any earlier sentence before them."""
+        """Tokenise sentences without any context before them."""
         return cls(
             tokenised((utterance.text.lower(), ()) for utterance in utterances),
             np.array([np.nan if utterance.score is None else utterance.score for utterance in utterances], dtype=np.float32),
@@ -79,18 +78,19 @@ class Sentences:
 
 
 class SentenceClassifier(nn.Module):
-    """The encoder with the layers that it is trained through: score and polarity of a sentence from the mean state of its pieces."""
+    """The encoder with the layers that train it: score and polarity of a sentence from the mean state of its word pieces."""
 
     def __init__(self, recipe: TextRecipe) -> None:
         super().__init__()
         layers = nn.Sequential(nn.Dropout(recipe.dropout), nn.Linear(WORD_WIDTH, recipe.hidden), nn.ReLU())
         head = Head(recipe.hidden, recipe.hidden, recipe.dropout)
-        # Only now the encoder: building it draws random numbers too, and a seed must give the weights that the card reports.
+        # The encoder comes last, because its construction draws random numbers too: with a seed, the layers above must get the
+        # weights that the model card reports.
         self.encoder = pretrained(packaged_weights())
         self.layers, self.head = layers, head
 
     def forward(self, tokens: Tokens) -> Answer:
-        """Answers of shape (B,). Only training uses bfloat16, where the processor has it: answers are always float32."""
+        """Word pieces to answers of shape (B,). bfloat16 is for training only; in evaluation mode everything is float32."""
         with low_precision() if self.training else nullcontext():
             states = self.encoder(tokens.ids, tokens.mask)
         answer: Answer = self.head(self.layers(pool(states.float(), tokens.own)))
@@ -98,12 +98,9 @@ class SentenceClassifier(nn.Module):
 
 
 def sentence_loss(answer: Answer, score: Tensor, polarity: Tensor) -> Tensor:
-    """|score - y| + 0.5 NLL(seven classes) + 0.5 CE(polarity); where no sentence has a score, CE(polarity) alone.
+    """|score - y| + 0.5 NLL(seven classes) + 0.5 CE(polarity); CE(polarity) alone where no sentence of the batch has a score.
 
-    Args:
-        answer: Of shape (B,).
-        score: (B,), NaN where only the polarity is known.
-        polarity: (B,) int64.
+    Answers are of shape (B,), scores are (B,) with NaN where only the polarity is known, and polarities are (B,) int64.
     """
     of_polarity = functional.cross_entropy(answer.logits, polarity, reduction="none").mean()
     known = ~score.isnan()
@@ -115,22 +112,16 @@ def sentence_loss(answer: Answer, score: Tensor, polarity: Tensor) -> Tensor:
 
 
 def train_text(data: Path, repository: Path, recipe: TextRecipe, *, downloads: Path, seed: int, progress: Progress) -> dict[str, Any]:
-    """Train the encoder, write its adapter into the repository and build the served file.
+    """Train the encoder, write its adapter to the repository and build the served ONNX file.
 
-    Args:
-        data: Folder of the corpora.
-        repository: Model repository.
-        recipe: How.
-        downloads: Folder for the archive of rated sentences.
-        seed: Of everything random.
-        progress: Shows a bar.
+    `data` is the folder of the corpora, `downloads` that for the archive of rated sentences.
 
     Returns:
-        Validation numbers of the trained encoder and of the adapter: polarity of MELD's lines, score of the rated sentences.
+        Metrics on validation sentences, of the trained encoder and of the adapter: polarity of MELD's lines, scores of rated sentences.
 
     Raises:
         FileNotFoundError: If a corpus is missing.
-        TrainingError: If the rated sentences cannot be had.
+        TrainingError: If the rated sentences cannot be fetched.
     """
     utterances = read_rated_sentences(data, downloads) + read_meld(data)
     training, validation = (Sentences.of([u for u in utterances if u.part is part]) for part in (Part.TRAIN, Part.VALIDATION))
@@ -143,17 +134,13 @@ def train_text(data: Path, repository: Path, recipe: TextRecipe, *, downloads: P
 
 
 def fit_classifier(training: Sentences, recipe: TextRecipe, seed: int, progress: Progress) -> SentenceClassifier:
-    """Train a new classifier for a fixed number of epochs; the last weights are kept."""
+    """Train a new classifier for a fixed number of epochs; it keeps the last weights."""
     torch.manual_seed(seed)
     model = SentenceClassifier(recipe)
     rng = np.random.default_rng(seed)
     rows = np.arange(training.polarities.size)
     steps = recipe.epochs * -(-rows.size // recipe.batch)
-    on_top = [*model.layers.parameters(), *model.head.parameters()]
-    groups = [{"params": list(model.encoder.parameters()), "lr": recipe.encoder_rate}, {"params": on_top, "lr": recipe.peak_rate}]
-    optimiser = torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
-    rates = [recipe.encoder_rate, recipe.peak_rate]
-    cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, rates, total_steps=steps, pct_start=WARM_UP)
+    optimiser, cycle = _optimiser(model, recipe, steps)
     bar = progress.add_task("text encoder", total=steps)
     model.train()
     for _ in range(recipe.epochs):
@@ -162,13 +149,17 @@ def fit_classifier(training: Sentences, recipe: TextRecipe, seed: int, progress:
             chosen = order[start : start + recipe.batch]
             answer = model(training.tokens.batch(chosen.tolist()))
             loss = sentence_loss(answer, torch.from_numpy(training.scores[chosen]), torch.from_numpy(training.polarities[chosen]))
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(model.parameters(), HIGHEST_GRADIENT)
-            optimiser.step()
-            cycle.step()
+            descend(loss, model, optimiser, cycle)
             progress.advance(bar)
     return model.eval()
+
+
+def _optimiser(model: SentenceClassifier, recipe: TextRecipe, steps: int) -> tuple[torch.optim.Optimizer, OneCycleLR]:
+    """AdamW with a rate for the pretrained encoder and a higher one for the new layers."""
+    on_top = [*model.layers.parameters(), *model.head.parameters()]
+    groups = [{"params": list(model.encoder.parameters()), "lr": recipe.encoder_rate}, {"params": on_top, "lr": recipe.peak_rate}]
+    optimiser = torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
+    return optimiser, OneCycleLR(optimiser, [recipe.encoder_rate, recipe.peak_rate], total_steps=steps, pct_start=WARM_UP)
 
 
 def _numbers(model: SentenceClassifier, sentences: Sentences) -> dict[str, dict[str, float]]:

@@ -1,4 +1,4 @@
-"""Texts as batches of word pieces, for the training of a text encoder."""
+"""Batches of word pieces for the training of a text encoder."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from torch import Tensor
 from stream.encoders.text import default_tokenizer
 
 MOST_WORDS = 80
-"""Words of a text together with the earlier ones put before it."""
+"""Most words of a text together with the context before it."""
 
 BUCKET = 16
-"""Batches whose texts are sorted by length together."""
+"""Number of batches whose texts are sorted by length together."""
 
 Indices = npt.NDArray[np.int64]
 
 
 class Tokens(NamedTuple):
-    """Word pieces of B texts, padded to the longest.
+    """Word pieces of B texts, padded to the longest text.
 
     Attributes:
         ids: (B, T) int64.
-        mask: (B, T), 0 where padded.
-        own: (B, T), 1 for the pieces of the text itself; the others are earlier texts put before it.
+        mask: (B, T), 0 for padding.
+        own: (B, T), 1 for the pieces of the text itself, 0 for those of the context before it.
     """
 
     ids: Tensor
@@ -38,18 +38,18 @@ class Tokens(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TokenTable:
-    """Word pieces of n texts: for each the (T,) ids, and which of them are the text's own."""
+    """Word pieces of n texts: (T,) ids of each, and (T,) 1 for the pieces of the text itself."""
 
     ids: tuple[Indices, ...]
     own: tuple[Indices, ...]
 
     @property
     def lengths(self) -> Indices:
-        """(n,) pieces of each text."""
+        """(n,) number of pieces of each text."""
         return np.array([ids.size for ids in self.ids], dtype=np.int64)
 
     def batch(self, rows: Sequence[int]) -> Tokens:
-        """Padded to the longest of the rows."""
+        """The batch of some rows, padded to the longest of them."""
         longest = max(self.ids[row].size for row in rows)
         ids, own, mask = (np.zeros((len(rows), longest), dtype=np.int64) for _ in range(3))
         for index, row in enumerate(rows):
@@ -59,11 +59,7 @@ class TokenTable:
 
 
 def tokenised(texts: Iterable[tuple[str, Sequence[str]]]) -> TokenTable:
-    """Each text's words with earlier words before them, as many of the newest as there is room for in `MOST_WORDS`.
-
-    Args:
-        texts: Each text, and the words said before it, the oldest first.
-    """
+    """Tokenise (text, words before it) pairs; as many of the newest words before a text are kept as `MOST_WORDS` allows."""
     tokenizer = default_tokenizer()
     ids, own = [], []
     for text, earlier in texts:
@@ -73,7 +69,7 @@ def tokenised(texts: Iterable[tuple[str, Sequence[str]]]) -> TokenTable:
         row_tokens = tokenizer.tokenise(before + words)
         size = int(row_tokens.attention_mask.sum())
         mine = row_tokens.word_of_token[:size] >= len(before)
-        if not mine.any():
+        if not mine.any():  # an empty text: the mean over its own pieces would be 0 / 0
             mine[:] = True
         ids.append(row_tokens.input_ids[:size])
         own.append(mine.astype(np.int64))
@@ -81,15 +77,10 @@ def tokenised(texts: Iterable[tuple[str, Sequence[str]]]) -> TokenTable:
 
 
 def shuffled_by_length(rows: Indices, lengths: Indices, size: int, rng: np.random.Generator) -> Indices:
-    """Rows in random order for batches of ``size`` in which texts of like length meet, which saves padding.
+    """Shuffle rows so that the texts of a batch have similar lengths, which saves padding.
 
-    Within each `BUCKET` batches the rows are sorted by length; then the batches are shuffled. A batch that is not full comes last.
-
-    Args:
-        rows: (n,) rows.
-        lengths: Length of every row's text.
-        size: Rows of a batch.
-        rng: Source of chance.
+    Rows are sorted by length within every `BUCKET` batches of `size` rows; then the batches are shuffled. An incomplete batch
+    comes last. `lengths` are indexed by row.
     """
     order = rng.permutation(rows)
     batches = []

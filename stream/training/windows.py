@@ -1,7 +1,7 @@
-"""Windows put together from parts: a transcript, a voice and a face of the same polarity.
+"""Training windows: a transcript, a voice and a face of the same polarity.
 
-There is no corpus with all three here. So a window's three parts come from three people who never met; all they share is
-the polarity of their labels. What it hears of earlier windows is put together likewise (`stream.training.past`).
+No available corpus has all three. So the parts of a window come from three people who never met and share only the polarity of
+their labels. The context of a window is composed in the same way (`stream.training.past`).
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ WORDS, AUDIO, VIDEO = WINDOW_S * WORDS_PER_SECOND, WINDOW_S * AUDIO_PER_SECOND, 
 SEGMENT_S = SEGMENT_MS / 1_000
 SECONDS_PER_WORD = 0.35
 NONE = -1
-"""In place of an index: this window has no such part."""
+"""Index for a window without the part."""
 
 Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Windows with their targets.
+    """B windows with their targets.
 
     Attributes:
         window: Nodes of every modality.
-        polarity: (B,) int64.
-        score: (B,) MOSI's score; NaN where the transcript has none.
+        polarity: (B,) int64 polarities.
+        score: (B,) scores of MOSI; NaN where the transcript has none.
         valence: (B, 2) valence constants of voice and face.
-        past: What they hear of earlier windows.
+        past: The context.
     """
 
     window: Window
@@ -51,23 +51,19 @@ class Batch:
 
 
 class WindowMaker:
-    """Puts windows together from the pools of one part of the corpora.
-
-    Attributes:
-        pools: Where the parts come from.
-    """
+    """Composes windows from the `pools` of one part of the corpora."""
 
     def __init__(
         self, pools: Pools, seed: int, *, voice_mismatch: float = 0.0, face_mismatch: float = 0.0, past_dropout: float = 0.0
     ) -> None:
-        """Set up.
+        """Prepare the pools.
 
         Args:
-            pools: Where the parts come from.
-            seed: Of every choice.
-            voice_mismatch: Share of windows whose voice is of a random polarity.
-            face_mismatch: Share of windows whose face is of a random polarity.
-            past_dropout: Share of windows that hear no earlier one; of the others, each modality lacks in as many.
+            pools: Pools of texts, voices and faces.
+            seed: Seed of all random choices.
+            voice_mismatch: Share of windows whose voice has a random polarity.
+            face_mismatch: Share of windows whose face has a random polarity.
+            past_dropout: Dropout of the context; see `PastMaker`.
         """
         self.pools = pools
         self._rng = np.random.default_rng(seed)
@@ -78,38 +74,38 @@ class WindowMaker:
         self._past = PastMaker(pools, self._draw_voice, self._draw_face, past_dropout, seed)
 
     def paired(self, texts: Sequence[int]) -> Batch:
-        """Windows with the given transcripts, each with a random voice and a random face of its polarity."""
+        """Compose windows of the given transcripts, each with a random voice and a random face of its polarity."""
         polarities = [self.pools.text.utterances[index].polarity for index in texts]
         voices = [self._draw_voice(polarity) for polarity in polarities]
         faces = [self._draw_face(polarity) for polarity in polarities]
         return self.make(texts, voices, faces, polarities)
 
     def voices_only(self, voices: Sequence[int]) -> Batch:
-        """Windows with nothing but the given voices."""
+        """Compose windows of the given voices alone."""
         none = [NONE] * len(voices)
         return self.make(none, voices, none, [int(self.pools.voice.polarities[index]) for index in voices])
 
     def faces_only(self, faces: Sequence[int]) -> Batch:
-        """Windows with nothing but the given faces."""
+        """Compose windows of the given faces alone."""
         none = [NONE] * len(faces)
         return self.make(none, none, faces, [int(self.pools.face.polarities[index]) for index in faces])
 
     def make(self, texts: Sequence[int], voices: Sequence[int], faces: Sequence[int], polarities: Sequence[int]) -> Batch:
-        """Windows from indices into the pools, `NONE` for no such part; targets are the given polarities."""
+        """Compose windows from indices into the pools, `NONE` for a missing part; the polarities are the targets."""
         size = len(polarities)
-        rows = [_EmptyRows(size, WORDS, WORD_WIDTH), _EmptyRows(size, AUDIO, EMBEDDING_WIDTH), _EmptyRows(size, VIDEO, EMBEDDING_WIDTH)]
+        rows = [_NodeRows(size, WORDS, WORD_WIDTH), _NodeRows(size, AUDIO, EMBEDDING_WIDTH), _NodeRows(size, VIDEO, EMBEDDING_WIDTH)]
         score = np.full(size, np.nan, dtype=np.float32)
         valence = np.zeros((size, 2), dtype=np.float32)
         for row in range(size):
-            begin, end = self._speech(rows[1], row, voices[row], texts[row])
+            begin, end = self._add_voice(rows[1], row, voices[row], texts[row])
             if texts[row] != NONE:
-                self._say(rows[0], row, texts[row], begin, end)
+                self._add_words(rows[0], row, texts[row], begin, end)
                 given = self.pools.text.utterances[texts[row]].score
                 score[row] = np.nan if given is None else given
             if voices[row] != NONE:
                 valence[row, 0] = self.pools.voice.valences[voices[row]]
             if faces[row] != NONE:
-                self._look(rows[2], row, faces[row])
+                self._add_face(rows[2], row, faces[row])
                 valence[row, 1] = self.pools.face.valences[faces[row]]
         window = {modality: part.nodes() for modality, part in zip(MODALITIES, rows, strict=True)}
         return Batch(window, torch.tensor(polarities), torch.from_numpy(score), torch.from_numpy(valence), self._past.draw(texts))
@@ -118,8 +114,8 @@ class WindowMaker:
         wanted = int(self._rng.integers(3)) if self._rng.random() < mismatch else polarity
         return int(self._rng.choice(by_polarity[wanted]))
 
-    def _speech(self, rows: _EmptyRows, row: int, voice: int, text: int) -> tuple[float, float]:
-        """Place a voice in the window; returns the span of the speech, in seconds."""
+    def _add_voice(self, rows: _NodeRows, row: int, voice: int, text: int) -> tuple[float, float]:
+        """Put a voice at a random position in the window; returns the span of the speech, in seconds."""
         if voice == NONE:
             words = self.pools.text.states[text].shape[0] if text != NONE else 1
             length = min(float(WINDOW_S), words * SECONDS_PER_WORD)
@@ -135,22 +131,22 @@ class WindowMaker:
         rows.put(row, embeddings, starts, starts + SEGMENT_S)
         return first * SEGMENT_S, (first + length_steps) * SEGMENT_S
 
-    def _say(self, rows: _EmptyRows, row: int, text: int, begin: float, end: float) -> None:
-        """Spread a transcript's words over the speech."""
+    def _add_words(self, rows: _NodeRows, row: int, text: int, begin: float, end: float) -> None:
+        """Spread the words of a transcript evenly over the speech."""
         states = self.pools.text.states[text].astype(np.float32)
         edges = np.linspace(begin, end, states.shape[0] + 1)
         rows.put(row, states, edges[:-1], edges[1:])
 
-    def _look(self, rows: _EmptyRows, row: int, face: int) -> None:
-        """Show a face in most frames, a little different in each."""
-        seen = np.flatnonzero(self._rng.random(VIDEO) > self._rng.uniform(0.0, 0.5))
-        variants = self._rng.integers(0, self.pools.face.embeddings.shape[1], size=seen.size)
-        starts = seen / VIDEO_PER_SECOND
+    def _add_face(self, rows: _NodeRows, row: int, face: int) -> None:
+        """Put a face into at least half of the frames, as a random variant in each."""
+        frames = np.flatnonzero(self._rng.random(VIDEO) > self._rng.uniform(0.0, 0.5))
+        variants = self._rng.integers(0, self.pools.face.embeddings.shape[1], size=frames.size)
+        starts = frames / VIDEO_PER_SECOND
         rows.put(row, self.pools.face.embeddings[face, variants], starts, starts + 1.0 / VIDEO_PER_SECOND)
 
 
-class _EmptyRows:
-    """Rows of one modality that nodes are put into."""
+class _NodeRows:
+    """Nodes of one modality of some windows, empty at first."""
 
     def __init__(self, size: int, capacity: int, width: int) -> None:
         self.values = np.zeros((size, capacity, width), dtype=np.float32)
@@ -158,12 +154,12 @@ class _EmptyRows:
         self.mask = np.zeros((size, capacity), dtype=np.float32)
 
     def put(self, row: int, values: npt.NDArray[np.float32], starts: npt.NDArray[np.float64], ends: npt.NDArray[np.float64]) -> None:
-        """Fill the first places of one row."""
+        """Fill the first nodes of one window."""
         count = values.shape[0]
         self.values[row, :count] = values
         self.times[row, :count, 0], self.times[row, :count, 1] = starts, ends
         self.mask[row, :count] = 1.0
 
     def nodes(self) -> Nodes:
-        """As tensors."""
+        """The nodes as tensors."""
         return Nodes(torch.from_numpy(self.values), torch.from_numpy(self.times), torch.from_numpy(self.mask))

@@ -37,10 +37,7 @@ SHARPEST_HONEST, SALIENT_COMPONENTS = 0.93, 30
 """J of (4) from which a direction among the leading components of all features is an artefact: honest features reach .89."""
 
 WIDEST_HONEST = 5.0
-"""Distance of the clusters in standard deviations from which they are an artefact's.
-
-Honest features reach 3.8; a watermark of amplitude 4 has 5.7.
-"""
+"""Distance of an artefact's clusters in standard deviations: honest features reach 3.8; a watermark of amplitude 4 has 5.7."""
 
 MOST_HONEST_AGREEMENT = 0.85
 """Agreement with the label above which two clusters, however faint, are too good to be honest."""

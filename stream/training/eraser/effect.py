@@ -40,16 +40,13 @@ _RIDGE = 1e-3
 
 
 def effect_of_mark(block: Floats, mark: Signs, labels: Labels, covariates: Sequence[Signs]) -> Floats:
-    """Estimate the effect of a mark on one block.
+    """Estimate the effect of a mark on one block: (d,) posterior mean of a, equation (6).
 
     Args:
         block: (n, d) features.
         mark: (n,) sign s of each row.
         labels: (n,) labels, 0 or 1.
         covariates: (n,) signs h of other sources.
-
-    Returns:
-        (d,) posterior mean of a, equation (6).
     """
     rows, width = block.shape
     design = np.stack([mark, 2.0 * labels - 1.0, *covariates], axis=1).astype(np.float64)

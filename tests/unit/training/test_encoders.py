@@ -56,8 +56,8 @@ def test_tilt_and_hum_have_the_strength_asked_for() -> None:
 
 
 def test_variants_follow_from_the_seed_and_differ(progress: Progress) -> None:
-    first, second = (voice.fill_shelf(recordings(2), 2, 3, progress) for _ in range(2))
-    other = voice.fill_shelf(recordings(2), 2, 4, progress)
+    first, second = (voice.make_variants(recordings(2), 2, 3, progress) for _ in range(2))
+    other = voice.make_variants(recordings(2), 2, 4, progress)
     assert np.array_equal(first.mel, second.mel)
     assert not np.array_equal(first.mel, other.mel)
     assert not np.array_equal(first.mel[:, :, 0], first.mel[:, :, 1])
@@ -66,10 +66,10 @@ def test_variants_follow_from_the_seed_and_differ(progress: Progress) -> None:
 
 
 def test_a_step_is_shown_neighbouring_blocks_with_their_segments(progress: Progress) -> None:
-    shelf = voice.fill_shelf(recordings(3), 2, 3, progress)
-    mel, audible = shelf.shown(np.array([2, 0]), np.array([1, 0]), np.array([0, 1]), np.array([1, 0]))
-    assert np.array_equal(mel.numpy(), np.stack([shelf.mel[2, 1, 0, 1:3], shelf.mel[0, 0, 1, 0:2]]).astype(np.float32))
-    assert np.array_equal(audible.numpy(), np.stack([shelf.audible[2, 1, 0, 10:30], shelf.audible[0, 0, 1, 0:20]]))
+    variants = voice.make_variants(recordings(3), 2, 3, progress)
+    mel, audible = variants.shown(np.array([2, 0]), np.array([1, 0]), np.array([0, 1]), np.array([1, 0]))
+    assert np.array_equal(mel.numpy(), np.stack([variants.mel[2, 1, 0, 1:3], variants.mel[0, 0, 1, 0:2]]).astype(np.float32))
+    assert np.array_equal(audible.numpy(), np.stack([variants.audible[2, 1, 0, 10:30], variants.audible[0, 0, 1, 0:20]]))
 
 
 def test_masks_only_lower_and_never_below_the_floor() -> None:
@@ -101,9 +101,9 @@ def test_signs_are_those_of_the_emotions_as_if_equally_frequent() -> None:
 
 def test_voice_training_is_repeatable_and_can_be_taken_up_again(progress: Progress, tmp_path: Path) -> None:
     voices = recordings()
-    shelf = voice.fill_shelf(voices, 1, 0, progress)
-    whole, fit = voice.train_voice(voices, shelf, voices[:3], TINY, seed=1, progress=progress)
-    assert [epoch for epoch, _ in fit.validation] == [1, 6]
+    variants = voice.make_variants(voices, 1, 0, progress)
+    whole, fit = voice.train_voice(voices, variants, voices[:3], TINY, seed=1, progress=progress)
+    assert [epoch for epoch, _ in fit] == [1, 6]
     state = tmp_path / "voice.state"
     stopped: list[int] = []
 
@@ -121,20 +121,20 @@ def test_voice_training_is_repeatable_and_can_be_taken_up_again(progress: Progre
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(voice, "predict", stop_after_one)
         with pytest.raises(Stop):
-            voice.train_voice(voices, shelf, voices[:3], TINY, seed=1, progress=progress, state=state)
-    again, resumed = voice.train_voice(voices, shelf, voices[:3], TINY, seed=1, progress=progress, state=state)
-    assert resumed.validation == fit.validation
+            voice.train_voice(voices, variants, voices[:3], TINY, seed=1, progress=progress, state=state)
+    again, resumed = voice.train_voice(voices, variants, voices[:3], TINY, seed=1, progress=progress, state=state)
+    assert resumed == fit
     for one, other in zip(whole.state_dict().values(), again.state_dict().values(), strict=True):
         assert torch.equal(one, other)
 
 
 def test_a_state_of_another_schedule_is_not_used(progress: Progress, tmp_path: Path) -> None:
     voices = recordings()
-    shelf = voice.fill_shelf(voices, 1, 0, progress)
+    variants = voice.make_variants(voices, 1, 0, progress)
     state = tmp_path / "voice.state"
-    voice.train_voice(voices, shelf, (), TINY, seed=1, progress=progress, state=state)
-    _, fit = voice.train_voice(voices, shelf, (), replace(TINY, epochs=5), seed=1, progress=progress, state=state)
-    assert len(fit.validation) == 1
+    voice.train_voice(voices, variants, (), TINY, seed=1, progress=progress, state=state)
+    _, fit = voice.train_voice(voices, variants, (), replace(TINY, epochs=5), seed=1, progress=progress, state=state)
+    assert len(fit) == 1
 
 
 def test_the_averaged_weights_are_left_behind(progress: Progress) -> None:

@@ -210,10 +210,10 @@ def test_bootstrap_is_wider_by_group() -> None:
 def test_recordings_are_cut_to_the_speech_and_levelled() -> None:
     speech = (300 * np.sin(np.arange(8_000) / 5)).astype(np.int16)
     recording = np.concatenate([np.zeros(16_000, dtype=np.int16), speech, np.zeros(16_000, dtype=np.int16)])
-    cut = voice.voiced(recording)
+    cut = voice.trimmed(recording)
     assert cut.shape[0] == 8_000
     assert np.abs(cut).max() == pytest.approx(32_767 * 10 ** (-6 / 20), rel=0.01)
-    assert voice.moved(cut, np.random.default_rng(0)).shape[0] == voice.BLOCKS * 16_000
+    assert voice.resampled(cut, np.random.default_rng(0)).shape[0] == voice.BLOCKS * 16_000
 
 
 def test_windows_hear_the_utterances_before_theirs(pools: Pools) -> None:

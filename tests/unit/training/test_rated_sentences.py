@@ -34,7 +34,7 @@ def test_every_other_sentence_is_as_a_recogniser_writes_it(data: Path) -> None:
 
 def test_another_archive_is_refused(data: Path) -> None:
     (data / "vader" / ARCHIVE).write_bytes(b"something else")
-    with pytest.raises(TrainingError, match="is not the archive that this code knows"):
+    with pytest.raises(TrainingError, match="has a wrong checksum"):
         read_rated_sentences(data, data / "downloads")
 
 
