@@ -108,12 +108,13 @@ def score_numbers(scores: Floats, truth: Floats) -> dict[str, float]:
     nonzero = truth != 0
     has0 = (scores >= 0).astype(np.int64), (truth >= 0).astype(np.int64)
     non0 = (scores[nonzero] > 0).astype(np.int64), (truth[nonzero] > 0).astype(np.int64)
+    predicted, annotated = (np.clip(np.rint(own), -3, 3).astype(np.int64) for own in (scores, truth))
     return {
         "acc2_has0": accuracy(*has0),
         "acc2_non0": accuracy(*non0),
         "f1": f1_scores(*has0)[1],
         "f1_non0": f1_scores(*non0)[1],
-        "acc7": accuracy(seven_classes(scores), seven_classes(truth)),
+        "acc7": accuracy(predicted, annotated),
         "mae": float(np.abs(scores - truth).mean()),
         "corr": correlation(scores, truth),
     }
@@ -123,11 +124,6 @@ def polarity_numbers(predicted: Classes, truth: Classes) -> dict[str, float]:
     """Accuracy, F1 and majority baseline of predicted classes."""
     macro, weighted = f1_scores(predicted, truth)
     return {"accuracy": accuracy(predicted, truth), "macro_f1": macro, "weighted_f1": weighted, "majority": majority(truth)}
-
-
-def seven_classes(scores: Floats) -> Classes:
-    """Round scores to whole numbers from -3 to 3."""
-    return np.clip(np.rint(scores), -3, 3).astype(np.int64)
 
 
 def correlation(scores: Floats, truth: Floats) -> float:
