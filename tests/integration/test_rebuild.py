@@ -127,7 +127,7 @@ async def test_a_refilled_redis_is_as_before_and_refuses_replays(
 
     code, out, _ = await command(settings)
     assert code == 0
-    assert out == "3 sessions: 0 windows refilled, 30 there already, 0 overtaken by live workers; 3 summaries\n"
+    assert out == "3 sessions: 0 windows refilled, 30 already there, 0 overtaken by newer windows of their track; 3 summaries\n"
     assert {session: await contents(redis, session) for session in sessions} == before
 
     replayed = make_score(6000, -3.0, epoch=0, session=sessions[0])
@@ -185,7 +185,7 @@ async def test_a_single_session_is_refilled_and_different_content_is_reported(
     await redis.flushall()
     code, out, err = await command(settings, "--session", "wanted")
     assert code == 0
-    assert out.startswith("1 sessions: 10 windows refilled, 0 there already")
+    assert out.startswith("1 sessions: 10 windows refilled, 0 already there")
     assert differs.window_id in err
     assert await contents(redis, wanted) == before
     assert await sink.finals(other) == []
@@ -194,7 +194,7 @@ async def test_a_single_session_is_refilled_and_different_content_is_reported(
 async def test_failures_are_reported_in_one_sentence(settings: Settings) -> None:
     code, _, err = await command(settings, "--session", "never")
     assert code == 1
-    assert err.endswith("the result topics hold nothing of default/never in that time\n")
+    assert err.endswith("the result topics have no result of default/never in that time\n")
     elsewhere = settings.kafka.model_copy(update={"topic_prefix": "nobody."})
     with pytest.raises(RebuildError, match=r"no topic nobody\.scores"):
         await read_history(elsewhere, 10)
