@@ -122,7 +122,7 @@ class WorkerApp:
             for waiting in (stopping, crashed):
                 waiting.cancel()
             self._state.draining = True
-            # 1. Not after a crash: what is wrong would spread.
+            # 1. Not after a crash: whatever is wrong must not be published.
             if stop.is_set() and not crashed.done():
                 await self._drain()
             # 2.

@@ -1,4 +1,4 @@
-"""The clock that silence is measured with: it runs only while the worker has read everything there is."""
+"""A clock to measure silence with: it runs only while the worker has read everything that exists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes into the aligner, and what it hands out."""
+"""The input and the output of the aligner."""
 
 from __future__ import annotations
 

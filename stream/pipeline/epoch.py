@@ -113,7 +113,7 @@ class EpochProcessor:
         return True
 
     async def _open_track(self, track: TrackKey, role: str) -> None:
-        """Begin a track where Redis says that it stands."""
+        """Begin a track after its last final window, according to Redis."""
         state = await read_track_state(self._context.store, track, self.epoch)
         if self._stopped or track.track in self.windows.aligner.tracks:
             return

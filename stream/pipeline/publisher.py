@@ -43,7 +43,7 @@ class ScoringWindow:
             raise
 
     def abandon(self) -> None:
-        """Cancel the scoring; give its slot back where it has ended already."""
+        """Cancel the scoring. If it has succeeded already, give its slot back; otherwise the scoring does that itself."""
         if not self.task.cancel() and not self.task.cancelled() and self.task.exception() is None:
             self.slots.release()
 
@@ -164,7 +164,7 @@ class TrackPublisher:
             self._timings.add(Step.TOTAL, time.time() * 1000 - closed.window.media_end_at_ms)
 
     async def _reject(self, closed: ClosedWindow[Ack], error: Exception) -> None:
-        """Put a window that the model refuses into the dead letters: to repeat it would not help, and would hold up those after it."""
+        """Put a window that the model refuses into the dead letters: repeating it would not help, and hold up the windows after it."""
         window = closed.window
         log.error("window_unscorable", error=type(error).__name__, epoch=window.epoch, end_ms=window.end_ms)
         await self._send((self._topics.dead_letters, *unscorable_message(window, type(error).__name__)))

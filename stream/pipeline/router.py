@@ -21,7 +21,7 @@ from stream.pipeline.session import Intake, SessionProcessor
 log = structlog.get_logger(__name__)
 
 DRAIN_POLL_S = 0.02
-"""How often a drain looks whether everything is published: several publishers have to be idle at once, which no single event says."""
+"""How often a drain checks whether everything is published. Several publishers have to be idle at once, which no single event says."""
 
 
 class SessionRouter:

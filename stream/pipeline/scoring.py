@@ -59,7 +59,7 @@ class TrackScoring:
         self._partial: asyncio.Task[None] | None = None
 
     def score(self, closed: ClosedWindow[Ack]) -> None:
-        """Score a window and pass it on. The windows of its context must have been passed to `score` before, on whichever track."""
+        """Score a window and pass it on. The windows of its context, of all tracks, must have been passed to `score` before."""
         context = self._context_store.context_of(closed.window)
         task = asyncio.create_task(self._score(closed.window, context))
         self.publisher.publish(ScoringWindow(closed, context, task, self._slots))

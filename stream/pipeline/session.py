@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 
 class Intake(Enum):
-    """What became of a chunk that was offered to a session."""
+    """The result of passing a chunk to a session."""
 
     TAKEN = auto()
     DROPPED = auto()

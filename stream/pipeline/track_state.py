@@ -1,4 +1,4 @@
-"""Where a track stands when a worker begins with it: what Redis holds of its final windows."""
+"""Reads the state of a track when a worker begins with it: the final windows that Redis holds."""
 
 from __future__ import annotations
 

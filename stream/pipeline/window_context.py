@@ -14,7 +14,7 @@ class WindowContext:
 
     Args:
         window: The window.
-        context: What the windows of its context contribute; some of it may still be in the making.
+        context: What the windows of its context contribute; some of it may not be known yet.
         contributed: Receives what the window contributes.
     """
 

@@ -1,4 +1,4 @@
-"""The windows of one epoch: encoded chunks, events and time into the aligner; closed windows on to be scored."""
+"""Runs the aligner of one epoch: passes it encoded chunks, events and time, and passes its closed windows on to be scored."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class EpochWindows:
         session: The session.
         epoch: The epoch of its media clock.
         context: The worker's shared parts.
-        reports: Runs what reports late, conflicting and future chunks.
+        reports: Runs the tasks that report late, conflicting and future chunks.
         is_encoding: Whether a chunk of the epoch is being encoded.
         on_ended: Called once, when the aligner has closed the last window.
     """
@@ -60,7 +60,7 @@ class EpochWindows:
         self.tracks: dict[TrackKey, TrackScoring] = {}
         """Scores and publishes the windows of each open track."""
         self.frozen = False
-        """True once no more chunks are taken in: the worker drains, and leaves what is not closed by then to its successor."""
+        """True once no more chunks are taken in: the worker drains, and leaves the windows that are still open to its successor."""
         self._context = context
         self._context_store = ContextStore()
         self._reports = reports
@@ -95,7 +95,7 @@ class EpochWindows:
         Args:
             track: The track.
             role: Its role, unless the session's plan gives another.
-            state: Where it stands.
+            state: Its final windows so far, according to Redis.
             on_fenced: Called when another worker owns the session now.
             may_publish: Set once no earlier epoch of the session can publish any more.
             assignment: The epoch's assignment, where workers gave it its number.
