@@ -35,7 +35,7 @@ def apportion(values: Sequence[float], total: float) -> list[float]:
     units = [int(value // 1) for value in scaled]
     missing = round(rounded(total) * _UNITS) - sum(units)
     by_remainder = sorted(range(len(values)), key=lambda i: (units[i] - scaled[i], i))
-    # With a sum of `total`, fewer units than values are missing, and `for_each` is 0.
+    # With a sum of `total`, at most one unit for each value is missing.
     for_each, left_over = divmod(missing, len(values))
     for rank, index in enumerate(by_remainder):
         units[index] += for_each + (rank < left_over)
