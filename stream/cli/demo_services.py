@@ -16,6 +16,7 @@ from stream.local.ports import LOOPBACK, choose_port
 from stream.local.reachable import require_services
 from stream.local.stack import Stack, StackPorts
 from stream.local.triton import TritonPorts
+from stream.local.triton_files import fetch_server, server_is_present
 from stream.local.worker import Workers
 from stream.produce.topics import ensure_topics
 
@@ -58,6 +59,9 @@ class DemoServices:
         given = self._given
         await require_services(self.settings, kafka=given.kafka, redis=given.redis, triton=given.triton)
         try:
+            if not given.triton and not server_is_present():
+                with self._progress.step("fetching the embedded Triton", "the embedded Triton is here"):
+                    await fetch_server(self._progress.tell)
             with self._progress.step("starting services and workers", "ready for media"):
                 await self._start()
         except BaseException:

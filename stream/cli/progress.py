@@ -12,6 +12,8 @@ from rich.text import Text
 from stream.local.events import Change, StackEvent
 
 _SAID = {
+    Change.FETCHING: ("↓", "yellow", "fetching"),
+    Change.FETCHED: ("✓", "green", "fetched"),
     Change.READY: ("✓", "green", "ready"),
     Change.RESTARTING: ("!", "yellow", "restarting"),
     Change.RESTARTED: ("✓", "green", "restarted"),

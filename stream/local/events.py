@@ -10,6 +10,9 @@ from enum import StrEnum
 class Change(StrEnum):
     """What happened to a part."""
 
+    FETCHING = "fetching"
+    """Its files are being fetched, once."""
+    FETCHED = "fetched"
     STARTING = "starting"
     READY = "ready"
     RESTARTING = "restarting"
