@@ -137,7 +137,9 @@ def _require_python_parts() -> None:
     if importlib.util.find_spec("onnxruntime") is None:
         raise missing_extra("onnxruntime, which the embedded Triton runs the models with,")
     if python_library() is None and STUB_VERSION not in STUBS_WITH_A_PYTHON_LIBRARY:
-        raise LocalStackError(f"the embedded Triton needs libpython{STUB_VERSION}.so.1.0, which this Python does not bring; {LIBRARY_ADVICE}")
+        raise LocalStackError(
+            f"the embedded Triton needs libpython{STUB_VERSION}.so.1.0, which this Python does not bring; {LIBRARY_ADVICE}"
+        )
 
 
 def python_library() -> Path | None:

@@ -252,11 +252,11 @@ class _Course:
         """Equation (1) for some recordings."""
         recipe, truth = self.recipe, self.truth
         pairs = int(recipe.paired * chosen.shape[0])
-        variants = rng.integers(0, recipe.variants, chosen.shape[0])
+        variants = rng.integers(0, recipe.variants, chosen.shape)
         lines = (np.arange(chosen.shape[0]) < pairs) | (rng.random(chosen.shape[0]) < LINES)
         channels = np.concatenate([lines, np.zeros(pairs, dtype=np.bool_)]).astype(np.int64)
         rows = np.concatenate([np.arange(chosen.shape[0]), np.arange(pairs)])
-        first = rng.integers(0, BLOCKS - SHOWN + 1, chosen.shape[0])
+        first = rng.integers(0, BLOCKS - SHOWN + 1, chosen.shape)
         blocks, audible = self.shelf.shown(chosen[rows], variants[rows], channels, first[rows])
         with low_precision():
             found = self.model(masked(blocks, generator), audible)

