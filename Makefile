@@ -8,6 +8,8 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# an environment that uv has made has no pip
+PIP_INSTALL = @$(BIN)/python -c 'import pip' 2>/dev/null || $(BIN)/python -m ensurepip; $(BIN)/python -m pip install --disable-pip-version-check
 
 .PHONY: demo test test-matrix lint clean
 
@@ -32,15 +34,15 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed-demo: $(BIN)/python pyproject.toml
-	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[local]'
+	$(PIP_INSTALL) --editable '.[local]'
 	@touch $@
 
 $(VENV)/.installed-all: $(BIN)/python pyproject.toml
-	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[local,asr,train,test,bench]'
+	$(PIP_INSTALL) --editable '.[local,asr,train,test,bench]'
 	@touch $@ $(VENV)/.installed-demo
 
 $(VENV)/.installed-nox: $(BIN)/python
-	$(BIN)/python -m pip install --disable-pip-version-check nox
+	$(PIP_INSTALL) nox
 	@touch $@
 
 clean:
