@@ -35,7 +35,9 @@ def candidates(version: str) -> Iterator[str]:
 def interpreter(version: str) -> str | None:
     """The first that runs and is this version: a shim of pyenv may be there without its Python."""
     for path in candidates(version):
-        asked = subprocess.run([path, "-c", "import sys; print(*sys.version_info[:2], sep='.')"], capture_output=True, text=True, check=False)
+        asked = subprocess.run(
+            [path, "-c", "import sys; print(*sys.version_info[:2], sep='.')"], capture_output=True, text=True, check=False
+        )
         if asked.stdout.strip() == version:
             return path
     return None
