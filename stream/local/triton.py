@@ -169,10 +169,10 @@ def build_backends(install: Path, directory: Path) -> None:
     try:
         python.mkdir(parents=True, exist_ok=True)
         # a link to the library would be refused: Triton resolves it and finds itself outside of the backend directory
-        shutil.copyfile(install / "backends" / "python" / "libtriton_python.so", python / "libtriton_python.so")
+        _copy(python / "libtriton_python.so", install / "backends" / "python" / "libtriton_python.so")
         _link(python / "triton_python_backend_utils.py", install / "backends" / "python" / "triton_python_backend_utils.py")
         # the program looks for libraries beside its own place first, where a libpython 3.13.0 lies: a copy finds this Python's instead
-        shutil.copy(stub, python / stub.name)
+        _copy(python / stub.name, stub)
         _link_python_library(install, python)
         ours = directory / "onnxruntime"
         ours.mkdir(exist_ok=True)
@@ -187,6 +187,13 @@ def _link_python_library(install: Path, directory: Path) -> None:
     if library is not None and library.is_absolute():
         bundled = next(bundled_libraries(install).glob(f"libpython3-*.{sys.version_info.minor}.so.1.0"), library)
         _link(directory / bundled.name, library)
+
+
+def _copy(copy: Path, source: Path) -> None:
+    """Copy a program. The old copy is replaced, not written to: it may still run, when the server is restarted."""
+    new = copy.with_name(f"{copy.name}.new")
+    shutil.copy(source, new)
+    new.replace(copy)
 
 
 def _link(link: Path, target: Path) -> None:
