@@ -1,18 +1,26 @@
-# make demo   install into .venv, run the packaged sample through the whole pipeline, show results live
-# make test   install everything that tests and benchmarks need, and run the tests
-# make lint   ruff, mypy --strict, import-linter
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# make demo         install into .venv, run the packaged sample through the whole pipeline, show results live
+# make test         install everything that tests and benchmarks need, and run the tests
+# make test-matrix  unit, property and integration tests on each of Python 3.11, 3.12 and 3.13 that is on this machine
+# make lint         ruff, mypy --strict, import-linter
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
+	$$python -c '$(SUPPORTED)' 2>/dev/null && command -v $$python && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# an environment that uv has made has no pip
+PIP_INSTALL = @$(BIN)/python -c 'import pip' 2>/dev/null || $(BIN)/python -m ensurepip; $(BIN)/python -m pip install --disable-pip-version-check
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-matrix lint clean
 
 demo: $(VENV)/.installed-demo
 	@$(BIN)/sentistream demo $(ARGS)
 
 test: $(VENV)/.installed-all
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+
+test-matrix: $(VENV)/.installed-nox
+	$(BIN)/nox $(if $(ARGS),-- $(ARGS))
 
 lint: $(VENV)/.installed-all
 	$(BIN)/ruff check .
@@ -21,16 +29,21 @@ lint: $(VENV)/.installed-all
 	$(BIN)/lint-imports --no-cache
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "sentistream needs Python 3.11; say make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -n '$(PYTHON)' && $(PYTHON) -c '$(SUPPORTED)' || { \
+		echo "sentistream needs Python 3.11, 3.12 or 3.13, and $(or $(PYTHON),nothing on the PATH) is none of them; say make PYTHON=/path/to/python" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed-demo: $(BIN)/python pyproject.toml
-	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[local]'
+	$(PIP_INSTALL) --editable '.[local]'
 	@touch $@
 
 $(VENV)/.installed-all: $(BIN)/python pyproject.toml
-	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[local,asr,train,test,bench]'
+	$(PIP_INSTALL) --editable '.[local,asr,train,test,bench]'
 	@touch $@ $(VENV)/.installed-demo
 
+$(VENV)/.installed-nox: $(BIN)/python
+	$(PIP_INSTALL) nox
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .nox .pytest_cache .mypy_cache .ruff_cache .hypothesis

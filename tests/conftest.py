@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from stream.local.redis_server import RedisServer
+from tests.support.optional_packages import pytest_make_collect_report
+
+__all__ = ["pytest_make_collect_report"]  # pytest takes hooks from here
 
 HERE = Path(__file__).parent
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 
 from stream.domain.chunk import ContentType
 from stream.domain.features import AudioFeatures, Features, TextFeatures, VideoFeatures, Word
@@ -50,7 +51,7 @@ def encoded(second: int) -> dict[Modality, tuple[str, bytes]]:
     return {modality: (ContentType.FEATURES, pack(part, start_ms)) for modality, part in features.items()}
 
 
-def spans(start_ms: int, step_ms: int, count: int) -> np.ndarray:  # type: ignore[type-arg]
+def spans(start_ms: int, step_ms: int, count: int) -> npt.NDArray[np.int64]:
     """(count, 2) int64, one after the other."""
     starts = start_ms + step_ms * np.arange(count, dtype=np.int64)
     return np.stack([starts, starts + step_ms], axis=1)

@@ -77,7 +77,8 @@ def _load(stream: BinaryIO) -> Mapping[str, Any]:
 def _corpus(name: str, parts: list[tuple[Part, Mapping[str, Any]]], limit: float) -> Corpus:
     ids = [str(own) for _, part in parts for own in part["id"]]
     videos, segments = zip(*(_video_and_segment(own) for own in ids), strict=True)
-    scores = np.concatenate([np.asarray(part["regression_labels"], dtype=np.float32).ravel() for _, part in parts]) * (3.0 / limit)
+    labels = np.concatenate([np.asarray(part["regression_labels"], dtype=np.float32).ravel() for _, part in parts])
+    scores = (labels * (3.0 / limit)).astype(np.float32)
     return Corpus(
         name=name,
         ids=tuple(ids),

@@ -12,6 +12,8 @@ from rich.text import Text
 from stream.local.events import ServiceState, StackEvent
 
 _SHOWN = {
+    ServiceState.FETCHING: ("↓", "yellow", "fetching"),
+    ServiceState.FETCHED: ("✓", "green", "fetched"),
     ServiceState.READY: ("✓", "green", "ready"),
     ServiceState.RESTARTING: ("!", "yellow", "restarting"),
     ServiceState.RESTARTED: ("✓", "green", "restarted"),

@@ -10,6 +10,9 @@ from enum import StrEnum
 class ServiceState(StrEnum):
     """The state that a service has just entered."""
 
+    FETCHING = "fetching"
+    """Its files are being fetched, once."""
+    FETCHED = "fetched"
     STARTING = "starting"
     READY = "ready"
     RESTARTING = "restarting"

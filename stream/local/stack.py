@@ -20,6 +20,7 @@ from stream.local.events import OnEvent, ServiceState, StackEvent, ignore_event
 from stream.local.redis_server import RedisServer
 from stream.local.supervisor import HealthCheck, SupervisedService, Supervisor
 from stream.local.triton import TritonPorts, TritonServer
+from stream.local.triton_files import fetch_server
 from stream.local.triton_health import TritonHealth
 from stream.model_repository.errors import ModelRepositoryError
 from stream.model_repository.repository import assemble_text_encoder
@@ -168,6 +169,7 @@ class Stack:
             await asyncio.to_thread(assemble_text_encoder, triton.model_repository, triton.text_model)
         except ModelRepositoryError as error:
             raise LocalStackError(str(error)) from None
+        await fetch_server(self._on_event)
         self.triton = TritonServer(triton.model_repository, self.run_directory, self._ports.triton)
         await self._start("triton", self.triton.start, self.triton.stop, self.triton.grpc_url)
 

@@ -17,6 +17,7 @@ from stream.local.errors import LocalStackError, missing_extra
 from stream.local.ports import LOOPBACK, choose_port
 from stream.local.probes import http_ok
 from stream.local.process import ManagedProcess
+from stream.local.triton_files import fetch_server, server_directory
 
 START_TIMEOUT_S = 60.0
 EXIT_TIMEOUT_S = 1
@@ -26,6 +27,12 @@ STOP_TIMEOUT_S = 3.0
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (Triton's regions lie there)
 BACKENDS = Path(__file__).parent / "backends"
 STUB_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+STUBS_WITH_A_PYTHON_LIBRARY = frozenset({"3.13"})
+"""For these the wheel brings a libpython, so that a Python without one will do."""
+LIBRARY_ADVICE = (
+    f"install it (Debian, Ubuntu: apt install libpython{STUB_VERSION}), use a Python that has it (uv's own, or one that was built with "
+    "--enable-shared) or any Python 3.13, or give another Triton with --triton"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +63,8 @@ class TritonServer:
         )
         self.shared_memory_prefix = f"sentistream_{uuid.uuid4().hex[:12]}"
         self._backends = run_directory / "backends"
-        self._install = _installation()
+        self._install = server_directory()
+        _require_python_parts()
         self.process = ManagedProcess(
             "the embedded Triton", self._command(), run_directory / "triton.log", self._environment(), stop_timeout_s=STOP_TIMEOUT_S
         )
@@ -77,7 +85,8 @@ class TritonServer:
         return f"http://{LOOPBACK}:{self.ports.metrics}/metrics"
 
     async def start(self) -> None:
-        """Start it and wait until every model is loaded. Raises `LocalStackError`."""
+        """Fetch its files if need be, start it, and wait until every model is loaded. Raises `LocalStackError`."""
+        await fetch_server()
         build_backends(self._install, self._backends)
         await self.process.start(lambda: http_ok(LOOPBACK, self.ports.http, "/v2/health/ready"), START_TIMEOUT_S)
 
@@ -113,10 +122,10 @@ class TritonServer:
         ]
 
     def _environment(self) -> dict[str, str]:
-        """What the stubs need to find this Python, its packages (by the PATH) and its library."""
+        """What the stubs need to find this Python, its packages (by the PATH), its library and the libraries of the wheel."""
         return {
             "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.defpath)),
-            "LD_LIBRARY_PATH": str(sysconfig.get_config_var("LIBDIR") or ""),
+            "LD_LIBRARY_PATH": os.pathsep.join(map(str, (self._backends / "python", bundled_libraries(self._install)))),
             "HOME": os.environ.get("HOME", "/"),
             "LANG": "C.UTF-8",
             "OMP_NUM_THREADS": "1",
@@ -124,29 +133,21 @@ class TritonServer:
         }
 
 
-def _installation() -> Path:
-    spec = importlib.util.find_spec("pytriton")
-    if spec is None or spec.origin is None:
-        raise missing_extra("the embedded Triton (nvidia-pytriton)")
+def _require_python_parts() -> None:
     if importlib.util.find_spec("onnxruntime") is None:
         raise missing_extra("onnxruntime, which the embedded Triton runs the models with,")
-    install = Path(spec.origin).parent / "tritonserver"
-    if not (install / "python_backend_stubs" / STUB_VERSION / "triton_python_backend_stub").is_file():
-        raise LocalStackError(f"the embedded Triton has no part for Python {STUB_VERSION}; use Python 3.11")
-    if python_library() is None:
+    if python_library() is None and STUB_VERSION not in STUBS_WITH_A_PYTHON_LIBRARY:
         raise LocalStackError(
-            f"the embedded Triton needs libpython{STUB_VERSION}.so.1.0, which this Python does not bring; "
-            f"install it (Debian, Ubuntu: apt install libpython{STUB_VERSION})"
+            f"the embedded Triton needs libpython{STUB_VERSION}.so.1.0, which this Python does not bring; {LIBRARY_ADVICE}"
         )
-    return install
 
 
 def python_library() -> Path | None:
-    """Where the stubs find libpython: this Python's library directory, or (its bare name) the system's; None where it is missing."""
+    """This Python's shared library, or the bare name of the system's, which the loader finds by itself; None where it is missing."""
     name = f"libpython{STUB_VERSION}.so.1.0"
-    beside = Path(str(sysconfig.get_config_var("LIBDIR") or "/")) / name
-    if beside.is_file():
-        return beside
+    for directory in (sysconfig.get_config_var("LIBDIR") or "/", Path(sys.base_prefix) / "lib"):
+        if (Path(directory) / name).is_file():
+            return Path(directory) / name
     try:
         ctypes.CDLL(name)
     except OSError:
@@ -154,22 +155,47 @@ def python_library() -> Path | None:
     return Path(name)
 
 
+def bundled_libraries(install: Path) -> Path:
+    """The directory of the libraries that the wheel brings for its programs."""
+    return install.parent.parent / "nvidia_pytriton.libs"
+
+
 def build_backends(install: Path, directory: Path) -> None:
     """Lay out the backend directory that Triton wants: the Python backend with its stub, and our ``onnxruntime`` on top of it."""
     python = directory / "python"
+    stub = install / "python_backend_stubs" / STUB_VERSION / "triton_python_backend_stub"
+    if not stub.is_file():
+        raise LocalStackError(f"the embedded Triton has no part for Python {STUB_VERSION}")
     try:
         python.mkdir(parents=True, exist_ok=True)
         # a link to the library would be refused: Triton resolves it and finds itself outside of the backend directory
-        shutil.copyfile(install / "backends" / "python" / "libtriton_python.so", python / "libtriton_python.so")
-        for source in (
-            install / "backends" / "python" / "triton_python_backend_utils.py",
-            install / "python_backend_stubs" / STUB_VERSION / "triton_python_backend_stub",
-        ):
-            link = python / source.name
-            link.unlink(missing_ok=True)
-            link.symlink_to(source)
+        _copy(python / "libtriton_python.so", install / "backends" / "python" / "libtriton_python.so")
+        _link(python / "triton_python_backend_utils.py", install / "backends" / "python" / "triton_python_backend_utils.py")
+        # the program looks for libraries beside its own place first, where a libpython 3.13.0 lies: a copy finds this Python's instead
+        _copy(python / stub.name, stub)
+        _link_python_library(install, python)
         ours = directory / "onnxruntime"
         ours.mkdir(exist_ok=True)
         shutil.copyfile(BACKENDS / "onnxruntime" / "model.py", ours / "model.py")
     except OSError as error:
         raise LocalStackError(f"Triton's backends cannot be put together in {directory}: {error.strerror or error}") from None
+
+
+def _link_python_library(install: Path, directory: Path) -> None:
+    """Give this Python's library the name under which the stub asks for it: the wheel renames the one that it brings."""
+    library = python_library()
+    if library is not None and library.is_absolute():
+        bundled = next(bundled_libraries(install).glob(f"libpython3-*.{sys.version_info.minor}.so.1.0"), library)
+        _link(directory / bundled.name, library)
+
+
+def _copy(copy: Path, source: Path) -> None:
+    """Copy a program. The old copy is replaced, not written to: it may still run, when the server is restarted."""
+    new = copy.with_name(f"{copy.name}.new")
+    shutil.copy(source, new)
+    new.replace(copy)
+
+
+def _link(link: Path, target: Path) -> None:
+    link.unlink(missing_ok=True)
+    link.symlink_to(target)

@@ -58,7 +58,7 @@ def random_line(signal: Signal, rng: np.random.Generator) -> Signal:
 
 
 def _frequencies(signal: Signal) -> Signal:
-    return np.fft.rfftfreq(signal.shape[0], 1.0 / SAMPLE_RATE)
+    return np.asarray(np.fft.rfftfreq(signal.shape[0], 1.0 / SAMPLE_RATE), dtype=np.float64)
 
 
 def _filtered(signal: Signal, response: Signal) -> Signal:

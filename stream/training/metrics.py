@@ -59,7 +59,7 @@ def reliability(probabilities: Floats, truth: Classes) -> list[tuple[float, floa
 def calibration_error(probabilities: Floats, truth: Classes) -> float:
     """Expected calibration error of the winning class: the weighted mean gap of `reliability`'s bins (Guo et al., ICML 2017)."""
     bins = reliability(probabilities, truth)
-    return sum(abs(confidence - right) * count for confidence, right, count in bins) / truth.shape[0]
+    return float(sum(abs(confidence - right) * count for confidence, right, count in bins) / truth.shape[0])
 
 
 def review(probabilities: Floats, truth: Classes, below: float) -> dict[str, float]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -153,7 +154,9 @@ class _NodeRows:
         self.times = np.zeros((size, capacity, 2), dtype=np.float32)
         self.mask = np.zeros((size, capacity), dtype=np.float32)
 
-    def put(self, row: int, values: npt.NDArray[np.float32], starts: npt.NDArray[np.float64], ends: npt.NDArray[np.float64]) -> None:
+    def put(
+        self, row: int, values: npt.NDArray[np.float32], starts: npt.NDArray[np.floating[Any]], ends: npt.NDArray[np.floating[Any]]
+    ) -> None:
         """Fill the first nodes of one window."""
         count = values.shape[0]
         self.values[row, :count] = values

@@ -17,7 +17,7 @@ from stream.local.events import ServiceState, StackEvent
 from stream.local.stack import Stack, StackPorts
 from stream.local.triton import SHARED_MEMORY
 from stream.serving.models import Models
-from tests.support.processes import descendants, left_behind
+from tests.support.processes import contribution, descendants
 
 RECOVERY_S = 60.0
 
@@ -47,7 +47,7 @@ async def test_a_dead_or_hanging_stub_is_noticed_and_replaced(tmp_path: Path, fa
         restarted = await until(events, "triton", ServiceState.RESTARTED)
         assert restarted.restarts == stack.supervisors["triton"].restarts == 1
         await models.close()
-    assert left_behind(str(tmp_path)) == []
+    assert contribution(str(tmp_path)) == []
     assert not list(SHARED_MEMORY.glob(f"{stack.triton.shared_memory_prefix}*"))
 
 
@@ -102,7 +102,7 @@ async def test_a_port_in_use_is_one_sentence_and_the_rest_is_stopped(tmp_path: P
     with pytest.raises(LocalStackError, match=f"port {port} for Redis is in use"):
         async with Stack(Settings(), tmp_path, ports=StackPorts(redis=port)):
             pytest.fail("entered")
-    assert left_behind(str(tmp_path)) == []
+    assert contribution(str(tmp_path)) == []
     taken.close()
 
 
@@ -117,4 +117,4 @@ async def test_a_model_that_does_not_load_is_one_sentence(tmp_path: Path) -> Non
         async with Stack(settings, tmp_path / "run", embed_kafka=False, embed_redis=False):
             pytest.fail("entered")
     assert "\n" not in str(caught.value)
-    assert left_behind(str(tmp_path)) == []
+    assert contribution(str(tmp_path)) == []

@@ -34,7 +34,7 @@ def test_temperature_interval_and_review() -> None:
 
 def test_the_signs_temperature_undoes_overstated_certainty() -> None:
     said, truth, polarities = sharpened(3_000, 0, 1.0)
-    sure = Answers(said.scores, said.polarity, said.uncertainty / 3)
+    sure = Answers(said.scores, said.polarity, (said.uncertainty / 3).astype(np.float32))
     fair, hot = calibrated(said, truth, polarities), calibrated(sure, truth, polarities)
     assert hot.sign_temperature == pytest.approx(3 * fair.sign_temperature, rel=0.1)
     assert hot.review_below == pytest.approx(fair.review_below, abs=0.02)

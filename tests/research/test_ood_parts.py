@@ -19,6 +19,7 @@ from research.benchmarks.ood_runs.halves import HeldOut, read_half
 from research.experiments.corpus import Corpus, standardised
 from research.experiments.mosi import read_mosi
 from research.experiments.windows import Windows
+from stream.domain.features import Floats
 from stream.domain.modality import Modality
 from stream.training.corpora import Part
 from stream.training.errors import TrainingError
@@ -57,7 +58,7 @@ def known_drop() -> tuple[HeldOut, dict[str, np.ndarray[tuple[int, ...], np.dtyp
     return HeldOut(ids, tuple(name.split("_")[0] for name in ids), truth), {"one": np.arange(1_000) % 2 == 0}
 
 
-def scores_with(test: HeldOut, half: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], wrong_in: int, wrong_out: int) -> np.ndarray:  # type: ignore[type-arg]
+def scores_with(test: HeldOut, half: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], wrong_in: int, wrong_out: int) -> Floats:
     """Scores of one seed with so many errors in a hundred windows of the half and of the rest."""
     scores = test.truth.copy()
     for among, wrong in ((half, wrong_in), (~half, wrong_out)):

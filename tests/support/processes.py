@@ -41,7 +41,7 @@ def processes_mentioning(text: str) -> list[int]:
     return found
 
 
-def left_behind(text: str, seconds: float = 10) -> list[int]:
+def contribution(text: str, seconds: float = 10) -> list[int]:
     """Return the `processes_mentioning` a text that still run after a while: a killed process takes a moment to go."""
     until = time.monotonic() + seconds
     while (found := processes_mentioning(text)) and time.monotonic() < until:

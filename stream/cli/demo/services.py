@@ -16,6 +16,7 @@ from stream.local.ports import LOOPBACK, choose_port
 from stream.local.reachable import require_services
 from stream.local.stack import Stack, StackPorts
 from stream.local.triton import TritonPorts
+from stream.local.triton_files import fetch_server, server_is_present
 from stream.local.worker import Workers
 
 EMBEDDED_SESSION_TIMEOUT_S = 4.0
@@ -48,6 +49,9 @@ class DemoServices:
         external = self._external
         await require_services(self.settings, kafka="kafka" in external, redis="redis" in external, triton="triton" in external)
         try:
+            if "triton" not in external and not server_is_present():
+                with self._steps.step("fetching the embedded Triton", "the embedded Triton is here"):
+                    await fetch_server(self._steps.on_event)
             with self._steps.step("starting services and workers", "ready for media"):
                 await self._start()
         except BaseException:

@@ -17,6 +17,7 @@ from stream.cli.doctor.finding import Finding, Status
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 DISTRIBUTION = "sentistream"
+OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 13)
 EXTRAS = {
     "local": "the embedded services of `demo` and `up`",
     "asr": "speech recognition for recordings without a transcript",
@@ -34,15 +35,16 @@ def check_packages() -> Iterator[Finding]:
         yield _package(requirement, Status.MISSING, "run make install in a checkout, or: pip install sentistream")
     for extra, purpose in EXTRAS.items():
         yield from _extra(extra, purpose)
+    yield _embedded_triton()
     yield _libpython()
     yield _apache_kafka()
 
 
 def _python() -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
-    good = sys.version_info[:2] == (3, 11)
-    fix = "" if good else "make a virtual environment with Python 3.11"
-    return Finding("python", Status.OK if good else Status.MISSING, version, "3.11", fix)
+    good = OLDEST_PYTHON <= sys.version_info[:2] <= NEWEST_PYTHON
+    fix = "" if good else "make a virtual environment with Python 3.11, 3.12 or 3.13"
+    return Finding("python", Status.OK if good else Status.MISSING, version, "3.11 to 3.13", fix)
 
 
 def _requirements(extra: str) -> list[Requirement]:
@@ -76,8 +78,6 @@ def _package(requirement: Requirement, severity: Status, fix: str) -> Finding:
     except metadata.PackageNotFoundError:
         return Finding(name, severity, "not installed", wanted, fix)
     if not requirement.specifier.contains(found, prereleases=True):
-        if name == "numpy" and not found.startswith("1."):
-            fix = "pip install numpy==1.26.4 (numpy 2 silently corrupts tensors in the embedded Triton)"
         return Finding(name, severity, found, wanted, fix)
     return Finding(name, Status.OK, found, wanted)
 
@@ -88,15 +88,30 @@ def _extra(extra: str, purpose: str) -> Iterator[Finding]:
         yield Finding(f"{finding.name} [{extra}]", finding.status, finding.found, finding.wanted, finding.fix)
 
 
+def _embedded_triton() -> Finding:
+    from stream.local.errors import LocalStackError  # noqa: PLC0415 - after the packages were checked
+    from stream.local.triton_files import TRITON_VERSION, WHEEL_MB, server_directory, server_is_present  # noqa: PLC0415
+
+    try:
+        if server_is_present():
+            return Finding("embedded Triton", Status.OK, f"in {server_directory()}", TRITON_VERSION)
+    except LocalStackError as error:
+        return Finding("embedded Triton", Status.WARNING, str(error), TRITON_VERSION)
+    fix = f"nothing to do: `demo` and `up` fetch it, {WHEEL_MB} MB, the first time"
+    return Finding("embedded Triton", Status.WARNING, "not fetched yet", TRITON_VERSION, fix)
+
+
 def _libpython() -> Finding:
-    from stream.local.triton import STUB_VERSION, python_library  # noqa: PLC0415 - it needs packages that are checked before
+    # Imported late: the module needs packages that are checked before.
+    from stream.local.triton import LIBRARY_ADVICE, STUB_VERSION, STUBS_WITH_A_PYTHON_LIBRARY, python_library  # noqa: PLC0415
 
     wanted = f"libpython{STUB_VERSION}.so.1.0"
     library = python_library()
     if library is not None:
         return Finding("libpython", Status.OK, str(library), wanted)
-    fix = f"the embedded Triton needs it (Debian, Ubuntu: apt install libpython{STUB_VERSION}), or use another Triton with --triton"
-    return Finding("libpython", Status.WARNING, "not found", wanted, fix)
+    if STUB_VERSION in STUBS_WITH_A_PYTHON_LIBRARY:
+        return Finding("libpython", Status.OK, "the embedded Triton's", wanted)
+    return Finding("libpython", Status.WARNING, "not found", wanted, f"the embedded Triton needs it; {LIBRARY_ADVICE}")
 
 
 def _apache_kafka() -> Finding:

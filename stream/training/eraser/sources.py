@@ -13,6 +13,7 @@ principal components only: with as many components as a tenth of the rows, every
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -123,5 +124,5 @@ def _deviations(values: Floats, members: list[npt.NDArray[np.int64]], cuts: Floa
     return deviations
 
 
-def _unit(weights: Floats) -> Floats:
+def _unit(weights: npt.NDArray[np.floating[Any]]) -> Floats:
     return np.asarray(weights / np.maximum(np.linalg.norm(weights, axis=1, keepdims=True), 1e-9), dtype=np.float32)

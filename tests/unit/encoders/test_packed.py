@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from safetensors.numpy import load, save
 
@@ -43,7 +45,7 @@ def chunk(modality: Modality, payload: bytes) -> Chunk:
     return Chunk(replace(header(3), modality=modality, start_ms=START_MS, duration_ms=950, content_type=ContentType.FEATURES), payload)
 
 
-def changed(modality: Modality, **tensors: np.ndarray | None) -> Chunk:  # type: ignore[type-arg]
+def changed(modality: Modality, **tensors: npt.NDArray[Any] | None) -> Chunk:
     """A chunk of the features with some tensors replaced, or removed where None is given."""
     tensors_by_name = load(pack(FEATURES[modality], START_MS)) | tensors
     return chunk(modality, save({name: tensor for name, tensor in tensors_by_name.items() if tensor is not None}))

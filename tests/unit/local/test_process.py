@@ -26,7 +26,7 @@ def python(code: str, log: Path, stop_timeout_s: float = 5.0) -> ManagedProcess:
 
 async def start(process: ManagedProcess, log: Path) -> None:
     async def has_printed() -> bool:
-        return log.read_text().endswith("\n")  # noqa: ASYNC240 (a tiny file)
+        return log.read_text().endswith("\n")
 
     await process.start(has_printed, 20)
 

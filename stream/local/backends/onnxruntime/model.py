@@ -2,10 +2,14 @@
 
 The official container has its own backend of this name; both serve the same repository. Triton's dynamic batcher hands over requests of
 equal shapes, and all requests of one `execute` are run as one batch.
+
+Tensors go through DLPack, not through Triton's own conversion from and to numpy: that was built against numpy 1, and with numpy 2 it gives
+wrong values without an error (python_backend pull request 384, after the release that is embedded here).
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,11 +25,10 @@ class TritonPythonModel:
 
     def initialize(self, args: dict[str, str]) -> None:
         """Load the model with one thread: instances, not threads, use the cores."""
-        if np.lib.NumpyVersion(np.__version__) >= "2.0.0":
-            raise pb_utils.TritonModelException("numpy 2 silently corrupts tensors in this Triton; install numpy 1.26.4")
         config = json.loads(args["model_config"])
         self.inputs = [tensor["name"] for tensor in config["input"]]
         self.outputs = [tensor["name"] for tensor in config["output"]]
+        check_transport({pb_utils.triton_string_to_numpy(tensor["data_type"]) for tensor in (*config["input"], *config["output"])})
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         path = Path(args["model_repository"]) / args["model_version"] / "model.onnx"
@@ -37,7 +40,7 @@ class TritonPythonModel:
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answer the requests of one batch, in order; if they fail together, each is tried alone."""
-        arrays = [[pb_utils.get_input_tensor_by_name(request, name).as_numpy() for name in self.inputs] for request in requests]
+        arrays = [[to_array(pb_utils.get_input_tensor_by_name(request, name)) for name in self.inputs] for request in requests]
         try:
             return self.run(arrays)
         except Exception as error:
@@ -56,5 +59,36 @@ class TritonPythonModel:
 
     def response(self, arrays: Sequence[Any]) -> Any:
         """A response of the model's outputs."""
-        tensors = [pb_utils.Tensor(name, np.ascontiguousarray(array)) for name, array in zip(self.outputs, arrays, strict=True)]
-        return pb_utils.InferenceResponse(tensors)
+        return pb_utils.InferenceResponse([to_tensor(name, array) for name, array in zip(self.outputs, arrays, strict=True)])
+
+
+def to_array(tensor: Any) -> Any:
+    """A tensor of Triton's as an array, which holds the tensor. Triton puts tensors at any address; ONNX Runtime is given aligned ones."""
+    return np.require(np.from_dlpack(tensor), requirements="A")
+
+
+USED = b"used_dltensor"
+set_name = ctypes.pythonapi.PyCapsule_SetName
+set_name.argtypes = [ctypes.py_object, ctypes.c_char_p]
+
+
+def to_tensor(name: str, array: Any) -> Any:
+    """An array as a tensor of Triton's, which holds the array."""
+    if array.size == 0:
+        return pb_utils.Tensor(name, array)  # right under numpy 2 too, there being no values; through DLPack Triton minds its strides
+    capsule = np.ascontiguousarray(array).__dlpack__()
+    tensor = pb_utils.Tensor.from_dlpack(name, capsule)
+    # Triton takes the capsule over, but marks it by another name than DLPack's: numpy would find a capsule that it does not know, and with
+    # numpy 1 die of that
+    set_name(capsule, USED)
+    return tensor
+
+
+def check_transport(kinds: set[Any]) -> None:
+    """Send values through a tensor and back. Raises ``TritonModelException`` where they change: better no model than a wrong one."""
+    for kind in kinds:
+        sent = (np.arange(15).reshape(3, 5) % 7).astype(kind)
+        for array in (sent, sent[1:], sent[:, :0]):
+            got = to_array(to_tensor("canary", array))
+            if got.dtype != array.dtype or got.shape != array.shape or got.tobytes() != array.tobytes():
+                raise pb_utils.TritonModelException(f"numpy {np.__version__} and this Triton do not exchange {np.dtype(kind)} tensors")
