@@ -1,18 +1,29 @@
-# make demo   install into .venv, run the packaged sample through the whole pipeline, show results live
-# make test   install everything that tests and benchmarks need, and run the tests
-# make lint   ruff, mypy --strict, import-linter
+# make demo       install into .venv, run the packaged sample through the whole pipeline, show results live
+# make test-fast  for the edit loop: the unit tests, without those marked slow (trainings), property tests and tests with servers
+# make check      before a commit: the linters, all unit tests and the property tests; leaves out tests with servers
+# make test       install everything that tests and benchmarks need, and run all tests
+# make lint       ruff, mypy --strict, import-linter
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+PROCESSES ?= 2
+# Each process takes the next test when it is free: tests come sorted, the longest first.
+PYTEST := $(BIN)/pytest --numprocesses $(PROCESSES) --maxschedchunk 1
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-fast check lint clean
 
 demo: $(VENV)/.installed-demo
 	@$(BIN)/sentistream demo $(ARGS)
 
 test: $(VENV)/.installed-all
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	$(PYTEST) $(ARGS)
+
+test-fast: $(VENV)/.installed-all
+	$(PYTEST) -m "not slow" tests/unit $(ARGS)
+
+check: lint
+	$(PYTEST) tests/unit tests/property $(ARGS)
 
 lint: $(VENV)/.installed-all
 	$(BIN)/ruff check .

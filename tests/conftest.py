@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 
 import pytest
@@ -15,25 +16,26 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 """Before anybody imports torch: on a busy machine its threads wait for each other longer than they save."""
 
 
-ALONE = ("integration", "faults", "end_to_end")
-"""These start servers and wait for them: they run last, one at a time, with nothing beside them."""
+WITH_SERVERS = ("integration", "faults", "end_to_end")
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist looks for groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: _folder(item) in ALONE)
+    """Mark each test with its folder and sort: the long waits for servers first, pure code next, tests marked ``alone`` last."""
     for item in items:
         item.add_marker(_folder(item))
-        if _folder(item) in ALONE:
-            item.add_marker(pytest.mark.xdist_group("services"))
+    items.sort(key=lambda item: (_is_alone(item), _folder(item) not in WITH_SERVERS))
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Make sure that pytest-xdist heeds the group: it marks the ids of the tests."""
-    if getattr(session.config.option, "loadgroup", False):
-        loose = [item.nodeid for item in session.items if _folder(item) in ALONE and not item.nodeid.endswith("@services")]
-        if loose:
-            raise pytest.UsageError(f"pytest-xdist would run tests with servers beside each other, for instance {loose[0]}")
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # outside of pytest-timeout: waiting for the lock is not the test's time
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Keep a test marked ``alone`` and the tests of other pytest processes apart, with a lock on this file."""
+    with Path(__file__).open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX if _is_alone(item) else fcntl.LOCK_SH)
+        return (yield)
+
+
+def _is_alone(item: pytest.Item) -> bool:
+    return item.get_closest_marker("alone") is not None
 
 
 def _folder(item: pytest.Item) -> str:

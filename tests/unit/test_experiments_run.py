@@ -35,6 +35,8 @@ from stream.training.features import session, text_weights
 from stream.training.shortcuts.plants import Watermark
 from tests.support.tiny_mosi import write_mosi
 
+pytestmark = pytest.mark.slow
+
 MODELS = PROJECT_ROOT / "triton_models"
 TABLE = ("acc2_has0", "acc2_non0", "f1", "acc7", "mae", "corr")
 

@@ -17,7 +17,7 @@ from stream.training.shortcuts.plants import Agreement, Plant, Watermark, agreei
 from stream.training.shortcuts.sources import heaps, sides, whitened
 from stream.training.shortcuts.trial import group_weights, planted, probe
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.slow
 
 WIDTHS = {Modality.TEXT: 40, Modality.AUDIO: 24, Modality.VIDEO: 24}
 EVERYWHERE = tuple(WIDTHS)

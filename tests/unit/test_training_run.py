@@ -20,6 +20,8 @@ from stream.training.fit import MMCIRecipe
 from stream.training.recipe import Places, Recipe, run
 from tests.support.tiny_corpora import write_corpora
 
+pytestmark = pytest.mark.slow
+
 STEPS = ("audio", "face", "mmci")
 TINY = Recipe(
     voice=voice.VoiceRecipe(epochs=1, batch=6),

@@ -18,6 +18,8 @@ from stream.training.experiments.run import Places
 from stream.training.text import CONFIG, train_text
 from tests.support.tiny_reviews import write_reviews
 
+pytestmark = pytest.mark.slow
+
 
 def test_training_leaves_an_adapter_and_the_served_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = write_reviews(tmp_path, monkeypatch)
