@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ LOOPBACK = "127.0.0.1"
 
 FIRST_PORT, LAST_PORT = 15_000, 31_999
 """Below the range that Linux takes outgoing connections' ports from: nobody's connection can sit on the port of a server that restarts."""
+SHARES = 61
 
 
 def is_free(port: int) -> bool:
@@ -26,8 +28,11 @@ def is_free(port: int) -> bool:
 
 
 def _dealt() -> Iterator[int]:
+    """All ports in random order, a share that depends on the process first: two stacks that start at once do not choose the same port."""
+    share = os.getpid() % SHARES
     while True:
-        yield from random.sample(range(FIRST_PORT, LAST_PORT + 1), LAST_PORT + 1 - FIRST_PORT)
+        ports = random.sample(range(FIRST_PORT, LAST_PORT + 1), LAST_PORT + 1 - FIRST_PORT)
+        yield from sorted(ports, key=lambda port: port % SHARES != share)
 
 
 _ports = _dealt()
