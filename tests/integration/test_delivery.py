@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from kafka import KafkaConsumer, KafkaProducer
+from kafka import KafkaProducer
 
 from stream.agents.app import COMMIT_EVERY_S, WorkerApp, WorkerCrashedError
 from stream.config.settings import Settings
@@ -24,6 +24,7 @@ from tests.fakes.chunks import ZERO_MS
 from tests.fakes.world import FakeStore, FakeWorker
 from tests.support import dialogues
 from tests.support.delivery import END, EXPECTED, SECONDS, START, committed, finals, names, send, until, worker
+from tests.support.kafka_records import read_topic
 from tests.support.settings import own_settings
 
 
@@ -129,11 +130,8 @@ async def test_whoever_takes_over_hears_the_same_earlier_windows(
         for session in sessions:
             send(producer, prefix, made.event(dialogues.END, session))
         await finals(store, sessions, count=len(dialogues.expected()))
-    consumer = KafkaConsumer(
-        prefix + "explanations", bootstrap_servers=settings.kafka.bootstrap, auto_offset_reset="earliest", consumer_timeout_ms=3000
-    )
-    said = {(e.session, e.track, e.end_ms, e.sentence) for m in consumer if isinstance(e := decode_record(m.value), ExplanationRecord)}
-    consumer.close()
+    records = read_topic(settings.kafka, Topics(prefix).explanations)
+    said = {(e.session, e.track, e.end_ms, e.sentence) for r in records if isinstance(e := decode_record(r.value), ExplanationRecord)}
     assert said == {(session, *window, sentence) for session in sessions for window, sentence in dialogues.expected().items()}
 
 
@@ -152,11 +150,8 @@ async def test_bad_records_are_put_aside_with_their_reason(
         chunks = [made.words(seq, session=session) for seq in range(1, SECONDS)]
         send(producer, prefix, made.event(START, session), good, *chunks, made.event(END, session))
         assert await finals(store, [session]) == [EXPECTED]
-    consumer = KafkaConsumer(
-        prefix + "chunks.dead-letter", bootstrap_servers=settings.kafka.bootstrap, auto_offset_reset="earliest", consumer_timeout_ms=3000
-    )
-    reasons = sorted(dict(message.headers)["dl_reason"].decode() for message in consumer)
-    consumer.close()
+    letters = read_topic(settings.kafka, Topics(prefix).dead_letters)
+    reasons = sorted(dict(letter.headers)["dl_reason"].decode() for letter in letters)
     assert reasons == ["empty", "empty", "key_mismatch", "key_mismatch", "missing_header", "too_large"]
     assert "secretword" not in (tmp_path / "one.log").read_text()
 
