@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -17,25 +16,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 WITH_SERVERS = ("integration", "faults", "end_to_end")
+"""These mostly wait. Each pytest process has servers of its own, so they run beside each other."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with its folder and sort: the long waits for servers first, pure code next, tests marked ``alone`` last."""
+    """Mark each test with its folder, and put the long ones, those with servers, first: at the end no process waits long for another."""
     for item in items:
         item.add_marker(_folder(item))
-    items.sort(key=lambda item: (_is_alone(item), _folder(item) not in WITH_SERVERS))
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)  # outside of pytest-timeout: waiting for the lock is not the test's time
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Keep a test marked ``alone`` and the tests of other pytest processes apart, with a lock on this file."""
-    with Path(__file__).open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX if _is_alone(item) else fcntl.LOCK_SH)
-        return (yield)
-
-
-def _is_alone(item: pytest.Item) -> bool:
-    return item.get_closest_marker("alone") is not None
+    items.sort(key=lambda item: _folder(item) not in WITH_SERVERS)
 
 
 def _folder(item: pytest.Item) -> str:
