@@ -1,5 +1,7 @@
 # make demo         install into .venv, run the packaged sample through the whole pipeline, show results live
-# make test         install everything that tests and benchmarks need, and run the tests
+# make test-fast    for the edit loop: the unit tests without those marked slow (trainings); no property tests, no servers
+# make check        before a commit: the linters, all unit tests and the property tests; no servers
+# make test         install everything that tests and benchmarks need, and run all tests
 # make test-matrix  unit, property and integration tests on each of Python 3.11, 3.12 and 3.13 that is on this machine
 # make lint         ruff, mypy --strict, import-linter
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
@@ -8,16 +10,26 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
-# an environment that uv has made has no pip
+# An environment that uv has made has no pip.
 PIP_INSTALL = @$(BIN)/python -c 'import pip' 2>/dev/null || $(BIN)/python -m ensurepip; $(BIN)/python -m pip install --disable-pip-version-check
+# Tests at a time: one more than two cores, since tests with servers compute for a third of their time and wait for the rest.
+PROCESSES ?= 3
+# A free process takes the next test; the long ones come first.
+PYTEST := $(BIN)/pytest --numprocesses $(PROCESSES) --maxschedchunk 1
 
-.PHONY: demo test test-matrix lint clean
+.PHONY: demo test test-fast check test-matrix lint clean
 
 demo: $(VENV)/.installed-demo
 	@$(BIN)/sentistream demo $(ARGS)
 
 test: $(VENV)/.installed-all
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	$(PYTEST) $(ARGS)
+
+test-fast: $(VENV)/.installed-all
+	$(PYTEST) -m "not slow" tests/unit $(ARGS)
+
+check: lint
+	$(PYTEST) tests/unit tests/property $(ARGS)
 
 test-matrix: $(VENV)/.installed-nox
 	$(BIN)/nox $(if $(ARGS),-- $(ARGS))

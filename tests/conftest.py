@@ -18,25 +18,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 """Before anybody imports torch: on a busy machine its threads wait for each other longer than they save."""
 
 
-ALONE = ("integration", "faults", "end_to_end")
-"""These start servers and wait for them: they run last, one at a time, with nothing beside them."""
+WITH_SERVERS = ("integration", "faults", "end_to_end")
+"""These mostly wait. Each pytest process has servers of its own, so they run beside each other."""
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist looks for groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: _folder(item) in ALONE)
+    """Mark each test with its folder, and put the long ones, those with servers, first: at the end no process waits long for another."""
     for item in items:
         item.add_marker(_folder(item))
-        if _folder(item) in ALONE:
-            item.add_marker(pytest.mark.xdist_group("services"))
-
-
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Make sure that pytest-xdist heeds the group: it marks the ids of the tests."""
-    if getattr(session.config.option, "loadgroup", False):
-        loose = [item.nodeid for item in session.items if _folder(item) in ALONE and not item.nodeid.endswith("@services")]
-        if loose:
-            raise pytest.UsageError(f"pytest-xdist would run tests with servers beside each other, for instance {loose[0]}")
+    items.sort(key=lambda item: _folder(item) not in WITH_SERVERS)
 
 
 def _folder(item: pytest.Item) -> str:

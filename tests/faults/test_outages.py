@@ -81,7 +81,8 @@ async def test_a_worker_that_is_told_to_stop_while_kafka_is_away_ends_in_order(
 ) -> None:
     """There are results to publish and offsets to commit. Faust alone would wait for them until Kafka is back."""
     sessions, factory, store = unique_sessions(40), FakeWorker(), RedisSink(settings.redis)
-    async with worker(settings, tmp_path, "first") as first:
+    hasty = settings.model_copy(update={"limits": settings.limits.model_copy(update={"drain_s": 3.0})})
+    async with worker(hasty, tmp_path, "first") as first:
         with KafkaProducer(bootstrap_servers=settings.kafka.bootstrap) as producer:
             for session in sessions:
                 chunks = (factory.words(seq, session=session) for seq in range(SECONDS))
@@ -89,7 +90,7 @@ async def test_a_worker_that_is_told_to_stop_while_kafka_is_away_ends_in_order(
         kafka.kill()
         await asyncio.sleep(1)
         first.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(first.wait(), settings.limits.drain_s + LEAVE_S + 5) == 0
+        assert await asyncio.wait_for(first.wait(), hasty.limits.drain_s + LEAVE_S + 5) == 0
     await kafka.start()
     async with worker(settings, tmp_path, "second"):
         assert await finals(store, sessions) == [EXPECTED] * len(sessions)

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from kafka import KafkaConsumer, KafkaProducer
+from kafka import KafkaProducer
 
 from stream.agents.app import COMMIT_EVERY_S, WorkerApp, WorkerCrashedError
 from stream.config.settings import Settings
@@ -24,6 +24,7 @@ from tests.fakes.chunks import MEDIA_START_AT_MS
 from tests.fakes.processing_context import FakeStore, FakeWorker
 from tests.support import dialogues
 from tests.support.delivery import END, EXPECTED, SECONDS, START, committed, finals, send, unique_sessions, until, worker
+from tests.support.kafka_records import read_topic
 from tests.support.settings import own_settings
 
 
@@ -133,11 +134,8 @@ async def test_a_worker_that_takes_over_gives_windows_the_same_context(
         for session in sessions:
             send(producer, prefix, factory.event(dialogues.END, session))
         await finals(store, sessions, count=len(dialogues.expected()))
-    consumer = KafkaConsumer(
-        prefix + "explanations", bootstrap_servers=settings.kafka.bootstrap, auto_offset_reset="earliest", consumer_timeout_ms=3000
-    )
-    sentences = {(e.session, e.track, e.end_ms, e.sentence) for m in consumer if isinstance(e := decode_record(m.value), ExplanationRecord)}
-    consumer.close()
+    records = read_topic(settings.kafka, Topics(prefix).explanations)
+    sentences = {(e.session, e.track, e.end_ms, e.sentence) for r in records if isinstance(e := decode_record(r.value), ExplanationRecord)}
     assert sentences == {(session, *window, sentence) for session in sessions for window, sentence in dialogues.expected().items()}
 
 
@@ -156,11 +154,8 @@ async def test_bad_records_go_to_the_dead_letters_with_their_reason(
         chunks = [factory.words(seq, session=session) for seq in range(1, SECONDS)]
         send(producer, prefix, factory.event(START, session), good, *chunks, factory.event(END, session))
         assert await finals(store, [session]) == [EXPECTED]
-    consumer = KafkaConsumer(
-        prefix + "chunks.dead-letter", bootstrap_servers=settings.kafka.bootstrap, auto_offset_reset="earliest", consumer_timeout_ms=3000
-    )
-    reasons = sorted(dict(message.headers)["dl_reason"].decode() for message in consumer)
-    consumer.close()
+    letters = read_topic(settings.kafka, Topics(prefix).dead_letters)
+    reasons = sorted(dict(letter.headers)["dl_reason"].decode() for letter in letters)
     assert reasons == ["empty", "empty", "key_mismatch", "key_mismatch", "missing_header", "too_large"]
     assert "secretword" not in (tmp_path / "one.log").read_text()
 

@@ -40,6 +40,8 @@ from stream.training.metrics import score_numbers
 from stream.training.minilm_weights import pretrained
 from tests.support.tiny_mosi import write_mosi
 
+pytestmark = pytest.mark.slow
+
 MODELS = PROJECT_ROOT / "triton_models"
 TABLE = ("acc2_has0", "acc2_non0", "f1", "acc7", "mae", "corr")
 

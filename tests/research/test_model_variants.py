@@ -125,6 +125,7 @@ def test_masked_nodes_and_missing_past_are_not_looked_at(row: VariantConfig) -> 
     assert torch.allclose(said(model, given).score, said(model, strange).score, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", ROWS, ids=title)
 def test_the_loss_teaches(row: VariantConfig) -> None:
     model, generator = made(row), torch.Generator().manual_seed(0)

@@ -32,6 +32,8 @@ from stream.training.metrics import f1_scores
 from tests.support.tiny_corpora import write_meld_with_speakers
 from tests.support.tiny_mosi import write_mosi
 
+pytestmark = pytest.mark.slow
+
 FUSION, MMCI = "bclstm-fusion", "bclstm-mmci"
 
 

@@ -23,8 +23,6 @@ from research.shortcuts.trial import Planted, planted
 from stream.domain.modality import Modality
 from stream.training.eraser.artefacts import Eraser
 
-pytestmark = pytest.mark.unit
-
 PLANT = Watermark((Modality.AUDIO,), 4.0)
 
 

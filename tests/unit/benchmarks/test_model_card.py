@@ -7,13 +7,9 @@ import shutil
 from pathlib import Path
 from xml.etree import ElementTree
 
-import pytest
-
 from benchmarks.model_card.__main__ import DOCS, fill
 from benchmarks.model_card.calibration_curve import calibration_curve
 from benchmarks.model_card.tables import fill_card
-
-pytestmark = pytest.mark.unit
 
 
 def test_the_committed_card_holds_the_committed_numbers() -> None:

@@ -46,6 +46,7 @@ def answers(model: MiniLM) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     return np.asarray(states[0, tokens.attention_mask > 0].numpy(), dtype=np.float32)
 
 
+@pytest.mark.slow
 def test_the_served_graph_computes_the_trained_model(packaged: MiniLM, tuned: MiniLM, tmp_path: Path) -> None:
     save_file(adapter_of(tuned, packaged, RANK), tmp_path / ADAPTER)
     assert (tmp_path / ADAPTER).stat().st_size < 2_000_000
@@ -59,6 +60,7 @@ def test_the_served_graph_computes_the_trained_model(packaged: MiniLM, tuned: Mi
     assert np.abs(answers(pretrained(file).eval()) - served).max() < 1e-3
 
 
+@pytest.mark.slow
 def test_the_file_is_built_once_and_again_for_another_adapter(packaged: MiniLM, tuned: MiniLM, tmp_path: Path) -> None:
     first = build_text_encoder(tmp_path)
     before = first.stat().st_mtime_ns

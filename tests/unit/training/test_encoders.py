@@ -99,6 +99,7 @@ def test_signs_are_those_of_the_emotions_as_if_equally_frequent() -> None:
     assert unsure == pytest.approx(1 / 3)
 
 
+@pytest.mark.slow
 def test_voice_training_is_repeatable_and_can_be_taken_up_again(progress: Progress, tmp_path: Path) -> None:
     voices = recordings()
     variants = voice.make_variants(voices, 1, 0, progress)

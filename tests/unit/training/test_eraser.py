@@ -16,7 +16,7 @@ from stream.training.eraser.effect import effect_of_mark
 from stream.training.eraser.sources import clusters, sides, whitened
 from tests.support.tiny_features import honest, marked
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize(

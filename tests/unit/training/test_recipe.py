@@ -20,6 +20,8 @@ from stream.training.mmci import MMCIRecipe
 from stream.training.recipe import Paths, Recipe, run
 from tests.support.tiny_corpora import write_corpora
 
+pytestmark = pytest.mark.slow
+
 STEPS = ("audio", "face", "mmci")
 TINY = Recipe(
     voice=voice.VoiceRecipe(epochs=1, batch=6),
