@@ -1,7 +1,7 @@
 """The tests on every supported Python of this machine: `make test-matrix`, or `nox` in an environment that has it.
 
-PyTorch is left out: from the package index its builds bring gigabytes of CUDA with them. Tests that need it are skipped and named here, and
-run by `make test`.
+PyTorch is left out: its builds on the package index bring gigabytes of CUDA libraries. Tests that need it are skipped here, visibly, and run
+by `make test`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ nox.needs_version = ">=2024.4"
 
 
 def candidates(version: str) -> Iterator[str]:
-    """Where a Python may be: on the PATH, or one of pyenv's, which need not be on it."""
+    """Paths where a Python may be: on the PATH, or among pyenv's versions, which need not be on the PATH."""
     found = shutil.which(f"python{version}")
     if found:
         yield found
@@ -33,7 +33,7 @@ def candidates(version: str) -> Iterator[str]:
 
 
 def interpreter(version: str) -> str | None:
-    """The first that runs and is this version: a shim of pyenv may be there without its Python."""
+    """The first Python that runs and has this version: a pyenv shim may exist without its Python."""
     for path in candidates(version):
         asked = subprocess.run(
             [path, "-c", "import sys; print(*sys.version_info[:2], sep='.')"], capture_output=True, text=True, check=False
@@ -56,6 +56,6 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python=next(iter(found.values()), None))
 def oldest_numpy(session: nox.Session) -> None:
-    """What depends on numpy's version, with the oldest one: the way of tensors through the embedded Triton."""
+    """Tests that depend on numpy's version, with the oldest supported one: tensors through the embedded Triton."""
     session.install("--editable", ".[local,test]", f"numpy=={OLDEST_NUMPY}")
     session.run("pytest", "tests/integration/test_tensor_transport.py", "tests/integration/test_triton.py")

@@ -1,4 +1,4 @@
-"""The embedded Triton: the server binary from the wheel ``nvidia-pytriton``, serving our standard repository on the CPU."""
+"""The embedded Triton: the server from the wheel ``nvidia-pytriton``, which serves the model repository on the CPU."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from stream.local.triton_files import fetch_server, server_directory
 
 START_TIMEOUT_S = 60.0
 EXIT_TIMEOUT_S = 1
-"""How long Triton waits for its stubs; it waits in full when one is dead."""
+"""How long Triton waits for the stubs that run its models. When a stub is dead, it waits for all of this time."""
 STOP_TIMEOUT_S = 3.0
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (Triton's regions lie there)
 BACKENDS = Path(__file__).parent / "backends"
 STUB_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 STUBS_WITH_A_PYTHON_LIBRARY = frozenset({"3.13"})
-"""For these the wheel brings a libpython, so that a Python without one will do."""
+"""For these versions the wheel brings a libpython, so that a Python without a shared library works, too."""
 LIBRARY_ADVICE = (
     f"install it (Debian, Ubuntu: apt install libpython{STUB_VERSION}), use a Python that has it (uv's own, or one that was built with "
     "--enable-shared) or any Python 3.13, or give another Triton with --triton"
@@ -37,7 +37,7 @@ LIBRARY_ADVICE = (
 
 @dataclass(frozen=True, slots=True)
 class TritonPorts:
-    """Ports on loopback; 0 = any free one."""
+    """Ports on loopback; 0 = any free port."""
 
     grpc: int = 0
     http: int = 0
@@ -48,9 +48,9 @@ class TritonServer:
     """A Triton that can be stopped and started again on the same ports.
 
     Args:
-        repository: The model repository, served as it is (``configs/cpu.pbtxt`` of every model).
-        run_directory: For its log and the backend directory that is put together here.
-        ports: Where to listen.
+        repository: The model repository; the configuration of each model is its ``configs/cpu.pbtxt``.
+        run_directory: Receives its log and its backend directory.
+        ports: The ports to listen on.
     """
 
     def __init__(self, repository: Path, run_directory: Path, ports: TritonPorts | None = None) -> None:
@@ -85,7 +85,7 @@ class TritonServer:
         return f"http://{LOOPBACK}:{self.ports.metrics}/metrics"
 
     async def start(self) -> None:
-        """Fetch its files if need be, start it, and wait until every model is loaded. Raises `LocalStackError`."""
+        """Fetch its files if they are missing, start it, and wait until every model is loaded. Raises `LocalStackError`."""
         await fetch_server()
         build_backends(self._install, self._backends)
         await self.process.start(lambda: http_ok(LOOPBACK, self.ports.http, "/v2/health/ready"), START_TIMEOUT_S)
@@ -98,7 +98,7 @@ class TritonServer:
             self._remove_shared_memory()
 
     async def restart(self) -> None:
-        """Kill what is left of it and start it again on the same ports: a dead stub is not revived in any other way."""
+        """Kill what is left of it and start it again on the same ports. Triton does not restart a dead stub in any other way."""
         self.process.kill()
         self._remove_shared_memory()
         await self.start()
@@ -122,7 +122,7 @@ class TritonServer:
         ]
 
     def _environment(self) -> dict[str, str]:
-        """What the stubs need to find this Python, its packages (by the PATH), its library and the libraries of the wheel."""
+        """Variables with which the stubs find this Python and its packages (by the PATH), its library and the libraries of the wheel."""
         return {
             "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.defpath)),
             "LD_LIBRARY_PATH": os.pathsep.join(map(str, (self._backends / "python", bundled_libraries(self._install)))),
@@ -137,13 +137,11 @@ def _require_python_parts() -> None:
     if importlib.util.find_spec("onnxruntime") is None:
         raise missing_extra("onnxruntime, which the embedded Triton runs the models with,")
     if python_library() is None and STUB_VERSION not in STUBS_WITH_A_PYTHON_LIBRARY:
-        raise LocalStackError(
-            f"the embedded Triton needs libpython{STUB_VERSION}.so.1.0, which this Python does not bring; {LIBRARY_ADVICE}"
-        )
+        raise LocalStackError(f"the embedded Triton needs libpython{STUB_VERSION}.so.1.0, which this Python lacks; {LIBRARY_ADVICE}")
 
 
 def python_library() -> Path | None:
-    """This Python's shared library, or the bare name of the system's, which the loader finds by itself; None where it is missing."""
+    """This Python's shared library, or the bare name of the system's library, which the loader finds by itself; None where there is none."""
     name = f"libpython{STUB_VERSION}.so.1.0"
     for directory in (sysconfig.get_config_var("LIBDIR") or "/", Path(sys.base_prefix) / "lib"):
         if (Path(directory) / name).is_file():
@@ -156,33 +154,34 @@ def python_library() -> Path | None:
 
 
 def bundled_libraries(install: Path) -> Path:
-    """The directory of the libraries that the wheel brings for its programs."""
+    """The directory of the libraries that come with the wheel."""
     return install.parent.parent / "nvidia_pytriton.libs"
 
 
 def build_backends(install: Path, directory: Path) -> None:
-    """Lay out the backend directory that Triton wants: the Python backend with its stub, and our ``onnxruntime`` on top of it."""
+    """Make the backend directory: Triton's Python backend with its stub, and the ``onnxruntime`` backend that runs on top of it."""
     python = directory / "python"
     stub = install / "python_backend_stubs" / STUB_VERSION / "triton_python_backend_stub"
     if not stub.is_file():
-        raise LocalStackError(f"the embedded Triton has no part for Python {STUB_VERSION}")
+        raise LocalStackError(f"the embedded Triton does not support Python {STUB_VERSION}: use Python 3.11, 3.12 or 3.13")
     try:
         python.mkdir(parents=True, exist_ok=True)
-        # a link to the library would be refused: Triton resolves it and finds itself outside of the backend directory
+        # A copy, not a link: Triton resolves a link, and refuses a library outside of the backend directory.
         _copy(python / "libtriton_python.so", install / "backends" / "python" / "libtriton_python.so")
         _link(python / "triton_python_backend_utils.py", install / "backends" / "python" / "triton_python_backend_utils.py")
-        # the program looks for libraries beside its own place first, where a libpython 3.13.0 lies: a copy finds this Python's instead
+        # A copy, too: the program looks for libraries beside its own file first, and in the wheel it would find a libpython 3.13.0
+        # instead of this Python's library.
         _copy(python / stub.name, stub)
         _link_python_library(install, python)
-        ours = directory / "onnxruntime"
-        ours.mkdir(exist_ok=True)
-        shutil.copyfile(BACKENDS / "onnxruntime" / "model.py", ours / "model.py")
+        onnxruntime = directory / "onnxruntime"
+        onnxruntime.mkdir(exist_ok=True)
+        shutil.copyfile(BACKENDS / "onnxruntime" / "model.py", onnxruntime / "model.py")
     except OSError as error:
         raise LocalStackError(f"Triton's backends cannot be put together in {directory}: {error.strerror or error}") from None
 
 
 def _link_python_library(install: Path, directory: Path) -> None:
-    """Give this Python's library the name under which the stub asks for it: the wheel renames the one that it brings."""
+    """Link this Python's library under the name that the stub loads: the build of the wheel renamed it."""
     library = python_library()
     if library is not None and library.is_absolute():
         bundled = next(bundled_libraries(install).glob(f"libpython3-*.{sys.version_info.minor}.so.1.0"), library)
@@ -190,7 +189,7 @@ def _link_python_library(install: Path, directory: Path) -> None:
 
 
 def _copy(copy: Path, source: Path) -> None:
-    """Copy a program. The old copy is replaced, not written to: it may still run, when the server is restarted."""
+    """Copy a program. The old copy is replaced, not overwritten: after a restart of the server it may still be running."""
     new = copy.with_name(f"{copy.name}.new")
     shutil.copy(source, new)
     new.replace(copy)

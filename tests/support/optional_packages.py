@@ -1,4 +1,4 @@
-"""Tests of what needs an optional package are skipped where that package is not installed, and the summary says which one it is."""
+"""Skips test modules that need an optional package where it is not installed, and names the package in the summary."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Generator
 import pytest
 
 OPTIONAL = frozenset({"confluent_kafka", "faster_whisper", "onnxscript", "quixstreams", "soundfile", "torch"})
-"""Of the extras ``asr``, ``bench`` and ``train``: some have no build for some Python, or one of gigabytes."""
+"""Packages of the extras ``asr``, ``bench`` and ``train``: some have no build for some Pythons, or a build of gigabytes."""
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Skip a test module that cannot be imported for want of such a package."""
+    """Skip a test module that cannot be imported because such a package is missing."""
     report = yield
     package = _missing_package(report)
     if report.failed and package is not None:
@@ -23,7 +23,7 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, p
 
 
 def _missing_package(report: pytest.CollectReport) -> str | None:
-    """The optional package that an import did not find, looked for among the causes of an error."""
+    """The optional package whose import failed, found among the causes of an error; None for any other error."""
     call = getattr(report, "call", None)  # pytest keeps it there from the collection to the report
     error = call.excinfo.value if call is not None and call.excinfo is not None else None
     while error is not None:

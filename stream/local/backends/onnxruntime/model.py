@@ -1,10 +1,10 @@
-"""Triton's ``onnxruntime`` backend for the embedded server, which has the Python backend only: runs ``VERSION/model.onnx`` on the CPU.
+"""Triton's ``onnxruntime`` backend for the embedded server, whose wheel has only the Python backend: runs ``VERSION/model.onnx`` on the CPU.
 
-The official container has its own backend of this name; both serve the same repository. Triton's dynamic batcher hands over requests of
-equal shapes, and all requests of one `execute` are run as one batch.
+The official container has its own backend of this name; both serve the same repository. Triton's dynamic batcher passes requests of equal
+shapes, and all requests of one `execute` run as one batch.
 
-Tensors go through DLPack, not through Triton's own conversion from and to numpy: that was built against numpy 1, and with numpy 2 it gives
-wrong values without an error (python_backend pull request 384, after the release that is embedded here).
+Tensors go through DLPack, not through Triton's own conversion from and to numpy. That conversion was built against numpy 1; with numpy 2 it
+returns wrong values without an error (fixed by python_backend pull request 384, after the embedded release).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class TritonPythonModel:
             raise pb_utils.TritonModelException(f"model.onnx has no {', '.join(unknown)}")
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        """Answer the requests of one batch, in order; if they fail together, each is tried alone."""
+        """Answer the requests of one batch, in order. If the batch fails, each request is tried alone, so that one cannot fail the others."""
         arrays = [[to_array(pb_utils.get_input_tensor_by_name(request, name)) for name in self.inputs] for request in requests]
         try:
             return self.run(arrays)
@@ -49,7 +49,7 @@ class TritonPythonModel:
             return [response for request in requests for response in self.execute([request])]
 
     def run(self, arrays: list[list[Any]]) -> list[Any]:
-        """Run all requests as one batch and give each its rows."""
+        """Run all requests as one batch and return to each its rows."""
         if len(arrays) == 1:
             return [self.response(self.session.run(self.outputs, dict(zip(self.inputs, arrays[0], strict=True))))]
         feed = {name: np.concatenate([tensors[i] for tensors in arrays]) for i, name in enumerate(self.inputs)}
@@ -63,7 +63,7 @@ class TritonPythonModel:
 
 
 def to_array(tensor: Any) -> Any:
-    """A tensor of Triton's as an array, which holds the tensor. Triton puts tensors at any address; ONNX Runtime is given aligned ones."""
+    """A Triton tensor as an array that keeps the tensor alive. Triton may place tensors at any address; ONNX Runtime needs aligned ones."""
     return np.require(np.from_dlpack(tensor), requirements="A")
 
 
@@ -73,19 +73,20 @@ set_name.argtypes = [ctypes.py_object, ctypes.c_char_p]
 
 
 def to_tensor(name: str, array: Any) -> Any:
-    """An array as a tensor of Triton's, which holds the array."""
+    """An array as a Triton tensor that keeps the array alive."""
     if array.size == 0:
-        return pb_utils.Tensor(name, array)  # right under numpy 2 too, there being no values; through DLPack Triton minds its strides
+        # Triton refuses the strides of an empty array through DLPack. Its own conversion is right here, since there are no values.
+        return pb_utils.Tensor(name, array)
     capsule = np.ascontiguousarray(array).__dlpack__()
     tensor = pb_utils.Tensor.from_dlpack(name, capsule)
-    # Triton takes the capsule over, but marks it by another name than DLPack's: numpy would find a capsule that it does not know, and with
-    # numpy 1 die of that
+    # Triton takes over the capsule, but renames it to a name that DLPack does not define. numpy would not recognise the capsule when it is
+    # freed, and numpy 1 would crash.
     set_name(capsule, USED)
     return tensor
 
 
 def check_transport(kinds: set[Any]) -> None:
-    """Send values through a tensor and back. Raises ``TritonModelException`` where they change: better no model than a wrong one."""
+    """Send values through a tensor and back; raise ``TritonModelException`` if they change. No model is better than a wrong one."""
     for kind in kinds:
         sent = (np.arange(15).reshape(3, 5) % 7).astype(kind)
         for array in (sent, sent[1:], sent[:, :0]):
