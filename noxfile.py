@@ -1,7 +1,7 @@
 """The tests on every supported Python of this machine: `make test-matrix`, or `nox` in an environment that has it.
 
-PyTorch is left out: its builds on the package index bring gigabytes of CUDA libraries. Tests that need it are skipped here, visibly, and run
-by `make test`.
+PyTorch is left out: its builds on the package index bring gigabytes of CUDA libraries. Tests that need it are skipped here, visibly;
+`make test` runs them.
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ def _require_python_parts() -> None:
 
 
 def python_library() -> Path | None:
-    """This Python's shared library, or the bare name of the system's library, which the loader finds by itself; None where there is none."""
+    """This Python's shared library, or the bare name of the system's library, which the loader finds itself; None without either."""
     name = f"libpython{STUB_VERSION}.so.1.0"
     for directory in (sysconfig.get_config_var("LIBDIR") or "/", Path(sys.base_prefix) / "lib"):
         if (Path(directory) / name).is_file():

