@@ -1,4 +1,4 @@
-"""The parts of a command line that the programs of research share: folders, progress bars, and errors as one sentence."""
+"""Command-line parts of all research programs: folders, progress bars, and errors as one sentence."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ console = Console(stderr=True)
 
 
 def parser_of(module: str, description: str | None) -> argparse.ArgumentParser:
-    """A parser with the options that every program has.
+    """Make a parser with the options of every program.
 
     Args:
-        module: Of the program, as ``python -m`` takes it.
-        description: Shown as it is written: the module's docstring.
+        module: Name of the program's module, for ``python -m``.
+        description: Text of the help, shown without reformatting: the module's docstring.
     """
     parser = argparse.ArgumentParser(
         prog=f"python -m {module}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -53,13 +53,13 @@ def folders_of(options: argparse.Namespace) -> Folders:
 
 
 def progress_bars() -> Progress:
-    """Bars on standard error, so that standard output holds results alone."""
+    """Progress bars on standard error, so that standard output has only results."""
     return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console)
 
 
 @contextmanager
 def errors_as_sentences() -> Iterator[None]:
-    """End the program with one sentence for an error that a person can put right."""
+    """End the program with one sentence for an error that the user can fix."""
     try:
         yield
     except (TrainingError, OSError) as error:

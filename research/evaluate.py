@@ -1,4 +1,4 @@
-"""Measure the finished checkpoints of rows on their test parts again; nothing is trained.
+"""Measure the finished checkpoints of rows on their test parts again, without training.
 
 python -m research.evaluate research/configs/bclstm/mmci.yaml --json
 """
@@ -14,11 +14,11 @@ from research.results import print_rows
 
 
 def main() -> None:
-    """Measure, then print the rows."""
+    """Measure the rows and print them."""
     parser = parser_of("research.evaluate", __doc__)
     parser.add_argument("configs", type=Path, nargs="+", metavar="CONFIG", help="YAML files; see research/configs/")
-    parser.add_argument("--quick", action="store_true", help="the checkpoints that research.train --quick left in runs/quick")
-    parser.add_argument("--json", action="store_true", help="one JSON object a row instead of a table")
+    parser.add_argument("--quick", action="store_true", help="measure the checkpoints of research.train --quick, in runs/quick")
+    parser.add_argument("--json", action="store_true", help="print one JSON object for each row instead of a table")
     options = parser.parse_args()
     with errors_as_sentences(), progress_bars() as progress:
         rows = [evaluate(read_config(file), folders_of(options), progress) for file in options.configs]

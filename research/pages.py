@@ -17,7 +17,7 @@ VOICES_PAGE = PROJECT_ROOT / "docs" / "research" / "voices.md"
 
 
 def read_result(file: Path) -> dict[str, Any]:
-    """The stored result of a benchmark; empty if it was never measured."""
+    """Read the stored result of a benchmark; empty if there is none."""
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     return found
 

@@ -10,14 +10,14 @@ from rich.console import Console
 from rich.table import Table
 
 COLUMNS = {"acc2_has0": "has0", "acc2_non0": "non0", "acc7": "Acc7", "mae": "MAE", "corr": "Corr"}
-"""Of rows with scores; ``--json`` has all numbers. has0 and non0 are explained in `stream.training.metrics.score_numbers`."""
+"""Columns of rows with scores; ``--json`` prints all metrics. `stream.training.metrics.score_numbers` defines has0 and non0."""
 
 CLASS_COLUMNS = {"accuracy": "accuracy", "weighted_f1": "weighted F1", "macro_f1": "macro F1"}
-"""Of rows that only have polarities."""
+"""Columns of rows with polarities only."""
 
 
 def print_rows(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
-    """One JSON object a row, or a table of the rows with scores and a table of the others."""
+    """Print one JSON object for each row, or a table of the rows with scores and a table of the others."""
     if as_json:
         for row in rows:
             print(json.dumps(row))

@@ -16,7 +16,7 @@ BENCHMARKS = (mosi, ood, shortcut, voice)
 
 
 def main() -> None:
-    """Fill, and print the name of each benchmark whose tables changed."""
+    """Fill all tables, and print the name of each benchmark whose tables changed."""
     formatter = argparse.RawDescriptionHelpFormatter
     argparse.ArgumentParser(prog="python -m research.tables", description=__doc__, formatter_class=formatter).parse_args()
     for benchmark in BENCHMARKS:

@@ -1,1 +1,1 @@
-"""The programs that make the tables of docs/research."""
+"""The programs that measure and fill the tables of docs/research."""

@@ -1,10 +1,10 @@
-"""CMU-MOSI: every model on the bc-LSTM split and on the standard split; two tables that are never mixed.
+"""CMU-MOSI: every model on the bc-LSTM split and on the standard split, in two separate tables.
 
 python -m research.benchmarks.mosi [--quick]     progress on stderr, one JSON object as the last line
 
 The rows are the files in research/configs/bclstm and research/configs/std. Seeds that are finished in --runs are not trained
-again, so a run that was stopped goes on. A run without --quick writes research/benchmarks/results/mosi.json and the tables of
-docs/research/model.md; --quick trains a few rows with two seeds and takes the others from there, marked "stored".
+again, so an interrupted run resumes. A run without --quick writes research/benchmarks/results/mosi.json and the tables of
+docs/research/model.md. --quick trains a few rows with two seeds and takes the others from that file, marked "stored".
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def experiments(table: str) -> list[ExperimentConfig]:
 
 
 def row_of(result: Row) -> Row:
-    """What the benchmark reports of a row."""
+    """The numbers of a row that the benchmark reports."""
     calibration = {name: round(value, 4) for name, value in result.get("calibration", {}).items()}
     return {
         **{name: round(result[name], 4) for name in NUMBERS},
@@ -62,7 +62,7 @@ def row_of(result: Row) -> Row:
 
 
 def measure(folders: Folders, *, quick: bool, chosen: Callable[[ExperimentConfig], bool]) -> dict[str, dict[str, Row]]:
-    """Both tables; rows that are not chosen come from `STORED` where it has them."""
+    """Measure both tables; rows that are not chosen come from `STORED`, if it has them."""
     stored = read_result(STORED)
     tables: dict[str, dict[str, Row]] = {}
     with progress_bars() as progress:
@@ -79,7 +79,7 @@ def measure(folders: Folders, *, quick: bool, chosen: Callable[[ExperimentConfig
 
 
 def show(tables: dict[str, dict[str, Row]]) -> None:
-    """The tables on stderr."""
+    """Print the tables on stderr."""
     for title, rows in tables.items():
         shown = Table("model", *NUMBERS, "seeds", "note", title=title)
         for name, row in rows.items():
@@ -89,7 +89,7 @@ def show(tables: dict[str, dict[str, Row]]) -> None:
 
 
 def markdown(rows: dict[str, Row]) -> str:
-    """One table of docs/research/model.md, the best has0 accuracy last."""
+    """One table of docs/research/model.md, in the order of the has0 accuracy."""
     lines = []
     for name, row in sorted(rows.items(), key=lambda item: float(item[1]["acc2_has0"])):
         low, high = row["interval"]["acc2_has0"]
@@ -104,11 +104,11 @@ def fill_tables_of(result: Mapping[str, dict[str, Row]]) -> bool:
 
 
 def main() -> None:
-    """Train what is missing, then print."""
+    """Run the benchmark and print its result."""
     parser = parser_of("research.benchmarks.mosi", __doc__)
-    parser.add_argument("--quick", action="store_true", help="a few rows with two seeds, the others from the stored full run")
-    parser.add_argument("--only", default="", metavar="TEXT", help="train only rows whose name contains this; the others as stored")
-    parser.add_argument("--finished", action="store_true", help="train nothing: rows whose seeds are finished, the others as stored")
+    parser.add_argument("--quick", action="store_true", help="train a few rows with two seeds; take the others from the stored full run")
+    parser.add_argument("--only", default="", metavar="TEXT", help="train only rows whose name contains TEXT; take the others as stored")
+    parser.add_argument("--finished", action="store_true", help="train nothing: measure the finished rows; take the others as stored")
     options = parser.parse_args()
     folders = folders_of(options)
 

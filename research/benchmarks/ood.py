@@ -1,17 +1,20 @@
-"""Out of distribution: what the models of research.benchmarks.mosi do where test windows differ from training windows.
+"""Out of distribution: the models of research.benchmarks.mosi on test windows that differ from training windows.
 
 python -m research.benchmarks.ood [--ids FILE.json ...] [--quick]     progress on stderr, one JSON object as the last line
 
-    halves       test halves in which no word tells the label (mosi/ood_wordlabel_seed*.json), against the rest and random halves
+    halves       test halves in which words do not predict the label (mosi/ood_wordlabel_seed*.json), against the rest and random halves
     meld         models trained on CMU-MOSI answer lines of MELD
-    social       MELD's dialogues with real, exchanged and absent past of the other speakers
-    adversarial  projected gradient descent on the features; smoothing: certified radius of the smoothed sign
-    dropped      a modality missing at test; noised: noise on it
+    social       MELD's dialogues with real, exchanged and absent lines of other speakers
+    adversarial  projected gradient descent on the features
+    smoothing    certified radius of the smoothed sign
+    dropped      a modality that is missing at test
+    noised       noise on a modality at test
     conflict     windows on which text and another modality disagree
 
-FILE.json has a half of one's own: {"bclstm": {"ood_test_ids": [...]}, "std": {...}}, {"ood_test_ids": [...]} or a list of ids. It is
-reported under ``given``. Rows that are not finished in --runs are trained (--finished: left out). A run without --quick and --ids
-writes research/benchmarks/results/ood.json and the tables of docs/research/model.md; parts and rows that were not measured stay as stored.
+FILE.json contains your own half of the test set: {"bclstm": {"ood_test_ids": [...]}, "std": {...}}, {"ood_test_ids": [...]} or a list
+of ids. It is reported under ``given``. Rows that are not finished in --runs are trained, or left out with --finished. A run without
+--quick and --ids writes research/benchmarks/results/ood.json and the tables of docs/research/model.md; parts and rows that are not
+measured stay as stored.
 """
 
 from __future__ import annotations
@@ -49,15 +52,15 @@ class Run:
 
     Args:
         bench: Rows and seeds.
-        quick: A few rows of each part.
-        files: Halves that were given.
+        files: Halves that are given by the user.
+        quick: Measure a few rows of each part.
     """
 
     def __init__(self, bench: Bench, files: list[Path], *, quick: bool) -> None:
         self._bench, self._files, self._quick = bench, files, quick
 
     def measure(self, parts: tuple[str, ...]) -> dict[str, dict[str, Numbers]]:
-        """The chosen parts, row -> numbers."""
+        """Measure the chosen parts; returns numbers by part and row."""
         makers: Mapping[tuple[str, ...], Callable[[], tuple[dict[str, Numbers], ...]]] = {
             ("halves",): lambda: (self._halves(self._stored_halves()),),
             ("meld",): lambda: (another_corpus.measure(self._bench, quick=self._quick),),
@@ -99,7 +102,7 @@ class Run:
 
 
 def with_stored(found: dict[str, dict[str, Numbers]], stored: Mapping[str, Any], *, mark: bool) -> dict[str, dict[str, Numbers]]:
-    """Parts and rows that were not measured, as stored, and on wish marked so."""
+    """Add the stored parts and rows that were not measured, optionally marked as stored."""
     marked: Numbers = {"stored": True} if mark else {}
     merged = {part: {name: row | marked for name, row in stored.get(part, {}).items()} | found.get(part, {}) for part in PARTS}
     return merged | {name: rows for name, rows in found.items() if name not in PARTS}
@@ -111,13 +114,13 @@ def fill_tables_of(result: Mapping[str, Any]) -> bool:
 
 
 def main() -> None:
-    """Measure, then print."""
+    """Run the benchmark and print its result."""
     parser = parser_of("research.benchmarks.ood", __doc__)
     parser.add_argument("--ids", type=Path, action="append", default=[], metavar="FILE.json", help="test ids of a half; may be repeated")
-    parser.add_argument("--quick", action="store_true", help="a few rows with two seeds, the others as stored")
-    parser.add_argument("--only", choices=PARTS, action="append", help="measure this part alone; may be repeated; the others as stored")
-    parser.add_argument("--seeds", type=int, default=0, help="of each row, at most; default: as its configuration says")
-    parser.add_argument("--finished", action="store_true", help="train nothing: rows whose seeds are finished, the others as stored")
+    parser.add_argument("--quick", action="store_true", help="measure a few rows with two seeds; take the others as stored")
+    parser.add_argument("--only", choices=PARTS, action="append", help="measure only this part; may be repeated; take the others as stored")
+    parser.add_argument("--seeds", type=int, default=0, help="most seeds of each row; default: as in its configuration")
+    parser.add_argument("--finished", action="store_true", help="train nothing: measure the finished rows; take the others as stored")
     options = parser.parse_args()
     with errors_as_sentences(), progress_bars() as progress:
         seeds = options.seeds or (QUICK_SEEDS if options.quick else 0)

@@ -1,13 +1,15 @@
-"""Planted shortcuts on CMU-MOSI: who still answers right where a mark that agreed with the label in training stops agreeing?
+"""Planted shortcuts on CMU-MOSI: accuracy when a mark that agreed with the label in training stops agreeing.
 
-``python -m research.benchmarks.shortcut [--quick] [--plant FILE.py]``. Progress is on stderr; the last line of stdout is one JSON object:
-row -> p -> {id, neutral, flipped, worst_group} for a watermark of amplitude 4 in audio and video (or the plant of FILE.py) on set S with
-a genuine audio-video signal, means over the seeds; everything else under ``more``. What is trained is kept in ``--runs``, so a run that
-was stopped goes on. A full run writes research/benchmarks/results/shortcut.json and the tables of docs/research/model.md.
+python -m research.benchmarks.shortcut [--quick] [--plant FILE.py]     progress on stderr, one JSON object as the last line
 
-FILE.py holds ``plant(features, labels, rng, p) -> features``: features maps "text", "audio" and "video" to (n, d) float32 arrays
-standardised on the training rows, labels are 0 or 1. It is called for every part with a generator in the same state: draw directions
-first, then what depends on the rows.
+The object has row -> p -> {id, neutral, flipped, worst_group}, means over the seeds, for a watermark of amplitude 4 in audio and
+video (or the plant of FILE.py) on set S with a genuine audio-video signal. All other numbers are under ``more``. Results are kept in
+--runs, so an interrupted run resumes. A full run writes research/benchmarks/results/shortcut.json and the tables of
+docs/research/model.md.
+
+FILE.py defines ``plant(features, labels, rng, p) -> features``. Features map "text", "audio" and "video" to (n, d) float32 arrays,
+standardised on the training rows; labels are 0 or 1. It is called for each part with a generator in the same state: draw directions
+first, then values that depend on the rows.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ import torch
 from rich.progress import Progress
 from rich.table import Table
 
-from research.benchmarks.shortcut_runs.rows import ABLATED_AT, ABLATIONS, FEW_ROWS, QUICK_ROWS, ROWS, Row, seen_by
+from research.benchmarks.shortcut_runs.rows import ABLATED_AT, ABLATIONS, FEW_ROWS, QUICK_ROWS, ROWS, Row, input_of
 from research.benchmarks.shortcut_runs.store import Store, key_of
 from research.benchmarks.shortcut_runs.tables import tables_of
 from research.command_line import RUNS, console, errors_as_sentences, parser_of, progress_bars
@@ -42,10 +44,10 @@ from stream.training.eraser.artefacts import Eraser, fit_eraser
 STORED = RESULTS / "shortcut.json"
 AGREEMENTS = (0.5, 0.7, 0.9, 0.99)
 FRESH_SEED = 10
-"""Seeds below this were used to choose the recipe."""
+"""First fresh seed: smaller ones were used to choose the recipe."""
 
 STANDARD, STANDARD_NAME = Watermark(AUDIO_AND_VIDEO, 4.0), "audio and video"
-PLACES: dict[str, Plant] = {
+CONDITIONS: dict[str, Plant] = {
     "text": Watermark((Modality.TEXT,), 4.0),
     "audio": Watermark((Modality.AUDIO,), 4.0),
     "video": Watermark((Modality.VIDEO,), 4.0),
@@ -54,19 +56,19 @@ PLACES: dict[str, Plant] = {
     "agreement of text and video": Agreement(Modality.TEXT, Modality.VIDEO, 4.0),
     "audio and video, amplitude 2": Watermark(AUDIO_AND_VIDEO, 2.0),
 }
-HONEST: dict[str, Plant] = {
+WITHOUT_GENUINE_SIGNAL: dict[str, Plant] = {
     "no genuine signal, audio and video": STANDARD,
     "no genuine signal, audio and video, amplitude 2": Watermark(AUDIO_AND_VIDEO, 2.0),
 }
-QUICK_PLACES = ("text", "video", "agreement of audio and video")
-"""The other conditions of ``--quick``."""
+QUICK_CONDITIONS = ("text", "video", "agreement of audio and video")
+"""Conditions of ``--quick`` beside the standard one."""
 
 Results = dict[str, dict[str, list[Measured]]]
-"""Row to p to what was measured, one of each seed."""
+"""By row and p, the measurements of each seed."""
 
 
 class Trial:
-    """One plant at one p and seed, beside the same rows without a plant; its eraser is fitted when a row first needs it."""
+    """One plant at one p and seed, and the same rows without a plant. The eraser is fitted when a row first needs it."""
 
     def __init__(self, parts: Parts, plant: Plant, p: float, seed: int) -> None:
         self.seed = seed
@@ -74,8 +76,8 @@ class Trial:
         self._eraser: Eraser | None = None
 
     def measured(self, row: Row, store: Store) -> Measured:
-        """A row, from the store where it is there."""
-        trial = seen_by(row, self._planted if row.planted else self._unplanted)
+        """Measure a row, or read it from the store."""
+        trial = input_of(row, self._planted if row.planted else self._unplanted)
         key = key_of(row, trial, self.seed)
         found = store.get(key)
         if found is None:
@@ -94,16 +96,16 @@ class Bench:
 
     Args:
         rows: Training and test rows.
-        seeds: Of plants, development videos and trainings.
-        store: What has been trained already.
-        progress: Shows a bar.
+        seeds: Seeds of plants, development videos and trainings.
+        store: Results of earlier runs.
+        progress: Shows progress bars.
     """
 
     def __init__(self, rows: tuple[Rows, Rows], seeds: Sequence[int], store: Store, progress: Progress) -> None:
         self._rows, self._seeds, self._store, self._progress = rows, seeds, store, progress
 
     def condition(self, name: str, plant: Plant, wanted: Mapping[float, Mapping[str, Row]], *, genuine: bool) -> Results:
-        """Measure under one plant the rows that are wanted at each p."""
+        """Measure the wanted rows of each p under one plant."""
         bar = self._progress.add_task(name, total=len(self._seeds) * sum(map(len, wanted.values())))
         results: Results = {}
         for seed in self._seeds:
@@ -125,24 +127,20 @@ class Bench:
 
 def means(results: Results) -> dict[str, dict[str, Numbers]]:
     """Mean of every number over the seeds."""
-    return {
-        row: {p: _over([m.accuracies for m in all_of], statistics.fmean) for p, all_of in by_p.items()} for row, by_p in results.items()
-    }
+    return {row: {p: _over([m.accuracies for m in seeds], statistics.fmean) for p, seeds in by_p.items()} for row, by_p in results.items()}
 
 
 def deviations(results: Results) -> dict[str, dict[str, Numbers]]:
     """Standard deviation of every number over the seeds."""
-    return {
-        row: {p: _over([m.accuracies for m in all_of], statistics.pstdev) for p, all_of in by_p.items()} for row, by_p in results.items()
-    }
+    return {row: {p: _over([m.accuracies for m in seeds], statistics.pstdev) for p, seeds in by_p.items()} for row, by_p in results.items()}
 
 
 def probes(results: Results) -> dict[str, dict[str, Numbers]]:
-    """Mean accuracy with which the plant is read from the read-outs."""
+    """Mean accuracy of the probes that read the plant from the read-outs."""
     return {
-        row: {p: _over([m.probes for m in all_of], statistics.fmean) for p, all_of in by_p.items()}
+        row: {p: _over([m.probes for m in seeds], statistics.fmean) for p, seeds in by_p.items()}
         for row, by_p in results.items()
-        if all(m.probes for all_of in by_p.values() for m in all_of)
+        if all(m.probes for seeds in by_p.values() for m in seeds)
     }
 
 
@@ -151,15 +149,15 @@ def _over(numbers: Sequence[Numbers], statistic: Callable[[list[float]], float])
 
 
 def _conditions(options: argparse.Namespace) -> Iterator[tuple[str, Plant, bool, Sequence[float]]]:
-    """Name, plant, whether the genuine signal is on, and agreements of everything beside the standard table."""
+    """Name, plant, presence of the genuine signal, and agreements of each condition beside the standard one."""
     if options.plant:
         return
     agreements = (0.9, 0.99) if options.quick else (0.5, 0.9, 0.99)
-    for name, plant in PLACES.items():
-        if not options.quick or name in QUICK_PLACES:
+    for name, plant in CONDITIONS.items():
+        if not options.quick or name in QUICK_CONDITIONS:
             yield name, plant, True, agreements
     if not options.quick:
-        for name, plant in HONEST.items():
+        for name, plant in WITHOUT_GENUINE_SIGNAL.items():
             yield name, plant, False, AGREEMENTS
 
 
@@ -174,14 +172,14 @@ def _show(name: str, table: dict[str, dict[str, Numbers]]) -> None:
 def _options() -> argparse.Namespace:
     parser = parser_of("research.benchmarks.shortcut", __doc__)
     parser.add_argument("--plant", type=Path, help="file with a function plant(features, labels, rng, p)")
-    parser.add_argument("--seeds", type=int, help="how many (default 5; 2 with --quick)")
-    parser.add_argument("--first-seed", type=int, default=FRESH_SEED)
-    parser.add_argument("--quick", action="store_true", help="fewer seeds, rows and conditions: a few minutes")
+    parser.add_argument("--seeds", type=int, help="number of seeds (default 5; 2 with --quick)")
+    parser.add_argument("--first-seed", type=int, default=FRESH_SEED, help=f"first seed (default {FRESH_SEED})")
+    parser.add_argument("--quick", action="store_true", help="measure fewer seeds, rows and conditions, in a few minutes")
     return parser.parse_args()
 
 
 def measure(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
-    """Everything that is asked for, as the JSON object."""
+    """Measure the conditions that the options ask for; returns the JSON object."""
     started, runs = time.monotonic(), options.runs or RUNS
     plant = load_plant(options.plant) if options.plant else STANDARD
     name = options.plant.name if options.plant else STANDARD_NAME
@@ -217,10 +215,10 @@ def fill_tables_of(result: dict[str, Any]) -> bool:
 
 
 def main() -> None:
-    """Command line."""
+    """Run the benchmark and print its result."""
     options = _options()
     torch.set_num_threads(1)
-    console.print("Reading the corpus. Its text is encoded once and kept in --runs.")
+    console.print("Reading the corpus. Its text is encoded once and cached in --runs.")
     with errors_as_sentences(), progress_bars() as progress:
         result = measure(options, progress)
     whole = not (options.quick or options.plant or options.seeds or options.first_seed != FRESH_SEED)

@@ -2,10 +2,10 @@
 
 python -m research.benchmarks.voice [--quick] [--folds N]     progress on stderr, one JSON object as the last line
 
-Every actor is tested once, by a network that never heard that actor. Folds that are finished in --runs are not trained again,
-and a fold that was stopped goes on from its last epoch. --quick trains two folds for two epochs, to see that everything runs;
-otherwise the numbers go to research/benchmarks/results/voice.json and into the tables of docs/research/voices.md.
-Faces are not audited here: FER2013 says neither sex nor person.
+Every actor is tested once, by a network that was not trained on this actor. Folds that are finished in --runs are not trained
+again, and an interrupted fold resumes from its last epoch. --quick trains two folds for two epochs, to check the set-up; a full
+run writes research/benchmarks/results/voice.json and the tables of docs/research/voices.md.
+There is no such audit of faces: FER2013 gives neither the sex nor the identity of a person.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from benchmarks.machine import machine, versions
 from benchmarks.markdown import markdown_table
 from research.command_line import console, errors_as_sentences, folders_of, parser_of, progress_bars
 from research.pages import RESULTS, VOICES_PAGE, fill_page, write_result
-from research.voices.folds import Heard, actor_folds, run_fold, summary
+from research.voices.folds import FoldAnswers, actor_folds, run_fold, summary
 from stream.training import corpora
 from stream.training.voice import VoiceRecipe, make_variants
 
@@ -38,7 +38,7 @@ Numbers = Mapping[str, Any]
 
 
 def measure(data: Path, runs: Path, recipe: VoiceRecipe, folds: int, progress: Progress) -> tuple[dict[str, Any], list[tuple[int, ...]]]:
-    """All folds, trained or read from ``runs``; their numbers and their actors."""
+    """Train the folds that are not in `runs`; returns the metrics of all folds, and their actors."""
     voices = corpora.read_voices(data)
     parts = actor_folds([voice.actor for voice in voices], folds)
     files = [runs / f"fold-{fold + 1}-of-{folds}.npz" for fold in range(folds)]
@@ -50,16 +50,16 @@ def measure(data: Path, runs: Path, recipe: VoiceRecipe, folds: int, progress: P
             run_fold(voices, variants, parts[fold], recipe, fold=fold, progress=progress, state=state).save(files[fold])
             state.unlink()
             console.print(f"fold {fold + 1} of {folds}: {time.monotonic() - begun:.0f} s")
-    return summary(Heard.together([Heard.load(file) for file in files])), parts
+    return summary(FoldAnswers.together([FoldAnswers.load(file) for file in files])), parts
 
 
 def folds_table(found: Numbers) -> str:
-    """All actors together, and how the folds differ."""
+    """Metrics of all actors, with the deviation over folds."""
     titles = {
         "emotion": "8 emotions",
         "polarity": "polarity",
         "sign": "sign of the valence",
-        "sign_without_zero": "sign, neutral ones left out",
+        "sign_without_zero": "sign without neutral",
     }
     rows = []
     for name, title in titles.items():
@@ -70,25 +70,27 @@ def folds_table(found: Numbers) -> str:
 
 
 def confusion_table(found: Numbers) -> str:
-    """Rows: acted; columns: heard."""
+    """Confusion of emotions; rows are acted, columns predicted."""
     counts: Mapping[str, Mapping[str, int]] = found["emotion"]["confusion"]
-    return markdown_table(["acted \\ heard", *counts], [[name, *(str(heard[other]) for other in counts)] for name, heard in counts.items()])
+    return markdown_table(
+        ["acted \\ predicted", *counts], [[name, *(str(predicted[other]) for other in counts)] for name, predicted in counts.items()]
+    )
 
 
 def groups_table(found: Numbers) -> str:
-    """By sex, then by actor."""
+    """Metrics by sex, then by actor."""
     fairness = found["fairness"]
     rows = [_group(name, own) for name, own in (fairness["sex"] | fairness["actor"]).items()]
     gap = ["women minus men", "", *(f"{fairness['female_minus_male'][name]:+.3f}" for name in GROUP_NUMBERS)]
     low_high = ["actors, least to most", "", *(f"{low:.3f} to {high:.3f}" for low, high, _ in _spreads(fairness))]
     deviation = ["actors, standard deviation", "", *(f"{sd:.3f}" for _, _, sd in _spreads(fairness))]
-    return markdown_table(["who", "n", *GROUP_NUMBERS.values()], [*rows[:2], gap, low_high, deviation, *rows[2:]])
+    return markdown_table(["speakers", "n", *GROUP_NUMBERS.values()], [*rows[:2], gap, low_high, deviation, *rows[2:]])
 
 
 def nuisances_table(found: Numbers) -> str:
-    """What becomes of the answers to the same recordings."""
+    """Changes of the answers to the same recordings under nuisances."""
     rows = [[name, *(f"{own[key]:.3f}" for key in NUISANCE_NUMBERS)] for name, own in found["nuisances"].items()]
-    return markdown_table(["heard as", *NUISANCE_NUMBERS.values()], rows)
+    return markdown_table(["condition", *NUISANCE_NUMBERS.values()], rows)
 
 
 GROUP_NUMBERS = {
@@ -102,7 +104,7 @@ NUISANCE_NUMBERS = {
     "sign_macro_recall": "sign, macro recall",
     "emotion_changed": "emotion changed",
     "sign_changed": "sign changed",
-    "mean_score_shift": "mean valence moved by",
+    "mean_score_shift": "change of mean valence",
 }
 PAGE_TABLES: Mapping[str, Callable[[Numbers], str]] = {
     "folds": folds_table,
@@ -127,10 +129,10 @@ def fill_tables_of(found: Numbers) -> bool:
 
 
 def main() -> None:
-    """Measure, then print."""
+    """Run the benchmark and print its result."""
     parser = parser_of("research.benchmarks.voice", __doc__)
-    parser.add_argument("--quick", action="store_true", help="two folds of two epochs")
-    parser.add_argument("--folds", type=int, help=f"how many folds of actors ({FOLDS})")
+    parser.add_argument("--quick", action="store_true", help="train two folds for two epochs and write nothing to docs")
+    parser.add_argument("--folds", type=int, help=f"number of folds of actors (default {FOLDS})")
     options = parser.parse_args()
     torch.set_num_threads(1)
     folders = folders_of(options)

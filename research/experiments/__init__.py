@@ -1,1 +1,1 @@
-"""Experiments: one YAML file a row of a table, several seeds, validation chooses, results as JSON beside a curve."""
+"""Experiments: a YAML file for each row of a table, several seeds, results as JSON with a training curve."""

@@ -1,4 +1,4 @@
-"""Windows that lack a modality, in training (modality dropout) and wherever a batch is to lose one."""
+"""Removal of modalities from windows: modality dropout in training, and missing modalities at test."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from stream.domain.modality import MODALITIES, Modality
 from stream.model.nodes import Nodes, Past, Window
 
 
-def some_missing(window: Window, chance: float, generator: torch.Generator) -> dict[Modality, Tensor]:
-    """Which modalities each window loses: each with the same chance by itself, but never all that it has.
+def draw_missing(window: Window, chance: float, generator: torch.Generator) -> dict[Modality, Tensor]:
+    """Draw the modalities that each window loses, independently, but never all that it has.
 
-    A window that would lose everything keeps one of what it has, each with the same chance.
+    A window that would lose everything keeps one of its modalities, drawn with equal probability.
 
     Args:
         window: Nodes of B windows.
-        chance: Of losing a modality.
-        generator: Source of the draws.
+        chance: Probability of losing a modality.
+        generator: Random generator.
 
     Returns:
-        By modality (B,), 1 where it goes.
+        By modality, (B,) with 1 where the modality is lost.
     """
     there = torch.cat([present(window[m]) for m in MODALITIES], dim=1)
     kept = there * (torch.rand(there.shape, generator=generator) >= chance)
     rescued = torch.rand(there.shape, generator=generator).masked_fill(there == 0, -1.0).argmax(dim=1, keepdim=True)
     empty = kept.sum(dim=1, keepdim=True) == 0
     kept = torch.where(empty, torch.zeros_like(kept).scatter(1, rescued, 1.0), kept)
-    return {m: 1.0 - kept[:, place] for place, m in enumerate(MODALITIES)}
+    return {m: 1.0 - kept[:, index] for index, m in enumerate(MODALITIES)}
 
 
 def without(inputs: ModelInput, missing: dict[Modality, Tensor]) -> ModelInput:
-    """The same windows with modalities gone, from their own nodes and from their past windows.
+    """Remove modalities from windows and from their past windows.
 
     Args:
         inputs: B windows.
-        missing: By modality (B,), 1 where it goes.
+        missing: By modality, (B,) with 1 where the modality is removed.
     """
     stays = {m: (1.0 - gone).unsqueeze(1) for m, gone in missing.items()}
     window = {m: _scaled(nodes, stays[m]) if m in stays else nodes for m, nodes in inputs.window.items()}

@@ -1,4 +1,4 @@
-"""What an experiment's YAML file may say. Unknown keys are errors; ``extends: FILE`` starts from another file's values."""
+"""The YAML file of an experiment. Unknown keys are errors; ``extends: FILE`` starts from the values of another file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stream.training.config import read_yaml, validated
 from stream.training.errors import TrainingError
 
 SERVED = "served"
-"""In place of an experiment whose text encoder is used: the live models' own."""
+"""Value of ``data.text_start`` for the text encoder of the served models."""
 
 
 class _Section(BaseModel):
@@ -26,29 +26,28 @@ Option = TypeVar("Option")
 
 
 def _unless(default: Option) -> Any:
-    """A field that is dumped only where it differs: seeds that were trained before the option existed stay finished."""
+    """A field that is left out of dumps at its default, so that seeds that were trained before the option existed stay finished."""
     return Field(default, exclude_if=lambda value: value == default)
 
 
 class DataConfig(_Section):
-    """Which windows a model sees, and what of them.
+    """The windows and features of a model.
 
     Attributes:
         corpus: ``mosi``, ``meld`` (text only), or ``mmsa`` for a pickle that you own.
         split: MOSI's split.
         file: The MMSA pickle.
-        score_limit: Largest size of the pickle's scores.
-        modalities: Those that are used.
-        text: ``given`` (the corpus's vectors), ``minilm`` (the mean state of frozen MiniLM), or ``trained`` (MiniLM trained along).
-        text_start: With ``minilm`` and ``trained``: whose encoder is used, or is the start: an experiment's, ``served`` for the
-            live one, empty for MiniLM as it comes.
-        text_context: With ``minilm`` and ``trained``: a text node for each number, the window with so many earlier utterances put
-            before it.
-        past: Past windows a model may hear.
+        score_limit: Largest absolute score of the pickle.
+        modalities: The modalities that are used.
+        text: ``given`` (the corpus's), ``minilm`` (the mean state of frozen MiniLM), or ``trained`` (MiniLM, trained with the model).
+        text_start: With ``minilm`` and ``trained``: the encoder that is used or where training starts: name of an experiment,
+            ``served`` for the served one, empty for MiniLM as published.
+        text_context: With ``minilm`` and ``trained``: number of earlier utterances before the window's words, for each text node.
+        past: Past windows in the context.
         past_of_others: Other speakers' past windows: ``real``, ``shuffled`` (exchanged for lines of other dialogues), or ``none``.
-        future: Later windows too: only for offline rows, marked as such.
-        erase: Find artefacts in the training windows and take them out of every window before the model.
-        validation_videos: Videos taken from the training part for validation, drawn anew by each seed; 0 where the split has its own.
+        future: Later windows in the context; only for offline rows.
+        erase: Find artefacts in the training windows and remove them from every window.
+        validation_videos: Training videos that become the validation part, drawn by each seed; 0 where the split has one.
     """
 
     corpus: Literal["mosi", "meld", "mmsa"] = "mosi"
@@ -82,18 +81,18 @@ class DataConfig(_Section):
 
 
 class TrainingConfig(_Section):
-    """How long and how fast.
+    """Length and rates of a training.
 
     Attributes:
-        epochs: Passes.
+        epochs: Passes over the windows.
         batch: Windows of a step.
         rate: Highest learning rate of the one-cycle schedule.
-        text_rate: Likewise of a text encoder that is trained along.
-        weight_decay: Of AdamW.
-        average: Decay of a moving average of the weights, which is the model then; 0 for the last weights.
-        modality_dropout: Chance that a window is trained without a modality, each modality by itself; one always stays.
-        choose: The epoch that is kept: ``last`` where a validation part says nothing, else the least validation ``mae`` or the
-            highest validation ``f1`` of the polarity.
+        text_rate: Highest learning rate of a text encoder that is trained with the model.
+        weight_decay: Weight decay of AdamW.
+        average: Decay of the moving average of the weights that becomes the model; 0 for the last weights.
+        modality_dropout: Probability with which a window loses a modality in training; one modality always stays.
+        choose: The epoch that is kept: ``last``, or that with the least validation ``mae`` or the highest validation ``f1`` of the
+            polarity.
     """
 
     epochs: int = Field(20, ge=1)
@@ -110,13 +109,13 @@ class ExperimentConfig(_Section):
     """One row of a table.
 
     Attributes:
-        kind: Tells this file from others.
-        name: Of the row and of its folder of results.
-        note: Said beside the row.
-        data: What it sees.
-        model: What it is.
-        training: How it is trained.
-        seeds: Trained with seeds 0 ... seeds - 1.
+        kind: Distinguishes this file from the recipe of the served models.
+        name: Name of the row and of the folder of its results.
+        note: Note in the last column of the table.
+        data: Windows and features.
+        model: The model.
+        training: Settings of the training.
+        seeds: Number of seeds, from 0.
     """
 
     kind: Literal["experiment"] = "experiment"
@@ -137,14 +136,14 @@ class ExperimentConfig(_Section):
 
 
 def read_config(file: Path) -> ExperimentConfig:
-    """Read a YAML file.
+    """Read and validate a YAML file.
 
     Raises:
-        TrainingError: If it cannot be read, has an unknown key, or is the live recipe.
+        TrainingError: If it cannot be read, has an unknown key, or is the recipe of the served models.
     """
     values = _values(file)
     if values.get("kind") == "live":
-        raise TrainingError(f"{file} is the live recipe: sentistream train {file}")
+        raise TrainingError(f"{file} is the recipe of the served models; train them with: sentistream train {file}")
     return validated(ExperimentConfig, values, file)
 
 
@@ -154,7 +153,7 @@ def _values(file: Path, depth: int = 0) -> dict[str, Any]:
     if base is None:
         return found
     if depth > 4:
-        raise TrainingError(f"{file}: extends goes round in a circle")
+        raise TrainingError(f"{file}: extends is circular")
     return _merged(_values(file.parent / str(base), depth + 1), found)
 
 

@@ -1,4 +1,4 @@
-"""A corpus in memory: windows with features, targets, and who comes before whom."""
+"""A corpus in memory: windows with features, targets and their order in time."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Rows = npt.NDArray[np.int64]
 
 PastOfOthers = Literal["real", "shuffled", "none"]
 
-NOBODY = -1
-"""In place of a row: there is no such window."""
+NO_WINDOW = -1
+"""Index for a missing window."""
 
-MOST_DRAWS = 50
-"""Times a line of another dialogue is drawn again when it does not fit."""
+MAX_DRAWS = 50
+"""Most draws of a line from another dialogue until it fits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Features:
 
     @classmethod
     def of_vectors(cls, vectors: Floats) -> Features:
-        """One node a window from (n, width) vectors."""
+        """Make one node for each window from (n, width) vectors."""
         return cls(vectors[:, None].astype(np.float32), np.ones((vectors.shape[0], 1), dtype=np.float32))
 
 
@@ -41,16 +41,16 @@ class Corpus:
     """n windows.
 
     Attributes:
-        name: Of the corpus.
-        ids: (n,) of the windows.
-        groups: (n,) the video or dialogue: windows of one are never in two parts.
-        order: (n,) place in time inside the group.
-        speakers: (n,) who speaks, within the group.
-        parts: (n,) `Part`.
+        name: Name of the corpus.
+        ids: (n,) ids of the windows.
+        groups: (n,) video or dialogue; its windows are never in two parts.
+        order: (n,) position in time within the group.
+        speakers: (n,) speaker, within the group.
+        parts: (n,) part of the corpus.
         texts: (n,) transcripts.
         scores: (n,) in [-3, 3]; NaN where only the polarity is known.
         polarities: (n,) 0 negative, 1 neutral, 2 positive.
-        features: By modality; one that the corpus lacks is not in it.
+        features: Features of the modalities that the corpus has.
     """
 
     name: str
@@ -69,16 +69,16 @@ class Corpus:
         return len(self.ids)
 
     def rows(self, part: Part) -> Rows:
-        """Rows of one part."""
+        """Indices of the windows of one part."""
         return np.flatnonzero([own is part for own in self.parts])
 
     def only(self, modalities: tuple[Modality, ...]) -> Corpus:
-        """The same windows with some of the modalities."""
+        """The same windows with only some of the modalities."""
         return replace(self, features={m: self.features[m] for m in MODALITIES if m in modalities and m in self.features})
 
 
 def with_validation(corpus: Corpus, groups: int, seed: int) -> Corpus:
-    """Carve a validation part of so many whole videos from the training part."""
+    """Move whole videos (`groups` of them) from the training part to the validation part."""
     training = corpus.rows(Part.TRAIN)
     names = np.unique(np.array(corpus.groups)[training])
     chosen = set(np.random.default_rng(seed).choice(names, size=min(groups, len(names) - 1), replace=False).tolist())
@@ -88,18 +88,17 @@ def with_validation(corpus: Corpus, groups: int, seed: int) -> Corpus:
 
 
 def neighbours_in_time(corpus: Corpus, past: int, future: int) -> tuple[Rows, Rows]:
-    """The windows around each window, of the same group.
+    """Find the windows before and after each window, within its group.
 
     Args:
-        corpus: Where to look.
-        past: How many before it.
-        future: How many after it; only for models that work offline.
+        corpus: The windows.
+        past: Number of windows before.
+        future: Number of windows after; only for offline models.
 
     Returns:
-        (n, past + future) rows, `NOBODY` where there is none, and (n, past + future) how many windows ago each was, negative
-        for later ones.
+        (n, past + future) indices, `NO_WINDOW` where there is none, and (n, past + future) lags in windows, negative for later ones.
     """
-    rows = np.full((len(corpus), past + future), NOBODY, dtype=np.int64)
+    rows = np.full((len(corpus), past + future), NO_WINDOW, dtype=np.int64)
     lags = np.concatenate([np.arange(1, past + 1), -np.arange(1, future + 1)])
     groups = np.array(corpus.groups)
     for group in np.unique(groups):
@@ -112,45 +111,45 @@ def neighbours_in_time(corpus: Corpus, past: int, future: int) -> tuple[Rows, Ro
     return rows, np.broadcast_to(lags, rows.shape).copy()
 
 
-def with_others(corpus: Corpus, around: Rows, others: PastOfOthers, seed: int) -> Rows:
-    """What becomes of the windows around each window that somebody else speaks.
+def with_past_of_others(corpus: Corpus, around: Rows, others: PastOfOthers, seed: int) -> Rows:
+    """Keep, remove or exchange the windows of other speakers in the context of each window.
 
     Args:
-        corpus: Whose windows.
-        around: (n, K) rows of `neighbours_in_time`.
-        others: ``real`` leaves them, ``none`` takes them out, ``shuffled`` puts a line in place of each that someone else again
-            says in another dialogue of the same part (nothing, where no such line is found in `MOST_DRAWS` draws).
-        seed: Of the lines drawn.
+        corpus: The windows.
+        around: (n, K) indices from `neighbours_in_time`.
+        others: ``real`` keeps them, ``none`` removes them. ``shuffled`` exchanges each for a line of another speaker in another
+            dialogue of the same part; it is removed if `MAX_DRAWS` draws do not find such a line.
+        seed: Seed of the draws.
 
     Returns:
-        (n, K) rows.
+        (n, K) indices.
     """
     speakers, groups = (np.unique(np.array(names), return_inverse=True)[1] for names in (corpus.speakers, corpus.groups))
-    theirs = (around != NOBODY) & (speakers[around] != speakers[:, None])
+    theirs = (around != NO_WINDOW) & (speakers[around] != speakers[:, None])
     if others == "real":
         return around
     if others == "none":
-        return np.where(theirs, NOBODY, around)
+        return np.where(theirs, NO_WINDOW, around)
     rng = np.random.default_rng(seed)
     changed = around.copy()
     for part in Part:
         own = corpus.rows(part)
         rows, columns = np.nonzero(theirs & np.isin(np.arange(len(corpus)), own)[:, None])
         unfit = np.arange(rows.size)
-        for _ in range(MOST_DRAWS):
+        for _ in range(MAX_DRAWS):
             drawn = rng.choice(own, size=unfit.size) if unfit.size else unfit
             changed[rows[unfit], columns[unfit]] = drawn
             unfit = unfit[(groups[drawn] == groups[rows[unfit]]) | (speakers[drawn] == speakers[rows[unfit]])]
-        changed[rows[unfit], columns[unfit]] = NOBODY
+        changed[rows[unfit], columns[unfit]] = NO_WINDOW
     return changed
 
 
 def standardised(corpus: Corpus, like: Corpus | None = None) -> Corpus:
-    """Every feature with mean 0 and deviation 1 over the nodes of the training part; values beyond ±10 are cut.
+    """Standardise each feature over the nodes of the training part, and clip it to ±10.
 
     Args:
-        corpus: Whose features.
-        like: Another corpus whose training part says mean and deviation, for answers of a model that was trained on it.
+        corpus: The corpus.
+        like: Corpus whose training part gives mean and deviation, for models that were trained on it; None for `corpus`.
     """
     like = like or corpus
     training = like.rows(Part.TRAIN)

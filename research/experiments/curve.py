@@ -1,4 +1,4 @@
-"""Training curves as a small SVG picture, without a plotting library."""
+"""Training curves as a small SVG picture."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ COLOURS = ("#3366cc", "#cc6633", "#339966", "#993399", "#886600")
 
 
 def curves(title: str, panels: Mapping[str, Sequence[Sequence[float]]]) -> str:
-    """An SVG with one panel for each quantity and one line for each seed.
+    """Draw one panel for each quantity with one line for each seed; returns the SVG document.
 
     Args:
-        title: Above the panels.
-        panels: By quantity, for every seed its value after every epoch; quantities without values are left out.
+        title: Title above the panels.
+        panels: By quantity, the values after every epoch, for every seed. Quantities without values are left out.
     """
     shown = {name: lines for name, lines in panels.items() if any(len(line) for line in lines)}
     width = WIDTH * max(1, len(shown))
@@ -23,8 +23,8 @@ def curves(title: str, panels: Mapping[str, Sequence[Sequence[float]]]) -> str:
         f'<rect width="{width}" height="{HEIGHT}" fill="white"/>',
         f'<text x="{MARGIN}" y="18" font-size="14">{escape(title)}</text>',
     ]
-    for place, (name, lines) in enumerate(shown.items()):
-        parts += _panel(name, lines, place * WIDTH)
+    for index, (name, lines) in enumerate(shown.items()):
+        parts += _panel(name, lines, index * WIDTH)
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 

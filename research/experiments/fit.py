@@ -1,4 +1,4 @@
-"""One training of one variant with one seed."""
+"""Training of one variant with one seed."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from typing import Any, cast
 import numpy as np
 import torch
 from rich.progress import Progress
-from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from research.experiments.absence import some_missing, without
+from research.experiments.absence import draw_missing, without
 from research.experiments.calibration import Answers
 from research.experiments.config import TrainingConfig
 from research.experiments.corpus import Rows
@@ -22,23 +21,24 @@ from research.experiments.windows import Windows
 from research.models.interface import ModelInput, SentimentModel, Targets
 from research.models.text_encoder import WithTextEncoder
 from stream.training.corpora import Part
+from stream.training.loop import descend
 from stream.training.metrics import polarity_numbers, score_numbers
 
 EVALUATION_BATCH = 256
 TEXT_EVALUATION_BATCH = 32
 WARM_UP = 0.1
-"""Share of the steps in which the rate rises."""
+"""Share of the steps in which the learning rate rises."""
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """How a training went.
+    """Course of a training.
 
     Attributes:
         losses: Mean training loss of every epoch.
         validation: Validation numbers of every epoch; empty without a validation part.
         kept: The epoch that was kept, from 1.
-        seconds: Training time.
+        seconds: Time of the training.
     """
 
     losses: tuple[float, ...]
@@ -50,15 +50,15 @@ class History:
 def fit(
     make: Callable[[], SentimentModel], windows: Windows, config: TrainingConfig, seed: int, *, progress: Progress, title: str
 ) -> tuple[SentimentModel, History]:
-    """Train a new model; the training part teaches, the validation part chooses the epoch, the test part is not looked at.
+    """Train a new model on the training part; the validation part chooses the epoch, and the test part is not used.
 
     Args:
-        make: Builds the model from torch's global generator, which is seeded here.
-        windows: All parts.
-        config: How.
-        seed: Of everything random.
-        progress: Shows a bar.
-        title: Name of the bar.
+        make: Builds the model with torch's global random generator, which is seeded here.
+        windows: All parts of the corpus.
+        config: Settings of the training.
+        seed: Seed of all random choices.
+        progress: Shows a progress bar.
+        title: Title of the bar.
     """
     started = time.monotonic()
     torch.manual_seed(seed)
@@ -85,8 +85,8 @@ class _Trainer:
     """A model with its optimiser, schedule and random choices.
 
     Attributes:
-        steps: Of an epoch.
-        result: The model that training makes: the trained one, or the average of its weights over the steps.
+        steps: Steps of an epoch.
+        result: The result of the training: the trained model, or the moving average of its weights.
     """
 
     def __init__(self, model: SentimentModel, windows: Windows, config: TrainingConfig, seed: int) -> None:
@@ -107,12 +107,8 @@ class _Trainer:
         self._model.train()
         total = 0.0
         for batch in self._windows.batches(self._windows.shuffled(self._rows, self._batch, self._rng), self._batch):
-            loss = self._model.loss(*self._with_gaps(*batch), self._generator)
-            self._optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
-            self._optimiser.step()
-            self._cycle.step()
+            loss = self._model.loss(*self._with_dropout(*batch), self._generator)
+            descend(loss, self._model, self._optimiser, self._cycle)
             if self._average is not None:
                 self._average.update_parameters(self._model)
             total += float(loss.detach())
@@ -123,11 +119,11 @@ class _Trainer:
                 model.after_epoch(self._windows.batches(self._rows, evaluation_batch(model)), self._generator)
         return total / self.steps
 
-    def _with_gaps(self, inputs: ModelInput, targets: Targets) -> tuple[ModelInput, Targets]:
+    def _with_dropout(self, inputs: ModelInput, targets: Targets) -> tuple[ModelInput, Targets]:
         """The batch after modality dropout."""
         if not self._dropout:
             return inputs, targets
-        return without(inputs, some_missing(inputs.window, self._dropout, self._generator)), targets
+        return without(inputs, draw_missing(inputs.window, self._dropout, self._generator)), targets
 
 
 def _moving_average(model: SentimentModel, decay: float) -> AveragedModel:
@@ -135,7 +131,7 @@ def _moving_average(model: SentimentModel, decay: float) -> AveragedModel:
 
 
 def parameter_groups(model: SentimentModel, config: TrainingConfig) -> list[dict[str, Any]]:
-    """A text encoder that is trained along learns at a rate of its own."""
+    """Parameters with their learning rates; a text encoder that is trained with the model has its own rate."""
     if not isinstance(model, WithTextEncoder):
         return [{"params": list(model.parameters()), "lr": config.rate}]
     return [
@@ -145,18 +141,18 @@ def parameter_groups(model: SentimentModel, config: TrainingConfig) -> list[dict
 
 
 def answer(model: SentimentModel, windows: Windows, rows: Rows) -> Answers:
-    """What a model says of some rows, in evaluation mode."""
+    """Answer some windows, in evaluation mode."""
     model.eval()
     parts = []
     with torch.no_grad():
         for inputs, _ in windows.batches(rows, evaluation_batch(model)):
-            said = model.predict(inputs)
-            parts.append((said.score.numpy(), torch.softmax(said.polarity, dim=-1).numpy(), said.uncertainty.numpy()))
+            answers = model.predict(inputs)
+            parts.append((answers.score.numpy(), torch.softmax(answers.polarity, dim=-1).numpy(), answers.uncertainty.numpy()))
     return Answers(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def numbers(answers: Answers, windows: Windows, rows: Rows) -> dict[str, float]:
-    """The tables' numbers: of scores where the corpus has them, else of polarities."""
+    """Metrics of the tables: of scores if the corpus has them, else of polarities."""
     truth = windows.corpus.scores[rows]
     if np.isnan(truth).any():
         return polarity_numbers(answers.polarity.argmax(axis=1), windows.corpus.polarities[rows])
@@ -164,7 +160,7 @@ def numbers(answers: Answers, windows: Windows, rows: Rows) -> dict[str, float]:
 
 
 def evaluation_batch(model: SentimentModel) -> int:
-    """Windows that are answered at once."""
+    """Number of windows in a batch that is answered."""
     return TEXT_EVALUATION_BATCH if isinstance(model, WithTextEncoder) else EVALUATION_BATCH
 
 

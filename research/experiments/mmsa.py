@@ -1,7 +1,7 @@
-"""Pickles in the format of MMSA (thuiar/MMSA): MOSI, MOSEI and CH-SIMS for people who own them.
+"""Pickles in the format of MMSA (thuiar/MMSA): MOSI, MOSEI and CH-SIMS, for users who have them.
 
-A pickle can run any code when it is loaded. This reader admits what arrays, strings and numbers need and refuses every other
-name, so a file from elsewhere can do no more than be wrong.
+Loading a pickle can run any code. This reader admits only the names that arrays, strings and numbers need and refuses all others,
+so that a pickle from an unknown source cannot run code.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ ADMITTED = {
 PARTS = {"train": Part.TRAIN, "valid": Part.VALIDATION, "test": Part.TEST}
 KEYS = {Modality.TEXT: "text", Modality.AUDIO: "audio", Modality.VIDEO: "vision"}
 SIMS_LIMIT = 1.0
-"""CH-SIMS annotates in [-1, 1]; its scores are brought to [-3, 3]."""
+"""Limit of CH-SIMS's annotations; scores are scaled to [-3, 3]."""
 
 
 class RefusedPickleError(TrainingError):
-    """The file asks for something that a data set does not need, or is not an MMSA pickle."""
+    """The pickle contains a name that a data set does not need, or is not an MMSA pickle."""
 
 
 class _DataOnly(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        """Only what `ADMITTED` lists."""
+        """Look up a name, if `ADMITTED` lists it."""
         if (module, name) not in ADMITTED:
-            raise RefusedPickleError(f"the pickle asks for {module}.{name}; only plain arrays are read")
+            raise RefusedPickleError(f"the pickle contains {module}.{name}; only plain arrays are read")
         return super().find_class(module, name)
 
 
@@ -50,10 +50,10 @@ def read_mmsa(file: Path, *, limit: float = 3.0) -> Corpus:
 
     Args:
         file: The pickle.
-        limit: Largest size of its scores: 3 for MOSI and MOSEI, `SIMS_LIMIT` for CH-SIMS.
+        limit: Largest absolute score: 3 for MOSI and MOSEI, `SIMS_LIMIT` for CH-SIMS.
 
     Raises:
-        RefusedPickleError: If it is not such a file, or asks for code.
+        RefusedPickleError: If it is not an MMSA pickle, or contains other names.
     """
     with file.open("rb") as stream:
         stored = _load(stream)
@@ -94,7 +94,7 @@ def _corpus(name: str, parts: list[tuple[Part, Mapping[str, Any]]], limit: float
 
 
 def _video_and_segment(name: str) -> tuple[str, int]:
-    """``VIDEO$_$SEGMENT`` (MMSA) or ``VIDEO[SEGMENT]``."""
+    """Split an id, ``VIDEO$_$SEGMENT`` (MMSA) or ``VIDEO[SEGMENT]``."""
     video, _, segment = name.rstrip("]").replace("$_$", "[").rpartition("[")
     return video, int(segment)
 

@@ -1,8 +1,8 @@
 """CMU-MOSI in its two splits, and MELD's lines.
 
-``bclstm``: the given text, audio and video vectors may be used; text and video come from networks that were trained with the
-labels of all its training videos, so nothing can be chosen by a validation part carved from them. ``std``: text and video
-vectors leak its test labels and are left out; text comes from an encoder of ours.
+``bclstm`` has the given text, audio and video vectors. Its text and video vectors come from networks that were trained with the
+labels of all its training videos, so nothing can be chosen on a validation part of those videos. On ``std`` the text and video
+vectors leak the test labels and are left out; the text is encoded here.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ LEAKED_ON_STD = (Modality.TEXT, Modality.VIDEO)
 
 
 def read_mosi(data: Path, split: Split) -> Corpus:
-    """The corpus with the features that the split allows.
+    """Read the corpus with the features that do not leak the split's test labels.
 
     Raises:
-        FileNotFoundError: If ``mosi/utterances.npz`` is not below ``data``.
+        FileNotFoundError: If ``mosi/utterances.npz`` is not in `data`.
     """
     with np.load(data / "mosi" / "utterances.npz", allow_pickle=False) as stored:
         allowed = [m for m in KEYS if split == "bclstm" or m not in LEAKED_ON_STD]
@@ -47,10 +47,10 @@ def read_mosi(data: Path, split: Split) -> Corpus:
 
 
 def read_meld_text(data: Path) -> Corpus:
-    """MELD's lines with their speakers; no features, text comes from an encoder of ours.
+    """Read MELD's lines with their speakers, without features.
 
     Raises:
-        FileNotFoundError: If ``meld/`` is not below ``data``.
+        FileNotFoundError: If ``meld/`` is not in `data`.
     """
     lines = read_meld(data)
     return Corpus(

@@ -1,4 +1,4 @@
-"""An experiment from its configuration to its row of the table."""
+"""Runs an experiment, from its configuration to its row of the table."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ from stream.training.features import text_weights
 from stream.training.minilm_weights import pretrained
 
 ENCODER = "encoder."
-"""What the names of a text encoder's weights begin with in a checkpoint."""
+"""Prefix of the names of a text encoder's weights in a checkpoint."""
 
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """Where things are.
+    """Folders of inputs and outputs.
 
     Attributes:
         data: Folder of the corpora.
         runs: Folder of the experiments' results.
-        repository: Model repository, where MiniLM may be.
+        repository: Model repository with the served text encoder.
     """
 
     data: Path
@@ -55,10 +55,10 @@ class Folders:
 
 
 def run(config: ExperimentConfig, folders: Folders, progress: Progress) -> dict[str, Any]:
-    """Train the seeds that are not there yet; returns the row (also written to ``result.json``).
+    """Train the seeds that are not finished; returns the row, which is also written to ``result.json``.
 
     Raises:
-        TrainingError: If data or a text encoder to start from is missing.
+        TrainingError: If data or the initial text encoder is missing.
     """
     torch.set_num_threads(1)
     store = Store(folders.runs, config)
@@ -80,21 +80,21 @@ def run(config: ExperimentConfig, folders: Folders, progress: Progress) -> dict[
 
 
 def is_finished(config: ExperimentConfig, folders: Folders) -> bool:
-    """Whether every seed has been trained with this configuration; data are taken to be the same."""
+    """Whether every seed was trained with this configuration; the data are assumed to be the same."""
     reports = [Store(folders.runs, config).report(seed) for seed in range(config.seeds)]
     wanted = config.model_dump(mode="json", exclude={"seeds", "note", "name"})
     return all(report is not None and {key: report["config"][key] for key in wanted} == wanted for report in reports)
 
 
 def shortened(config: ExperimentConfig) -> ExperimentConfig:
-    """The same experiment with one seed and one epoch, from MiniLM as it comes."""
+    """The same experiment with one seed and one epoch, starting from MiniLM as published."""
     training = config.training.model_copy(update={"epochs": 1})
     data = config.data.model_copy(update={"text_start": ""})
     return config.model_copy(update={"seeds": 1, "training": training, "data": data})
 
 
 def evaluate(config: ExperimentConfig, folders: Folders, progress: Progress) -> dict[str, Any]:
-    """Read the finished seeds' weights and measure them on the test part again; returns the row.
+    """Measure the checkpoints of the finished seeds on the test part again; returns the row.
 
     Raises:
         TrainingError: If a seed is not finished, or data is missing.
@@ -112,7 +112,7 @@ def evaluate(config: ExperimentConfig, folders: Folders, progress: Progress) -> 
 
 
 def trained(config: ExperimentConfig, corpus: Corpus, seed: int, folders: Folders) -> tuple[SentimentModel, Windows]:
-    """The model of a finished seed, in evaluation mode, and the windows that it was trained and tested on."""
+    """Load the model of a finished seed, in evaluation mode, and its windows."""
     windows = windows_of(config.data, corpus, seed)
     model = builder(config, windows, folders, seed)()
     model.load_state_dict(torch.load(Store(folders.runs, config).checkpoint(seed), weights_only=True))
@@ -120,7 +120,7 @@ def trained(config: ExperimentConfig, corpus: Corpus, seed: int, folders: Folder
 
 
 def row(config: ExperimentConfig, corpus: Corpus, reports: list[dict[str, Any]]) -> dict[str, Any]:
-    """Mean, deviation and intervals over the seeds."""
+    """Make a row of a table: mean, deviation and intervals over the seeds."""
     mean, deviation = spread([report["test"] for report in reports])
     test = corpus.rows(Part.TEST)
     truth = corpus.scores[test]
@@ -136,10 +136,10 @@ def row(config: ExperimentConfig, corpus: Corpus, reports: list[dict[str, Any]])
 
 
 def read_corpus(data: DataConfig, folders: Folders, progress: Progress, seed: int) -> Corpus:
-    """The corpus with the modalities and the text features that are asked for (a seed's own, see `start_of`), not standardised yet.
+    """Read a corpus with the configured modalities and text features, which may depend on the seed (`start_of`); not standardised.
 
     Raises:
-        TrainingError: If it is not there.
+        TrainingError: If the corpus is missing.
     """
     try:
         if data.corpus == "mmsa" and data.file is not None:
@@ -162,7 +162,7 @@ def _own_corpus(data: DataConfig, folders: Folders) -> Corpus:
 
 
 def windows_of(data: DataConfig, corpus: Corpus, seed: int) -> Windows:
-    """The corpus in the parts that a seed has, standardised."""
+    """Standardise a corpus with the validation part of a seed, and erase artefacts if configured."""
     if data.validation_videos:
         corpus = with_validation(corpus, data.validation_videos, seed)
     tokens = tuple(with_earlier_words(corpus, context) for context in data.text_context) if data.text == "trained" else None
@@ -172,7 +172,7 @@ def windows_of(data: DataConfig, corpus: Corpus, seed: int) -> Windows:
 
 
 def builder(config: ExperimentConfig, windows: Windows, folders: Folders, seed: int) -> Callable[[], SentimentModel]:
-    """What makes a new model of an experiment."""
+    """A function that builds a new model of an experiment."""
 
     def make() -> SentimentModel:
         model = config.model.model_copy(update={"strata": max(config.model.strata, windows.strata)})
@@ -183,10 +183,10 @@ def builder(config: ExperimentConfig, windows: Windows, folders: Folders, seed: 
 
 
 def start_of(data: DataConfig, folders: Folders, seed: int) -> Path:
-    """The weights that a text encoder starts from: packaged, served, or a checkpoint of the same seed or else of seed 0.
+    """Path of a text encoder's initial weights: packaged, served, or a checkpoint of the same seed or else of seed 0.
 
     Raises:
-        TrainingError: If it has not been trained, or the package is not installed.
+        TrainingError: If the checkpoint does not exist, or the package is not installed.
     """
     try:
         if data.text_start in {"", SERVED}:
@@ -201,7 +201,7 @@ def start_of(data: DataConfig, folders: Folders, seed: int) -> Path:
 
 
 def text_encoder(start: Path) -> MiniLM:
-    """The encoder of an ONNX file or of an experiment's checkpoint."""
+    """Read a text encoder from an ONNX file or from the checkpoint of an experiment."""
     if start.suffix == ".onnx":
         return pretrained(start)
     encoder = MiniLM()
@@ -211,7 +211,7 @@ def text_encoder(start: Path) -> MiniLM:
 
 
 def _frozen_text(corpus: Corpus, data: DataConfig, folders: Folders, progress: Progress, seed: int) -> Features:
-    """(n, C, 384) mean states of a frozen encoder over each window's own pieces, a node for each of the C numbers of earlier utterances."""
+    """(n, C, 384) mean states of a frozen encoder over the pieces of each window, for each of C lengths of the context."""
     weights = start_of(data, folders, seed)
     views = [_encoded(corpus, context, weights, folders, progress) for context in data.text_context]
     values = np.stack(views, axis=1)
@@ -219,7 +219,7 @@ def _frozen_text(corpus: Corpus, data: DataConfig, folders: Folders, progress: P
 
 
 def _encoded(corpus: Corpus, context: int, weights: Path, folders: Folders, progress: Progress) -> Floats:
-    """(n, 384) mean states with so many earlier utterances; kept in ``RUNS/features``."""
+    """(n, 384) mean states with a number of earlier utterances as context; cached in ``RUNS/features``."""
     digest = hashlib.sha256(f"{context}\n".encode() + "\n".join(corpus.texts).encode() + weights.read_bytes()).hexdigest()[:16]
     kept = folders.runs / "features" / f"minilm-{digest}.npy"
     if kept.is_file():
@@ -242,11 +242,11 @@ def _encoded(corpus: Corpus, context: int, weights: Path, folders: Folders, prog
 
 def _measured(model: SentimentModel, windows: Windows) -> dict[str, Any]:
     corpus, rows, held_out = windows.corpus, windows.corpus.rows(Part.TEST), windows.corpus.rows(Part.VALIDATION)
-    said = answer(model, windows, rows)
-    found: dict[str, Any] = {"test": numbers(said, windows, rows), "scores": said.scores.tolist()}
+    answers = answer(model, windows, rows)
+    found: dict[str, Any] = {"test": numbers(answers, windows, rows), "scores": answers.scores.tolist()}
     if held_out.size:
         fitted = calibrated(answer(model, windows, held_out), corpus.scores[held_out], corpus.polarities[held_out])
-        measured = calibration_numbers(fitted, said, corpus.scores[rows], corpus.polarities[rows])
+        measured = calibration_numbers(fitted, answers, corpus.scores[rows], corpus.polarities[rows])
         found["calibration"] = measured | asdict(fitted)
     return found
 

@@ -1,4 +1,4 @@
-"""Numbers over seeds: mean, deviation, and intervals when whole videos are drawn again."""
+"""Metrics over seeds: mean, deviation, and bootstrap intervals over whole videos."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from stream.training.metrics import correlation
 
 BOOTSTRAP_DRAWS = 1_000
 INTERVALS = ("acc2_has0", "acc2_non0", "mae", "corr")
-"""Numbers that come with an interval."""
+"""Metrics with an interval."""
 
 
 def spread(numbers: Sequence[dict[str, float]]) -> tuple[dict[str, float], dict[str, float]]:
-    """Mean and standard deviation (n - 1; 0 for one) of each number over seeds."""
+    """Mean and sample standard deviation (0 for one seed) of each metric over seeds."""
     table = {name: np.array([own[name] for own in numbers]) for name in numbers[0]}
     deviation = {name: float(values.std(ddof=1)) if values.size > 1 else 0.0 for name, values in table.items()}
     return {name: float(values.mean()) for name, values in table.items()}, deviation
 
 
 def intervals(predicted: Sequence[Floats], truth: Floats, groups: Sequence[str], seed: int = 0) -> dict[str, tuple[float, float]]:
-    """95 % intervals of the seeds' mean when whole videos are drawn again.
+    """95 % bootstrap intervals of the mean over seeds; whole videos are resampled, because their windows are alike.
 
     Args:
-        predicted: For each seed the (n,) scores.
-        truth: (n,) annotation.
+        predicted: (n,) scores of each seed.
+        truth: (n,) annotated scores.
         groups: (n,) video of each window.
-        seed: Of the draws.
+        seed: Seed of the draws.
     """
     names, index = np.unique(np.asarray(groups), return_inverse=True)
     members = [np.flatnonzero(index == group) for group in range(len(names))]
@@ -37,13 +37,13 @@ def intervals(predicted: Sequence[Floats], truth: Floats, groups: Sequence[str],
     for _ in range(BOOTSTRAP_DRAWS):
         rows = np.concatenate([members[group] for group in rng.integers(0, len(names), size=len(names))])
         numbers = [_quick_numbers(scores[rows], truth[rows]) for scores in predicted]
-        for place, name in enumerate(INTERVALS):
-            found[name].append(float(np.mean([own[place] for own in numbers])))
+        for index, name in enumerate(INTERVALS):
+            found[name].append(float(np.mean([own[index] for own in numbers])))
     return {name: (float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975))) for name, values in found.items()}
 
 
 def _quick_numbers(scores: Floats, truth: Floats) -> tuple[float, float, float, float]:
-    """`INTERVALS` in order."""
+    """The metrics of `INTERVALS`, in their order."""
     nonzero = truth != 0
     has0 = float(((scores >= 0) == (truth >= 0)).mean())
     non0 = float(((scores[nonzero] > 0) == (truth[nonzero] > 0)).mean())

@@ -1,6 +1,6 @@
-"""What an experiment leaves behind: ``RUNS/NAME/seed-N.json``, ``seed-N.pt``, ``result.json`` and ``curve.svg``.
+"""Results of an experiment on disk: ``RUNS/NAME/seed-N.json``, ``seed-N.pt``, ``result.json`` and ``curve.svg``.
 
-A seed whose file was written by the same configuration on the same data is not trained again.
+A seed is not trained again if its report has the fingerprint of the same configuration and data.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ class Store:
         self._config = config
 
     def seed(self, seed: int, fingerprint: str) -> dict[str, Any] | None:
-        """The report of a finished seed; None if there is none of this fingerprint."""
+        """The report of a finished seed; None if there is none with this fingerprint."""
         report = self.report(seed)
         return report if report is not None and report.get("fingerprint") == fingerprint and self.checkpoint(seed).is_file() else None
 
     def report(self, seed: int) -> dict[str, Any] | None:
-        """The report of a seed, whatever it was made by."""
+        """The report of a seed with any fingerprint; None if there is none."""
         try:
             found = json.loads((self.folder / f"seed-{seed}.json").read_text(encoding="utf-8"))
         except (OSError, json.JSONDecodeError):
@@ -44,11 +44,11 @@ class Store:
         return found if isinstance(found, dict) else None
 
     def checkpoint(self, seed: int) -> Path:
-        """Where a seed's weights are."""
+        """Path of the weights of a seed."""
         return self.folder / f"seed-{seed}.pt"
 
     def put_seed(self, seed: int, report: dict[str, Any], model: SentimentModel) -> None:
-        """Write weights, then report: a report stands for a finished seed."""
+        """Write the weights and then the report. The order matters: a report means that the seed is finished."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=self.folder, prefix=".", delete=False) as draft:
             torch.save(model.state_dict(), draft)
@@ -62,7 +62,10 @@ class Store:
 
 
 def fingerprint_of(config: ExperimentConfig, corpus: Corpus, start: Path | None) -> str:
-    """Digest of what decides a seed's outcome: the configuration (but not how many seeds), the data, the text encoder's start."""
+    """Digest of everything that determines the result of a seed: configuration, data and initial text encoder.
+
+    Name, note and number of seeds are left out: they do not change a seed's result.
+    """
     digest = hashlib.sha256(config.model_dump_json(exclude={"seeds", "note", "name"}).encode())
     for text in (*corpus.ids, *corpus.texts, *corpus.parts):
         digest.update(text.encode())
@@ -74,7 +77,7 @@ def fingerprint_of(config: ExperimentConfig, corpus: Corpus, start: Path | None)
 
 
 def rounded(value: Any) -> Any:
-    """Numbers to `DIGITS` digits after the point."""
+    """Round all numbers to `DIGITS` decimals."""
     if isinstance(value, dict):
         return {key: rounded(part) for key, part in value.items()}
     if isinstance(value, list | tuple):

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from research.experiments.corpus import NOBODY, Corpus, Features, PastOfOthers, Rows, neighbours_in_time, with_others
+from research.experiments.corpus import NO_WINDOW, Corpus, Features, PastOfOthers, Rows, neighbours_in_time, with_past_of_others
 from research.models.interface import ModelInput, Targets
 from stream.domain.features import Floats
 from stream.domain.media_format import WORD_WIDTH
@@ -18,9 +18,9 @@ from stream.training.tokens import TokenTable, shuffled_by_length, tokenised
 
 
 def with_earlier_words(corpus: Corpus, context: int) -> TokenTable:
-    """Each window's words with those of so many earlier utterances of its video or dialogue before them."""
+    """Tokenise the words of each window after those of `context` earlier utterances of its video or dialogue."""
     earlier, _ = neighbours_in_time(corpus, context, 0)
-    before = ([word for there in rows[::-1] if there != NOBODY for word in corpus.texts[there].split()] for rows in earlier)
+    before = ([word for row in rows[::-1] if row != NO_WINDOW for word in corpus.texts[row].split()] for rows in earlier)
     return tokenised(zip(corpus.texts, before, strict=True))
 
 
@@ -28,10 +28,10 @@ class Windows:
     """Batches of a corpus.
 
     Attributes:
-        corpus: Whose windows.
-        widths: Of the nodes of each modality that the corpus has.
-        past: Windows K around each window that a batch carries.
-        strata: Number of shortcut strata that are known; 0 where none are.
+        corpus: The corpus.
+        widths: Width of the nodes of each modality that the corpus has.
+        past: Number K of windows in the context of each window.
+        strata: Number of known shortcut strata; 0 if there are none.
     """
 
     def __init__(
@@ -46,17 +46,17 @@ class Windows:
         strata: Rows | None = None,
         weights: Floats | None = None,
     ) -> None:
-        """Set up.
+        """Prepare the features and the contexts.
 
         Args:
             corpus: Standardised features.
-            past: Earlier windows that each window hears.
-            future: Later ones.
-            others: What becomes of those that somebody else speaks, see `with_others`.
-            seed: Of the lines that are drawn when they are shuffled.
-            tokens: For a text encoder that is trained along, one for each text node; they are then its to fill.
-            strata: (n,) shortcut stratum of each window, where it is known.
-            weights: (n,) how much each window counts in training; None where all count alike.
+            past: Earlier windows in the context.
+            future: Later windows in the context.
+            others: Treatment of other speakers' windows; see `with_past_of_others`.
+            seed: Seed of the lines that are drawn if they are shuffled.
+            tokens: Word pieces of each text node, for a text encoder that is trained with the model and computes these nodes.
+            strata: (n,) shortcut stratum of each window, if known.
+            weights: (n,) weight of each window in training; None for equal weights.
         """
         self.corpus = corpus
         self._tokens = tokens
@@ -70,7 +70,7 @@ class Windows:
         self._means = {m: _mean(*nodes) for m, nodes in self._nodes.items()}
         around, lags = neighbours_in_time(corpus, past, future)
         self.past = around.shape[1]
-        self._around, self._lags = torch.from_numpy(with_others(corpus, around, others, seed)), torch.from_numpy(lags)
+        self._around, self._lags = torch.from_numpy(with_past_of_others(corpus, around, others, seed)), torch.from_numpy(lags)
         speakers = np.unique(np.array(corpus.speakers), return_inverse=True)[1]
         self._speakers = torch.from_numpy(speakers.astype(np.int64))
         self.strata = 0 if strata is None else int(strata.max()) + 1
@@ -79,7 +79,7 @@ class Windows:
         self._scores, self._polarities = torch.from_numpy(corpus.scores), torch.from_numpy(corpus.polarities)
 
     def batch(self, rows: Rows) -> tuple[ModelInput, Targets]:
-        """The windows of some rows."""
+        """The windows at some indices."""
         chosen = torch.from_numpy(rows)
         window: Window = {}
         for modality, (values, mask) in self._nodes.items():
@@ -91,22 +91,22 @@ class Windows:
         return ModelInput(window, self._past(chosen), tokens), targets
 
     def batches(self, rows: Rows, size: int) -> Iterator[tuple[ModelInput, Targets]]:
-        """All of some rows, in their order."""
+        """The windows at some indices in batches, in their order."""
         for start in range(0, rows.size, size):
             yield self.batch(rows[start : start + size])
 
     def shuffled(self, rows: Rows, size: int, rng: np.random.Generator) -> Rows:
-        """Rows in random order for batches of so many; with tokens, windows of like length meet in a batch."""
+        """Shuffle indices for batches of `size`; with tokens, the windows of a batch have similar lengths."""
         if self._tokens is None:
             return rng.permutation(rows)
         return shuffled_by_length(rows, np.sum([table.lengths for table in self._tokens], axis=0), size, rng)
 
     def _past(self, chosen: Tensor) -> Past:
         around = self._around[chosen]
-        there = (around != NOBODY).float()
+        there = (around != NO_WINDOW).float()
         rows = around.clamp_min(0)
-        unheard = {Modality.TEXT} if self._tokens else set()
-        mask = {m: there * (0.0 if m in unheard else 1.0) * self._nodes[m][1].amax(dim=1)[rows] for m in MODALITIES}
+        without_past = {Modality.TEXT} if self._tokens else set()
+        mask = {m: there * (0.0 if m in without_past else 1.0) * self._nodes[m][1].amax(dim=1)[rows] for m in MODALITIES}
         values = {m: self._means[m][rows] * mask[m].unsqueeze(-1) for m in MODALITIES}
         same = (self._speakers[rows] == self._speakers[chosen].unsqueeze(1)).float()
         return Past(values, mask, self._lags[chosen], same)
@@ -121,7 +121,7 @@ def _mean(values: Tensor, mask: Tensor) -> Tensor:
 
 
 def _even_times(mask: Tensor) -> Tensor:
-    """(B, N) masks to (B, N, 2) times: nodes one after the other, a second in all."""
+    """(B, N) masks to (B, N, 2) times: consecutive nodes, one second together. The corpora have no times of their own."""
     steps = mask.shape[1]
     edges = torch.linspace(0.0, 1.0, steps + 1)
     return torch.stack([edges[:-1], edges[1:]], dim=-1).expand(mask.shape[0], -1, -1)

@@ -1,15 +1,15 @@
-"""The rows of MMCI in the tables: the graph network with one of three ways to intervene on the shortcut.
+"""The rows of MMCI in the tables: the graph network with one of three interventions on the shortcut.
 
     (5) L = L_task(f_c(g^c), y) + l1 KL(U || softmax f_s(g^s)) + l2 L_task(y_do, y),   l1 = l2 = 0.5 as in CAL
 
 where y_do, the prediction under intervention, is
 
-- ``recombination`` (CAL, Sui et al., KDD 2022): f_cs(g^c + g^s_j) with j a random other window of the batch; the answer is
-  f_c(g^c), as CAL evaluates;
+- ``recombination`` (CAL, Sui et al., KDD 2022): f_cs(g^c + g^s_j) with j a random window of the batch; the answer is
+  f_c(g^c), as in CAL;
 - ``strata``: sum_k P(s_k) f_cs(g^c + w_k(g^c) s_k) over the bank of `research.models.adjustment.DynamicBank`; the answer is the same sum.
-  Where the windows come with a stratum (`Targets.stratum`), s_k is the mean g^s of the training windows in stratum k and P(s_k) their
-  share; else both are found by clustering g^s;
-- ``none``: f_cs(g^c + g^s) with the window's own shortcut, and that is the answer: no adjustment.
+  If windows have a stratum (`Targets.stratum`), s_k is the mean g^s of the training windows in stratum k and P(s_k) their share;
+  else both come from clustering g^s;
+- ``none``: f_cs(g^c + g^s) with the shortcut of the window itself, which is also the answer: no adjustment.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ Intervention = Literal["recombination", "strata", "none"]
 UNIFORM_WEIGHT = 0.5
 INTERVENTION_WEIGHT = 0.5
 BANK_WINDOWS = 2_048
-"""Training windows whose shortcut read-outs are clustered into strata."""
+"""Number of training windows whose shortcut read-outs are clustered into strata."""
 
 
 class InterventionModel(SentimentModel):
-    """MMCI behind the common interface.
+    """MMCI with the common interface.
 
     Attributes:
         network: Equations (1) to (4).
-        intervention: See above.
-        shortcut_stream: False leaves out the shortcut stream, and with it the intervention: the answer is f_c(g^c).
+        intervention: The intervention; see the module.
+        shortcut_stream: False removes the shortcut stream and with it the intervention; the answer is f_c(g^c).
     """
 
     def __init__(self, config: MMCIConfig, intervention: Intervention, *, shortcut_stream: bool = True) -> None:
@@ -52,13 +52,13 @@ class InterventionModel(SentimentModel):
         self.shortcut_stream = shortcut_stream
 
     def readouts(self, inputs: ModelInput) -> tuple[Tensor, Tensor]:
-        """(B, G) causal and shortcut read-outs with all modalities that are there."""
+        """(B, G) causal and shortcut read-outs with all present modalities."""
         gates = next(iter(inputs.window.values())).mask.new_ones(1, 1, len(MODALITIES))
         streams = self.network(inputs.window, gates, inputs.past)
         return streams.causal.readout[:, 0], streams.shortcut.readout[:, 0]
 
     def forward(self, inputs: ModelInput) -> Prediction:
-        """The answer of the chosen intervention."""
+        """Answer with the configured intervention."""
         causal, shortcut = self.readouts(inputs)
         if not self.shortcut_stream or self.intervention == "recombination":
             return predicted(self.network.head_causal, causal, causal=causal, shortcut=shortcut)
@@ -67,7 +67,7 @@ class InterventionModel(SentimentModel):
         return predicted(self.network.head, causal + shortcut, causal=causal, shortcut=shortcut)
 
     def adjusted(self, causal: Tensor, shortcut: Tensor) -> Prediction:
-        """The backdoor adjustment over the bank: (B, G) causal read-outs to predictions averaged over strata."""
+        """Average the predictions over the strata of the bank, from (B, G) causal read-outs."""
         bank, head = self.network.bank, self.network.head
         return averaged_prediction(head.answer(bank.recombine(head, causal)), bank.frequencies, causal=causal, shortcut=shortcut)
 
@@ -77,8 +77,8 @@ class InterventionModel(SentimentModel):
         loss = task_loss(predicted(self.network.head_causal, causal), targets)
         if not self.shortcut_stream:
             return loss
-        said = predicted(self.network.head_shortcut, shortcut)
-        divergence = uniform_divergence(said.polarity) + uniform_divergence(said.classes)
+        of_shortcut = predicted(self.network.head_shortcut, shortcut)
+        divergence = uniform_divergence(of_shortcut.polarity) + uniform_divergence(of_shortcut.classes)
         return loss + UNIFORM_WEIGHT * divergence + INTERVENTION_WEIGHT * task_loss(self._intervened(causal, shortcut, generator), targets)
 
     def _intervened(self, causal: Tensor, shortcut: Tensor, generator: torch.Generator) -> Prediction:
@@ -89,7 +89,7 @@ class InterventionModel(SentimentModel):
         return predicted(self.network.head, causal + shortcut)
 
     def after_epoch(self, training: Iterable[tuple[ModelInput, Targets]], generator: torch.Generator) -> None:
-        """Make the strata s_k and count P(s_k) from shortcut read-outs of training windows."""
+        """Compute the strata s_k and P(s_k) from shortcut read-outs of training windows."""
         if self.intervention != "strata" or not self.shortcut_stream:
             return
         bank, count = self.network.bank, self.network.config.strata

@@ -1,4 +1,4 @@
-"""A MiniLM that is trained along with any model of the tables."""
+"""A MiniLM that is trained together with any model of the tables."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ from stream.training.tokens import Tokens
 
 
 class WithTextEncoder(SentimentModel):
-    """Any variant, with text nodes from a MiniLM that is trained along: means of the window's own pieces.
+    """Any variant with text nodes from a MiniLM: the mean states of the window's own pieces.
 
-    A node for each number of earlier utterances put before them.
-
-    While training the encoder runs in bfloat16 where the processor has it; answers are always float32.
+    There is a node for each configured number of earlier utterances before them. In training the encoder runs in bfloat16 where
+    that is faster; answers are always in float32.
     """
 
     def __init__(self, encoder: MiniLM, inner: SentimentModel) -> None:
@@ -30,15 +29,15 @@ class WithTextEncoder(SentimentModel):
         self.inner = inner
 
     def forward(self, inputs: ModelInput) -> Prediction:
-        """The inner variant's answer."""
+        """Answer with the inner variant."""
         return self.inner.predict(self._encoded(inputs))
 
     def loss(self, inputs: ModelInput, targets: Targets, generator: torch.Generator) -> Tensor:
-        """The inner variant's loss."""
+        """The loss of the inner variant."""
         return self.inner.loss(self._encoded(inputs), targets, generator)
 
     def after_epoch(self, training: Iterable[tuple[ModelInput, Targets]], generator: torch.Generator) -> None:
-        """The inner variant's."""
+        """Call the hook of the inner variant."""
 
         def encoded() -> Iterator[tuple[ModelInput, Targets]]:
             for inputs, targets in training:
@@ -54,7 +53,7 @@ class WithTextEncoder(SentimentModel):
         return inputs._replace(window=inputs.window | {Modality.TEXT: Nodes(text, nodes.times, nodes.mask)}, tokens=())
 
     def _pooled(self, tokens: Tokens) -> Tensor:
-        """(B, 384)."""
+        """(B, 384) mean states of the windows' own pieces."""
         with low_precision() if self.training else nullcontext():
             states = self.encoder(tokens.ids, tokens.mask)
         return pool(states.float(), tokens.own)

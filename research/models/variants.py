@@ -1,4 +1,4 @@
-"""The names of the table's rows and how each model is built."""
+"""Names of the models in the tables, and their construction."""
 
 from __future__ import annotations
 
@@ -44,20 +44,20 @@ class Variant(StrEnum):
 
 
 class VariantConfig(BaseModel):
-    """Which model, and its sizes and switches; those that a model lacks are ignored by it.
+    """A model with its sizes and switches. A model ignores the switches that it does not have.
 
     Attributes:
         name: The model.
         hidden: Width of its states.
-        dropout: On inputs and in heads.
-        both_ways: bc-LSTM: read later utterances too.
+        dropout: Dropout of inputs and in heads.
+        both_ways: bc-LSTM: use later utterances too.
         intervention: MMCI: see `research.models.intervention`.
         strata: MMCI: number of shortcut strata.
         intra: MMCI: relations within a modality.
         inter: MMCI: relations across modalities.
-        typed: MMCI: weights of its own for every relation.
+        typed: MMCI: separate weights for each relation.
         attention: MMCI: learned causal and shortcut shares.
-        shortcut_stream: MMCI: the shortcut stream and with it the intervention.
+        shortcut_stream: MMCI: the shortcut stream, and with it the intervention.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -76,13 +76,13 @@ class VariantConfig(BaseModel):
 
 
 def build(config: VariantConfig, widths: dict[Modality, int], past: int, windows: int) -> SentimentModel:
-    """A new model with random weights (of torch's global generator).
+    """Build a new model with random weights from torch's global generator.
 
     Args:
-        config: Which one.
-        widths: Of the nodes of each modality that the data set has; the graph networks want all three.
-        past: Past windows K that the inputs carry.
-        windows: Training windows, for models that remember something of each.
+        config: Configuration of the model.
+        widths: Width of the nodes of each modality that the data set has.
+        past: Number K of past windows in the inputs.
+        windows: Number of training windows, for models that keep a state for each.
     """
     sizes = (widths, config.hidden, config.dropout)
     graph = graph_config(config, widths, past)
@@ -106,7 +106,7 @@ def build(config: VariantConfig, widths: dict[Modality, int], past: int, windows
 
 
 def graph_config(config: VariantConfig, widths: dict[Modality, int], past: int) -> MMCIConfig:
-    """The graph network's part of the configuration; a modality that the data set lacks gets nodes of width 1, all masked."""
+    """Configuration of the graph network. Modalities that the data set lacks have nodes of width 1, which are all masked."""
     text, audio, video = (widths.get(modality, 1) for modality in MODALITIES)
     return MMCIConfig(
         hidden=config.hidden,

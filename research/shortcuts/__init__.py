@@ -1,1 +1,1 @@
-"""Trials of planted shortcuts: honest data, plants, and defences against them."""
+"""Trials of planted shortcuts: data without leaks, plants, and defences against them."""

@@ -1,8 +1,8 @@
 """Set S: CMU-MOSI utterance vectors without label leaks, in which a planted shortcut can be measured.
 
-Text is the mean of frozen MiniLM's token states. Audio is as the corpus gives it. Video rows are permuted within each part: their
-networks had seen the labels of the training videos, and only the permutation takes that leak away (the corpus's warnings 1 and 2).
-Labels are binary, score >= 0. Parts are those of bc-LSTM, and development data are whole training videos.
+Text is the mean of frozen MiniLM's token states, audio is as in the corpus. The rows of video are permuted within each part: the
+network of the video features had seen the labels of the training videos, and only the permutation removes this leak (warnings 1
+and 2 of the corpus). Labels are binary, score >= 0. The parts are those of bc-LSTM; development data are whole training videos.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ class Parts:
 
 
 def read_honest(data: Path, weights: Path, cache: Path) -> tuple[Rows, Rows]:
-    """Training and test rows of set S.
+    """Read the training and test rows of set S.
 
     Args:
         data: Folder of the corpora.
         weights: ONNX file of the text encoder.
-        cache: Folder for the text means, which take about a minute to compute.
+        cache: Folder for the means of the text, whose computation takes about a minute.
     """
     with np.load(data / "mosi" / "utterances.npz", allow_pickle=False) as archive:
         text = _text_means([str(line) for line in archive["text"]], weights, cache)
@@ -56,7 +56,7 @@ def read_honest(data: Path, weights: Path, cache: Path) -> tuple[Rows, Rows]:
 
 
 def with_development(rows: Rows, test: Rows, seed: int) -> Parts:
-    """Carve `DEVELOPMENT_VIDEOS` whole videos from the training rows."""
+    """Move `DEVELOPMENT_VIDEOS` whole videos from the training rows to the development part."""
     names = np.unique(rows.videos)
     held = np.random.default_rng(seed).choice(names, DEVELOPMENT_VIDEOS, replace=False)
     inside = np.isin(rows.videos, held)
@@ -69,7 +69,7 @@ def _standardised(block: Floats, train: npt.NDArray[np.bool_]) -> Floats:
 
 
 def _text_means(lines: list[str], weights: Path, cache: Path) -> Floats:
-    """(n, 384) mean token state of each line, from the cache where the same lines were encoded by the same weights."""
+    """(n, 384) mean token state of each line; cached by lines and weights."""
     key = hashlib.sha256("\n".join(lines).encode() + hashlib.sha256(weights.read_bytes()).digest()).hexdigest()[:16]
     file = cache / f"mosi-text-{key}.npy"
     if file.is_file():

@@ -1,6 +1,6 @@
-"""One defence on one trial: any model of `research.models.variants`, trained by the tables' own trainer, perhaps behind the eraser.
+"""One defence on one trial: any model of `research.models.variants`, trained like all rows of the tables, with or without the eraser.
 
-Models learn MOSI's scores; where a shortcut is planted it agrees with the score's sign, and an answer is right when its sign is.
+Models learn MOSI's scores. A planted shortcut agrees with the sign of the score, and an answer is right if its sign is right.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from stream.training.eraser.artefacts import Eraser
 from stream.training.eraser.blocks import Labels
 
 TRAINING = TrainingConfig(epochs=12, batch=256, rate=6e-3, choose="last")
-"""Chosen, like the rows' sizes, by the accuracy on development videos without a plant, seeds 0 to 3."""
+"""Chosen, like the sizes of the rows, by the accuracy on development videos without a plant, seeds 0 to 3."""
 
 Numbers = dict[str, float]
 
@@ -37,8 +37,8 @@ class Defence:
 
     Attributes:
         model: The variant.
-        erase: The eraser comes before it, and its strata are the model's.
-        weighted: The four groups of label and mark count alike: told every mark, an oracle.
+        erase: Apply the eraser before the model, which gets its strata.
+        weighted: Weight the four groups of label and mark equally. This is an oracle: it is given every mark.
     """
 
     model: VariantConfig
@@ -48,20 +48,20 @@ class Defence:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Accuracies, and how well the plant can be read from the read-outs (empty where the plant's marks are not known)."""
+    """Accuracies on the tests, and accuracies of probes for the plant (empty if the marks are unknown)."""
 
     accuracies: Numbers
     probes: Numbers
 
 
 def run_defence(defence: Defence, trial: Planted, eraser: Eraser | None, seed: int) -> Measured:
-    """Train on the trial's training rows and measure on its tests.
+    """Train on the training rows of a trial and measure on its tests.
 
     Args:
-        defence: What is trained.
-        trial: The rows as planted.
-        eraser: Fitted on the trial's training rows; None for a defence without one.
-        seed: Of the network, batches and dropout.
+        defence: The defence.
+        trial: The rows with the plant.
+        eraser: Eraser that was fitted on the training rows; None for a defence without one.
+        seed: Seed of the network, the batches and the dropout.
     """
     seen = trial if eraser is None else transformed(trial, eraser)
     model = _trained(defence, trial, seen, eraser, seed)
@@ -88,7 +88,7 @@ def _trained(defence: Defence, trial: Planted, seen: Planted, eraser: Eraser | N
 
 
 def windows_of(rows: Rows, part: Part, strata: Indices | None = None, weights: Floats | None = None) -> Windows:
-    """Utterances as windows of one node a modality, without past."""
+    """Utterances as windows with one node for each modality and without context."""
     ids = tuple(str(index) for index in range(len(rows.scores)))
     videos = tuple(str(video) for video in rows.videos)
     corpus = Corpus(
@@ -113,7 +113,7 @@ def predictions(model: SentimentModel, rows: Rows) -> Labels:
 
 
 def readouts(model: SentimentModel, rows: Rows) -> dict[str, Floats]:
-    """(n, G) by name: ``causal``, what the answer is made of, and where there is one ``shortcut``."""
+    """(n, G) read-outs by name: ``causal``, the input of the answer, and ``shortcut`` for models that have it."""
     inputs, _ = windows_of(rows, Part.TEST).batch(np.arange(len(rows.scores)))
     with torch.no_grad():
         found = model.eval().predict(inputs).readouts
@@ -121,7 +121,7 @@ def readouts(model: SentimentModel, rows: Rows) -> dict[str, Floats]:
 
 
 def measure(model: SentimentModel, trial: Planted) -> Numbers:
-    """Accuracy on the three tests, and of the worst group of label and mark on the neutral one (of label, where marks are not known)."""
+    """Accuracy on the three tests, and on the worst group of label and mark (of label, if marks are unknown) of the neutral test."""
     results = {name: float((predictions(model, rows) == rows.labels).mean()) for name, rows in trial.tests.items()}
     neutral = trial.tests["neutral"]
     right = predictions(model, neutral) == neutral.labels

@@ -1,12 +1,12 @@
-"""Planted shortcuts: marks in the features that agree with the label as often as p says.
+"""Planted shortcuts: marks in the features that agree with the label with probability p.
 
-A plant is any function ``(blocks, labels, rng, p) -> blocks``. It is called once for every part (training, and the test
-rows at p, .5 and 1 - p), each time with a generator in the same state: what it draws before anything that depends on the number of
-rows, such as the direction of a watermark, is the same in all parts.
+A plant is any function ``(blocks, labels, rng, p) -> blocks``. It is called for each part (training, and the test rows at p, .5 and
+1 - p) with a generator in the same state. So everything that it draws before the number of rows matters, such as the direction
+of a watermark, is the same in all parts.
 
-    (1) z_i = y_i with probability p, else 1 - y_i                       the artefact's bit, s_i = 2 z_i - 1
-    (2) x_i' = x_i + a s_i u,  ||u|| = 1                                 watermark of amplitude a over the blocks that hold it
-    (3) x_i^m' = x_i^m + a t_i u_m,  x_i^n' = x_i^n + a t_i s_i u_n      t_i = +-1 at random: only the agreement of m and n shows z
+    (1) z_i = y_i with probability p, else 1 - y_i                       bit of the artefact, s_i = 2 z_i - 1
+    (2) x_i' = x_i + a s_i u,  ||u|| = 1                                 watermark of amplitude a in some blocks
+    (3) x_i^m' = x_i^m + a t_i u_m,  x_i^n' = x_i^n + a t_i s_i u_n      t_i = +-1 at random: only the agreement of m and n gives z
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ GENUINE_AMPLITUDE, GENUINE_AGREEMENT = 2.0, 0.8
 
 @dataclass(frozen=True, slots=True)
 class Watermark:
-    """Equation (2): one random direction over the blocks of `places`."""
+    """Equation (2): one random direction over the blocks of some modalities."""
 
-    places: tuple[Modality, ...]
+    modalities: tuple[Modality, ...]
     amplitude: float
 
     def marked(self, blocks: Blocks, labels: Labels, rng: np.random.Generator, p: float) -> tuple[Blocks, Floats]:
-        """Marked rows and s of each."""
-        directions = _directions(blocks, self.places, rng)
+        """Mark every row; returns the blocks and the (n,) s."""
+        directions = _directions(blocks, self.modalities, rng)
         signs = agreeing_signs(labels, rng, p)
-        return _added(blocks, {m: np.outer(self.amplitude * signs, directions[m]) for m in self.places}), signs
+        return _added(blocks, {m: np.outer(self.amplitude * signs, directions[m]) for m in self.modalities}), signs
 
     def __call__(self, blocks: Blocks, labels: Labels, rng: np.random.Generator, p: float) -> Blocks:
         """Mark every row."""
@@ -51,14 +51,14 @@ class Watermark:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Equation (3): neither block shows anything alone, the product of their bits does."""
+    """Equation (3): neither block alone contains the bit; the product of their signs does."""
 
     first: Modality
     second: Modality
     amplitude: float
 
     def marked(self, blocks: Blocks, labels: Labels, rng: np.random.Generator, p: float) -> tuple[Blocks, Floats]:
-        """Marked rows and s of each."""
+        """Mark every row; returns the blocks and the (n,) s."""
         first = _directions(blocks, (self.first,), rng)[self.first]
         second = _directions(blocks, (self.second,), rng)[self.second]
         signs = agreeing_signs(labels, rng, p)
@@ -78,9 +78,10 @@ def agreeing_signs(labels: Labels, rng: np.random.Generator, p: float) -> Floats
 
 
 def with_genuine_signal(rows: Rows, seed: Sequence[int]) -> Rows:
-    """Rows with a signal in audio and video that is as good in every part: the last word of `seed` is the part, the others the direction.
+    """Add a signal in audio and video that agrees with the label equally often in every part.
 
-    It keeps a defence honest: without it nothing is lost when audio and video are thrown away.
+    Without it, a defence that throws audio and video away would lose nothing. The last number of `seed` is the part; the others
+    determine the direction, which all parts share.
     """
     directions = _directions(rows.blocks, AUDIO_AND_VIDEO, np.random.default_rng(list(seed[:-1])))
     signs = agreeing_signs(rows.labels, np.random.default_rng(list(seed)), GENUINE_AGREEMENT)
@@ -89,27 +90,27 @@ def with_genuine_signal(rows: Rows, seed: Sequence[int]) -> Rows:
 
 
 def load_plant(file: Path) -> Plant:
-    """The function ``plant`` of a Python file.
+    """Load the function ``plant`` from a Python file.
 
     Raises:
         TrainingError: If the file has no such function.
     """
     spec = importlib.util.spec_from_file_location("planted", file)
     if spec is None or spec.loader is None:
-        raise TrainingError(f"{file}: not a Python file")
+        raise TrainingError(f"{file} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     if not callable(getattr(module, "plant", None)):
-        raise TrainingError(f"{file}: needs a function plant(features, labels, rng, p)")
+        raise TrainingError(f"{file} has no function plant(features, labels, rng, p)")
     return cast("Plant", module.plant)
 
 
-def _directions(blocks: Blocks, places: Sequence[Modality], rng: np.random.Generator) -> dict[Modality, Floats]:
-    """One unit vector over all of `places`, cut into its blocks."""
-    whole = rng.standard_normal(sum(blocks[m].shape[1] for m in places))
+def _directions(blocks: Blocks, modalities: Sequence[Modality], rng: np.random.Generator) -> dict[Modality, Floats]:
+    """One random unit vector over some modalities, split into its blocks."""
+    whole = rng.standard_normal(sum(blocks[m].shape[1] for m in modalities))
     whole /= np.linalg.norm(whole)
-    ends = np.cumsum([blocks[m].shape[1] for m in places])
-    return {m: whole[end - blocks[m].shape[1] : end].astype(np.float32) for m, end in zip(places, ends, strict=True)}
+    ends = np.cumsum([blocks[m].shape[1] for m in modalities])
+    return {m: whole[end - blocks[m].shape[1] : end].astype(np.float32) for m, end in zip(modalities, ends, strict=True)}
 
 
 def _added(blocks: Blocks, marks: dict[Modality, Floats]) -> Blocks:

@@ -1,4 +1,4 @@
-"""One trial: rows with a shortcut that agrees with the label in training, and tests where it agrees, does not matter, and disagrees."""
+"""One trial: a shortcut agrees with the label in training; in the tests it agrees, is independent, or disagrees."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Planted:
     """The parts of a trial.
 
     Attributes:
-        train: Biased: the shortcut agrees with the label with probability p.
+        train: Training rows, in which the shortcut agrees with the label with probability p.
         tests: The test rows with agreement p (``id``), .5 (``neutral``) and 1 - p (``flipped``).
-        train_marks: (n,) s of the training rows, -1 or 1; None where the plant does not tell. For oracles only.
-        neutral_marks: Likewise of the neutral test rows. For worst groups and probes only.
+        train_marks: (n,) s of the training rows, -1 or 1, for oracles only; None if the plant does not return them.
+        neutral_marks: (n,) s of the neutral test rows, for worst groups and probes only; None in the same case.
     """
 
     train: Rows
@@ -34,7 +34,7 @@ class Planted:
 
 
 def planted(parts: Parts, plant: Plant | None, p: float, seed: int) -> Planted:
-    """Plant a shortcut into training and test rows; None plants nothing."""
+    """Plant a shortcut in training and test rows; None plants nothing."""
 
     def mark(rows: Rows, agreement: float) -> tuple[Rows, Floats | None]:
         if plant is None:
@@ -52,7 +52,7 @@ def planted(parts: Parts, plant: Plant | None, p: float, seed: int) -> Planted:
 
 
 def transformed(trial: Planted, transform: Transform) -> Planted:
-    """The same trial with every part's features transformed."""
+    """Transform the features of all parts of a trial."""
 
     def apply(rows: Rows) -> Rows:
         return replace(rows, blocks=transform(rows.blocks))
@@ -61,16 +61,19 @@ def transformed(trial: Planted, transform: Transform) -> Planted:
 
 
 def group_weights(labels: Labels, marks: Floats) -> Floats:
-    """(n,) weights with which the four groups of label and mark count alike; mean 1."""
+    """(n,) weights with mean 1 that give the four groups of label and mark equal weight.
+
+    Groups of fewer than three rows are weighted like groups of three, so that no single row dominates.
+    """
     group = 2 * labels + (marks > 0)
     weights = 1.0 / np.maximum(np.bincount(group, minlength=4), 3)[group]
     return np.asarray(weights / weights.mean(), dtype=np.float32)
 
 
 def probe(features: Floats, marks: Floats) -> float:
-    """Accuracy of a ridge classifier of marks from (n, G) read-outs, trained on every other row and tested on the rest.
+    """Accuracy of a ridge classifier for the marks on (n, G) read-outs, trained on every second row and tested on the others.
 
-    The plant cannot be read where this is near .5.
+    Near .5 the read-outs do not contain the plant.
     """
     scaled = (features - features.mean(axis=0)) / np.maximum(features.std(axis=0), 1e-6)
     learn = np.arange(marks.shape[0]) % 2 == 0

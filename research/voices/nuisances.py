@@ -1,4 +1,4 @@
-"""Nuisances planted in recordings: a voice's words and feeling stay, the line or the room changes."""
+"""Nuisances that are planted in recordings: the words and the emotion stay the same, the line or the room changes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stream.training.line_effects import TELEPHONE_HZ, Signal, band, hum, noise,
 
 
 def gain(signal: Signal, db: float) -> Signal:
-    """Louder or quieter."""
+    """Amplify a signal."""
     return np.asarray(signal * 10.0 ** (db / 20.0))
 
 
@@ -22,4 +22,4 @@ PLANTED: Mapping[str, Callable[[Signal, np.random.Generator], Signal]] = {
     "noise -40 dBFS": lambda signal, rng: noise(signal, -40.0, rng),
     "gain -12 dB": lambda signal, _: gain(signal, -12.0),
 }
-"""The nuisances under which answers are compared with those to the plain recording; their strengths are fixed."""
+"""Nuisances of fixed strength. Answers under them are compared with those to the plain recording."""

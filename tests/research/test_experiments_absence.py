@@ -9,9 +9,9 @@ import pytest
 import torch
 from rich.progress import Progress
 
-from research.experiments.absence import some_missing, without
+from research.experiments.absence import draw_missing, without
 from research.experiments.config import DataConfig, ExperimentConfig, TrainingConfig
-from research.experiments.corpus import NOBODY, Corpus, neighbours_in_time, standardised, with_others, with_validation
+from research.experiments.corpus import NO_WINDOW, Corpus, neighbours_in_time, standardised, with_past_of_others, with_validation
 from research.experiments.fit import fit
 from research.experiments.mosi import read_mosi
 from research.experiments.windows import Windows
@@ -32,7 +32,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 
 def test_a_window_never_loses_all_modalities_that_it_has(corpus: Corpus) -> None:
     inputs, _ = Windows(corpus.only((Modality.TEXT, Modality.AUDIO))).batch(np.arange(60))
-    missing = some_missing(inputs.window, 0.9, torch.Generator().manual_seed(0))
+    missing = draw_missing(inputs.window, 0.9, torch.Generator().manual_seed(0))
     kept = without(inputs, missing).window
     left = torch.stack([kept[m].mask[:, 0] for m in MODALITIES], dim=1)
     assert bool((left.sum(dim=1) >= 1).all())
@@ -42,7 +42,7 @@ def test_a_window_never_loses_all_modalities_that_it_has(corpus: Corpus) -> None
 
 def test_modalities_go_at_the_wanted_rate(corpus: Corpus) -> None:
     inputs, _ = Windows(corpus).batch(np.tile(np.arange(len(corpus)), 40))
-    missing = some_missing(inputs.window, 0.3, torch.Generator().manual_seed(0))
+    missing = draw_missing(inputs.window, 0.3, torch.Generator().manual_seed(0))
     expected = 0.3 - 0.3**3 / 3
     assert all(abs(float(gone.mean()) - expected) < 0.02 for gone in missing.values())
 
@@ -65,24 +65,24 @@ def test_what_is_missing_is_not_heard_even_from_the_past(corpus: Corpus, name: V
 
 def test_other_speakers_past_is_left_exchanged_or_taken_out(corpus: Corpus) -> None:
     around, _ = neighbours_in_time(corpus, 4, 0)
-    assert with_others(corpus, around, "real", 0) is around
-    none, shuffled = with_others(corpus, around, "none", 0), with_others(corpus, around, "shuffled", 0)
-    assert np.array_equal(shuffled, with_others(corpus, around, "shuffled", 0))
-    assert not np.array_equal(shuffled, with_others(corpus, around, "shuffled", 1))
+    assert with_past_of_others(corpus, around, "real", 0) is around
+    none, shuffled = with_past_of_others(corpus, around, "none", 0), with_past_of_others(corpus, around, "shuffled", 0)
+    assert np.array_equal(shuffled, with_past_of_others(corpus, around, "shuffled", 0))
+    assert not np.array_equal(shuffled, with_past_of_others(corpus, around, "shuffled", 1))
     seen = 0
-    for row, column in np.argwhere(around != NOBODY):
+    for row, column in np.argwhere(around != NO_WINDOW):
         before = around[row, column]
         if corpus.speakers[before] == corpus.speakers[row]:
             assert none[row, column] == shuffled[row, column] == before
             continue
         seen += 1
         there = shuffled[row, column]
-        assert none[row, column] == NOBODY
+        assert none[row, column] == NO_WINDOW
         assert corpus.groups[there] != corpus.groups[row]
         assert corpus.speakers[there] != corpus.speakers[row]
         assert corpus.parts[there] is corpus.parts[row], "a test line never hears a training line"
     assert seen > 50
-    assert np.array_equal(shuffled == NOBODY, around == NOBODY)
+    assert np.array_equal(shuffled == NO_WINDOW, around == NO_WINDOW)
 
 
 def test_another_corpus_is_standardised_as_the_one_that_a_model_knows(corpus: Corpus) -> None:

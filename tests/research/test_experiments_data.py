@@ -13,7 +13,7 @@ import torch
 from pydantic import ValidationError
 
 from research.experiments.config import DataConfig, read_config
-from research.experiments.corpus import NOBODY, Corpus, Features, neighbours_in_time, standardised, with_validation
+from research.experiments.corpus import NO_WINDOW, Corpus, Features, neighbours_in_time, standardised, with_validation
 from research.experiments.mmsa import RefusedPickleError, read_mmsa
 from research.experiments.mosi import read_meld_text, read_mosi
 from research.experiments.windows import Windows, with_earlier_words
@@ -48,7 +48,7 @@ def test_context_is_the_same_video_in_order_of_time(bclstm: Corpus) -> None:
     for row in range(len(bclstm)):
         for there, lag in zip(rows[row], lags[row], strict=True):
             wanted = bclstm.order[row] - lag
-            if there == NOBODY:
+            if there == NO_WINDOW:
                 assert not 1 <= wanted <= UTTERANCES
             else:
                 assert bclstm.groups[there] == bclstm.groups[row]
@@ -216,8 +216,8 @@ def test_committed_experiments_are_valid_and_named_after_their_file(file: Path) 
     assert not config.data.future or "FUTURE" in config.note
 
 
-def test_the_live_recipe_is_refused_with_the_command_that_takes_it() -> None:
-    with pytest.raises(TrainingError, match="is the live recipe: sentistream train"):
+def test_the_recipe_of_the_served_models_is_refused_with_its_command() -> None:
+    with pytest.raises(TrainingError, match="is the recipe of the served models; train them with: sentistream train"):
         read_config(PROJECT_ROOT / "configs" / "training" / "live.yaml")
 
 
@@ -229,7 +229,7 @@ def test_the_live_recipe_is_refused_with_the_command_that_takes_it() -> None:
         ("name: a\nmodel: {name: mmci}\ndata: {future: 2}", "both_ways"),
         ("- 1", "keys and values"),
         ("a: [", "cannot be read"),
-        ("extends: x.yaml", "circle"),
+        ("extends: x.yaml", "circular"),
     ],
 )
 def test_wrong_configurations_are_named(tmp_path: Path, text: str, said: str) -> None:

@@ -219,7 +219,10 @@ def test_the_past_at_test_is_the_conditions(bench: Bench) -> None:
     assert bench.has(config)
     model, windows = next(bench.models(config))
     test = windows.corpus.rows(Part.TEST)
-    said = {condition: answer(model, social.heard(windows.corpus, config, condition, 0), test).polarity for condition in social.CONDITIONS}
+    said = {
+        condition: answer(model, social.windows_under(windows.corpus, config, condition, 0), test).polarity
+        for condition in social.CONDITIONS
+    }
     assert np.array_equal(answer(model, windows, test).polarity, said["real"])
     assert all(not np.allclose(said["real"], said[condition]) for condition in ("none", "no past"))
 

@@ -121,10 +121,10 @@ def test_halves_are_read_in_three_forms_and_wrong_ones_refused(tmp_path: Path) -
     assert read(["a", "b"], "bclstm") == [True, True, False]
     assert read(["a", "b"], "std") is None
     assert read({"ood_test_ids": ["c"]}, "std") == [True, False]
-    with pytest.raises(TrainingError, match="no test windows of the std split"):
+    with pytest.raises(TrainingError, match="not test windows of the std split"):
         read({"std": {"ood_test_ids": ["a"]}}, "std")
     for wrong in (["a", "d"], {"something": 1}, 3):
-        with pytest.raises(TrainingError, match="wanted a list of ids"):
+        with pytest.raises(TrainingError, match="expected a list of ids"):
             read(wrong, "bclstm")
 
 

@@ -11,7 +11,7 @@ from rich.progress import Progress
 
 from benchmarks.markdown import fill_tables
 from research.benchmarks import shortcut
-from research.benchmarks.shortcut_runs.rows import ABLATED_AT, ABLATIONS, QUICK_ROWS, ROWS, Row, seen_by
+from research.benchmarks.shortcut_runs.rows import ABLATED_AT, ABLATIONS, QUICK_ROWS, ROWS, Row, input_of
 from research.benchmarks.shortcut_runs.store import Store, key_of
 from research.benchmarks.shortcut_runs.tables import closed, tables_of
 from research.pages import MODEL_PAGE
@@ -22,6 +22,7 @@ from research.shortcuts.rows import Rows
 from research.shortcuts.trial import Planted, planted
 from stream.domain.modality import Modality
 from stream.training.eraser.artefacts import Eraser
+from stream.training.eraser.blocks import Blocks, Labels
 
 PLANT = Watermark((Modality.AUDIO,), 4.0)
 
@@ -54,8 +55,8 @@ def test_a_training_is_remembered_by_all_that_decides_it(tmp_path: Path) -> None
 
 
 def test_text_only_sees_text_alone() -> None:
-    assert set(seen_by(ROWS["text_only"], trial()).train.blocks) == {Modality.TEXT}
-    assert set(seen_by(ROWS["ours"], trial()).train.blocks) == set(Modality)
+    assert set(input_of(ROWS["text_only"], trial()).train.blocks) == {Modality.TEXT}
+    assert set(input_of(ROWS["ours"], trial()).train.blocks) == set(Modality)
 
 
 def test_a_condition_trains_each_row_once_and_erases_only_for_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,10 +68,10 @@ def test_a_condition_trains_each_row_once_and_erases_only_for_ours(tmp_path: Pat
 
     monkeypatch.setattr(shortcut, "run_defence", pretend)
     monkeypatch.setattr(shortcut, "with_development", lambda train, test, _: Parts(train, train, test))
-    fitted: list[Rows] = []
+    fitted: list[Blocks] = []
 
-    def fit(train: Rows) -> str:
-        fitted.append(train)
+    def fit(blocks: Blocks, _: Labels) -> str:
+        fitted.append(blocks)
         return "eraser"
 
     monkeypatch.setattr(shortcut, "fit_eraser", fit)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from research.voices.folds import CONDITIONS, Heard, actor_folds, summary
+from research.voices.folds import CONDITIONS, FoldAnswers, actor_folds, summary
 
 EMOTIONS = 8
 VALENCES = np.array([0, 0.3, 0.8, -0.6, -0.7, -0.7, -0.7, 0.1], dtype=np.float32)
 
 
-def heard(wrong_for: int | None = None, *, nuisance_confuses: bool = False) -> Heard:
+def answers(wrong_for: int | None = None, *, nuisance_confuses: bool = False) -> FoldAnswers:
     """Four actors in two folds, each with all emotions; every answer is right but those asked for."""
     actors = np.repeat(np.arange(1, 5), EMOTIONS)
     emotion = np.tile(np.arange(EMOTIONS), 4)
@@ -23,7 +23,7 @@ def heard(wrong_for: int | None = None, *, nuisance_confuses: bool = False) -> H
         said_sign[:, actors == wrong_for] = 0
     if nuisance_confuses:
         said_sign[1] = 2 - said_sign[1]
-    return Heard(
+    return FoldAnswers(
         (actors - 1) // 2,
         actors,
         actors % 2 == 1,
@@ -43,7 +43,7 @@ def test_every_actor_is_tested_once_with_as_many_men_as_women(folds: int) -> Non
 
 
 def test_perfect_answers_have_perfect_numbers() -> None:
-    found = summary(heard())
+    found = summary(answers())
     assert found["emotion"]["macro_recall"] == found["sign"]["macro_recall"] == found["sign_without_zero"]["macro_recall"] == 1
     assert found["sign_without_zero"]["n"] == 28
     assert found["fairness"]["female_minus_male"]["sign_accuracy"] == 0
@@ -52,7 +52,7 @@ def test_perfect_answers_have_perfect_numbers() -> None:
 
 
 def test_an_actor_misheard_shows_in_fold_sex_and_actor() -> None:
-    found = summary(heard(wrong_for=2))
+    found = summary(answers(wrong_for=2))
     assert found["emotion"]["macro_recall_of_folds"][0] < found["emotion"]["macro_recall_of_folds"][1] == 1
     assert found["fairness"]["female_minus_male"]["emotion_accuracy"] == pytest.approx(-7 / 16)
     assert found["fairness"]["female_minus_male"]["mean_score"] < -0.1
@@ -66,7 +66,7 @@ def test_an_actor_misheard_shows_in_fold_sex_and_actor() -> None:
 
 
 def test_a_nuisance_that_turns_answers_is_seen() -> None:
-    found = summary(heard(nuisance_confuses=True))["nuisances"]
+    found = summary(answers(nuisance_confuses=True))["nuisances"]
     assert found[CONDITIONS[1]]["sign_changed"] == pytest.approx(28 / 32)
     assert found[CONDITIONS[1]]["sign_macro_recall"] == pytest.approx(1 / 3)
     assert found[CONDITIONS[2]]["sign_changed"] == 0

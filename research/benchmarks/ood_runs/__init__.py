@@ -1,1 +1,1 @@
-"""The parts of `research.benchmarks.ood`: each shift, attack and gap in a module of its own."""
+"""The parts of `research.benchmarks.ood`, one module for each shift or attack."""

@@ -1,9 +1,9 @@
 """Models that were trained on CMU-MOSI answer lines of MELD, from text alone.
 
-MELD has no voice and no video here, so those nodes are masked; its text vectors are standardised as MOSI's training part is. Past
-windows are the speaker's own (MOSI has one speaker a video, so relations to other speakers were never trained), or none. Sign: the
-score's sign against negative and positive lines, neutral ones left out. Three classes: the polarity head; MOSI calls scores nearer
-to 0 than 1/2 neutral, which is rare, so that class is not the same thing in the two corpora.
+MELD has no voice and no video here, so these nodes are masked. Its text vectors are standardised with MOSI's training part. The
+context is the speaker's own earlier lines, because MOSI has one speaker per video and relations to other speakers were never
+trained, or it is empty. *Sign* compares the score's sign with negative and positive lines, without neutral ones. *Three* are the
+classes of the polarity head; in MOSI only scores nearer to 0 than 1/2 are neutral, so the classes differ between the corpora.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ PASTS = ("none", "own")
 
 
 def measure(bench: Bench, *, quick: bool) -> dict[str, Numbers]:
-    """Every finished row with frozen MiniLM text as it comes, with each kind of past that makes a difference to it.
+    """Measure every finished row with frozen MiniLM as published, with each kind of context.
 
-    Rows with the served encoder are left out: it was trained on MELD's training lines.
+    Rows with the served encoder are left out, because it was trained on MELD's training lines.
     """
     meld = read_corpus(DataConfig(corpus="meld", text="minilm", modalities=(Modality.TEXT,)), bench.folders, bench.progress, 0)
     meld = only_test(meld)
@@ -45,18 +45,18 @@ def measure(bench: Bench, *, quick: bool) -> dict[str, Numbers]:
 
 
 def only_test(corpus: Corpus) -> Corpus:
-    """The test windows alone, with their order and groups."""
+    """The test windows of a corpus, with their order and groups."""
     rows = corpus.rows(Part.TEST)
 
-    def those(values: tuple[str, ...]) -> tuple[str, ...]:
+    def chosen(values: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(values[row] for row in rows)
 
     return replace(
         corpus,
-        ids=those(corpus.ids),
-        groups=those(corpus.groups),
-        speakers=those(corpus.speakers),
-        texts=those(corpus.texts),
+        ids=chosen(corpus.ids),
+        groups=chosen(corpus.groups),
+        speakers=chosen(corpus.speakers),
+        texts=chosen(corpus.texts),
         parts=(Part.TEST,) * rows.size,
         order=corpus.order[rows],
         scores=corpus.scores[rows],
@@ -66,7 +66,7 @@ def only_test(corpus: Corpus) -> Corpus:
 
 
 def as_known(corpus: Corpus, known: Corpus) -> Corpus:
-    """A corpus as a model that knows another one sees it: standardised likewise, what it lacks there but masked."""
+    """Prepare a corpus for a model that was trained on another: standardised with that one, missing modalities masked."""
     features = {}
     for modality, own in known.features.items():
         width = own.values.shape[2]
@@ -78,18 +78,18 @@ def as_known(corpus: Corpus, known: Corpus) -> Corpus:
 def _row(bench: Bench, config: ExperimentConfig, meld: Corpus) -> Numbers:
     known = read_corpus(config.data, bench.folders, bench.progress, 0)
     draws = Draws(meld.groups)
-    said: dict[str, list[Answers]] = {past: [] for past in PASTS}
+    answers: dict[str, list[Answers]] = {past: [] for past in PASTS}
     for seed, (model, windows) in enumerate(bench.models(config)):
         seen = as_known(meld, replace(known, parts=windows.corpus.parts))
         for past in PASTS:
             length = config.data.past if past == "own" else 0
-            heard = Windows(seen, past=length, others="none", seed=seed)
-            said[past].append(answer(model, heard, np.arange(len(seen))))
-    return {past: numbers(answers, meld.polarities, draws) for past, answers in said.items()} | {"seeds": config.seeds}
+            tested = Windows(seen, past=length, others="none", seed=seed)
+            answers[past].append(answer(model, tested, np.arange(len(seen))))
+    return {past: numbers(own, meld.polarities, draws) for past, own in answers.items()} | {"seeds": config.seeds}
 
 
 def numbers(answers: list[Answers], truth: Rows, draws: Draws) -> Numbers:
-    """Accuracy and F1 of signs and of three classes, over seeds."""
+    """Accuracy and F1 of the sign and of three classes, over seeds."""
     polar = truth != NEUTRAL
     positive = (truth[polar] > NEUTRAL).astype(np.int64)
     signs = [(own.scores[polar] > 0).astype(np.int64) for own in answers]

@@ -3,7 +3,7 @@
     (1) x_{t+1} = P( x_t - 2.5 r / T * d(grad m(x_t)) ),   m = y score(x), y = 1 or -1
     (2) L-infinity: d = sign, P cuts every coordinate to x_0 +- r;   L2: d(g) = g / |g|, P scales x - x_0 to length r at most
 
-T steps from x_0 itself, and T more from one random point of the ball; the smallest margin m that was met counts.
+T steps start at x_0 and T more at a random point of the ball. The result is the smallest margin m on the way.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from stream.model.nodes import Window
 Norm = Literal["linf", "l2"]
 STEPS = 10
 STRIDE = 2.5
-"""Of all steps together, in radii."""
+"""Length of all steps together, in radii."""
 
 _TINY = 1e-12
 
 
 def least_margins(margin: Callable[[Tensor], Tensor], start: Tensor, radius: float, norm: Norm, generator: torch.Generator) -> Tensor:
-    """The smallest margins met in balls around some points.
+    """Search the smallest margins in balls around some points.
 
     Args:
-        margin: (B, D) points to (B,) margins, each of its own point alone; below 0 is an error.
+        margin: (B, D) points to (B,) margins, each of its own point alone; a negative margin is an error of the model.
         start: (B, D) centres x_0.
-        radius: Of the balls.
-        norm: Of the balls.
-        generator: Of the random starts.
+        radius: Radius of the balls.
+        norm: Norm of the balls.
+        generator: Random generator of the starts.
 
     Returns:
-        (B,).
+        (B,) smallest margins that were found.
     """
     if radius == 0:
         with torch.no_grad():
@@ -46,9 +46,9 @@ def least_margins(margin: Callable[[Tensor], Tensor], start: Tensor, radius: flo
         point = at
         for _ in range(STEPS):
             point = point.clone().requires_grad_(True)
-            met = margin(point)
-            (gradient,) = torch.autograd.grad(met.sum(), point)
-            least = torch.minimum(least, met.detach())
+            margins = margin(point)
+            (gradient,) = torch.autograd.grad(margins.sum(), point)
+            least = torch.minimum(least, margins.detach())
             moved = point.detach() - STRIDE * radius / STEPS * direction(gradient, norm)
             point = start + inside(moved - start, radius, norm)
         with torch.no_grad():
@@ -57,7 +57,7 @@ def least_margins(margin: Callable[[Tensor], Tensor], start: Tensor, radius: flo
 
 
 def direction(gradient: Tensor, norm: Norm) -> Tensor:
-    """Steepest direction of (B, D) gradients, of size 1 in the norm."""
+    """Steepest directions of (B, D) gradients, of length 1 in the norm."""
     if norm == "linf":
         return gradient.sign()
     steepest: Tensor = gradient / gradient.norm(dim=1, keepdim=True).clamp_min(_TINY)
@@ -65,7 +65,7 @@ def direction(gradient: Tensor, norm: Norm) -> Tensor:
 
 
 def inside(offset: Tensor, radius: float, norm: Norm) -> Tensor:
-    """The nearest offsets within the ball, (B, D)."""
+    """Project (B, D) offsets onto the ball."""
     if norm == "linf":
         return offset.clamp(-radius, radius)
     nearest: Tensor = offset * (radius / offset.norm(dim=1, keepdim=True).clamp_min(_TINY)).clamp_max(1.0)
@@ -73,7 +73,7 @@ def inside(offset: Tensor, radius: float, norm: Norm) -> Tensor:
 
 
 def random_inside(like: Tensor, radius: float, norm: Norm, generator: torch.Generator) -> Tensor:
-    """Offsets spread evenly over the ball, (B, D)."""
+    """Draw (B, D) offsets uniformly from the ball."""
     if norm == "linf":
         return radius * (2.0 * torch.rand(like.shape, generator=generator) - 1.0)
     length = torch.rand(like.shape[0], 1, generator=generator) ** (1.0 / like.shape[1])
@@ -81,18 +81,18 @@ def random_inside(like: Tensor, radius: float, norm: Norm, generator: torch.Gene
 
 
 def packed(window: Window, modalities: tuple[Modality, ...]) -> Tensor:
-    """The (B, D) node values of some modalities, one after the other."""
+    """Concatenate the node values of some modalities: (B, D)."""
     return torch.cat([window[m].values.flatten(1) for m in MODALITIES if m in modalities], dim=1)
 
 
 def unpacked(window: Window, points: Tensor, modalities: tuple[Modality, ...]) -> Window:
-    """A window with the (B, D) values of `packed` in place of its own; masked nodes stay masked."""
+    """Replace the node values of a window by the (B, D) values of `packed`; masked nodes stay masked."""
     found = dict(window)
-    place = 0
+    offset = 0
     for m in MODALITIES:
         if m in modalities:
             nodes = window[m]
             size = nodes.values.shape[1] * nodes.values.shape[2]
-            found[m] = nodes._replace(values=points[:, place : place + size].view(points.shape[0], *nodes.values.shape[1:]))
-            place += size
+            found[m] = nodes._replace(values=points[:, offset : offset + size].view(points.shape[0], *nodes.values.shape[1:]))
+            offset += size
     return found

@@ -1,4 +1,4 @@
-"""Paired intervals: whole videos (or dialogues) are drawn again, the same draws for every model."""
+"""Paired bootstrap intervals: whole videos or dialogues are resampled, with the same draws for every model."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Doubles = npt.NDArray[np.float64]
 
 
 class Draws:
-    """D times as many groups as there are, drawn with replacement.
+    """D bootstrap samples of the groups.
 
     Args:
-        groups: (n,) the group of each row.
-        seed: Of the draws.
-        draws: Number D.
+        groups: (n,) group of each row.
+        seed: Seed of the draws.
+        draws: Number D of the samples.
     """
 
     def __init__(self, groups: Sequence[str], seed: int = 0, draws: int = DRAWS) -> None:
@@ -35,11 +35,11 @@ class Draws:
         return (self._counts @ sums).reshape(self._counts.shape[0], *values.shape[1:])
 
     def means(self, values: Floats, among: npt.NDArray[np.bool_]) -> Doubles:
-        """(D,) mean of (n,) values over each draw's rows that are among (n,) some; NaN where a draw has none of them."""
+        """(D,) means of (n,) values over the rows of each draw that (n,) `among` selects; NaN where a draw has none of them."""
         size = self.totals(among)
         return np.divide(self.totals(values * among), size, out=np.full_like(size, np.nan), where=size > 0)
 
 
 def interval(values: Doubles) -> list[float]:
-    """95 % percentile interval of (D,) draws, leaving out those without a value."""
+    """95 % percentile interval of (D,) draws, without those that have no value."""
     return [round(float(end), 4) for end in np.nanquantile(values, (0.025, 0.975))]

@@ -1,4 +1,4 @@
-"""Windows on which two modalities, each asked alone, disagree about the sign."""
+"""Windows on which two modalities, each alone, disagree about the sign."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CONVENTION = "acc2_non0"
 
 
 def disagreeing(first: Floats, second: Floats) -> npt.NDArray[np.bool_]:
-    """Where the signs of two unimodal models' scores, each (S, n) and averaged over its seeds, differ: (n,)."""
+    """(n,) True where the signs of two unimodal models differ; their (S, n) scores are averaged over seeds."""
     return np.asarray((first.mean(axis=0) > 0) != (second.mean(axis=0) > 0))
 
 

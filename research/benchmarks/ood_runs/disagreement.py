@@ -1,4 +1,4 @@
-"""Accuracy where text and another modality, each asked alone, disagree about the sign."""
+"""Accuracy where text and another modality, each alone, disagree about the sign."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ JUDGES = {
     "std minilm": ERM["std minilm"],
     "std trained": ERM["std minilm"],
 }
-"""For every family the row whose modalities, each alone, say which windows are in conflict; fine-tuned rows borrow the frozen text's."""
+"""For each family, the row whose single modalities determine the windows in conflict; fine-tuned rows use that of the frozen text."""
 
 QUICK = ("bclstm minilm",)
 
 
 def measure(bench: Bench, finished: Iterable[ExperimentConfig], *, quick: bool) -> dict[str, Numbers]:
-    """Numbers of every finished row of the families, by the pair that disagrees.
+    """Measure every finished row of the families, by the pair of modalities that disagrees.
 
-    Which windows are in conflict is so decided once for all rows of a family, and without looking at a label.
+    So the windows in conflict are the same for all rows of a family, and do not depend on labels.
     """
     rows = list(finished)
     found: dict[str, Numbers] = {}
@@ -39,11 +39,11 @@ def measure(bench: Bench, finished: Iterable[ExperimentConfig], *, quick: bool) 
             continue
         test = bench.tests[plain.data.split]
         draws = Draws(test.videos)
-        said = {m: bench.scores(config) for m, config in single.items()}
+        unimodal = {m: bench.scores(config) for m, config in single.items()}
         for config in [*members, *(single.values() if family(plain) == name else ())]:
             scores = bench.scores(config)
             found[config.name] = {
-                f"text against {m}": conflict.numbers(test, scores, conflict.disagreeing(said[Modality.TEXT], said[m]), draws)
+                f"text against {m}": conflict.numbers(test, scores, conflict.disagreeing(unimodal[Modality.TEXT], unimodal[m]), draws)
                 for m in others
             } | {"seeds": config.seeds}
     return found

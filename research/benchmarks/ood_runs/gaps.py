@@ -1,6 +1,6 @@
-"""A modality that is missing or noised at test: accuracy by how much of it, beside the model that never had the modality.
+"""A modality that is missing or noised at test: accuracy by amount, compared with a model that never had the modality.
 
-Rows whose vectors are given or frozen, each as it is and, under ``…-gaps``, trained with modality dropout.
+The rows have given or frozen vectors. Each is measured as it is and, under ``…-gaps``, trained with modality dropout.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from stream.domain.modality import Modality
 from stream.training.corpora import Part
 
 ROWS = ("bclstm-late-fusion", "bclstm-minilm-late-fusion", "bclstm-reviews-fusion", "bclstm-reviews-mmci", "bclstm-reviews-ours")
-"""Those that have no file are left out."""
+"""Rows without a file are left out."""
 
 QUICK = ("bclstm-reviews-fusion",)
 CONVENTION = "acc2_non0"
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 DEVIATIONS = (0.0, 0.5, 1.0, 2.0, 4.0)
 GOAL = 0.95
-"""Of the accuracy of the model that was trained without the modality."""
+"""Least share of the accuracy of the model that was trained without the modality."""
 
 Corrupt = Callable[[Corpus, Modality, float, int], Corpus]
 Curves = dict[Modality, dict[float, list[float]]]
@@ -36,7 +36,7 @@ Curves = dict[Modality, dict[float, list[float]]]
 
 
 def measure(bench: Bench, *, quick: bool) -> tuple[dict[str, Numbers], dict[str, Numbers]]:
-    """``dropped`` and ``noised`` of every row."""
+    """Measure the parts ``dropped`` and ``noised`` of every row."""
     dropped: dict[str, Numbers] = {}
     noised: dict[str, Numbers] = {}
     for name in QUICK if quick else ROWS:
@@ -56,7 +56,7 @@ def measure(bench: Bench, *, quick: bool) -> tuple[dict[str, Numbers], dict[str,
 
 
 def numbers(curves: Curves, without: Mapping[Modality, float]) -> Numbers:
-    """Curve, area and goal of every modality; ``of_without`` is the worst point over the accuracy of the model without it."""
+    """Curve, area and goal of each modality; ``of_without`` is the worst point divided by the accuracy of the model without it."""
     found: Numbers = {}
     for modality, by_amount in curves.items():
         curve = {amount: float(np.mean(own)) for amount, own in by_amount.items()}
@@ -90,7 +90,7 @@ def _accuracy_without(bench: Bench, config: ExperimentConfig) -> float:
 
 
 def accuracy(model: SentimentModel, windows: Windows) -> float:
-    """Of the sign, zeros left out, on the test part."""
+    """Accuracy of the sign on the test part, without windows annotated 0."""
     rows = windows.corpus.rows(Part.TEST)
     truth = windows.corpus.scores[rows]
     return float(right(answer(model, windows, rows).scores[None], truth, CONVENTION)[0][truth != 0].mean())

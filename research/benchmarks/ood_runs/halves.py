@@ -1,7 +1,7 @@
-"""Halves of a test set in which no word tells the label, against the rest and against random halves.
+"""Halves of a test set in which words do not predict the label, against the rest and against random halves.
 
-The drop of a model is (accuracy on the rest) - (accuracy on the half). Part of it is selection: the half is made of utterances
-that a word count finds hard. So a drop is read beside that of random halves, and beside another model's on the same halves.
+The drop of a model is (accuracy on the rest) - (accuracy on the half). A part of it is selection: the half consists of utterances
+on which word counts mislead. So a drop is compared with that of random halves, and with that of another model on the same halves.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class HeldOut:
     """The n test windows of a split.
 
     Attributes:
-        ids: (n,) of the windows.
-        videos: (n,) of the windows.
+        ids: (n,) ids of the windows.
+        videos: (n,) videos of the windows.
         truth: (n,) annotated scores.
     """
 
@@ -41,21 +41,21 @@ class HeldOut:
     truth: Floats
 
     def conventions(self) -> dict[str, Mask]:
-        """Which windows each convention of the binary accuracy counts."""
+        """The windows that each convention of the binary accuracy counts."""
         return {"acc2_non0": self.truth != 0, "acc2_has0": np.ones(self.truth.size, dtype=bool)}
 
 
 def right(scores: Floats, truth: Floats, convention: str) -> Floats:
-    """(S, n) scores of S seeds to (S, n), 1 where the sign is right; what 0 means is the convention's."""
-    said, wanted = (scores > 0, truth > 0) if convention == "acc2_non0" else (scores >= 0, truth >= 0)
-    return np.asarray(said == wanted, dtype=np.float32)
+    """(S, n) scores of S seeds to (S, n), 1 where the sign is right; the convention decides whether 0 is positive."""
+    predicted, wanted = (scores > 0, truth > 0) if convention == "acc2_non0" else (scores >= 0, truth >= 0)
+    return np.asarray(predicted == wanted, dtype=np.float32)
 
 
 def read_half(file: Path, split: str, tests: Mapping[str, HeldOut]) -> Mask | None:
-    """The (n,) mask of a file's half of one split's test windows; None if the file says nothing of that split.
+    """Read a half as an (n,) mask of a split's test windows; None if the file has no half of that split.
 
-    A file holds ``{SPLIT: {"ood_test_ids": [...]}}``, ``{"ood_test_ids": [...]}``, or a list of ids; the latter two count for a split
-    if all their ids are among its test windows.
+    A file contains ``{SPLIT: {"ood_test_ids": [...]}}``, ``{"ood_test_ids": [...]}``, or a list of ids; the latter two are for a
+    split if all their ids are among its test windows.
 
     Raises:
         TrainingError: If the ids fit no split, or the file has another form.
@@ -66,18 +66,18 @@ def read_half(file: Path, split: str, tests: Mapping[str, HeldOut]) -> Mask | No
     else:
         found = stored.get(KEY) if isinstance(stored, dict) else stored
         if not isinstance(found, list) or not any(set(found) <= set(test.ids) for test in tests.values()):
-            raise TrainingError(f"{file}: wanted a list of ids that are all test windows of one split, or {{SPLIT: {{{KEY!r}: [...]}}}}")
+            raise TrainingError(f"{file}: expected a list of ids of test windows of one split, or {{SPLIT: {{{KEY!r}: [...]}}}}")
         found = found if set(found) <= set(tests[split].ids) else None
     if found is None:
         return None
     unknown = set(found) - set(tests[split].ids)
     if unknown:
-        raise TrainingError(f"{file}: {len(unknown)} ids are no test windows of the {split} split, first {min(unknown)}")
+        raise TrainingError(f"{file}: {len(unknown)} ids are not test windows of the {split} split; the first is {min(unknown)}")
     return np.isin(np.array(tests[split].ids), found)
 
 
 def random_halves(size: int, inside: int, seed: int) -> list[Mask]:
-    """`RANDOM_HALVES` masks of `size` windows with so many inside."""
+    """`RANDOM_HALVES` masks of `size` windows with `inside` of them."""
     rng = np.random.default_rng(seed)
     return [np.isin(np.arange(size), rng.permutation(size)[:inside]) for _ in range(RANDOM_HALVES)]
 
@@ -86,10 +86,10 @@ class Drops:
     """Drops of one convention on some halves of a test set.
 
     Args:
-        test: The windows.
+        test: The test windows.
         halves: Masks by name of the file.
-        convention: Of the binary accuracy.
-        draws: Of the test set's videos.
+        convention: Convention of the binary accuracy.
+        draws: Bootstrap samples of the test videos.
     """
 
     def __init__(self, test: HeldOut, halves: Mapping[str, Mask], convention: str, draws: Draws) -> None:
@@ -97,7 +97,7 @@ class Drops:
         self._counted = test.conventions()[convention]
 
     def row(self, scores: Floats) -> Numbers:
-        """Numbers of one model from its (S, n) scores of S seeds."""
+        """Metrics of one model, from its (S, n) scores of S seeds."""
         hits = right(scores, self._test.truth, self._convention)
         seeds = np.array([[self._drop(own, half) for half in self._halves.values()] for own in hits]).mean(axis=1)
         mean = hits.mean(axis=0)
@@ -113,7 +113,7 @@ class Drops:
         }
 
     def drawn(self, scores: Floats) -> Doubles:
-        """(D,) drop in every draw of videos, mean over seeds and files."""
+        """(D,) drops in every draw of videos, mean over seeds and files."""
         mean = right(scores, self._test.truth, self._convention).mean(axis=0)
         found = [
             self._draws.means(mean, self._counted & ~half) - self._draws.means(mean, self._counted & half) for half in self._halves.values()
@@ -121,7 +121,7 @@ class Drops:
         return np.asarray(np.mean(found, axis=0), dtype=np.float64)
 
     def against(self, scores: Floats, reference: Floats) -> Numbers:
-        """A model's drop beside a reference's on the same windows and draws: difference and ratio."""
+        """Compare the drop of a model with that of a reference, on the same windows and draws: difference and ratio."""
         own, other = self.drawn(scores), self.drawn(reference)
         drop, reference_drop = (
             float(np.mean([self._drop(hits, half) for half in self._halves.values()])) for hits in self._means(scores, reference)
@@ -144,20 +144,20 @@ class Drops:
         return {"ood": inside, "rest": outside, "drop": outside - inside}
 
     def _random(self, hits: Floats, drop: float) -> dict[str, float]:
-        """Drops of random halves of the first file's size, and the share of them that are at least as large as `drop`."""
+        """Drops of random halves of the first file's size, and the share of them that is at least as large as `drop`."""
         inside = int(next(iter(self._halves.values())).sum())
         drops = np.array([self._drop(hits, half) for half in random_halves(hits.size, inside, seed=0)])
         return {"mean": round(float(drops.mean()), 4), "sd": round(float(drops.std(ddof=1)), 4), "as_large": float((drops >= drop).mean())}
 
 
 def measure(test: HeldOut, halves: Mapping[str, Mask], rows: Mapping[str, Floats], references: Mapping[str, str]) -> dict[str, Numbers]:
-    """Numbers of every row.
+    """Measure every row.
 
     Args:
         test: The split's test windows.
         halves: Masks by name of the file.
-        rows: By name the (S, n) scores of a row's seeds.
-        references: For a row the name of the row that it is held against, where it has one.
+        rows: By name, the (S, n) scores of a row's seeds.
+        references: By name, the row with which a row is compared.
     """
     draws = Draws(test.videos)
     found: dict[str, Numbers] = {name: {"seeds": int(scores.shape[0])} for name, scores in rows.items()}

@@ -1,7 +1,7 @@
-"""Adversarial noise on features, and the noise below which a smoothed answer provably stands.
+"""Adversarial noise on features, and the radius within which a smoothed answer provably stays the same.
 
-Both on the standardised vectors of the window itself, all modalities joined; its past windows stay as they are. Distances are in
-standard deviations of a feature; a window has some hundred of them. Test windows are drawn at random from those whose annotation is not 0.
+Both change the standardised vectors of the window itself, all modalities joined; its context stays as it is. Distances are in
+standard deviations of a feature; a window has some hundred features. Test windows are a random sample of those not annotated 0.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ROWS = (
     "bclstm-reviews-mmci-cal",
     "bclstm-reviews-ours",
 )
-"""Those that have no file are left out."""
+"""Rows without a file are left out."""
 
 QUICK = ("bclstm-reviews-text-only", "bclstm-reviews-fusion")
 RADII: dict[attack.Norm, tuple[float, ...]] = {"linf": (0.0, 0.02, 0.05, 0.1, 0.2), "l2": (0.0, 0.25, 0.5, 1.0, 2.0)}
@@ -44,7 +44,7 @@ SIGMAS = (0.5, 1.0)
 SMOOTHED, QUICK_SMOOTHED = 100, 40
 SMOOTHED_SEEDS = 2
 CURVE = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0)
-"""Radii at which certified accuracy is given."""
+"""Radii at which certified accuracy is reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ class Target:
     Attributes:
         model: In evaluation mode.
         inputs: The windows.
-        modalities: Those whose features may move.
-        wanted: (B,) 1 or -1.
+        modalities: Modalities whose features may change.
+        wanted: (B,) true signs, 1 or -1.
     """
 
     model: SentimentModel
@@ -65,7 +65,7 @@ class Target:
 
     @property
     def points(self) -> Tensor:
-        """(B, D) features as they are."""
+        """(B, D) original features."""
         return attack.packed(self.inputs.window, self.modalities)
 
     def margins(self, points: Tensor) -> Tensor:
@@ -76,14 +76,14 @@ class Target:
         )
 
     def positive(self, row: int, points: Tensor) -> Tensor:
-        """(N, D) features in place of one window's to (N,) whether the score is positive."""
-        one = repeated(self.inputs, row, points.shape[0])
+        """(N,) True where the score is positive, for N versions (N, D) of the features of one window."""
+        window = repeated(self.inputs, row, points.shape[0])
         with torch.no_grad():
-            return self.model.predict(one._replace(window=attack.unpacked(one.window, points, self.modalities))).score > 0
+            return self.model.predict(window._replace(window=attack.unpacked(window.window, points, self.modalities))).score > 0
 
 
 def repeated(inputs: ModelInput, row: int, times: int) -> ModelInput:
-    """One window so many times, without copies."""
+    """Repeat one window, without copying its data."""
 
     def spread(values: Tensor) -> Tensor:
         return values[row : row + 1].expand(times, *values.shape[1:])
@@ -101,14 +101,14 @@ def repeated(inputs: ModelInput, row: int, times: int) -> ModelInput:
 
 
 def some_rows(windows: Windows, most: int) -> Rows:
-    """At most so many test windows whose annotation is not 0; the same for every model of a split."""
+    """Draw at most `most` test windows that are not annotated 0; the same for every model of a split."""
     test = windows.corpus.rows(Part.TEST)
     test = test[windows.corpus.scores[test] != 0]
     return np.sort(np.random.default_rng(0).permutation(test)[:most])
 
 
 def target_of(model: SentimentModel, windows: Windows, modalities: tuple[Modality, ...], most: int) -> Target:
-    """A model and some test windows."""
+    """Make a target of a model and some test windows."""
     inputs, targets = windows.batch(some_rows(windows, most))
     for parameter in model.parameters():
         parameter.requires_grad_(False)
@@ -116,7 +116,7 @@ def target_of(model: SentimentModel, windows: Windows, modalities: tuple[Modalit
 
 
 def measure(bench: Bench, *, quick: bool) -> tuple[dict[str, Numbers], dict[str, Numbers]]:
-    """``adversarial`` and ``smoothing`` of every row."""
+    """Measure the parts ``adversarial`` and ``smoothing`` of every row."""
     adversarial: dict[str, Numbers] = {}
     smoothed: dict[str, Numbers] = {}
     for name in QUICK if quick else ROWS:
@@ -145,7 +145,7 @@ def attacked(bench: Bench, config: ExperimentConfig, most: int) -> Numbers:
 
 
 def certified(bench: Bench, config: ExperimentConfig, most: int) -> Numbers:
-    """Certified accuracy and mean radius (0 where the smoothed sign is wrong or there is none) by sigma, over the first seeds."""
+    """Certified accuracy and mean radius by sigma over the first seeds; the radius of a wrong or missing answer counts as 0."""
     found: Numbers = {f"{sigma:g}": [] for sigma in SIGMAS}
     count = 0
     seeds = min(config.seeds, SMOOTHED_SEEDS)

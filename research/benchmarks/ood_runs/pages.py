@@ -1,4 +1,4 @@
-"""The tables of what happens out of distribution in docs/research/model.md, from the benchmark's result."""
+"""The out-of-distribution tables of docs/research/model.md, from the result of the benchmark."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Result = Mapping[str, Any]
 
 
 def halves(split: str, result: Result) -> str:
-    """Halves of one split, by text and drop."""
+    """Halves of one split, in the order of the drop."""
     rows = [(name, row) for name, row in result["halves"].items() if name.startswith(f"{split}-")]
     lines = []
     for name, row in sorted(rows, key=lambda item: float(item[1]["acc2_non0"]["drop"])):
@@ -37,7 +37,7 @@ def halves(split: str, result: Result) -> str:
 
 
 def meld(result: Result) -> str:
-    """MOSI's models on MELD's lines."""
+    """Models of MOSI on lines of MELD."""
     lines = []
     for name, row in result["meld"].items():
         for past in ("none", "own") if row["own"] != row["none"] else ("none",):
@@ -61,7 +61,7 @@ def meld(result: Result) -> str:
 
 
 def social(result: Result) -> str:
-    """Past of the others."""
+    """Context of other speakers."""
     titles = {"real": "real past", "shuffled": "others' exchanged", "none": "without others", "no past": "no past"}
     lines = []
     for name, row in result["social"].items():
@@ -130,7 +130,7 @@ def gaps(part: str, result: Result) -> str:
 
 
 def conflict(result: Result) -> str:
-    """Windows in conflict and the others."""
+    """Windows in conflict, and the others."""
     lines = []
     for name, row in result["conflict"].items():
         for pair, own in row.items():

@@ -1,4 +1,4 @@
-"""The rows of the benchmark: which experiments, what each is held against, and their finished seeds."""
+"""The rows of the benchmark: their experiments, the rows with which they are compared, and their finished seeds."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ ERM = {
     "std minilm": "std-minilm-late-fusion",
     "std served": "std-fusion",
 }
-"""Of every family (a split and a kind of text) the plainly trained row that the others are held against."""
+"""For each family (a split and a kind of text), the plainly trained row with which the others are compared."""
 
 QUICK_SEEDS = 2
 DROPOUT = 0.2
-"""Chance of modality dropout in the rows ``…-gaps``; set once."""
+"""Probability of modality dropout in the rows ``…-gaps``; set once."""
 
 
 def every_row() -> dict[str, ExperimentConfig]:
@@ -46,20 +46,20 @@ def every_row() -> dict[str, ExperimentConfig]:
 
 
 def family(config: ExperimentConfig) -> str:
-    """A split and a kind of text: rows of one family see the same text."""
+    """Split and kind of text; rows of one family have the same text."""
     text = SERVED if config.data.text == "minilm" and config.data.text_start == SERVED else config.data.text
     return f"{config.data.split} {text}"
 
 
 def role(config: ExperimentConfig) -> str:
-    """``erm``, ``ours``, or nothing."""
+    """``erm``, ``ours``, or empty."""
     if config.name in ERM.values():
         return "erm"
     return "ours" if config.name.endswith("-ours") else ""
 
 
 def without_modality(config: ExperimentConfig, modality: Modality) -> ExperimentConfig:
-    """The same experiment that never saw a modality."""
+    """The same experiment without a modality."""
     rest = tuple(m for m in config.data.modalities if m is not modality)
     return renamed(config, f"without-{modality}", data={"modalities": rest})
 
@@ -75,20 +75,20 @@ def with_gaps(config: ExperimentConfig) -> ExperimentConfig:
 
 
 def renamed(config: ExperimentConfig, suffix: str, **changes: Mapping[str, Any]) -> ExperimentConfig:
-    """An experiment with some values of its sections changed, under a name of its own."""
+    """Change some values of an experiment's sections, and add a suffix to its name."""
     sections = {name: getattr(config, name).model_copy(update=dict(values)) for name, values in changes.items()}
     return config.model_copy(update=sections | {"name": f"{config.name}-{suffix}"})
 
 
 @dataclass(frozen=True)
 class Bench:
-    """Finished seeds, trained where they are missing.
+    """The experiments and their finished seeds; missing seeds are trained.
 
     Attributes:
-        folders: Where data and runs are.
-        progress: Shows bars.
-        seeds: Of each row, at most; 0 for as many as its configuration says.
-        train: Train what is missing; else rows that are not finished are left out.
+        folders: Folders of data and runs.
+        progress: Shows progress bars.
+        seeds: Most seeds of each row; 0 for the number in its configuration.
+        train: Train missing seeds; else rows that are not finished are left out.
     """
 
     folders: Folders
@@ -98,15 +98,15 @@ class Bench:
 
     @cached_property
     def rows(self) -> dict[str, ExperimentConfig]:
-        """`every_row` with as many seeds as are wanted."""
+        """All experiments with at most `seeds` seeds."""
         return {name: self.limited(config) for name, config in every_row().items()}
 
     def limited(self, config: ExperimentConfig) -> ExperimentConfig:
-        """The experiment with as many seeds as are wanted."""
+        """The experiment with at most `seeds` seeds."""
         return config.model_copy(update={"seeds": min(config.seeds, self.seeds)}) if self.seeds else config
 
     def has(self, config: ExperimentConfig) -> bool:
-        """Whether every seed is finished, after training it if that is allowed."""
+        """Whether every seed is finished, after training if that is allowed."""
         store = Store(self.folders.runs, config)
         if is_finished(config, self.folders) and all(store.checkpoint(seed).is_file() for seed in range(config.seeds)):
             return True
@@ -121,7 +121,7 @@ class Bench:
         return np.array([report["scores"] for report in reports if report is not None], dtype=np.float32)
 
     def models(self, config: ExperimentConfig) -> Iterator[tuple[SentimentModel, Windows]]:
-        """Every finished seed's model and its windows."""
+        """The model and the windows of every finished seed."""
         for seed in range(config.seeds):
             corpus = read_corpus(config.data, self.folders, self.progress, seed)
             yield trained(config, corpus, seed, self.folders)
@@ -138,5 +138,5 @@ class Bench:
 
 
 def mean_and_sd(values: list[float]) -> Numbers:
-    """Mean and standard deviation (n - 1; 0 for one) over seeds."""
+    """Mean and sample standard deviation (0 for one seed) over seeds."""
     return {"mean": round(float(np.mean(values)), 4), "sd": round(float(np.std(values, ddof=1)) if len(values) > 1 else 0.0, 4)}

@@ -1,10 +1,10 @@
-"""Randomised smoothing (Cohen et al., ICML 2019): how far features may move without the smoothed answer changing, provably.
+"""Randomised smoothing (Cohen et al., ICML 2019): the radius within which changes of features provably keep the smoothed answer.
 
     (1) g(x) = the more probable sign of the score at x + e, e ~ N(0, sigma^2 I)
     (2) p    = a lower bound, at confidence 1 - alpha, of that sign's probability (Clopper & Pearson, 1934)
     (3) R    = sigma Phi^{-1}(p) where p > 1/2, else no answer: within L2 distance R of x, g does not change
 
-The sign is guessed from n_0 draws and bounded by n others.
+n_0 draws guess the sign, and n others bound its probability.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ _BISECTIONS = 50
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """Of B windows: (B,) whether the smoothed sign is positive, and (B,) radius R, 0 where there is no answer."""
+    """Certificates of B windows: (B,) True for a positive smoothed sign, and (B,) radii R, 0 for no answer."""
 
     positive: Tensor
     radius: Floats
 
 
 def certify(positive: Callable[[int, Tensor], Tensor], points: Tensor, sigma: float, generator: torch.Generator) -> Certificates:
-    """Smoothed signs and their radii.
+    """Compute smoothed signs and their radii.
 
     Args:
-        positive: (row, (N, D) points near that row) to (N,) bool.
-        points: (B, D) windows' features.
-        sigma: Of the noise.
-        generator: Of the noise.
+        positive: From a window's index and (N, D) points near it to (N,) True for a positive score.
+        points: (B, D) features of the windows.
+        sigma: Standard deviation of the noise.
+        generator: Random generator of the noise.
     """
     signs, radii = [], []
     for row, point in enumerate(points):
@@ -62,7 +62,7 @@ def radius_of(agreeing: int, draws: int, sigma: float) -> float:
 
 @lru_cache(maxsize=4_096)
 def lower_bound(successes: int, draws: int, alpha: float) -> float:
-    """The p for which so many successes or more have probability alpha: exact one-sided bound of Clopper and Pearson."""
+    """The p at which `successes` or more have probability alpha: the exact one-sided bound of Clopper and Pearson, by bisection."""
     if successes == 0:
         return 0.0
     counts = np.arange(successes, draws + 1)
@@ -76,5 +76,5 @@ def lower_bound(successes: int, draws: int, alpha: float) -> float:
 
 
 def curve(radius: Floats, correct: Floats, radii: tuple[float, ...]) -> dict[str, float]:
-    """Certified accuracy at some radii: share of windows whose smoothed sign is right and stays so at least that far."""
+    """Certified accuracy at some radii: share of windows whose smoothed sign is right and certified up to the radius."""
     return {f"{at:g}": round(float(((radius > 0) & (radius >= at) & (correct > 0)).mean()), 4) for at in radii}

@@ -1,6 +1,6 @@
-"""Does a model use what the others said? MELD's dialogues with real, exchanged and absent past of other speakers.
+"""The value of other speakers' lines: MELD's dialogues with real, exchanged and absent lines of other speakers in the context.
 
-Each condition is trained and tested alike; ``heard_at_test`` is the model with the real past that hears another one at test only.
+Each condition is used in training and test. ``heard_at_test`` has another context at test only, with the model of the real one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ F1 = ("macro_f1", "weighted_f1")
 
 
 def measure(bench: Bench, *, quick: bool) -> dict[str, Numbers]:
-    """Every row under every condition, and its differences from the real past."""
+    """Measure every row under every condition, and its differences from the real context."""
     found = {}
     for name in QUICK if quick else ROWS:
         config = bench.limited(row_of(name))
@@ -53,52 +53,52 @@ def conditioned(config: ExperimentConfig, condition: str) -> ExperimentConfig:
 
 
 def _row(bench: Bench, configs: dict[str, ExperimentConfig]) -> Numbers:
-    said: dict[str, list[Rows]] = {condition: [] for condition in configs}
+    answers: dict[str, list[Rows]] = {condition: [] for condition in configs}
     at_test: dict[str, list[Rows]] = {condition: [] for condition in CONDITIONS if condition != REAL}
     truth, groups = np.zeros(0, np.int64), list[str]()
     for condition, config in configs.items():
         for seed, (model, windows) in enumerate(bench.models(config)):
             rows = windows.corpus.rows(Part.TEST)
             truth, groups = windows.corpus.polarities[rows], [windows.corpus.groups[row] for row in rows]
-            said[condition].append(answer(model, windows, rows).polarity.argmax(axis=1))
+            answers[condition].append(answer(model, windows, rows).polarity.argmax(axis=1))
             if condition == REAL:
                 for other, found in at_test.items():
-                    found.append(answer(model, heard(windows.corpus, config, other, seed), rows).polarity.argmax(axis=1))
+                    found.append(answer(model, windows_under(windows.corpus, config, other, seed), rows).polarity.argmax(axis=1))
     draws = Draws(groups)
     return {
-        **{condition: numbers(own, truth, draws, said[REAL] if condition != REAL else None) for condition, own in said.items()},
-        "heard_at_test": {condition: numbers(own, truth, draws, said[REAL]) for condition, own in at_test.items()},
+        **{condition: numbers(own, truth, draws, answers[REAL] if condition != REAL else None) for condition, own in answers.items()},
+        "heard_at_test": {condition: numbers(own, truth, draws, answers[REAL]) for condition, own in at_test.items()},
         "seeds": configs[REAL].seeds,
         "n": int(truth.size),
     }
 
 
-def heard(corpus: Corpus, config: ExperimentConfig, condition: str, seed: int) -> Windows:
-    """Standardised windows under a condition, for a model that was trained under another."""
+def windows_under(corpus: Corpus, config: ExperimentConfig, condition: str, seed: int) -> Windows:
+    """Windows of a standardised corpus under a condition other than that of the training."""
     data = conditioned(config, condition).data
     return Windows(corpus, past=data.past, others=data.past_of_others, seed=seed)
 
 
-def numbers(said: Sequence[Rows], truth: Rows, draws: Draws, real: Sequence[Rows] | None) -> Numbers:
-    """F1 over seeds; with the answers of the real past also (real - this) with its paired interval."""
+def numbers(answers: Sequence[Rows], truth: Rows, draws: Draws, real: Sequence[Rows] | None) -> Numbers:
+    """F1 over seeds; with the answers under the real context also the gain (real - this) with its paired interval."""
     found: Numbers = {}
-    for place, name in enumerate(F1):
-        found[name] = mean_and_sd([f1_scores(own, truth)[place] for own in said])
-        drawn = drawn_f1(said, truth, draws)[name]
+    for index, name in enumerate(F1):
+        found[name] = mean_and_sd([f1_scores(own, truth)[index] for own in answers])
+        drawn = drawn_f1(answers, truth, draws)[name]
         found[name]["interval"] = interval(drawn)
         if real is not None:
-            gain = np.mean([f1_scores(own, truth)[place] for own in real]) - found[name]["mean"]
+            gain = np.mean([f1_scores(own, truth)[index] for own in real]) - found[name]["mean"]
             found[name]["real_gains"] = round(float(gain), 4)
             found[name]["real_gains_interval"] = interval(drawn_f1(real, truth, draws)[name] - drawn)
     return found
 
 
-def drawn_f1(said: Sequence[Rows], truth: Rows, draws: Draws) -> dict[str, Doubles]:
-    """Both F1 in every draw of dialogues, mean over seeds: (D,) each."""
+def drawn_f1(answers: Sequence[Rows], truth: Rows, draws: Draws) -> dict[str, Doubles]:
+    """(D,) macro and weighted F1 in every draw of dialogues, mean over seeds."""
     eye = np.eye(CLASSES)
     real = draws.totals(eye[truth])
     macro, weighted = [], []
-    for own in said:
+    for own in answers:
         hits, named = draws.totals(eye[truth] * (own == truth)[:, None]), draws.totals(eye[own])
         scores = 2.0 * hits / np.maximum(named + real, 1.0)
         macro.append(scores.mean(axis=1))

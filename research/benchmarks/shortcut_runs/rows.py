@@ -1,4 +1,4 @@
-"""The rows of the table: each is a configuration of the common interface, and whether it sees the plant."""
+"""The rows of the table: configurations of the common interface, with or without the plant."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Row:
 
     Attributes:
         defence: Model, eraser and weights.
-        planted: False trains and tests without a plant: what can be reached.
+        planted: False trains and tests without a plant, which gives the upper limit.
     """
 
     defence: Defence
@@ -50,7 +50,7 @@ ROWS: dict[str, Row] = {
     "clue": Row(Defence(_flat(Variant.CLUE))),
     "group_reweighting": Row(Defence(_flat(Variant.FUSION), weighted=True)),
 }
-"""Name to row. ``ours`` is MMCI with strata behind the eraser; ``group_reweighting`` is told the marks: an oracle."""
+"""The rows by name. ``ours`` is MMCI with strata after the eraser; ``group_reweighting`` is an oracle, which is given the marks."""
 
 _SWITCHES: dict[str, dict[str, Any]] = {
     "no intra-modal relations": {"intra": False},
@@ -68,8 +68,8 @@ FEW_ROWS = ("ours", "unplanted", "text_only", "erm")
 QUICK_ROWS = ("ours", "ours_fusion", "unplanted", "text_only", "erm", "mmci_cal", "mmci")
 
 
-def seen_by(row: Row, trial: Planted) -> Planted:
-    """The blocks of a trial that a row's model looks at."""
+def input_of(row: Row, trial: Planted) -> Planted:
+    """The blocks of a trial that the model of a row uses."""
     if row.defence.model.name is not Variant.TEXT_ONLY:
         return trial
     return transformed(trial, lambda blocks: {Modality.TEXT: blocks[Modality.TEXT]})

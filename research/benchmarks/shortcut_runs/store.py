@@ -1,7 +1,7 @@
-"""What has been trained already, so that a run which was stopped goes on: one line of JSON a training.
+"""Results of earlier runs, so that an interrupted run resumes: one line of JSON for each training.
 
-A training is known by its row, its seed, the trainer's settings and the rows it saw. Delete the file when the code of models or of the
-eraser has changed.
+The key of a training is a digest of its row, its seed, the settings of the training and its data. It does not cover the code:
+delete the file if the code of the models or of the eraser changes.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ class Store:
         self._known = {own["key"]: Measured(own["accuracies"], own["probes"]) for own in map(json.loads, lines)}
 
     def get(self, key: str) -> Measured | None:
-        """What was measured; None if it was not."""
+        """The result of a training; None if there is none."""
         return self._known.get(key)
 
     def put(self, key: str, measured: Measured) -> None:
-        """Remember it."""
+        """Add the result of a training."""
         self._known[key] = measured
         with self._file.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"key": key, "accuracies": measured.accuracies, "probes": measured.probes}) + "\n")
 
 
 def key_of(row: Row, trial: Planted, seed: int) -> str:
-    """Digest of all that decides what a row of a trial gives."""
+    """Digest of everything that determines the result of a row of a trial, except the code."""
     defence = asdict(row.defence) | {"model": row.defence.model.model_dump(mode="json")}
     digest = hashlib.sha256(json.dumps([defence, TRAINING.model_dump(mode="json"), seed], sort_keys=True).encode())
     for rows in (trial.train, *trial.tests.values()):

@@ -1,4 +1,4 @@
-"""The shortcut benchmark's tables in docs/research/model.md, from its JSON."""
+"""The tables of planted shortcuts in docs/research/model.md, from the result of the benchmark."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from research.benchmarks.shortcut_runs.rows import ABLATIONS, ROWS
 
 Result = dict[str, Any]
 SMALL_GAP = 0.05
-"""Between ERM and unplanted on flipped: below it a share closed says nothing, and points lost against ERM are given."""
+"""Gap between ERM and unplanted on flipped below which the share closed is meaningless; the points lost are reported instead."""
 
 ORDER = ("id", "neutral", "flipped", "worst_group")
 
 
 def tables_of(result: Result) -> dict[str, Callable[[], str]]:
-    """Name of each marked table to what makes it."""
+    """By name, a function that makes each table."""
     makers = {"standard": standard, "probes": probes, "ablations": ablations, "places": places, "goals": goals}
     return {name: partial(maker, result) for name, maker in makers.items()}
 
@@ -31,7 +31,7 @@ def standard(result: Result) -> str:
 
 
 def probes(result: Result) -> str:
-    """How well the mark is read from what the answer is made of, from the shortcut side, and from the eraser's strata."""
+    """Accuracy of probes for the mark on the causal read-out, on the shortcut read-out, and on the eraser's strata."""
     found = result["more"]["probes"]
     columns = [(kind, p) for p in ("0.9", "0.99") for kind in ("causal", "shortcut", "strata")]
     lines = [[_name(row), *(_number(found[row][p].get(kind)) for kind, p in columns)] for row in ROWS if row in found]
@@ -48,7 +48,7 @@ def ablations(result: Result) -> str:
 
 
 def places(result: Result) -> str:
-    """The mark elsewhere."""
+    """Other marks."""
     lines = []
     for name, condition in result["more"]["conditions"].items():
         mean, deviation = condition["mean"], condition["sd"]
@@ -68,7 +68,7 @@ def closed(mean: Result, p: str) -> str:
 
 
 def goals(result: Result) -> str:
-    """What was wanted and what came out."""
+    """Goals and results."""
     ours, text, unplanted, erm = (result[row] for row in ("ours", "text_only", "unplanted", "erm"))
     conditions = result["more"]["conditions"]
     shares: list[float] = []

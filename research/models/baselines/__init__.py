@@ -1,1 +1,1 @@
-"""The models that the field compares with, each small and from its published equations, behind `SentimentModel`."""
+"""Published models for comparison, each in a small version from its equations, as `SentimentModel`."""

@@ -1,7 +1,7 @@
 """bc-LSTM: Poria et al., ACL 2017, "Context-Dependent Sentiment Analysis in User-Generated Videos".
 
-The hierarchical network: an LSTM over the utterances of a video for each modality, their states concatenated, a second LSTM
-over those. Published with LSTMs in both directions, which see the future; here the direction is a setting.
+The hierarchical network: for each modality an LSTM over the utterances of a video, and a second LSTM over their concatenated
+states. The published LSTMs run in both directions and so use the future; here the direction is a setting.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class ContextLSTM(nn.Module):
         """(B, L, width) and (B,) lengths to (B, L, H)."""
         packed = pack_padded_sequence(self.before(values), lengths.cpu(), batch_first=True, enforce_sorted=False)
         states, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=values.shape[1])
-        heard: Tensor = self.after(states)
-        return heard
+        contexts: Tensor = self.after(states)
+        return contexts
 
 
 class BcLSTM(SentimentModel):
@@ -43,8 +43,8 @@ class BcLSTM(SentimentModel):
         self.head = Head(hidden, hidden, dropout)
 
     def forward(self, inputs: ModelInput) -> Prediction:
-        """The multimodal LSTM's state at the window itself, to the head."""
+        """Apply the head to the multimodal LSTM's state at the window itself."""
         rows = in_order(inputs)
-        heard = [lstm(rows.values[Modality(m)], rows.lengths) * rows.there[Modality(m)].unsqueeze(-1) for m, lstm in self.unimodal.items()]
-        fused = self.multimodal(torch.cat(heard, dim=-1), rows.lengths)
+        states = [lstm(rows.values[Modality(m)], rows.lengths) * rows.there[Modality(m)].unsqueeze(-1) for m, lstm in self.unimodal.items()]
+        fused = self.multimodal(torch.cat(states, dim=-1), rows.lengths)
         return predicted(self.head, at(fused, rows.own))

@@ -1,11 +1,12 @@
-"""CLUE-style: the text's direct effect on the answer is learned beside the fused one and taken off (Teng-Sun/CLUE_model).
+"""CLUE-style: the direct effect of the text on the answer is learned and subtracted (Teng-Sun/CLUE_model).
 
     (1) f = log sigma(o + o_T),   d = log sigma(c + o_T)           o: logits of the fused state, o_T: of the text alone, c: learned
-    (2) L = L_task(f) + L_task(o_T) + KL(softmax f || softmax d)   f is held in the divergence, o_T in d
-    (3) answer = f - alpha d,   alpha = 1                          total effect less the text's natural direct effect
+    (2) L = L_task(f) + L_task(o_T) + KL(softmax f || softmax d)   no gradient through f in the divergence, nor through o_T in d
+    (3) answer = f - alpha d,   alpha = 1                          total effect minus the natural direct effect of the text
 
-The logits are the polarity's; the score is 3 tanh of the gap between the positive and the negative one (log sigma(x) - log sigma(-x)
-= x, so for symmetric logits the gap of f is the sum of both strengths). CLUE tunes alpha; it is not tuned here.
+The logits are those of the polarity. The score is 3 tanh of the difference between the positive and the negative one: as
+log sigma(x) - log sigma(-x) = x, this difference is the sum of both strengths if the logits are symmetric. CLUE tunes alpha; here
+it is not tuned.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Counterfactual(Fusion):
     """Equations (1) to (3).
 
     Attributes:
-        alpha: Of equation (3); with 0 the answer is the total effect, which is what the loss trains.
+        alpha: Factor of equation (3). With 0 the answer is the total effect, which the loss trains.
     """
 
     def __init__(self, widths: dict[Modality, int], hidden: int, dropout: float) -> None:
@@ -52,12 +53,12 @@ class Counterfactual(Fusion):
         return task_loss(_with_logits(fused, total), targets) + task_loss(of_text, targets) + divergence
 
     def _effects(self, inputs: ModelInput) -> tuple[Prediction, Prediction, Tensor]:
-        """What the fused state and the text say on their own, and (B, 3) f of equation (1)."""
+        """Predictions of the fused state and of the text alone, and (B, 3) f of equation (1)."""
         fused, of_text = super().forward(inputs), self.text.predict(inputs)
         return fused, of_text, functional.logsigmoid(fused.polarity + of_text.polarity)
 
 
 def _with_logits(fused: Prediction, logits: Tensor) -> Prediction:
-    """A prediction of (B, 3) logits with the spread of the fused one."""
+    """A prediction with (B, 3) logits and the spread of the fused prediction."""
     score = SCORE_LIMIT * torch.tanh(logits[:, 2] - logits[:, 0])
     return prediction_of(Answer(score, logits, fused.uncertainty / LOGISTIC_SD), fused.readouts)

@@ -1,8 +1,8 @@
-"""Plain fusion by concatenation: trained as it is, the row of empirical risk minimisation (ERM).
+"""Plain fusion by concatenation. Trained as it is, it is the row of empirical risk minimisation (ERM).
 
     (1) h_m = ReLU(W_m x_m + b_m),   g = ReLU(W [h_T || h_A || h_V] + b),   answer = f(g)
 
-A modality that is absent has h_m = 0.
+An absent modality has h_m = 0.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Text alone, and late fusion: one small network for each modality, their answers averaged by learned weights."""
+"""Text alone, and late fusion: one small network for each modality, whose answers are averaged with learned weights."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class UtteranceEncoder(nn.Module):
 
 
 class TextOnly(SentimentModel):
-    """The text branch by itself: the measure of what other modalities add."""
+    """The text branch alone, the reference for the value of other modalities."""
 
     def __init__(self, widths: dict[Modality, int], hidden: int, dropout: float) -> None:
         super().__init__()
@@ -33,14 +33,14 @@ class TextOnly(SentimentModel):
         self.head = Head(hidden, hidden, dropout)
 
     def forward(self, inputs: ModelInput) -> Prediction:
-        """From the text nodes alone."""
+        """Answer from the text nodes alone."""
         return predicted(self.head, self.encode(inputs.window[Modality.TEXT]))
 
 
 class LateFusion(SentimentModel):
-    """Decision-level fusion: answer = sum_m w_m f_m(h_m), w = softmax of learned numbers over the modalities that are there.
+    """Decision-level fusion: answer = sum_m w_m f_m(h_m), w = softmax of learned numbers over the present modalities.
 
-    A weighted mean of scores, logits and spreads; f_m is a head of the modality's own.
+    Scores, logits and spreads are averaged; f_m is the head of modality m.
     """
 
     def __init__(self, widths: dict[Modality, int], hidden: int, dropout: float) -> None:
@@ -50,7 +50,7 @@ class LateFusion(SentimentModel):
         self.importance = nn.Parameter(torch.zeros(len(widths)))
 
     def forward(self, inputs: ModelInput) -> Prediction:
-        """The modalities' answers, averaged."""
+        """Average the answers of the modalities."""
         states = {m: self.encode[m](inputs.window[Modality(m)]) for m in self.encode}
         answers = [self.heads[m](states[m]) for m in self.encode]
         there = torch.cat([present(inputs.window[Modality(m)]) for m in self.encode], dim=1)

@@ -22,7 +22,7 @@ MOMENTS = 5
 
 
 class MISA(SentimentModel):
-    """u_m; h_m^c = E_c(u_m), one encoder for all; h_m^p = E_p^m(u_m); a transformer layer over the six vectors; head."""
+    """u_m; h_m^c = E_c(u_m) with a shared encoder; h_m^p = E_p^m(u_m); a transformer layer over the six vectors; head."""
 
     def __init__(self, widths: dict[Modality, int], hidden: int, dropout: float, heads: int = 2) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class MISA(SentimentModel):
         self.head = Head(2 * len(widths) * hidden, hidden, dropout)
 
     def forward(self, inputs: ModelInput) -> Prediction:
-        """The answer; `loss` uses the vectors as well."""
+        """Answer from the shared and private vectors."""
         return self._predict(*self._vectors(inputs)[1:])
 
     def loss(self, inputs: ModelInput, targets: Targets, generator: torch.Generator) -> Tensor:

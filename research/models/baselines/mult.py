@@ -1,9 +1,9 @@
 """MulT: Tsai et al., ACL 2019, "Multimodal Transformer for Unaligned Multimodal Language Sequences", sections 3.1 and 3.2.
 
-Each modality listens to the two others: Y = softmax(Q_a K_b^T / sqrt(d)) V_b with queries of the target and keys and values of
-the source, in layers of cross-modal attention and a feed-forward part, both with residuals; then self-attention over the
-concatenation, and the state of the window itself from each modality. Where a corpus has one vector an utterance, the sequence
-is the past utterances and the window itself.
+Each modality attends to the two others, Y = softmax(Q_a K_b^T / sqrt(d)) V_b with queries of the target and keys and values of
+the source. Layers have cross-modal attention and a feed-forward part, both with residual connections. Self-attention over the
+concatenation follows, and the state of the window itself from each modality. With one vector per utterance, the sequence is the
+past utterances and the window itself.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from stream.model.heads import Head
 class CrossModalLayer(nn.Module):
     """x' = x + Attention(LN(x), LN(y), LN(y)); x'' = x' + FFN(LN(x')).
 
-    A zero key stands beside the source's own, so that a modality that is absent sends zeros and not NaN.
+    A zero key is added to those of the source, so that an absent modality sends zeros instead of NaN.
     """
 
     def __init__(self, hidden: int, heads: int, dropout: float) -> None:
@@ -30,10 +30,10 @@ class CrossModalLayer(nn.Module):
         self.forward_part = nn.Sequential(nn.Linear(hidden, 2 * hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(2 * hidden, hidden))
 
     def forward(self, target: Tensor, source: Tensor, absent: Tensor) -> Tensor:
-        """(B, L, H) target and source, (B, L) True where the source has nothing, to (B, L, H)."""
+        """(B, L, H) target and source, (B, L) True where the source is absent, to (B, L, H)."""
         keys = self.before_source(source)
-        heard, _ = self.attention(self.before_target(target), keys, keys, key_padding_mask=absent, need_weights=False)
-        after: Tensor = target + heard
+        message, _ = self.attention(self.before_target(target), keys, keys, key_padding_mask=absent, need_weights=False)
+        after: Tensor = target + message
         return after + torch.as_tensor(self.forward_part(self.between(after)))
 
 
@@ -53,27 +53,27 @@ class MulT(SentimentModel):
         self.head = Head(len(widths) * max(1, len(widths) - 1) * hidden, hidden, dropout)
 
     def forward(self, inputs: ModelInput) -> Prediction:
-        """(B, L, H) sequences of every modality to the head."""
+        """Apply the head to the states of the window itself."""
         rows = in_order(inputs)
         length = rows.own.new_tensor(range(rows.values[Modality.TEXT].shape[1]))
-        place = self.place((rows.own.unsqueeze(1) - length).abs().clamp_max(self.place.num_embeddings - 1))
-        states = {m: self.project[m](rows.values[Modality(m)]) + place for m in self.project}
+        positions = self.place((rows.own.unsqueeze(1) - length).abs().clamp_max(self.place.num_embeddings - 1))
+        states = {m: self.project[m](rows.values[Modality(m)]) + positions for m in self.project}
         absent = {m: rows.there[Modality(m)] == 0 for m in self.project}
         fused = []
         for target, own_states in states.items():
-            heard = [self._cross(source, target, states, absent[source]) for source in states if source != target]
-            joined = torch.cat(heard or [own_states], dim=-1)
+            received = [self._cross(source, target, states, absent[source]) for source in states if source != target]
+            joined = torch.cat(received or [own_states], dim=-1)
             own = at(self.within[target](joined, joined, absent[target]), rows.own)
             fused.append(own * (1.0 - at(absent[target].unsqueeze(-1).to(own.dtype), rows.own)))
         return predicted(self.head, torch.cat(fused, dim=-1))
 
     def _cross(self, source: str, target: str, states: dict[str, Tensor], absent: Tensor) -> Tensor:
-        heard = states[target]
+        state = states[target]
         layers = self.cross[f"{source}_to_{target}"]
-        assert isinstance(layers, nn.ModuleList)  # noqa: S101 - what __init__ made
+        assert isinstance(layers, nn.ModuleList)  # noqa: S101 - __init__ builds it; narrows the type
         for layer in layers:
-            heard = layer(heard, states[source], absent)
-        return heard
+            state = layer(state, states[source], absent)
+        return state
 
 
 def _stack(hidden: int, dropout: float) -> nn.ModuleList:

@@ -32,17 +32,17 @@ class RelationalGraph(SentimentModel):
         self.head = Head(len(MODALITIES) * config.hidden, config.head_hidden, config.dropout)
 
     def forward(self, inputs: ModelInput) -> Prediction:
-        """Messages, then means: (B, 3 H) to the head."""
+        """Pass messages, and apply the head to the (B, 3 H) means over nodes."""
         nodes = {m: self.encode[m](inputs.window[m].values) for m in MODALITIES}
         past = {m: self.encode[m](inputs.past.values[m]) for m in MODALITIES}
-        heard: dict[str, Tensor] = {m: self.own(nodes[m]) for m in MODALITIES}
+        received: dict[str, Tensor] = {m: self.own(nodes[m]) for m in MODALITIES}
         for relation in self.config.relations:
             source, target = inputs.window[relation.source], inputs.window[relation.target]
             if relation.from_past:
-                hears, sent = past_neighbours(relation, target.mask.shape[1], inputs.past), past[relation.source]
+                edges, sent = past_neighbours(relation, target.mask.shape[1], inputs.past), past[relation.source]
             else:
-                hears, sent = neighbours(relation, target.times, source.times, source.mask), nodes[relation.source]
-            mean = (hears / hears.sum(dim=2, keepdim=True).clamp_min(1.0)) @ sent
-            heard[relation.target] = heard[relation.target] + self.message[relation.name](mean)
-        states = [utterance(Nodes(F.relu(heard[m]), inputs.window[m].times, inputs.window[m].mask)) for m in MODALITIES]
+                edges, sent = neighbours(relation, target.times, source.times, source.mask), nodes[relation.source]
+            mean = (edges / edges.sum(dim=2, keepdim=True).clamp_min(1.0)) @ sent
+            received[relation.target] = received[relation.target] + self.message[relation.name](mean)
+        states = [utterance(Nodes(F.relu(received[m]), inputs.window[m].times, inputs.window[m].mask)) for m in MODALITIES]
         return predicted(self.head, torch.cat(states, dim=1))

@@ -1,8 +1,8 @@
 """Self-MM: Yu et al., AAAI 2021, "Learning Modality-Specific Representations with Self-Supervised Multi-Task Learning".
 
-Beside the multimodal score each modality predicts its own; its labels are not annotated but made (the paper's unimodal label
-generation module): where a modality's representation lies nearer to the positive or negative centre than the fused one does,
-its label is moved from the multimodal one, smoothed over epochs.
+Each modality predicts a score of its own beside the multimodal one. Its labels are generated (the paper's unimodal label
+generation module): if the representation of a modality is nearer to the positive or negative centre than the fused one, its label
+is moved away from the multimodal label, smoothed over epochs.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class SelfMM(SentimentModel):
     """Fused and unimodal heads; `labels` holds the generated label of each training window and modality.
 
     Attributes:
-        labels: (M, n) y_s, NaN before a window was first seen.
-        epoch: How often labels were made.
+        labels: (M, n) y_s, NaN until they are first generated.
+        epoch: Number of times that labels were generated.
     """
 
     labels: Tensor
@@ -58,7 +58,7 @@ class SelfMM(SentimentModel):
         return loss
 
     def after_epoch(self, training: Iterable[tuple[ModelInput, Targets]], generator: torch.Generator) -> None:
-        """Make the unimodal labels: y_s^(i) = (i - 1)/(i + 1) y_s^(i-1) + 2/(i + 1) y_s^i, i = 2, 3 ..."""
+        """Generate the unimodal labels: y_s^(i) = (i - 1)/(i + 1) y_s^(i-1) + 2/(i + 1) y_s^i, i = 2, 3 ..."""
         del generator
         fused, states, scores, rows = self._collect(training)
         self.epoch += 1

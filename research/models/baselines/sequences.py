@@ -1,4 +1,4 @@
-"""Windows in order of time: the past, the window itself and (offline) what follows, as padded sequences."""
+"""Windows in order of time: past windows, the window itself and, offline, later windows, as padded sequences."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from stream.domain.modality import MODALITIES, Modality
 
 
 class Sequences(NamedTuple):
-    """L = K + 1 windows of each row, oldest first, padding behind.
+    """L = K + 1 windows of each row, oldest first, padding last.
 
     Attributes:
         values: By modality (B, L, width).
-        there: By modality (B, L), 0 where the window lacks the modality, or where padded.
+        there: By modality (B, L), 0 where the window lacks the modality, and for padding.
         lengths: (B,) int64, windows that are not padding.
         own: (B,) int64, position of the window itself.
     """
@@ -28,7 +28,7 @@ class Sequences(NamedTuple):
 
 
 def in_order(inputs: ModelInput) -> Sequences:
-    """Sort past windows and the window itself by age."""
+    """Sort the context and the window itself by time."""
     past = inputs.past
     size = past.lag.shape[0]
     real = torch.stack([past.mask[m] for m in MODALITIES]).amax(dim=0)
@@ -44,5 +44,5 @@ def in_order(inputs: ModelInput) -> Sequences:
 
 
 def at(states: Tensor, positions: Tensor) -> Tensor:
-    """(B, L, H) and (B,) positions to (B, H)."""
+    """Select (B, H) states at (B,) positions of (B, L, H) sequences."""
     return states.gather(1, positions.view(-1, 1, 1).expand(-1, 1, states.shape[2])).squeeze(1)

@@ -16,14 +16,14 @@ from stream.model.heads import Head
 
 
 def with_one(states: Tensor) -> Tensor:
-    """(B, H) to (B, H + 1): [h; 1], so that products of fewer modalities stay in the tensor."""
+    """(B, H) to (B, H + 1): [h; 1], so that the tensor contains the products of fewer modalities too."""
     return torch.cat([states, torch.ones_like(states[:, :1])], dim=1)
 
 
 class TensorFusion(SentimentModel):
-    """z = [h_t; 1] x [h_v; 1] x [h_a; 1], the outer product, read by a two-layer network.
+    """z = [h_t; 1] x [h_v; 1] x [h_a; 1], the outer product, the input of a two-layer network.
 
-    `hidden` is the width of the product's factors; (hidden + 1)^3 numbers reach the head.
+    `hidden` is the width of the factors; the head gets (hidden + 1)^3 numbers.
     """
 
     def __init__(self, widths: dict[Modality, int], hidden: int, dropout: float) -> None:
@@ -33,7 +33,7 @@ class TensorFusion(SentimentModel):
         self.head = Head((hidden + 1) ** len(widths), 4 * hidden, dropout)
 
     def forward(self, inputs: ModelInput) -> Prediction:
-        """The three-fold outer product (B, (H + 1)^3) to the head."""
+        """Apply the head to the (B, (H + 1)^3) outer product."""
         product = inputs.window[Modality.TEXT].mask.new_ones(inputs.window[Modality.TEXT].mask.shape[0], 1)
         for modality, encode in self.encode.items():
             factor = with_one(encode(inputs.window[Modality(modality)]))
@@ -54,7 +54,7 @@ class LowRankFusion(SentimentModel):
         self.head = Head(hidden, hidden, dropout)
 
     def forward(self, inputs: ModelInput) -> Prediction:
-        """(B, H) factors of every modality, multiplied within each rank, to the head."""
+        """Apply the head to the (B, H) product of the modalities, summed over ranks."""
         states = {m: with_one(encode(inputs.window[Modality(m)])) for m, encode in self.encode.items()}
         factors = [torch.einsum("bh,rho->bro", states[m], self.factors[m]) for m in states]
         return predicted(self.head, torch.einsum("r,bro->bo", self.rank_weights, torch.stack(factors).prod(dim=0)))

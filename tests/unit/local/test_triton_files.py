@@ -125,5 +125,5 @@ def test_without_pip_uv_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 def test_a_machine_without_a_wheel_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "riscv64")
-    with pytest.raises(LocalStackError, match="x86-64 and ARM64 only"):
+    with pytest.raises(LocalStackError, match="only on Linux on x86-64 and ARM64"):
         requirement()
