@@ -1,9 +1,11 @@
-"""Connects to Redis, and tells outages from errors."""
+"""Connects to Redis, tells outages from errors, and waits outages out."""
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias, TypeVar
 
+import structlog
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -18,9 +20,18 @@ from redis.exceptions import (
     TryAgainError,
 )
 
+from stream.aio.backoff import Backoff
+from stream.aio.outage import wait_out
 from stream.config.settings import RedisSettings
 
+log = structlog.get_logger(__name__)
+
 RedisClient: TypeAlias = Redis
+Answer = TypeVar("Answer")
+
+BACKOFF = Backoff(first_s=0.05, cap_s=2.0)
+"""Pauses of a writer while Redis is away. The cap bounds how long results wait after Redis is back; jitter spreads the workers that all
+wait for it."""
 
 CONNECTIONS = 32
 """Most connections of one process. Further calls wait for a free connection, so that a burst of windows cannot exhaust the server."""
@@ -67,3 +78,18 @@ def connect(settings: RedisSettings) -> RedisClient:
         retry=Retry(NoBackoff(), 0),
     )
     return Redis.from_pool(pool)
+
+
+async def waiting_out(call: Callable[[int], Awaitable[Answer]]) -> Answer:
+    """Repeat a call until Redis answers, so that an outage loses nothing. The call receives the number of failed attempts."""
+    return await wait_out(call, is_outage=is_outage, backoff=BACKOFF, on_outage=log_outage, on_recovery=_log_recovery)
+
+
+def log_outage(error: Exception, failures: int) -> None:
+    """Log the first failed attempt of an outage."""
+    if failures == 1:
+        log.warning("redis_unavailable", error=type(error).__name__)
+
+
+def _log_recovery(failures: int) -> None:
+    log.info("redis_available", attempts=failures + 1)

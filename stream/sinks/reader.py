@@ -13,19 +13,15 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar, cast
 
-import structlog
-
 from stream.aio.backoff import Backoff
 from stream.aio.cancellation import CancellationGuard
 from stream.aio.outage import wait_out
 from stream.config.settings import RedisSettings
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import Record, decode_record
-from stream.sinks.connection import RedisClient, connect, is_outage
+from stream.sinks.connection import RedisClient, connect, is_outage, log_outage
 from stream.sinks.cursor import Entry, SessionCursor, TrackAnswer, TrackCursor
 from stream.sinks.keys import NUDGES, SESSIONS, session_names, session_of_nudge, track_names
-
-log = structlog.get_logger(__name__)
 
 Answer = TypeVar("Answer")
 
@@ -207,7 +203,7 @@ class ResultReader:
 
     async def _waiting_out(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
         """Repeat a call until Redis answers."""
-        return await wait_out(lambda _failures: call(), is_outage=is_outage, backoff=BACKOFF, on_outage=_log_outage)
+        return await wait_out(lambda _failures: call(), is_outage=is_outage, backoff=BACKOFF, on_outage=log_outage)
 
     def _on_nudge(self, channel: str) -> None:
         if cursor := self._cursor(session_of_nudge(channel)):
@@ -217,11 +213,6 @@ class ResultReader:
     async def _close(self) -> None:
         await self._redis.aclose()
         await self._redis.connection_pool.aclose()
-
-
-def _log_outage(error: Exception, failures: int) -> None:
-    if failures == 1:
-        log.warning("redis_unavailable", error=type(error).__name__)
 
 
 def _answer(scores: Any, explanations: Any, partial: str | None) -> TrackAnswer:
