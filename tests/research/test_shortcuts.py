@@ -1,3 +1,5 @@
+"""Planted shortcuts, trials and defences on small synthetic rows."""
+
 from __future__ import annotations
 
 from pathlib import Path

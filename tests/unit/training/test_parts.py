@@ -1,3 +1,5 @@
+"""The parts of MMCI's training: windows, targets, losses, metrics and evaluation."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -184,7 +186,7 @@ def test_reliability_and_review() -> None:
     assert review(probabilities, truth, 0.0) == {"reviewed": 0.0, "wrong_reviewed": 0.0, "wrong_kept": 0.5}
 
 
-def test_results_say_who_speaks_and_what_is_set_aside(pools: Pools) -> None:
+def test_results_have_groups_of_speakers_and_the_share_set_aside(pools: Pools) -> None:
     torch.manual_seed(0)
     served = ServedMMCI(MMCI(MMCIConfig(hidden=8, head_hidden=8, strata=2, past=CONTEXT_WINDOWS))).eval()
     served.review_below.fill_(1.1)
@@ -216,7 +218,7 @@ def test_recordings_are_cut_to_the_speech_and_levelled() -> None:
     assert voice.resampled(cut, np.random.default_rng(0)).shape[0] == voice.BLOCKS * 16_000
 
 
-def test_windows_hear_the_utterances_before_theirs(pools: Pools) -> None:
+def test_the_context_is_the_utterances_before(pools: Pools) -> None:
     batch = WindowMaker(pools, 0).paired([0, 5, 6, 18])
     past = batch.past
     assert past.mask[TEXT].tolist() == [[0, 0, 0, 0], [1, 1, 1, 1], [0, 0, 0, 0], [1, 1, 1, 1]]
@@ -226,22 +228,22 @@ def test_windows_hear_the_utterances_before_theirs(pools: Pools) -> None:
     assert past.lag[1].tolist() == [1, 2, 3, 4]
 
 
-def test_past_voices_and_faces_share_the_polarity_of_what_was_said(pools: Pools) -> None:
+def test_voices_and_faces_of_the_context_share_the_polarity_of_its_texts(pools: Pools) -> None:
     past = WindowMaker(pools, 0).paired([5]).past
-    for place, earlier in enumerate((4, 3, 2, 1)):
+    for index, earlier in enumerate((4, 3, 2, 1)):
         polarity = pools.text.utterances[earlier].polarity
         voices = [v[0].mean(axis=0) for v, own in zip(pools.voice.embeddings, pools.voice.polarities, strict=True) if own == polarity]
         faces = pools.face.embeddings[pools.face.polarities == polarity].mean(axis=1)
-        assert any(np.allclose(past.values[VOICE][0, place].numpy(), mean, atol=1e-6) for mean in voices)
-        assert any(np.allclose(past.values[FACE][0, place].numpy(), mean, atol=1e-6) for mean in faces)
+        assert any(np.allclose(past.values[VOICE][0, index].numpy(), mean, atol=1e-6) for mean in voices)
+        assert any(np.allclose(past.values[FACE][0, index].numpy(), mean, atol=1e-6) for mean in faces)
 
 
 def test_past_dropout_leaves_out_whole_pasts_and_modalities(pools: Pools) -> None:
     past = WindowMaker(pools, 0, past_dropout=0.4).paired([5] * 300).past
-    heard = np.stack([past.mask[m].numpy().max(axis=1) for m in MODALITIES], axis=1)
-    assert 0.3 < (heard.max(axis=1) == 0).mean() < 0.6
-    assert {tuple(row) for row in heard.astype(int).tolist()} >= {(1, 1, 1), (1, 0, 1), (0, 1, 1), (1, 1, 0), (0, 0, 0)}
+    kept = np.stack([past.mask[m].numpy().max(axis=1) for m in MODALITIES], axis=1)
+    assert 0.3 < (kept.max(axis=1) == 0).mean() < 0.6
+    assert {tuple(row) for row in kept.astype(int).tolist()} >= {(1, 1, 1), (1, 0, 1), (0, 1, 1), (1, 1, 0), (0, 0, 0)}
 
 
-def test_windows_of_one_modality_hear_nothing_earlier(pools: Pools) -> None:
+def test_windows_of_one_modality_have_no_context(pools: Pools) -> None:
     assert not any(mask.any() for mask in WindowMaker(pools, 0).voices_only([0, 1]).past.mask.values())

@@ -1,4 +1,4 @@
-"""The text encoder's training on a few made-up sentences: an adapter beside its configuration, and the file that is served."""
+"""The text encoder's training on a few synthetic sentences: it writes an adapter and the served file."""
 
 from __future__ import annotations
 
