@@ -16,8 +16,6 @@ from stream.local.ports import LOOPBACK, free_port
 from stream.local.probes import listens
 from stream.local.process import ManagedProcess
 
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
-DEFAULT_HOME = REPOSITORY.parent / "shared" / "kafka"
 CLUSTER_ID = "4L6g3nShT-eMCtK--X86sw"
 JAVA_OPTIONS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 START_TIMEOUT_S = 60.0
@@ -48,13 +46,15 @@ group.min.session.timeout.ms=1000
 
 
 def kafka_home() -> Path:
-    """The directory in which Apache Kafka is expected."""
-    return Path(os.environ.get("SENTISTREAM_KAFKA_HOME") or DEFAULT_HOME)
+    """The unpacked release of Apache Kafka that ``SENTISTREAM_KAFKA_HOME`` names; see `why_unavailable`."""
+    return Path(os.environ.get("SENTISTREAM_KAFKA_HOME", ""))
 
 
 def why_unavailable() -> str | None:
     """Why Apache Kafka cannot run here; None when it can."""
     home = kafka_home()
+    if not home.name:
+        return "SENTISTREAM_KAFKA_HOME is not set (to an unpacked release of Apache Kafka)"
     if not any((home / "libs").glob("kafka_*.jar")):
         return f"no Apache Kafka in {home.name}/libs (set SENTISTREAM_KAFKA_HOME to an unpacked release)"
     if shutil.which("java") is None:

@@ -20,6 +20,7 @@ from tests.support.tiny_rated_sentences import write_rated_sentences
 SHORT = TextRecipe(epochs=1, batch=8, encoder_rate=1e-3)
 
 
+@pytest.mark.slow
 def test_training_leaves_an_adapter_and_the_served_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = write_rated_sentences(tmp_path, monkeypatch)
     folder = data / "models" / "text_encoder"
