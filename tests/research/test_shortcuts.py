@@ -20,7 +20,7 @@ from stream.training.eraser.sources import sides
 from stream.training.errors import TrainingError
 from tests.support.tiny_features import honest, marked
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("p", [0.9, 0.5])
