@@ -16,10 +16,10 @@ from stream.config.settings import KafkaSettings
 from stream.domain.chunk import ContentType
 from stream.domain.features import Word
 from stream.domain.identity import SessionKey, TrackKey
+from stream.domain.kafka_records import chunk_headers, encode_words, session_record
 from stream.domain.modality import Modality
 from stream.domain.session_events import KeyedSessionEvent, SessionEnd, SessionEvent, SessionStart, TrackEnd, TrackPlan
 from stream.domain.topics import Topics
-from stream.domain.wire import chunk_headers, encode_words, session_record
 from stream.kafka_admin.connection import kafka_options
 
 TRACK = "customer"

@@ -13,10 +13,10 @@ from confluent_kafka import Producer
 from benchmarks.chunks import second_header
 from benchmarks.pipeline_runs import media
 from stream.domain.identity import SessionKey, TrackKey
+from stream.domain.kafka_records import chunk_headers, session_record
 from stream.domain.modality import MODALITIES
 from stream.domain.session_events import KeyedSessionEvent, SessionStart, TrackPlan
 from stream.domain.topics import Topics
-from stream.domain.wire import chunk_headers, session_record
 
 TRACK = "customer"
 TENANT = "bench"

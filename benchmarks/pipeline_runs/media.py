@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from stream.domain.chunk import ContentType
 from stream.domain.features import AudioFeatures, Features, TextFeatures, VideoFeatures, Word
+from stream.domain.kafka_records import decode_text, encode_words
 from stream.domain.media_format import EMBEDDING_WIDTH, SEGMENT_MS, SEGMENTS_PER_BLOCK, VIDEO_PER_SECOND, WORD_WIDTH
 from stream.domain.modality import MODALITIES, Modality
-from stream.domain.wire import decode_text, encode_words
 from stream.encoders.packed import pack
 from stream.produce.sample import sample_sessions
 from stream.produce.session import PlannedChunk, plan_records

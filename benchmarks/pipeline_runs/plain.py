@@ -14,11 +14,11 @@ from stream.domain.chunk import Chunk
 from stream.domain.context import CONTEXT_WINDOWS, ContextFeatures
 from stream.domain.features import AudioFeatures, Features, TextFeatures, VideoFeatures
 from stream.domain.inference import Inference, WindowInputs
+from stream.domain.kafka_records import parse_chunk
 from stream.domain.media_format import WORD_WIDTH
 from stream.domain.modality import MODALITIES, Modality
 from stream.domain.result import ExplanationRecord, ModelVersion, ScoreRecord
 from stream.domain.window import Window
-from stream.domain.wire import parse_chunk
 from stream.encoders.context_inputs import contribution, with_context
 from stream.encoders.packed import unpack
 from stream.encoders.window_inputs import build

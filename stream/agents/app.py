@@ -23,10 +23,10 @@ from stream.agents.result_producer import ResultProducer
 from stream.agents.worker_state import WorkerState
 from stream.config.settings import KafkaSettings, Settings
 from stream.domain.delivery import InboundRecord
+from stream.domain.kafka_records import Headers
 from stream.domain.topics import Topics
-from stream.domain.wire import Headers
-from stream.pipeline.context import ProcessingContext
 from stream.pipeline.ports import ResultStore, Scorer, TrackEncoder
+from stream.pipeline.processing_context import ProcessingContext
 from stream.pipeline.router import SessionRouter
 
 log = structlog.get_logger(__name__)

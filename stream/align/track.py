@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from typing import Any, Generic
 
 from stream.align.clock_skew import VideoSkew, correction_ms, is_suspect, moved
+from stream.align.lateness import Timeliness, reject, timeliness
 from stream.align.modality_state import ModalityState, Novelty
-from stream.align.outcome import A, ClosedWindow, EncodedChunk, LateChunk, Outcome, UnusedChunks
+from stream.align.outcome import A, ClosedWindow, EncodedChunk, Outcome, UnusedChunks
 from stream.align.windower import Span, Windower
 from stream.domain.clock_skew import ClockSkew, ClockSkews
 from stream.domain.features import AudioFeatures, TextFeatures, VideoFeatures
 from stream.domain.identity import TrackKey
 from stream.domain.modality import MODALITIES, Modality
-from stream.domain.window import SHED, SYNC_SUSPECT, Window
+from stream.domain.warning_codes import WarningCode
+from stream.domain.window import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,20 +126,19 @@ class TrackAligner(Generic[A]):
         return outcome
 
     def _hold_or_reject(self, chunk: EncodedChunk[A], modality: ModalityState[A], outcome: Outcome[A]) -> None:
-        header = chunk.header
-        end_ms = header.end_ms
-        if end_ms <= self._final_before_ms:
+        header, logic = chunk.header, self._logic
+        timely = timeliness(
+            header.end_ms, closed_until_ms=logic.closed_until_ms, final_before_ms=self._final_before_ms, track_ended=self._ended
+        )
+        if timely is not Timeliness.IN_TIME:
             modality.keep_fingerprint(header.seq, chunk.fingerprint)
-            outcome.repeated += (chunk,)
-        elif self._ended or end_ms <= self._logic.closed_until_ms:
-            modality.keep_fingerprint(header.seq, chunk.fingerprint)
-            outcome.late += (LateChunk(chunk, max(1, self._logic.closed_until_ms - end_ms)),)
-        else:
-            modality.hold(chunk)
-            self._first_held_start_ms = min(self._first_held_start_ms, header.start_ms)
-            self.held += 1
-            if self._logic.on_chunk(header.start_ms, end_ms, chunk.features) and self._advanced_to > -math.inf:
-                self._close_windows(self._advanced_to, outcome, ())
+            reject(chunk, timely, logic.closed_until_ms, outcome)
+            return
+        modality.hold(chunk)
+        self._first_held_start_ms = min(self._first_held_start_ms, header.start_ms)
+        self.held += 1
+        if logic.on_chunk(header.start_ms, header.end_ms, chunk.features) and self._advanced_to > -math.inf:
+            self._close_windows(self._advanced_to, outcome, ())
 
     def on_time(self, now: int) -> Outcome[A]:
         """Let time pass during which everything that existed had been read, so that quiet means silence."""
@@ -196,7 +197,7 @@ class TrackAligner(Generic[A]):
         """Close the oldest window that holds a chunk without waiting any longer, to free memory."""
         outcome: Outcome[A] = Outcome()
         if self.held:
-            self._close_windows(max(self._advanced_to, self._logic.notify_at_ms(self._first_held_start_ms)), outcome, (SHED,))
+            self._close_windows(max(self._advanced_to, self._logic.notify_at_ms(self._first_held_start_ms)), outcome, (WarningCode.SHED,))
         return outcome
 
     def _reached_ms(self) -> int:
@@ -306,5 +307,5 @@ class TrackAligner(Generic[A]):
             video=tuple([moved(frames, shift_ms) for frames in video] if shift_ms else video),
             media_end_at_ms=None if newest_ms < 0 else captured_ms + media_end_ms - newest_ms,
             clock_skews={} if skew is None else {Modality.VIDEO: skew},
-            warnings=(*warnings, SYNC_SUSPECT) if video and is_suspect(skew, end) else warnings,
+            warnings=(*warnings, WarningCode.SYNC_SUSPECT) if video and is_suspect(skew, end) else warnings,
         )

@@ -12,11 +12,6 @@ from stream.domain.features import AudioFeatures, Floats, TextFeatures, VideoFea
 from stream.domain.identity import TrackKey
 from stream.domain.modality import MODALITIES, Modality
 
-SHED = "shed"
-"""Warning of a window that was closed early because too many chunks were held."""
-SYNC_SUSPECT = "sync_suspect"
-"""Warning of a window whose modalities are so far apart that their alignment should not be relied on."""
-
 
 class Window(msgspec.Struct, frozen=True):
     """Half-open span [start_ms, end_ms) of a track with the features of every chunk that touches it.
@@ -35,7 +30,7 @@ class Window(msgspec.Struct, frozen=True):
         video: Video chunks, likewise, their times corrected by `clock_skews`.
         media_end_at_ms: Wall clock (Unix ms) at which `media_end_ms` was captured; None if no chunk touches the window.
         clock_skews: Clock skews of modalities against the audio.
-        warnings: Codes of peculiarities of the window's input, for example `SHED`.
+        warnings: Codes of peculiarities of the window's input, for example `WarningCode.SHED`.
         context: Finished windows of the session that the model sees beside it, newest first.
     """
 

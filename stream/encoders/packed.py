@@ -17,9 +17,9 @@ from safetensors.numpy import save
 
 from stream.domain.chunk import Chunk, ChunkHeader
 from stream.domain.features import AudioFeatures, Features, TextFeatures, VideoFeatures
+from stream.domain.kafka_records import BadRecordError, decode_text, encode_words
 from stream.domain.media_format import EMBEDDING_WIDTH, SEGMENT_MS, VIDEO_PER_SECOND, WORD_WIDTH
 from stream.domain.modality import Modality
-from stream.domain.wire import BadRecordError, decode_text, encode_words
 
 Tensors = dict[str, dict[str, Any]]
 """Data type, shape and bytes of each tensor by its name, as safetensors reads them."""

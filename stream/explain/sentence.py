@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from stream.domain.modality import MODALITIES, Modality
 from stream.domain.result import SpanEvidence, WordEvidence
-from stream.explain.warnings import PLAIN, WarningCode
+from stream.domain.warning_codes import WarningCode
+from stream.explain.warnings import PLAIN
 
 QUOTED_WORDS = 3
 QUOTED_CHARACTERS = 24

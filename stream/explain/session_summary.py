@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from stream.domain.identity import SessionKey
 from stream.domain.modality import MODALITIES, Modality
 from stream.domain.result import Moment, ScoreRecord, SessionRecord
-from stream.domain.window import SHED
+from stream.domain.warning_codes import WarningCode
 from stream.explain.rounding import apportion, rounded
 
 TREND_WINDOWS = 3
@@ -32,7 +32,7 @@ def summarise(session: SessionKey, epoch: int, finals: Iterable[ScoreRecord]) ->
         worst=_moment(min(with_content, key=lambda w: w.score)) if with_content else None,
         role_shares=_role_shares(windows),
         windows_by_modality={m: sum(m in w.modalities_present for w in windows) for m in MODALITIES},
-        windows_shed=sum(SHED in w.warnings for w in windows),
+        windows_shed=sum(WarningCode.SHED in w.warnings for w in windows),
     )
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import msgspec
 
 from stream.domain.features import Word
+from stream.domain.kafka_records import MAX_WORD_CHARACTERS
 from stream.domain.media_format import MAX_SESSION_MS
-from stream.domain.wire import MAX_WORD_CHARACTERS
 from stream.media.errors import TranscriptError
 
 TRANSCRIPT_SUFFIXES = (".vtt", ".srt", ".json")

@@ -7,9 +7,9 @@ import numpy as np
 from stream.config.settings import AudioSettings, VideoSettings
 from stream.domain.chunk import Chunk, ContentType
 from stream.domain.features import AudioFeatures, Features, VideoFeatures
+from stream.domain.kafka_records import decode_text
 from stream.domain.media_format import EMBEDDING_WIDTH
 from stream.domain.modality import Modality
-from stream.domain.wire import decode_text
 from stream.encoders.audio import log_mel, segments
 from stream.encoders.face import normalise
 from stream.encoders.packed import unpack

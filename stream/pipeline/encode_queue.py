@@ -13,10 +13,10 @@ from stream.aio.tasks import TaskSet
 from stream.domain.chunk import Chunk
 from stream.domain.delivery import InboundRecord
 from stream.domain.features import Features
-from stream.domain.wire import BadRecordError
+from stream.domain.kafka_records import BadRecordError
 from stream.media.errors import MediaError
-from stream.pipeline.context import ProcessingContext
 from stream.pipeline.ports import TrackEncoder
+from stream.pipeline.processing_context import ProcessingContext
 from stream.pipeline.timings import Step
 
 log = structlog.get_logger(__name__)

@@ -13,13 +13,13 @@ from stream.domain.chunk import Chunk
 from stream.domain.delivery import InboundRecord
 from stream.domain.epoch import EpochAssignment
 from stream.domain.identity import SessionKey, TrackKey
+from stream.domain.kafka_records import BadRecordError
 from stream.domain.modality import Modality
 from stream.domain.session_events import MAX_TRACKS, KeyedSessionEvent, SessionHeartbeat
-from stream.domain.wire import BadRecordError
 from stream.explain.session_summary import summarise
-from stream.pipeline.context import ProcessingContext
 from stream.pipeline.encode_queue import Arrival, EncodeQueue
 from stream.pipeline.ports import TrackEncoder
+from stream.pipeline.processing_context import ProcessingContext
 from stream.pipeline.session_events import HeldEvent, SessionEventBuffer
 from stream.pipeline.timings import Step
 from stream.pipeline.track_state import read_track_state

@@ -11,9 +11,9 @@ from stream.domain.delivery import FinaliseOutcome, LastFinal
 from stream.domain.epoch import EpochAssignment, SessionEpochs
 from stream.domain.features import Features
 from stream.domain.identity import SessionKey, TrackKey
+from stream.domain.kafka_records import Headers
 from stream.domain.result import ExplanationRecord, PartialRecord, ScoreRecord, SessionRecord
 from stream.domain.window import Window
-from stream.domain.wire import Headers
 from stream.pipeline.window_context import WindowContext
 
 Ack = Callable[[], object]

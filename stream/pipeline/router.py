@@ -10,12 +10,12 @@ import structlog
 from stream.domain.chunk import Chunk
 from stream.domain.delivery import InboundRecord
 from stream.domain.identity import SessionKey
+from stream.domain.kafka_records import BadRecordError, parse_chunk, parse_session
 from stream.domain.modality import MODALITIES
 from stream.domain.session_events import KeyedSessionEvent, SessionHeartbeat
-from stream.domain.wire import BadRecordError, parse_chunk, parse_session
-from stream.pipeline.context import ProcessingContext
 from stream.pipeline.epoch import EpochProcessor
 from stream.pipeline.ownership import Claim, Ownership
+from stream.pipeline.processing_context import ProcessingContext
 from stream.pipeline.session import Intake, SessionProcessor
 
 log = structlog.get_logger(__name__)

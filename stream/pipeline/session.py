@@ -12,11 +12,11 @@ from stream.domain.chunk import Chunk, ChunkHeader
 from stream.domain.delivery import InboundRecord
 from stream.domain.epoch import SessionEpochs, epoch_at
 from stream.domain.identity import SessionKey
+from stream.domain.kafka_records import BadRecordError
 from stream.domain.session_events import KeyedSessionEvent
-from stream.domain.wire import BadRecordError
-from stream.pipeline.context import ProcessingContext
 from stream.pipeline.epoch import EpochProcessor
 from stream.pipeline.ownership import Claim
+from stream.pipeline.processing_context import ProcessingContext
 
 log = structlog.get_logger(__name__)
 

@@ -13,9 +13,9 @@ from stream.domain.epoch import EpochAssignment
 from stream.domain.features import Features
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.session_events import KeyedSessionEvent, SessionEnd, SessionHeartbeat, SessionStart
-from stream.pipeline.context import ProcessingContext
 from stream.pipeline.encode_queue import Arrival
 from stream.pipeline.ports import Ack
+from stream.pipeline.processing_context import ProcessingContext
 from stream.pipeline.scoring import TrackScoring
 from stream.pipeline.track_state import TrackState
 from stream.pipeline.window_context import ContextStore

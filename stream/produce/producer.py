@@ -14,11 +14,11 @@ from typing import Any
 from kafka import KafkaProducer
 
 from stream.config.settings import KafkaSettings
+from stream.domain.kafka_records import Headers, chunk_headers, session_record
 from stream.domain.media_format import MAX_CHUNK_BYTES
 from stream.domain.modality import Modality
 from stream.domain.session_events import KeyedSessionEvent, SessionEvent
 from stream.domain.topics import Topics
-from stream.domain.wire import Headers, chunk_headers, session_record
 from stream.kafka_admin.connection import CONNECT_TIMEOUT_MS, broker_errors, kafka_options
 from stream.kafka_admin.errors import BrokerError
 from stream.produce.pacer import Pacer, wall_clock_ms

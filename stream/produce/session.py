@@ -10,10 +10,10 @@ from uuid import uuid4
 from stream.domain.chunk import ChunkHeader, ContentType
 from stream.domain.features import Word
 from stream.domain.identity import SessionKey, TrackKey
+from stream.domain.kafka_records import MAX_WORDS_PER_CHUNK, encode_words
 from stream.domain.media_format import MAX_CHUNK_MS
 from stream.domain.modality import MODALITIES, Modality
 from stream.domain.session_events import SessionEnd, SessionHeartbeat, SessionStart, TrackEnd, TrackPlan
-from stream.domain.wire import MAX_WORDS_PER_CHUNK, encode_words
 from stream.media.errors import TranscriptError
 from stream.media.source import SourcePiece
 

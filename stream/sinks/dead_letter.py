@@ -11,8 +11,8 @@ from collections.abc import Iterable
 import msgspec
 
 from stream.domain.delivery import InboundRecord
+from stream.domain.kafka_records import Headers
 from stream.domain.window import Window
-from stream.domain.wire import Headers
 from stream.sinks.results import Message
 
 HEADER_PREFIX = "dl_"

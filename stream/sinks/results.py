@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from stream.domain.chunk import SCHEMA_VERSION
 from stream.domain.identity import SessionKey
+from stream.domain.kafka_records import Headers
 from stream.domain.result import ExplanationRecord, PartialRecord, ScoreRecord, SessionRecord, encode_record
-from stream.domain.wire import Headers
 
 RESULT_TYPE = "io.sentistream.result."
 SOURCE = "sentistream"

@@ -16,15 +16,15 @@ from stream.domain.delivery import FinaliseOutcome, InboundRecord, LastFinal
 from stream.domain.epoch import EpochAssignment, SessionEpochs
 from stream.domain.features import Features, TextFeatures, Word
 from stream.domain.identity import SessionKey, TrackKey
+from stream.domain.kafka_records import Headers, chunk_headers, decode_text, encode_words, session_record
 from stream.domain.modality import Modality
 from stream.domain.result import ExplanationRecord, ModelVersion, PartialRecord, ScoreRecord, SessionRecord
 from stream.domain.session_events import KeyedSessionEvent, SessionEvent
 from stream.domain.topics import Topics
 from stream.domain.window import Window
-from stream.domain.wire import Headers, chunk_headers, decode_text, encode_words, session_record
 from stream.explain.records import identity_fields
-from stream.pipeline.context import ProcessingContext
 from stream.pipeline.ports import Addressed
+from stream.pipeline.processing_context import ProcessingContext
 from stream.pipeline.router import SessionRouter
 from stream.pipeline.window_context import WindowContext
 from tests.fakes.chunks import MEDIA_START_AT_MS, header

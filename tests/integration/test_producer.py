@@ -19,10 +19,10 @@ from kafka.admin import KafkaAdminClient
 from stream.config.settings import KafkaSettings
 from stream.domain.chunk import Chunk
 from stream.domain.identity import SessionKey
+from stream.domain.kafka_records import decode_text, parse_chunk, parse_session
 from stream.domain.modality import MODALITIES, Modality
 from stream.domain.session_events import SessionEnd, SessionStart
 from stream.domain.topics import Topics
-from stream.domain.wire import decode_text, parse_chunk, parse_session
 from stream.kafka_admin.connection import kafka_options
 from stream.kafka_admin.errors import BrokerError
 from stream.kafka_admin.topics import ensure_topics

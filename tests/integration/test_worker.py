@@ -15,11 +15,11 @@ from kafka import KafkaProducer
 from stream.config.settings import Settings
 from stream.domain.chunk import ContentType
 from stream.domain.identity import SessionKey, TrackKey
+from stream.domain.kafka_records import chunk_headers, encode_words, session_record
 from stream.domain.modality import MODALITIES, Modality
 from stream.domain.result import ExplanationRecord, ScoreRecord, SessionRecord
 from stream.domain.session_events import KeyedSessionEvent, SessionEnd, TrackEnd
 from stream.domain.topics import Topics
-from stream.domain.wire import chunk_headers, encode_words, session_record
 from stream.kafka_admin.connection import kafka_options
 from stream.kafka_admin.topics import ensure_topics
 from stream.local.environment import child_environment

@@ -11,7 +11,7 @@ from typing import Any, cast
 from msgspec import structs
 
 from stream.align import clock_skew, session
-from stream.align.clock import CaughtUpClock
+from stream.align.caught_up_clock import CaughtUpClock
 from stream.align.context import ContextQueue
 from stream.align.expiry import Expiry
 from stream.align.media_clock import MediaClock

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.domain.chunk import Chunk
+from stream.domain.kafka_records import BadRecordError, chunk_headers, decode_text, parse_chunk, parse_session
 from stream.domain.modality import Modality
 from stream.domain.session_events import KeyedSessionEvent
-from stream.domain.wire import BadRecordError, chunk_headers, decode_text, parse_chunk, parse_session
 from tests.fakes.chunks import header
 
 HEADERS = dict(chunk_headers(header(3)))

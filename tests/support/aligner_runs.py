@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from msgspec import structs
 
-from stream.align.clock import CaughtUpClock
+from stream.align.caught_up_clock import CaughtUpClock
 from stream.align.outcome import ClosedWindow, Outcome
 from stream.align.session import SessionAligner
 from stream.align.utterance import UtteranceWindower

@@ -18,7 +18,8 @@ from stream.domain.clock_skew import decode_skews, encode_skews
 from stream.domain.context import CONTEXT_WINDOWS, ContextWindow
 from stream.domain.delivery import LastFinal
 from stream.domain.modality import Modality
-from stream.domain.window import SHED, Window
+from stream.domain.warning_codes import WarningCode
+from stream.domain.window import Window
 from tests.support.aligner_runs import AlignerRun, Outage, Player, events, play_backlog, play_live, settle_ms
 from tests.support.histories import Delivery, History
 from tests.support.utterances import utterances
@@ -261,7 +262,7 @@ def memory_is_bounded(history: History) -> None:
     bounded = replace(history, max_held=6)
     for run in (play_backlog(bounded), play_live(bounded)):
         assert run.peak_held <= 6
-        assert run.shed_windows == sum(SHED in window.warnings for window in run.finals().values())
+        assert run.shed_windows == sum(WarningCode.SHED in window.warnings for window in run.finals().values())
 
 
 def silence_closes_everything(history: History) -> None:

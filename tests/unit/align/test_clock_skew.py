@@ -18,7 +18,8 @@ from stream.domain.clock_skew import ClockSkew, decode_skews, encode_skews
 from stream.domain.features import AudioFeatures, Features, TextFeatures, VideoFeatures, Word
 from stream.domain.media_format import EMBEDDING_WIDTH
 from stream.domain.modality import MODALITIES, Modality
-from stream.domain.window import SYNC_SUSPECT, Window
+from stream.domain.warning_codes import WarningCode
+from stream.domain.window import Window
 from tests.fakes.chunks import header
 from tests.unit.align.builders import POLICY, TRACK
 
@@ -160,11 +161,11 @@ def a_skew_beyond_the_limit_is_flagged_but_not_corrected() -> None:
     for offset_ms, first in ((1000.0, 1000), (1001.0, 0), (-90_000.0, 0)):
         window = windows(Scene(offset_ms, noisy=False).chunks(10))[0]
         assert frames(window)[0][0] == first
-        assert window.warnings == (SYNC_SUSPECT,)
+        assert window.warnings == (WarningCode.SYNC_SUSPECT,)
 
 
 def a_large_skew_is_flagged() -> None:
-    for offset_ms, warnings in ((185.0, ()), (-185.0, ()), (186.0, (SYNC_SUSPECT,)), (-186.0, (SYNC_SUSPECT,))):
+    for offset_ms, warnings in ((185.0, ()), (-185.0, ()), (186.0, (WarningCode.SYNC_SUSPECT,)), (-186.0, (WarningCode.SYNC_SUSPECT,))):
         chunks = list(Scene(offset_ms, noisy=False).chunks(10))
         partials = [p for chunk in chunks for p in partials_after(chunks, chunk)]
         assert {w.warnings for w in windows(chunks)} == {warnings}

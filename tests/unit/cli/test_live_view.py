@@ -14,7 +14,7 @@ from stream.cli.live_view import LiveView, score_bar, share_bars, sparkline
 from stream.domain.identity import SessionKey
 from stream.domain.modality import Modality
 from stream.domain.result import Record
-from stream.domain.window import SHED
+from stream.domain.warning_codes import WarningCode
 from stream.explain.session_summary import summarise
 from tests.fakes.results import make_explanation, make_partial, make_score
 
@@ -75,7 +75,7 @@ def test_an_ended_session_shows_its_summary() -> None:
 
 
 def test_a_summary_says_how_many_windows_were_shed() -> None:
-    whole, shed = make_score(4000, 1.0), make_score(6000, warnings=(SHED,))
+    whole, shed = make_score(4000, 1.0), make_score(6000, warnings=(WarningCode.SHED,))
     summary = SessionKey("default", "call-1"), 0
     assert "closed early" not in drawn(whole, summarise(*summary, [whole]))
     assert "1 closed early" in drawn(shed, summarise(*summary, [whole, shed]))

@@ -12,9 +12,9 @@ from safetensors.numpy import load, save
 
 from stream.domain.chunk import Chunk, ContentType
 from stream.domain.features import AudioFeatures, Features, TextFeatures, VideoFeatures, Word
+from stream.domain.kafka_records import BadRecordError
 from stream.domain.media_format import EMBEDDING_WIDTH, WORD_WIDTH
 from stream.domain.modality import Modality
-from stream.domain.wire import BadRecordError
 from stream.encoders.packed import pack, unpack
 from tests.fakes.chunks import header
 

@@ -9,7 +9,8 @@ from stream.domain.clock_skew import ClockSkew
 from stream.domain.inference import Inference, WindowInputs
 from stream.domain.modality import Modality
 from stream.domain.result import ScoreRecord, decode_record, encode_record
-from stream.domain.window import SYNC_SUSPECT, Window
+from stream.domain.warning_codes import WarningCode
+from stream.domain.window import Window
 from stream.explain.records import final_records, partial_record
 from tests.fakes.windows import MODEL, make_inference, make_inputs, make_window
 
@@ -82,7 +83,7 @@ def test_every_warning_is_raised_by_its_cause_alone() -> None:
     assert warnings(make_inference(calm, to_review=True)) == ("to_review",)
     assert warnings(make_inference([0, 1, -1, 0, 0, 1, -1, 0])) == ("modalities_disagree",)
     assert warnings(make_inference(calm), of_input=("z", "late_chunks", "late_chunks")) == ("late_chunks", "z")
-    assert warnings(make_inference(calm), faces=2, of_input=("late_chunks", SYNC_SUSPECT)) == (
+    assert warnings(make_inference(calm), faces=2, of_input=("late_chunks", WarningCode.SYNC_SUSPECT)) == (
         "several_faces",
         "sync_suspect",
         "late_chunks",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stream.domain.modality import Modality
-from stream.domain.window import SHED
+from stream.domain.warning_codes import WarningCode
 from stream.explain.session_summary import summarise
 from tests.fakes.results import SESSION, make_score
 
@@ -37,7 +37,11 @@ def test_windows_without_content_are_counted_but_do_not_affect_the_mean() -> Non
 
 
 def test_windows_that_were_closed_early_are_counted() -> None:
-    finals = [make_score(4000), make_score(6000, warnings=(SHED,)), make_score(8000, warnings=("several_faces", SHED))]
+    finals = [
+        make_score(4000),
+        make_score(6000, warnings=(WarningCode.SHED,)),
+        make_score(8000, warnings=("several_faces", WarningCode.SHED)),
+    ]
     assert summarise(SESSION, 0, finals).windows_shed == 2
 
 

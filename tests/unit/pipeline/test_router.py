@@ -12,9 +12,9 @@ from stream.domain.chunk import Chunk
 from stream.domain.delivery import LastFinal
 from stream.domain.features import Features
 from stream.domain.identity import TrackKey
+from stream.domain.kafka_records import decode_text
 from stream.domain.modality import Modality
 from stream.domain.session_events import MAX_TRACKS, SessionEnd, SessionHeartbeat, SessionStart, TrackEnd, TrackPlan
-from stream.domain.wire import decode_text
 from tests.fakes.chunks import header
 from tests.fakes.processing_context import FakeEncoder, FakeScorer, FakeStore, FakeWorker
 

@@ -4,8 +4,8 @@ import pytest
 
 from stream.domain.features import Word
 from stream.domain.identity import SessionKey
+from stream.domain.kafka_records import chunk_headers, decode_text, parse_chunk
 from stream.domain.modality import Modality
-from stream.domain.wire import chunk_headers, decode_text, parse_chunk
 from stream.media.errors import TranscriptError
 from stream.media.source import SourcePiece
 from stream.produce.session import PlannedChunk, PlannedHeartbeat, SentCounts, SessionPlan, TrackSetup, plan_records

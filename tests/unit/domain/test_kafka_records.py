@@ -4,10 +4,10 @@ import pytest
 
 from stream.domain.features import TextFeatures, Word
 from stream.domain.identity import SessionKey
+from stream.domain.kafka_records import BadRecordError, chunk_headers, decode_text, encode_words, parse_chunk, parse_session, session_record
 from stream.domain.media_format import MAX_CHUNK_BYTES
 from stream.domain.modality import Modality
 from stream.domain.session_events import KeyedSessionEvent, SessionEnd, SessionEvent, SessionHeartbeat, SessionStart, TrackEnd, TrackPlan
-from stream.domain.wire import BadRecordError, chunk_headers, decode_text, encode_words, parse_chunk, parse_session, session_record
 from tests.fakes.chunks import header
 
 KEY = b"acme/call-1"

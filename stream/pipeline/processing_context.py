@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from stream.align.clock import CaughtUpClock
+from stream.align.caught_up_clock import CaughtUpClock
 from stream.align.track import WindowPolicy
 from stream.align.utterance import UtteranceWindower
 from stream.align.windower import HoppingWindower, Windower

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from stream.align.clock import MAX_STEP_MS, CaughtUpClock
+from stream.align.caught_up_clock import MAX_STEP_MS, CaughtUpClock
 
 
 def test_time_counts_between_ticks_at_which_everything_has_been_read() -> None:

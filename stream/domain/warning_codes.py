@@ -1,0 +1,26 @@
+"""The warning codes of results: reasons to read a result with care. All codes are listed here."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class WarningCode(StrEnum):
+    """Peculiarities of a window. A record's ``warnings`` are in this order."""
+
+    NOTHING_PRESENT = "nothing_present"
+    """No word, no sound, no face: the score is the model's score without any modality."""
+    TO_REVIEW = "to_review"
+    """The model is unsure of the label: a person should check it. The threshold is fitted, see the model card."""
+    MODALITIES_DISAGREE = "modalities_disagree"
+    """Two modalities pull in opposite directions, see `stream.explain.warnings.DISAGREEMENT`."""
+    SHORTCUT_EFFECT = "shortcut_effect"
+    """The backdoor adjustment changes the score a lot, see `stream.explain.warnings.SHORTCUT_EFFECT`."""
+    SEVERAL_FACES = "several_faces"
+    """More than one face was in the picture; the largest was followed."""
+    WORDS_DROPPED = "words_dropped"
+    """The window has more words than the model's input holds; the earliest were left out."""
+    SYNC_SUSPECT = "sync_suspect"
+    """The clocks of sound and picture are so far apart that their alignment should not be relied on."""
+    SHED = "shed"
+    """The window was closed early because too many chunks were held."""
