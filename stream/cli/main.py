@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import typer
 
-from stream.aio.signals import remember_interrupts
 from stream.cli import config, models, produce, rebuild, train, up, watch, worker
 from stream.cli.demo import command as demo
 from stream.cli.doctor import command as doctor
@@ -28,9 +27,3 @@ app.command("evaluate", hidden=not train.IN_CHECKOUT)(train.evaluate)
 app.command("export", hidden=not train.IN_CHECKOUT)(train.export)
 app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")
-
-
-def main() -> None:
-    """Entry point of the console script."""
-    remember_interrupts()
-    app()
