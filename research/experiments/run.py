@@ -29,7 +29,8 @@ from research.models.variants import build
 from stream.domain.features import Floats
 from stream.domain.modality import Modality
 from stream.model.minilm import MiniLM, pool
-from stream.model_repository.text_weights import TextWeightsError, packaged_weights
+from stream.model_repository.errors import TextWeightsError
+from stream.model_repository.text_weights import packaged_weights
 from stream.training.corpora import Part
 from stream.training.errors import TrainingError
 from stream.training.features import text_weights

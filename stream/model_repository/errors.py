@@ -5,3 +5,7 @@ from __future__ import annotations
 
 class ModelRepositoryError(Exception):
     """The model repository on disk cannot be built or served; the message is one sentence that says what to do."""
+
+
+class TextWeightsError(Exception):
+    """The text encoder's weights are not available; the message is one sentence that says what to do."""

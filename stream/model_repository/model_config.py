@@ -126,7 +126,7 @@ def _onnx_tensor(name: str, kind: str, shape: list[int | str | None]) -> TensorS
 
 
 def tensor_problems(config: ModelConfig, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]) -> list[str]:
-    """Differences between the tensors of a configuration and those of the ONNX file."""
+    """Differences between the tensors of a configuration and the tensors of the ONNX file."""
     problems: list[str] = []
     for kind, declared, actual in (("input", config.inputs, inputs), ("output", config.outputs, outputs)):
         by_name = {tensor.name: tensor for tensor in actual}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from stream.model_repository.errors import ModelRepositoryError
+from stream.model_repository.errors import ModelRepositoryError, TextWeightsError
 from stream.model_repository.model_config import (
     CPU_CONFIG,
     GPU_CONFIG,
@@ -17,7 +17,7 @@ from stream.model_repository.model_config import (
     tensor_problems,
 )
 from stream.model_repository.served_models import MODEL_NAMES, TEXT_ENCODER
-from stream.model_repository.text_weights import MODEL_FILE, TextWeightsError, build_text_encoder, sha256_of, write_atomically
+from stream.model_repository.text_weights import MODEL_FILE, build_text_encoder, sha256_of, write_atomically
 
 VERSION = "1"
 

