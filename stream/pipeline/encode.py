@@ -39,7 +39,7 @@ class ChunkEncoder:
         self._find_voice = find_voice
         self._face_tracker = FaceTracker()
 
-    def encode_at_once(self, chunk: Chunk) -> Features | None:
+    def encode_immediately(self, chunk: Chunk) -> Features | None:
         """Features of a chunk that needs neither decoder nor model; None for any other chunk. Raises `BadRecordError`."""
         match chunk.header.content_type:
             case ContentType.WORDS:
@@ -51,7 +51,7 @@ class ChunkEncoder:
 
     async def encode(self, chunk: Chunk) -> Features:
         """Features of a chunk. Raises `BadRecordError` or `MediaError`."""
-        features = self.encode_at_once(chunk)
+        features = self.encode_immediately(chunk)
         if features is not None:
             return features
         return await (self._encode_audio(chunk) if chunk.header.modality is Modality.AUDIO else self._encode_video(chunk))
@@ -64,7 +64,7 @@ class ChunkEncoder:
             samples = trim(await self._sandbox.decode_audio(chunk.payload, header.content_type), header.duration_ms)
         spans_ms, audible = segments(header.start_ms, samples, self._audio.silence_dbfs)
         embeddings = np.zeros((len(spans_ms), EMBEDDING_WIDTH), np.float32)
-        # The model's input leaves silent segments out: to encode a silent chunk would only load Triton.
+        # The model's input leaves silent segments out: encoding a silent chunk would only load Triton.
         if audible.any():
             embeddings = (await self._models.encode_audio(log_mel(samples)[np.newaxis]))[0, : len(spans_ms)]
         voiced = audible & voiced_segments(samples) if self._find_voice else None

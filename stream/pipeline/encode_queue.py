@@ -34,7 +34,7 @@ class Arrival:
 class EncodeQueue:
     """Encodes chunks one after the other and passes them on in the order in which they arrived.
 
-    The order matters: a chunk that overtook another would move the modality's watermark past it. Queues run side by side.
+    The order matters: a chunk that overtook another would move the modality's watermark past it. Queues run concurrently.
 
     Args:
         encoder: The track's encoder.
@@ -56,8 +56,8 @@ class EncodeQueue:
         """Chunks that wait or are being encoded."""
 
     def put(self, arrival: Arrival) -> None:
-        """Encode a chunk that needs no model at once, unless others are before it; else let it wait for its turn."""
-        if self.pending == 0 and (features := self._encode_at_once(arrival.chunk)) is not None:
+        """If a chunk needs no model and no other is ahead of it, encode it immediately. Otherwise queue it."""
+        if self.pending == 0 and (features := self._encode_immediately(arrival.chunk)) is not None:
             self._context.chunk_slots.release()
             self._on_encoded(arrival, features)
             return
@@ -76,10 +76,10 @@ class EncodeQueue:
             self._queue.get_nowait()
             self._context.chunk_slots.release()
 
-    def _encode_at_once(self, chunk: Chunk) -> Features | None:
+    def _encode_immediately(self, chunk: Chunk) -> Features | None:
         """None also for a chunk that cannot be used: `_encode` finds the reason again and reports it."""
         try:
-            return self._encoder.encode_at_once(chunk)
+            return self._encoder.encode_immediately(chunk)
         except BadRecordError:
             return None
 

@@ -68,7 +68,7 @@ class EpochProcessor:
         self.windows = EpochWindows(
             session, epoch, context, reports=self._reports, is_encoding=lambda: self._is_encoding, on_ended=self._on_ended
         )
-        """The epoch's aligner, and what scores and publishes its windows."""
+        """The epoch's aligner, and the scoring and publishing of its windows."""
         self._events = SessionEventBuffer(context.same_clock_ms)
         self._encoders: dict[TrackKey, TrackEncoder] = {}
         self._queues: dict[tuple[TrackKey, Modality], EncodeQueue] = {}
@@ -124,7 +124,7 @@ class EpochProcessor:
         self._tasks.watch(scoring.publisher.runner)
 
     def on_event(self, event: KeyedSessionEvent, record: InboundRecord) -> None:
-        """Take in a start, heartbeat or end. Starts and ends stay unacknowledged until the summary is written: a replay needs them."""
+        """Process a start, heartbeat or end. Starts and ends stay unacknowledged until the summary is written: a replay needs them."""
         if isinstance(event.event, SessionHeartbeat):
             record.acknowledge()
             self.windows.on_event(event)
@@ -132,7 +132,7 @@ class EpochProcessor:
             self.windows.on_event(event)
 
     def transfer_events(self, belongs: Callable[[KeyedSessionEvent], bool]) -> list[HeldEvent]:
-        """Give up the starts and ends that turn out to belong to an epoch that began later."""
+        """Hand over the starts and ends that turn out to belong to a later epoch."""
         return self._events.transfer(belongs)
 
     def on_time(self, now: int) -> None:
@@ -160,7 +160,7 @@ class EpochProcessor:
 
         1. Wait until the epoch may publish and its last window is published: the summary counts final windows.
         2. Publish the summary to Kafka, then to Redis.
-        3. Wait for chunks that are still on their way, repeated or late: one that stayed unacknowledged would hold back its partition.
+        3. Wait for chunks that are still on their way, repeated or late: an unacknowledged chunk would hold back its partition.
         4. Acknowledge the session's starts and ends. Before the summary was written a replay needed them.
         5. Report that the epoch is done.
         """

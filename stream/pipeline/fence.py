@@ -16,13 +16,13 @@ class FencedOffError(Exception):
 
 
 class Fence:
-    """Takes a token after each assignment, in the background. Publishing waits for the token; the rebalance does not.
+    """Fetches a token after each assignment, in the background. Publishing waits for the token; the rebalance does not.
 
     A rebalance that waited for Redis would hold up the whole consumer group for as long as Redis is away. After the rebalance timeout the
     broker would go on without this worker.
 
     Args:
-        next_token: Takes a token from Redis; waits out outages.
+        next_token: Fetches a token from Redis; waits out outages.
     """
 
     def __init__(self, next_token: Callable[[], Awaitable[int]]) -> None:
@@ -30,7 +30,7 @@ class Fence:
         self._taking: asyncio.Task[int] | None = None
 
     def renew(self) -> None:
-        """Take a new token. The token before is no longer used."""
+        """Fetch a new token. The previous token is no longer used."""
         self.drop()
         self._taking = asyncio.ensure_future(self._take())
 
@@ -38,15 +38,15 @@ class Fence:
         return await self._next_token()
 
     async def token(self) -> int:
-        """The token in force; waits while it is being taken. 0 before the first assignment."""
+        """The token in force; waits while it is being fetched. 0 before the first assignment."""
         while (taking := self._taking) is not None:
             await asyncio.wait({taking})
-            # Another assignment may have come meanwhile: then its token counts, and is not taken yet.
+            # Another assignment may have come in the meantime. Then its token counts, which is still being fetched.
             if taking is self._taking:
                 return taking.result()
         return 0
 
     def drop(self) -> None:
-        """Stop taking a token."""
+        """Stop fetching a token."""
         if self._taking is not None:
             self._taking.cancel()

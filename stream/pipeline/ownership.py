@@ -19,15 +19,15 @@ class Claim:
 
     @property
     def is_lost(self) -> bool:
-        """True once the record must be dropped: it will be read again, and to acknowledge it twice could skip it."""
+        """True once the record must be dropped: acknowledging it now could commit past it, so it would never be reread."""
         return self._generation != self._ownership.generation or self._session in self._ownership.fenced
 
 
 class Ownership:
     """Tracks rebalances and sessions that another worker has fenced off.
 
-    A fenced session is left alone, unacknowledged, until its partition is revoked: to begin it again from the middle would publish windows
-    with holes. If Kafka leaves the partition with this worker all the same, the worker fails with `FencedOffError`, so that the worker
+    A fenced session is left alone, unacknowledged, until its partition is revoked: restarting it midway would publish incomplete windows.
+    If Kafka leaves the partition with this worker all the same, the worker fails with `FencedOffError`, so that the worker
     that is assigned the partition next reads everything again.
 
     Args:
@@ -45,7 +45,7 @@ class Ownership:
         self._failing: asyncio.TimerHandle | None = None
 
     def claim(self, session: SessionKey) -> Claim:
-        """Claim a session for the time in which a record of it is processed."""
+        """Claim a session while one of its records is processed."""
         return Claim(self, session)
 
     def void_claims(self) -> None:

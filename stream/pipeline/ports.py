@@ -33,7 +33,7 @@ class Send(Protocol):
 class TrackEncoder(Protocol):
     """Encodes the chunks of one track. It may keep state, for example which face it follows: each modality comes in order."""
 
-    def encode_at_once(self, chunk: Chunk) -> Features | None:
+    def encode_immediately(self, chunk: Chunk) -> Features | None:
         """Features of a chunk that needs neither decoder nor model; None for any other chunk. Raises `BadRecordError`."""
 
     async def encode(self, chunk: Chunk) -> Features:
@@ -46,8 +46,8 @@ class Scorer(Protocol):
     async def final(self, window: Window, context: WindowContext) -> tuple[ScoreRecord, ExplanationRecord]:
         """Score and explain a closed window.
 
-        It must make known what the window contributes before it waits for the window's context: windows of two tracks may wait for each
-        other's contributions.
+        It must publish the window's contribution (`WindowContext.contribute`) before it waits for the window's context: windows of two
+        tracks may wait for each other's contributions.
         """
 
     async def partial(self, window: Window, context: WindowContext) -> PartialRecord:
@@ -72,7 +72,7 @@ class ResultStore(Protocol):
         """The record of the track's last final window; None if no window is final."""
 
     async def context(self, session: SessionKey, epoch: int) -> list[ContextFeatures]:
-        """What the newest final windows of an epoch contribute to later ones, those of all tracks."""
+        """The contributions of the epoch's newest final windows, from all tracks."""
 
     async def finals(self, session: SessionKey) -> list[ScoreRecord]:
         """All final windows of a session."""

@@ -96,7 +96,7 @@ class TrackPublisher:
 
     @property
     def pending(self) -> int:
-        """Windows that are not yet published."""
+        """Length of the queue: the windows and acknowledgements that wait. The window that is being published is not counted."""
         return self._queue.qsize()
 
     @property

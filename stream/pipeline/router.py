@@ -21,14 +21,19 @@ from stream.pipeline.session import Intake, SessionProcessor
 log = structlog.get_logger(__name__)
 
 DRAIN_POLL_S = 0.02
-"""How often a drain checks whether everything is published. Several publishers have to be idle at once, which no single event says."""
+"""How often a drain checks whether everything is published. All publishers must be idle at the same time, and no single event says so."""
 
 
 class SessionRouter:
-    """Takes in records in the order of their partitions; time and rebalances come from the side.
+    """Receives records in the order of their partitions. Time and rebalances are separate inputs.
 
-    Every bound works by waiting in `on_record`: the consumer then reads no further, and Kafka keeps the rest. A record that was waiting
-    when its partition was revoked is dropped: it will be read again, and to acknowledge it twice could skip it.
+    At the bounds on chunks that are being encoded and on unpublished windows, `on_record` waits: the consumer then reads no further, and
+    Kafka keeps the rest. The other bounds do not wait, because waiting would free nothing. With too many open epochs, the records of a
+    further epoch go to the dead letters. With too many held chunks, the oldest window closes early and carries the warning ``shed``. With
+    too many windows that wait for an earlier epoch, that epoch closes early.
+
+    A record that was waiting when its partition was revoked is dropped. It will be read again. Acknowledging it now could commit past it,
+    so it would never be reread.
 
     Args:
         context: The worker's shared parts.
@@ -54,7 +59,7 @@ class SessionRouter:
         return [epoch for session in self._sessions.values() for epoch in session.epochs]
 
     async def on_record(self, record: InboundRecord) -> None:
-        """Take in one record. Never raises because of a record's content; waits while the worker is full."""
+        """Process one record. Never raises because of a record's content; waits while the worker is full."""
         generation = self._ownership.generation
         await self._has_room.wait()
         if self._stopped or generation != self._ownership.generation:
@@ -148,9 +153,9 @@ class SessionRouter:
         self._context.fence.renew()
 
     async def drain(self, seconds: float) -> bool:
-        """Take in nothing more, and publish the windows that are closed. A window that is open stays unacknowledged for the successor.
+        """Accept no more records, and publish the closed windows. Open windows stay unacknowledged for the successor.
 
-        1. Void all claims, so that records that wait to be taken in are dropped.
+        1. Void all claims, so that waiting records are dropped.
         2. Freeze every epoch: no further window closes.
         3. Wait until the closed windows are published.
 

@@ -63,7 +63,7 @@ class WindowScorer:
         return inputs, inference, self._version.result() if self._version.done() else await asyncio.shield(self._version)
 
     async def _word_states(self, window: Window) -> Floats:
-        """The states that the producer sent, or those of the text encoder, which sees all words of the window together."""
+        """The states that the producer sent, or the states from the text encoder, which sees all words of the window together."""
         words = [word.text for word in window.words()]
         if not words:
             return np.zeros((0, WORD_WIDTH), np.float32)

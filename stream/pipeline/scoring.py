@@ -1,4 +1,4 @@
-"""Scores the windows of one track side by side, and passes them on to be published in order."""
+"""Scores the windows of one track concurrently, and passes them on to be published in order."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 class TrackScoring:
     """Scores the windows of a track.
 
-    Windows are scored side by side, as soon as their epoch may publish; the publisher puts them back in order.
+    Windows are scored concurrently, as soon as their epoch may publish; the publisher puts them back in order.
 
     Args:
         scorer: Scores a window; waits out outages.
@@ -31,7 +31,7 @@ class TrackScoring:
         slots: Bounds the windows that are being scored or published on this worker.
         may_publish: Set once no earlier epoch of the session can publish any more.
         assignment: The epoch's assignment, where workers gave it its number; it is written into the scores.
-        context_store: What the epoch's windows contribute to those after them.
+        context_store: The contributions of the epoch's windows to later windows.
         timings: Receives the duration of each step.
     """
 
@@ -59,7 +59,7 @@ class TrackScoring:
         self._partial: asyncio.Task[None] | None = None
 
     def score(self, closed: ClosedWindow[Ack]) -> None:
-        """Score a window and pass it on. The windows of its context, of all tracks, must have been passed to `score` before."""
+        """Score a window and pass it on. All windows of its context must have been passed to `score` before."""
         context = self._context_store.context_of(closed.window)
         task = asyncio.create_task(self._score(closed.window, context))
         self.publisher.publish(ScoringWindow(closed, context, task, self._slots))

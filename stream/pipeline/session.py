@@ -34,14 +34,14 @@ class Intake(Enum):
 class SessionProcessor:
     """Holds an `EpochProcessor` for each epoch of the session that is not over.
 
-    The newest epoch is live. The epochs before it retire: they still take the chunks of theirs that were on the way when the newer epoch
-    began, or that are read again after a takeover, in whatever order the topics deliver them, and end by themselves.
+    The newest epoch is live. The epochs before it retire: they still accept their own chunks that were in flight when the newer epoch
+    began, or that are read again after a takeover, in any order. Then they end by themselves.
 
     Redis refuses a window of an epoch before the track's last one. So an epoch publishes only when it may: when no earlier epoch is open,
     and none can be opened by a chunk that is still to be read.
 
     A media clock that starts again without a new ``ce_epoch`` gets an epoch of its own (see `_assign_epoch`). It is written to Redis before
-    any chunk of it is taken in. From then on chunks are told apart by the wall clock at which their media began, so that a worker that
+    any of its chunks is processed. From then on chunks are told apart by the wall clock at which their media began, so that a worker that
     takes over sorts every chunk the same way.
 
     Args:
@@ -67,9 +67,9 @@ class SessionProcessor:
         self._may_open = may_open
         self._on_done = on_done
         self._over = -1
-        """Epochs up to this one take nothing in any more."""
+        """Epochs up to this number accept no more chunks."""
         self._all_read_at = context.clock() + context.settings.windows.end_grace_ms
-        """When every chunk that exists has been read, on the caught-up clock."""
+        """Time by which every existing chunk will have been read, on the caught-up clock."""
         self._epochs: dict[int, EpochProcessor] = {}
 
     @property
@@ -168,7 +168,7 @@ class SessionProcessor:
         self._let_oldest_publish(now)
 
     def force_publish(self, now: int) -> None:
-        """Wait no longer for chunks of earlier epochs: too many windows are blocked."""
+        """Stop waiting for chunks of earlier epochs: too many windows are blocked."""
         self._all_read_at = now
         for retiring in self.epochs[:-1]:
             retiring.windows.finish()
@@ -189,7 +189,7 @@ class SessionProcessor:
         self._on_done(self, epoch)
 
     def _remove(self, epoch: EpochProcessor) -> None:
-        """Stop and forget an epoch; one that is complete lets the next publish."""
+        """Stop and forget an epoch. If it is complete, the next epoch may publish."""
         epoch.stop()
         if self._epochs.get(epoch.epoch) is epoch:
             del self._epochs[epoch.epoch]

@@ -14,8 +14,8 @@ class SessionEventBuffer:
     """Holds the records of an epoch's starts and ends, so that a replay sees them, and delays events that came too early.
 
     The topics of events and of chunks are read independently. So an event that belongs to a later run of the media clock may be read
-    before the chunks that show that the clock has started again. Such an event is *early*: it is applied only once everything that exists
-    has been read, and may be transferred to the later epoch until then.
+    before the chunks that show that the clock has started again. Such an event is *early*: it is applied only once every
+    existing record has been read. Until then it may be transferred to the later epoch.
 
     Args:
         same_clock_ms: By how much two records of one media clock may disagree about when its media began.
@@ -52,12 +52,12 @@ class SessionEventBuffer:
         return True
 
     def take_early(self) -> list[KeyedSessionEvent]:
-        """The early events, which may be applied now that everything that exists has been read."""
+        """The early events, which may be applied now that every existing record has been read."""
         early, self._early = self._early, []
         return early
 
     def transfer(self, belongs: Callable[[KeyedSessionEvent], bool]) -> list[HeldEvent]:
-        """Give up the events that turn out to belong to a later epoch, and return them."""
+        """Hand over the events that turn out to belong to a later epoch."""
         given = [held for held in self._held if belongs(held[0])]
         self._held = [held for held in self._held if not belongs(held[0])]
         self._early = [event for event in self._early if not belongs(event)]

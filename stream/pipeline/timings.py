@@ -15,7 +15,7 @@ PERCENTILES = (50, 95, 99)
 
 
 class Step(StrEnum):
-    """Steps of a chunk, then those of a window."""
+    """Steps of a chunk, then steps of a window."""
 
     BROKER = "broker"
     """From the capture of a chunk until it is read."""

@@ -1,4 +1,4 @@
-"""Reads the state of a track when a worker begins with it: the final windows that Redis holds."""
+"""Reads the state of a track when a worker starts or takes over the track: the final windows that Redis holds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stream.domain.identity import TrackKey
 from stream.pipeline.ports import ResultStore
 
 ALL_FINAL_MS = 2**53
-"""A media time after every other: where a later epoch has final windows, all windows of this epoch count as final."""
+"""A media time after every other: if a later epoch has final windows, all windows of this epoch count as final."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +18,10 @@ class TrackState:
     """The state of a track from which a replay continues.
 
     Attributes:
-        final_until_ms: Media time until which the epoch's windows of the track are final; None where none is.
+        final_until_ms: Media time until which the epoch's windows of the track are final; None if no window is final.
         final_at_ms: Wall clock (Unix ms) at which that media time was captured, where it is known.
-        clock_skews: The track's clock skews as of its last final window; None where none is.
-        contributions: What the newest final windows of all tracks of the session contribute to the context of later ones.
+        clock_skews: The track's clock skews at its last final window; None if no window is final.
+        contributions: The contributions of the epoch's newest final windows, from all tracks.
     """
 
     final_until_ms: int | None

@@ -1,4 +1,4 @@
-"""The context of windows while it is being made: what each finished window contributes to the windows after it."""
+"""Window contexts under construction: the contribution of each finished window to the windows after it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from stream.domain.window import Window
 
 
 class WindowContext:
-    """The context of one window, and what the window itself contributes to later ones.
+    """The context of one window, and the window's own contribution to later windows.
 
     Args:
         window: The window.
-        context: What the windows of its context contribute; some of it may not be known yet.
-        contributed: Receives what the window contributes.
+        context: The contributions of the windows of its context; some may not be known yet.
+        contributed: Receives the window's own contribution.
     """
 
     def __init__(
@@ -26,11 +26,11 @@ class WindowContext:
         self._contributed = contributed
 
     async def features(self) -> list[ContextFeatures]:
-        """What the windows of the context contribute, newest window first; waits until all of it is known."""
+        """The contributions of the windows of the context, newest window first; waits until all are known."""
         return [features.result() if features.done() else await asyncio.shield(features) for features in self._context]
 
     def contribute(self, features: ContextFeatures) -> None:
-        """Make known what the window contributes to later ones."""
+        """Publish the window's contribution to later windows."""
         if not self._contributed.done():
             self._contributed.set_result(features)
 
@@ -40,24 +40,24 @@ class WindowContext:
 
     @property
     def contributed(self) -> ContextFeatures | None:
-        """What the window contributes, once that is known."""
+        """The window's contribution; None until it is known."""
         return self._contributed.result() if self._contributed.done() else None
 
 
 class ContextStore:
-    """What the newest finished windows of each track of an epoch contribute."""
+    """The contributions of the newest finished windows of each track of an epoch."""
 
     def __init__(self) -> None:
         self._tracks: dict[str, dict[int, asyncio.Future[ContextFeatures]]] = {}
 
     def add(self, contributions: Iterable[ContextFeatures]) -> None:
-        """Add what windows contribute that were final before; contributions that are known stay."""
+        """Add the contributions of windows that were already final; do not replace known ones."""
         for features in sorted(contributions, key=lambda features: features.end_ms):
             if features.end_ms not in self._tracks.get(features.track, {}):
                 self._expect(features.window).set_result(features)
 
     def context_of(self, window: Window) -> WindowContext:
-        """The context of a window, which was handed out after the windows of its context. An open window contributes nothing."""
+        """The context of a window. The aligner releases it after the windows of its context. An open window contributes nothing."""
         context = [known for track, end_ms in window.context if (known := self._tracks.get(track, {}).get(end_ms)) is not None]
         own = ContextWindow(window.track.track, window.end_ms)
         return WindowContext(window, context, self._expect(own) if window.is_final else asyncio.get_running_loop().create_future())

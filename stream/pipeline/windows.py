@@ -23,7 +23,7 @@ from stream.sinks.dead_letter import late_message
 
 
 class EpochWindows:
-    """Runs the aligner of an epoch and passes on what it hands out.
+    """Runs the aligner of an epoch and forwards its output.
 
     Args:
         session: The session.
@@ -60,7 +60,7 @@ class EpochWindows:
         self.tracks: dict[TrackKey, TrackScoring] = {}
         """Scores and publishes the windows of each open track."""
         self.frozen = False
-        """True once no more chunks are taken in: the worker drains, and leaves the windows that are still open to its successor."""
+        """True once no more chunks are accepted: the worker drains, and leaves the open windows to its successor."""
         self._context = context
         self._context_store = ContextStore()
         self._reports = reports
@@ -109,7 +109,7 @@ class EpochWindows:
         return scoring
 
     def on_encoded(self, arrival: Arrival, features: Features | None) -> None:
-        """Take in an encoded chunk; None for features of a chunk that could not be used."""
+        """Pass an encoded chunk to the aligner. Features are None if the chunk could not be used."""
         if self.frozen:
             return
         self._notify_at = 0
@@ -138,12 +138,12 @@ class EpochWindows:
             self._notify_at = self.aligner.notify_at(now)
 
     def retire(self) -> None:
-        """A newer epoch has begun: end after the time in which the last chunks of this one may still arrive."""
+        """A newer epoch has begun: end this one after the grace period for its last chunks."""
         self._notify_at = 0
         self.aligner.retire(self._context.clock())
 
     def finish(self) -> None:
-        """Close every window as soon as the chunks that are being encoded have been taken in."""
+        """Close every window as soon as no chunk is being encoded any more."""
         self._finishing = True
         self._finish_if_idle()
 
@@ -161,7 +161,7 @@ class EpochWindows:
             track.stop()
 
     def _dispatch(self, outcome: Outcome[Ack], arrival: Arrival | None = None) -> None:
-        """Pass on what a call to the aligner produced, in this order.
+        """Forward the output of a call to the aligner, in this order.
 
         1. Closed windows, to be scored and published.
         2. Chunks in no further window: acknowledged after the windows before them.
@@ -169,7 +169,7 @@ class EpochWindows:
         4. Chunks that are in no window: repeated ones are acknowledged, the others reported and then acknowledged.
 
         Args:
-            outcome: What the aligner produced.
+            outcome: The aligner's output.
             arrival: The chunk that the call was about, if it was about a chunk.
         """
         # 1.

@@ -169,7 +169,7 @@ class FakeStore:
 class FakeEncoder:
     """Reads words. Chunks of other modalities become text features without words."""
 
-    def encode_at_once(self, _chunk: Chunk) -> Features | None:
+    def encode_immediately(self, _chunk: Chunk) -> Features | None:
         return None
 
     async def encode(self, chunk: Chunk) -> Features:

@@ -280,7 +280,7 @@ async def test_silence_closes_windows_only_while_the_worker_is_caught_up() -> No
 
 async def test_a_chunk_that_needs_no_model_waits_for_the_chunks_before_it_in_its_queue() -> None:
     class OddOnesNeedAModel(FakeEncoder):
-        def encode_at_once(self, chunk: Chunk) -> Features | None:
+        def encode_immediately(self, chunk: Chunk) -> Features | None:
             return None if chunk.header.seq % 2 else decode_text(chunk.payload)
 
         async def encode(self, chunk: Chunk) -> Features:
