@@ -38,7 +38,7 @@ COMMIT_EVERY_S = 0.5
 """How often offsets are committed. Records that were acknowledged since the last commit are read again after a crash."""
 
 LEAVE_S = 5.0
-"""How long a worker that stops waits for Kafka. What it cannot commit is read again by the worker that takes over."""
+"""How long a worker that stops waits for Kafka. The worker that takes over rereads the uncommitted records."""
 
 HEARTBEAT_S = 1.0
 """How often the thread that reads from Kafka is checked."""
@@ -48,7 +48,7 @@ STALE_MS = 1000
 
 
 class WorkerCrashedError(Exception):
-    """An unexpected error stopped the worker; what it had not published stays in Kafka."""
+    """An unexpected error stopped the worker; unpublished chunks stay in Kafka."""
 
 
 class WorkerApp:
@@ -105,7 +105,7 @@ class WorkerApp:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set, then stop in this order.
 
-        1. Drain: take in nothing more, and publish the windows that are closed, for at most ``limits.drain_s``.
+        1. Drain: accept no more records, and publish the closed windows, for at most ``limits.drain_s``.
         2. Drop all sessions, so that nothing is acknowledged any more.
         3. Commit and leave the group, for at most `LEAVE_S`.
 

@@ -15,12 +15,12 @@ RETURN_S = 10.0
 
 
 class ConsumerLag:
-    """Compares what has been taken in with the ends of the assigned partitions.
+    """Compares the records read so far with the ends of the assigned partitions.
 
     Args:
         app: The Faust app.
         topics: Topics whose partitions count.
-        stale_after_ms: An answer of the broker that is older counts no more: the broker may be away, and hold records that are unread.
+        stale_after_ms: An older answer of the broker no longer counts: the broker may be away, and may hold unread records.
     """
 
     def __init__(self, app: App, topics: Iterable[str], *, stale_after_ms: int) -> None:
@@ -48,7 +48,7 @@ class ConsumerLag:
         self._assigned = frozenset()
 
     def on_read(self, tp: TP, offset: int) -> None:
-        """A record has been taken in."""
+        """A record has been read."""
         self._next[tp] = offset + 1
 
     def caught_up_until(self) -> int | None:

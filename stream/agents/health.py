@@ -97,7 +97,7 @@ class HealthServer:
         return web.json_response(body, status=503 if reasons else 200)
 
     async def _check_services(self) -> None:
-        """Check all services side by side, unless that was done just now. One request at a time checks; the others use its result."""
+        """Check all services concurrently, unless they have just been checked. One request at a time checks; the others use its result."""
         async with self._checking:
             if time.monotonic() - self._checked_s < REUSED_FOR_S:
                 return

@@ -26,7 +26,7 @@ class ResultProducer:
         self._app = app
 
     async def send(self, *records: Addressed) -> None:
-        """Write records side by side; return when the broker has them all. A retry may write them twice, with identical content."""
+        """Write records concurrently; return when the broker has them all. A retry may write them twice, with identical content."""
 
         async def attempt(_failures: int) -> None:
             producer = self._app.producer

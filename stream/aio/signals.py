@@ -2,7 +2,7 @@
 
 Three kinds of programs end in order in three ways:
 
-- `run_until_signal` cancels the main task. For commands that only have to release what they hold.
+- `run_until_signal` cancels the main task. For commands that only have to release their resources.
 - `stop_on_signals` sets an ``asyncio.Event``. For a worker, which goes on with the work that it has begun.
 - `stop_thread_on_signals` sets a ``threading.Event``. For synchronous code, which asks for it between two steps.
 """

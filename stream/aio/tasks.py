@@ -1,4 +1,4 @@
-"""A group of background tasks whose failures are reported, unlike those of a bare ``asyncio.create_task``."""
+"""A group of background tasks whose failures are reported; a bare ``asyncio.create_task`` would hide them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Chooses the context of each window: the newest finished windows of all tracks that ended before it began.
 
 A window [4.0, 8.0) of the customer has as its context the windows that end by 4.0: first those of the customer and of the agent that end
-at 4.0, then those that end at 2.0. The window is handed out once no other track can still produce a window that ends by 4.0. So neither
+at 4.0, then those that end at 2.0. The window is released once no other track can still produce a window that ends by 4.0. So neither
 the order in which chunks arrive nor a replay changes the choice. Pure: the module asks for no time.
 """
 
@@ -20,9 +20,9 @@ Queued = ClosedWindow[A] | UnusedChunks[A]
 
 
 class ContextQueue(Generic[A]):
-    """Holds the closed windows of a session until all windows of their context have been handed out.
+    """Holds the closed windows of a session until all windows of their context have been released.
 
-    Windows of one track stay in order, and a window is handed out after the windows of its context.
+    Windows of one track stay in order, and a window is released after the windows of its context.
     """
 
     __slots__ = ("_ended", "waiting")
@@ -34,7 +34,7 @@ class ContextQueue(Generic[A]):
 
     @property
     def held_chunks(self) -> int:
-        """Chunks that cannot be acknowledged before the queued items are handed out."""
+        """Chunks that cannot be acknowledged before the queued items are released."""
         return sum([item.released for queue in self.waiting.values() for item in queue])
 
     def add_final_windows(self, windows: Iterable[ContextWindow]) -> None:

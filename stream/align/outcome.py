@@ -81,7 +81,7 @@ class Outcome(msgspec.Struct, Generic[A]):
     """Everything that one call to the aligner produced.
 
     Attributes:
-        closed: Final windows; those of one track in order of time.
+        closed: Final windows; the windows of each track are in order of time.
         unused: Chunks that are in no further window. They may be acknowledged once the windows closed before them are published.
         partial: Windows that are still open, for partial results.
         late: Chunks that arrived too late.

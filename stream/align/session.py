@@ -29,7 +29,7 @@ class ExpectedTrack(NamedTuple):
 class SessionAligner(Generic[A]):
     """Aligns the chunks of one epoch of one session.
 
-    A closed window is handed out with the finished windows that are its context (`stream.align.context`). It waits for the other tracks of
+    A closed window is released with the finished windows that are its context (`stream.align.context`). It waits for the other tracks of
     the session as a track waits for its modalities: for tracks that have begun, are in the session's plan or had windows before, until
     they are quiet.
 
@@ -41,7 +41,7 @@ class SessionAligner(Generic[A]):
         expire_after_ms: A session without any record for this long ends by itself.
         max_ahead_ms: How far a chunk's media time may run ahead of the clock that it was captured by.
         max_back_ms: How far media time may go back while the clock that it is captured by goes on.
-        max_held: Most chunks that are held until a window closes; with more, the oldest window closes at once.
+        max_held: Most chunks that are held until a window closes; with more, the oldest window closes early.
         now: Milliseconds on a clock that runs while everything that exists has been read: see `CaughtUpClock`.
     """
 
@@ -110,7 +110,7 @@ class SessionAligner(Generic[A]):
         return self._tracks.keys()
 
     def add_final_windows(self, windows: Iterable[ContextWindow], now: int) -> None:
-        """Add windows, of any track, that were final before; called before a track is opened. Tracks that are open keep what they have."""
+        """Add windows of any track that were already final; called before a track is opened. Open tracks keep their windows."""
         final = sorted([window for window in windows if window.track not in self._tracks], key=lambda window: window.end_ms)
         self._context.add_final_windows(final)
         for track, end_ms in final:
@@ -157,7 +157,7 @@ class SessionAligner(Generic[A]):
             opened.end(None)
 
     def on_start(self, event: SessionStart, now: int) -> None:
-        """Take in the session's plan: which modalities each track will have."""
+        """Apply the session's plan: which modalities each track will have."""
         self._expiry.on_record(now)
         self._plan = event
         for plan in event.tracks:
@@ -194,7 +194,7 @@ class SessionAligner(Generic[A]):
         return True
 
     def on_chunk(self, chunk: EncodedChunk[A], now: int) -> Outcome[A]:
-        """Take in an encoded chunk of an open track, which `admits` has accepted."""
+        """Add an encoded chunk of an open track, which `admits` has accepted."""
         if self.media_clock.is_future(chunk.header.media_start_at_ms):
             return Outcome(future=(chunk,))
         outcome = self._attach_context(self._tracks[chunk.header.track.track].on_chunk(chunk, now))
@@ -264,7 +264,7 @@ class SessionAligner(Generic[A]):
         return found
 
     def shed(self) -> Outcome[A]:
-        """Free memory: hand out the oldest window that waits for its context, else close the oldest of the track that holds most chunks."""
+        """Free memory: release the oldest window that waits for its context, or else close the oldest window of the fullest track."""
         if self._context.waiting:
             forced: Outcome[A] = Outcome()
             self._context.force_release(forced)

@@ -23,7 +23,7 @@ from stream.domain.window import Window
 
 @dataclass(frozen=True, slots=True)
 class WindowPolicy:
-    """When windows open and close, in milliseconds; the meanings are those of `stream.config.settings.WindowSettings`."""
+    """When windows open and close, in milliseconds, as in `stream.config.settings.WindowSettings`."""
 
     windower: Windower
     allowed_lateness_ms: int
@@ -109,7 +109,7 @@ class TrackAligner(Generic[A]):
             self._modalities[modality] = ModalityState(now)
 
     def on_chunk(self, chunk: EncodedChunk[A], now: int) -> Outcome[A]:
-        """Take in a chunk and close the windows that it completes."""
+        """Add a chunk and close the windows that it completes."""
         outcome: Outcome[A] = Outcome()
         modality = self._modalities.get(chunk.header.modality)
         if modality is None:

@@ -44,7 +44,7 @@ class WindowerLogic(Protocol):
         Args:
             start_ms: Media time at which the chunk starts.
             end_ms: Media time at which it ends.
-            features: What it holds; None for a chunk that could not be decoded.
+            features: Its content; None for a chunk that could not be decoded.
 
         Returns:
             True when the chunk may let a window close although the watermark has not moved.

@@ -29,7 +29,7 @@ KNOWN_ERRORS: dict[str, tuple[str, int]] = {
 }
 """Full class name (subclasses count, too) → prefix of the sentence, and exit code.
 
-Names instead of classes keep ``sentistream --help`` fast: to import the classes would import Kafka, Redis and Triton clients.
+Names instead of classes keep ``sentistream --help`` fast: importing the classes would import the clients of Kafka, Redis and Triton.
 """
 
 

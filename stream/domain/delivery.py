@@ -1,4 +1,4 @@
-"""The records that the pipeline takes in, and the answers of Redis when a window is made final."""
+"""The records that the pipeline reads, and Redis's answers when a window is made final."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Inference:
 
 @dataclass(frozen=True, slots=True)
 class WindowInputs:
-    """Input tensors of the ``mmci`` model for one window, padded to a fixed number of nodes. Their names are those of the ONNX file.
+    """Input tensors of the ``mmci`` model for one window, padded to a fixed number of nodes. They have the same names as in the ONNX file.
 
     Attributes:
         words: (W, 384) float32 word states.

@@ -29,7 +29,7 @@ MAX_HEADERS = 64
 """Bounds on one record: a broken or hostile producer must not fill a worker's memory."""
 
 CHECKED_NAMES = 4096
-"""Sessions and tracks whose names stay checked: nearly every record belongs to one that was seen shortly before."""
+"""Sessions and tracks whose names stay checked: nearly every record belongs to a session that was seen shortly before."""
 
 
 class BadRecordError(ValueError):

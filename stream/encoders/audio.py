@@ -100,7 +100,7 @@ def _filters() -> Floats:
     rising = (hz - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - hz) / (edges[2:] - edges[1:-1])
     weights = np.maximum(0.0, np.minimum(rising, falling))
-    # The lowest triangles are narrower than the distance of two FFT bins. One that contains no bin gets the nearest: otherwise its mel
+    # The lowest triangles are narrower than the distance of two FFT bins. A triangle without a bin gets the nearest: otherwise its mel
     # bin would be zero for every sound.
     empty = weights.sum(axis=0) == 0
     weights[np.abs(hz - edges[1:-1]).argmin(axis=0)[empty], np.flatnonzero(empty)] = 1.0

@@ -101,7 +101,7 @@ def causal_share(relevance: Floats, causal: Floats) -> float | None:
 
 
 def _per_modality(inputs: WindowInputs, nodes: Floats) -> tuple[Floats, Floats, Floats]:
-    """Split (W + A + V,) node values into those of the real words, segments and frames."""
+    """Split (W + A + V,) node values into the values of the real words, segments and frames."""
     words, audio = len(inputs.word_mask), len(inputs.audio_mask)
     return (
         nodes[: len(inputs.word_nodes)],

@@ -8,7 +8,7 @@ class LocalStackError(Exception):
 
 
 class ServiceLostError(LocalStackError):
-    """A service ended, and a restart would not bring back what it held."""
+    """A service ended, and a restart would not bring back its data."""
 
 
 def missing_extra(name: str) -> LocalStackError:

@@ -32,7 +32,7 @@ def is_free(port: int) -> bool:
 
 
 def _shuffled() -> Iterator[int]:
-    """All ports in random order, the process's own share first: two stacks that start side by side rarely try the same port."""
+    """All ports in random order, the process's own share first: two stacks that start at the same time rarely try the same port."""
     share = os.getpid() % SHARES
     while True:
         ports = random.sample(range(FIRST_PORT, LAST_PORT + 1), LAST_PORT + 1 - FIRST_PORT)

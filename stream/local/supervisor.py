@@ -28,7 +28,7 @@ class SupervisedService(Protocol):
 
         Raises:
             LocalStackError: It does not start; the supervisor tries again.
-            ServiceLostError: A restart would not bring back what it held; the supervisor gives up.
+            ServiceLostError: A restart would not bring back its data; the supervisor gives up.
         """
 
 

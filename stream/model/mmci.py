@@ -192,7 +192,7 @@ class MMCI(nn.Module):
             window: Nodes of every modality; any modality may be fully masked.
             gates: (B or 1, S, 3), 1 where a modality belongs to one of the S coalitions.
             past: Past windows; None for none. Ignored where the configuration has no past.
-            shortcut_gates: Coalitions of the shortcut stream; None for those of `gates`.
+            shortcut_gates: Coalitions of the shortcut stream; None: the same as `gates`.
         """
         nodes: Groups = {m: self.encode[m](window[m].values) for m in MODALITIES}
         mask: Groups = {m: window[m].mask for m in MODALITIES}

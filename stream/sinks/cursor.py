@@ -31,7 +31,7 @@ class TrackAnswer:
 
 @dataclass(slots=True)
 class TrackCursor:
-    """Position in a track's streams, and the last partial result that was handed out."""
+    """Position in a track's streams, and the last partial result that was returned."""
 
     last_id: str = START
     partial: Record | None = None
@@ -59,7 +59,7 @@ class SessionCursor:
     Attributes:
         session: The session.
         tracks: Position in each known track.
-        summary: The last summary that was handed out.
+        summary: The last summary that was returned.
         changed: Whether the session has to be read again.
         active_ms: Wall clock (Unix ms) of the session's last known activity.
     """

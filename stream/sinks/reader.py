@@ -1,4 +1,4 @@
-"""Follows results in Redis: scores, explanations, partial results and summaries, each once, those of a track in order.
+"""Follows results in Redis: scores, explanations, partial results and summaries, each once, and in order for each track.
 
 The streams hold the results. Pub/sub messages ("nudges") only say that a session has new results. Redis does not deliver them reliably,
 so a slow poll finds the results whose nudges were lost. An outage of Redis is waited out, and reading continues where it stopped.

@@ -73,7 +73,7 @@ class RebuildReport:
 async def read_history(
     kafka: KafkaSettings, finals_per_track: int, session: SessionKey | None = None, on_progress: OnProgress = lambda _done, _all: None
 ) -> History:
-    """All records of the result topics, or those of one session. Raises `RebuildError` or `BrokerError`."""
+    """All records of the result topics, or only the records of one session. Raises `RebuildError` or `BrokerError`."""
     history, cancelled = History(finals_per_track), threading.Event()
     try:
         await asyncio.to_thread(_read, kafka, history, session, on_progress, cancelled)

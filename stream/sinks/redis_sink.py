@@ -114,7 +114,7 @@ class RedisSink:
         return None if record is None else cast(ScoreRecord, decode_record(record))
 
     async def context(self, session: SessionKey, epoch: int) -> list[ContextFeatures]:
-        """What the newest final windows of an epoch contribute to later ones, those of all tracks."""
+        """The contributions of the epoch's newest final windows, from all tracks."""
         tracks = await waiting_out(lambda _: self._redis.smembers(session_names(session).tracks))
         stored = [features for track in sorted(map(str, tracks)) for features in await self._context(TrackKey(session, track))]
         return [features for features in stored if features.epoch == epoch]
@@ -160,7 +160,7 @@ class RedisSink:
         return bool(await waiting_out(lambda _: self._redis.xrange(track_names(_track(score)).scores, entry_id, entry_id)))
 
     async def finals(self, session: SessionKey) -> list[ScoreRecord]:
-        """Final windows of all tracks and epochs of a session that are still in the streams; those of a track in order."""
+        """Final windows of all tracks and epochs of a session that are still in the streams; the windows of each track are in order."""
         tracks = await waiting_out(lambda _: self._redis.smembers(session_names(session).tracks))
         return [final for track in sorted(map(str, tracks)) for final in await self._finals(TrackKey(session, track))]
 

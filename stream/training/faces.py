@@ -81,7 +81,7 @@ def augmented(faces: Tensor, generator: torch.Generator, side: int = FACE_SIZE) 
 
 
 def _affine(size: int, generator: torch.Generator) -> Tensor:
-    """(B, 2, 3) random affine maps from the pixels of the result to those of the crop."""
+    """(B, 2, 3) random affine maps from the pixels of the result to the pixels of the crop."""
     turn = (_chance(size, generator) - 0.5) * math.radians(40.0)
     zoom = 0.8 + 0.4 * _chance(size, generator)
     stretch = 0.9 + 0.2 * _chance(size, generator)

@@ -78,7 +78,7 @@ class Paths:
     Attributes:
         data: Folder of the corpora.
         repository: Triton model repository for the models.
-        metrics: JSON file of the numbers. Those of steps that are not run stay.
+        metrics: JSON file of the numbers. The numbers of steps that are not run stay.
         checkpoints: Folder of the checkpoints.
     """
 

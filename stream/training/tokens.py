@@ -28,7 +28,7 @@ class Tokens(NamedTuple):
     Attributes:
         ids: (B, T) int64.
         mask: (B, T), 0 for padding.
-        own: (B, T), 1 for the pieces of the text itself, 0 for those of the context before it.
+        own: (B, T), 1 for the pieces of the text itself, 0 for the pieces of the context before it.
     """
 
     ids: Tensor

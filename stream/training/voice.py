@@ -180,7 +180,7 @@ class VoiceVariants:
 
 
 def make_variants(voices: Sequence[Voice], variants: int, seed: int, progress: Progress) -> VoiceVariants:
-    """Compute the variants of recordings. Those of a recording depend only on the seed and on its index."""
+    """Compute the variants of recordings. The variants of a recording depend only on the seed and on its index."""
     mel = np.empty((len(voices), variants, 2, BLOCKS, MEL_BINS, MEL_FRAMES), dtype=np.float16)
     audible = np.empty((len(voices), variants, 2, BLOCKS * SEGMENTS_PER_BLOCK), dtype=np.bool_)
     for index, voice in enumerate(progress.track(voices, description="voice variants")):

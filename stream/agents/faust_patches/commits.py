@@ -1,9 +1,9 @@
 """Decides how far each partition may be committed: never past a record that is unacknowledged.
 
-Faust 0.15.3 does commit past such records: it takes one missing offset at the head of the acknowledged ones for an offset that a compacted
-topic lacks, and any number of them while nothing has been committed yet (faust-streaming/faust#606). The worker that takes over would then
-begin behind a chunk whose window is still open, and that window would lack the chunk. Here only records that were really delivered count,
-so that a record that waits cannot be mistaken for an offset that does not exist.
+Faust 0.15.3 does commit past such records: if one offset is missing before the acknowledged ones, it assumes that a compacted topic lacks
+it; while nothing has been committed yet, it assumes that of any number of offsets (faust-streaming/faust#606). The worker that takes over
+would then begin behind a chunk whose window is still open, and that window would lack the chunk. Here only records that were really
+delivered count, so that a record that waits cannot be mistaken for an offset that does not exist.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Resumes reading after the last of several rebalances only, however long it takes to seek to the committed offsets.
 
 Faust 0.15.3 (``faust/tables/recovery.py``, ``Recovery._resume_streams``) resumes once it has sought, even if another rebalance has begun in
-the meantime because the broker was slow or away. Part of what it then reads, before it seeks for that rebalance, is dropped and never read
-again: windows lacked chunks. And if seeking takes longer than a request may, it never resumes.
+the meantime because the broker was slow or away. Some records that it reads before it seeks for that rebalance are dropped and never
+read again: windows lacked chunks. And if seeking takes longer than a request may, it never resumes.
 """
 
 from __future__ import annotations
