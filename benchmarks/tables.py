@@ -101,7 +101,7 @@ def _fault_runs() -> list[dict[str, Any]]:
 
 
 def served_table() -> str:
-    """The models on one core and on a GPU, and how far apart their answers are."""
+    """The models on one core and on a GPU, and the largest difference between their answers."""
     found = _last("served")
     rate = {(row["model"], row["runtime"], row["batch"]): row["per_second"] for row in found["rows"]}
     batches = sorted({row["batch"] for row in found["rows"]})
@@ -110,8 +110,9 @@ def served_table() -> str:
         [model, *(f"{rate[model, *column]:,.0f}" for column in columns), *(f"{away[name]:.0e}" for name in ("cuda", "cuda without TF32"))]
         for model, away in found["differences"].items()
     ]
-    titles = [f"one core, {batches[0]} at once", *(f"GPU, {batch}" for batch in batches), "answers apart", "without TF32"]
-    return markdown_table(["a second", *titles], rows) + "\n\n" + f"{found['machine']['gpu']}; " + _machine(found)
+    processors = [f"CPU core, batch {batches[0]}", *(f"GPU, batch {batch}" for batch in batches)]
+    titles = ["items per second", *processors, "largest difference", "largest difference, TF32 off"]
+    return markdown_table(titles, rows) + "\n\n" + f"{found['machine']['gpu']}; " + _machine(found)
 
 
 TABLES: Mapping[str, Callable[[], str]] = {
