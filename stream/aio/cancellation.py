@@ -1,7 +1,7 @@
 """Detects cancellations that Python 3.11 would swallow.
 
 redis-py writes under `asyncio.wait_for`. Up to Python 3.11 that returns its result, instead of raising, when a cancellation arrives just as
-the write is done (python/cpython#86296). The task would go on as if nothing had happened, and a caller that waits for its end would wait
+the write is done (python/cpython#86296). The task would continue as if nothing had happened, and a caller that waits for its end would wait
 for ever.
 """
 

@@ -1,4 +1,4 @@
-"""Runs a coroutine at once until it has to wait. Most coroutines on the hot path never do, and need no task of their own."""
+"""Runs a coroutine immediately, until it has to wait. Most coroutines on the hot path never do, and need no task of their own."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class VideoSkew:
     """The skew of a track's video clock against its audio clock, estimated window by window.
 
     Args:
-        skew: The estimate as of the last final window, None where there is none.
+        skew: The estimate at the last final window; None if no window is final.
         compared_ms: Media time up to which chunks have been compared.
     """
 
@@ -65,7 +65,7 @@ class VideoSkew:
 
     def __init__(self, skew: ClockSkew | None, compared_ms: int) -> None:
         self.current = skew
-        """The estimate as of the last final window."""
+        """The estimate at the last final window."""
         self._compared_ms = compared_ms
 
     def close_window(self, modalities: Mapping[Modality, ModalityState[Any]], start_ms: int, end_ms: int) -> ClockSkew | None:
@@ -75,7 +75,7 @@ class VideoSkew:
         return self.current
 
     def estimate(self, modalities: Mapping[Modality, ModalityState[Any]], start_ms: int, until_ms: int) -> ClockSkew | None:
-        """The estimate as of a media time, with the window's chunks that have ended since the last final window.
+        """The estimate at a media time, with the window's chunks that have ended since the last final window.
 
         Chunks before the window's start do not count: whether they are still held depends on when they arrived.
         """

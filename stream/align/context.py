@@ -72,7 +72,7 @@ class ContextQueue(Generic[A]):
         outcome.closed, outcome.unused = (), ()
 
     def release_ready(self, next_ends: Mapping[str, float], outcome: Outcome[A]) -> None:
-        """Move the items that need not wait any longer to an outcome, those that end first in front.
+        """Move the items that need not wait any longer to an outcome, in order of their ends.
 
         Args:
             next_ends: For each track the media time before which no further window of it ends.
@@ -115,7 +115,7 @@ class ContextQueue(Generic[A]):
 
 
 def _newest(ended: list[ContextWindow], until_ms: int) -> list[ContextWindow]:
-    """Of a track's windows, in order of time, those that ended by a media time: the newest first, at most `CONTEXT_WINDOWS`."""
+    """The windows of a track (in order of time) that ended by a media time: the newest first, at most `CONTEXT_WINDOWS`."""
     index = len(ended)
     while index and ended[index - 1].end_ms > until_ms:
         index -= 1

@@ -1,4 +1,4 @@
-"""When a session that sends nothing more is over."""
+"""Decides when a session that sends nothing more has ended."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class Expiry:
 
     Args:
         end_grace_ms: How long to wait for chunks that a session's end has counted.
-        expire_after_ms: A session without any record for this long is over.
+        expire_after_ms: A session without any record for this long has ended.
         now: The time now.
     """
 
@@ -31,7 +31,7 @@ class Expiry:
         self._retire_at = min(self._retire_at, now + self._end_grace_ms)
 
     def expires_at(self, *, is_leftover: bool) -> float:
-        """When the epoch is over unless a record arrives before.
+        """Time at which the epoch ends, unless a record arrives before.
 
         Args:
             is_leftover: The epoch has received repeated chunks only: it is what remains of a session that is done, and expires sooner.

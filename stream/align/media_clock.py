@@ -7,8 +7,8 @@ class MediaClock:
     """Tells chunks that run ahead of their capture time, and a media clock that has started again.
 
     Args:
-        max_ahead_ms: How far a chunk's media time may run ahead of the clock that it was captured by.
-        max_back_ms: How far media time may go back while the clock that it is captured by goes on.
+        max_ahead_ms: How far a chunk's media time may run ahead of the capture clock.
+        max_back_ms: How far media time may go back while the capture clock advances.
     """
 
     __slots__ = ("_first_media_start_at_ms", "_max_ahead_ms", "_max_back_ms", "_newest_media_start_at_ms", "_newest_ms")
@@ -37,7 +37,7 @@ class MediaClock:
     def is_restarted(self, end_ms: int, media_start_at_ms: int) -> bool:
         """Whether a chunk was captured after the newest one although it lies far before it in media time.
 
-        A late chunk was captured earlier, and the clock of a call on hold goes on: neither counts as a restart.
+        A late chunk was captured earlier, and the clock of a call on hold runs on: neither counts as a restart.
         """
         back_ms = self._newest_ms - end_ms
         return back_ms > self._max_back_ms and media_start_at_ms - self._newest_media_start_at_ms > back_ms

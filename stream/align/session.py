@@ -40,7 +40,7 @@ class SessionAligner(Generic[A]):
         end_grace_ms: How long to wait for chunks that a session's end has counted.
         expire_after_ms: A session without any record for this long ends by itself.
         max_ahead_ms: How far a chunk's media time may run ahead of the clock that it was captured by.
-        max_back_ms: How far media time may go back while the clock that it is captured by goes on.
+        max_back_ms: How far media time may go back while the capture clock advances.
         max_held: Most chunks that are held until a window closes; with more, the oldest window closes early.
         now: Milliseconds on a clock that runs while everything that exists has been read: see `CaughtUpClock`.
     """
@@ -134,7 +134,7 @@ class SessionAligner(Generic[A]):
             role: Its role, unless the session's plan gives another.
             final_until_ms: Windows that end there or before are final already.
             now: Monotonic clock, ms.
-            clock_skews: Clock skews as of the last final window.
+            clock_skews: Clock skews at the last final window.
             final_at_ms: Wall clock at which the last final window's end was captured.
         """
         if final_until_ms is not None and final_at_ms is not None:
@@ -168,11 +168,11 @@ class SessionAligner(Generic[A]):
                 self._expected.setdefault(plan.track, ExpectedTrack(now, None))
 
     def on_heartbeat(self, now: int) -> None:
-        """The session goes on."""
+        """The session continues."""
         self._expiry.on_record(now)
 
     def on_end(self, event: SessionEnd, now: int) -> Outcome[A]:
-        """The session is over; its windows close when its chunks are complete."""
+        """The session has ended; its windows close when its chunks are complete."""
         self._expiry.on_record(now)
         if self._end is None:
             self._end = event

@@ -51,7 +51,7 @@ class TrackAligner(Generic[A]):
         policy: When windows open and close.
         expected: Modalities to wait for; None waits for all of them until they turn out to be idle.
         final_until_ms: End of the last window that is already final, after which a replay continues; None when no window is final.
-        clock_skews: Clock skews as of that window.
+        clock_skews: Clock skews at that window.
         now: Monotonic clock, ms.
     """
 
@@ -219,7 +219,7 @@ class TrackAligner(Generic[A]):
             self._close_windows(watermark, outcome, ())
 
     def _close_windows(self, watermark: float, outcome: Outcome[A], warnings: tuple[str, ...]) -> None:
-        """Close what the windower closes at this watermark, in three steps.
+        """Close the windows that the windower closes at this watermark, in three steps.
 
         1. Close one window after the other, and release the chunks that are in no later window with the window that was their last.
         2. Close the gap after them.

@@ -70,7 +70,7 @@ class WindowerLogic(Protocol):
         Called when another track of the session decides whether it still has to wait for a window of this one.
 
         Args:
-            first_held_ms: Start of the first chunk that is held; ``sys.maxsize`` when none is.
+            first_held_ms: Start of the first held chunk; ``sys.maxsize`` if no chunk is held.
             watermark: Media time up to which all chunks have arrived; infinite when no more will.
         """
 

@@ -28,7 +28,7 @@ class ContextWindow(NamedTuple):
 
 
 class ContextFeatures(msgspec.Struct, frozen=True):
-    """What a finished window contributes to the context of later windows.
+    """The contribution of a finished window to the context of later windows.
 
     It is a function of the window's contents alone, so that a replay on another worker contributes the same.
 

@@ -28,7 +28,7 @@ class InboundRecord:
 
 
 class LastFinal(NamedTuple):
-    """The last final window of a track, after which a replay continues, and the clock skews as of that window."""
+    """The last final window of a track, after which a replay continues, and the clock skews at that window."""
 
     epoch: int
     end_ms: int

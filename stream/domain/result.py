@@ -29,7 +29,7 @@ class ScoreRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", 
         probabilities: Calibrated probability of each label.
         modalities_present: Modalities with a word, sound or face in the window.
         shares: Share of each present modality in the score's movement; they add up to 1.
-        faces: Most faces seen at once.
+        faces: Most faces seen at the same time.
         warnings: Codes, for example ``several_faces``.
         media_end_at_ms: Wall clock (Unix ms) at which the window's last media was captured, if known.
         allowed_lateness_ms: How long windows stay open for late chunks, which latency figures exclude.

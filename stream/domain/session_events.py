@@ -36,7 +36,7 @@ class SessionStart(msgspec.Struct, frozen=True, tag_field="event", tag="start"):
 
 
 class SessionHeartbeat(msgspec.Struct, frozen=True, tag_field="event", tag="heartbeat"):
-    """The session goes on, even if no chunks arrive."""
+    """The session continues, even if no chunks arrive."""
 
     epoch: int
     media_ms: int
@@ -50,7 +50,7 @@ class TrackEnd(msgspec.Struct, frozen=True):
 
 
 class SessionEnd(msgspec.Struct, frozen=True, tag_field="event", tag="end"):
-    """The session is over at media time `media_ms`. Its windows close as soon as all counted chunks have arrived."""
+    """The session ends at media time `media_ms`. Its windows close as soon as all counted chunks have arrived."""
 
     epoch: int
     media_ms: int

@@ -1,4 +1,4 @@
-"""Finds out what a chunk's bytes are: from their first bytes and, for JPEG, from the whole file's structure."""
+"""Recognises the format of a chunk's bytes: from their first bytes and, for JPEG, from the whole file's structure."""
 
 from __future__ import annotations
 

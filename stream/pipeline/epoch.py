@@ -37,7 +37,7 @@ class EpochProcessor:
         epoch: The epoch of its media clock.
         partition: The Kafka partition of its records.
         context: The worker's shared parts.
-        on_done: Called when the epoch is over, because it is complete or another worker fenced it off.
+        on_done: Called when the epoch ends, because it is complete or another worker fenced it off.
         assignment: The epoch's assignment, where workers gave it its number.
     """
 
@@ -143,7 +143,7 @@ class EpochProcessor:
             self.windows.on_time(now)
 
     def stop(self) -> None:
-        """Drop everything; what is unacknowledged will be read again, by this worker or another."""
+        """Drop everything; unacknowledged records will be read again, by this worker or another."""
         self._stopped = True
         self._tasks.cancel()
         self._reports.cancel()

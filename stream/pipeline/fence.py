@@ -19,7 +19,7 @@ class Fence:
     """Fetches a token after each assignment, in the background. Publishing waits for the token; the rebalance does not.
 
     A rebalance that waited for Redis would hold up the whole consumer group for as long as Redis is away. After the rebalance timeout the
-    broker would go on without this worker.
+    broker would continue without this worker.
 
     Args:
         next_token: Fetches a token from Redis; waits out outages.

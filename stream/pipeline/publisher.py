@@ -34,7 +34,7 @@ class ScoringWindow:
     slots: asyncio.Semaphore
 
     async def result(self) -> Scored:
-        """Score and explanation. Raises what the scorer raises; cancelling the caller abandons the scoring."""
+        """Score and explanation. Raises the scorer's errors; cancelling the caller abandons the scoring."""
         try:
             # Shielded: when the caller is cancelled, `abandon` has to know whether the scoring still holds its slot.
             return await asyncio.shield(self.task)
@@ -164,7 +164,7 @@ class TrackPublisher:
             self._timings.add(Step.TOTAL, time.time() * 1000 - closed.window.media_end_at_ms)
 
     async def _reject(self, closed: ClosedWindow[Ack], error: Exception) -> None:
-        """Put a window that the model refuses into the dead letters: repeating it would not help, and hold up the windows after it."""
+        """Put a window that the model refuses into the dead letters: repeating it would not help, and would hold up later windows."""
         window = closed.window
         log.error("window_unscorable", error=type(error).__name__, epoch=window.epoch, end_ms=window.end_ms)
         await self._send((self._topics.dead_letters, *unscorable_message(window, type(error).__name__)))

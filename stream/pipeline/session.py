@@ -49,7 +49,7 @@ class SessionProcessor:
         known: What Redis holds about its epochs.
         context: The worker's shared parts.
         may_open: Whether the worker may open one more epoch.
-        on_done: Called each time an epoch is over.
+        on_done: Called each time an epoch ends.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class SessionProcessor:
         """The epoch that a record belongs to, opened if need be; None if the claim is lost.
 
         Raises:
-            BadRecordError: The epoch is over, or the worker has too many open.
+            BadRecordError: The epoch has ended, or the worker has too many open epochs.
         """
         same_clock_ms = self._context.same_clock_ms
         while not claim.is_lost:
@@ -137,7 +137,7 @@ class SessionProcessor:
         return opened
 
     async def _assign_epoch(self, before: EpochProcessor, header: ChunkHeader, record: InboundRecord, claim: Claim) -> None:
-        """Give a media clock that has started again an epoch number of its own, in Redis before anything else.
+        """Give a media clock that has started again its own epoch number, in Redis before anything else.
 
         Args:
             before: The epoch that its first chunk does not belong to.

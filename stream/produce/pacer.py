@@ -66,6 +66,6 @@ class Pacer:
         """Wait until media time `media_ms` is captured. Returns False when told to stop."""
         if self._speed is None:
             return not self._wait(0.0)
-        # Measured from the start, so that delays do not add up: after a slow chunk the next chunks are sent at once.
+        # Measured from the start, so that delays do not add up: after a slow chunk the next chunks are sent immediately.
         ahead_s = self._started_s + media_ms / 1000 / self._speed - self._monotonic()
         return not self._wait(max(0.0, ahead_s))

@@ -100,7 +100,7 @@ class PlannedChunk:
 
 @dataclass(frozen=True, slots=True)
 class PlannedHeartbeat:
-    """Stands for a second in which no track has a chunk, so that the worker knows that the session goes on."""
+    """Stands for a second in which no track has a chunk, so that the worker knows that the session continues."""
 
     due_ms: int
 

@@ -89,7 +89,7 @@ def _message(record: InboundRecord, headers: dict[str, str]) -> Message:
 
 
 def _originals(headers: Iterable[tuple[str, bytes | None]]) -> tuple[Headers, int]:
-    """The original headers that fit, and the number of those that do not. Headers that an earlier dead letter has added are removed."""
+    """The original headers that fit, and the number of headers that do not. Headers that an earlier dead letter has added are removed."""
     kept: Headers = []
     dropped = used = 0
     for name, value in headers:

@@ -31,7 +31,7 @@ class TrackNames:
         explanations: Stream of explanations with the same ids.
         latest: Hash of the newest final window.
         partial: Hash of the partial result of the newest open window.
-        context: List of what the newest final windows contribute to the context of later ones, the newest first.
+        context: List of the contributions of the newest final windows to the context of later windows, newest first.
     """
 
     scores: str
@@ -47,7 +47,7 @@ class SessionNames:
 
     Attributes:
         state: Hash. ``token`` is the highest fencing token seen; ``last:TRACK`` the last final window of each track, ``sync:TRACK`` its
-            clock skews as of that window; ``epoch:EPOCH`` an assignment: the declared epoch and the wall clock at which its media began.
+            clock skews at that window; ``epoch:EPOCH`` an assignment: the declared epoch and the wall clock at which its media began.
         tracks: Set of the session's tracks.
         summary: Hash with the session's summary.
         nudge: Pub/sub channel that announces new results.

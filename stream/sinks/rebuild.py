@@ -29,7 +29,7 @@ POLL_MS = 400
 """The embedded broker reports end offsets that are up to a batch too low. So a topic counts as read when none has come for this long."""
 
 BEYOND_END_S = 2.0
-"""Longest time to read beyond the end offsets of the start: workers that go on writing must not keep the refill from ending."""
+"""Longest time to read beyond the end offsets of the start: workers that keep writing must not prevent the refill from ending."""
 
 STALLED_S = 30.0
 """A broker that sends nothing for this long, although records are left, counts as failed. A restart or a new leader takes less."""
@@ -87,7 +87,7 @@ async def refill(
 ) -> RebuildReport:
     """Restore the sessions that have a result since then, track by track in order; windows that are in Redis stay.
 
-    Contributions to the context of later windows are in no result topic, so they are lost. In a session that goes on, the restored windows
+    Contributions to the context of later windows are in no result topic, so they are lost. In a running session, the restored windows
     are missing from the context of later windows.
     """
     report = RebuildReport(repeated=history.repeated, conflicts=tuple(history.conflicts), unreadable=history.unreadable)

@@ -128,7 +128,7 @@ class RedisSink:
     async def begin_epoch(
         self, session: SessionKey, declared: int, media_start_at_ms: int, within_ms: int, after: int
     ) -> tuple[EpochAssignment, ...]:
-        """Give a media clock that has started again an epoch number of its own, in one atomic step, unless it has one.
+        """Give a media clock that has started again its own epoch number, in one atomic step, unless it has one.
 
         Args:
             session: The session.

@@ -16,7 +16,7 @@ from faust.types import TP
 
 
 class FetchedPosition(NamedTuple):
-    """What the broker last said about a partition.
+    """The broker's latest answer about a partition.
 
     Attributes:
         next_offset: The next offset to read.
@@ -50,7 +50,7 @@ async def abandon_consumer(app: App) -> None:
 
 
 def fetched_position(app: App, partition: TP) -> FetchedPosition | None:
-    """What the broker last said about an assigned partition; None while it has not answered since the assignment."""
+    """The broker's latest answer about an assigned partition; None if it has not answered since the assignment."""
     subscription = _thread(app)._ensure_consumer()._subscription.subscription
     state = subscription and subscription.assignment and subscription.assignment.state_value(partition)
     if state is None or state.highwater is None or not state.has_valid_position or state.timestamp is None:

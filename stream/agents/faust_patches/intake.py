@@ -22,7 +22,7 @@ class RawSchema(faust.Schema):  # type: ignore[type-arg]
 
 
 def drain_buffered(stream: StreamT[Any]) -> Iterator[EventT[Any]]:
-    """Yield the events that are in a stream's queue already, except those that a rebalance has made void.
+    """Yield the events that are already in a stream's queue, except events that a rebalance has made void.
 
     To iterate over a stream of Faust costs a turn of the event loop for each event. The rule for void events is Faust's own (0.15.3,
     ``faust/_cython/streams.pyx``, ``_prepare_event``): without it, a record of a revoked partition would be processed.

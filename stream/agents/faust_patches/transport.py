@@ -26,8 +26,9 @@ logging.getLogger(__name__).setLevel(logging.WARNING)
 class RewindingThread(driver.AIOKafkaConsumerThread):
     """Seeks to the beginning of partitions in which nothing has been committed.
 
-    After a rebalance, Faust drops what was fetched while its flow was suspended and seeks to the committed offsets, but leaves partitions
-    without a committed offset where they are (``Consumer.getmany``, ``seek_to_committed``): what was dropped of those was never read.
+    After a rebalance, Faust drops the records that it fetched while its flow was suspended and seeks to the committed offsets, but leaves
+    partitions without a committed offset where they are (``Consumer.getmany``, ``seek_to_committed``): their dropped records were never
+    read.
     """
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
@@ -52,7 +53,7 @@ class _EmptyBuffer(ProducerBuffer):
     """The buffer for messages from tables. There are none, but Faust checks for every incoming message whether it is full."""
 
     async def wait_until_ebb(self) -> None:
-        """Return at once: the buffer is empty."""
+        """Return immediately: the buffer is empty."""
 
 
 class UnbufferedProducer(driver.Producer):
