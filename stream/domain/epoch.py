@@ -24,7 +24,7 @@ class EpochAssignment(msgspec.Struct, frozen=True):
 
     epoch: int
     declared: int
-    media_start_at_ms: int = msgspec.field(name="media_start_at_ms")  # the name in published records
+    media_start_at_ms: int = msgspec.field(name="zero_ms")  # the name in published records
 
 
 class SessionEpochs(NamedTuple):
