@@ -1,1 +1,1 @@
-"""The parts of `benchmarks.recovery`: services that can be broken, traffic, faults, and an oracle that judges what came out."""
+"""The parts of `benchmarks.recovery`: services that can fail, traffic, faults, and an oracle that checks the published windows."""

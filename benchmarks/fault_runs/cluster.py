@@ -27,13 +27,13 @@ from tests.support.kafka import ApacheKafka
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
 PARTITIONS = 3
-QUICK_RETURN = "broker.session.timeout.ms=2000\nbroker.heartbeat.interval.ms=500\n"
-"""A killed broker may come back once its own controller has noticed that it was gone, by default after 9 s."""
+FAST_FAILURE_DETECTION = "broker.session.timeout.ms=2000\nbroker.heartbeat.interval.ms=500\n"
+"""A killed broker can return only after the controller has noticed its failure. By default that takes 9 s, longer than an outage here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """The place of one worker: its own way to Kafka and to Redis."""
+    """Room for one worker, with its own proxies to Kafka and Redis, so that a network fault reaches no other worker."""
 
     number: int
     kafka: FaultProxy
@@ -42,7 +42,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What all runs share."""
+    """The services that all runs share."""
 
     kafka: ApacheKafka
     redis: RedisServer
@@ -50,7 +50,7 @@ class Services:
     slots: tuple[Slot, ...]
 
     def settings(self, run: str, session_timeout_s: float) -> Settings:
-        """For producer and oracle: past the proxies. The topics and the consumer group are the run's own."""
+        """Settings for the producer and the oracle, which bypass the proxies. Each run has its own topics and consumer group."""
         plain = Settings()
         kafka = {"bootstrap": self.kafka.bootstrap, "topic_prefix": f"{run}.", "group": run, "partitions": PARTITIONS}
         kafka |= {"session_timeout_s": session_timeout_s, "fetch_max_wait_ms": 50}
@@ -64,24 +64,27 @@ class Services:
 
 
 @contextlib.asynccontextmanager
-async def services(directory: Path, slots: int, *, triton: bool) -> AsyncIterator[Services]:
-    """Start everything that the runs share, and stop it."""
-    doors = [free_port() for _ in range(slots)]
-    kafka, redis = ApacheKafka(directory / "kafka", extra_properties=QUICK_RETURN, proxy_ports=doors), RedisServer(directory)
+async def services(directory: Path, slot_count: int, *, triton: bool) -> AsyncIterator[Services]:
+    """Start everything that the runs share, and stop it afterwards."""
+    proxy_ports = [free_port() for _ in range(slot_count)]
+    kafka, redis = (
+        ApacheKafka(directory / "kafka", extra_properties=FAST_FAILURE_DETECTION, proxy_ports=proxy_ports),
+        RedisServer(directory),
+    )
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(kafka.stop)
         stack.push_async_callback(redis.stop)
         await asyncio.gather(kafka.start(), redis.start())
         server = await stack.enter_async_context(_triton(directory)) if triton else None
-        places = [
+        slots = [
             Slot(
                 number,
-                await stack.enter_async_context(FaultProxy(kafka.port_behind[door], door)),
+                await stack.enter_async_context(FaultProxy(kafka.port_behind[proxy_port], proxy_port)),
                 await stack.enter_async_context(FaultProxy(redis.port)),
             )
-            for number, door in enumerate(doors)
+            for number, proxy_port in enumerate(proxy_ports)
         ]
-        yield Services(kafka, redis, server, tuple(places))
+        yield Services(kafka, redis, server, tuple(slots))
 
 
 @contextlib.asynccontextmanager
@@ -94,8 +97,8 @@ async def _triton(directory: Path) -> AsyncIterator[TritonServer]:
     await server.stop()
 
 
-class Crew:
-    """The workers of one run, at most one in each slot. One that ends without being asked to is started again, and counted."""
+class WorkerPool:
+    """The workers of one run, at most one in each slot. A worker that ends on its own is counted as a crash and started again."""
 
     def __init__(self, services: Services, settings: Settings, directory: Path) -> None:
         self._services = services
@@ -108,17 +111,17 @@ class Crew:
         self.unclean_stops = 0
 
     @property
-    def present(self) -> list[int]:
-        """Slots with a worker."""
+    def occupied_slots(self) -> list[int]:
+        """Numbers of the slots that have a worker."""
         return sorted(self.processes)
 
     @property
-    def vacant(self) -> list[int]:
-        """Slots without one."""
+    def free_slots(self) -> list[int]:
+        """Numbers of the slots without a worker."""
         return [slot.number for slot in self._services.slots if slot.number not in self.processes]
 
     async def start(self, slot: int) -> None:
-        """Start a worker in a vacant slot and wait until it has partitions."""
+        """Start a worker in a free slot and wait until it has partitions."""
         number = next(self._numbers)
         ready = self._directory / f"worker-{number}.ready"
         process = ManagedProcess(
@@ -157,28 +160,28 @@ class Crew:
         del self.processes[slot], self._watches[slot]
         await self.start(slot)
 
-    def dismiss(self, slot: int) -> ManagedProcess:
-        """Take a worker off the list; what happens to it now is no crash."""
+    def remove(self, slot: int) -> ManagedProcess:
+        """Take a worker out of the pool. Its end no longer counts as a crash."""
         if (watch := self._watches.pop(slot, None)) is not None:
             watch.cancel()
         return self.processes.pop(slot)
 
     def kill(self, slot: int) -> None:
-        """SIGKILL."""
-        self.dismiss(slot).kill()
+        """Send SIGKILL."""
+        self.remove(slot).kill()
 
     async def terminate(self, slot: int) -> None:
-        """SIGTERM, and wait for its end, which should be orderly."""
-        process = self.dismiss(slot)
+        """Send SIGTERM and wait until the worker has ended. An exit code other than 0 counts as an unclean stop."""
+        process = self.remove(slot)
         await process.stop()
         self.unclean_stops += process.returncode != 0
 
     def signal(self, slot: int, number: signal.Signals) -> None:
-        """Send any other signal."""
+        """Send another signal; the worker stays in the pool."""
         os.kill(self.processes[slot].pid, number)
 
     async def stop(self) -> None:
-        """Stop all."""
-        for slot in self.present:
+        """Stop all workers. A worker that is suspended has to continue first, or it could not act on SIGTERM."""
+        for slot in self.occupied_slots:
             self.signal(slot, signal.SIGCONT)
-        await asyncio.gather(*(self.terminate(slot) for slot in self.present))
+        await asyncio.gather(*(self.terminate(slot) for slot in self.occupied_slots))

@@ -1,4 +1,4 @@
-"""Faults: what is done, how long it lasts, and which part of the wait for recovery nobody could avoid."""
+"""Faults: how they are injected, how long they last, and how much of the recovery time is unavoidable."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 
-from benchmarks.fault_runs.cluster import Crew, Services
+from benchmarks.fault_runs.cluster import Services, WorkerPool
 from tests.support.fault_proxy import FaultProxy
 
 OUTAGE_S = 3.0
 CUT_S = 4.0
 WORKERS = 2
-"""At the start of a run, and again after each fault."""
+"""Number of workers at the start of a run, restored after each fault."""
 
 
 class Fault(StrEnum):
@@ -34,45 +34,46 @@ class Fault(StrEnum):
     TRITON = "Triton kill -9, restart"
 
 
-def schedule(seed: int, each: int, *, triton: bool) -> Iterator[list[Fault]]:
-    """Endless runs of ``each`` faults, drawn like cards: every kind comes before any comes again."""
-    chance = random.Random(seed)
+def schedule(seed: int, faults_per_run: int, *, triton: bool) -> Iterator[list[Fault]]:
+    """Draw the faults of endless runs like cards from a deck: every kind of fault comes before any kind comes again."""
+    rng = random.Random(seed)
     kinds = [fault for fault in Fault if triton or fault is not Fault.TRITON]
     deck: list[Fault] = []
     while True:
-        while len(deck) < each:
-            deck += chance.sample(kinds, len(kinds))
-        yield deck[:each]
-        del deck[:each]
+        while len(deck) < faults_per_run:
+            deck += rng.sample(kinds, len(kinds))
+        yield deck[:faults_per_run]
+        del deck[:faults_per_run]
 
 
-class Inflict:
-    """Applies faults to a crew and its services.
+class FaultInjector:
+    """Injects faults into workers and their services.
 
     Args:
-        services: What all workers share.
-        crew: The workers.
-        session_timeout_s: After which Kafka takes a worker for dead.
-        seed: Of the choice of victims.
+        services: The services that all workers share.
+        workers: The workers of the run.
+        session_timeout_s: Time after which Kafka considers a silent worker dead.
+        seed: Seed for the choice of the workers that suffer the faults.
     """
 
-    def __init__(self, services: Services, crew: Crew, session_timeout_s: float, seed: int) -> None:
+    def __init__(self, services: Services, workers: WorkerPool, session_timeout_s: float, seed: int) -> None:
         self._services = services
-        self._crew = crew
+        self._workers = workers
         self._session_timeout_s = session_timeout_s
-        self._chance = random.Random(seed)
-        self._suffering: set[int] = set()
+        self._random = random.Random(seed)
+        self._affected_slots: set[int] = set()
 
-    async def apply(self, fault: Fault, after_s: float = 0.0) -> float:
-        """Wait, then apply a fault to its end.
+    async def inject(self, fault: Fault, after_s: float = 0.0) -> float:
+        """Wait, inject a fault and return when it is over.
 
-        Returns the seconds until its end that no recovery could save: the wait, and the session timeout or the outage itself.
+        Returns:
+            Seconds of the recovery that are unavoidable: the wait, and the session timeout or the outage itself.
         """
         await asyncio.sleep(after_s)
-        return after_s + await self._apply(fault)
+        return after_s + await self._inject(fault)
 
-    async def _apply(self, fault: Fault) -> float:
-        deeds: dict[Fault, Callable[[], Awaitable[float]]] = {
+    async def _inject(self, fault: Fault) -> float:
+        injections: dict[Fault, Callable[[], Awaitable[float]]] = {
             Fault.KILL: self._kill,
             Fault.JOIN: self._join,
             Fault.TERM: self._term,
@@ -85,95 +86,95 @@ class Inflict:
             Fault.STALL_KAFKA: lambda: self._without_kafka(self._stall),
             Fault.TRITON: self._triton,
         }
-        return await deeds[fault]()
+        return await injections[fault]()
 
     @property
-    def anybody(self) -> bool:
-        """Whether a worker is left."""
-        return bool(self._crew.present)
+    def has_worker(self) -> bool:
+        """Whether any worker is left."""
+        return bool(self._workers.occupied_slots)
 
-    async def reinforce(self) -> None:
-        """Bring the crew back to its number."""
-        while len(self._crew.present) < WORKERS:
-            await self._crew.start(self._crew.vacant[0])
-        while len(self._crew.present) > WORKERS:
-            await self._crew.terminate(self._crew.present[0])
+    async def restore_workers(self) -> None:
+        """Start or stop workers until there are `WORKERS` of them again."""
+        while len(self._workers.occupied_slots) < WORKERS:
+            await self._workers.start(self._workers.free_slots[0])
+        while len(self._workers.occupied_slots) > WORKERS:
+            await self._workers.terminate(self._workers.occupied_slots[0])
 
     @contextmanager
     def _victim(self) -> Iterator[int]:
-        """A worker that no other fault is at."""
-        victim = self._chance.choice([slot for slot in self._crew.present if slot not in self._suffering])
-        with self._suffers(victim):
+        """Choose a worker that no other fault affects."""
+        victim = self._random.choice([slot for slot in self._workers.occupied_slots if slot not in self._affected_slots])
+        with self._reserved(victim):
             yield victim
 
     @contextmanager
-    def _suffers(self, slot: int) -> Iterator[None]:
-        """No other fault comes to this worker meanwhile."""
-        self._suffering.add(slot)
+    def _reserved(self, slot: int) -> Iterator[None]:
+        """Keep other faults away from the worker in this slot."""
+        self._affected_slots.add(slot)
         yield
-        self._suffering.discard(slot)
+        self._affected_slots.discard(slot)
 
     async def _kill(self) -> float:
         with self._victim() as victim:
-            self._crew.kill(victim)
+            self._workers.kill(victim)
         return self._session_timeout_s
 
     async def _join(self) -> float:
-        slot = self._crew.vacant[0]
-        with self._suffers(slot):
-            await self._crew.start(slot)
+        slot = self._workers.free_slots[0]
+        with self._reserved(slot):
+            await self._workers.start(slot)
         return 0.0
 
     async def _term(self) -> float:
         with self._victim() as victim:
-            await self._crew.terminate(victim)
+            await self._workers.terminate(victim)
         return 0.0
 
     async def _zombie(self) -> float:
         with self._victim() as victim:
-            self._crew.signal(victim, signal.SIGSTOP)
+            self._workers.signal(victim, signal.SIGSTOP)
             await asyncio.sleep(self._session_timeout_s + 3)
-            if victim in self._crew.present:
-                self._crew.signal(victim, signal.SIGCONT)
+            if victim in self._workers.occupied_slots:
+                self._workers.signal(victim, signal.SIGCONT)
         return self._session_timeout_s
 
     async def _broker(self) -> float:
         self._services.kafka.kill()
-        return await _lasting(self._services.kafka.start, OUTAGE_S)
+        return await _end_after(OUTAGE_S, self._services.kafka.start)
 
     async def _redis(self) -> float:
         self._services.redis.process.kill()
-        return await _lasting(self._services.redis.start, OUTAGE_S)
+        return await _end_after(OUTAGE_S, self._services.redis.start)
 
     async def _triton(self) -> float:
         triton = self._services.triton
         assert triton is not None  # noqa: S101 (the schedule has this fault only with Triton)
         triton.process.kill()
-        return await _lasting(triton.restart, OUTAGE_S)
+        return await _end_after(OUTAGE_S, triton.restart)
 
-    async def _without_kafka(self, part: Callable[[FaultProxy, float], Awaitable[float]]) -> float:
-        """So long that the other workers take over: they can after the session timeout."""
+    async def _without_kafka(self, disturb: Callable[[FaultProxy, float], Awaitable[float]]) -> float:
+        """Disturb the connection for longer than the session timeout, so that the other workers take over."""
         with self._victim() as victim:
-            await part(self._services.slots[victim].kafka, self._session_timeout_s + 2)
+            await disturb(self._services.slots[victim].kafka, self._session_timeout_s + 2)
         return self._session_timeout_s
 
-    async def _without_redis(self, part: Callable[[FaultProxy, float], Awaitable[float]]) -> float:
+    async def _without_redis(self, disturb: Callable[[FaultProxy, float], Awaitable[float]]) -> float:
         with self._victim() as victim:
-            return await part(self._services.slots[victim].redis, CUT_S)
+            return await disturb(self._services.slots[victim].redis, CUT_S)
 
     async def _cut(self, proxy: FaultProxy, seconds: float) -> float:
         await proxy.cut()
-        return await _lasting(proxy.restore, seconds)
+        return await _end_after(seconds, proxy.restore)
 
     async def _stall(self, proxy: FaultProxy, seconds: float) -> float:
         proxy.stall()
-        return await _lasting(proxy.restore, seconds)
+        return await _end_after(seconds, proxy.restore)
 
 
-async def _lasting(mend: Callable[[], Awaitable[None]], seconds: float) -> float:
-    """Wait, then mend; how long both took."""
+async def _end_after(seconds: float, restore: Callable[[], Awaitable[None]]) -> float:
+    """Wait, then end the fault. Returns the seconds that both took."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     await asyncio.sleep(seconds)
-    await mend()
+    await restore()
     return loop.time() - began

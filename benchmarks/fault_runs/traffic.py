@@ -1,4 +1,4 @@
-"""Live sessions that know what their windows must hold."""
+"""Synthetic live sessions that know which words each of their windows must contain."""
 
 from __future__ import annotations
 
@@ -25,65 +25,66 @@ from stream.kafka_admin.connection import kafka_options
 TRACK = "customer"
 MEDIA_BEGAN_MS = 1_700_000_000_000
 LENGTH_MS, HOP_MS, LATENESS_MS = 4000, 2000, 500
-"""The default windows, which the oracle is written for."""
+"""Length, hop and allowed lateness of the default windows. The oracle works only for these."""
 
 LAG_S = 2
-"""By so much the last modality of every second session comes later than the others."""
+"""In every second session, the last modality is sent this many seconds after the others."""
 
 HUM = (np.sin(np.arange(16_000) / 20) * 9000).astype("<i2").tobytes()
 
 
 @dataclass
 class Session:
-    """One conversation: what has been said in it, and when the broker had it."""
+    """A session: the words that it has sent, and when the broker confirmed them."""
 
     key: SessionKey
     modalities: tuple[Modality, ...]
     lag_s: int = 0
-    """The last modality comes so much later (media time)."""
+    """Delay of the last modality, in seconds of media time."""
     words: list[list[str]] = field(default_factory=list)
-    """Of each second."""
-    arrived: list[tuple[float, int]] = field(default_factory=list)
-    """(monotonic time, media ms) that the broker has confirmed."""
+    """The words of each second."""
+    confirmed: list[tuple[float, int]] = field(default_factory=list)
+    """Monotonic time of each confirmation, and the media time (ms) up to which the broker has everything."""
     ended: bool = False
 
     def expected(self) -> dict[int, tuple[str, ...]]:
-        """End and words of every final window."""
+        """The words of every final window, by the end of the window (ms)."""
         media_ms = len(self.words) * 1000
         ends = range(LENGTH_MS, media_ms + LENGTH_MS, HOP_MS)
-        return {end: self._spoken(end) for end in ends if end - LENGTH_MS < media_ms}
+        return {end: self._words_before(end) for end in ends if end - LENGTH_MS < media_ms}
 
-    def _spoken(self, end_ms: int) -> tuple[str, ...]:
+    def _words_before(self, end_ms: int) -> tuple[str, ...]:
         return tuple(word for second in self.words[max(0, end_ms - LENGTH_MS) // 1000 : end_ms // 1000] for word in second)
 
     def due_ms(self, now: float, patience_s: float) -> int:
-        """End of the newest window that should have been final ``patience_s`` ago; 0 while none is."""
-        reached = max((media_ms for at, media_ms in self.arrived if at <= now - patience_s), default=0) - LATENESS_MS
+        """End (ms) of the newest window that should have been final ``patience_s`` ago; 0 if there is none."""
+        reached = max((media_ms for confirmed_at, media_ms in self.confirmed if confirmed_at <= now - patience_s), default=0) - LATENESS_MS
         return max(0, reached // HOP_MS * HOP_MS) if reached >= LENGTH_MS else 0
 
 
 class Traffic:
-    """Sends a second of every session each ``1 / speed`` seconds until it is stopped, then the sessions' ends.
+    """Sends one second of every session each ``1 / speed`` seconds until it is stopped, and then the end of each session.
 
-    In every second session sound lags behind the words, whose chunks then wait longer than their neighbours' in a partition: done and open
-    chunks lie among each other, and a commit that passes an open one loses it with the worker.
+    In every second session the audio lags behind the words, so the chunks with its words are acknowledged later than those of other
+    sessions in the same partition. Finished and unfinished chunks then alternate in the partition, and a commit beyond an unfinished chunk
+    would lose that chunk if its worker died.
 
     Args:
-        kafka: Where to; the producer does not come in through a proxy.
-        sessions: How many.
-        modalities: What those without lag send.
-        most_words: In one second.
+        kafka: Settings of the broker. The producer connects to it without a proxy.
+        sessions: Number of sessions.
+        modalities: The modalities of the sessions without lag.
+        max_words: Most words in one second.
         speed: Media seconds per second.
-        seed: Of what is said.
+        seed: Seed for the words.
     """
 
     def __init__(
-        self, kafka: KafkaSettings, *, sessions: int, modalities: tuple[Modality, ...], most_words: int, speed: float, seed: int
+        self, kafka: KafkaSettings, *, sessions: int, modalities: tuple[Modality, ...], max_words: int, speed: float, seed: int
     ) -> None:
         self._topics = Topics(kafka.topic_prefix)
         self._producer = KafkaProducer(**kafka_options(kafka), reconnect_backoff_max_ms=500, acks="all")
-        self._chance = random.Random(seed)
-        self._most_words = most_words
+        self._random = random.Random(seed)
+        self._max_words = max_words
         self._speed = speed
         names = (f"{kafka.topic_prefix}{number}" for number in range(sessions))
         lagging = (Modality.TEXT, Modality.AUDIO)
@@ -93,69 +94,70 @@ class Traffic:
         ]
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Send until ``stop``; returns when the broker has everything."""
+        """Send until ``stop`` is set, and return when the broker has everything."""
         for session in self.sessions:
-            self._begin(session)
+            self._send_start(session)
         began, second = time.monotonic(), 0
         while not stop.is_set():
             await asyncio.to_thread(self._send_second, second)
             second += 1
             await asyncio.sleep(max(0.0, began + second / self._speed - time.monotonic()))
         for session in self.sessions:
-            for late in range(max(0, second - session.lag_s), second):
-                self._send(session, session.modalities[-1], late)
-            self._end(session)
+            for lagging_second in range(max(0, second - session.lag_s), second):
+                self._send(session, session.modalities[-1], lagging_second)
+            self._send_end(session)
         await asyncio.to_thread(self._producer.flush)
         for session in self.sessions:
             session.ended = True
 
-    async def again(self) -> list[Session]:
-        """Say all of it once more, at once and in sessions of other names; returns when the broker has everything."""
-        twins = [replace(one, key=SessionKey(one.key.tenant, f"{one.key.session}-again"), lag_s=0, arrived=[]) for one in self.sessions]
+    async def replay(self) -> list[Session]:
+        """Send everything again, as fast as possible and under new session names; return when the broker has everything."""
+        keys = [SessionKey(session.key.tenant, f"{session.key.session}-again") for session in self.sessions]
+        twins = [replace(session, key=key, lag_s=0, confirmed=[]) for session, key in zip(self.sessions, keys, strict=True)]
         for twin in twins:
-            self._begin(twin)
+            self._send_start(twin)
             for second in range(len(twin.words)):
                 for modality in twin.modalities:
                     self._send(twin, modality, second)
-            self._end(twin)
+            self._send_end(twin)
         await asyncio.to_thread(self._producer.flush)
         return twins
 
     async def close(self) -> None:
-        """Let the producer go."""
+        """Close the producer."""
         await asyncio.to_thread(self._producer.close)
 
     def _send_second(self, second: int) -> None:
         for session in self.sessions:
-            session.words.append([f"w{self._chance.randrange(10_000)}" for _ in range(self._chance.randint(0, self._most_words))])
-            *prompt, last = session.modalities
-            for modality in prompt:
+            session.words.append([f"w{self._random.randrange(10_000)}" for _ in range(self._random.randint(0, self._max_words))])
+            *punctual, last = session.modalities
+            for modality in punctual:
                 self._send(session, modality, second)
             if second >= session.lag_s:
                 self._send(session, last, second - session.lag_s)
 
     def _send(self, session: Session, modality: Modality, second: int) -> None:
-        value = encode_words(_timed(session.words[second], second)) if modality is Modality.TEXT else HUM
+        value = encode_words(_with_times(session.words[second], second)) if modality is Modality.TEXT else HUM
         content_type = ContentType.WORDS if modality is Modality.TEXT else ContentType.PCM
         header = second_header(TrackKey(session.key, TRACK), modality, second, MEDIA_BEGAN_MS + second * 1000, content_type)
         key = str(session.key).encode()
-        sent = self._producer.send(self._topics.chunks(modality), key=key, value=value, headers=chunk_headers(header))
+        future = self._producer.send(self._topics.chunks(modality), key=key, value=value, headers=chunk_headers(header))
         if modality is session.modalities[-1]:
-            sent.add_callback(lambda _: session.arrived.append((time.monotonic(), second * 1000 + 1000)))
+            future.add_callback(lambda _: session.confirmed.append((time.monotonic(), second * 1000 + 1000)))
 
-    def _begin(self, session: Session) -> None:
-        self._event(session, SessionStart(0, (TrackPlan(TRACK, TRACK, session.modalities),)))
+    def _send_start(self, session: Session) -> None:
+        self._send_event(session, SessionStart(0, (TrackPlan(TRACK, TRACK, session.modalities),)))
 
-    def _end(self, session: Session) -> None:
+    def _send_end(self, session: Session) -> None:
         seconds = len(session.words)
-        self._event(session, SessionEnd(0, seconds * 1000, (TrackEnd(TRACK, dict.fromkeys(session.modalities, seconds)),)))
+        self._send_event(session, SessionEnd(0, seconds * 1000, (TrackEnd(TRACK, dict.fromkeys(session.modalities, seconds)),)))
 
-    def _event(self, session: Session, event: SessionEvent) -> None:
+    def _send_event(self, session: Session, event: SessionEvent) -> None:
         key, value, headers = session_record(KeyedSessionEvent(session.key, event), "benchmark", 0)
         self._producer.send(self._topics.sessions, key=key, value=value, headers=headers)
 
 
-def _timed(words: list[str], second: int) -> Iterator[Word]:
+def _with_times(words: list[str], second: int) -> Iterator[Word]:
     step = 900 // max(1, len(words))
     for number, word in enumerate(words):
         start = second * 1000 + 50 + number * step

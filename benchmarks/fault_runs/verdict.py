@@ -1,19 +1,20 @@
-"""The oracle: what came out, against what must have come out."""
+"""The oracle: compares the published windows with the words that were sent."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 from rich.console import Console
 
 from benchmarks.fault_runs.traffic import TRACK, Session
-from stream.config.settings import Settings
+from stream.config.settings import KafkaSettings, Settings
+from stream.domain.delivery import LastFinal
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import ExplanationRecord, ScoreRecord
 from stream.domain.topics import Topics
@@ -24,26 +25,26 @@ from tests.support.kafka_records import read_topic
 
 console = Console(stderr=True)
 
-LOOK_EVERY_S = 0.2
+CHECK_EVERY_S = 0.2
 ROUNDING = 1.5e-4
-"""Of scores, which are published with four digits."""
+"""Largest difference between equal scores: scores are published with four digits."""
 
 PATIENCE_S = 1.5
-"""A window this much later than its last chunk is overdue."""
+"""A window is overdue when it is not final this long after its last chunk."""
 
 
 @dataclass(slots=True)
 class Verdict:
-    """Of one run, or of several added up.
+    """The result of a run, or the sum over several runs.
 
     Attributes:
-        expected: Final windows that must be there.
+        expected: Final windows that must exist.
         lost: Expected windows that are missing in Redis or in the ``scores`` topic.
         duplicated: Final windows that Redis holds more than once.
-        different: Window ids that ``scores`` or ``explanations`` hold with more than one content, or with another than Redis.
-        wrong: Windows in Redis that were not expected, or hold other words than were said (with Triton: whose score or strongest words
-            are not those of the same window of a session that said the same undisturbed).
-        repeated: Records of ``scores`` that came again with the same content: allowed, and counted.
+        different: Window ids that have several contents in ``scores`` or ``explanations``, or another content there than in Redis.
+        wrong: Windows in Redis that were not expected, or whose words are not the words that were sent. With Triton: windows whose score or
+            strongest words differ from those of the same window in a session that repeats the words without faults.
+        repeated: Records of ``scores`` that repeat an earlier record with the same content. These are allowed.
         late: Chunks in ``chunks.late``.
         dead_letters: Records in ``chunks.dead-letter``.
         summaries_missing: Sessions without a summary in Kafka.
@@ -60,122 +61,181 @@ class Verdict:
     summaries_missing: int = 0
 
     def add(self, other: Verdict) -> None:
-        """Add another run's numbers."""
+        """Add the numbers of another run."""
         for name, number in asdict(other).items():
             setattr(self, name, getattr(self, name) + number)
 
     @property
     def clean(self) -> bool:
-        """True when nothing is lost, duplicated, different, wrong or late."""
+        """Whether nothing is lost, duplicated, different, wrong, late or in the dead letters, and no summary is missing."""
         return not any((self.lost, self.duplicated, self.different, self.wrong, self.late, self.dead_letters, self.summaries_missing))
 
 
-class Watch:
-    """Looks at Redis while a run goes on: is any window overdue?"""
+class RedisMonitor:
+    """Watches Redis during a run for overdue windows.
+
+    Args:
+        settings: Settings of the run.
+        sessions: The sessions to watch.
+    """
 
     def __init__(self, settings: Settings, sessions: list[Session]) -> None:
         self._store = RedisSink(settings.redis)
         self._redis = connect(settings.redis)
         self._sessions = sessions
         self.overdue_at = 0.0
-        """Monotonic time at which a window was overdue last."""
+        """Monotonic time at which a window was last seen overdue."""
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Check for overdue windows until cancelled."""
         while True:
             if await self._overdue():
                 self.overdue_at = time.monotonic()
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(CHECK_EVERY_S)
 
     async def _overdue(self) -> bool:
-        finals = await asyncio.gather(*(self._store.last_final(TrackKey(s.key, TRACK)) for s in self._sessions))
+        finals = await self._last_finals()
         now = time.monotonic()
-        return any(s.due_ms(now, PATIENCE_S) > (f.end_ms if f else 0) for s, f in zip(self._sessions, finals, strict=True))
+        return any(
+            session.due_ms(now, PATIENCE_S) > (final.end_ms if final else 0) for session, final in zip(self._sessions, finals, strict=True)
+        )
 
-    async def calm(self, since: float, seconds: float) -> None:
-        """Wait until for so long, after ``since`` (monotonic time), no window was overdue."""
-        while (wait_s := max(since, self.overdue_at) + seconds - time.monotonic()) > 0:  # noqa: ASYNC110 (what is waited for is that nothing happens)
+    async def _last_finals(self) -> Sequence[LastFinal | None]:
+        return await asyncio.gather(*(self._store.last_final(TrackKey(session.key, TRACK)) for session in self._sessions))
+
+    async def wait_until_calm(self, since: float, seconds: float) -> None:
+        """Wait until no window was overdue for a number of seconds after ``since`` (monotonic time)."""
+        while (wait_s := max(since, self.overdue_at) + seconds - time.monotonic()) > 0:  # noqa: ASYNC110 (there is no event to wait for)
             await asyncio.sleep(wait_s)
 
-    async def complete(self, timeout_s: float) -> bool:
-        """Wait until each ended session has its last final window and its summary, which is written after that."""
+    async def wait_until_complete(self, timeout_s: float) -> bool:
+        """Wait until each session has its last final window and its summary. Returns whether that happened in time.
+
+        Both are checked, because the summary is written after the last final window.
+        """
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
-            finals = await asyncio.gather(*(self._store.last_final(TrackKey(s.key, TRACK)) for s in self._sessions))
-            summaries = await self._redis.exists(*(session_names(s.key).summary for s in self._sessions))
-            done = all(f is not None and f.end_ms >= max(s.expected()) for s, f in zip(self._sessions, finals, strict=True))
-            if done and summaries == len(self._sessions):
+            finals = await self._last_finals()
+            summaries = await self._redis.exists(*(session_names(session.key).summary for session in self._sessions))
+            all_final = all(
+                final is not None and final.end_ms >= max(session.expected()) for session, final in zip(self._sessions, finals, strict=True)
+            )
+            if all_final and summaries == len(self._sessions):
                 return True
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(CHECK_EVERY_S)
         return False
 
     async def finals(self, session: SessionKey) -> list[ScoreRecord]:
-        """What Redis holds of a session."""
+        """All final windows that Redis holds of a session."""
         return await self._store.finals(session)
 
     async def close(self) -> None:
-        """Close the connection."""
+        """Close the connections."""
         await self._store.close()
         await self._redis.aclose()
 
 
-async def judge(settings: Settings, watch: Watch, sessions: list[Session], undisturbed: list[Session] | None) -> Verdict:
-    """Compare Redis and the result topics with what was said.
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Contents of the result topics after a run.
+
+    Attributes:
+        scores: The distinct contents of the records in ``scores``, by window id.
+        explanations: The distinct contents of the records in ``explanations``, by window id.
+        score_count: Number of records in ``scores``, repeated records included.
+        late_count: Number of records in ``chunks.late``.
+        dead_letter_count: Number of records in ``chunks.dead-letter``.
+        summarised: Keys of the sessions that have a summary.
+    """
+
+    scores: Mapping[str, set[bytes]]
+    explanations: Mapping[str, set[bytes]]
+    score_count: int
+    late_count: int
+    dead_letter_count: int
+    summarised: set[bytes]
+
+    @classmethod
+    async def read(cls, kafka: KafkaSettings) -> Self:
+        """Read the result topics to their end."""
+        topics = Topics(kafka.topic_prefix)
+        names = (topics.scores, topics.explanations, topics.late, topics.dead_letters, topics.summaries)
+        scores, explanations, late, dead_letters, summaries = [await asyncio.to_thread(read_topic, kafka, name) for name in names]
+        return cls(
+            scores=_by_window(scores),
+            explanations=_by_window(explanations),
+            score_count=len(scores),
+            late_count=len(late),
+            dead_letter_count=len(dead_letters),
+            summarised={record.key for record in summaries},
+        )
+
+    def windows_with_several_contents(self) -> list[str]:
+        """Ids of the windows whose records differ; once for each of the two topics."""
+        by_topic = (self.scores, self.explanations)
+        return sorted(window for by_window in by_topic for window, contents in by_window.items() if len(contents) > 1)
+
+
+async def judge(settings: Settings, monitor: RedisMonitor, sessions: list[Session], references: list[Session] | None) -> Verdict:
+    """Compare Redis and the result topics with the words that were sent.
 
     Args:
-        settings: Of the run.
-        watch: On Redis.
-        sessions: That suffered the faults.
-        undisturbed: The same once more without faults, which says what the windows' contents must be; None where a score counts words.
+        settings: Settings of the run.
+        monitor: Gives the final windows in Redis.
+        sessions: The sessions that suffered the faults.
+        references: The same sessions repeated without faults, whose windows have the right contents. None if the score of a window is its
+            number of words.
     """
-    topics = Topics(settings.kafka.topic_prefix)
-    names = (topics.scores, topics.explanations, topics.late, topics.dead_letters, topics.summaries)
-    scores, explanations, late, letters, summaries = [await asyncio.to_thread(read_topic, settings.kafka, name) for name in names]
-    scored, explained = _by_window(scores), _by_window(explanations)
-    verdict = Verdict(late=len(late), dead_letters=len(letters))
-    verdict.repeated = len(scores) - sum(map(len, scored.values()))
-    changed = sorted(window for contents in (scored, explained) for window, found in contents.items() if len(found) > 1)
+    published = await Published.read(settings.kafka)
+    verdict = Verdict(late=published.late_count, dead_letters=published.dead_letter_count)
+    verdict.repeated = published.score_count - sum(map(len, published.scores.values()))
+    changed = published.windows_with_several_contents()
     verdict.different = len(changed)
     for window in changed:
         console.print(f"  different: window {window}")
-    verdict.summaries_missing = len({str(session.key).encode() for session in sessions} - {record.key for record in summaries})
-    for place, session in enumerate(sessions):
-        expected = session.expected()
-        finals = await watch.finals(session.key)
-        held = Counter(final.end_ms for final in finals)
-        verdict.expected += len(expected)
-        verdict.lost += sum(end_ms not in held or _window(session, end_ms) not in scored for end_ms in expected)
-        verdict.duplicated += sum(count - 1 for count in held.values())
-        for final in finals:
-            published = [msgspec.json.decode(content, type=ScoreRecord) for content in scored.get(final.window_id, ())]
-            verdict.different += len(published) == 1 and published[0] != final
-        if undisturbed is None:
-            right = {end_ms: Content(float(len(words))) for end_ms, words in expected.items()}
+    verdict.summaries_missing = len({str(session.key).encode() for session in sessions} - published.summarised)
+    for index, session in enumerate(sessions):
+        finals = await monitor.finals(session.key)
+        _compare_presence(verdict, session, finals, published)
+        if references is None:
+            right = {end_ms: Content(float(len(words))) for end_ms, words in session.expected().items()}
             found = {final.end_ms: Content(final.score) for final in finals}
         else:
-            twin = undisturbed[place]
-            known = _contents(twin, await watch.finals(twin.key), explained)
-            right = {end_ms: content for end_ms, content in known.items() if end_ms in expected}
-            found = _contents(session, finals, explained)
+            reference = references[index]
+            contents = _contents(reference, await monitor.finals(reference.key), published.explanations)
+            right = {end_ms: content for end_ms, content in contents.items() if end_ms in session.expected()}
+            found = _contents(session, finals, published.explanations)
         for end_ms in wrong_windows(found, right):
             verdict.wrong += 1
             console.print(f"  wrong: window {end_ms} of session {session.key.session}: {found[end_ms]}, not {right.get(end_ms)}")
     return verdict
 
 
+def _compare_presence(verdict: Verdict, session: Session, finals: Sequence[ScoreRecord], published: Published) -> None:
+    """Count the windows of a session that are expected, lost, duplicated, or different in Kafka and Redis."""
+    expected = session.expected()
+    in_redis = Counter(final.end_ms for final in finals)
+    verdict.expected += len(expected)
+    verdict.lost += sum(end_ms not in in_redis or _window_id(session, end_ms) not in published.scores for end_ms in expected)
+    verdict.duplicated += sum(count - 1 for count in in_redis.values())
+    for final in finals:
+        records = [msgspec.json.decode(content, type=ScoreRecord) for content in published.scores.get(final.window_id, ())]
+        verdict.different += len(records) == 1 and records[0] != final
+
+
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a window's records say, as far as it is compared."""
+    """The parts of a window's records that are compared."""
 
     score: float
     words: tuple[str, ...] = ()
-    """The strongest, in alphabetical order."""
+    """The strongest words, in alphabetical order."""
 
 
 def wrong_windows(found: Mapping[int, Content], right: Mapping[int, Content]) -> list[int]:
-    """Ends of the windows in `found` whose content is not what it must be, or of which nobody knows what it must be.
+    """Ends of the windows in `found` that differ from the same window in `right`, or that `right` lacks.
 
-    Scores may be a digit of rounding apart: Triton answers windows in other batches the second time.
+    Scores may differ by a digit of rounding: Triton computes the repeated windows in other batches.
     """
     return [
         end_ms
@@ -184,8 +244,8 @@ def wrong_windows(found: Mapping[int, Content], right: Mapping[int, Content]) ->
     ]
 
 
-def _contents(session: Session, finals: list[ScoreRecord], explained: Mapping[str, set[bytes]]) -> dict[int, Content]:
-    return {final.end_ms: Content(final.score, _words(explained.get(_window(session, final.end_ms), set()))) for final in finals}
+def _contents(session: Session, finals: Sequence[ScoreRecord], explanations: Mapping[str, set[bytes]]) -> dict[int, Content]:
+    return {final.end_ms: Content(final.score, _words(explanations.get(_window_id(session, final.end_ms), set()))) for final in finals}
 
 
 def _words(contents: set[bytes]) -> tuple[str, ...]:
@@ -193,11 +253,11 @@ def _words(contents: set[bytes]) -> tuple[str, ...]:
     return tuple(sorted(word.text for record in records for word in record.words))
 
 
-def _window(session: Session, end_ms: int) -> str:
+def _window_id(session: Session, end_ms: int) -> str:
     return f"{session.key}/{TRACK}/0-{end_ms}"
 
 
-def _by_window(records: list[Any]) -> dict[str, set[bytes]]:
+def _by_window(records: Sequence[Any]) -> dict[str, set[bytes]]:
     contents: dict[str, set[bytes]] = defaultdict(set)
     for record in records:
         contents[dict(record.headers)["ce_id"].decode()].add(record.value)
