@@ -1,1 +1,1 @@
-"""Parts of `benchmarks.pipeline`: the load, the peers, and what is read off them."""
+"""The parts of `benchmarks.pipeline`: the load, the peers and the measurement."""

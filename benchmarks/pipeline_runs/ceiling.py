@@ -1,4 +1,4 @@
-"""The ceiling: the model called directly, in this process, on windows that are there already."""
+"""The ceiling: this process calls the model directly, on windows that were prepared beforehand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import onnxruntime
 import torch
 
 from benchmarks.pipeline_runs import media
-from benchmarks.pipeline_runs.plain import Collected, infer, weights
+from benchmarks.pipeline_runs.plain import SessionState, infer, weights_file
 from stream.domain.chunk import Chunk, ChunkHeader
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.inference import WindowInputs
@@ -21,39 +21,44 @@ ROUNDS = 7
 
 
 def cpu_s_per_window(batch: int, windows: int) -> dict[str, float]:
-    """Median over rounds of the CPU seconds a window takes in torch and in ONNX Runtime, with so many in a batch."""
+    """CPU seconds per window in torch and in ONNX Runtime: median of the rounds.
+
+    Args:
+        batch: Windows in one call of the model.
+        windows: Windows in one round, rounded down to whole batches.
+    """
     torch.set_num_threads(1)
     batches = [_windows(batch) for _ in range(max(1, windows // batch))]
-    model = load_weights(weights())
+    model = load_weights(weights_file())
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(weights().with_name("model.onnx"), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(weights_file().with_name("model.onnx"), options, providers=["CPUExecutionProvider"])
 
-    def in_onnxruntime(inputs: list[WindowInputs]) -> object:
-        return session.run(list(OUTPUT_NAMES), {name: np.stack([getattr(one, name) for one in inputs]) for name in INPUT_NAMES})
+    def run_onnxruntime(inputs: list[WindowInputs]) -> object:
+        return session.run(list(OUTPUT_NAMES), {name: np.stack([getattr(window, name) for window in inputs]) for name in INPUT_NAMES})
 
     return {
         "torch": _median_s(lambda: [infer(model, inputs) for inputs in batches]) / (batch * len(batches)),
-        "onnxruntime": _median_s(lambda: [in_onnxruntime(inputs) for inputs in batches]) / (batch * len(batches)),
+        "onnxruntime": _median_s(lambda: [run_onnxruntime(inputs) for inputs in batches]) / (batch * len(batches)),
     }
 
 
 def _median_s(work: Callable[[], object]) -> float:
-    found = []
+    seconds = []
     for _ in range(ROUNDS):
         began = time.process_time()
         work()
-        found.append(time.process_time() - began)
-    return statistics.median(found)
+        seconds.append(time.process_time() - began)
+    return statistics.median(seconds)
 
 
 def _windows(count: int) -> list[WindowInputs]:
-    """Windows like those that the pipeline sees."""
-    track, collected, found = TrackKey(SessionKey("bench", "ceiling"), "customer"), Collected(), list[WindowInputs]()
+    """Windows like those of the pipeline."""
+    track, state, windows = TrackKey(SessionKey("bench", "ceiling"), "customer"), SessionState(), list[WindowInputs]()
     second = 0
-    while len(found) < count:
+    while len(windows) < count:
         for modality, (content_type, payload) in media.encoded(second).items():
             header = ChunkHeader("x", "benchmark", track, "customer", modality, second, 0, second * 1000, 1000, 0, content_type)
-            found += [collected.inputs(window) for window in collected.add(Chunk(header, payload))]
+            windows += [state.inputs(window) for window in state.add(Chunk(header, payload))]
         second += 1
-    return found[:count]
+    return windows[:count]

@@ -1,4 +1,4 @@
-"""The plain way on Faust: an agent for each topic that calls torch for each window and writes to Kafka and Redis.
+"""The plain pipeline on Faust: an agent for each topic calls torch for each window and writes to Kafka and Redis.
 
 ``python -m benchmarks.pipeline_runs.faust_peer BOOTSTRAP TOPIC_PREFIX REDIS_URL DIRECTORY``
 """
@@ -18,7 +18,7 @@ from stream.domain.topics import Topics
 
 
 def make_app(bootstrap: str, prefix: str, redis_url: str, directory: str) -> faust.App:
-    """The whole program."""
+    """The program: reads the chunks of all modalities and publishes their results."""
     app = faust.App(
         f"{prefix}plain-faust",
         broker=f"kafka://{bootstrap}",
@@ -40,13 +40,13 @@ def make_app(bootstrap: str, prefix: str, redis_url: str, directory: str) -> fau
             async for event in stream.events():
                 message = event.message
                 for score, explanation in pipeline.on_record(modality, message.key, message.value, message.headers):
-                    body, why = encode_record(score), encode_record(explanation)
-                    await scores.send(key=message.key, value=body)
-                    await explanations.send(key=message.key, value=why)
+                    score_json, explanation_json = encode_record(score), encode_record(explanation)
+                    await scores.send(key=message.key, value=score_json)
+                    await explanations.send(key=message.key, value=explanation_json)
                     async with redis.pipeline(transaction=False) as pipe:
-                        pipe.xadd(f"plain:{score.session}:scores", {"record": body})
-                        pipe.xadd(f"plain:{score.session}:explanations", {"record": why})
-                        pipe.hset(f"plain:{score.session}:latest", mapping={"record": body, "explanation": why})
+                        pipe.xadd(f"plain:{score.session}:scores", {"record": score_json})
+                        pipe.xadd(f"plain:{score.session}:explanations", {"record": explanation_json})
+                        pipe.hset(f"plain:{score.session}:latest", mapping={"record": score_json, "explanation": explanation_json})
                         await pipe.execute()
 
         app.agent(topic, name=f"plain-{modality}")(on_chunks)
@@ -57,5 +57,4 @@ def make_app(bootstrap: str, prefix: str, redis_url: str, directory: str) -> fau
 
 
 if __name__ == "__main__":
-    made = make_app(*sys.argv[1:])
-    faust.Worker(made, loglevel="warning").execute_from_commandline()
+    faust.Worker(make_app(*sys.argv[1:]), loglevel="warning").execute_from_commandline()

@@ -1,6 +1,6 @@
-"""What reading alone costs: the worker's own Kafka app, which acknowledges every record and does nothing with it.
+"""The cost of reading alone: the worker's own Kafka app, which acknowledges every record and does nothing else.
 
-``python -m benchmarks.pipeline_runs.floor BOOTSTRAP TOPIC_PREFIX REDIS_URL DIRECTORY``; further settings come from SENTISTREAM_* variables.
+``python -m benchmarks.pipeline_runs.floor BOOTSTRAP TOPIC_PREFIX REDIS_URL DIRECTORY``; SENTISTREAM_* variables give further settings.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from stream.sinks.redis_sink import RedisSink
 
 
 class Reader(WorkerApp):
-    """A worker that only reads."""
+    """A worker that only reads and acknowledges."""
 
     async def _on_event(self, event: EventT[Any]) -> None:
         self._commits.deliver(event.message.tp, event.message.offset)

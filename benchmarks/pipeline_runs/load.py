@@ -1,4 +1,4 @@
-"""Live sessions in real time, as a process of its own: a record for each modality and second, until SIGTERM or for so many seconds.
+"""Live sessions in real time, in a separate process: one record for each modality and second, until SIGTERM or for the given time.
 
 ``python -m benchmarks.pipeline_runs.load BOOTSTRAP TOPIC_PREFIX encoded|raw SESSIONS SECONDS``
 """
@@ -23,7 +23,7 @@ TENANT = "bench"
 
 
 class Load:
-    """Sessions that began at moments spread evenly over a second; each sends the second that is just over."""
+    """Sessions whose starts are spread evenly over one second. At the end of each of its seconds, a session sends that second."""
 
     def __init__(self, bootstrap: str, prefix: str, second_of: media.Second, sessions: int) -> None:
         self._topics = Topics(prefix)
@@ -33,14 +33,14 @@ class Load:
         self._tracks = [TrackKey(SessionKey(TENANT, f"{run}-{number}"), TRACK) for number in range(sessions)]
 
     def run(self, seconds: int) -> float:
-        """Send so many seconds of each session; by how many seconds the sending fell behind at worst."""
+        """Send the given number of seconds of each session. Returns how far the sending fell behind at worst, in seconds."""
         for track in self._tracks:
             start = KeyedSessionEvent(track.session, SessionStart(0, (TrackPlan(TRACK, TRACK, MODALITIES),)))
             key, value, headers = session_record(start, "benchmark", 0)
             self._producer.produce(self._topics.sessions, key=key, value=value, headers=headers)
         began, behind = time.time() + 0.5, 0.0
-        for number in range(seconds * len(self._tracks)):
-            second, session = divmod(number, len(self._tracks))
+        for index in range(seconds * len(self._tracks)):
+            second, session = divmod(index, len(self._tracks))
             due = began + second + 1 + session / len(self._tracks)
             wait = due - time.time()
             if wait > 0:
@@ -60,11 +60,11 @@ class Load:
 
 
 def main() -> None:
-    """Send."""
+    """Send the load that the command line asks for."""
     bootstrap, prefix, kind, sessions, seconds = sys.argv[1:]
     load = Load(bootstrap, prefix, media.encoded if kind == "encoded" else media.raw(), int(sessions))
     behind = load.run(int(seconds))
-    print(f"sent; at worst {behind:.2f} s behind", flush=True)
+    print(f"sent, at worst {behind:.2f} s behind", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One second of each modality after the other, the same for every session: encoded beforehand, or raw."""
+"""The media of the load, second by second and the same for every session: encoded beforehand, or raw."""
 
 from __future__ import annotations
 
@@ -22,59 +22,58 @@ RAW_TYPES = {Modality.TEXT: ContentType.WORDS, Modality.AUDIO: ContentType.PCM, 
 SECOND_MS = 1000
 
 Second = Callable[[int], dict[Modality, tuple[str, bytes]]]
-"""Content type and payload of each modality in a second of media time."""
+"""Returns the content type and payload of each modality for a second of media time."""
 
 
 @cache
 def encoded(second: int) -> dict[Modality, tuple[str, bytes]]:
-    """Two or three words, ten audible segments and five faces with made-up embeddings."""
-    chance, start_ms = np.random.default_rng(second), second * SECOND_MS
-    count = int(chance.integers(2, 4))
-    words = tuple(
-        Word(str(chance.choice(VOCABULARY)), start_ms + 40 + number * 300, start_ms + 300 + number * 300) for number in range(count)
-    )
+    """Two or three words, ten audible segments and five faces, with random embeddings."""
+    rng, start_ms = np.random.default_rng(second), second * SECOND_MS
+    count = int(rng.integers(2, 4))
+    words = tuple(Word(str(rng.choice(VOCABULARY)), start_ms + 40 + number * 300, start_ms + 300 + number * 300) for number in range(count))
     features: dict[Modality, Features] = {
-        Modality.TEXT: TextFeatures(words, states=chance.standard_normal((count, WORD_WIDTH), np.float32)),
+        Modality.TEXT: TextFeatures(words, states=rng.standard_normal((count, WORD_WIDTH), np.float32)),
         Modality.AUDIO: AudioFeatures(
             spans(start_ms, SEGMENT_MS, SEGMENTS_PER_BLOCK),
-            chance.standard_normal((SEGMENTS_PER_BLOCK, EMBEDDING_WIDTH), np.float32),
+            rng.standard_normal((SEGMENTS_PER_BLOCK, EMBEDDING_WIDTH), np.float32),
             np.ones(SEGMENTS_PER_BLOCK, np.bool_),
         ),
         Modality.VIDEO: VideoFeatures(
             spans(start_ms, SECOND_MS // VIDEO_PER_SECOND, VIDEO_PER_SECOND),
-            chance.standard_normal((VIDEO_PER_SECOND, EMBEDDING_WIDTH), np.float32),
+            rng.standard_normal((VIDEO_PER_SECOND, EMBEDDING_WIDTH), np.float32),
             np.tile(np.array([0.4, 0.2, 0.6, 0.5], np.float32), (VIDEO_PER_SECOND, 1)),
             1,
             VIDEO_PER_SECOND,
         ),
     }
-    return {modality: (ContentType.FEATURES, pack(part, start_ms)) for modality, part in features.items()}
+    return {modality: (ContentType.FEATURES, pack(encoded_features, start_ms)) for modality, encoded_features in features.items()}
 
 
 def spans(start_ms: int, step_ms: int, count: int) -> npt.NDArray[np.int64]:
-    """(count, 2) int64, one after the other."""
+    """Start and end (ms) of adjacent spans, shape (count, 2)."""
     starts = start_ms + step_ms * np.arange(count, dtype=np.int64)
     return np.stack([starts, starts + step_ms], axis=1)
 
 
 def raw() -> Second:
-    """The packaged talking faces over and over: PCM, H.264 and words."""
-    full = _full_seconds()
+    """The packaged sample with talking faces, repeated endlessly: PCM, H.264 and words."""
+    seconds = _full_seconds()
 
     @cache
     def second_of(second: int) -> dict[Modality, tuple[str, bytes]]:
-        played = second % len(full)
+        played = second % len(seconds)
         shift_ms = (second - played) * SECOND_MS
-        payloads = dict(full[played])
+        payloads = dict(seconds[played])
         words = decode_text(payloads[Modality.TEXT]).words
-        moved = (Word(w.text, w.start_ms + shift_ms, w.end_ms + shift_ms, w.confidence) for w in words)
-        payloads[Modality.TEXT] = encode_words(moved)
+        shifted = (Word(word.text, word.start_ms + shift_ms, word.end_ms + shift_ms, word.confidence) for word in words)
+        payloads[Modality.TEXT] = encode_words(shifted)
         return {modality: (RAW_TYPES[modality], payloads[modality]) for modality in MODALITIES}
 
     return second_of
 
 
 def _full_seconds() -> Sequence[dict[Modality, bytes]]:
+    """Payloads of the sample's seconds in which every modality fills the whole second."""
     session = sample_sessions()[1]
     by_second: dict[int, dict[Modality, bytes]] = {}
     with session.pieces() as pieces:

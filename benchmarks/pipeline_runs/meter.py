@@ -1,4 +1,4 @@
-"""CPU time and memory of processes with all their children."""
+"""CPU time and memory of processes, including all their children."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import psutil
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What processes have used.
+    """Resources that the processes of each part have used.
 
     Attributes:
-        cpu_s: User and system time of each part, seconds.
-        resident_mb: Memory of each part.
+        cpu_s: User and system time of each part (seconds).
+        resident_mb: Resident memory of each part (MiB).
     """
 
     cpu_s: dict[str, float]
@@ -22,8 +22,12 @@ class Reading:
 
 
 def read(parts: Mapping[str, Iterable[int]]) -> Reading:
-    """Add up the processes of each part, children included."""
-    trees = {name: [tree for pid in pids for tree in _tree(pid)] for name, pids in parts.items()}
+    """Measure the processes of each part, including their children.
+
+    Args:
+        parts: Process ids, by name of the part.
+    """
+    trees = {name: [process for pid in pids for process in _tree(pid)] for name, pids in parts.items()}
     return Reading(
         {name: sum(_cpu_s(process) for process in tree) for name, tree in trees.items()},
         {name: round(sum(process.memory_info().rss for process in tree) / 2**20) for name, tree in trees.items()},

@@ -1,4 +1,4 @@
-"""What the peers share: the windows of a session in a dictionary, the model in torch, one window at a time. No promises of delivery."""
+"""The pipeline that both peers run: windows in a dictionary, the model in torch, one window at a time, and no delivery guarantees."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ SETTINGS = Settings().windows
 VERSION = ModelVersion("mmci", "1", "torch")
 
 
-def weights() -> Path:
-    """Of the model that Triton serves."""
+def weights_file() -> Path:
+    """The weights of the model that Triton serves."""
     return Settings().triton.model_repository / "mmci" / "1" / WEIGHTS
 
 
 @dataclass
-class Collected:
-    """The chunks of one session that a window may still need, and what its newest windows left for later ones."""
+class SessionState:
+    """The chunks of a session that a window may still need, and the context that its newest windows give to later windows."""
 
     chunks: dict[Modality, list[tuple[Chunk, Features]]] = field(default_factory=lambda: {m: [] for m in MODALITIES})
     next_start_ms: int = 0
     past: list[ContextFeatures] = field(default_factory=list)
 
     def inputs(self, window: Window) -> WindowInputs:
-        """Tensors of a window with those before it; windows come in order."""
+        """Tensors of a window and its context. The windows must come in order."""
         states = window.word_states()
         alone = build(window, np.zeros((0, WORD_WIDTH), np.float32) if states is None else states)
         earlier = [features for features in reversed(self.past) if features.end_ms <= window.start_ms]
@@ -51,7 +51,7 @@ class Collected:
         return with_context(alone, window, earlier[:CONTEXT_WINDOWS])
 
     def add(self, chunk: Chunk) -> Iterable[Window]:
-        """Take in a chunk; the windows that are complete now."""
+        """Add a chunk. Returns the windows that it completes."""
         self.chunks[chunk.header.modality].append((chunk, unpack(chunk)))
         while all(parts and parts[-1][0].header.end_ms >= self.next_start_ms + SETTINGS.length_ms for parts in self.chunks.values()):
             yield self._window(chunk)
@@ -61,7 +61,7 @@ class Collected:
 
     def _window(self, chunk: Chunk) -> Window:
         start, end = self.next_start_ms, self.next_start_ms + SETTINGS.length_ms
-        inside = [features for parts in self.chunks.values() for part, features in parts if part.header.start_ms < end]
+        inside = [features for parts in self.chunks.values() for earlier, features in parts if earlier.header.start_ms < end]
         return Window(
             track=chunk.header.track,
             role=chunk.header.role,
@@ -71,35 +71,35 @@ class Collected:
             media_end_ms=end,
             revision=1,
             is_final=True,
-            text=tuple(f for f in inside if isinstance(f, TextFeatures)),
-            audio=tuple(f for f in inside if isinstance(f, AudioFeatures)),
-            video=tuple(f for f in inside if isinstance(f, VideoFeatures)),
+            text=tuple(features for features in inside if isinstance(features, TextFeatures)),
+            audio=tuple(features for features in inside if isinstance(features, AudioFeatures)),
+            video=tuple(features for features in inside if isinstance(features, VideoFeatures)),
             media_end_at_ms=chunk.header.captured_ms,
         )
 
 
 class PlainPipeline:
-    """Chunks in, records out."""
+    """Turns chunks into score and explanation records."""
 
     def __init__(self) -> None:
         torch.set_num_threads(1)
-        self._model = load_weights(weights())
-        self._sessions: dict[bytes, Collected] = {}
+        self._model = load_weights(weights_file())
+        self._sessions: dict[bytes, SessionState] = {}
 
     def on_record(
         self, modality: Modality, key: bytes, value: bytes, headers: Iterable[tuple[str, bytes]]
     ) -> list[tuple[ScoreRecord, ExplanationRecord]]:
         """The results of the windows that a record completes."""
-        collected = self._sessions.setdefault(key, Collected())
-        windows = collected.add(parse_chunk(key, value, headers, modality))
-        return [self._explained(window, collected.inputs(window)) for window in windows]
+        state = self._sessions.setdefault(key, SessionState())
+        windows = state.add(parse_chunk(key, value, headers, modality))
+        return [self._records(window, state.inputs(window)) for window in windows]
 
-    def _explained(self, window: Window, inputs: WindowInputs) -> tuple[ScoreRecord, ExplanationRecord]:
+    def _records(self, window: Window, inputs: WindowInputs) -> tuple[ScoreRecord, ExplanationRecord]:
         return final_records(window, inputs, infer(self._model, [inputs])[0], VERSION, 0)
 
 
 def infer(model: ServedMMCI, batch: list[WindowInputs]) -> list[Inference]:
-    """The model in torch on windows of one length."""
+    """Run the model in torch. All windows must have the same length."""
     tensors = [torch.from_numpy(np.stack([getattr(inputs, name) for inputs in batch])) for name in INPUT_NAMES]
     with torch.inference_mode():
         scores, probabilities, causal, relevance, unadjusted, review = (tensor.numpy() for tensor in model(*tensors))

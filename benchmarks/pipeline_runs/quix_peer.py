@@ -1,4 +1,4 @@
-"""The plain way on Quix Streams: a dataframe for each topic that calls torch for each window and writes to Kafka and Redis.
+"""The plain pipeline on Quix Streams: a dataframe for each topic calls torch for each window and writes to Kafka and Redis.
 
 ``python -m benchmarks.pipeline_runs.quix_peer BOOTSTRAP TOPIC_PREFIX REDIS_URL DIRECTORY``
 """
@@ -19,7 +19,7 @@ from stream.domain.topics import Topics
 
 
 def make_app(bootstrap: str, prefix: str, redis_url: str, directory: str) -> Application:
-    """The whole program."""
+    """The program: reads the chunks of all modalities and publishes their results."""
     app = Application(
         broker_address=bootstrap,
         consumer_group=f"{prefix}quixstreams",
@@ -36,13 +36,13 @@ def make_app(bootstrap: str, prefix: str, redis_url: str, directory: str) -> App
         def call(value: bytes, key: bytes, _timestamp: int, headers: Any) -> list[tuple[bytes, bytes]]:
             results = []
             for score, explanation in pipeline.on_record(modality, key, value, headers):
-                body, why = encode_record(score), encode_record(explanation)
+                score_json, explanation_json = encode_record(score), encode_record(explanation)
                 pipe = redis.pipeline(transaction=False)
-                pipe.xadd(f"plain:{score.session}:scores", {"record": body})
-                pipe.xadd(f"plain:{score.session}:explanations", {"record": why})
-                pipe.hset(f"plain:{score.session}:latest", mapping={"record": body, "explanation": why})
+                pipe.xadd(f"plain:{score.session}:scores", {"record": score_json})
+                pipe.xadd(f"plain:{score.session}:explanations", {"record": explanation_json})
+                pipe.hset(f"plain:{score.session}:latest", mapping={"record": score_json, "explanation": explanation_json})
                 pipe.execute()
-                results.append((body, why))
+                results.append((score_json, explanation_json))
             return results
 
         return call

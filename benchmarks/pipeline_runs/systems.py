@@ -1,4 +1,4 @@
-"""Brings up broker, Redis and Triton, runs one system at a time on a load, and reads off what it did."""
+"""Starts the broker, Redis and Triton, runs one system at a time under a load, and measures it."""
 
 from __future__ import annotations
 
@@ -39,21 +39,26 @@ MODULES = {
     FLOOR: "benchmarks.pipeline_runs.floor",
 }
 WARM_UP_S = 9
-"""The first windows are final after 5 s."""
-READY_S = 60.0
+"""Time between the start of the load and the measurement. The first windows are final after 5 s."""
+
+PEER_START_S = 6
+"""Time between the start of a peer and the load: the peers do not report when they are ready."""
+
+LOAD_MARGIN_S = 4
+"""The load runs this much longer than the measurement, so that it never ends first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a system did while it was watched.
+    """Measurements of a system under load.
 
     Attributes:
-        windows: Final windows.
-        expected: Windows that became due.
-        cpu_s: Of each part of the system: its worker, Redis, and Triton where it uses it.
-        resident_mb: Likewise.
+        windows: Number of windows that became final.
+        expected: Number of windows that became due.
+        cpu_s: CPU seconds of each part of the system: the worker, Redis, and Triton if the system uses it.
+        resident_mb: Resident memory (MiB) of each part.
         batch: Mean number of windows in one execution of the model.
-        timings: The worker's own, by step; empty for a peer.
+        timings: The timings that the worker reports, by step; empty for a peer.
     """
 
     windows: int
@@ -65,17 +70,17 @@ class Run:
 
     @property
     def cpu_s_per_window(self) -> float:
-        """CPU seconds of everything but the broker; of a system that makes no windows, for each that became due."""
+        """CPU seconds of all parts per final window. For a system that makes no windows: per window that became due."""
         return sum(self.cpu_s.values()) / (self.windows or self.expected)
 
     @property
     def kept_up(self) -> bool:
-        """Whether (nearly) as many windows were final as became due."""
+        """Whether (nearly) all windows that became due were final."""
         return self.windows >= 0.97 * self.expected
 
 
 class Bench:
-    """The services that all runs share. Use `bench`."""
+    """Runs systems on shared services. Use `open_bench` to create it."""
 
     def __init__(self, directory: Path, kafka: ApacheKafka, redis: RedisServer, triton: TritonServer) -> None:
         self._directory = directory
@@ -85,7 +90,14 @@ class Bench:
         self._runs = 0
 
     async def run(self, system: str, kind: str, sessions: int, seconds: int) -> Run:
-        """Let a system (``sentistream``, a peer or `FLOOR`) work on so many live sessions, and watch it for so many seconds."""
+        """Run a system under load and measure it.
+
+        Args:
+            system: ``sentistream``, a peer or `FLOOR`.
+            kind: ``encoded`` or ``raw`` chunks.
+            sessions: Number of live sessions.
+            seconds: Duration of the measurement.
+        """
         self._runs += 1
         settings = self._settings(f"run{self._runs}.")
         await asyncio.to_thread(ensure_topics, settings.kafka)
@@ -98,42 +110,44 @@ class Bench:
             else:
                 workers = await stack.enter_async_context(Workers(settings, folder))
                 parts |= {"worker": [process.pid for process in workers.processes], "triton": [self._triton.process.pid]}
-            load = self._load(settings, kind, sessions, WARM_UP_S + seconds + 4, folder)
+            load = self._load(settings, kind, sessions, WARM_UP_S + seconds + LOAD_MARGIN_S, folder)
             stack.push_async_callback(load.stop)
             load.spawn()
             await asyncio.sleep(WARM_UP_S)
-            return await self._watch(settings, parts, sessions, seconds)
+            return await self._measure(settings, parts, sessions, seconds)
 
-    async def _watch(self, settings: Settings, parts: Mapping[str, Sequence[int]], sessions: int, seconds: int) -> Run:
+    async def _measure(self, settings: Settings, parts: Mapping[str, Sequence[int]], sessions: int, seconds: int) -> Run:
         client = TritonClient(self._triton.grpc_url, 5.0)
-        counts = Counts(self._kafka.bootstrap, Topics(settings.kafka.topic_prefix).scores)
+        scores = RecordCounter(self._kafka.bootstrap, Topics(settings.kafka.topic_prefix).scores)
         try:
-            began, before, finals, inferences = time.monotonic(), meter.read(parts), counts.total(), await client.counts("mmci")
+            began, usage_before, finals_before = time.monotonic(), meter.read(parts), scores.total()
+            inferences_before, executions_before = await client.counts("mmci")
             await asyncio.sleep(seconds)
-            took, after, done, inferred = time.monotonic() - began, meter.read(parts), counts.total(), await client.counts("mmci")
+            took_s, usage, finals = time.monotonic() - began, meter.read(parts), scores.total()
+            inferences, executions = await client.counts("mmci")
         finally:
-            counts.close()
+            scores.close()
             await client.close()
-        executions = inferred[1] - inferences[1]
+        new_executions = executions - executions_before
         return Run(
-            windows=done - finals,
-            expected=took * sessions / (settings.windows.hop_ms / 1000),
-            cpu_s={name: after.cpu_s[name] - before.cpu_s[name] for name in parts},
-            resident_mb=after.resident_mb,
-            batch=(inferred[0] - inferences[0]) / executions if executions else 1.0,
+            windows=finals - finals_before,
+            expected=took_s * sessions / (settings.windows.hop_ms / 1000),
+            cpu_s={name: usage.cpu_s[name] - usage_before.cpu_s[name] for name in parts},
+            resident_mb=usage.resident_mb,
+            batch=(inferences - inferences_before) / new_executions if new_executions else 1.0,
             timings=await asyncio.to_thread(_timings, settings) if "triton" in parts else {},
         )
 
     def _settings(self, prefix: str) -> Settings:
-        plain = Settings()
+        default = Settings()
         kafka = {"bootstrap": self._kafka.bootstrap, "topic_prefix": prefix, "group": prefix, "partitions": PARTITIONS}
-        return plain.model_copy(
+        return default.model_copy(
             update={
-                "kafka": plain.kafka.model_copy(update=kafka),
-                "redis": plain.redis.model_copy(update={"url": SecretStr(self._redis.url)}),
-                "triton": plain.triton.model_copy(update={"url": self._triton.grpc_url}),
-                "windows": plain.windows.model_copy(update={"partial_every_ms": 0}),
-                "limits": plain.limits.model_copy(update={"sessions": 5000, "chunks_held": 200_000}),
+                "kafka": default.kafka.model_copy(update=kafka),
+                "redis": default.redis.model_copy(update={"url": SecretStr(self._redis.url)}),
+                "triton": default.triton.model_copy(update={"url": self._triton.grpc_url}),
+                "windows": default.windows.model_copy(update={"partial_every_ms": 0}),
+                "limits": default.limits.model_copy(update={"sessions": 5000, "chunks_held": 200_000}),
                 "health": HealthSettings(port=free_port()),
             }
         )
@@ -148,7 +162,7 @@ class Bench:
         process = ManagedProcess(system, command, folder / f"{system}.log", environment)
         process.spawn()
         try:
-            await asyncio.sleep(6)
+            await asyncio.sleep(PEER_START_S)
             if not process.running:
                 raise RuntimeError(f"{system} ended: {(folder / f'{system}.log').read_text()[-2000:]}")
             yield process.pid
@@ -163,36 +177,36 @@ class Bench:
         return ManagedProcess("load", command, folder / "load.log")
 
 
-class Counts:
-    """How many records a topic holds."""
+class RecordCounter:
+    """Counts the records of a topic."""
 
     def __init__(self, bootstrap: str, topic: str) -> None:
         self._consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "benchmark"})
         self._partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
 
     def total(self) -> int:
-        """Records now."""
+        """Number of records that the topic holds now."""
         return sum(self._consumer.get_watermark_offsets(partition, timeout=10)[1] for partition in self._partitions)
 
     def close(self) -> None:
-        """Disconnect."""
+        """Close the connection."""
         self._consumer.close()
 
 
 def _timings(settings: Settings) -> dict[str, Any]:
     with urllib.request.urlopen(f"http://{LOOPBACK}:{settings.health.port}/timings", timeout=10) as answer:
-        found: dict[str, Any] = json.load(answer)
-        return found
+        timings: dict[str, Any] = json.load(answer)
+        return timings
 
 
 @contextlib.asynccontextmanager
-async def bench(directory: Path) -> AsyncIterator[Bench]:
-    """Start the services, and stop them."""
+async def open_bench(directory: Path) -> AsyncIterator[Bench]:
+    """Start the services, and stop them afterwards."""
     repository = Settings().triton.model_repository
     await asyncio.to_thread(assemble_text_encoder, repository)
     kafka, redis, triton = ApacheKafka(directory / "kafka"), RedisServer(directory), TritonServer(repository, directory)
     async with contextlib.AsyncExitStack() as stack:
-        for part in (kafka, redis, triton):
-            stack.push_async_callback(part.stop)
+        for service in (kafka, redis, triton):
+            stack.push_async_callback(service.stop)
         await asyncio.gather(kafka.start(), redis.start(), triton.start())
         yield Bench(directory, kafka, redis, triton)
