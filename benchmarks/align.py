@@ -1,6 +1,6 @@
 """Cost of the aligner alone: CPU microseconds per chunk and bytes per session, by number of sessions.
 
-As in timeit, Python's cycle collector is off during the measurement: the aligner makes no cycles.
+As in timeit, Python's cycle collector is off during the measurement. The aligner creates no reference cycles, so no memory piles up.
 
 python -m benchmarks.align [--quick]     progress on stderr, one JSON object as the last line
 """
@@ -42,20 +42,20 @@ POLICY = WindowPolicy(
 )
 WARM_UP_S = 6
 SECONDS_PER_BATCH = 100
-"""Seconds of media that are prepared at a time: 300 chunks, which stay in the processor's cache until they are used."""
+"""Seconds of media that are prepared at a time: 300 chunks, few enough to stay in the processor's cache until they are used."""
 RESIDENT_FROM = 1000
-"""From this number of sessions on, the memory of the process gives the size of a session; tracemalloc would be too slow."""
+"""From this number of sessions on, the size of a session is measured by the memory of the process: tracemalloc would be too slow."""
 Sessions = list[tuple[SessionAligner[int], TrackKey]]
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """Cost of the aligner with a number of sessions.
+class Cost:
+    """Cost of the aligner for a given number of sessions.
 
     Attributes:
-        us_per_chunk: Median of the rounds.
-        growth: Cost relative to that with the fewest sessions: median of the ratios of each round.
-        bytes_per_session: Size of a session with the chunks that it holds, without the contents of their features.
+        us_per_chunk: CPU microseconds per chunk: median of the rounds.
+        growth: Cost relative to the cost with the fewest sessions: median of the ratios of each round.
+        bytes_per_session: Size of a session, including the chunks that it holds but not the contents of their features.
     """
 
     us_per_chunk: float
@@ -64,7 +64,7 @@ class Measured:
 
 
 def open_sessions(count: int) -> Sessions:
-    """Sessions of one track with three modalities."""
+    """Open sessions, each with one track of three modalities."""
     opened: Sessions = []
     for number in range(count):
         key = SessionKey("bench", f"session-{number}")
@@ -87,7 +87,7 @@ def open_sessions(count: int) -> Sessions:
 
 
 def chunks_of(track: TrackKey, second: int) -> list[EncodedChunk[int]]:
-    """One second of all modalities, as the encoders return it."""
+    """Chunks with one second of each modality, as the encoders return them."""
     start_ms = second * 1000
     return [
         EncodedChunk(
@@ -113,9 +113,9 @@ def chunks_of(track: TrackKey, second: int) -> list[EncodedChunk[int]]:
 
 
 def play(sessions: Sessions, first: int, seconds: int) -> float:
-    """Play some seconds of media to every session, one session after the other.
+    """Feed some seconds of media to every session, one session after the other.
 
-    Chunks are made just before the aligner gets them, in batches whose size does not depend on the number of sessions.
+    Chunks are created just before the aligner receives them, in batches whose size does not depend on the number of sessions.
 
     Returns:
         CPU time spent in the aligner alone, in seconds.
@@ -132,56 +132,58 @@ def play(sessions: Sessions, first: int, seconds: int) -> float:
     return spent
 
 
-def measure(counts: tuple[int, ...], rounds: int, chunks_per_round: int) -> dict[int, Measured]:
+def measure(counts: tuple[int, ...], rounds: int, chunks_per_round: int) -> dict[int, Cost]:
     """Measure the cost for each number of sessions.
 
-    A round is a whole number of hops, so that every round closes the same number of windows. Each round measures all numbers of sessions,
-    so that a machine that is slow for a while slows all of them.
+    A round is a whole number of hops, so that every round closes the same number of windows. Each round measures every number of
+    sessions, so that a temporarily slow machine affects all of them.
     """
-    size = {count: allocated_bytes(count) for count in counts if count < RESIDENT_FROM}
+    bytes_per_session = {count: allocated_bytes(count) for count in counts if count < RESIDENT_FROM}
     sessions = {}
     for count in counts:
         before = resident_bytes()
         sessions[count] = opened = open_sessions(count)
         play(opened, 0, WARM_UP_S)
         gc.collect()
-        size.setdefault(count, (resident_bytes() - before) / count)
-        print(f"{count} sessions: {size[count]:.0f} bytes each", file=sys.stderr)
-    found: dict[int, list[float]] = {count: [] for count in counts}
-    second = dict.fromkeys(counts, WARM_UP_S)
+        bytes_per_session.setdefault(count, (resident_bytes() - before) / count)
+        print(f"{count} sessions: {bytes_per_session[count]:.0f} bytes each", file=sys.stderr)
+    us_per_chunk: dict[int, list[float]] = {count: [] for count in counts}
+    next_second = dict.fromkeys(counts, WARM_UP_S)
     gc.disable()
     for index in range(rounds):
         for count in counts:
             seconds = max(2, chunks_per_round // (3 * count) // 2 * 2)
-            found[count].append(play(sessions[count], second[count], seconds) * 1e6 / (seconds * 3 * count))
-            second[count] += seconds
-            print(f"{count} sessions, round {index + 1} of {rounds}: {found[count][-1]:.1f} us a chunk", file=sys.stderr)
+            us_per_chunk[count].append(play(sessions[count], next_second[count], seconds) * 1e6 / (seconds * 3 * count))
+            next_second[count] += seconds
+            print(f"{count} sessions, round {index + 1} of {rounds}: {us_per_chunk[count][-1]:.1f} us per chunk", file=sys.stderr)
     gc.enable()
-    fewest = found[min(counts)]
+    fewest = us_per_chunk[min(counts)]
     return {
-        count: Measured(statistics.median(us), statistics.median(u / f for u, f in zip(us, fewest, strict=True)), size[count])
-        for count, us in found.items()
+        count: Cost(
+            statistics.median(us), statistics.median(mine / least for mine, least in zip(us, fewest, strict=True)), bytes_per_session[count]
+        )
+        for count, us in us_per_chunk.items()
     }
 
 
 def resident_bytes() -> int:
-    """Memory of this process (Linux)."""
+    """Resident memory of this process (Linux only)."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def allocated_bytes(count: int) -> float:
-    """Bytes per session by tracemalloc: exact for few sessions, slow for many."""
+    """Bytes per session as tracemalloc counts them: exact, but slow for many sessions."""
     tracemalloc.start()
     sessions = open_sessions(count)
     play(sessions, 0, WARM_UP_S)
     gc.collect()
-    size, _ = tracemalloc.get_traced_memory()
+    total, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    return size / count
+    return total / count
 
 
 def main() -> None:
-    """Measure, then print."""
+    """Measure and print the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="up to 10,000 sessions and fewer rounds")
     quick = parser.parse_args().quick
@@ -191,9 +193,9 @@ def main() -> None:
     result = {
         "benchmark": "align",
         "quick": quick,
-        "us_per_chunk": {str(count): round(m.us_per_chunk, 2) for count, m in measured.items()},
-        "growth": {str(count): round(m.growth, 2) for count, m in measured.items()},
-        "bytes_per_session": {str(count): round(m.bytes_per_session) for count, m in measured.items()},
+        "us_per_chunk": {str(count): round(cost.us_per_chunk, 2) for count, cost in measured.items()},
+        "growth": {str(count): round(cost.growth, 2) for count, cost in measured.items()},
+        "bytes_per_session": {str(count): round(cost.bytes_per_session) for count, cost in measured.items()},
         "rounds": rounds,
         "machine": machine(),
         "versions": versions(),

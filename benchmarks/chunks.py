@@ -1,4 +1,4 @@
-"""Chunks of made-up sessions: a second of one modality each."""
+"""Headers of the chunks of synthetic sessions. Each chunk holds one second of one modality."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from stream.domain.modality import Modality
 
 
 def second_header(track: TrackKey, modality: Modality, second: int, captured_ms: int, content_type: str) -> ChunkHeader:
-    """Header of a second of media; the track's name is its role."""
+    """Header of a chunk with one second of media. The name of the track is also its role."""
     return ChunkHeader(
         id=f"{track.session.session}-{modality}-{second}",
         source="benchmark",

@@ -1,4 +1,4 @@
-"""What a benchmark ran on, as every benchmark says it."""
+"""The machine and the versions that a benchmark ran with. Every benchmark reports them in the same form."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def machine() -> dict[str, str | int | None]:
-    """Processor, cores and system."""
+    """Processor, number of cores and operating system."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())
@@ -17,5 +17,5 @@ def machine() -> dict[str, str | int | None]:
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """Of Python, of ours, and of other packages."""
+    """Versions of Python, sentistream and the given packages."""
     return {"python": platform.python_version(), **{package: version(package) for package in ("sentistream", *packages)}}

@@ -1,4 +1,4 @@
-"""Tables in documents, filled from measured numbers so that text and numbers cannot drift apart."""
+"""Fills tables in documents from measured numbers, so that the documents cannot drift apart from the measurements."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def fill_tables(document: str, tables: Mapping[str, Callable[[], str]], *, of: s
 
     Args:
         document: Markdown.
-        tables: By name, a function that returns the table.
-        of: Fill only the tables named ``OF/NAME``, for a document that several programs fill; empty: those without ``/``.
+        tables: Functions that return the tables, by name.
+        of: Fill only the tables named ``OF/NAME``, for a document that several programs fill. If empty, fill the tables without ``/``.
 
     Returns:
         The document with its tables filled.
@@ -31,6 +31,6 @@ def fill_tables(document: str, tables: Mapping[str, Callable[[], str]], *, of: s
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown."""
+    """Format a table in Markdown."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

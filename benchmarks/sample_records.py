@@ -1,7 +1,7 @@
 """Writes every record that the pipeline publishes for the packaged sample: ``python -m benchmarks.sample_records FILE``.
 
-The sample is sent as fast as possible to an embedded stack, with capture times that do not depend on the clock. So the file is the same
-for every run of one state of the code on one kind of processor, and ``cmp`` compares two states byte for byte::
+The sample is sent as fast as possible to an embedded stack, with capture times that do not depend on the clock. The same code therefore
+writes the same file in every run on one kind of processor, and ``cmp`` compares two versions of the code byte for byte::
 
     python -m benchmarks.sample_records before.jsonl     # in one checkout
     python -m benchmarks.sample_records after.jsonl      # in another
@@ -34,14 +34,14 @@ from stream.produce.sample import sample_requests
 from stream.sinks.reader import ResultReader
 
 RECORDED_AT_MS = 1_760_000_000_000
-"""Wall clock (Unix ms) at which the recordings are taken to have ended."""
+"""The recordings count as having ended at this wall-clock time (Unix ms)."""
 
 QUIET_MS = 2000
-"""A topic counts as read to its end when nothing more comes for this long: the embedded broker reports its ends too low."""
+"""A topic counts as read to its end when no record arrives for this long. The end offsets of the embedded broker are too low to rely on."""
 
 
 async def published_records() -> list[str]:
-    """Topic, key, headers and value of each published record as a line of JSON, sorted; a record that was repeated counts once."""
+    """All published records as sorted lines of JSON: topic, key, headers and value. A repeated record appears once."""
     sessions = [prepare(replace(request, session=f"sample-{number}")) for number, request in enumerate(sample_requests())]
     with tempfile.TemporaryDirectory(prefix="sentistream-sample-") as directory:
         async with Stack(Settings(), Path(directory)) as stack:
@@ -54,13 +54,13 @@ async def published_records() -> list[str]:
 
 
 async def _send_all(kafka: KafkaSettings, sessions: Sequence[PreparedSession], reader: ResultReader) -> None:
-    """Send the sessions side by side, and wait for their summaries."""
+    """Send the sessions concurrently, and wait for their summaries."""
     sending = [asyncio.to_thread(produce_session, kafka, session, speed=None, now_ms=lambda: RECORDED_AT_MS) for session in sessions]
     sent = asyncio.gather(*sending)
     open_sessions = {session.plan.key.session for session in sessions}
-    async for seen in reader:
-        if isinstance(seen.record, SessionRecord):
-            open_sessions.discard(seen.record.session)
+    async for result in reader:
+        if isinstance(result.record, SessionRecord):
+            open_sessions.discard(result.record.session)
             if not open_sessions:
                 break
     await sent
@@ -82,9 +82,9 @@ def _read_all(kafka: KafkaSettings) -> list[str]:
 
 
 def main() -> None:
-    """Run it from the command line."""
+    """Write the records to the file that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0], formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("file", type=Path, help="where to write the records, one JSON list a line: topic, key, headers, value")
+    parser.add_argument("file", type=Path, help="file for the records, one JSON list per line: topic, key, headers, value")
     options = parser.parse_args()
     lines = asyncio.run(published_records())
     options.file.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,15 +1,15 @@
 """How fast the served models are in ONNX Runtime: on one core, and on a GPU.
 
     python -m benchmarks.served [--quick]        on one core
-    python -m benchmarks.served --gpu [--quick]  and on the first GPU, beside it
+    python -m benchmarks.served --gpu [--quick]  on one core and on the first GPU
 
-Windows of four seconds with all the words, sounds, frames and past windows that they have room for; `mmci` answers all eight coalitions of
-each. Every figure is the median of several runs, inputs and outputs in the host's memory, as Triton has them. ``--gpu`` needs CUDA builds
-of ONNX Runtime (``onnxruntime-gpu`` in the place of ``onnxruntime``) and of torch; it also runs `mmci` in torch, and says how far the GPU's
-answers are from the core's, with the shortened products (TF32) that are ONNX Runtime's default, and without.
+The inputs are windows of four seconds with as many words, audio segments, frames and past windows as fit; `mmci` computes all eight
+coalitions of each window. Every figure is the median of several runs. Inputs and outputs are in the host's memory, as in Triton. ``--gpu``
+needs CUDA builds of ONNX Runtime (``onnxruntime-gpu`` instead of ``onnxruntime``) and of torch. It also runs `mmci` in torch, and reports
+how far the GPU's answers are from the core's: with TF32, the reduced precision that is ONNX Runtime's default, and without it.
 
-Progress is on stderr; the last line of stdout is one JSON object: ``rows`` (model, runtime, batch, items a second) and ``differences`` (the
-largest between any two numbers of an answer).
+Progress goes to stderr; the last line of stdout is one JSON object: ``rows`` (model, runtime, batch, items per second) and ``differences``
+(the largest difference between two corresponding numbers of the answers).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from stream.model_repository.text_weights import build_text_encoder
 REPOSITORY = PROJECT_ROOT / "triton_models"
 MMCI = "mmci"
 BATCHES = (8, 32, 128)
-"""The service asks for at most 16 windows at once, and the repository allows 32."""
+"""For comparison: the service sends at most 16 windows at once, and the model repository allows 32."""
 
 WINDOW_S = 4
 TOKENS = 20
@@ -57,7 +57,7 @@ console = Console(stderr=True)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One model on one runtime."""
+    """Speed of one model on one runtime with one size of batch."""
 
     model: str
     runtime: str
@@ -66,15 +66,15 @@ class Row:
 
 
 @dataclass(slots=True)
-class Found:
-    """All that was measured."""
+class Measurements:
+    """Speed of all models, and the largest difference of a GPU's answers from the core's, by model and runtime."""
 
     rows: list[Row] = field(default_factory=list)
     differences: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 def feeds(batch: int) -> dict[str, Feed]:
-    """A batch for each model."""
+    """Inputs for each model, with the given batch size."""
     rng = np.random.default_rng(0)
     rows = (WINDOW_S * WORDS_PER_SECOND, WINDOW_S * AUDIO_PER_SECOND, WINDOW_S * VIDEO_PER_SECOND)
     windows = example_inputs(batch, *rows, torch.Generator().manual_seed(0))
@@ -87,11 +87,11 @@ def feeds(batch: int) -> dict[str, Feed]:
     }
 
 
-def onnx(model: str, runtime: str) -> Answer:
-    """A model of the repository in ONNX Runtime, on one thread of the host.
+def in_onnxruntime(model: str, runtime: str) -> Answer:
+    """Load a model of the repository into ONNX Runtime, with one thread on the host.
 
     Raises:
-        RuntimeError: If ONNX Runtime fell back to another processor.
+        RuntimeError: If ONNX Runtime fell back from the GPU to the CPU.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -101,8 +101,8 @@ def onnx(model: str, runtime: str) -> Answer:
     return lambda feed: session.run(None, feed)
 
 
-def on_torch(device: str) -> Answer:
-    """`mmci` in torch."""
+def in_torch(device: str) -> Answer:
+    """Load `mmci` into torch."""
     served = load_weights(REPOSITORY / MMCI / "1" / WEIGHTS).to(device)
 
     @torch.inference_mode()
@@ -113,62 +113,62 @@ def on_torch(device: str) -> Answer:
 
 
 def runtimes(*, gpu: bool) -> Iterator[tuple[str, str, Answer]]:
-    """Model, runtime and how to ask it; the core before the GPU."""
+    """Model, runtime and a function that computes its answers. The core comes before the GPU, as its answers are the reference."""
     for model in feeds(1):
         for runtime in PROVIDERS if gpu else (CPU,):
-            yield model, runtime, onnx(model, runtime)
+            yield model, runtime, in_onnxruntime(model, runtime)
     if gpu:
-        yield MMCI, "torch on cuda", on_torch("cuda")
+        yield MMCI, "torch on cuda", in_torch("cuda")
 
 
 def rate(answer: Answer, feed: Feed, batch: int, seconds: float) -> float:
-    """Items a second, the median of some runs."""
-    found = []
+    """Items per second: median of several runs."""
+    rates = []
     for _ in range(RUNS):
         count, started = 0, time.perf_counter()
         while time.perf_counter() - started < seconds:
             answer(feed)
             count += batch
-        found.append(count / (time.perf_counter() - started))
-    return statistics.median(found)
+        rates.append(count / (time.perf_counter() - started))
+    return statistics.median(rates)
 
 
-def measure(*, gpu: bool, seconds: float) -> Found:
-    """Every model on every runtime."""
-    found = Found()
+def measure(*, gpu: bool, seconds: float) -> Measurements:
+    """Measure every model on every runtime."""
+    measurements = Measurements()
     by_batch = {batch: feeds(batch) for batch in BATCHES}
-    exact: dict[str, list[Floats]] = {}
+    reference: dict[str, list[Floats]] = {}
     for model, runtime, answer in runtimes(gpu=gpu):
         for batch in BATCHES:
             feed = by_batch[batch][model]
             outputs = answer(feed)
-            found.rows.append(Row(model, runtime, batch, round(rate(answer, feed, batch, seconds), 1)))
-            console.print(f"{model}, {runtime}, {batch} at once: {found.rows[-1].per_second:,.0f} a second")
+            measurements.rows.append(Row(model, runtime, batch, round(rate(answer, feed, batch, seconds), 1)))
+            console.print(f"{model}, {runtime}, batches of {batch}: {measurements.rows[-1].per_second:,.0f} per second")
         if runtime == CPU:
-            exact[model] = outputs
+            reference[model] = outputs
             continue
-        away = max(float(np.abs(ours - theirs).max()) for ours, theirs in zip(exact[model], outputs, strict=True))
-        found.differences.setdefault(model, {})[runtime] = away
-        console.print(f"{model}, {runtime}: at most {away:.1e} from the core's answer")
-    return found
+        difference = max(float(np.abs(expected - output).max()) for expected, output in zip(reference[model], outputs, strict=True))
+        measurements.differences.setdefault(model, {})[runtime] = difference
+        console.print(f"{model}, {runtime}: at most {difference:.1e} from the core's answer")
+    return measurements
 
 
 def main() -> int:
-    """Measure, show, print."""
+    """Measure and print the result."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.served", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="shorter runs")
-    parser.add_argument("--gpu", action="store_true", help="also on the first GPU")
+    parser.add_argument("--gpu", action="store_true", help="also measure on the first GPU")
     options = parser.parse_args()
     if options.gpu and not (torch.cuda.is_available() and "CUDAExecutionProvider" in onnxruntime.get_available_providers()):
-        parser.error("--gpu needs an NVIDIA GPU, a CUDA build of torch, and onnxruntime-gpu in the place of onnxruntime")
+        parser.error("--gpu needs an NVIDIA GPU, a CUDA build of torch, and onnxruntime-gpu instead of onnxruntime")
     onnxruntime.set_default_logger_severity(3)
     build_text_encoder(REPOSITORY / "text_encoder")
-    found = measure(gpu=options.gpu, seconds=0.2 if options.quick else 0.5)
+    measurements = measure(gpu=options.gpu, seconds=0.2 if options.quick else 0.5)
     runtime = "onnxruntime-gpu" if options.gpu else "onnxruntime"
-    where = machine() | ({"gpu": torch.cuda.get_device_name()} if options.gpu else {})
-    print(json.dumps({"benchmark": "served", **asdict(found), "machine": where, "versions": versions(runtime, "torch", "numpy")}))
+    hardware = machine() | ({"gpu": torch.cuda.get_device_name()} if options.gpu else {})
+    print(json.dumps({"benchmark": "served", **asdict(measurements), "machine": hardware, "versions": versions(runtime, "torch", "numpy")}))
     return 0
 
 

@@ -1,7 +1,7 @@
 """Fills the tables of docs/ from benchmarks/results: ``python -m benchmarks.tables``.
 
-``align.json``, ``pipeline.json`` and ``served.json`` hold the last line of ``python -m benchmarks.align``, ``… pipeline`` and
-``… served --gpu``; each line of ``recovery.jsonl`` is the last line of a ``python -m benchmarks.recovery``.
+``align.json``, ``pipeline.json`` and ``served.json`` contain the last line that ``python -m benchmarks.align``, ``… pipeline`` and
+``… served --gpu`` print. Each line of ``recovery.jsonl`` is the last line of one run of ``python -m benchmarks.recovery``.
 """
 
 from __future__ import annotations
@@ -24,45 +24,45 @@ COUNTS = ("runs", "faults", "expected", "lost", "duplicated", "different", "wron
 
 
 def align_table() -> str:
-    """Cost and size by number of sessions."""
-    found = _last("align")
-    sessions = [*found["us_per_chunk"]]
-    rows = [[f"{int(count):,}", f"{found['us_per_chunk'][count]:.1f}", f"{found['bytes_per_session'][count]:,}"] for count in sessions]
-    return markdown_table(["sessions", "µs of CPU time a chunk", "bytes a session"], rows) + "\n\n" + _machine(found)
+    """Cost and size of a session in the aligner, by number of sessions."""
+    result = _last("align")
+    sessions = [*result["us_per_chunk"]]
+    rows = [[f"{int(count):,}", f"{result['us_per_chunk'][count]:.1f}", f"{result['bytes_per_session'][count]:,}"] for count in sessions]
+    return markdown_table(["sessions", "µs of CPU time per chunk", "bytes per session"], rows) + "\n\n" + _machine(result)
 
 
 def ratios_table() -> str:
-    """The same job side by side."""
-    found = _last("pipeline")
-    ms = {name: median(values) for name, values in found["cpu_ms_per_window"].items()}
+    """CPU time per window of all systems that do the same job."""
+    result = _last("pipeline")
+    ms = {name: median(values) for name, values in result["cpu_ms_per_window"].items()}
     titles = {
         "sentistream": ("sentistream: worker, Redis and Triton", 1.0),
-        "plain_faust": ("plain Faust agent, torch for each window", found["ratio_to_plain_faust"]),
-        "quixstreams": ("Quix Streams, torch for each window", found["ratio_to_quixstreams"]),
+        "plain_faust": ("plain Faust agent, torch for each window", result["ratio_to_plain_faust"]),
+        "quixstreams": ("Quix Streams, torch for each window", result["ratio_to_quixstreams"]),
         "reading_alone": ("reading the records through Faust and nothing else", ms["reading_alone"] / ms["sentistream"]),
-        "torch": (f"the model alone in torch, batches of {found['batch']:.1f}", found["ratio_to_ceiling"]),
-        "onnxruntime": ("the model alone in ONNX Runtime, likewise", found["ratio_to_ceiling_in_onnxruntime"]),
+        "torch": (f"the model alone in torch, batches of {result['batch']:.1f}", result["ratio_to_ceiling"]),
+        "onnxruntime": (f"the model alone in ONNX Runtime, batches of {result['batch']:.1f}", result["ratio_to_ceiling_in_onnxruntime"]),
     }
     rows = [[title, f"{ms[name]:.2f}", f"{ratio:.2f}"] for name, (title, ratio) in titles.items()]
-    return markdown_table(["", "CPU ms a window", "times sentistream's"], rows) + "\n\n" + _machine(found)
+    return markdown_table(["", "CPU ms per window", "times sentistream's"], rows) + "\n\n" + _machine(result)
 
 
 def latency_table() -> str:
-    """Sessions within a second, and their latency."""
-    found = _last("pipeline")
-    kinds = {"encoded by the producer": found, "raw: PCM, H.264, words": found["raw"]}
+    """The largest number of sessions with a p95 within one second, and their latency."""
+    result = _last("pipeline")
+    kinds = {"encoded by the producer": result, "raw: PCM, H.264, words": result["raw"]}
     rows = [
-        [title, str(one["sessions_at_1s"]), *(f"{one['latency_ms'][name]:.0f}" for name in ("p50", "p95", "p99"))]
-        for title, one in kinds.items()
-        if one and one["latency_ms"]
+        [title, str(of_kind["sessions_at_1s"]), *(f"{of_kind['latency_ms'][name]:.0f}" for name in ("p50", "p95", "p99"))]
+        for title, of_kind in kinds.items()
+        if of_kind and of_kind["latency_ms"]
     ]
     return markdown_table(["chunks", "live sessions", "p50 ms", "p95 ms", "p99 ms"], rows)
 
 
 def milestones_table() -> str:
-    """Where the time of a window goes at that load."""
-    found = _last("pipeline")
-    kinds = {"encoded": found["milestones_ms"], "raw": found["raw"] and found["raw"]["milestones_ms"]}
+    """Duration of each step of a window, with the largest number of sessions."""
+    result = _last("pipeline")
+    kinds = {"encoded": result["milestones_ms"], "raw": result["raw"] and result["raw"]["milestones_ms"]}
     rows = [
         [kind, step, *(f"{times[name]:.1f}" for name in ("p50", "p95", "p99"))]
         for kind, steps in kinds.items()
@@ -73,26 +73,26 @@ def milestones_table() -> str:
 
 
 def recovery_table() -> str:
-    """All fault runs, by the model that the workers ran and by how many faults came at once."""
+    """All fault runs, by the model of the workers and the number of faults at once."""
     by_kind: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for found in _fault_runs():
-        by_kind[found["model"] + ("" if found["at_once"] == 1 else f", {found['at_once']} faults at once")].append(found)
+    for result in _fault_runs():
+        by_kind[result["model"] + ("" if result["at_once"] == 1 else f", {result['at_once']} faults at once")].append(result)
     rows = []
     for kind, results in sorted(by_kind.items()):
-        recoveries = [seconds for one in results for times in one["recovery_s"].values() for seconds in times]
+        recoveries = [seconds for result in results for times in result["recovery_s"].values() for seconds in times]
         quantiles = (f"{np.quantile(recoveries, q):.2f}" for q in (0.5, 0.95, 1.0))
-        rows.append([kind, *(f"{sum(one[name] for one in results):,}" for name in COUNTS), *quantiles])
+        rows.append([kind, *(f"{sum(result[name] for result in results):,}" for name in COUNTS), *quantiles])
     return markdown_table(["model", *(name.replace("_", " ") for name in COUNTS), "recovery p50 s", "p95 s", "worst s"], rows)
 
 
 def faults_table() -> str:
-    """Recovery by kind of fault, over all runs in which they came one at a time."""
-    times: dict[str, list[float]] = defaultdict(list)
-    for found in _fault_runs():
-        if found["at_once"] == 1:
-            for fault, seconds in found["recovery_s"].items():
-                times[fault] += seconds
-    rows = [[fault, str(len(found)), f"{median(found):.2f}", f"{max(found):.2f}"] for fault, found in sorted(times.items())]
+    """Recovery by kind of fault, over all runs with one fault at a time."""
+    times_s: dict[str, list[float]] = defaultdict(list)
+    for result in _fault_runs():
+        if result["at_once"] == 1:
+            for fault, seconds in result["recovery_s"].items():
+                times_s[fault] += seconds
+    rows = [[fault, str(len(times)), f"{median(times):.2f}", f"{max(times):.2f}"] for fault, times in sorted(times_s.items())]
     return markdown_table(["fault", "times", "median s", "worst s"], rows)
 
 
@@ -102,17 +102,21 @@ def _fault_runs() -> list[dict[str, Any]]:
 
 def served_table() -> str:
     """The models on one core and on a GPU, and the largest difference between their answers."""
-    found = _last("served")
-    rate = {(row["model"], row["runtime"], row["batch"]): row["per_second"] for row in found["rows"]}
-    batches = sorted({row["batch"] for row in found["rows"]})
+    result = _last("served")
+    rate = {(row["model"], row["runtime"], row["batch"]): row["per_second"] for row in result["rows"]}
+    batches = sorted({row["batch"] for row in result["rows"]})
     columns = [("cpu", batches[0]), *(("cuda", batch) for batch in batches)]
     rows = [
-        [model, *(f"{rate[model, *column]:,.0f}" for column in columns), *(f"{away[name]:.0e}" for name in ("cuda", "cuda without TF32"))]
-        for model, away in found["differences"].items()
+        [
+            model,
+            *(f"{rate[model, *column]:,.0f}" for column in columns),
+            *(f"{differences[name]:.0e}" for name in ("cuda", "cuda without TF32")),
+        ]
+        for model, differences in result["differences"].items()
     ]
     processors = [f"CPU core, batch {batches[0]}", *(f"GPU, batch {batch}" for batch in batches)]
     titles = ["items per second", *processors, "largest difference", "largest difference, TF32 off"]
-    return markdown_table(titles, rows) + "\n\n" + f"{found['machine']['gpu']}; " + _machine(found)
+    return markdown_table(titles, rows) + "\n\n" + f"{result['machine']['gpu']}; " + _machine(result)
 
 
 TABLES: Mapping[str, Callable[[], str]] = {
@@ -127,17 +131,17 @@ TABLES: Mapping[str, Callable[[], str]] = {
 
 
 def _last(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text().splitlines()[-1])
-    return found
+    result: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text().splitlines()[-1])
+    return result
 
 
-def _machine(found: Mapping[str, Any]) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items() if name != "sentistream")
-    return f"{found['machine']['cores']} shared cores ({found['machine']['cpu']}), {versions}."
+def _machine(result: Mapping[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items() if name != "sentistream")
+    return f"{result['machine']['cores']} shared cores ({result['machine']['cpu']}), {versions}."
 
 
 def main() -> None:
-    """Fill, and say which documents changed."""
+    """Fill the tables and print the names of the documents that changed."""
     for name in DOCUMENTS:
         document = ROOT / name
         before = document.read_text(encoding="utf-8")

@@ -1,1 +1,1 @@
-"""The generated parts of docs/model-card.md: its tables and the calibration curve."""
+"""Generates parts of docs/model-card.md: the tables and the calibration curve."""

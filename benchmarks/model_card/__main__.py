@@ -1,6 +1,6 @@
-"""Fill the tables of docs/model-card.md and draw docs/calibration.svg from docs/model-metrics.json. Takes a second.
+"""Fill the tables of docs/model-card.md and draw docs/calibration.svg from docs/model-metrics.json. It takes a second.
 
-python -m benchmarks.model_card     prints the names of the files that changed
+python -m benchmarks.model_card     prints the names of the changed files
 
 `sentistream train configs/training/live.yaml` measures the models and writes docs/model-metrics.json.
 """
@@ -22,14 +22,14 @@ def fill(docs: Path) -> list[str]:
     """Write the generated parts of the model card.
 
     Args:
-        docs: Folder with ``model-card.md`` and ``model-metrics.json``; ``calibration.svg`` goes beside them.
+        docs: Folder with ``model-card.md`` and ``model-metrics.json``; ``calibration.svg`` is written there, too.
 
     Returns:
         Names of the files that changed.
 
     Raises:
         FileNotFoundError: If the card or the numbers are missing.
-        KeyError: If the card asks for an unknown table, or a model was never measured.
+        KeyError: If the card asks for an unknown table, or the numbers of a model are missing.
     """
     metrics = json.loads((docs / "model-metrics.json").read_text(encoding="utf-8"))
     texts = {
@@ -43,7 +43,7 @@ def fill(docs: Path) -> list[str]:
 
 
 def main() -> None:
-    """Fill the card of this checkout."""
+    """Fill the model card of this checkout, and print the names of the changed files."""
     formatter = argparse.RawDescriptionHelpFormatter
     argparse.ArgumentParser(prog="python -m benchmarks.model_card", description=__doc__, formatter_class=formatter).parse_args()
     for name in fill(DOCS):

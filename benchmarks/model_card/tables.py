@@ -1,4 +1,4 @@
-"""The tables of docs/model-card.md, from the numbers in docs/model-metrics.json."""
+"""Makes the tables of docs/model-card.md from the numbers in docs/model-metrics.json."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def fill_card(card: str, metrics: Mapping[str, Any]) -> str:
 
 
 def text_table(metrics: Mapping[str, Any]) -> str:
-    """The text encoder on validation sentences: with all changes of its training, and with those that the adapter of low rank keeps."""
+    """The text encoder on validation sentences: as trained, and as served with an adapter of low rank in place of all the changes."""
     text = metrics["text"]
     titles = {"trained": "as trained", "adapter": f"served: changes of rank {text['rank']}"}
     rows = []
@@ -44,7 +44,7 @@ def text_table(metrics: Mapping[str, Any]) -> str:
 
 
 def encoders_table(metrics: Mapping[str, Any]) -> str:
-    """The voice and the face encoder with the classifiers of their training, on all three parts."""
+    """The voice and the face encoder with their training classifiers, on all three parts of the data."""
     rows = []
     for step, title in (("audio", "voice (RAVDESS)"), ("face", "face (FER2013)")):
         for part in ("train", "validation", "test"):
@@ -57,7 +57,7 @@ def encoders_table(metrics: Mapping[str, Any]) -> str:
 
 
 def modalities_table(metrics: Mapping[str, Any]) -> str:
-    """Each modality alone through the whole served model, on its own test part: the shipped seed, and the mean over the seeds."""
+    """The whole served model with one modality at a time, on that modality's test part: the shipped seed, and the mean over the seeds."""
     titles = {
         "text mosi": "text: MOSI test, by video",
         "text meld": "text: MELD test, by dialogue",
@@ -84,7 +84,7 @@ def modalities_table(metrics: Mapping[str, Any]) -> str:
 
 
 def coalitions_table(metrics: Mapping[str, Any]) -> str:
-    """Every coalition of modalities on paired test windows; the shipped seed."""
+    """Every coalition of modalities on paired test windows, for the shipped seed."""
     rows = []
     for key, found in _shipped(metrics).items():
         if key.startswith("paired "):
@@ -99,7 +99,7 @@ def coalitions_table(metrics: Mapping[str, Any]) -> str:
 
 
 def review_table(metrics: Mapping[str, Any]) -> str:
-    """Share of the windows that are set aside for review, and how often their labels are wrong compared with the rest."""
+    """Share of the windows that are set aside for review, and how often their labels are wrong, compared with the other windows."""
     rows = []
     for key, found in _shipped(metrics).items():
         if found.get("reviewed"):
@@ -132,7 +132,7 @@ def _groups_table(metrics: Mapping[str, Any], prefix: str, title: str) -> str:
 
 
 def seeds_table(metrics: Mapping[str, Any]) -> str:
-    """The seeds of MMCI; the one with the lowest validation criterion is shipped."""
+    """The seeds of MMCI. The seed with the lowest validation criterion is shipped."""
     shipped = metrics["mmci"]["shipped_seed"]
     rows = [
         [

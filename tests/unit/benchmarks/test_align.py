@@ -1,4 +1,4 @@
-"""The benchmark of the aligner plays the same media to every session and reports what it measured."""
+"""The benchmark of the aligner feeds the same media to every session and reports the measured cost."""
 
 from __future__ import annotations
 
