@@ -1,7 +1,7 @@
-"""The tests on every supported Python of this machine: `make test-matrix`, or `nox` in an environment that has it.
+"""Runs the tests on every supported Python of this machine: `make test-matrix`, or `nox` where it is installed.
 
-PyTorch is left out: its builds on the package index bring gigabytes of CUDA libraries. Tests that need it are skipped here, visibly;
-`make test` runs them.
+PyTorch is not installed, because its builds on the package index bring gigabytes of CUDA libraries. The tests that need it are reported as
+skipped here; `make test` runs them.
 """
 
 from __future__ import annotations
@@ -24,38 +24,38 @@ nox.needs_version = ">=2024.4"
 
 
 def candidates(version: str) -> Iterator[str]:
-    """Paths where a Python may be: on the PATH, or among pyenv's versions, which need not be on the PATH."""
-    found = shutil.which(f"python{version}")
-    if found:
-        yield found
+    """Possible paths of a Python: on the PATH, or among pyenv's versions, which need not be on the PATH."""
+    on_path = shutil.which(f"python{version}")
+    if on_path:
+        yield on_path
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     yield from map(str, sorted(pyenv.glob(f"{version}.*/bin/python"), reverse=True))
 
 
 def interpreter(version: str) -> str | None:
-    """The first Python that runs and has this version: a pyenv shim may exist without its Python."""
+    """Path of the first Python that starts and has this version. A pyenv shim exists even if its Python does not, so each is tried."""
     for path in candidates(version):
-        asked = subprocess.run(
+        completed = subprocess.run(
             [path, "-c", "import sys; print(*sys.version_info[:2], sep='.')"], capture_output=True, text=True, check=False
         )
-        if asked.stdout.strip() == version:
+        if completed.stdout.strip() == version:
             return path
     return None
 
 
-found = {version: path for version in PYTHONS if (path := interpreter(version))}
+interpreters = {version: path for version in PYTHONS if (path := interpreter(version))}
 
 
 @nox.session
-@nox.parametrize("python", [nox.param(path, id=version) for version, path in found.items()])
+@nox.parametrize("python", [nox.param(path, id=version) for version, path in interpreters.items()])
 def tests(session: nox.Session) -> None:
-    """Unit, property and integration tests; arguments go to pytest."""
+    """Run the unit, property and integration tests. Arguments are passed to pytest."""
     session.install("--editable", ".[local,asr,test]")
     session.run("pytest", *(session.posargs or TESTS))
 
 
-@nox.session(python=next(iter(found.values()), None))
+@nox.session(python=next(iter(interpreters.values()), None))
 def oldest_numpy(session: nox.Session) -> None:
-    """Tests that depend on numpy's version, with the oldest supported one: tensors through the embedded Triton."""
+    """Run the tests that depend on numpy's version (tensors through the embedded Triton) with the oldest supported numpy."""
     session.install("--editable", ".[local,test]", f"numpy=={OLDEST_NUMPY}")
     session.run("pytest", "tests/integration/test_tensor_transport.py", "tests/integration/test_triton.py")

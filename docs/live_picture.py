@@ -1,7 +1,7 @@
-"""Draws the README's picture of the live table from the records of a real run, without fonts from the network.
+"""Draws the README's picture of the live table from the records of a real run.
 
-``sentistream demo --json | python docs/live_picture.py docs/live.svg [WINDOWS]`` draws the table as it was after WINDOWS final windows;
-without WINDOWS, after the whole run.
+``sentistream demo --json | python docs/live_picture.py docs/live.svg [WINDOWS]`` draws the table as it was after WINDOWS final windows,
+or after the whole run if WINDOWS is not given. The picture loads no fonts from the network.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def main(target: str, windows: int) -> None:
     for line in sys.stdin:
         try:
             record = decode_record(line)
-        except msgspec.ValidationError:  # the summary at the end of the run is not a record
+        except msgspec.ValidationError:  # the last line is the summary of the run, which is not a record
             continue
         if view.finals >= windows and isinstance(record, ScoreRecord):
             break
