@@ -1,4 +1,4 @@
-"""The services that other integration tests use."""
+"""The services that the other integration tests use are reachable and configured as expected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every bit of a tensor passes the embedded Triton, whatever its type and shape, with the numpy that is installed."""
+"""The embedded Triton changes no bit of a tensor of any type and shape, with the installed version of numpy."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ max_batch_size: 64
 input [ {{ name: "x", data_type: TYPE_{kind}, dims: [ -1, -1 ] }} ]
 output [
   {{ name: "same", data_type: TYPE_{kind}, dims: [ -1, -1 ] }},
-  {{ name: "turned", data_type: TYPE_{kind}, dims: [ -1, -1 ] }}
+  {{ name: "transposed", data_type: TYPE_{kind}, dims: [ -1, -1 ] }}
 ]
 instance_group [ {{ kind: KIND_CPU, count: 1 }} ]
 dynamic_batching {{ max_queue_delay_microseconds: 5000 }}
@@ -49,15 +49,15 @@ dynamic_batching {{ max_queue_delay_microseconds: 5000 }}
 
 
 def write_model(repository: Path, kind: str) -> None:
-    """A model that gives back its input, as it is and with the last two axes swapped."""
+    """Write a model that returns its input unchanged, and with the last two axes swapped."""
     element = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(TYPES[kind]))
     graph = onnx.helper.make_graph(
-        [onnx.helper.make_node("Identity", ["x"], ["same"]), onnx.helper.make_node("Transpose", ["x"], ["turned"], perm=[0, 2, 1])],
+        [onnx.helper.make_node("Identity", ["x"], ["same"]), onnx.helper.make_node("Transpose", ["x"], ["transposed"], perm=[0, 2, 1])],
         "transport",
         [onnx.helper.make_tensor_value_info("x", element, ["b", "m", "n"])],
         [
             onnx.helper.make_tensor_value_info("same", element, ["b", "m", "n"]),
-            onnx.helper.make_tensor_value_info("turned", element, ["b", "n", "m"]),
+            onnx.helper.make_tensor_value_info("transposed", element, ["b", "n", "m"]),
         ],
     )
     directory = repository / kind.lower()
@@ -69,7 +69,7 @@ def write_model(repository: Path, kind: str) -> None:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
-    """A Triton with a model for each type."""
+    """A Triton with one model for each type."""
     repository = tmp_path_factory.mktemp("models")
     for kind in TYPES:
         write_model(repository, kind)
@@ -86,52 +86,52 @@ async def client(server: TritonServer) -> AsyncIterator[TritonClient]:
     await client.close()
 
 
-def any_bits(kind: str, shape: tuple[int, ...], seed: int) -> Array:
-    """Random bits, so that values are of every kind: negative zeros, denormal ones, NaNs with payloads."""
+def random_bits(kind: str, shape: tuple[int, ...], seed: int) -> Array:
+    """A tensor of random bits. It contains all kinds of values: negative zeros, denormal numbers, NaNs with payloads."""
     size = np.dtype(TYPES[kind]).itemsize * int(np.prod(shape))
     raw = np.random.default_rng(seed).integers(0, 2 if kind == "BOOL" else 256, size, dtype=np.uint8)
     return raw.view(TYPES[kind]).reshape(shape)
 
 
-async def same_bits(client: TritonClient, kind: str, sent: Array) -> bool:
-    answer = await client.infer(kind.lower(), {"x": sent}, ("same", "turned"))
-    wanted = {"same": sent, "turned": sent.transpose(0, 2, 1)}
+async def keeps_bits(client: TritonClient, kind: str, sent: Array) -> bool:
+    answer = await client.infer(kind.lower(), {"x": sent}, ("same", "transposed"))
+    expected = {"same": sent, "transposed": sent.transpose(0, 2, 1)}
     return all(
         answer[name].dtype == array.dtype and answer[name].shape == array.shape and answer[name].tobytes() == array.tobytes()
-        for name, array in wanted.items()
+        for name, array in expected.items()
     )
 
 
 @pytest.mark.parametrize("kind", TYPES)
-async def test_every_bit_passes(client: TritonClient, kind: str) -> None:
-    wrong = [shape for seed, shape in enumerate(SHAPES) if not await same_bits(client, kind, any_bits(kind, shape, seed))]
-    assert wrong == []
+async def test_no_bit_of_a_tensor_changes(client: TritonClient, kind: str) -> None:
+    changed = [shape for seed, shape in enumerate(SHAPES) if not await keeps_bits(client, kind, random_bits(kind, shape, seed))]
+    assert changed == []
 
 
 @pytest.mark.parametrize("kind", TYPES)
 async def test_requests_of_one_batch_keep_their_own_bits(client: TritonClient, kind: str) -> None:
     _, before = await client.counts(kind.lower())
-    rows = [any_bits(kind, (1 + seed % 4, 6, 7), seed) for seed in range(40)]
-    assert all(await asyncio.gather(*(same_bits(client, kind, sent) for sent in rows)))
+    rows = [random_bits(kind, (1 + seed % 4, 6, 7), seed) for seed in range(40)]
+    assert all(await asyncio.gather(*(keeps_bits(client, kind, sent) for sent in rows)))
     _, after = await client.counts(kind.lower())
     assert after - before < 40
 
 
-async def test_what_would_change_values_keeps_the_model_from_loading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The numpy 2 of this Python and the conversion that Triton has for numpy 1, as if DLPack were it."""
+async def test_a_model_does_not_load_if_the_conversion_would_change_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replace the conversion through DLPack by Triton's own conversion, which suits only numpy 1, while numpy 2 is installed."""
     if np.lib.NumpyVersion(np.__version__) < "2.0.0":
-        pytest.skip("numpy 1 and Triton's own conversion suit each other")
+        pytest.skip("Triton's own conversion suits numpy 1")
     write_model(tmp_path / "models", "FP32")
     triton = TritonServer(tmp_path / "models", tmp_path)
     from stream.local import triton as module  # noqa: PLC0415
 
-    spoilt = tmp_path / "backends-of-the-test" / "onnxruntime"
-    spoilt.mkdir(parents=True)
+    backends = tmp_path / "backends-of-the-test" / "onnxruntime"
+    backends.mkdir(parents=True)
     text = (module.BACKENDS / "onnxruntime" / "model.py").read_text()
     through_dlpack = 'np.require(np.from_dlpack(tensor), requirements="A")'
     assert through_dlpack in text
-    (spoilt / "model.py").write_text(text.replace(through_dlpack, "tensor.as_numpy()"))
-    monkeypatch.setattr(module, "BACKENDS", spoilt.parent)
+    (backends / "model.py").write_text(text.replace(through_dlpack, "tensor.as_numpy()"))
+    monkeypatch.setattr(module, "BACKENDS", backends.parent)
     with pytest.raises(LocalStackError):
         await triton.start()
     assert "do not exchange float32 tensors" in (tmp_path / "triton.log").read_text()

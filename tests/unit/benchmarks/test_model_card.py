@@ -1,4 +1,4 @@
-"""The generated parts of the model card come from the stored numbers, and from nothing else."""
+"""The generated parts of the model card come only from the stored numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.model_card.calibration_curve import calibration_curve
 from benchmarks.model_card.tables import fill_card
 
 
-def test_the_committed_card_holds_the_committed_numbers() -> None:
+def test_the_committed_card_shows_the_committed_numbers() -> None:
     card = (DOCS / "model-card.md").read_text(encoding="utf-8")
     metrics = json.loads((DOCS / "model-metrics.json").read_text(encoding="utf-8"))
     assert fill_card(card, metrics) == card
@@ -20,7 +20,7 @@ def test_the_committed_card_holds_the_committed_numbers() -> None:
     assert calibration_curve(metrics["mmci"]["reliability"]) == (DOCS / "calibration.svg").read_text(encoding="utf-8")
 
 
-def test_filling_writes_the_changed_files_only(tmp_path: Path) -> None:
+def test_filling_writes_only_the_changed_files(tmp_path: Path) -> None:
     for name in ("model-card.md", "model-metrics.json"):
         shutil.copy(DOCS / name, tmp_path)
     assert fill(tmp_path) == ["calibration.svg"]

@@ -1,4 +1,4 @@
-"""Settings as environment variables."""
+"""A child process receives settings as environment variables."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from stream.config.settings import Settings
 from stream.local.environment import child_environment, settings_environment
 
 
-def test_a_child_sees_the_same_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    wanted = Settings.model_validate(
+def test_a_child_process_loads_the_same_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings = Settings.model_validate(
         {
             "kafka": {"bootstrap": "a:1,b:2", "security": "sasl_ssl", "username": "u", "password": "p w", "ca_file": str(tmp_path)},
             "redis": {"url": "redis://:secret@host:6380/1"},
@@ -21,9 +21,9 @@ def test_a_child_sees_the_same_settings(monkeypatch: pytest.MonkeyPatch, tmp_pat
         }
     )
     parent = {"SENTISTREAM_CONFIG": "/elsewhere.yaml", "SENTISTREAM_KAFKA__GROUP": "other", "SENTISTREAM_DATA": "kept", "PATH": "/bin"}
-    child = child_environment(wanted, parent)
+    child = child_environment(settings, parent)
     assert (child["PATH"], child["SENTISTREAM_DATA"]) == ("/bin", "kept")
     for name, value in child.items():
         monkeypatch.setenv(name, value)
-    assert load_settings() == wanted
+    assert load_settings() == settings
     assert settings_environment(Settings()) == {}

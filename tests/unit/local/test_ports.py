@@ -10,7 +10,7 @@ from stream.local.errors import LocalStackError
 from stream.local.ports import FIRST_PORT, LAST_PORT, choose_port, free_port, is_free
 
 
-def test_free_ports_are_free_and_outside_of_the_range_of_connections() -> None:
+def test_free_ports_are_free_and_outside_the_ephemeral_range() -> None:
     port = free_port()
     assert FIRST_PORT <= port <= LAST_PORT < 32_768
     with socket.socket() as taken:
@@ -22,7 +22,7 @@ def test_free_ports_are_free_and_outside_of_the_range_of_connections() -> None:
     assert choose_port(port, "Redis") == port
 
 
-def test_no_two_services_are_given_the_same_port() -> None:
-    """A port looks free until its service listens, some seconds later."""
+def test_no_two_services_get_the_same_port() -> None:
+    """A port still looks free until its service listens, seconds later. So the ports that were given away have to be remembered."""
     ports = [free_port() for _ in range(2000)]
     assert len({*ports}) == len(ports)

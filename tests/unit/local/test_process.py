@@ -1,4 +1,4 @@
-"""A managed process starts, stops, and never outlives its parent."""
+"""A managed process starts and stops, and never outlives its parent."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def start(process: ManagedProcess, log: Path) -> None:
     await process.start(has_printed, 20)
 
 
-async def test_it_starts_stops_and_starts_again(tmp_path: Path) -> None:
+async def test_a_process_starts_stops_and_starts_again(tmp_path: Path) -> None:
     log = tmp_path / "log"
     process = python(SLEEPER, log)
     await start(process, log)
@@ -53,36 +53,36 @@ async def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     assert process.returncode == -signal.SIGKILL
 
 
-async def test_its_children_end_with_it(tmp_path: Path) -> None:
+async def test_the_children_of_a_process_end_with_it(tmp_path: Path) -> None:
     log = tmp_path / "log"
     process = python(HAS_A_CHILD, log)
     await start(process, log)
     child = int(log.read_text())
     assert exists(child)
     await process.stop()
-    await gone(child)
+    await until_gone(child)
 
 
-async def gone(pid: int) -> None:
+async def until_gone(pid: int) -> None:
     async with asyncio.timeout(5):
         while exists(pid):
             await asyncio.sleep(0.02)
 
 
-async def test_an_early_end_is_one_sentence_with_the_end_of_its_log(tmp_path: Path) -> None:
+async def test_a_process_that_ends_early_is_reported_with_the_end_of_its_log(tmp_path: Path) -> None:
     process = python("import sys; print('the reason', file=sys.stderr); sys.exit(3)", tmp_path / "log")
     with pytest.raises(LocalStackError, match=r"the sleeper stopped while starting \(exit code 3\).*the reason"):
         await process.start(lambda: asyncio.sleep(0, result=False), 20)
 
 
-async def test_a_process_that_is_never_ready_is_stopped(tmp_path: Path) -> None:
+async def test_a_process_that_never_becomes_ready_is_stopped(tmp_path: Path) -> None:
     process = python(SLEEPER, tmp_path / "log")
     with pytest.raises(LocalStackError, match=r"not ready after 0\.3 s"):
         await process.start(lambda: asyncio.sleep(0, result=False), 0.3)
     assert not process.running
 
 
-async def test_a_cancelled_start_leaves_nothing(tmp_path: Path) -> None:
+async def test_a_cancelled_start_leaves_no_process(tmp_path: Path) -> None:
     process = python(SLEEPER, tmp_path / "log")
     starting = asyncio.create_task(process.start(lambda: asyncio.sleep(0, result=False), 60))
     await asyncio.sleep(0.1)
@@ -103,12 +103,12 @@ asyncio.run(asyncio.sleep(600))
 """
 
 
-async def test_it_dies_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+async def test_a_process_dies_with_its_killed_parent(tmp_path: Path) -> None:
     parent = await asyncio.create_subprocess_exec(sys.executable, "-c", PARENT, str(tmp_path / "log"), stdout=subprocess.PIPE)
     assert parent.stdout is not None
     child = int(await parent.stdout.readline())
-    await asyncio.sleep(0.3)  # let the launcher ask for the signal
+    await asyncio.sleep(0.3)  # the launcher needs time to ask the kernel for a signal at the parent's death
     assert exists(child)
     parent.kill()
     await parent.wait()
-    await gone(child)
+    await until_gone(child)

@@ -1,4 +1,4 @@
-"""Addresses are read, and services that do not answer are named."""
+"""Addresses are parsed, and services that do not answer are named."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stream.local.ports import free_port
 from stream.local.reachable import parse_addresses, redis_address, require_services
 
 
-def test_addresses_are_read() -> None:
+def test_addresses_are_parsed() -> None:
     assert list(parse_addresses("a:1, b, [::1]:3", 9092)) == [("a", 1), ("b", 9092), ("::1", 3)]
     assert redis_address("redis://user:pa@ss@host:1234/0") == ("host", 1234)
     assert redis_address("redis://host") == ("host", 6379)
@@ -21,7 +21,7 @@ def test_addresses_are_read() -> None:
         list(parse_addresses("host:port", 1))
 
 
-async def test_a_service_that_is_not_there_is_one_sentence_without_secrets() -> None:
+async def test_a_missing_service_is_reported_without_secrets() -> None:
     port = free_port()
     settings = Settings.model_validate({"redis": {"url": f"redis://user:hunter2@127.0.0.1:{port}/0"}})
     with pytest.raises(LocalStackError, match=f"Redis does not answer at 127.0.0.1:{port}; start it, or correct --redis") as caught:

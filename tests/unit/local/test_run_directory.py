@@ -1,4 +1,4 @@
-"""The directory of a run."""
+"""The directory of a run is deleted unless the run fails."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from stream.local.run_directory import run_directory
 
 
-def test_a_run_directory_stays_only_after_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_directory_remains_only_after_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SENTISTREAM_CACHE", str(tmp_path / "cache"))
     with run_directory("test") as directory:
         assert directory.parent == tmp_path / "cache"

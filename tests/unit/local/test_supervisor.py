@@ -1,4 +1,4 @@
-"""A supervisor restarts a service that ends or fails its health check, within bounds."""
+"""A supervisor restarts a service that ends or fails its health check, up to a limit."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from stream.local.supervisor import RestartPolicy, Supervisor
 POLICY = RestartPolicy(check_every_s=1.0, max_restarts=3, period_s=60.0, backoff=Backoff(first_s=0.5, cap_s=8.0, jitter=0.0))
 
 
-class TimeIsOver(Exception):
-    """Virtual time is over."""
+class EndOfTestError(Exception):
+    """The virtual time of the test has passed."""
 
 
 class Clock:
@@ -33,11 +33,11 @@ class Clock:
     async def sleep(self, seconds: float) -> None:
         self.now += seconds
         if self.now > self._until:
-            raise TimeIsOver
+            raise EndOfTestError
 
 
 class Process(ManagedProcess):
-    """Runs as long as a function says so."""
+    """A process that runs as long as a function returns true."""
 
     def __init__(self, runs: Callable[[], bool]) -> None:
         super().__init__("virtual", [], Path())
@@ -49,13 +49,13 @@ class Process(ManagedProcess):
 
 
 class Service:
-    """Ends or falls silent at given times, until it is restarted; some restarts fail.
+    """A service that ends or stops answering at given times, until it is restarted. Some restarts fail.
 
     Args:
         clock: Virtual time.
-        failures: When it fails: n ends its process at second n, -n silences it then.
-        failing_restarts: How many restarts fail.
-        error: Raised by those.
+        failures: Seconds at which it fails: its process ends at second n, or stops answering if the number is -n.
+        failing_restarts: Number of restarts that fail.
+        error: The error that these restarts raise.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Service:
         self.process: ManagedProcess = Process(self._runs)
         self._clock = clock
         self._failures = failures
-        self._failing = failing_restarts
+        self._failing_restarts = failing_restarts
         self._error = error
         self.restarted_at: list[float] = []
 
@@ -76,8 +76,8 @@ class Service:
 
     async def restart(self) -> None:
         self.restarted_at.append(self._clock.now)
-        if self._failing:
-            self._failing -= 1
+        if self._failing_restarts:
+            self._failing_restarts -= 1
             raise self._error("port taken")
         self._failures.pop(0)
 
@@ -89,23 +89,23 @@ def supervise(name: str, service: Service, clock: Clock, events: list[StackEvent
 async def run(service: Service, clock: Clock) -> list[StackEvent]:
     events: list[StackEvent] = []
     supervisor = supervise("triton", service, clock, events)
-    with pytest.raises(TimeIsOver):
+    with pytest.raises(EndOfTestError):
         await supervisor.run()
     return events
 
 
-async def test_a_service_that_ended_is_restarted_at_once() -> None:
+async def test_a_service_that_ends_is_restarted_at_once() -> None:
     clock = Clock(30)
     service = Service(clock, [4.5])
     events = await run(service, clock)
     assert service.restarted_at == [5.0]
-    assert [(e.state, e.detail, e.restarts) for e in events] == [
+    assert [(event.state, event.detail, event.restarts) for event in events] == [
         (ServiceState.RESTARTING, "its process ended", 1),
         (ServiceState.RESTARTED, "its process ended", 1),
     ]
 
 
-async def test_a_silent_service_is_restarted() -> None:
+async def test_a_service_that_stops_answering_is_restarted() -> None:
     clock = Clock(30)
     service = Service(clock, [-7.5])
     events = await run(service, clock)
@@ -113,7 +113,7 @@ async def test_a_silent_service_is_restarted() -> None:
     assert events[0].detail == "silent"
 
 
-async def test_restarts_that_fail_are_repeated_after_longer_delays() -> None:
+async def test_failed_restarts_are_repeated_after_growing_delays() -> None:
     clock = Clock(30)
     service = Service(clock, [4.5], failing_restarts=2)
     events = await run(service, clock)
@@ -121,7 +121,7 @@ async def test_restarts_that_fail_are_repeated_after_longer_delays() -> None:
     assert [event.state for event in events] == [ServiceState.RESTARTING] * 3 + [ServiceState.RESTARTED]
 
 
-async def test_too_many_restarts_are_given_up() -> None:
+async def test_a_service_that_fails_too_often_is_given_up() -> None:
     clock = Clock(1000)
     service = Service(clock, [1.0, 10.0, 20.0, 30.0])
     events: list[StackEvent] = []
@@ -132,14 +132,14 @@ async def test_too_many_restarts_are_given_up() -> None:
     assert events[-1].state is ServiceState.FAILED
 
 
-async def test_old_restarts_are_forgotten() -> None:
+async def test_old_restarts_do_not_count() -> None:
     clock = Clock(400)
     service = Service(clock, [1.0, 50.0, 100.0, 150.0, 200.0, 250.0, 300.0])
     await run(service, clock)
     assert len(service.restarted_at) == 7
 
 
-async def test_a_service_that_cannot_come_back_is_not_tried_again() -> None:
+async def test_a_service_that_cannot_come_back_is_restarted_only_once() -> None:
     clock = Clock(1000)
     service = Service(clock, [1.0], failing_restarts=9, error=ServiceLostError)
     events: list[StackEvent] = []

@@ -1,4 +1,4 @@
-"""The embedded Triton is put together from its wheel."""
+"""The embedded Triton is assembled from its wheel."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from stream.local.errors import LocalStackError
 from stream.local.triton import TritonServer, build_backends, bundled_libraries
 
 
-def test_a_missing_libpython_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_libpython_is_reported_with_its_remedies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(triton_module, "python_library", lambda: None)
     monkeypatch.setattr(triton_module, "STUBS_WITH_A_PYTHON_LIBRARY", frozenset())
     with pytest.raises(LocalStackError, match=r"apt install libpython3\.1\d\), use a Python that has it"):
         TritonServer(tmp_path, tmp_path)
 
 
-def test_a_python_without_a_library_will_do_where_triton_brings_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_python_without_a_library_suffices_where_triton_includes_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(triton_module, "python_library", lambda: None)
     monkeypatch.setattr(triton_module, "STUBS_WITH_A_PYTHON_LIBRARY", frozenset({triton_module.STUB_VERSION}))
     TritonServer(tmp_path, tmp_path)
 
 
-def test_backends_are_laid_out_twice_without_complaint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_backends_can_be_built_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install = tmp_path / "wheel" / "pytriton" / "tritonserver"
     stub = f"python_backend_stubs/{triton_module.STUB_VERSION}/triton_python_backend_stub"
     bundled = bundled_libraries(install) / f"libpython3-0123abcd.{sys.version_info.minor}.so.1.0"

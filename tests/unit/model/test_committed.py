@@ -1,4 +1,4 @@
-"""What is committed in ``triton_models/`` is what the code writes and expects."""
+"""The files that are committed in ``triton_models/`` match the code that writes and reads them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def graph(entry: ModelEntry) -> onnx.ModelProto:
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
-def test_configurations_are_the_codes(entry: ModelEntry) -> None:
+def test_committed_configurations_match_the_code(entry: ModelEntry) -> None:
     folder = REPOSITORY / entry.name
     digest = sha256_of(folder / "1" / "model.onnx")[:12]
     assert (folder / "config.pbtxt").read_text(encoding="utf-8") == config_text(entry, "KIND_GPU", digest)
@@ -33,7 +33,7 @@ def test_configurations_are_the_codes(entry: ModelEntry) -> None:
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
-def test_graphs_have_the_configured_tensors_and_a_readable_version(entry: ModelEntry) -> None:
+def test_graphs_have_the_configured_tensors_and_supported_versions(entry: ModelEntry) -> None:
     model = graph(entry)
     assert [tensor.name for tensor in model.graph.input] == [name for name, _ in entry.inputs]
     assert [tensor.name for tensor in model.graph.output] == [name for name, _ in entry.outputs]
@@ -45,7 +45,7 @@ def test_graphs_have_the_configured_tensors_and_a_readable_version(entry: ModelE
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
-def test_graphs_are_small_and_carry_no_path(entry: ModelEntry) -> None:
+def test_graphs_are_small_and_contain_no_path(entry: ModelEntry) -> None:
     file: Path = REPOSITORY / entry.name / "1" / "model.onnx"
     content = file.read_bytes()
     assert len(content) < 4_000_000
@@ -53,15 +53,15 @@ def test_graphs_are_small_and_carry_no_path(entry: ModelEntry) -> None:
     assert str(PROJECT_ROOT).encode() not in content
 
 
-def test_the_weights_beside_the_graph_are_the_graphs() -> None:
+def test_the_weights_beside_the_graph_compute_the_same_as_the_graph() -> None:
     folder = PROJECT_ROOT / "triton_models" / MMCI_ENTRY.name / "1"
     inputs = example_inputs(3, 32, 40, 20, torch.Generator().manual_seed(0))
     with torch.inference_mode():
         expected = load_weights(folder / WEIGHTS)(*inputs)
     session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
-    found = session.run(list(OUTPUT_NAMES), {name: tensor.numpy() for name, tensor in zip(INPUT_NAMES, inputs, strict=True)})
-    for one, other in zip(found, expected, strict=True):
-        np.testing.assert_allclose(one, other.numpy(), atol=1e-5)
+    outputs = session.run(list(OUTPUT_NAMES), {name: tensor.numpy() for name, tensor in zip(INPUT_NAMES, inputs, strict=True)})
+    for output, wanted in zip(outputs, expected, strict=True):
+        np.testing.assert_allclose(output, wanted.numpy(), atol=1e-5)
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:

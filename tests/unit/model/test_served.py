@@ -1,3 +1,5 @@
+"""The served model: its outputs, coalitions, context and exported graphs."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -39,8 +41,8 @@ def run(served: ServedMMCI, inputs: TENSORS) -> dict[str, torch.Tensor]:
         return dict(zip(OUTPUT_NAMES, served(*inputs), strict=True))
 
 
-def without(inputs: TENSORS, coalition: int) -> TENSORS:
-    """Mask the modalities that a coalition lacks."""
+def masked_to(inputs: TENSORS, coalition: int) -> TENSORS:
+    """Mask the modalities that are not in a coalition."""
     kept = list(inputs)
     for index, modality in enumerate(MODALITIES):
         if not coalition & modality.bit:
@@ -48,7 +50,7 @@ def without(inputs: TENSORS, coalition: int) -> TENSORS:
     return tuple(kept)
 
 
-def test_shapes_and_ranges(served: ServedMMCI, inputs: TENSORS) -> None:
+def test_outputs_have_the_right_shapes_and_ranges(served: ServedMMCI, inputs: TENSORS) -> None:
     out = run(served, inputs)
     assert out["coalition_scores"].shape == (3, 8)
     assert out["coalition_probabilities"].shape == (3, 8, 3)
@@ -62,52 +64,52 @@ def test_shapes_and_ranges(served: ServedMMCI, inputs: TENSORS) -> None:
 
 
 @pytest.mark.parametrize("coalition", range(8))
-def test_coalition_equals_masking_the_other_modalities(served: ServedMMCI, inputs: TENSORS, coalition: int) -> None:
-    inside = run(served, inputs)
-    masked = run(served, without(inputs, coalition))
-    assert torch.allclose(inside["coalition_scores"][:, coalition], masked["coalition_scores"][:, FULL], atol=1e-5)
+def test_a_coalition_equals_masking_the_other_modalities(served: ServedMMCI, inputs: TENSORS, coalition: int) -> None:
+    unmasked = run(served, inputs)
+    masked = run(served, masked_to(inputs, coalition))
+    assert torch.allclose(unmasked["coalition_scores"][:, coalition], masked["coalition_scores"][:, FULL], atol=1e-5)
 
 
-def test_nothing_at_all_is_finite_and_the_same_for_every_window(served: ServedMMCI, inputs: TENSORS) -> None:
-    out = run(served, without(inputs, 0))
+def test_without_any_modality_the_outputs_are_finite_and_the_same_for_every_window(served: ServedMMCI, inputs: TENSORS) -> None:
+    out = run(served, masked_to(inputs, 0))
     assert all(torch.isfinite(tensor).all() for tensor in out.values())
     assert torch.allclose(out["coalition_scores"], out["coalition_scores"][0, 0].expand(3, 8), atol=1e-6)
 
 
-def test_what_is_to_be_reviewed_depends_on_the_modalities_that_a_window_has(served: ServedMMCI, inputs: TENSORS) -> None:
+def test_the_threshold_for_review_depends_on_the_modalities_of_a_window(served: ServedMMCI, inputs: TENSORS) -> None:
     assert not run(served, inputs)["to_review"].any()
     served.review_below[Modality.TEXT.bit] = 1.1
     try:
-        assert not run(served, without(inputs, FULL))["to_review"].any()
-        assert run(served, without(inputs, Modality.TEXT.bit))["to_review"].tolist() == [[1.0]] * 3
+        assert not run(served, masked_to(inputs, FULL))["to_review"].any()
+        assert run(served, masked_to(inputs, Modality.TEXT.bit))["to_review"].tolist() == [[1.0]] * 3
     finally:
         served.review_below.zero_()
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
-def test_earlier_windows_are_heard_by_the_coalitions_with_their_modality(served: ServedMMCI, inputs: TENSORS, modality: Modality) -> None:
-    place = MODALITIES.index(modality)
-    deaf = list(inputs)
-    deaf[12] = inputs[12].clone()
-    deaf[12][..., place] = 0.0
-    change = (run(served, inputs)["coalition_scores"] - run(served, tuple(deaf))["coalition_scores"]).abs().amax(dim=0)
+def test_context_changes_only_the_coalitions_with_its_modality(served: ServedMMCI, inputs: TENSORS, modality: Modality) -> None:
+    index = MODALITIES.index(modality)
+    without_context = list(inputs)
+    without_context[12] = inputs[12].clone()
+    without_context[12][..., index] = 0.0
+    change = (run(served, inputs)["coalition_scores"] - run(served, tuple(without_context))["coalition_scores"]).abs().amax(dim=0)
     assert [bool(size > 1e-6) for size in change] == [bool(coalition & modality.bit) for coalition in range(8)]
 
 
-def test_who_spoke_and_how_long_ago_matters(served: ServedMMCI, inputs: TENSORS) -> None:
+def test_speaker_and_age_of_the_context_matter(served: ServedMMCI, inputs: TENSORS) -> None:
     plain = run(served, inputs)["coalition_scores"]
-    others = (*inputs[:13], 1.0 - inputs[13])
-    assert not torch.allclose(run(served, others)["coalition_scores"], plain, atol=1e-5)
-    swapped = (*inputs[:9], *(tensor.flip(1) for tensor in inputs[9:]))
-    assert not torch.allclose(run(served, swapped)["coalition_scores"], plain, atol=1e-5)
+    other_speakers = (*inputs[:13], 1.0 - inputs[13])
+    assert not torch.allclose(run(served, other_speakers)["coalition_scores"], plain, atol=1e-5)
+    reversed_context = (*inputs[:9], *(tensor.flip(1) for tensor in inputs[9:]))
+    assert not torch.allclose(run(served, reversed_context)["coalition_scores"], plain, atol=1e-5)
 
 
-def test_order_of_nodes_does_not_matter(served: ServedMMCI, inputs: TENSORS) -> None:
+def test_the_order_of_nodes_does_not_matter(served: ServedMMCI, inputs: TENSORS) -> None:
     order = torch.randperm(9, generator=torch.Generator().manual_seed(0))
     shuffled = inputs[:3] + tuple(tensor[:, order] for tensor in inputs[3:6]) + inputs[6:]
-    plain, mixed = run(served, inputs), run(served, shuffled)
-    assert torch.allclose(plain["coalition_scores"], mixed["coalition_scores"], atol=1e-5)
-    assert torch.allclose(plain["relevance"][:, 6:15][:, order], mixed["relevance"][:, 6:15], atol=1e-5)
+    plain, reordered = run(served, inputs), run(served, shuffled)
+    assert torch.allclose(plain["coalition_scores"], reordered["coalition_scores"], atol=1e-5)
+    assert torch.allclose(plain["relevance"][:, 6:15][:, order], reordered["relevance"][:, 6:15], atol=1e-5)
 
 
 def test_more_padding_changes_nothing(served: ServedMMCI, inputs: TENSORS) -> None:
@@ -117,17 +119,17 @@ def test_more_padding_changes_nothing(served: ServedMMCI, inputs: TENSORS) -> No
     assert torch.allclose(plain["relevance"][:, :6], wide["relevance"][:, :6], atol=1e-5)
 
 
-def test_values_of_padding_do_not_matter(served: ServedMMCI, inputs: TENSORS) -> None:
+def test_the_values_of_padding_do_not_matter(served: ServedMMCI, inputs: TENSORS) -> None:
     noisy = list(inputs)
-    for place in range(3):
-        there = inputs[12][..., place : place + 1] > 0
-        noisy[9 + place] = torch.where(there, inputs[9 + place], torch.full_like(inputs[9 + place], 50.0))
+    for index in range(3):
+        present = inputs[12][..., index : index + 1] > 0
+        noisy[9 + index] = torch.where(present, inputs[9 + index], torch.full_like(inputs[9 + index], 50.0))
     for rows in range(0, 9, 3):
         noisy[rows] = torch.where(inputs[rows + 2].unsqueeze(-1) > 0, inputs[rows], torch.full_like(inputs[rows], 50.0))
     assert torch.allclose(run(served, inputs)["coalition_scores"], run(served, tuple(noisy))["coalition_scores"], atol=1e-5)
 
 
-def test_later_words_do_not_change_what_earlier_words_hear(served: ServedMMCI) -> None:
+def test_later_words_do_not_change_the_states_of_earlier_words(served: ServedMMCI) -> None:
     generator = torch.Generator().manual_seed(2)
     values = torch.randn(1, 3, 384, generator=generator)
     spans = torch.tensor([[[0.0, 0.3], [0.3, 0.6], [0.6, 0.9]]])
@@ -161,23 +163,23 @@ def test_relevance_is_gradient_times_activation(served: ServedMMCI, inputs: TENS
 def test_adjustment_averages_predictions_over_strata(served: ServedMMCI) -> None:
     bank, head = served.model.bank, served.model.head
     causal = torch.randn(2, served.model.config.readout, generator=torch.Generator().manual_seed(5))
-    by_hand_score, by_hand_probabilities = torch.zeros(2), torch.zeros(2, 3)
+    expected_score, expected_probabilities = torch.zeros(2), torch.zeros(2, 3)
     for prototype, frequency in zip(bank.prototypes, bank.frequencies, strict=True):
         answer = head(causal + prototype)
-        by_hand_score += frequency * answer.score
-        by_hand_probabilities += frequency * torch.softmax(answer.logits / 1.3, dim=-1)
+        expected_score += frequency * answer.score
+        expected_probabilities += frequency * torch.softmax(answer.logits / 1.3, dim=-1)
     adjusted = bank.adjust(head, causal, torch.tensor(1.3))
-    assert torch.allclose(adjusted.score, by_hand_score, atol=1e-5)
-    assert torch.allclose(adjusted.probabilities, by_hand_probabilities, atol=1e-5)
+    assert torch.allclose(adjusted.score, expected_score, atol=1e-5)
+    assert torch.allclose(adjusted.probabilities, expected_probabilities, atol=1e-5)
 
 
-def test_score_and_polarity_of_a_head_agree(served: ServedMMCI) -> None:
+def test_the_sign_of_a_score_agrees_with_the_polarity(served: ServedMMCI) -> None:
     answer = served.model.head(torch.randn(200, served.model.config.readout, generator=torch.Generator().manual_seed(6)))
     assert torch.equal(answer.score > 0, answer.logits[:, 2] > answer.logits[:, 0])
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 10, 5), (2, 6, 9, 4), (5, 80, 100, 50)])
-def test_onnx_equals_torch_at_any_size(
+def test_onnx_equals_torch_at_every_size(
     served: ServedMMCI, tmp_path_factory: pytest.TempPathFactory, shape: tuple[int, int, int, int]
 ) -> None:
     file = export_mmci(served, tmp_path_factory.mktemp("repository"))
@@ -189,7 +191,7 @@ def test_onnx_equals_torch_at_any_size(
 
 
 @pytest.mark.parametrize(("module", "entry", "out"), [(AudioEncoder, AUDIO_ENTRY, (10, 64)), (FaceEncoder, FACE_ENTRY, (64,))])
-def test_encoders_export(module: type[torch.nn.Module], entry: object, out: tuple[int, ...], tmp_path: Path) -> None:
+def test_exported_encoders_equal_torch(module: type[torch.nn.Module], entry: object, out: tuple[int, ...], tmp_path: Path) -> None:
     assert entry in (AUDIO_ENTRY, FACE_ENTRY)
     chosen = AUDIO_ENTRY if entry is AUDIO_ENTRY else FACE_ENTRY
     torch.manual_seed(0)
@@ -202,13 +204,13 @@ def test_encoders_export(module: type[torch.nn.Module], entry: object, out: tupl
     assert np.allclose(found, encoder(batch).detach().numpy(), atol=1e-4)
 
 
-def test_face_encoder_is_small_and_shows_its_feature_map() -> None:
+def test_the_face_encoder_is_small_and_returns_its_feature_map() -> None:
     encoder = FaceEncoder().eval()
     assert sum(parameter.numel() for parameter in encoder.parameters()) <= 500_000
     assert encoder.feature_map(torch.zeros(2, 1, 48, 48)).shape == (2, 128, 6, 6)
 
 
-def test_configs_name_every_tensor(served: ServedMMCI, tmp_path: Path) -> None:
+def test_configurations_name_every_tensor(served: ServedMMCI, tmp_path: Path) -> None:
     export_mmci(served, tmp_path)
     for file, kind in (("config.pbtxt", "KIND_GPU"), ("configs/cpu.pbtxt", "KIND_CPU")):
         text = (tmp_path / "mmci" / file).read_text(encoding="utf-8")
