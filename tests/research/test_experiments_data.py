@@ -1,4 +1,4 @@
-"""Corpora of the experiments: parts, context in time, leaks kept out, pickles that may not run code."""
+"""Corpora of the experiments: their parts and context, no leaks between parts, and pickles that cannot run code."""
 
 from __future__ import annotations
 
@@ -34,42 +34,42 @@ def bclstm(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     return read_mosi(write_mosi(tmp_path_factory.mktemp("data")), "bclstm")
 
 
-def test_parts_are_whole_videos_and_validation_differs_by_seed(bclstm: Corpus) -> None:
-    carved = [with_validation(bclstm, 3, seed) for seed in (0, 0, 1)]
-    assert carved[0].parts == carved[1].parts != carved[2].parts
-    by_part = [{carved[0].groups[row] for row in carved[0].rows(part)} for part in Part]
-    assert [len(own) for own in by_part] == [8, 3, 4]
+def test_parts_are_whole_videos_and_the_validation_part_depends_on_the_seed(bclstm: Corpus) -> None:
+    corpora = [with_validation(bclstm, 3, seed) for seed in (0, 0, 1)]
+    assert corpora[0].parts == corpora[1].parts != corpora[2].parts
+    by_part = [{corpora[0].groups[row] for row in corpora[0].rows(part)} for part in Part]
+    assert [len(videos) for videos in by_part] == [8, 3, 4]
     assert not by_part[0] & by_part[1] | by_part[1] & by_part[2] | by_part[0] & by_part[2]
-    assert np.array_equal(carved[0].rows(Part.TEST), bclstm.rows(Part.TEST))
+    assert np.array_equal(corpora[0].rows(Part.TEST), bclstm.rows(Part.TEST))
 
 
-def test_context_is_the_same_video_in_order_of_time(bclstm: Corpus) -> None:
+def test_context_comes_from_the_same_video_in_order_of_time(bclstm: Corpus) -> None:
     rows, lags = neighbours_in_time(bclstm, 2, 1)
     for row in range(len(bclstm)):
-        for there, lag in zip(rows[row], lags[row], strict=True):
-            wanted = bclstm.order[row] - lag
-            if there == NO_WINDOW:
-                assert not 1 <= wanted <= UTTERANCES
+        for neighbour, lag in zip(rows[row], lags[row], strict=True):
+            expected_order = bclstm.order[row] - lag
+            if neighbour == NO_WINDOW:
+                assert not 1 <= expected_order <= UTTERANCES
             else:
-                assert bclstm.groups[there] == bclstm.groups[row]
-                assert bclstm.order[there] == wanted
+                assert bclstm.groups[neighbour] == bclstm.groups[row]
+                assert bclstm.order[neighbour] == expected_order
 
 
-def test_features_are_standardised_by_training_windows_alone(bclstm: Corpus) -> None:
+def test_features_are_standardised_by_the_training_windows_only(bclstm: Corpus) -> None:
     test = bclstm.rows(Part.TEST)
     audio = bclstm.features[Modality.AUDIO]
     shifted = audio.values.copy()
     shifted[test] += 1_000.0
-    one = standardised(bclstm)
-    other = standardised(replace(bclstm, features=bclstm.features | {Modality.AUDIO: Features(shifted, audio.mask)}))
+    original = standardised(bclstm)
+    changed = standardised(replace(bclstm, features=bclstm.features | {Modality.AUDIO: Features(shifted, audio.mask)}))
     training = bclstm.rows(Part.TRAIN)
-    assert np.array_equal(one.features[Modality.AUDIO].values[training], other.features[Modality.AUDIO].values[training])
-    assert np.allclose(one.features[Modality.AUDIO].values[training].mean(axis=0), 0, atol=1e-4)
+    assert np.array_equal(original.features[Modality.AUDIO].values[training], changed.features[Modality.AUDIO].values[training])
+    assert np.allclose(original.features[Modality.AUDIO].values[training].mean(axis=0), 0, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", [Variant.BC_LSTM, Variant.MULT, Variant.RGCN, Variant.MMCI])
 @pytest.mark.parametrize("future", [0, 3])
-def test_a_later_utterance_changes_no_answer_unless_the_future_is_asked_for(bclstm: Corpus, name: Variant, future: int) -> None:
+def test_a_later_utterance_changes_no_prediction_unless_the_context_includes_the_future(bclstm: Corpus, name: Variant, future: int) -> None:
     corpus = standardised(bclstm)
     video = corpus.groups[int(corpus.rows(Part.TEST)[0])]
     own = np.array([row for row in corpus.rows(Part.TEST) if corpus.groups[row] == video])
@@ -80,12 +80,12 @@ def test_a_later_utterance_changes_no_answer_unless_the_future_is_asked_for(bcls
     torch.manual_seed(0)
     model = build(VariantConfig(name=name, hidden=8, both_ways=bool(future)), Windows(corpus).widths, 3, len(corpus)).eval()
     scores = []
-    for seen in (corpus, replace(corpus, features=changed)):
+    for variant in (corpus, replace(corpus, features=changed)):
         with torch.no_grad():
-            scores.append(model.predict(Windows(seen, past=3, future=future).batch(own)[0]).score)
+            scores.append(model.predict(Windows(variant, past=3, future=future).batch(own)[0]).score)
     same = (scores[0] - scores[1]).abs() < 1e-6
     assert same[:3].all() == (future == 0)
-    assert not same[3:].any(), "the utterance itself and those after it hear the change"
+    assert not same[3:].any(), "the change affects the utterance itself and the utterances after it"
 
 
 def test_tokens_of_earlier_utterances_come_first_and_are_not_pooled(bclstm: Corpus) -> None:
@@ -97,16 +97,16 @@ def test_tokens_of_earlier_utterances_come_first_and_are_not_pooled(bclstm: Corp
     assert np.array_equal(context.ids[first], plain.ids[first])
 
 
-def test_tokens_hear_no_later_utterance(bclstm: Corpus) -> None:
+def test_tokens_contain_no_later_utterance(bclstm: Corpus) -> None:
     last = UTTERANCES
     texts = tuple("something else" if order == last else text for text, order in zip(bclstm.texts, bclstm.order, strict=True))
-    one, other = with_earlier_words(bclstm, 2), with_earlier_words(replace(bclstm, texts=texts), 2)
+    original, changed = with_earlier_words(bclstm, 2), with_earlier_words(replace(bclstm, texts=texts), 2)
     for row in range(len(bclstm)):
         if bclstm.order[row] < last:
-            assert np.array_equal(one.ids[row], other.ids[row])
+            assert np.array_equal(original.ids[row], changed.ids[row])
 
 
-def test_the_standard_split_gives_no_leaked_features(tmp_path: Path) -> None:
+def test_the_standard_split_has_no_leaked_features(tmp_path: Path) -> None:
     corpus = read_mosi(write_mosi(tmp_path), "std")
     assert set(corpus.features) == {Modality.AUDIO}
     for leaked in ({"text": "given"}, {"text": "minilm"}):
@@ -120,7 +120,7 @@ def test_meld_has_speakers_and_no_scores(tmp_path: Path) -> None:
     assert len(corpus) == 18
     assert np.isnan(corpus.scores).all()
     assert set(corpus.speakers) == {"A", "B"}
-    assert len(set(corpus.groups)) == 6, "dialogue numbers start again in each file"
+    assert len(set(corpus.groups)) == 6, "dialogues of different files are different groups, although their numbers start again in each file"
 
 
 def write_mmsa(file: Path, parts: dict[str, dict[str, object]]) -> Path:
@@ -143,7 +143,7 @@ def mmsa_part(count: int, seed: int) -> dict[str, object]:
     }
 
 
-def test_mmsa_pickles(tmp_path: Path) -> None:
+def test_a_pickle_of_mmsa_is_read_completely(tmp_path: Path) -> None:
     file = write_mmsa(tmp_path / "sims.pkl", {name: mmsa_part(4, seed) for seed, name in enumerate(("train", "valid", "test"))})
     corpus = read_mmsa(file, limit=1.0)
     assert [corpus.rows(part).size for part in Part] == [4, 4, 4]
@@ -158,7 +158,7 @@ def test_mmsa_pickles(tmp_path: Path) -> None:
 
 
 class Evil:
-    """Asks the reader to run something."""
+    """An object that makes the reader of a pickle run a command."""
 
     def __init__(self, marker: Path) -> None:
         self.marker = marker
@@ -176,17 +176,17 @@ def test_a_pickle_with_code_is_refused_and_not_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"not a pickle", pickle.dumps([1]), pickle.dumps({"train": {"id": ["a"]}}), pickle.dumps(eval)])
-def test_other_files_are_refused_with_a_sentence(tmp_path: Path, content: bytes) -> None:
+def test_other_files_are_refused_with_an_error(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "strange.pkl"
     file.write_bytes(content)
     with pytest.raises(RefusedPickleError):
         read_mmsa(file)
 
 
-def test_the_word_level_fixture_as_such_a_pickle(tmp_path: Path) -> None:
+def test_the_word_level_fixture_is_read_as_a_pickle_of_mmsa(tmp_path: Path) -> None:
     fixture = Path(DATA or "") / "mosi" / "mosi_word_dev229.npz"
     if DATA is None or not fixture.is_file():
-        pytest.skip("research data is not there: set SENTISTREAM_DATA")
+        pytest.skip("needs the research data: set SENTISTREAM_DATA")
     with np.load(fixture, allow_pickle=False) as stored:
         ends = np.cumsum(stored["lengths"])
         part = {"id": stored["ids"].astype(object), "raw_text": stored["words"].astype(object), "regression_labels": stored["label"]}
@@ -212,17 +212,19 @@ def test_committed_experiments_are_valid_and_named_after_their_file(file: Path) 
     assert config.name == f"{file.parent.name}-{file.stem}"
     assert config.seeds >= 5
     if config.data.split == "bclstm" and config.data.text == "given" and config.data.corpus == "mosi":
-        assert config.training.choose == "last", "a validation part carved from those training videos is leaked"
+        assert config.training.choose == "last", (
+            "a validation part taken from these training videos is leaked"
+        )
     assert not config.data.future or "FUTURE" in config.note
 
 
-def test_the_recipe_of_the_served_models_is_refused_with_its_command() -> None:
+def test_the_recipe_of_the_served_models_is_refused_with_the_right_command() -> None:
     with pytest.raises(TrainingError, match="is the recipe of the served models; train them with: sentistream train"):
         read_config(PROJECT_ROOT / "configs" / "training" / "live.yaml")
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("name: a\nmodel: {name: mmci, hiden: 3}", "model.hiden"),
         ("name: a\nmodel: {name: mmci}\nepochs: 3", "epochs"),
@@ -232,14 +234,14 @@ def test_the_recipe_of_the_served_models_is_refused_with_its_command() -> None:
         ("extends: x.yaml", "circular"),
     ],
 )
-def test_wrong_configurations_are_named(tmp_path: Path, text: str, said: str) -> None:
+def test_errors_in_configurations_are_named(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "x.yaml"
     file.write_text(text, encoding="utf-8")
-    with pytest.raises(TrainingError, match=said):
+    with pytest.raises(TrainingError, match=message):
         read_config(file)
 
 
-def test_shuffled_rows_meet_others_of_their_length(bclstm: Corpus) -> None:
+def test_shuffled_batches_contain_rows_of_similar_length(bclstm: Corpus) -> None:
     windows = Windows(bclstm.only((Modality.AUDIO,)), tokens=(with_earlier_words(bclstm, 0), with_earlier_words(bclstm, 1)))
     training = bclstm.rows(Part.TRAIN)
     order = windows.shuffled(training, 4, np.random.default_rng(0))

@@ -1,4 +1,4 @@
-"""The out-of-distribution benchmark on a made-up corpus: every part from training to its table."""
+"""The out-of-distribution benchmark on a synthetic corpus: each part, from the training to its table."""
 
 from __future__ import annotations
 
@@ -52,25 +52,24 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Vectors in place of MiniLM's, a few quick epochs, few draws for a row's own intervals."""
+    """Random vectors instead of MiniLM's, a few quick epochs, and few bootstrap draws for the intervals of a row."""
     monkeypatch.setattr(scores, "BOOTSTRAP_DRAWS", 20)
 
-    def vectors(corpus: Corpus, *_: object) -> Features:
+    def random_vectors(corpus: Corpus, *_: object) -> Features:
         return Features.of_vectors(np.random.default_rng(0).standard_normal((len(corpus), 12)).astype(np.float32))
 
-    monkeypatch.setattr(experiments, "_frozen_text", vectors)
-    read = read_config
+    monkeypatch.setattr(experiments, "_frozen_text", random_vectors)
 
-    def short(file: Path) -> Any:
-        config = read(file)
+    def read_short_config(file: Path) -> Any:
+        config = read_config(file)
         if not isinstance(config, ExperimentConfig):
             return config
         changes = {"training": config.training.model_copy(update={"epochs": 6, "batch": 8, "rate": 1e-2})}
         videos = config.data.model_copy(update={"validation_videos": min(2, config.data.validation_videos)})
         return config.model_copy(update=changes | {"data": videos})
 
-    monkeypatch.setattr(rows, "read_config", short)
-    monkeypatch.setattr(social, "read_config", short)
+    monkeypatch.setattr(rows, "read_config", read_short_config)
+    monkeypatch.setattr(social, "read_config", read_short_config)
 
 
 @pytest.fixture
@@ -79,24 +78,24 @@ def bench(folders: Folders) -> Iterator[Bench]:
         yield Bench(folders, progress, seeds=2)
 
 
-def test_every_family_has_its_plainly_trained_row() -> None:
-    found = every_row()
-    assert {family(config) for config in found.values()} == set(ERM)
-    assert all(family(found[name]) == kind for kind, name in ERM.items())
-    assert [role(found[name]) for name in (FUSION, MMCI)] == ["erm", ""]
+def test_every_family_has_a_row_with_plain_training() -> None:
+    by_name = every_row()
+    assert {family(config) for config in by_name.values()} == set(ERM)
+    assert all(family(by_name[name]) == kind for kind, name in ERM.items())
+    assert [role(by_name[name]) for name in (FUSION, MMCI)] == ["erm", ""]
 
 
-def test_derived_experiments_differ_in_one_thing_and_in_name() -> None:
+def test_derived_experiments_differ_in_their_name_and_one_option() -> None:
     config = every_row()[FUSION]
-    gapped, blind = with_gaps(config), without_modality(config, Modality.VIDEO)
-    assert (gapped.name, blind.name) == (f"{FUSION}-gaps", f"{FUSION}-without-video")
-    assert gapped.data == config.data
-    assert gapped.training.modality_dropout == rows.DROPOUT
-    assert blind.training == config.training
-    assert blind.data.modalities == (Modality.TEXT, Modality.AUDIO)
+    trained_with_gaps, without_video = with_gaps(config), without_modality(config, Modality.VIDEO)
+    assert (trained_with_gaps.name, without_video.name) == (f"{FUSION}-gaps", f"{FUSION}-without-video")
+    assert trained_with_gaps.data == config.data
+    assert trained_with_gaps.training.modality_dropout == rows.DROPOUT
+    assert without_video.training == config.training
+    assert without_video.data.modalities == (Modality.TEXT, Modality.AUDIO)
 
 
-def test_rows_that_are_not_finished_are_left_out_where_nothing_may_be_trained(folders: Folders, tmp_path: Path) -> None:
+def test_unfinished_rows_are_left_out_if_training_is_not_allowed(folders: Folders, tmp_path: Path) -> None:
     with Progress(disable=True) as progress:
         bench = Bench(Folders(folders.data, tmp_path, folders.repository), progress, seeds=1, train=False)
         assert ood.Run(bench, [], quick=False).measure(("halves", "adversarial", "dropped", "conflict", "meld", "social")) == {
@@ -104,7 +103,9 @@ def test_rows_that_are_not_finished_are_left_out_where_nothing_may_be_trained(fo
         }
 
 
-def test_halves_from_training_to_table(bench: Bench, folders: Folders, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_halves_are_measured_from_training_to_table(
+    bench: Bench, folders: Folders, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(ood, "QUICK_ROWS", {FUSION, "bclstm-text-only"})
     given = tmp_path / "mine.json"
     given.write_text(json.dumps(list(bench.tests["bclstm"].ids[:9])), encoding="utf-8")
@@ -118,7 +119,7 @@ def test_halves_from_training_to_table(bench: Bench, folders: Folders, monkeypat
     assert folders.runs.is_dir()
 
 
-def test_gaps_from_training_to_table(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gaps_are_measured_from_training_to_table(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gaps, "ROWS", (FUSION, "no-such-row"))
     dropped, noised = gaps.measure(bench, quick=False)
     assert list(dropped) == list(noised) == [FUSION, f"{FUSION}-gaps"]
@@ -130,7 +131,7 @@ def test_gaps_from_training_to_table(bench: Bench, monkeypatch: pytest.MonkeyPat
     assert pages.gaps("dropped", {"dropped": dropped}).count("\n") == 7
 
 
-def test_attack_and_certificates_from_training_to_table(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_attacks_and_certificates_are_measured_from_training_to_table(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(noise, "ROWS", (FUSION, MMCI))
     monkeypatch.setattr(noise, "SMOOTHED", 3)
     monkeypatch.setattr(noise, "ATTACKED", 12)
@@ -139,8 +140,8 @@ def test_attack_and_certificates_from_training_to_table(bench: Bench, monkeypatc
     adversarial, smoothed = noise.measure(bench, quick=False)
     for name in (FUSION, MMCI):
         for norm in ("linf", "l2"):
-            means = [own["mean"] for own in adversarial[name][norm].values()]
-            assert means == sorted(means, reverse=True), "a larger ball holds the smaller one"
+            means = [numbers["mean"] for numbers in adversarial[name][norm].values()]
+            assert means == sorted(means, reverse=True), "a larger ball contains the smaller ball"
             assert means[-1] < means[0]
         assert smoothed[name]["n"] == 3
         certified = list(smoothed[name]["0.5"]["certified"].values())
@@ -150,7 +151,7 @@ def test_attack_and_certificates_from_training_to_table(bench: Bench, monkeypatc
     assert pages.smoothing(result).count("\n") == 5
 
 
-def test_one_window_repeated_is_answered_as_in_its_batch(bench: Bench) -> None:
+def test_a_repeated_window_is_predicted_as_in_its_batch(bench: Bench) -> None:
     config = bench.rows[MMCI]
     assert bench.has(config)
     model, windows = next(bench.models(config))
@@ -162,7 +163,7 @@ def test_one_window_repeated_is_answered_as_in_its_batch(bench: Bench) -> None:
         assert positive.tolist() == [bool(margins[row] * target.wanted[row] > 0)] * 3
 
 
-def test_conflict_from_training_to_table(bench: Bench) -> None:
+def test_conflict_is_measured_from_training_to_table(bench: Bench) -> None:
     bench.has(bench.rows[MMCI])
     found = disagreement.measure(bench, [bench.rows[MMCI]], quick=False)
     assert set(found) == {MMCI, *(f"{FUSION}-only-{m}" for m in ("text", "audio", "video"))}
@@ -174,7 +175,7 @@ def test_conflict_from_training_to_table(bench: Bench) -> None:
     assert 0 <= text <= 1 >= audio
 
 
-def test_meld_lines_are_answered_from_text_alone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_of_meld_are_predicted_from_text_alone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(another_corpus, "QUICK", ("bclstm-minilm-mmci",))
     found = another_corpus.measure(bench, quick=True)
     row = found["bclstm-minilm-mmci"]
@@ -183,27 +184,27 @@ def test_meld_lines_are_answered_from_text_alone(bench: Bench, monkeypatch: pyte
     assert pages.meld({"meld": {"a": row, "b": row | {"own": row["none"]}}}).count("\n") == 1 + 1 + (row["own"] != row["none"]) + 1
 
 
-def test_what_meld_lacks_is_masked_and_its_text_is_seen_as_mosi_is(folders: Folders) -> None:
+def test_modalities_that_meld_lacks_are_masked_and_its_text_is_standardised_like_mosi(folders: Folders) -> None:
     known = read_mosi(folders.data, "bclstm").only((Modality.TEXT, Modality.AUDIO))
-    other = another_corpus.only_test(known)
-    text_only = other.only((Modality.TEXT,))
-    seen = another_corpus.as_known(text_only, known)
-    assert seen.features[Modality.AUDIO].values.shape == (len(other), 1, 4)
-    assert float(seen.features[Modality.AUDIO].mask.sum()) == 0.0
+    meld = another_corpus.only_test(known)
+    text_only = meld.only((Modality.TEXT,))
+    standardised = another_corpus.as_known(text_only, known)
+    assert standardised.features[Modality.AUDIO].values.shape == (len(meld), 1, 4)
+    assert float(standardised.features[Modality.AUDIO].mask.sum()) == 0.0
     training = known.features[Modality.TEXT].values[known.rows(Part.TRAIN)][:, 0]
     expected = (text_only.features[Modality.TEXT].values[:, 0] - training.mean(axis=0)) / training.std(axis=0)
-    assert np.allclose(seen.features[Modality.TEXT].values[:, 0], expected, atol=1e-4)
+    assert np.allclose(standardised.features[Modality.TEXT].values[:, 0], expected, atol=1e-4)
 
 
-def test_signs_and_classes_of_known_answers() -> None:
+def test_signs_and_classes_of_known_predictions_are_counted() -> None:
     truth = np.array([0, 2, 1, 2], dtype=np.int64)
-    said = Answers(np.array([-1, 1, 1, -1], np.float32), np.eye(3, dtype=np.float32)[[0, 2, 1, 0]], np.ones(4, np.float32))
-    found = another_corpus.numbers([said], truth, Draws(["a", "a", "b", "b"]))
+    answers = Answers(np.array([-1, 1, 1, -1], np.float32), np.eye(3, dtype=np.float32)[[0, 2, 1, 0]], np.ones(4, np.float32))
+    found = another_corpus.numbers([answers], truth, Draws(["a", "a", "b", "b"]))
     assert (found["sign"]["n"], found["sign"]["accuracy"]["mean"]) == (3, 0.6667)
     assert (found["three"]["accuracy"]["mean"], found["three"]["majority"]) == (0.75, 0.5)
 
 
-def test_social_conditions_from_training_to_table(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_social_conditions_are_measured_from_training_to_table(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(social, "ROWS", ("rgcn",))
     found = social.measure(bench, quick=False)
     row = found["meld-rgcn"]
@@ -214,28 +215,28 @@ def test_social_conditions_from_training_to_table(bench: Bench, monkeypatch: pyt
     assert pages.social({"social": found}).count("\n") == 1 + 4 + 3
 
 
-def test_the_past_at_test_is_the_conditions(bench: Bench) -> None:
+def test_the_context_of_test_windows_depends_on_the_condition(bench: Bench) -> None:
     config = bench.limited(social.row_of("rgcn"))
     assert bench.has(config)
     model, windows = next(bench.models(config))
     test = windows.corpus.rows(Part.TEST)
-    said = {
+    by_condition = {
         condition: answer(model, social.windows_under(windows.corpus, config, condition, 0), test).polarity
         for condition in social.CONDITIONS
     }
-    assert np.array_equal(answer(model, windows, test).polarity, said["real"])
-    assert all(not np.allclose(said["real"], said[condition]) for condition in ("none", "no past"))
+    assert np.array_equal(answer(model, windows, test).polarity, by_condition["real"])
+    assert all(not np.allclose(by_condition["real"], by_condition[condition]) for condition in ("none", "no past"))
 
 
-def test_drawn_f1_is_the_usual_f1_where_everything_is_drawn_once() -> None:
+def test_f1_of_a_draw_is_the_usual_f1_if_everything_is_drawn_once() -> None:
     rng = np.random.default_rng(0)
-    truth, said = rng.integers(0, 3, 200), rng.integers(0, 3, 200)
+    truth, predicted = rng.integers(0, 3, 200), rng.integers(0, 3, 200)
     one_dialogue = Draws(["a"] * 200, draws=1)
-    found = social.drawn_f1([said], truth, one_dialogue)
-    assert (float(found["macro_f1"][0]), float(found["weighted_f1"][0])) == pytest.approx(f1_scores(said, truth))
+    found = social.drawn_f1([predicted], truth, one_dialogue)
+    assert (float(found["macro_f1"][0]), float(found["weighted_f1"][0])) == pytest.approx(f1_scores(predicted, truth))
 
 
-def test_stored_rows_fill_in_and_are_marked_only_in_a_quick_run() -> None:
+def test_stored_rows_complete_the_result_and_are_marked_only_in_a_quick_run() -> None:
     found = {"halves": {"a": {"seeds": 2}}, "given": {"a": {"seeds": 1}}}
     stored = {"halves": {"a": {"seeds": 5}, "b": {"seeds": 5}}, "meld": {"c": {}}, "machine": {}}
     quick = ood.with_stored(found, stored, mark=True)
@@ -245,8 +246,8 @@ def test_stored_rows_fill_in_and_are_marked_only_in_a_quick_run() -> None:
     assert ood.with_stored(found, stored, mark=False)["halves"]["b"] == {"seeds": 5}
 
 
-def test_the_page_asks_for_every_table_and_no_other() -> None:
+def test_the_page_names_exactly_the_tables_that_exist() -> None:
     page = MODEL_PAGE.read_text(encoding="utf-8")
-    asked = [line.split()[2].removeprefix("ood/") for line in page.splitlines() if line.startswith("<!-- table: ood/")]
-    assert sorted(asked) == sorted(pages.TABLES)
+    named = [line.split()[2].removeprefix("ood/") for line in page.splitlines() if line.startswith("<!-- table: ood/")]
+    assert sorted(named) == sorted(pages.TABLES)
     assert {make({}) for make in pages.TABLES.values()} == {"Not measured yet."}

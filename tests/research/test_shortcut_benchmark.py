@@ -1,4 +1,4 @@
-"""The planted-shortcut benchmark around its trainings: what is remembered, what is trained, what the tables say."""
+"""The benchmark of planted shortcuts without its trainings: stored results, the trained rows and the tables."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def trial(p: float = 0.9, plant: Watermark | None = PLANT) -> Planted:
     return planted(Parts(rows(0), rows(1), rows(2)), plant, p, 0)
 
 
-def test_a_training_is_remembered_by_all_that_decides_it(tmp_path: Path) -> None:
+def test_a_result_is_stored_under_everything_that_determines_it(tmp_path: Path) -> None:
     keys = [
         key_of(ROWS["ours"], trial(), 0),
         key_of(ROWS["ours"], trial(), 1),
@@ -54,19 +54,19 @@ def test_a_training_is_remembered_by_all_that_decides_it(tmp_path: Path) -> None
     assert Store(tmp_path).get(keys[1]) is None
 
 
-def test_text_only_sees_text_alone() -> None:
+def test_the_row_text_only_gets_only_text() -> None:
     assert set(input_of(ROWS["text_only"], trial()).train.blocks) == {Modality.TEXT}
     assert set(input_of(ROWS["ours"], trial()).train.blocks) == set(Modality)
 
 
-def test_a_condition_trains_each_row_once_and_erases_only_for_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_condition_trains_each_row_once_and_erases_only_for_our_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trained: list[tuple[bool, bool]] = []
 
-    def pretend(defence: Any, data: Planted, eraser: Eraser | None, seed: int) -> Measured:
+    def fake_run(defence: Any, data: Planted, eraser: Eraser | None, seed: int) -> Measured:
         trained.append((eraser is not None, data.train_marks is not None))
         return Measured(dict.fromkeys(("id", "neutral", "flipped", "worst_group"), seed / 100), {})
 
-    monkeypatch.setattr(shortcut, "run_defence", pretend)
+    monkeypatch.setattr(shortcut, "run_defence", fake_run)
     monkeypatch.setattr(shortcut, "with_development", lambda train, test, _: Parts(train, train, test))
     fitted: list[Blocks] = []
 
@@ -82,9 +82,9 @@ def test_a_condition_trains_each_row_once_and_erases_only_for_ours(tmp_path: Pat
         with Progress(disable=True) as progress:
             bench = shortcut.Bench((rows(0), rows(2)), (10, 12), Store(tmp_path), progress)
             found = bench.condition("audio", PLANT, wanted, genuine=False)
-    assert trained.count((True, True)) == 8, "ours and ours_fusion, two p and two seeds, and none a second time"
+    assert trained.count((True, True)) == 8, "ours and ours_fusion with two p and two seeds, each only once"
     assert trained.count((False, True)) == 4
-    assert trained.count((False, False)) == 2, "unplanted is the same at every p"
+    assert trained.count((False, False)) == 2, "unplanted does not depend on p, so it is trained once per seed"
     assert len(fitted) == 4
     assert shortcut.means(found)["erm"]["0.9"]["flipped"] == pytest.approx(0.11)
     assert shortcut.deviations(found)["erm"]["0.9"]["flipped"] == pytest.approx(0.01)
@@ -98,39 +98,39 @@ def result() -> dict[str, Any]:
         flipped = {"ours": 0.83, "erm": 0.43, "unplanted": 0.85, "text_only": 0.78}
         return {name: {p: numbers(flipped.get(name, 0.6)) for p in agreements} for name in names}
 
-    every, few = ("0.5", "0.7", "0.9", "0.99"), ("ours", "erm", "unplanted", "text_only")
+    all_agreements, few_rows = ("0.5", "0.7", "0.9", "0.99"), ("ours", "erm", "unplanted", "text_only")
     kinds = {"ours": {"causal": 0.51, "shortcut": 0.5, "strata": 1.0}, "erm": {"causal": 0.98}}
-    probes = {name: dict.fromkeys(every, own) for name, own in kinds.items()}
+    probes = {name: dict.fromkeys(all_agreements, own) for name, own in kinds.items()}
     ablated = table(tuple(ABLATIONS), tuple(map(str, ABLATED_AT)))
-    place = table(few, ("0.9",))
+    condition = table(few_rows, ("0.9",))
     more = {
-        "sd": table(tuple(ROWS), every),
+        "sd": table(tuple(ROWS), all_agreements),
         "probes": probes,
         "ablations": {"mean": ablated, "sd": ablated},
-        "conditions": {"text": {"mean": place, "sd": place}},
+        "conditions": {"text": {"mean": condition, "sd": condition}},
     }
-    return {**table(tuple(ROWS), every), "more": more}
+    return {**table(tuple(ROWS), all_agreements), "more": more}
 
 
-def test_tables_say_what_the_numbers_are() -> None:
-    made = {name: maker() for name, maker in tables_of(result()).items()}
-    assert "| **`ours`** | .900 / .800 / .830 ± .830 / .700 |" in made["standard"]
-    assert made["standard"].count("\n") == len(ROWS) + 1
-    assert "| `erm` | .980 | - | - | .980 | - | - |" in made["probes"]
-    assert "| no attention | .900 / .800 / .600 ± .600 / .700 |" in made["ablations"]
-    assert "| text | .9 | .800 / .430 | .800 / .830 ± .830 | .850 | .800 / .780 | 95 % |" in made["places"]
-    assert "| p = .9, flipped | ≥ .810" in made["goals"]
-    assert "| other marks, least share of the gap closed | ≥ 60 % | 95 % |" in made["goals"]
+def test_tables_show_the_numbers_of_the_result() -> None:
+    tables = {name: maker() for name, maker in tables_of(result()).items()}
+    assert "| **`ours`** | .900 / .800 / .830 ± .830 / .700 |" in tables["standard"]
+    assert tables["standard"].count("\n") == len(ROWS) + 1
+    assert "| `erm` | .980 | - | - | .980 | - | - |" in tables["probes"]
+    assert "| no attention | .900 / .800 / .600 ± .600 / .700 |" in tables["ablations"]
+    assert "| text | .9 | .800 / .430 | .800 / .830 ± .830 | .850 | .800 / .780 | 95 % |" in tables["places"]
+    assert "| p = .9, flipped | ≥ .810" in tables["goals"]
+    assert "| other marks, least share of the gap closed | ≥ 60 % | 95 % |" in tables["goals"]
     near = {"ours": 0.84, "erm": 0.845, "unplanted": 0.85}
     assert closed({row: {"0.5": {"flipped": value}} for row, value in near.items()}, "0.5") == "gap < 5 points; -0.5 points"
 
 
-def test_the_pages_tables_are_all_known() -> None:
+def test_every_table_of_the_page_is_filled() -> None:
     page = MODEL_PAGE.read_text(encoding="utf-8")
     filled = fill_tables(page, tables_of(result()), of="shortcut")
     assert all(f"<!-- table: shortcut/{name} -->\n|" in filled for name in tables_of(result()))
     assert page.partition("## Planted shortcuts")[0] == filled.partition("## Planted shortcuts")[0]
 
 
-def test_quick_rows_are_rows() -> None:
+def test_the_rows_of_a_quick_run_exist() -> None:
     assert set(QUICK_ROWS) <= set(ROWS)

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("p", [0.9, 0.5])
-def test_marks_agree_with_the_label_as_often_as_p_says_and_share_directions_between_parts(p: float) -> None:
+def test_marks_agree_with_the_label_at_rate_p_and_share_directions_between_parts(p: float) -> None:
     rows = honest(4000)
     plant = Watermark((Modality.AUDIO, Modality.VIDEO), 4.0)
     blocks, marks = plant.marked(rows.blocks, rows.labels, np.random.default_rng(1), p)
@@ -37,7 +37,7 @@ def test_marks_agree_with_the_label_as_often_as_p_says_and_share_directions_betw
     np.testing.assert_allclose((joined(again) - joined(fewer.blocks)) * few_marks[:, None], (added * marks[:, None])[:50], atol=1e-4)
 
 
-def test_neither_side_of_an_agreement_tells_the_mark() -> None:
+def test_neither_side_of_an_agreement_reveals_the_mark() -> None:
     rows, marks = marked(Agreement(Modality.TEXT, Modality.VIDEO, 4.0), 0.5, honest(3000))
     assert probe(joined(rows.blocks), marks) < 0.56
     first, second = (sides(rows.blocks[m] @ np.linalg.svd(rows.blocks[m])[2][0]) for m in (Modality.TEXT, Modality.VIDEO))
@@ -59,7 +59,7 @@ def defence(name: Variant, *, weighted: bool = False) -> Defence:
 
 
 @pytest.mark.parametrize("name", [Variant.FUSION, Variant.MMCI])
-def test_erm_follows_a_watermark_that_an_eraser_takes_away(name: Variant) -> None:
+def test_erm_follows_a_watermark_that_an_eraser_removes(name: Variant) -> None:
     trial = planted(parts_of(honest(1200)), Watermark((Modality.AUDIO,), 4.0), 0.95, 0)
     biased = run_defence(defence(Variant.FUSION), trial, None, 0)
     erased = run_defence(defence(name), trial, fit_eraser(trial.train.blocks, trial.train.labels), 0)
@@ -70,21 +70,21 @@ def test_erm_follows_a_watermark_that_an_eraser_takes_away(name: Variant) -> Non
     assert erased.probes["strata"] > 0.97
 
 
-def test_groups_that_count_alike_lean_less_on_the_watermark() -> None:
+def test_equal_weights_of_groups_reduce_the_use_of_the_watermark() -> None:
     trial = planted(parts_of(honest(1200)), Watermark((Modality.AUDIO,), 2.0), 0.9, 0)
-    plain, weighted = (run_defence(defence(Variant.FUSION, weighted=own), trial, None, 0) for own in (False, True))
+    plain, weighted = (run_defence(defence(Variant.FUSION, weighted=weighted), trial, None, 0) for weighted in (False, True))
     assert weighted.accuracies["flipped"] > plain.accuracies["flipped"] + 0.05
 
 
 def test_an_eraser_without_artefacts_leaves_the_strata_to_the_model() -> None:
     trial = planted(parts_of(honest(600)), None, 0.5, 0)
     eraser = fit_eraser(trial.train.blocks, trial.train.labels)
-    one, other = (run_defence(defence(Variant.MMCI), trial, own, 0) for own in (eraser, None))
-    assert one == other
+    with_eraser, without_eraser = (run_defence(defence(Variant.MMCI), trial, chosen, 0) for chosen in (eraser, None))
+    assert with_eraser == without_eraser
 
 
 @pytest.mark.parametrize("name", [Variant.FUSION, Variant.MMCI, Variant.CIDER, Variant.GEAR, Variant.CLUE])
-def test_every_defence_learns_an_honest_label_the_same_way_twice(name: Variant) -> None:
+def test_every_defence_learns_an_honest_label_and_is_repeatable(name: Variant) -> None:
     trial = planted(parts_of(honest(1500)), None, 0.5, 0)
     first, second = (run_defence(defence(name), trial, None, 1) for _ in range(2))
     assert first == second
@@ -92,7 +92,7 @@ def test_every_defence_learns_an_honest_label_the_same_way_twice(name: Variant) 
     assert first.probes == {}
 
 
-def test_group_weights_make_the_groups_count_alike() -> None:
+def test_group_weights_give_all_groups_the_same_total() -> None:
     labels = np.array([0] * 50 + [1] * 50)
     marks = np.array([-1.0] * 45 + [1.0] * 50 + [-1.0] * 5, dtype=np.float32)
     weights = group_weights(labels, marks)

@@ -1,4 +1,4 @@
-"""The benchmark of the audio encoder on a made-up corpus: every actor tested, finished folds not trained again."""
+"""The benchmark of the audio encoder on a synthetic corpus: it tests every actor and does not train finished folds again."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def test_finished_folds_are_read_back(tmp_path: Path, monkeypatch: pytest.Monkey
         monkeypatch.setattr(voice, "run_fold", None)
         again, _ = voice.measure(data, runs, voice.QUICK, 2, progress)
     assert json.loads(json.dumps(again)) == json.loads(json.dumps(first))
-    filled = tmp_path / "voices.md"
-    shutil.copy(VOICES_PAGE, filled)
-    monkeypatch.setattr(voice, "VOICES_PAGE", filled)
+    page_file = tmp_path / "voices.md"
+    shutil.copy(VOICES_PAGE, page_file)
+    monkeypatch.setattr(voice, "VOICES_PAGE", page_file)
     assert voice.fill_tables_of(first)
-    page = filled.read_text(encoding="utf-8")
+    page = page_file.read_text(encoding="utf-8")
     assert "| women minus men |" in page
     assert "| telephone band |" in page

@@ -1,4 +1,4 @@
-"""Folds of actors: who is tested when, and what is said about the answers."""
+"""Folds of actors: the assignment of actors to folds, and the summary of the predictions."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ VALENCES = np.array([0, 0.3, 0.8, -0.6, -0.7, -0.7, -0.7, 0.1], dtype=np.float32
 
 
 def answers(wrong_for: int | None = None, *, nuisance_confuses: bool = False) -> FoldAnswers:
-    """Four actors in two folds, each with all emotions; every answer is right but those asked for."""
+    """Four actors in two folds, each with all emotions. All predictions are right, except those that the arguments make wrong."""
     actors = np.repeat(np.arange(1, 5), EMOTIONS)
     emotion = np.tile(np.arange(EMOTIONS), 4)
     sign = (np.sign(VALENCES) + 1).astype(np.int64)[emotion]
-    said = np.tile(emotion, (len(CONDITIONS), 1))
-    said_sign = np.tile(sign, (len(CONDITIONS), 1))
+    predicted = np.tile(emotion, (len(CONDITIONS), 1))
+    predicted_sign = np.tile(sign, (len(CONDITIONS), 1))
     if wrong_for is not None:
-        said[:, actors == wrong_for] = 4
-        said_sign[:, actors == wrong_for] = 0
+        predicted[:, actors == wrong_for] = 4
+        predicted_sign[:, actors == wrong_for] = 0
     if nuisance_confuses:
-        said_sign[1] = 2 - said_sign[1]
+        predicted_sign[1] = 2 - predicted_sign[1]
     return FoldAnswers(
         (actors - 1) // 2,
         actors,
         actors % 2 == 1,
-        np.eye(EMOTIONS, dtype=np.float32)[said],
-        np.eye(3, dtype=np.float32)[said_sign],
-        np.eye(3, dtype=np.float32)[said_sign],
+        np.eye(EMOTIONS, dtype=np.float32)[predicted],
+        np.eye(3, dtype=np.float32)[predicted_sign],
+        np.eye(3, dtype=np.float32)[predicted_sign],
         np.stack([emotion, sign, sign], axis=1),
         VALENCES[emotion],
     )
@@ -42,7 +42,7 @@ def test_every_actor_is_tested_once_with_as_many_men_as_women(folds: int) -> Non
     assert all(sum(actor % 2 for actor in part) * 2 == len(part) for part in parts)
 
 
-def test_perfect_answers_have_perfect_numbers() -> None:
+def test_right_predictions_give_perfect_numbers() -> None:
     found = summary(answers())
     assert found["emotion"]["macro_recall"] == found["sign"]["macro_recall"] == found["sign_without_zero"]["macro_recall"] == 1
     assert found["sign_without_zero"]["n"] == 28
@@ -51,7 +51,7 @@ def test_perfect_answers_have_perfect_numbers() -> None:
     assert all(numbers["sign_changed"] == 0 for numbers in found["nuisances"].values())
 
 
-def test_an_actor_misheard_shows_in_fold_sex_and_actor() -> None:
+def test_errors_for_an_actor_show_by_fold_sex_and_actor() -> None:
     found = summary(answers(wrong_for=2))
     assert found["emotion"]["macro_recall_of_folds"][0] < found["emotion"]["macro_recall_of_folds"][1] == 1
     assert found["fairness"]["female_minus_male"]["emotion_accuracy"] == pytest.approx(-7 / 16)
@@ -65,7 +65,7 @@ def test_an_actor_misheard_shows_in_fold_sex_and_actor() -> None:
     }
 
 
-def test_a_nuisance_that_turns_answers_is_seen() -> None:
+def test_a_nuisance_that_changes_predictions_is_reported() -> None:
     found = summary(answers(nuisance_confuses=True))["nuisances"]
     assert found[CONDITIONS[1]]["sign_changed"] == pytest.approx(28 / 32)
     assert found[CONDITIONS[1]]["sign_macro_recall"] == pytest.approx(1 / 3)
