@@ -120,7 +120,9 @@ def test_meld_has_speakers_and_no_scores(tmp_path: Path) -> None:
     assert len(corpus) == 18
     assert np.isnan(corpus.scores).all()
     assert set(corpus.speakers) == {"A", "B"}
-    assert len(set(corpus.groups)) == 6, "dialogues of different files are different groups, although their numbers start again in each file"
+    assert len(set(corpus.groups)) == 6, (
+        "dialogues of different files are different groups, although their numbers start again in each file"
+    )
 
 
 def write_mmsa(file: Path, parts: dict[str, dict[str, object]]) -> Path:
@@ -212,9 +214,7 @@ def test_committed_experiments_are_valid_and_named_after_their_file(file: Path) 
     assert config.name == f"{file.parent.name}-{file.stem}"
     assert config.seeds >= 5
     if config.data.split == "bclstm" and config.data.text == "given" and config.data.corpus == "mosi":
-        assert config.training.choose == "last", (
-            "a validation part taken from these training videos is leaked"
-        )
+        assert config.training.choose == "last", "a validation part taken from these training videos is leaked"
     assert not config.data.future or "FUTURE" in config.note
 
 
