@@ -30,8 +30,8 @@ def intervals(predicted: Sequence[Floats], truth: Floats, groups: Sequence[str],
         groups: (n,) video of each window.
         seed: Seed of the draws.
     """
-    names, index = np.unique(np.asarray(groups), return_inverse=True)
-    members = [np.flatnonzero(index == group) for group in range(len(names))]
+    names, group_of = np.unique(np.asarray(groups), return_inverse=True)
+    members = [np.flatnonzero(group_of == group) for group in range(len(names))]
     rng = np.random.default_rng(seed)
     found: dict[str, list[float]] = {name: [] for name in INTERVALS}
     for _ in range(BOOTSTRAP_DRAWS):

@@ -6,7 +6,10 @@ from enum import StrEnum
 
 
 class WarningCode(StrEnum):
-    """Peculiarities of a window. A record's ``warnings`` are in this order."""
+    """Peculiarities of a window. A record's ``warnings`` are in this order.
+
+    The rule for each code, and its words in the sentence, are in `stream.explain.warnings`.
+    """
 
     NOTHING_PRESENT = "nothing_present"
     """No word, no sound, no face: the score is the model's score without any modality."""

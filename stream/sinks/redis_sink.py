@@ -22,7 +22,9 @@ PAGE = 500
 
 
 class RedisSink:
-    """The result store of a worker. Every method except `ping` and `put_partial` waits out an outage, until it is cancelled.
+    """The result store of a worker: `stream.pipeline.ports.ResultStore` on Redis.
+
+    Every method except `ping` and `put_partial` waits out an outage, until it is cancelled.
 
     Args:
         settings: Where Redis is, and how long results live.
