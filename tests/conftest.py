@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,6 +17,10 @@ __all__ = ["pytest_make_collect_report"]  # pytest takes hooks from here
 HERE = Path(__file__).parent
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 """Before anybody imports torch: on a busy machine its threads wait for each other longer than they save."""
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts background jobs with SIGINT ignored, and programs that tests start would inherit that: their Ctrl-C would do nothing.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 WITH_SERVERS = ("integration", "faults", "end_to_end")
