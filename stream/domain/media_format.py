@@ -17,6 +17,9 @@ MAX_DECODED_MS = MAX_CHUNK_MS + 200
 SAMPLE_RATE = 16_000
 """Samples a second of all audio after decoding."""
 
+FULL_SCALE = 32_768.0
+"""Divisor that maps int16 samples to [-1, 1). A power of two: the quotient is exact."""
+
 SEGMENT_MS = 100
 """One audio node."""
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream.domain.features import Floats
-from stream.domain.media_format import BLOCK_SAMPLES, MEL_BINS, MEL_FRAMES, SAMPLE_RATE, SEGMENT_MS, SEGMENT_SAMPLES
+from stream.domain.media_format import BLOCK_SAMPLES, FULL_SCALE, MEL_BINS, MEL_FRAMES, SAMPLE_RATE, SEGMENT_MS, SEGMENT_SAMPLES
 
 FRAME_SAMPLES = SAMPLE_RATE * 25 // 1_000
 HOP_SAMPLES = SAMPLE_RATE * 10 // 1_000
@@ -17,8 +17,6 @@ HOP_SAMPLES = SAMPLE_RATE * 10 // 1_000
 FFT_SAMPLES = 512
 """Next power of two above a frame; the rest of the transform's input is zeros."""
 
-FULL_SCALE = 32_768.0
-"""Divisor that maps int16 samples to [-1, 1)."""
 
 MEL_LOW_HZ = 50.0
 MEL_HIGH_HZ = 7_800.0

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from stream.domain.features import Word
+from stream.domain.media_format import FULL_SCALE
 from stream.media.errors import TranscriptError
-from stream.media.pcm import FULL_SCALE, Samples
+from stream.media.pcm import Samples
 
 
 def installed() -> bool:

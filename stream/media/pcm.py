@@ -10,9 +10,6 @@ from stream.media.errors import MediaError
 
 Samples = npt.NDArray[np.int16]
 
-FULL_SCALE = np.float32(32_768)
-"""Divisor that maps int16 samples to [-1, 1)."""
-
 
 def read_pcm(payload: bytes, duration_ms: int) -> Samples:
     """Signed 16-bit little-endian samples as an (n,) int16 array.

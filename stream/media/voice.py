@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from earshot import Detector
 
-from stream.domain.media_format import SEGMENT_SAMPLES
-from stream.media.pcm import FULL_SCALE, Samples
+from stream.domain.media_format import FULL_SCALE, SEGMENT_SAMPLES
+from stream.media.pcm import Samples
 
 FRAME_SAMPLES = 256
 """Samples that the detector takes at a time: 16 ms."""

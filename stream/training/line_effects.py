@@ -8,10 +8,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from stream.domain.media_format import SAMPLE_RATE
+from stream.domain.media_format import FULL_SCALE, SAMPLE_RATE
 
 Signal = npt.NDArray[np.float64]
-FULL_SCALE = 32_768.0
 TELEPHONE_HZ = (300.0, 3_400.0)
 HUM_HARMONICS = (1.0, 0.5, 0.25)
 TILT_AROUND_HZ = 1_000.0
