@@ -44,6 +44,7 @@ async def wait_out(
         except Exception as error:
             if not is_outage(error):
                 raise
+            cancellation.check()
             failures += 1
             on_outage(error, failures)
             await asyncio.sleep(backoff.delay_s(failures))

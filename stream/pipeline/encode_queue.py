@@ -58,8 +58,8 @@ class EncodeQueue:
     def put(self, arrival: Arrival) -> None:
         """If a chunk needs no model and no other is ahead of it, encode it immediately. Otherwise queue it."""
         if self.pending == 0 and (features := self._encode_immediately(arrival.chunk)) is not None:
-            self._context.chunk_slots.release()
             self._on_encoded(arrival, features)
+            self._context.chunk_slots.release()
             return
         if self._runner is None:
             self._runner = self._tasks.spawn(self._run())

@@ -166,7 +166,7 @@ class EpochProcessor:
         """
         # 1.
         await self.may_publish.wait()
-        for track in self.windows.tracks.values():
+        for track in list(self.windows.tracks.values()):  # A late chunk of a new track may add one meanwhile.
             await track.publisher.drained()
         # 2.
         if self.windows.aligner.accepted or self._events:

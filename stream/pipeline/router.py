@@ -107,12 +107,15 @@ class SessionRouter:
             known = await self._context.store.epochs(key)
             if claim.is_lost:
                 return None
-            session = SessionProcessor(key, known, self._context, self._may_open, self._on_epoch_done)
+            session = SessionProcessor(key, known, self._context, self._on_opening, self._on_epoch_done)
             self._sessions[key] = session
         return session
 
-    def _may_open(self) -> bool:
-        return self.open_epochs < self._context.settings.limits.sessions
+    def _on_opening(self, session: SessionProcessor) -> None:
+        """Check the limit, and keep the session: its last epoch may have ended, and the router forgotten it, while it waited for Redis."""
+        if self.open_epochs >= self._context.settings.limits.sessions:
+            raise BadRecordError("too_many_sessions", "this worker has as many open sessions as it may have")
+        self._sessions[session.key] = session
 
     def _on_epoch_done(self, session: SessionProcessor, epoch: EpochProcessor) -> None:
         if epoch.fenced:

@@ -48,7 +48,7 @@ class SessionProcessor:
         key: The session.
         known: What Redis holds about its epochs.
         context: The worker's shared parts.
-        may_open: Whether the worker may open one more epoch.
+        on_opening: Called before an epoch is opened; raises `BadRecordError` if the worker has too many open epochs.
         on_done: Called each time an epoch ends.
     """
 
@@ -57,14 +57,14 @@ class SessionProcessor:
         key: SessionKey,
         known: SessionEpochs,
         context: ProcessingContext,
-        may_open: Callable[[], bool],
+        on_opening: Callable[[SessionProcessor], None],
         on_done: Callable[[SessionProcessor, EpochProcessor], None],
     ) -> None:
         self.key = key
         self._assignments = known.assignments
         self._final = known.final
         self._context = context
-        self._may_open = may_open
+        self._on_opening = on_opening
         self._on_done = on_done
         self._over = -1
         """Epochs up to this number accept no more chunks."""
@@ -125,8 +125,7 @@ class SessionProcessor:
         """Open an epoch; all epochs but the newest retire."""
         if number <= self._over:
             raise BadRecordError("old_epoch", "a newer epoch of this session has begun")
-        if not self._may_open():
-            raise BadRecordError("too_many_sessions", "this worker has as many open sessions as it may have")
+        self._on_opening(self)
         assignment = next((assigned for assigned in self._assignments if assigned.epoch == number), None)
         opened = EpochProcessor(self.key, number, partition, self._context, self._on_epoch_done, assignment=assignment)
         self._epochs[number] = opened

@@ -74,7 +74,7 @@ class ResultReader:
         self._listener: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        """Connect. Raises ``redis.exceptions.RedisError`` when Redis cannot be reached now."""
+        """Connect. Raises ``redis.exceptions.RedisError`` when Redis cannot be reached now; an outage after that is waited out."""
         try:
             await self._redis.ping()
             await self._discover()

@@ -77,3 +77,22 @@ async def test_a_cancellation_that_the_call_swallowed_still_ends_it() -> None:
 
     with pytest.raises(asyncio.CancelledError):
         await asyncio.create_task(wait_out(swallowing, is_outage=is_outage, backoff=AT_ONCE))
+
+
+async def test_a_cancellation_that_became_an_outage_ends_it() -> None:
+    """The write that `asyncio.wait_for` of Python 3.11 waited for may fail just as the task is cancelled: then its error is raised."""
+    attempts: list[int] = []
+
+    async def failing(failures: int) -> None:
+        attempts.append(failures)
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError as cancelled:
+            raise ConnectionError from cancelled
+
+    task = asyncio.create_task(wait_out(failing, is_outage=is_outage, backoff=AT_ONCE))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert attempts == [0]

@@ -48,12 +48,14 @@ def test_the_folder_of_the_corpora_has_no_default(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_row_of_the_research_tables_is_sent_to_its_program(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="torch is not installed")
     result = CliRunner().invoke(main.app, ["train", str(ROW), "--data", str(tmp_path)])
     assert result.exit_code == 2
     assert "python -m research.train" in result.stderr
 
 
 def test_missing_corpora_and_checkpoints_are_named(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="torch is not installed")
     recipe = str(PROJECT_ROOT / train.RECIPE)
     result = CliRunner().invoke(main.app, ["train", recipe, "--quick", "--data", str(tmp_path), "--runs", str(tmp_path)])
     assert result.exit_code == 1

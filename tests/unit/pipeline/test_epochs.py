@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, field
 
+import msgspec
 import pytest
 
 from stream.config.settings import LimitSettings, Settings
-from stream.domain.delivery import InboundRecord
+from stream.domain.context import ContextFeatures
+from stream.domain.delivery import FinaliseOutcome, InboundRecord
 from stream.domain.epoch import EpochAssignment
+from stream.domain.identity import SessionKey
+from stream.domain.result import ExplanationRecord, ScoreRecord, SessionRecord
 from tests.fakes.chunks import MEDIA_START_AT_MS
-from tests.fakes.processing_context import FakeWorker
+from tests.fakes.processing_context import FakeStore, FakeWorker
 from tests.support.restarts import AUDIO, TEXT, TRACK, end, expected, run_records, start, windows
 
 LATER_MS = 40_000
@@ -184,3 +189,76 @@ async def test_a_long_backlog_of_the_new_epoch_does_not_wait_for_silence() -> No
             worker.router.on_time(None)
     assert windows(worker)[: len(expected(LONG))] == expected(LONG)
     assert windows(worker)[-1][0] == 1
+
+
+@dataclass
+class SlowStore(FakeStore):
+    """Writes the summary of epoch 1, and numbers the clocks that declare epoch 1, only when a test lets it."""
+
+    summary: asyncio.Event = field(default_factory=asyncio.Event)
+    number: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def put_summary(self, record: SessionRecord) -> None:
+        if record.epoch == 1:
+            await self.summary.wait()
+        await super().put_summary(record)
+
+    async def begin_epoch(
+        self, session: SessionKey, declared: int, media_start_at_ms: int, within_ms: int, after: int
+    ) -> tuple[EpochAssignment, ...]:
+        if declared == 1:
+            await self.number.wait()
+        return await super().begin_epoch(session, declared, media_start_at_ms, within_ms, after)
+
+
+@pytest.mark.parametrize("first", [0, 1], ids=["start", "text"])
+async def test_the_last_epoch_may_end_while_the_next_waits_for_its_number(first: int) -> None:
+    store = SlowStore()
+    worker = FakeWorker(store=store)
+    await worker.feed(*two_runs(worker))
+    await worker.advance(4000)
+    assert [summary.epoch for summary in store.summaries] == [0]
+    third = run_records(worker, SHORT, 2 * LATER_MS, epoch=1)
+    third.insert(0, third.pop(first))
+    waiting = asyncio.create_task(worker.feed(third[0]))
+    await worker.settle()
+    store.summary.set()
+    await worker.settle()
+    assert worker.router.open_epochs == 0
+    store.number.set()
+    await waiting
+    assert worker.router.open_epochs == 1
+    third.append(worker.event(msgspec.structs.replace(end(SHORT), epoch=1), at_ms=MEDIA_START_AT_MS + 2 * LATER_MS + SHORT * 1000))
+    await worker.feed(*third[1:])
+    await worker.advance(4000)
+    assert windows(worker) == expected(LONG, SHORT, SHORT)
+    assert {(record.topic, record.offset) for record in third} <= set(worker.acknowledged)
+    assert not worker.reasons()
+
+
+@dataclass
+class StoppedStore(FakeStore):
+    """Publishes windows only when a test lets it."""
+
+    publishes: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def finalise(
+        self, score: ScoreRecord, explanation: ExplanationRecord, token: int, contribution: ContextFeatures | None = None
+    ) -> FinaliseOutcome:
+        await self.publishes.wait()
+        return await super().finalise(score, explanation, token, contribution)
+
+
+async def test_a_track_may_begin_while_its_epoch_waits_for_its_last_windows() -> None:
+    store = StoppedStore()
+    worker = FakeWorker(store=store)
+    await worker.feed(*run_records(worker, SHORT), worker.event(end(SHORT), at_ms=MEDIA_START_AT_MS + SHORT * 1000))
+    late = worker.words(0, track="agent")
+    await worker.feed(late)
+    store.publishes.set()
+    await worker.settle()
+    await worker.advance(4000)
+    assert not worker.failures
+    assert windows(worker) == expected(SHORT)
+    assert [(summary.epoch, summary.windows) for summary in store.summaries] == [(0, 5)]
+    assert (late.topic, late.offset) in worker.acknowledged
