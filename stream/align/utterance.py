@@ -71,11 +71,12 @@ class _Plan:
 class UtteranceLogic:
     """Closes the utterance windows of one track, from the speech and faces after `closed_until_ms`."""
 
-    __slots__ = ("_faces", "_finals", "_reached_ms", "_speech", "_windower", "closed_until_ms")
+    __slots__ = ("_faces", "_finals", "_reached_ms", "_speech", "_window_end_ms", "_windower", "closed_until_ms")
 
     def __init__(self, windower: UtteranceWindower, closed_until_ms: int) -> None:
         self._windower = windower
         self.closed_until_ms = closed_until_ms
+        self._window_end_ms = closed_until_ms
         self._reached_ms = 0
         self._speech: list[tuple[int, int, bool]] = []
         self._faces: list[tuple[int, int]] = []
@@ -106,6 +107,7 @@ class UtteranceLogic:
         if plan is None or plan.certain_at_ms > watermark:
             return None
         self._close(plan.end_ms)
+        self._window_end_ms = plan.end_ms
         return Span(plan.start_ms, plan.end_ms)
 
     def close_gap(self, watermark: float) -> None:
@@ -171,10 +173,13 @@ class UtteranceLogic:
         return self._face_plan(self._start(), None, noises) if self._faces else None
 
     def _start(self, *speech_ms: int) -> int:
-        """Start of the next window: the first speech or face, or the end of the last window if that is less than a pause before."""
+        """Start of the next window: the first speech or face, or the end of the last window if that is less than a pause before.
+
+        How far silence has been closed does not matter: that depends on when the aligner was told the time.
+        """
         faces_ms = [max(self._faces[0][0], self.closed_until_ms)] if self._faces else []
         first_ms = min([*speech_ms, *faces_ms])
-        return self.closed_until_ms if first_ms - self.closed_until_ms < self._windower.pause_ms else first_ms
+        return self.closed_until_ms if first_ms - self._window_end_ms < self._windower.pause_ms else first_ms
 
     def _speech_plan(self, start_ms: int, run: _Run, is_speech_by_ms: int) -> _Plan:
         longest_end_ms = start_ms + self._windower.longest_ms

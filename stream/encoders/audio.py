@@ -17,7 +17,6 @@ HOP_SAMPLES = SAMPLE_RATE * 10 // 1_000
 FFT_SAMPLES = 512
 """Next power of two above a frame; the rest of the transform's input is zeros."""
 
-
 MEL_LOW_HZ = 50.0
 MEL_HIGH_HZ = 7_800.0
 """Range of the mel filters."""

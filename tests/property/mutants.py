@@ -381,7 +381,7 @@ MUTANTS = (
             ("ignore the longest", UtteranceWindower, "build", _with_setting(longest_ms=10**9), invariants.utterances_match_hindsight),
             ("take noise for speech", _Run, "extend", _always_a_word, invariants.utterances_match_hindsight),
             ("close before it is certain", UtteranceLogic, "close_window", _before_it_is_certain, invariants.arrival_order_does_not_matter),
-            ("close too much silence", UtteranceLogic, "close_gap", _up_to_the_watermark, invariants.arrival_order_does_not_matter),
+            ("close too much silence", UtteranceLogic, "close_gap", _up_to_the_watermark, invariants.utterances_match_hindsight),
             ("never release silence", UtteranceLogic, "close_gap", _always(None), invariants.silence_closes_everything),
             ("sleep through utterances", UtteranceLogic, "notify_at_ms", _always(10**9), invariants.silence_closes_everything),
             ("use final speech again", UtteranceLogic, "on_chunk", _also_before_the_last_final, invariants.a_crash_changes_nothing),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -68,7 +69,26 @@ TWO_WORDS = history(
 )
 """The pause after the first word is not over when its chunk arrives, and the session's start arrives last."""
 
-RARE = {False: (OVERTAKEN, LONG_AFTER, FAR_APART, DISORDERED, SOUND_AFTER_PICTURE), True: (TWO_WORDS,)}
+SOON_AFTER_A_FINAL_TEXT = history(
+    Delivery(1000, "customer", TEXT, 0, 0, 1000, spans=((100, 1000),), ends_utterance=True),
+    Delivery(1500, "customer", TEXT, 1, 1000, 500, spans=()),
+    Delivery(2500, "customer", TEXT, 2, 1500, 1000, spans=((50, 400),)),
+    windower=UtteranceWindower(10_000, 600),
+    lateness_ms=0,
+    end_at=2500,
+)
+"""A final text ends a window, and the next word comes before the pause is over."""
+
+LATE_VOICE = history(
+    *(replace(second(seq, VIDEO), spans=()) for seq in range(8)),
+    *(Delivery(7300 + 1000 * seq, "customer", AUDIO, seq, 5000 + 1000 * seq, 1000, spans=()) for seq in range(2)),
+    Delivery(10_300, "customer", AUDIO, 3, 8000, 1000, spans=((0, 1000),)),
+    windower=UtteranceWindower(10_000, 600),
+    lateness_ms=1500,
+)
+"""After a silence, a voice arrives late. Its window must begin where the voice does, however often the aligner was told the time."""
+
+RARE = {False: (OVERTAKEN, LONG_AFTER, FAR_APART, DISORDERED, SOUND_AFTER_PICTURE), True: (TWO_WORDS, SOON_AFTER_A_FINAL_TEXT, LATE_VOICE)}
 """Histories that are too rare to be generated, by whether they are for utterance windows."""
 
 
