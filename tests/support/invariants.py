@@ -277,8 +277,9 @@ def silence_closes_everything(history: History) -> None:
     run, lazy = play_live(unlimited), play_live(unlimited, lazy=True)
     assert lazy.held == 0
     if isinstance(history.policy.windower, UtteranceWindower):
-        # An utterance after a silence may close sooner for a player that checks the time more often during the silence.
-        assert lazy.finals() == run.finals()
+        # Silence is closed further for a player that checks the time more often. So an utterance that comes late after it may close
+        # sooner, and begin later after a final text, but there are the same utterances.
+        assert lazy.finals().keys() == run.finals().keys()
     else:
         assert lazy.windows() == run.windows()
 
