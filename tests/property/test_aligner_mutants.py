@@ -89,7 +89,7 @@ LATE_VOICE = history(
 )
 """After a silence, a voice arrives late."""
 
-RARE = {False: (OVERTAKEN, LONG_AFTER, FAR_APART, DISORDERED, SOUND_AFTER_PICTURE), True: (TWO_WORDS, SOON_AFTER_A_FINAL_TEXT)}
+RARE = {False: (OVERTAKEN, LONG_AFTER, FAR_APART, DISORDERED, SOUND_AFTER_PICTURE), True: (TWO_WORDS, SOON_AFTER_A_FINAL_TEXT, LATE_VOICE)}
 """Histories that are too rare to be generated, by whether they are for utterance windows."""
 
 
