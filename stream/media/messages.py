@@ -9,11 +9,12 @@ Layout of a message: two big-endian uint32 (header and body length), the header,
 from __future__ import annotations
 
 import struct
-from typing import IO, Literal
+from typing import IO, Annotated, Literal
 
 import msgspec
 
 from stream.media.faces import Box
+from stream.media.media_info import MediaInfo, MediaReport, Selection, Survey, UnreadableReason
 
 LENGTHS = struct.Struct(">II")
 
@@ -79,42 +80,54 @@ DecoderReply = Ready | Refused | Samples16k | FacesFound
 
 
 class OpenMedia(msgspec.Struct, frozen=True, tag="open"):
-    """Read a user's file. Answered by `Opened`, `PieceHeader`s and `Finished`, or by `Unreadable`."""
+    """Read a user's file. Answered by `Opened`, `PieceHeader`s and `Finished`, or by `Unreadable`. No selection: `MediaInfo.first`."""
 
     path: str
-    split_channels: bool
-    video: bool
-    audio: bool
+    selection: Selection | None
+
+
+class SurveyMedia(msgspec.Struct, frozen=True, tag="survey"):
+    """Take samples of every stream of a user's file. Answered by `Surveyed` or `Unreadable`."""
+
+    path: str
 
 
 class Opened(msgspec.Struct, frozen=True, tag="opened"):
-    """The content of the file; `duration_ms` is the duration that its container states, or None."""
+    """The content of the file, and what will be read of it."""
 
-    duration_ms: int | None
-    audio_channels: int
-    has_video: bool
+    info: MediaInfo
+    selection: Selection
+
+
+class Surveyed(msgspec.Struct, frozen=True, tag="surveyed"):
+    """What samples of the file's streams show."""
+
+    survey: Survey
 
 
 class PieceHeader(msgspec.Struct, frozen=True, tag="piece"):
-    """Body: at most a second of one stream. `channel` is None for video and for mixed audio."""
+    """Body: at most a second of one stream. `source` is None for video, else the place of its `AudioSource` in the selection."""
 
     modality: Literal["audio", "video"]
-    channel: int | None
+    source: Annotated[int, msgspec.Meta(ge=0)] | None
     start_ms: int
     duration_ms: int
 
 
 class Finished(msgspec.Struct, frozen=True, tag="finished"):
-    """The end of the file; `damaged` when part of it could not be decoded."""
+    """The end of the file."""
 
-    damaged: bool
+    report: MediaReport
 
 
 class Unreadable(msgspec.Struct, frozen=True, tag="unreadable"):
-    """Nothing in the file can be decoded."""
+    """Nothing in the file can be used."""
+
+    reason: UnreadableReason
 
 
-ReaderReply = Ready | Opened | PieceHeader | Finished | Unreadable
+ReaderRequest = OpenMedia | SurveyMedia
+ReaderReply = Opened | Surveyed | PieceHeader | Finished | Unreadable
 
 _PACK = msgspec.msgpack.Encoder()
 

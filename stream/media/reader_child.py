@@ -18,22 +18,15 @@ import av
 import av.logging
 import msgspec
 
+from stream.domain.modality import Modality
 from stream.media import messages
 from stream.media.confine import confine
+from stream.media.media_info import MediaInfo, MediaReport, Selection, StreamInfo, Survey, UnreadableReason
 from stream.media.pieces import Piece, audio_pieces, video_pieces
+from stream.media.probe import Unusable, media_info
+from stream.media.reading import StreamReading
 
-_REQUEST = msgspec.msgpack.Decoder(messages.OpenMedia)
-
-
-class Damage:
-    """Remembers whether part of the file could not be decoded."""
-
-    def __init__(self) -> None:
-        self.found = False
-
-    def note(self) -> None:
-        """Remember that part of the file could not be decoded."""
-        self.found = True
+_REQUEST: msgspec.msgpack.Decoder[messages.ReaderRequest] = msgspec.msgpack.Decoder(messages.ReaderRequest)
 
 
 def main() -> None:
@@ -48,9 +41,15 @@ def main() -> None:
         return
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     try:
-        _read(_REQUEST.decode(message[0]))
+        request = _REQUEST.decode(message[0])
+        if isinstance(request, messages.SurveyMedia):
+            _survey(request)
+        else:
+            _read(request)
+    except Unusable as error:
+        _send(messages.Unreadable(error.reason))
     except (av.FFmpegError, OSError, ValueError, EOFError):
-        _send(messages.Unreadable())
+        _send(messages.Unreadable(UnreadableReason.NOT_MEDIA))
 
 
 def _exit_with_parent() -> None:
@@ -70,36 +69,56 @@ def _open(path: str) -> Any:
     return av.open(path, mode="r", options={"protocol_whitelist": "file"})
 
 
-def _read(request: messages.OpenMedia) -> None:
-    with _open(request.path) as probe:
-        audio = [stream for stream in probe.streams.audio if stream.codec_context is not None]
-        video = [stream for stream in probe.streams.video if stream.codec_context is not None and not _is_cover(stream)]
-        duration_ms = round(probe.duration / 1000) if probe.duration else None
+def _probe(path: str) -> tuple[MediaInfo, float]:
+    """The content of the file, and the container time that is media time 0. Raises `Unusable`."""
+    if not os.path.getsize(path):
+        raise Unusable(UnreadableReason.EMPTY)
+    with _open(path) as container:
+        info = media_info(container)
         # Many containers, MPEG-TS for one, do not start at 0.
-        origin_s = (probe.start_time or 0) / av.time_base
-        channels = audio[0].codec_context.channels if audio else 0
-        audio_index = audio[0].index if audio and request.audio else None
-        video_index = video[0].index if video and request.video else None
-    _send(messages.Opened(duration_ms, channels, bool(video)))
-    damage = Damage()
-    streams: list[Iterator[Piece]] = []
-    if audio_index is not None:
-        sound = _open(request.path)
-        streams.append(
-            audio_pieces(sound, audio_index, origin_s, length_ms=duration_ms, split=request.split_channels, on_damage=damage.note)
-        )
-    if video_index is not None:
-        streams.append(video_pieces(_open(request.path), video_index, origin_s, damage.note))
+        origin_s = (container.start_time or 0) / av.time_base
+    if not info.audio and not info.video:
+        raise Unusable(UnreadableReason.NO_DECODER if info.unusable else UnreadableReason.NO_STREAMS)
+    return info, origin_s
+
+
+def _check(selection: Selection, info: MediaInfo) -> None:
+    """Raise `Unusable` unless the file has every stream and channel of the selection."""
+    channels = {stream.index: stream.channels for stream in info.audio}
+    audio_exists = all((source.channel or 0) < channels.get(source.stream, 0) for source in selection.audio)
+    video_exists = selection.video is None or any(stream.index == selection.video for stream in info.video)
+    if not audio_exists or not video_exists:
+        raise Unusable(UnreadableReason.BAD_SELECTION)
+
+
+def _is_selected(stream: StreamInfo, selection: Selection) -> bool:
+    return stream.index == selection.video or any(source.stream == stream.index for source in selection.audio)
+
+
+def _survey(request: messages.SurveyMedia) -> None:
+    info, _ = _probe(request.path)
+    _send(messages.Surveyed(Survey(info)))
+
+
+def _read(request: messages.OpenMedia) -> None:
+    info, origin_s = _probe(request.path)
+    selection = request.selection if request.selection is not None else info.first()
+    _check(selection, info)
+    _send(messages.Opened(info, selection))
+    readings = [StreamReading(stream) for stream in (*info.audio, *info.video) if _is_selected(stream, selection)]
+    pieces: list[Iterator[Piece]] = []
     # Each stream has its own handle on the file, so that pieces come in order of media time however the file interleaves its streams.
     # With one handle, a file that stores its sound after its picture would have to be held in memory.
-    for piece in heapq.merge(*streams, key=lambda piece: piece.start_ms + piece.duration_ms):
-        _send(messages.PieceHeader(piece.modality, piece.channel, piece.start_ms, piece.duration_ms), piece.payload)
-    _send(messages.Finished(damage.found))
-
-
-def _is_cover(stream: Any) -> bool:
-    """True for the cover picture of a music file, which its container lists as a video stream."""
-    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+    for reading in readings:
+        container = _open(request.path)
+        if reading.stream.modality is Modality.VIDEO:
+            pieces.append(video_pieces(container, reading, origin_s))
+        else:
+            channels = {source.channel: place for place, source in enumerate(selection.audio) if source.stream == reading.stream.index}
+            pieces.append(audio_pieces(container, reading, origin_s, length_ms=info.duration_ms, channels=channels))
+    for piece in heapq.merge(*pieces, key=lambda piece: piece.start_ms + piece.duration_ms):
+        _send(messages.PieceHeader(piece.modality, piece.source, piece.start_ms, piece.duration_ms), piece.payload)
+    _send(messages.Finished(MediaReport(tuple(reading.report() for reading in readings))))
 
 
 if __name__ == "__main__":

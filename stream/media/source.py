@@ -6,6 +6,7 @@ import contextlib
 import subprocess
 import sys
 import threading
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +15,12 @@ from types import TracebackType
 import msgspec
 import numpy as np
 
+from stream.domain.media_format import MAX_CHUNK_MS
 from stream.domain.modality import Modality
 from stream.media import messages
 from stream.media.confine import child_environment
 from stream.media.errors import SourceError
+from stream.media.media_info import UNREADABLE, AudioSource, MediaInfo, MediaReport, Problem, Selection, StreamReport, Survey
 from stream.media.pcm import Samples
 
 READER = (sys.executable, "-m", "stream.media.reader_child")
@@ -37,14 +40,14 @@ class SourcePiece:
 
     Attributes:
         modality: Audio (s16le PCM, 16 kHz mono) or video (H.264 in fragmented MP4).
-        channel: Audio channel from 0, or None for video and for the mix of all channels.
+        source: What it is the sound of, or None for video.
         start_ms: Media time of its first sample.
         duration_ms: 1 to 1,000.
         payload: The bytes.
     """
 
     modality: Modality
-    channel: int | None
+    source: AudioSource | None
     start_ms: int
     duration_ms: int
     payload: bytes = field(repr=False)
@@ -55,45 +58,14 @@ class SourcePiece:
         return self.start_ms + self.duration_ms
 
 
-@dataclass(frozen=True, slots=True)
-class MediaInfo:
-    """The content of a file; `duration_ms` is None when its container does not state a duration."""
+class _Reader:
+    """A child process that reads one file, and the messages to and from it."""
 
-    duration_ms: int | None
-    audio_channels: int
-    has_video: bool
-
-
-class MediaFile:
-    """A media file that is read in a child process; a context manager.
-
-    Attributes:
-        info: The content of the file.
-        damaged: True as soon as part of the file could not be decoded; final after the last piece.
-    """
-
-    info: MediaInfo
-
-    def __init__(
-        self, path: Path, *, split_channels: bool = False, audio: bool = True, video: bool = True, command: Sequence[str] = READER
-    ) -> None:
-        """Open the file.
-
-        Args:
-            path: Any video or audio file that FFmpeg reads.
-            split_channels: Yield each audio channel separately instead of their mix.
-            audio: Read the first audio stream.
-            video: Read the first video stream.
-            command: Program of the child; the memory limit is appended.
-
-        Raises:
-            SourceError: The file is missing or is not a media file.
-        """
+    def __init__(self, path: Path, command: Sequence[str]) -> None:
         if not path.is_file():
             raise SourceError(f"{path}: there is no such file")
         self._path = path
-        self.damaged = False
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             [*command, str(MEMORY_MB)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -102,45 +74,101 @@ class MediaFile:
             # A session of its own: Ctrl-C in a terminal goes to the parent only, which ends the session properly.
             start_new_session=True,
         )
-        try:
-            self._ask(messages.OpenMedia(str(path.resolve()), split_channels, video, audio))
-            reply, _ = self._next()
-            if not isinstance(reply, messages.Opened) or not (reply.audio_channels or reply.has_video):
-                raise SourceError(f"{path}: this is not a video or audio file that can be read")
-        except BaseException:
-            self.close()
-            raise
-        self.info = MediaInfo(reply.duration_ms, reply.audio_channels, reply.has_video)
 
-    def pieces(self) -> Iterator[SourcePiece]:
-        """The file's pieces in order of their ends. Can be iterated once.
+    def ask(self, request: messages.ReaderRequest) -> messages.ReaderReply:
+        """Send the request and return the first reply. Raises `SourceError` when nothing of the file can be used."""
+        if self.process.stdin is None:
+            raise SourceError("the reader process has no input")
+        # A child that died already is noticed by the next read, which names the file.
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(messages.pack(request))
+            self.process.stdin.flush()
+        reply, _ = self.next()
+        if isinstance(reply, messages.Unreadable):
+            raise SourceError(f"{self._path}: {UNREADABLE[reply.reason]}")
+        return reply
 
-        Raises:
-            SourceError: Nothing in the file can be decoded. When only its end cannot be decoded, the pieces end early (see `damaged`).
+    def next(self) -> tuple[messages.ReaderReply, bytes]:
+        """The child's next message. Raises `SourceError` when there is none.
+
+        Reading a pipe has no time-out: a timer kills the child after `STALL_S`, which ends the read.
         """
-        count = 0
-        while True:
-            try:
-                reply, body = self._next()
-            except SourceError:
-                self.damaged = True
-                break
-            if not isinstance(reply, messages.PieceHeader):
-                self.damaged |= not (isinstance(reply, messages.Finished) and not reply.damaged)
-                break
-            count += 1
-            yield SourcePiece(Modality(reply.modality), reply.channel, reply.start_ms, reply.duration_ms, body)
-        if not count:
-            raise SourceError(f"{self._path}: nothing in this file can be decoded; it may be cut off")
+        if self.process.stdout is None:
+            raise SourceError("the reader process has no output")
+        alarm = threading.Timer(STALL_S, self.process.kill)
+        alarm.start()
+        try:
+            message = messages.read_message(self.process.stdout)
+            if message is None:
+                raise SourceError(f"{self._path}: reading ended early; the file may be damaged")
+            return _REPLY.decode(message[0]), message[1]
+        except (messages.ProtocolError, msgspec.DecodeError):
+            raise SourceError(f"{self._path}: reading failed; the file may be damaged") from None
+        finally:
+            alarm.cancel()
 
     def close(self) -> None:
         """End the child."""
-        self._process.kill()
-        for pipe in (self._process.stdin, self._process.stdout):
+        self.process.kill()
+        for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
                 with contextlib.suppress(OSError):
                     pipe.close()
-        self._process.wait()
+        self.process.wait()
+
+
+class MediaFile:
+    """A media file that is read in a child process; a context manager.
+
+    Attributes:
+        info: The content of the file.
+        selection: What is read of it.
+        report: What came of each stream so far; final after the last piece.
+    """
+
+    info: MediaInfo
+    selection: Selection
+    report: MediaReport
+
+    def __init__(self, path: Path, selection: Selection | None = None, *, command: Sequence[str] = READER) -> None:
+        """Open the file.
+
+        Args:
+            path: Any video or audio file that FFmpeg reads.
+            selection: The sounds and the picture to read; None for `MediaInfo.first`.
+            command: Program of the child; the memory limit is appended.
+
+        Raises:
+            SourceError: The file is missing, or nothing of it can be used; the message says why.
+        """
+        self._reader = _Reader(path, command)
+        try:
+            reply = self._reader.ask(messages.OpenMedia(str(path.resolve()), selection))
+            if not isinstance(reply, messages.Opened):
+                raise SourceError(f"{path}: reading failed; the file may be damaged")
+        except BaseException:
+            self.close()
+            raise
+        self.info, self.selection = reply.info, reply.selection
+        self._sent_ms: dict[int, int] = defaultdict(int)
+        self.report = self._partial_report(())
+
+    def pieces(self) -> Iterator[SourcePiece]:
+        """The file's pieces in order of their ends. Can be iterated once. They end early when the reader process does (see `report`)."""
+        try:
+            while isinstance((message := self._reader.next())[0], messages.PieceHeader):
+                yield self._piece(*message)
+        except SourceError:
+            self.report = self._partial_report((Problem.DAMAGED,))
+            return
+        if isinstance(message[0], messages.Finished):
+            self.report = message[0].report
+        else:
+            self.report = self._partial_report((Problem.DAMAGED,))
+
+    def close(self) -> None:
+        """End the child."""
+        self._reader.close()
 
     def __enter__(self) -> MediaFile:
         """The open file."""
@@ -150,40 +178,85 @@ class MediaFile:
         """Close."""
         self.close()
 
-    def _ask(self, request: messages.OpenMedia) -> None:
-        if self._process.stdin is None:
-            raise SourceError("the reader process has no input")
-        # A child that died already is noticed by the next read, which names the file.
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(messages.pack(request))
-            self._process.stdin.flush()
+    def _piece(self, header: messages.ReaderReply, body: bytes) -> SourcePiece:
+        if not isinstance(header, messages.PieceHeader) or not (header.start_ms >= 0 and 0 < header.duration_ms <= MAX_CHUNK_MS):
+            raise SourceError("the reader process sent a piece that cannot be")
+        source: AudioSource | None = None
+        if header.source is not None:
+            if header.source >= len(self.selection.audio):
+                raise SourceError("the reader process sent a piece that was not asked for")
+            source = self.selection.audio[header.source]
+        stream = source.stream if source is not None else self.selection.video
+        # Several channels of a stream are one stream: the first of them counts.
+        first_of_stream = source is None or next(s for s in self.selection.audio if s.stream == source.stream) == source
+        if stream is not None and first_of_stream:
+            self._sent_ms[stream] += header.duration_ms
+            self.report = self._partial_report(())
+        return SourcePiece(Modality(header.modality), source, header.start_ms, header.duration_ms, body)
 
-    def _next(self) -> tuple[messages.ReaderReply, bytes]:
-        """The child's next message.
-
-        Reading a pipe has no time-out: a timer kills the child after `STALL_S`, which ends the read.
-        """
-        if self._process.stdout is None:
-            raise SourceError("the reader process has no output")
-        alarm = threading.Timer(STALL_S, self._process.kill)
-        alarm.start()
-        try:
-            message = messages.read_message(self._process.stdout)
-            if message is None:
-                raise SourceError(f"{self._path}: reading ended early; the file may be damaged")
-            return _REPLY.decode(message[0]), message[1]
-        except (messages.ProtocolError, msgspec.DecodeError):
-            raise SourceError(f"{self._path}: reading failed; the file may be damaged") from None
-        finally:
-            alarm.cancel()
+    def _partial_report(self, problems: tuple[Problem, ...]) -> MediaReport:
+        """What is known when the reading has not reached its end."""
+        chosen = {source.stream for source in self.selection.audio} | {self.selection.video}
+        streams = (stream for stream in (*self.info.audio, *self.info.video) if stream.index in chosen)
+        reports = (StreamReport(stream, stream.announced_ms, self._sent_ms[stream.index], problems=problems) for stream in streams)
+        return MediaReport(tuple(reports), complete=False)
 
 
-def read_audio(path: Path, *, split_channels: bool = False) -> list[Samples]:
-    """All of a file's audio as (n,) int16 arrays, 16 kHz: an array for each channel, or one for their mix. Raises `SourceError`."""
-    payloads: dict[int, list[bytes]] = {}
-    with MediaFile(path, split_channels=split_channels, video=False) as media:
-        if not media.info.audio_channels:
-            return []
+def survey(path: Path, *, command: Sequence[str] = READER) -> Survey:
+    """Take samples of every stream of a file, to find those with a voice or a face.
+
+    Args:
+        path: Any video or audio file that FFmpeg reads.
+        command: Program of the child; the memory limit is appended.
+
+    Raises:
+        SourceError: The file is missing, or nothing of it can be used; the message says why.
+    """
+    reader = _Reader(path, command)
+    try:
+        reply = reader.ask(messages.SurveyMedia(str(path.resolve())))
+    finally:
+        reader.close()
+    if not isinstance(reply, messages.Surveyed):
+        raise SourceError(f"{path}: reading failed; the file may be damaged")
+    return reply.survey
+
+
+@dataclass(frozen=True, slots=True)
+class AudioRun:
+    """Sound without a gap.
+
+    Attributes:
+        start_ms: Media time of its first sample.
+        samples: (n,) int16, 16 kHz mono.
+    """
+
+    start_ms: int
+    samples: Samples
+
+
+def read_audio(path: Path, sources: Sequence[AudioSource]) -> list[tuple[AudioRun, ...]]:
+    """All of a file's sound: the runs of each source, in order. Long gaps of its clock, such as a hold, divide runs.
+
+    Args:
+        path: The file.
+        sources: The sounds to read.
+
+    Raises:
+        SourceError: Nothing of the file can be used.
+    """
+    payloads: dict[AudioSource, list[SourcePiece]] = {source: [] for source in sources}
+    with MediaFile(path, Selection(tuple(sources))) as media:
         for piece in media.pieces():
-            payloads.setdefault(piece.channel or 0, []).append(piece.payload)
-    return [np.frombuffer(b"".join(payloads[channel]), "<i2").astype(np.int16, copy=False) for channel in sorted(payloads)]
+            if piece.source is not None:
+                payloads[piece.source].append(piece)
+    return [tuple(_runs(payloads[source])) for source in sources]
+
+
+def _runs(pieces: Sequence[SourcePiece]) -> Iterator[AudioRun]:
+    start = 0
+    for index in range(1, len(pieces) + 1):
+        if index == len(pieces) or pieces[index].start_ms > pieces[index - 1].end_ms:
+            payload = b"".join(piece.payload for piece in pieces[start:index])
+            yield AudioRun(pieces[start].start_ms, np.frombuffer(payload, "<i2").astype(np.int16, copy=False))
+            start = index

@@ -12,7 +12,8 @@ from stream.domain.features import Word
 from stream.domain.identity import SessionKey
 from stream.media import asr
 from stream.media.errors import SourceError, TranscriptError
-from stream.media.source import MediaFile, MediaInfo, SourcePiece, read_audio
+from stream.media.media_info import AudioSource, MediaInfo, MediaReport, Selection
+from stream.media.source import MediaFile, SourcePiece, read_audio
 from stream.media.transcript import TRANSCRIPT_SUFFIXES, read_transcript
 from stream.produce.session import SessionPlan, TrackSetup
 
@@ -58,9 +59,9 @@ class PieceReader:
         return self._media.pieces() if self._media is not None else iter(())
 
     @property
-    def damaged(self) -> bool:
-        """True as soon as part of the file could not be decoded."""
-        return self._media is not None and self._media.damaged
+    def report(self) -> MediaReport:
+        """What came of each stream so far; final after the last piece."""
+        return self._media.report if self._media is not None else MediaReport()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +71,14 @@ class PreparedSession:
     Attributes:
         plan: Tracks and words.
         media: The file, or None for a transcript alone.
+        selection: The part of the file that is sent.
         duration_ms: Length of the session, or None when the file does not state it.
         notices: Sentences for the user about absent or left-out parts.
     """
 
     plan: SessionPlan
     media: Path | None
+    selection: Selection
     duration_ms: int | None
     notices: tuple[str, ...] = field(default=())
 
@@ -85,10 +88,7 @@ class PreparedSession:
         if self.media is None:
             yield PieceReader(None)
             return
-        tracks = self.plan.tracks
-        audio, video = any(track.audio for track in tracks), any(track.video for track in tracks)
-        split = any(track.channel is not None for track in tracks)
-        with MediaFile(self.media, split_channels=split, audio=audio, video=video) as media:
+        with MediaFile(self.media, self.selection) as media:
             yield PieceReader(media)
 
 
@@ -110,15 +110,16 @@ def prepare(request: MediaRequest, on_step: Callable[[str], None] | None = None)
         info = media.info
     tracks = _track_setups(request, info)
     notices: list[str] = []
-    if request.channels and info.has_video:
+    if request.channels and info.video:
         notices.append("video is left out: with several channels it is unknown whose face it shows")
-    words = _words_by_track(request, info, notices, on_step)
+    words = _words_by_track(request, tracks, notices, on_step)
     last_word_ms = max((word.end_ms for track_words in words for word in track_words or ()), default=0)
     duration_ms = None if info.duration_ms is None else max(info.duration_ms, last_word_ms)
     if info.duration_ms is not None and last_word_ms > info.duration_ms + MAX_OVERHANG_MS:
         notices.append("the transcript is longer than the recording: check that it belongs to this file")
     setups = tuple(replace(track, words=track_words) for track, track_words in zip(tracks, words, strict=True))
-    return PreparedSession(SessionPlan(_session_key(request), setups), request.media, duration_ms, tuple(notices))
+    selection = Selection(tuple(track.audio for track in setups if track.audio is not None), _video_stream(setups, info))
+    return PreparedSession(SessionPlan(_session_key(request), setups), request.media, selection, duration_ms, tuple(notices))
 
 
 def route_words(words: Sequence[Word], tracks: Sequence[str]) -> tuple[list[tuple[Word, ...]], int]:
@@ -153,28 +154,36 @@ def _prepare_transcript(request: MediaRequest) -> PreparedSession:
         for name, track_words in zip(names, routed, strict=True)
     )
     notices = tuple(_unrouted_notice(unrouted, len(words), names))
-    return PreparedSession(SessionPlan(_session_key(request), tracks), None, words[-1].end_ms, notices)
+    return PreparedSession(SessionPlan(_session_key(request), tracks), None, Selection(), words[-1].end_ms, notices)
 
 
 def _track_setups(request: MediaRequest, info: MediaInfo) -> list[TrackSetup]:
     if not request.channels:
-        return [TrackSetup(request.track, request.role, audio=info.audio_channels > 0, video=info.has_video)]
+        sound = AudioSource(info.audio[0].index) if info.audio else None
+        return [TrackSetup(request.track, request.role, audio=sound, video=bool(info.video))]
     # Words find their track by its name in any case, so two names must differ by more than case.
     if len({name.casefold() for name in request.channels}) < len(request.channels):
         raise SourceError("--channels names a channel twice: give each channel its own name")
-    if info.audio_channels != len(request.channels):
+    channels = info.audio[0].channels if info.audio else 0
+    if channels != len(request.channels):
         raise SourceError(
-            f"{request.media}: the file has {info.audio_channels} audio channel(s), but --channels names {len(request.channels)}: "
+            f"{request.media}: the file has {channels} audio channel(s), but --channels names {len(request.channels)}: "
             "name each of them once"
         )
-    return [TrackSetup(name, name, audio=True, channel=number) for number, name in enumerate(request.channels)]
+    sources = [AudioSource(info.audio[0].index, number) for number in range(channels)]
+    return [TrackSetup(name, name, audio=source) for name, source in zip(request.channels, sources, strict=True)]
+
+
+def _video_stream(tracks: Sequence[TrackSetup], info: MediaInfo) -> int | None:
+    return info.video[0].index if any(track.video for track in tracks) else None
 
 
 def _words_by_track(
-    request: MediaRequest, info: MediaInfo, notices: list[str], on_step: Callable[[str], None] | None
+    request: MediaRequest, tracks: Sequence[TrackSetup], notices: list[str], on_step: Callable[[str], None] | None
 ) -> list[tuple[Word, ...] | None]:
     """The words of each track, or None for each track when there is no transcript."""
-    names = request.channels or (request.track,)
+    names = [track.track for track in tracks]
+    sources = [track.audio for track in tracks if track.audio is not None]
     if request.transcript is not None:
         words = read_transcript(request.transcript)
         routed, unrouted = route_words(words, names)
@@ -183,12 +192,14 @@ def _words_by_track(
         return list(routed) if unrouted < len(words) else [None for _ in names]
     if request.recognise and not asr.installed():
         raise TranscriptError("speech recognition is not installed: pip install 'sentistream[asr]', or give --transcript")
-    if request.recognise is False or not info.audio_channels or not asr.installed():
-        notices.append(NO_TEXT if info.audio_channels else "there is no sound and no transcript: text is absent")
+    if request.recognise is False or not sources or not asr.installed():
+        notices.append(NO_TEXT if sources else "there is no sound and no transcript: text is absent")
         return [None for _ in names]
     if on_step is not None:
         on_step("recognising speech")
-    recognised = [asr.transcribe(samples) for samples in read_audio(request.media, split_channels=bool(request.channels))]
+    recognised = [
+        tuple(word for run in runs for word in asr.transcribe(run.samples, run.start_ms)) for runs in read_audio(request.media, sources)
+    ]
     notices.append("the words are machine-made (Whisper tiny.en) and contain errors")
     return list(recognised)
 

@@ -21,6 +21,7 @@ from stream.domain.session_events import KeyedSessionEvent, SessionEvent
 from stream.domain.topics import Topics
 from stream.kafka_admin.connection import CONNECT_TIMEOUT_MS, broker_errors, kafka_options
 from stream.kafka_admin.errors import BrokerError
+from stream.media.media_info import MediaReport
 from stream.produce.pacer import Pacer, wall_clock_ms
 from stream.produce.prepare import PreparedSession
 from stream.produce.session import PlannedChunk, PlannedRecord, SentCounts, SessionPlan, plan_records
@@ -59,7 +60,7 @@ class ProducedSession:
         media_ms: Media time of its end.
         chunks: Number of chunks sent, by modality.
         stopped: It was ended before its recording was.
-        damaged: Part of the file could not be decoded.
+        report: What came of each stream of the file.
         seconds: Wall time that sending took.
     """
 
@@ -67,8 +68,13 @@ class ProducedSession:
     media_ms: int
     chunks: dict[Modality, int]
     stopped: bool
-    damaged: bool
+    report: MediaReport
     seconds: float
+
+    @property
+    def damaged(self) -> bool:
+        """Some of the file is missing in what was sent."""
+        return self.report.damaged
 
 
 class RecordSender:
@@ -167,7 +173,7 @@ def produce_session(
             raise
         run.finish()
         stopped = record is not None
-        return ProducedSession(session.plan, run.sent.media_ms, run.sent.by_modality(), stopped, pieces.damaged, time.monotonic() - began)
+        return ProducedSession(session.plan, run.sent.media_ms, run.sent.by_modality(), stopped, pieces.report, time.monotonic() - began)
 
 
 class _SessionSender:

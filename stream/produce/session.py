@@ -15,6 +15,7 @@ from stream.domain.media_format import MAX_CHUNK_MS
 from stream.domain.modality import MODALITIES, Modality
 from stream.domain.session_events import SessionEnd, SessionHeartbeat, SessionStart, TrackEnd, TrackPlan
 from stream.media.errors import TranscriptError
+from stream.media.media_info import AudioSource
 from stream.media.source import SourcePiece
 
 SOURCE = "sentistream/produce"
@@ -31,23 +32,21 @@ class TrackSetup:
     Attributes:
         track: Name of the track.
         role: Role of the speaker, such as agent or customer.
-        audio: The track has audio.
+        audio: The speaker's sound in the file, or None when there is none.
         video: The track has video.
-        channel: The speaker's audio channel in the file; None for the mix of all channels.
         words: The speaker's transcript, or None when there is none. An empty transcript says that the speaker says nothing.
     """
 
     track: str
     role: str
-    audio: bool = False
+    audio: AudioSource | None = None
     video: bool = False
-    channel: int | None = None
     words: tuple[Word, ...] | None = field(default=None, repr=False)
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
         """The modalities that the track will send."""
-        has = {Modality.TEXT: self.words is not None, Modality.AUDIO: self.audio, Modality.VIDEO: self.video}
+        has = {Modality.TEXT: self.words is not None, Modality.AUDIO: self.audio is not None, Modality.VIDEO: self.video}
         return tuple(m for m in MODALITIES if has[m])
 
 
@@ -174,7 +173,7 @@ class _ChunkBuilder:
     def media_chunks(self, pieces: Iterable[SourcePiece]) -> Iterator[PlannedChunk]:
         for piece in pieces:
             for track in self._tracks:
-                belongs = track.video if piece.modality is Modality.VIDEO else track.audio and track.channel == piece.channel
+                belongs = track.video if piece.source is None else track.audio == piece.source
                 if belongs:
                     seq = self._take_seq(track, piece.modality)
                     yield PlannedChunk(track, piece.modality, seq, piece.start_ms, piece.duration_ms, piece.payload)

@@ -9,6 +9,7 @@ import pytest
 
 from stream.media import asr
 from stream.media.errors import TranscriptError
+from stream.media.media_info import AudioSource
 from stream.media.source import read_audio
 from stream.produce.prepare import NO_TEXT, MediaRequest, prepare
 from stream.produce.sample import CALL, FACES
@@ -18,8 +19,8 @@ needs_asr = pytest.mark.skipif(not asr.installed(), reason="speech recognition i
 
 @needs_asr
 def test_words_have_times_within_the_recording() -> None:
-    _, customer = read_audio(CALL, split_channels=True)
-    words = asr.transcribe(customer)
+    ((run,),) = read_audio(CALL, [AudioSource(0, 1)])
+    words = asr.transcribe(run.samples)
     assert "thank" in " ".join(word.text.lower() for word in words)
     assert all(0 <= word.start_ms <= word.end_ms <= 24_900 and 0.0 <= word.confidence <= 1.0 for word in words)
     assert [word.start_ms for word in words] == sorted(word.start_ms for word in words)

@@ -19,15 +19,16 @@ from stream.domain.media_format import MAX_CHUNK_BYTES
 from stream.domain.modality import Modality
 from stream.media import source as source_module
 from stream.media.errors import SourceError
+from stream.media.media_info import AudioSource, Selection
 from stream.media.sandbox import Sandbox
 from stream.media.source import MediaFile, SourcePiece, read_audio
 from stream.produce.sample import CALL, FACES, sample_sessions
 from tests.support import media
 
 
-def _read(path: Path, *, split_channels: bool = False) -> tuple[list[SourcePiece], bool]:
-    with MediaFile(path, split_channels=split_channels) as file:
-        return list(file.pieces()), file.damaged
+def _read(path: Path, selection: Selection | None = None) -> tuple[list[SourcePiece], bool]:
+    with MediaFile(path, selection) as file:
+        return list(file.pieces()), file.report.damaged
 
 
 def test_a_film_is_cut_into_seconds_without_gaps() -> None:
@@ -52,11 +53,12 @@ async def test_every_second_of_a_film_decodes_by_itself() -> None:
 
 
 def test_channels_can_be_split() -> None:
-    pieces, _ = _read(CALL, split_channels=True)
-    assert Counter(piece.channel for piece in pieces) == {0: 25, 1: 25}
+    channels = (AudioSource(0, 0), AudioSource(0, 1))
+    pieces, _ = _read(CALL, Selection(channels))
+    assert Counter(piece.source for piece in pieces) == {channels[0]: 25, channels[1]: 25}
     assert pieces[-1].end_ms == 24_900
-    agent, customer = read_audio(CALL, split_channels=True)
-    (mixed,) = read_audio(CALL)
+    ((agent,), (customer,)) = ([run.samples for run in runs] for runs in read_audio(CALL, channels))
+    ((mixed,),) = ([run.samples for run in runs] for runs in read_audio(CALL, [AudioSource(0)]))
     assert len(agent) == len(customer) == len(mixed) == 398_400
     assert np.abs(mixed.astype(int) - (agent.astype(int) + customer) // 2).max() < 200
 
@@ -120,7 +122,7 @@ def test_a_reader_that_dies_or_hangs_is_an_error(monkeypatch: pytest.MonkeyPatch
 def test_closing_the_file_early_ends_the_child() -> None:
     with MediaFile(FACES) as file:
         next(iter(file.pieces()))
-        child = file._process.pid
+        child = file._reader.process.pid
     assert not Path(f"/proc/{child}").exists()
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
@@ -129,7 +131,7 @@ def test_closing_the_file_early_ends_the_child() -> None:
 def test_the_child_ends_when_its_parent_is_killed() -> None:
     script = (
         "import time\nfrom stream.media.source import MediaFile\nfrom stream.produce.sample import FACES\n"
-        "file = MediaFile(FACES)\nprint(file._process.pid, flush=True)\ntime.sleep(60)\n"
+        "file = MediaFile(FACES)\nprint(file._reader.process.pid, flush=True)\ntime.sleep(60)\n"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None

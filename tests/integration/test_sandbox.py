@@ -17,6 +17,7 @@ import pytest
 from stream.config.settings import SandboxSettings
 from stream.domain.chunk import ContentType
 from stream.media.errors import MediaError, SandboxStartError
+from stream.media.media_info import Selection
 from stream.media.sandbox import Sandbox
 from stream.media.source import MediaFile
 from stream.produce.sample import FACES
@@ -34,7 +35,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 @pytest.fixture(scope="module")
 def face_film() -> bytes:
-    with MediaFile(FACES, audio=False) as faces:
+    with MediaFile(FACES, Selection(video=0)) as faces:
         return next(iter(faces.pieces())).payload
 
 

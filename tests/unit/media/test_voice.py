@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from stream.media.media_info import AudioSource
 from stream.media.pcm import Samples
 from stream.media.source import read_audio
 from stream.media.voice import voiced_segments
@@ -18,7 +19,7 @@ def noise(dbfs: float) -> Samples:
 @pytest.fixture(scope="module")
 def customer() -> Samples:
     """The customer's channel of the packaged call: speech from 0.0 to 2.6 s, silence until 5.2 s."""
-    return list(read_audio(CALL, split_channels=True))[1]
+    return read_audio(CALL, [AudioSource(0, 1)])[0][0].samples
 
 
 @pytest.mark.parametrize(("samples", "segments"), [(1, 1), (1600, 1), (1601, 2), (16_000, 10)])

@@ -10,6 +10,7 @@ from stream.domain.chunk import Chunk
 from stream.domain.features import AudioFeatures, Floats
 from stream.domain.media_format import EMBEDDING_WIDTH
 from stream.domain.modality import Modality
+from stream.media.media_info import AudioSource
 from stream.media.sandbox import Sandbox
 from stream.media.source import read_audio
 from stream.pipeline.encode import ChunkEncoder
@@ -28,7 +29,7 @@ async def test_voice_is_detected_only_for_utterance_windows(find_voice: bool) ->
     encoder = ChunkEncoder(
         cast(Sandbox, None), cast(Models, NoModels()), AudioSettings(silence_dbfs=-30.0), VideoSettings(), find_voice=find_voice
     )
-    customer = list(read_audio(CALL, split_channels=True))[1]
+    customer = read_audio(CALL, [AudioSource(0, 1)])[0][0].samples
     samples = np.concatenate([customer[:8000], customer[:8000] // 200])
     features = await encoder.encode(Chunk(header(0, Modality.AUDIO), samples.astype("<i2").tobytes()))
     assert isinstance(features, AudioFeatures)

@@ -7,6 +7,7 @@ from stream.domain.identity import SessionKey
 from stream.domain.kafka_records import chunk_headers, decode_text, parse_chunk
 from stream.domain.modality import Modality
 from stream.media.errors import TranscriptError
+from stream.media.media_info import AudioSource
 from stream.media.source import SourcePiece
 from stream.produce.session import PlannedChunk, PlannedHeartbeat, SentCounts, SessionPlan, TrackSetup, plan_records
 
@@ -18,7 +19,7 @@ def _plan(*tracks: TrackSetup) -> SessionPlan:
 
 
 def _audio(start_ms: int, duration_ms: int = 1000, channel: int | None = None) -> SourcePiece:
-    return SourcePiece(Modality.AUDIO, channel, start_ms, duration_ms, b"\0\0")
+    return SourcePiece(Modality.AUDIO, AudioSource(0, channel), start_ms, duration_ms, b"\0\0")
 
 
 def _chunks(plan: SessionPlan, pieces: list[SourcePiece]) -> list[PlannedChunk]:
@@ -27,7 +28,7 @@ def _chunks(plan: SessionPlan, pieces: list[SourcePiece]) -> list[PlannedChunk]:
 
 def test_a_word_goes_into_the_second_in_which_it_ends_and_silent_seconds_are_sent_as_well() -> None:
     words = (Word("a", 100, 1000), Word("b", 900, 1001), Word("c", 3000, 3400))
-    plan = _plan(TrackSetup("t", "speaker", audio=True, words=words))
+    plan = _plan(TrackSetup("t", "speaker", audio=AudioSource(0), words=words))
     text = [c for c in _chunks(plan, [_audio(n * 1000) for n in range(5)]) if c.modality is Modality.TEXT]
     assert [(c.seq, c.start_ms, c.duration_ms) for c in text] == [(n, n * 1000, 1000) for n in range(5)]
     assert [[w.text for w in decode_text(c.payload).words] for c in text] == [["a"], ["b"], [], ["c"], []]
@@ -40,7 +41,7 @@ def test_a_text_that_ends_a_sentence_is_final() -> None:
 
 
 def test_records_are_in_order_of_media_time_and_the_last_second_ends_with_the_media() -> None:
-    plan = _plan(TrackSetup("t", "speaker", audio=True, video=True, words=()))
+    plan = _plan(TrackSetup("t", "speaker", audio=AudioSource(0), video=True, words=()))
     video = [SourcePiece(Modality.VIDEO, None, 20, 980, b"v"), SourcePiece(Modality.VIDEO, None, 1020, 400, b"v")]
     pieces = [_audio(0), video[0], _audio(1000, 300), video[1]]
     chunks = _chunks(plan, pieces)
@@ -49,7 +50,7 @@ def test_records_are_in_order_of_media_time_and_the_last_second_ends_with_the_me
 
 
 def test_channels_go_to_their_tracks_which_number_their_own_chunks() -> None:
-    plan = _plan(TrackSetup("agent", "agent", audio=True, channel=0), TrackSetup("customer", "customer", audio=True, channel=1))
+    plan = _plan(TrackSetup("agent", "agent", audio=AudioSource(0, 0)), TrackSetup("customer", "customer", audio=AudioSource(0, 1)))
     chunks = _chunks(plan, [_audio(n * 1000, channel=c) for n in range(3) for c in (0, 1)])
     assert [(c.track.track, c.seq) for c in chunks] == [(name, n) for n in range(3) for name in ("agent", "customer")]
 
@@ -57,7 +58,7 @@ def test_channels_go_to_their_tracks_which_number_their_own_chunks() -> None:
 def test_words_without_media_and_words_after_the_media_are_sent() -> None:
     plan = _plan(TrackSetup("t", "speaker", words=(Word("a", 0, 400), Word("b", 2000, 2300))))
     assert [(c.start_ms, c.duration_ms) for c in _chunks(plan, [])] == [(0, 1000), (1000, 1000), (2000, 300)]
-    with_media = _plan(TrackSetup("t", "speaker", audio=True, words=(Word("b", 2000, 2300),)))
+    with_media = _plan(TrackSetup("t", "speaker", audio=AudioSource(0), words=(Word("b", 2000, 2300),)))
     assert [c.due_ms for c in _chunks(with_media, [_audio(0)]) if c.modality is Modality.TEXT] == [1000, 2000, 2300]
 
 
@@ -68,7 +69,7 @@ def test_a_second_without_chunks_becomes_a_heartbeat() -> None:
 
 
 def test_a_worker_reads_the_headers_as_they_were_written() -> None:
-    plan = _plan(TrackSetup("t", "customer", audio=True))
+    plan = _plan(TrackSetup("t", "customer", audio=AudioSource(0)))
     (chunk,) = _chunks(plan, [_audio(0, 500)])
     header = chunk.header(plan, captured_ms=1_700_000_000_500)
     parsed = parse_chunk(str(KEY).encode(), chunk.payload, chunk_headers(header), Modality.AUDIO)
@@ -77,7 +78,9 @@ def test_a_worker_reads_the_headers_as_they_were_written() -> None:
 
 
 def test_the_start_announces_the_modalities_and_the_end_counts_the_chunks() -> None:
-    plan = _plan(TrackSetup("t", "speaker", audio=True, words=(Word("a", 0, 1500),)), TrackSetup("mute", "agent", audio=True, channel=7))
+    plan = _plan(
+        TrackSetup("t", "speaker", audio=AudioSource(0), words=(Word("a", 0, 1500),)), TrackSetup("mute", "agent", audio=AudioSource(0, 7))
+    )
     assert [(t.track, t.modalities) for t in plan.start().tracks] == [
         ("t", (Modality.TEXT, Modality.AUDIO)),
         ("mute", (Modality.AUDIO,)),
