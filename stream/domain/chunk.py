@@ -12,8 +12,12 @@ SCHEMA_VERSION = "1.0"
 """Version of the record format that this code writes; a reader accepts any ``1.x``."""
 
 
+MAX_NUMBER = 2**31
+"""Highest number of a chunk and of an epoch."""
+
+
 class ContentType:
-    """The media types that a chunk may carry."""
+    """The media types that a chunk may carry, as `stream.domain.content_type` reads them."""
 
     PCM = "audio/L16;rate=16000;channels=1"
     """Signed 16-bit little-endian samples, 16 kHz, mono."""
@@ -67,22 +71,22 @@ class ChunkHeader:
     traceparent: str | None = None
 
     def __post_init__(self) -> None:
-        check_name("role", self.role)
+        check_name("ce_role", self.role)
         if not 0 < len(self.id) <= 128 or not self.id.isascii() or not self.id.isprintable():
-            raise ValueError("id must be 1 to 128 printable ASCII characters")
+            raise ValueError("ce_id must be 1 to 128 printable ASCII characters")
         if not 0 < len(self.source) <= 256 or not self.source.isascii() or not self.source.isprintable():
-            raise ValueError("source must be 1 to 256 printable ASCII characters")
+            raise ValueError("ce_source must be 1 to 256 printable ASCII characters")
         for name, value, low, high in (
-            ("seq", self.seq, 0, 2**31),
-            ("epoch", self.epoch, 0, 2**31),
-            ("start_ms", self.start_ms, 0, MAX_SESSION_MS),
-            ("duration_ms", self.duration_ms, 1, MAX_CHUNK_MS),
-            ("captured_ms", self.captured_ms, 0, 2**53),
+            ("ce_sequence", self.seq, 0, MAX_NUMBER),
+            ("ce_epoch", self.epoch, 0, MAX_NUMBER),
+            ("ce_mediastart", self.start_ms, 0, MAX_SESSION_MS),
+            ("ce_mediaduration", self.duration_ms, 1, MAX_CHUNK_MS),
+            ("ce_time (Unix ms)", self.captured_ms, 0, 2**53),
         ):
             if not low <= value <= high:
                 raise ValueError(f"{name} must be between {low} and {high}")
         if self.content_type not in CONTENT_TYPES[self.modality]:
-            raise ValueError(f"content type is not allowed for {self.modality}")
+            raise ValueError(f"content-type is not allowed for {self.modality}")
 
     @property
     def session(self) -> SessionKey:

@@ -5,6 +5,7 @@ The value is the raw media, the headers carry the metadata, the key is ``tenant/
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -12,10 +13,11 @@ from functools import lru_cache
 
 import msgspec
 
-from stream.domain.chunk import CONTENT_TYPES, SCHEMA_VERSION, Chunk, ChunkHeader
+from stream.domain.chunk import MAX_NUMBER, SCHEMA_VERSION, Chunk, ChunkHeader
+from stream.domain.content_type import ContentTypeError, read_content_type
 from stream.domain.features import TextFeatures, Word
-from stream.domain.identity import SessionKey, TrackKey
-from stream.domain.media_format import MAX_CHUNK_BYTES
+from stream.domain.identity import SessionKey, TrackKey, check_name
+from stream.domain.media_format import MAX_CHUNK_BYTES, MAX_CHUNK_MS, MAX_SESSION_MS
 from stream.domain.modality import Modality
 from stream.domain.session_events import KeyedSessionEvent, SessionEnd, SessionEvent, SessionHeartbeat, SessionStart
 
@@ -25,8 +27,24 @@ CHUNK_TYPE = "io.sentistream.chunk."
 SESSION_TYPE = "io.sentistream.session."
 MAX_WORDS_PER_CHUNK = 256
 MAX_WORD_CHARACTERS = 128
+MAX_SPEAKER_CHARACTERS = 64
 MAX_HEADERS = 64
 """Bounds on one record: a broken or hostile producer must not fill a worker's memory."""
+
+MAX_DIGITS = 15
+MAX_NUMBER_CHARACTERS = 32
+MAX_TRACEPARENT_CHARACTERS = 256
+"""Longer texts are no whole numbers, no numbers and no trace contexts."""
+
+HEADER_NAMES = frozenset(
+    {
+        *("ce_id", "ce_source", "ce_type", "ce_subject", "ce_time", "content-type", "ce_tenant", "ce_track", "ce_role", "ce_sequence"),
+        *("ce_epoch", "ce_mediastart", "ce_mediaduration", "ce_schemaversion"),
+    }
+)
+"""The headers that are read: each may have one value only."""
+
+_HEX_DIGITS = frozenset("0123456789abcdef")
 
 CHECKED_NAMES = 4096
 """Sessions and tracks whose names stay checked: nearly every record belongs to a session that was seen shortly before."""
@@ -78,24 +96,26 @@ def parse_chunk(key: bytes | None, value: bytes | None, headers: Iterable[tuple[
         raise BadRecordError("too_large", f"the record is larger than {MAX_CHUNK_BYTES} bytes")
     attributes = _attributes(headers)
     if _text(attributes, "ce_type") != CHUNK_TYPE + modality:
-        raise BadRecordError("wrong_type", "ce_type does not match the topic")
-    content_type = _text(attributes, "content-type")
-    if content_type not in CONTENT_TYPES[modality]:
-        raise BadRecordError("wrong_content_type", f"content-type is not allowed for {modality}")
+        raise BadRecordError("wrong_type", f"ce_type must be {CHUNK_TYPE + modality} in this topic")
+    try:
+        content_type = read_content_type(_text(attributes, "content-type"), modality)
+    except ContentTypeError as error:
+        raise BadRecordError("wrong_content_type", str(error)) from None
+    session = _session(key, attributes)
     try:
         header = ChunkHeader(
             id=_text(attributes, "ce_id"),
             source=_text(attributes, "ce_source"),
-            track=_track(_session(key, attributes), _text(attributes, "ce_track")),
-            role=_text(attributes, "ce_role"),
+            track=_track(session, _name(attributes, "ce_track")),
+            role=_name(attributes, "ce_role"),
             modality=modality,
-            seq=_integer(attributes, "ce_sequence"),
-            epoch=_integer(attributes, "ce_epoch"),
-            start_ms=_integer(attributes, "ce_mediastart"),
-            duration_ms=_integer(attributes, "ce_mediaduration"),
+            seq=_number(attributes, "ce_sequence"),
+            epoch=_number(attributes, "ce_epoch"),
+            start_ms=_milliseconds(attributes, "ce_mediastart", 0, MAX_SESSION_MS),
+            duration_ms=_milliseconds(attributes, "ce_mediaduration", 1, MAX_CHUNK_MS),
             captured_ms=_unix_ms(attributes, "ce_time"),
             content_type=content_type,
-            traceparent=_text(attributes, "ce_traceparent") if "ce_traceparent" in attributes else None,
+            traceparent=_traceparent(attributes),
         )
     except BadRecordError:
         raise
@@ -106,9 +126,9 @@ def parse_chunk(key: bytes | None, value: bytes | None, headers: Iterable[tuple[
 
 class _WordOnWire(msgspec.Struct):
     text: str
-    start_ms: int
-    end_ms: int
-    confidence: float = 1.0
+    start_ms: float
+    end_ms: float
+    confidence: float | None = None
     speaker: str | None = None
 
 
@@ -117,7 +137,8 @@ class _WordsOnWire(msgspec.Struct):
     final: bool = False
 
 
-_WORDS = msgspec.json.Decoder(_WordsOnWire)
+_WORDS = msgspec.json.Decoder(_WordsOnWire, strict=False)
+"""Not strict: numbers may be written as strings, as some languages write long ones."""
 
 
 def encode_words(words: Iterable[Word], *, final: bool = False) -> bytes:
@@ -130,25 +151,51 @@ def decode_text(payload: bytes) -> TextFeatures:
     """The words of a text chunk. Raises `BadRecordError` unless they are well-formed; the message never quotes them."""
     try:
         message = _WORDS.decode(payload)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        raise BadRecordError("bad_words", "the words are not JSON of the expected shape in UTF-8") from None
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise BadRecordError("bad_words", f"the words {_problem(error)}") from None
     if len(message.words) > MAX_WORDS_PER_CHUNK:
         raise BadRecordError("bad_words", f"more than {MAX_WORDS_PER_CHUNK} words in one chunk")
     return TextFeatures(tuple(_word(number, word) for number, word in enumerate(message.words)), message.final)
 
 
 def _word(number: int, word: _WordOnWire) -> Word:
-    text = "".join(c for c in word.text if c.isprintable()).strip()
+    """A word with its times rounded to milliseconds. A word that ends at 0 is given a millisecond: no window has words that end before."""
+    text = _printable(word.text)
     if not text or len(text) > MAX_WORD_CHARACTERS:
-        raise BadRecordError("bad_words", f"word {number} is empty or longer than {MAX_WORD_CHARACTERS} characters")
-    if not 0 <= word.start_ms <= word.end_ms:
-        raise BadRecordError("bad_words", f"word {number} ends before it starts")
-    if not 0.0 <= word.confidence <= 1.0:
-        raise BadRecordError("bad_words", f"word {number} has a confidence outside 0 to 1")
-    return Word(text, word.start_ms, word.end_ms, word.confidence, word.speaker)
+        raise BadRecordError("bad_words", f"words[{number}].text is empty or longer than {MAX_WORD_CHARACTERS} characters")
+    if not 0 <= word.start_ms <= MAX_SESSION_MS or not 0 <= word.end_ms <= MAX_SESSION_MS:
+        raise BadRecordError("bad_words", f"words[{number}] must have start_ms and end_ms between 0 and {MAX_SESSION_MS}")
+    if word.end_ms < word.start_ms:
+        raise BadRecordError("bad_words", f"words[{number}].end_ms is before its start_ms")
+    confidence = 1.0 if word.confidence is None else word.confidence
+    if not 0.0 <= confidence <= 1.0:
+        raise BadRecordError("bad_words", f"words[{number}].confidence is not between 0 and 1")
+    return Word(text, round(word.start_ms), max(1, round(word.end_ms)), confidence, _speaker(number, word.speaker))
 
 
-_EVENT: msgspec.json.Decoder[SessionEvent] = msgspec.json.Decoder(SessionEvent)
+def _speaker(number: int, speaker: str | None) -> str | None:
+    if speaker is None:
+        return None
+    name = _printable(speaker)
+    if len(name) > MAX_SPEAKER_CHARACTERS:
+        raise BadRecordError("bad_words", f"words[{number}].speaker is longer than {MAX_SPEAKER_CHARACTERS} characters")
+    return name or None
+
+
+def _printable(text: str) -> str:
+    return (text if text.isprintable() else "".join(c for c in text if c.isprintable())).strip()
+
+
+def _problem(error: Exception) -> str:
+    """What is wrong with JSON, and where. Never a value: msgspec quotes one only where a value is none of a few that are allowed."""
+    if not isinstance(error, msgspec.ValidationError):
+        return "are not JSON in UTF-8"
+    what, _, where = str(error).partition(" - at ")
+    what = "a value that is none of those allowed" if what.startswith("Invalid") else what[:1].lower() + what[1:]
+    return f"do not have the expected fields: {what}{' at ' + where if where else ''}"
+
+
+_EVENT: msgspec.json.Decoder[SessionEvent] = msgspec.json.Decoder(SessionEvent, strict=False)
 
 
 def _event_type(event: SessionEvent) -> str:
@@ -188,15 +235,21 @@ def parse_session(key: bytes | None, value: bytes | None, headers: Iterable[tupl
     session = _session(key, attributes)
     try:
         event = _EVENT.decode(value)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        raise BadRecordError("bad_event", "the session event is not JSON of the expected shape") from None
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise BadRecordError("bad_event", f"the contents of the session event {_problem(error)}") from None
     if _text(attributes, "ce_type") != _event_type(event):
-        raise BadRecordError("wrong_type", "ce_type does not match the event")
+        raise BadRecordError("wrong_type", f"ce_type must be {_event_type(event)} for this event")
     return KeyedSessionEvent(session, event, _unix_ms(attributes, "ce_time") if "ce_time" in attributes else None)
 
 
 def _attributes(headers: Iterable[tuple[str, bytes]]) -> Mapping[str, bytes]:
-    attributes = {name: value for name, value in headers if value is not None}
+    """The headers by name in lower case: some clients capitalise names. A header may be repeated if it says the same."""
+    given = [(name.lower(), value) for name, value in headers if value is not None]
+    attributes = dict(given)
+    if len(attributes) < len(given):
+        for name, value in given:
+            if attributes[name] != value and name in HEADER_NAMES:
+                raise BadRecordError("bad_header", f"{name} is there twice, with different values")
     if len(attributes) > MAX_HEADERS:
         raise BadRecordError("bad_header", f"more than {MAX_HEADERS} headers")
     version = _text(attributes, "ce_schemaversion")
@@ -211,25 +264,77 @@ def _text(attributes: Mapping[str, bytes], name: str) -> str:
     except KeyError:
         raise BadRecordError("missing_header", f"{name} is missing") from None
     try:
-        return raw.decode("ascii")
+        return raw.decode("ascii").strip(" \t")
     except UnicodeDecodeError:
         raise BadRecordError("bad_header", f"{name} is not ASCII") from None
 
 
-def _integer(attributes: Mapping[str, bytes], name: str) -> int:
+def _number(attributes: Mapping[str, bytes], name: str) -> int:
+    """A whole number that counts something. Some languages write all numbers with a fraction: ``42.0`` is taken."""
+    value = _decimal(attributes, name)
+    if value != int(value) or not 0 <= value <= MAX_NUMBER:
+        raise BadRecordError("bad_header", f"{name} must be a whole number from 0 to {MAX_NUMBER}")
+    return int(value)
+
+
+def _milliseconds(attributes: Mapping[str, bytes], name: str, low: int, high: int) -> int:
+    """A number of milliseconds; fractions are rounded."""
+    value = _decimal(attributes, name)
+    if not low <= value <= high or not low <= round(value) <= high:
+        raise BadRecordError("bad_header", f"{name} must be a number of milliseconds from {low} to {high}")
+    return round(value)
+
+
+def _decimal(attributes: Mapping[str, bytes], name: str) -> float:
+    raw = attributes.get(name, b"")
+    if raw.isdigit() and len(raw) <= MAX_DIGITS:
+        return int(raw)
     text = _text(attributes, name)
-    if not text.isdecimal() or len(text) > 16:
-        raise BadRecordError("bad_header", f"{name} is not a whole number")
-    return int(text)
+    try:
+        # Python also takes 1_000, and digits of other scripts, which are not ASCII.
+        value = float(text) if len(text) <= MAX_NUMBER_CHARACTERS and "_" not in text else math.nan
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise BadRecordError("bad_header", f"{name} is not a number")
+    return value
 
 
 def _unix_ms(attributes: Mapping[str, bytes], name: str) -> int:
+    """A time as RFC 3339 writes it, rounded to milliseconds. It has an offset: without one it names no moment."""
+    text = _text(attributes, name)
+    # RFC 3339 allows a leap second, which no Unix time has: it counts as the second after.
+    leap_ms = 1000 if text[16:19] == ":60" else 0
     try:
-        moment = datetime.fromisoformat(_text(attributes, name))
-        # A time without an offset names no moment. A negative result fails the range check of a chunk's header.
-        return round(moment.timestamp() * 1000) if moment.tzinfo else -1
-    except (ValueError, OverflowError):
-        raise BadRecordError("bad_header", f"{name} is not an RFC 3339 time") from None
+        moment = msgspec.convert(f"{text[:17]}59{text[19:]}" if leap_ms else text, datetime)
+    except msgspec.ValidationError:
+        raise BadRecordError("bad_header", f"{name} is not an RFC 3339 time, for example 2026-11-22T10:00:43.120Z") from None
+    if moment.tzinfo is None:
+        raise BadRecordError("bad_header", f"{name} has no offset from UTC: let it end in Z, or in an offset such as +01:00")
+    unix_ms = round(moment.timestamp() * 1000) + leap_ms
+    if unix_ms < 0:
+        raise BadRecordError("bad_header", f"{name} is before 1970")
+    return unix_ms
+
+
+def _traceparent(attributes: Mapping[str, bytes]) -> str | None:
+    """The trace context; None for one that is malformed, which W3C says to ignore: a trace must not cost a chunk."""
+    raw = attributes.get("ce_traceparent")
+    if raw is None or not raw.isascii():
+        return None
+    text = raw.decode("ascii")
+    parts = text.split("-")
+    well_formed = [len(part) for part in parts[:4]] == [2, 32, 16, 2] and all(set(part) <= _HEX_DIGITS for part in parts[:4])
+    return text if well_formed and len(text) <= MAX_TRACEPARENT_CHARACTERS else None
+
+
+def _name(attributes: Mapping[str, bytes], header: str) -> str:
+    return _checked_name(header, _text(attributes, header))
+
+
+@lru_cache(maxsize=CHECKED_NAMES)
+def _checked_name(header: str, name: str) -> str:
+    return check_name(header, name)
 
 
 @lru_cache(maxsize=CHECKED_NAMES)
@@ -244,11 +349,13 @@ def _track(session: SessionKey, track: str) -> TrackKey:
 
 def _session(key: bytes | None, attributes: Mapping[str, bytes]) -> SessionKey:
     try:
-        session = _session_key(_text(attributes, "ce_tenant"), _text(attributes, "ce_subject"))
+        session = _session_key(_name(attributes, "ce_tenant"), _name(attributes, "ce_subject"))
     except BadRecordError:
         raise
     except ValueError as error:
         raise BadRecordError("bad_header", str(error)) from None
+    if key is None:
+        raise BadRecordError("key_mismatch", "the record has no key: it must be its ce_tenant/ce_subject")
     if key != str(session).encode("ascii"):
-        raise BadRecordError("key_mismatch", "the record's key is not its tenant/session")
+        raise BadRecordError("key_mismatch", "the record's key is not its ce_tenant/ce_subject")
     return session

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
+from stream.domain.chunk import MAX_NUMBER
 from stream.domain.identity import SessionKey, check_name
 from stream.domain.media_format import MAX_SESSION_MS
 from stream.domain.modality import Modality
 
 MAX_TRACKS = 32
 """Most tracks of a session: it bounds the memory and the encoders that one session can take."""
+
+
+Epoch = Annotated[int, msgspec.Meta(ge=0, le=MAX_NUMBER)]
+MediaMs = Annotated[int, msgspec.Meta(ge=0, le=MAX_SESSION_MS)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_NUMBER)]
+"""Bounds that are checked when an event is read."""
 
 
 class TrackPlan(msgspec.Struct, frozen=True):
@@ -27,7 +36,7 @@ class TrackPlan(msgspec.Struct, frozen=True):
 class SessionStart(msgspec.Struct, frozen=True, tag_field="event", tag="start"):
     """The session begins."""
 
-    epoch: int
+    epoch: Epoch
     tracks: tuple[TrackPlan, ...]
 
     def __post_init__(self) -> None:
@@ -38,27 +47,29 @@ class SessionStart(msgspec.Struct, frozen=True, tag_field="event", tag="start"):
 class SessionHeartbeat(msgspec.Struct, frozen=True, tag_field="event", tag="heartbeat"):
     """The session continues, even if no chunks arrive."""
 
-    epoch: int
-    media_ms: int
+    epoch: Epoch
+    media_ms: MediaMs
 
 
 class TrackEnd(msgspec.Struct, frozen=True):
-    """Number of chunks of each modality of a track; their seq run from 0 to count - 1."""
+    """Number of chunks of each modality of a track."""
 
     track: str
-    chunks: dict[Modality, int]
+    chunks: dict[Modality, Count]
 
 
 class SessionEnd(msgspec.Struct, frozen=True, tag_field="event", tag="end"):
     """The session ends at media time `media_ms`. Its windows close as soon as all counted chunks have arrived."""
 
-    epoch: int
-    media_ms: int
+    epoch: Epoch
+    media_ms: MediaMs
     tracks: tuple[TrackEnd, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.media_ms <= MAX_SESSION_MS:
             raise ValueError("media_ms is outside a session's media time")
+        if len(self.tracks) > MAX_TRACKS:
+            raise ValueError(f"a session has at most {MAX_TRACKS} tracks")
 
 
 SessionEvent = SessionStart | SessionHeartbeat | SessionEnd
