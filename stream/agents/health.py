@@ -6,26 +6,17 @@ help, and would only move its partitions to workers that wait as well. So an out
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from aiohttp import web
 
 from stream.agents.worker_state import WorkerState
+from stream.aio.service_monitor import Lasting, ServiceMonitor
 from stream.config.settings import HealthSettings
-
-Check = Callable[[], Awaitable[object]]
-"""Raises an error if its service cannot be used now."""
-
-CHECK_TIMEOUT_S = 2.0
-"""A service that takes longer counts as away. A probe by Kubernetes or a load balancer gives up after a few seconds, and would then see no
-reason at all."""
-
-REUSED_FOR_S = 1.0
-"""The result of a check is used again for this long, so that frequent probes do not load the services."""
 
 
 class HealthPortError(Exception):
@@ -40,16 +31,13 @@ class HealthServer:
     Args:
         settings: Address to listen on.
         state: The worker's state.
-        checks: By name of a service that the worker needs, its check.
+        monitor: Checks the services that the worker needs.
     """
 
-    def __init__(self, settings: HealthSettings, state: WorkerState, checks: Mapping[str, Check]) -> None:
+    def __init__(self, settings: HealthSettings, state: WorkerState, monitor: ServiceMonitor) -> None:
         self._settings = settings
         self._state = state
-        self._checks = checks
-        self._checking = asyncio.Lock()
-        self._checked_s = float("-inf")
-        self._services: dict[str, str] = {}
+        self._monitor = monitor
         self._runner: web.AppRunner | None = None
 
     @property
@@ -86,37 +74,21 @@ class HealthServer:
         return self._answer("live", self._state.why_not_live(time.monotonic()))
 
     async def _ready(self, _request: web.Request) -> web.Response:
-        await self._check_services()
-        return self._answer("ready", self._state.why_not_ready(time.monotonic()) | self._services)
+        services = await self._monitor.check()
+        return self._answer("ready", self._state.why_not_ready(time.monotonic()), services)
 
     async def _timings(self, _request: web.Request) -> web.Response:
         return web.json_response(self._state.timings.summary())
 
-    def _answer(self, name: str, reasons: Mapping[str, str]) -> web.Response:
-        body = {name: not reasons, "partitions": self._state.partitions, "reasons": dict(reasons)}
+    def _answer(self, name: str, reasons: Mapping[str, str], services: Mapping[str, Lasting] | None = None) -> web.Response:
+        services = services or {}
+        reasons = {**reasons, **{service: lasting.problem.text for service, lasting in services.items()}}
+        body: dict[str, Any] = {name: not reasons, "partitions": self._state.partitions, "reasons": reasons}
+        if services:
+            body["services"] = {service: _described(lasting) for service, lasting in services.items()}
         return web.json_response(body, status=503 if reasons else 200)
 
-    async def _check_services(self) -> None:
-        """Check all services concurrently, unless they have just been checked. One request at a time checks; the others use its result."""
-        async with self._checking:
-            if time.monotonic() - self._checked_s < REUSED_FOR_S:
-                return
-            problems = await asyncio.gather(*(_problem(check) for check in self._checks.values()))
-            self._services = {name: problem for name, problem in zip(self._checks, problems, strict=True) if problem}
-            self._checked_s = time.monotonic()
 
-
-async def _problem(check: Check) -> str:
-    """The reason why a service cannot be used; empty if it can.
-
-    Of an error only the name of its class is shown: its text may contain an address with a password. The text that names the models which
-    are not ready contains none.
-    """
-    try:
-        async with asyncio.timeout(CHECK_TIMEOUT_S):
-            await check()
-    except TimeoutError:
-        return f"no answer within {CHECK_TIMEOUT_S:g} s"
-    except Exception as error:
-        return type(error).__name__ + (f": {error}" if str(error).startswith("not ready") else "")
-    return ""
+def _described(lasting: Lasting) -> dict[str, Any]:
+    since = datetime.fromtimestamp(lasting.since_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return {"code": lasting.problem.code, "since": since, "lasting": lasting.problem.lasting}

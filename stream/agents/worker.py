@@ -11,8 +11,10 @@ from pathlib import Path
 import structlog
 
 from stream.agents.app import WorkerApp
-from stream.agents.health import Check, HealthServer
+from stream.agents.health import HealthServer
+from stream.agents.service_log import ServiceLog
 from stream.agents.worker_state import WorkerState
+from stream.aio.service_monitor import ServiceMonitor
 from stream.aio.signals import stop_on_signals
 from stream.config.settings import Settings
 from stream.encoders.text import Tokenizer
@@ -35,6 +37,7 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
     Raises:
         WorkerCrashedError: An unexpected error stopped the worker.
         HealthPortError: The health endpoints cannot listen on the configured address.
+        WrongServiceError: A service is not what the settings say, so that waiting cannot help.
     """
     stop = asyncio.Event()
     stop_on_signals(stop)
@@ -44,8 +47,11 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
         stack.push_async_callback(models.close)
         store = RedisSink(settings.redis)
         stack.push_async_callback(store.close)
-        checks: dict[str, Check] = {"redis": store.ping, "triton": models.check_ready}
-        await stack.enter_async_context(HealthServer(settings.health, state, checks))
+        monitor = ServiceMonitor({"redis": store.ping, "triton": models.problem}, ServiceLog())
+        await stack.enter_async_context(HealthServer(settings.health, state, monitor))
+        await monitor.require_usable()
+        stack.callback(asyncio.ensure_future(monitor.run()).cancel)
+        stack.callback(asyncio.ensure_future(_log_other_weights(models)).cancel)
         sandbox = Sandbox(settings.sandbox)
         await sandbox.start()
         stack.push_async_callback(sandbox.stop)
@@ -71,6 +77,12 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
         )
         reduce_garbage_collection()
         await app.run(stop)
+
+
+async def _log_other_weights(models: Models) -> None:
+    note = await models.note()
+    if note is not None:
+        log.warning("service_note", service="triton", code=note.code, what=note.text)
 
 
 def reduce_garbage_collection() -> None:

@@ -36,6 +36,11 @@ class Breaker:
         """True while the server is considered down."""
         return self._failures > 0
 
+    @property
+    def failures(self) -> int:
+        """Failed attempts in a row; 0 while it is closed."""
+        return self._failures
+
     async def run(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """The result of the first attempt that does not raise the outage error. Raises every other error of an attempt."""
         while True:

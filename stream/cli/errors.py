@@ -10,10 +10,13 @@ import typer
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
+EXIT_WRONG_SERVICE = 3
+"""A service is not what the settings say. Waiting or starting again does not help."""
 EXIT_INTERRUPTED = 130
 
 KNOWN_ERRORS: dict[str, tuple[str, int]] = {
     "stream.config.load.ConfigError": ("", EXIT_USAGE),
+    "stream.aio.service_monitor.WrongServiceError": ("", EXIT_WRONG_SERVICE),
     "stream.local.errors.LocalStackError": ("", EXIT_FAILED),
     "stream.model_repository.errors.ModelRepositoryError": ("", EXIT_FAILED),
     "stream.serving.errors.ServingError": ("Triton: ", EXIT_FAILED),

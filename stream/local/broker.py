@@ -6,9 +6,9 @@ import importlib.util
 import os
 from pathlib import Path
 
+from stream.aio.probes import listens
 from stream.local.errors import ServiceLostError, missing_extra
 from stream.local.ports import LOOPBACK, choose_port
-from stream.local.probes import listens
 from stream.local.process import ManagedProcess
 
 START_TIMEOUT_S = 15.0

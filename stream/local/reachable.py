@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from stream.aio.probes import listens
 from stream.config.settings import Settings
 from stream.local.errors import LocalStackError
-from stream.local.probes import listens
 
 KAFKA_PORT = 9092
 REDIS_PORT = 6379

@@ -7,9 +7,9 @@ import os
 import shutil
 from pathlib import Path
 
+from stream.aio.probes import redis_answers
 from stream.local.errors import LocalStackError
 from stream.local.ports import LOOPBACK, choose_port
-from stream.local.probes import redis_answers
 from stream.local.process import ManagedProcess
 
 START_TIMEOUT_S = 15.0

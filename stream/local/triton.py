@@ -13,9 +13,9 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
+from stream.aio.probes import http_ok
 from stream.local.errors import LocalStackError, missing_extra
 from stream.local.ports import LOOPBACK, choose_port
-from stream.local.probes import http_ok
 from stream.local.process import ManagedProcess
 from stream.local.triton_files import fetch_server, server_directory
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
@@ -61,6 +62,11 @@ def read_config(path: Path, problems: list[str]) -> ModelConfig | None:
     except text_format.ParseError as error:
         problems.append(f"{path.name}: line {error.GetLine()} is not a valid model configuration")
         return None
+    return parse_config(config)
+
+
+def parse_config(config: Any) -> ModelConfig:
+    """The parts of a configuration, given as Triton's protobuf message, that sentistream relies on."""
     return ModelConfig(
         name=config.name,
         backend=config.backend,

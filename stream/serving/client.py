@@ -11,7 +11,9 @@ from tritonclient.grpc import InferInput, InferRequestedOutput
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
+from stream.model_repository.model_config import ModelConfig, parse_config
 from stream.serving.errors import ModelFailedError, ModelProcessDeadError, ModelRejectedError, ServingError, TritonUnavailableError
+from stream.serving.signatures import Signature
 
 T = TypeVar("T")
 Array = npt.NDArray[Any]
@@ -102,10 +104,26 @@ class TritonClient:
         metadata = await self._call(lambda client: client.get_model_metadata(model, client_timeout=self._timeout_s))
         return tuple(metadata.versions)
 
-    async def parameters(self, model: str) -> dict[str, str]:
-        """The ``parameters`` of the model's configuration. Raises the errors of `infer`."""
+    async def digest(self, model: str) -> str:
+        """The digest of the weights in the served configuration; empty without one. Raises the errors of `infer`."""
+        return (await self._config(model)).digest
+
+    async def signature(self, model: str) -> Signature:
+        """The tensors of a served model. Raises the errors of `infer`."""
+        config = await self._config(model)
+        return Signature(config.inputs, config.outputs, config.max_batch_size)
+
+    async def repository(self) -> dict[str, tuple[str, str]]:
+        """For each model in Triton's repository its state (``READY``, ``LOADING``, ``UNAVAILABLE`` or empty) and the reason for it.
+
+        Raises the errors of `infer`.
+        """
+        answer = await self._call(lambda client: client.get_model_repository_index(client_timeout=self._timeout_s))
+        return {model.name: (model.state, model.reason) for model in answer.models}
+
+    async def _config(self, model: str) -> ModelConfig:
         answer = await self._call(lambda client: client.get_model_config(model, client_timeout=self._timeout_s))
-        return {key: value.string_value for key, value in answer.config.parameters.items()}
+        return parse_config(answer.config)
 
     async def counts(self, model: str) -> tuple[int, int]:
         """Inferences of the model so far, and its executions: these are fewer if requests were batched."""

@@ -19,8 +19,10 @@ from stream.domain.features import Floats
 from stream.domain.inference import COALITIONS, LABELS, Inference, WindowInputs
 from stream.domain.media_format import EMBEDDING_WIDTH, SEGMENTS_PER_BLOCK, WORD_WIDTH
 from stream.domain.result import ModelVersion
-from stream.model_repository.served_models import AUDIO_ENCODER, DIGEST_PARAMETER, FACE_ENCODER, MAX_ROWS, MMCI, MODEL_NAMES, TEXT_ENCODER
+from stream.domain.service_problem import ServiceProblem
+from stream.model_repository.served_models import AUDIO_ENCODER, FACE_ENCODER, MAX_ROWS, MMCI, MODEL_NAMES, TEXT_ENCODER
 from stream.serving.client import TritonClient
+from stream.serving.diagnosis import digest_note, foreign_model, triton_problem
 from stream.serving.errors import ModelFailedError, ModelRejectedError, TritonUnavailableError
 
 if TYPE_CHECKING:
@@ -33,6 +35,9 @@ MAX_MODEL_FAILURES = 5
 
 Repeated for ever, it would hold up every later window of its track.
 """
+
+FAILURES_OF_A_STUCK_MODEL = 3
+"""Requests in a row that a model leaves unanswered, while Triton says that it is ready, after which it counts as stuck."""
 
 
 class Models:
@@ -52,6 +57,8 @@ class Models:
         self._settings = settings
         self._backoff = backoff or Backoff()
         self._client = client or TritonClient(settings.url, settings.timeout_s)
+        self._verified = False
+        """Whether the served models were those of this release when they were last checked."""
         self._breakers = {name: Breaker(TritonUnavailableError, self._backoff) for name in MODEL_NAMES}
         self._windows = Batcher(
             self._infer_together, shape=_nodes, max_size=MAX_ROWS, delay_s=settings.batch_delay_ms / 1000, refusals=(ModelRejectedError,)
@@ -111,26 +118,25 @@ class Models:
         """
         breaker = self._breakers[MMCI]
         versions = await breaker.run(lambda: self._client.versions(MMCI))
-        parameters = await breaker.run(lambda: self._client.parameters(MMCI))
+        digest = await breaker.run(lambda: self._client.digest(MMCI))
         version = max(versions, key=int, default="1")
-        digest = parameters.get(DIGEST_PARAMETER)
-        if digest is None:
+        if not digest:
             digest = await asyncio.to_thread(file_digest, self._settings.model_repository / MMCI / version / "model.onnx")
         return ModelVersion(MMCI, version, digest)
 
-    async def ready(self) -> bool:
-        """True if Triton is up and all models are loaded."""
-        return not await self._unready()
+    async def problem(self) -> ServiceProblem | None:
+        """Check once, without waiting for an outage to pass: return why Triton cannot be used now, or None if it can."""
+        problem = await triton_problem(self._settings, self._client, models_too=not self._verified)
+        self._verified = problem is None
+        stuck = ", ".join(name for name, breaker in self._breakers.items() if breaker.failures >= FAILURES_OF_A_STUCK_MODEL)
+        if problem is None and stuck:
+            text = f"Triton at {self._settings.url} is up, but does not answer requests for {stuck}; if it is not just busy, restart it"
+            return ServiceProblem("model_silent", text, lasting=False)
+        return problem
 
-    async def check_ready(self) -> None:
-        """Check once, without waiting. Raises a `TritonUnavailableError` that names the models that are not loaded."""
-        unready = await self._unready()
-        if unready:
-            raise TritonUnavailableError(f"not ready: {', '.join(unready)}")
-
-    async def _unready(self) -> list[str]:
-        answers = await asyncio.gather(*(self._client.is_ready(name) for name in MODEL_NAMES))
-        return [name for name, is_ready in zip(MODEL_NAMES, answers, strict=True) if not is_ready]
+    async def note(self) -> ServiceProblem | None:
+        """Wait for Triton, then return a difference to this installation that does no harm, or None."""
+        return await self._breakers[MMCI].run(lambda: digest_note(self._settings, self._client))
 
     async def close(self) -> None:
         """Close the connection."""
@@ -154,14 +160,23 @@ class Models:
         failures = 0
         while True:
             try:
-                answer = await self._breakers[model].run(lambda: self._client.infer(model, inputs, list(shapes)))
+                return await self._breakers[model].run(lambda: self._attempt(model, inputs, shapes))
             except ModelFailedError as error:
                 failures += 1
                 if failures >= MAX_MODEL_FAILURES:
                     raise ModelRejectedError(f"{model} failed {failures} times: {error}") from None
                 await asyncio.sleep(self._backoff.delay_s(failures))
-            else:
-                return {name: _checked(model, name, answer[name], shape) for name, shape in shapes.items()}
+
+    async def _attempt(self, model: str, inputs: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Floats]:
+        """Run a model once. A refusal by a model of another release says nothing about the request: it waits, as in an outage."""
+        try:
+            answer = await self._client.infer(model, inputs, list(shapes))
+            return {name: _checked(model, name, answer[name], shape) for name, shape in shapes.items()}
+        except ModelRejectedError:
+            self._verified = False
+            if await foreign_model(self._settings, self._client, model):
+                raise TritonUnavailableError(f"{model} is not the model of this release") from None
+            raise
 
 
 def _nodes(inputs: WindowInputs) -> tuple[int, int, int]:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy.typing as npt
 
+from stream.serving.signatures import SIGNATURES, Signature
+
 Arrays = Mapping[str, npt.NDArray[Any]]
 Answer = Callable[[str, Arrays], dict[str, npt.NDArray[Any]]]
 
@@ -23,3 +25,7 @@ class FakeTritonClient:
         self.calls.append((model, inputs))
         answer = self._answer(model, inputs)
         return {name: answer[name] for name in outputs}
+
+    async def signature(self, model: str) -> Signature:
+        """The tensors of this release's model."""
+        return SIGNATURES[model]

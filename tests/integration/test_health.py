@@ -84,7 +84,9 @@ async def test_a_worker_without_triton_is_live_but_not_ready(settings: Settings,
         command = (sys.executable, "-m", "stream.cli", "worker")
         process = await asyncio.create_subprocess_exec(*command, env=child_environment(alone), stdout=log, stderr=log)
     try:
-        await until(alone, 503, triton="TritonUnavailableError: not ready: text_encoder, audio_encoder, face_encoder, mmci")
+        await until(alone, 503, triton=f"Triton does not answer at {alone.triton.url}; start it, or correct --triton or triton.url")
+        problem = (await ask(alone, "/ready"))[1]["services"]["triton"]
+        assert (problem["code"], problem["lasting"]) == ("refused", False)
         assert (await ask(alone, "/live"))[0] == 200
     finally:
         process.kill()

@@ -66,7 +66,7 @@ def window_inputs(seed: int, words: int = 8, audio: int = 10, video: int = 5) ->
 
 
 async def test_all_models_are_ready(models: Models) -> None:
-    assert await models.ready()
+    assert await models.problem() is None
 
 
 def test_the_repository_fits_its_onnx_files(triton_server: TritonServer) -> None:

@@ -12,8 +12,8 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from stream.aio.probes import listens
 from stream.local.ports import LOOPBACK, free_port
-from stream.local.probes import listens
 from stream.local.process import ManagedProcess
 
 CLUSTER_ID = "4L6g3nShT-eMCtK--X86sw"

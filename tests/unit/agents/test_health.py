@@ -3,16 +3,19 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from datetime import datetime
 from typing import Any
 
 import aiohttp
 import pytest
 
-from stream.agents import health
-from stream.agents.health import Check, HealthPortError, HealthServer
+from stream.agents.health import HealthPortError, HealthServer
 from stream.agents.worker_state import WorkerState
+from stream.aio import service_monitor
+from stream.aio.service_monitor import Check, ServiceMonitor
 from stream.cli.errors import describe
 from stream.config.settings import HealthSettings
+from stream.domain.service_problem import ServiceProblem
 from stream.local.ports import LOOPBACK, free_port
 
 
@@ -27,7 +30,7 @@ async def ask(port: int, path: str) -> tuple[int, Any]:
 
 async def ready(state: WorkerState, **checks: Check) -> tuple[int, Any]:
     settings = HealthSettings(port=free_port())
-    async with HealthServer(settings, state, checks):
+    async with HealthServer(settings, state, ServiceMonitor(checks)):
         return await ask(settings.port, "/ready")
 
 
@@ -41,14 +44,36 @@ async def test_reasons_name_the_missing_services() -> None:
 
     status, body = await ready(WorkerState(), redis=refused, triton=fine)
     assert status == 503
-    assert body == {"ready": False, "partitions": None, "reasons": {"kafka": "no partitions are assigned", "redis": "ConnectionError"}}
+    assert body["services"].keys() == {"redis"}
+    since = body["services"]["redis"].pop("since")
+    assert abs(datetime.fromisoformat(since).timestamp() - time.time()) < 60
+    assert body == {
+        "ready": False,
+        "partitions": None,
+        "reasons": {"kafka": "no partitions are assigned", "redis": "ConnectionError"},
+        "services": {"redis": {"code": "error", "lasting": False}},
+    }
+
+
+async def test_a_problem_has_a_code_and_a_beginning_that_stays() -> None:
+    async def refused() -> ServiceProblem:
+        return ServiceProblem("wrong_port", "host:8000 is Triton's HTTP port", lasting=True)
+
+    settings, at_s = HealthSettings(port=free_port()), [1_800_000_000.0]
+    monitor = ServiceMonitor({"triton": refused}, clock=lambda: at_s[0])
+    async with HealthServer(settings, WorkerState(partitions=1), monitor):
+        first = await ask(settings.port, "/ready")
+        at_s[0] += 90
+        assert await ask(settings.port, "/ready") == first
+    assert first[1]["reasons"] == {"triton": "host:8000 is Triton's HTTP port"}
+    assert first[1]["services"] == {"triton": {"code": "wrong_port", "since": "2027-01-15T08:00:00Z", "lasting": True}}
 
 
 async def test_a_service_that_does_not_answer_does_not_hold_up_the_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     async def silent() -> None:
         await asyncio.sleep(60)
 
-    monkeypatch.setattr(health, "CHECK_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(service_monitor, "CHECK_TIMEOUT_S", 0.1)
     began = time.monotonic()
     status, body = await ready(WorkerState(partitions=1), triton=silent)
     assert (status, body["reasons"]) == (503, {"triton": "no answer within 0.1 s"})
@@ -60,7 +85,7 @@ async def test_a_worker_stays_live_while_a_service_is_away_and_while_it_drains()
         raise ConnectionError
 
     settings, state = HealthSettings(port=free_port()), WorkerState(partitions=24)
-    async with HealthServer(settings, state, {"redis": refused}):
+    async with HealthServer(settings, state, ServiceMonitor({"redis": refused})):
         assert await ask(settings.port, "/live") == (200, {"live": True, "partitions": 24, "reasons": {}})
         state.draining = True
         assert (await ask(settings.port, "/live"))[0] == 200
@@ -77,7 +102,7 @@ async def test_services_are_not_checked_for_every_request() -> None:
         checks.append(None)
 
     settings = HealthSettings(port=free_port())
-    async with HealthServer(settings, WorkerState(partitions=1), {"redis": count}):
+    async with HealthServer(settings, WorkerState(partitions=1), ServiceMonitor({"redis": count})):
         answers = await asyncio.gather(*(ask(settings.port, "/ready") for _ in range(20)))
     assert {status for status, _ in answers} == {200}
     assert len(checks) < 5
@@ -88,13 +113,13 @@ async def test_a_taken_port_is_reported_in_one_sentence() -> None:
         taken.bind((LOOPBACK, 0))
         taken.listen()
         with pytest.raises(HealthPortError, match=r"health\.port") as error:
-            async with HealthServer(HealthSettings(port=taken.getsockname()[1]), WorkerState(), {}):
+            async with HealthServer(HealthSettings(port=taken.getsockname()[1]), WorkerState(), ServiceMonitor({})):
                 pass
     assert describe(error.value) is not None
 
 
 async def test_port_0_switches_the_endpoints_off() -> None:
     before = asyncio.all_tasks()
-    async with HealthServer(HealthSettings(), WorkerState(), {}) as server:
+    async with HealthServer(HealthSettings(), WorkerState(), ServiceMonitor({})) as server:
         assert server.listening is False
         assert asyncio.all_tasks() == before
