@@ -227,7 +227,7 @@ def _compare_presence(verdict: Verdict, session: Session, finals: Sequence[Score
 class Content:
     """The parts of a window's records that are compared."""
 
-    score: float
+    score: float | None
     words: tuple[str, ...] = ()
     """The strongest words, in alphabetical order."""
 
@@ -240,8 +240,12 @@ def wrong_windows(found: Mapping[int, Content], right: Mapping[int, Content]) ->
     return [
         end_ms
         for end_ms, content in found.items()
-        if (known := right.get(end_ms)) is None or content.words != known.words or abs(content.score - known.score) > ROUNDING
+        if (known := right.get(end_ms)) is None or content.words != known.words or not _same_score(content.score, known.score)
     ]
+
+
+def _same_score(found: float | None, right: float | None) -> bool:
+    return found == right if found is None or right is None else abs(found - right) <= ROUNDING
 
 
 def _contents(session: Session, finals: Sequence[ScoreRecord], explanations: Mapping[str, set[bytes]]) -> dict[int, Content]:

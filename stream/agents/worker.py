@@ -69,9 +69,7 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
             Path(directory),
             store=store,
             scorer=scorer,
-            new_encoder=lambda: ChunkEncoder(
-                sandbox, models, settings.audio, settings.video, find_voice=settings.windows.kind == "utterance"
-            ),
+            new_encoder=lambda: ChunkEncoder(sandbox, models, settings.audio, settings.video),
             on_ready=on_ready,
             state=state,
         )

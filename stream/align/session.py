@@ -16,6 +16,7 @@ from stream.domain.chunk import ChunkHeader
 from stream.domain.clock_skew import ClockSkews
 from stream.domain.context import ContextWindow
 from stream.domain.identity import SessionKey, TrackKey
+from stream.domain.modality import Modality
 from stream.domain.session_events import SessionEnd, SessionStart
 
 
@@ -126,6 +127,7 @@ class SessionAligner(Generic[A]):
         clock_skews: ClockSkews | None = None,
         *,
         final_at_ms: int | None = None,
+        expected_before: Iterable[Modality] = (),
     ) -> None:
         """Begin a track.
 
@@ -136,6 +138,7 @@ class SessionAligner(Generic[A]):
             now: Monotonic clock, ms.
             clock_skews: Clock skews at the last final window.
             final_at_ms: Wall clock at which the last final window's end was captured.
+            expected_before: Modalities that were expected at the last final window.
         """
         if final_until_ms is not None and final_at_ms is not None:
             self.media_clock.advance(final_until_ms, final_at_ms - final_until_ms)
@@ -150,6 +153,7 @@ class SessionAligner(Generic[A]):
             final_until_ms=final_until_ms,
             now=now,
             clock_skews=clock_skews,
+            expected_before=expected_before,
         )
         self._tracks[track.track] = opened
         self._expected.pop(track.track, None)

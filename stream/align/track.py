@@ -52,6 +52,7 @@ class TrackAligner(Generic[A]):
         expected: Modalities to wait for; None waits for all of them until they turn out to be idle.
         final_until_ms: End of the last window that is already final, after which a replay continues; None when no window is final.
         clock_skews: Clock skews at that window.
+        expected_before: Modalities that were expected at that window, see `Window.modalities_expected`.
         now: Monotonic clock, ms.
     """
 
@@ -59,11 +60,13 @@ class TrackAligner(Generic[A]):
         "_advanced_to",
         "_end_ms",
         "_ended",
+        "_expected_before",
         "_final_before_ms",
         "_first_held_start_ms",
         "_last_partial_ms",
         "_logic",
         "_modalities",
+        "_planned",
         "_policy",
         "_skew",
         "epoch",
@@ -83,11 +86,14 @@ class TrackAligner(Generic[A]):
         final_until_ms: int | None,
         now: int,
         clock_skews: ClockSkews | None = None,
+        expected_before: Iterable[Modality] = (),
     ) -> None:
         self.track = track
         self.role = role
         self.epoch = epoch
         self._policy = policy
+        self._planned = frozenset[Modality]() if expected is None else frozenset(expected)
+        self._expected_before = frozenset(expected_before)
         self._modalities: dict[Modality, ModalityState[A]] = {m: ModalityState(now) for m in (MODALITIES if expected is None else expected)}
         self._logic = policy.windower.build(final_until_ms)
         self._final_before_ms = self._logic.closed_until_ms
@@ -103,7 +109,7 @@ class TrackAligner(Generic[A]):
     def expect(self, role: str, modalities: Iterable[Modality], now: int) -> None:
         """Wait for these modalities and for no others, except those that have already sent a chunk."""
         self.role = role
-        wanted = set(modalities)
+        self._planned = wanted = frozenset(modalities)
         self._modalities = {m: state for m, state in self._modalities.items() if m in wanted or state.started}
         for modality in wanted - self._modalities.keys():
             self._modalities[modality] = ModalityState(now)
@@ -242,6 +248,7 @@ class TrackAligner(Generic[A]):
         media_end = span.end_ms if self._end_ms is None else min(span.end_ms, self._end_ms)
         skew = self._skew.close_window(self._modalities, span.start_ms, span.end_ms)
         final = self._window(span, media_end, self._policy.final_revision, skew, warnings)
+        self._expected_before = frozenset(final.modalities_expected)
         return ClosedWindow(final, *self._release())
 
     def _release(self) -> tuple[tuple[A, ...], int]:
@@ -283,6 +290,7 @@ class TrackAligner(Generic[A]):
         start, end = span
         found: dict[type, list[Any]] = {TextFeatures: [], AudioFeatures: [], VideoFeatures: []}
         newest_ms, captured_ms = -1, 0
+        expected = self._planned | self._expected_before
         for modality in MODALITIES:
             if (state := self._modalities.get(modality)) is None:
                 continue
@@ -292,6 +300,7 @@ class TrackAligner(Generic[A]):
                         newest_ms, captured_ms = held.end_ms, held.captured_ms
                     if held.features is not None:
                         found[type(held.features)].append(held.features)
+                        expected |= {modality}
         video, shift_ms = found[VideoFeatures], correction_ms(skew, end, self._policy.max_skew_ms)
         return Window(
             track=self.track,
@@ -308,4 +317,5 @@ class TrackAligner(Generic[A]):
             media_end_at_ms=None if newest_ms < 0 else captured_ms + media_end_ms - newest_ms,
             clock_skews={} if skew is None else {Modality.VIDEO: skew},
             warnings=(*warnings, WarningCode.SYNC_SUSPECT) if video and is_suspect(skew, end) else warnings,
+            modalities_expected=tuple([m for m in MODALITIES if m in expected]),
         )

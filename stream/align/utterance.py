@@ -15,10 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream.align.windower import Span
-from stream.domain.features import AudioFeatures, Features, TextFeatures, VideoFeatures, Word
-
-LEAST_VOICE_MS = 300
-"""Shorter voice without a word, with pauses on both sides, is a noise and begins no window."""
+from stream.domain.features import LEAST_VOICE_MS, AudioFeatures, Features, TextFeatures, VideoFeatures, Word
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,14 +58,19 @@ class LineDisplay:
             case PartialRecord():
                 return
             case ScoreRecord():
-                head = f"{record.session}/{record.track} {clock(record.end_ms)} "
-                line = Text(head) + score_bar(record.score) + Text(f" {signed(record.score)} {record.label} {record.confidence:.0%}")
+                line = Text(f"{record.session}/{record.track} {clock(record.end_ms)} ") + _result(record)
             case ExplanationRecord():
                 line = Text(f"  {record.sentence}")
             case SessionRecord():
                 mean = "" if record.mean is None else f", mean {signed(record.mean)}"
                 line = Text(f"{record.session} ended: {quantity(record.windows, 'window')}{mean}")
         self._console.print(line, soft_wrap=True)
+
+
+def _result(record: ScoreRecord) -> Text:
+    if record.score is None:
+        return Text("nothing was said")
+    return score_bar(record.score) + Text(f" {signed(record.score)} {record.label} {record.confidence:.0%}")
 
 
 @contextmanager

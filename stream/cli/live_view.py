@@ -83,7 +83,8 @@ class LiveView:
             self.partials += 1
             return
         self.finals += 1
-        track.history.append(record.score)
+        if record.score is not None:
+            track.history.append(record.score)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw as many sessions as fit, then the counters. If there is not enough room, the sessions that began last are drawn."""
@@ -125,7 +126,7 @@ def score_bar(score: float, width: int = BAR_WIDTH) -> Text:
 
 
 def share_bars(record: ScoreRecord) -> Text:
-    """Draw a small bar for each modality: its share of the evidence for the score. A missing modality is a dash."""
+    """Draw a small bar for each modality: its share of the evidence for the score. A modality without a share is a dash."""
     text = Text()
     for modality in MODALITIES:
         text.append(f"{_LETTERS[modality]} ", style="bold" if modality in record.shares else "dim")
@@ -177,17 +178,25 @@ def _track_line(title: Text, track: TrackView) -> Table:
         grid.add_row(title)
         return grid
     partial = isinstance(score, PartialRecord)
-    label = Text(f"{score.label:<8}", style=_LABEL_COLOURS.get(score.label, ""))
-    numbers = Text(signed(score.score), style="bold")
-    row = [title, Text(f"{clock(score.end_ms):>5}", style="dim"), score_bar(score.score), numbers, label, Text(f"{score.confidence:>4.0%}")]
+    row = [title, Text(f"{clock(score.end_ms):>5}", style="dim"), *_result(score)]
     row += [share_bars(score), Text(sparkline(track.history), style="bright_black")]
     grid.add_row(*row, style="dim" if partial else None)
     return grid
 
 
+def _result(record: ScoreRecord) -> list[Text]:
+    """Bar, score, label and confidence; dashes where nothing was said."""
+    if record.score is None or record.label is None or record.confidence is None:
+        return [Text("·" * BAR_WIDTH, style="bright_black"), *(Text(f"{'-':<{width}}", style="dim") for width in (5, 8, 4))]
+    label = Text(f"{record.label:<8}", style=_LABEL_COLOURS.get(record.label, ""))
+    return [score_bar(record.score), Text(signed(record.score), style="bold"), label, Text(f"{record.confidence:>4.0%}")]
+
+
 def _summary_line(summary: SessionRecord) -> Text:
     text = Text("ended", style="bold green")
     text.append(f"  {quantity(summary.windows, 'window')}", style="default not bold")
+    if summary.windows_empty:
+        text.append(f"  {summary.windows_empty} in which nothing was said", style="default not bold")
     if summary.windows_shed:
         text.append(f"  {summary.windows_shed} closed early, over a limit", style="yellow not bold")
     for name, value in (("mean", summary.mean), ("trend", summary.trend)):

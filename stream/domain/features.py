@@ -12,6 +12,9 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 
+LEAST_VOICE_MS = 300
+"""Shorter voice without a word is a noise: it begins no utterance, and alone it says nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Word:

@@ -19,7 +19,7 @@ class ModelVersion(msgspec.Struct, frozen=True):
 
 
 class ScoreRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="score"):
-    """Sentiment of one final window.
+    """Sentiment of one final window. A window without a word, a voice or a face has none: its numbers are None, its mappings empty.
 
     Attributes:
         window_id: ``tenant/session/track/EPOCH-END``.
@@ -27,7 +27,9 @@ class ScoreRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", 
         label: ``negative``, ``neutral`` or ``positive``.
         confidence: Calibrated probability of `label`.
         probabilities: Calibrated probability of each label.
-        modalities_present: Modalities with a word, sound or face in the window.
+        modalities_present: Modalities with a word, sound or face in the window, see `Window.present`.
+        modalities_expected: Modalities that the track has announced or sent so far, see `Window.modalities_expected`. One that is expected
+            but not present is missing. Empty in records of version 0.1.
         shares: Share of each present modality in the score's movement; they add up to 1.
         faces: Most faces seen at the same time.
         warnings: Codes, for example ``several_faces``.
@@ -47,11 +49,12 @@ class ScoreRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", 
     end_ms: int
     is_final: bool
     revision: int
-    score: float
-    label: str
-    confidence: float
+    score: float | None
+    label: str | None
+    confidence: float | None
     probabilities: dict[str, float]
     modalities_present: tuple[Modality, ...]
+    modalities_expected: tuple[Modality, ...] = ()
     shares: dict[Modality, float]
     faces: int
     warnings: tuple[str, ...]
@@ -84,14 +87,14 @@ class SpanEvidence(msgspec.Struct, frozen=True):
 
 
 class ExplanationRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="explanation"):
-    """Why a final window got its score.
+    """Why a final window got its score. For a window without a score the numbers are None, and nothing is listed.
 
     Attributes:
         base_score: Score of the model without any modality.
         contributions: Exact Shapley value of each modality in score points; with `base_score` they add up to the score.
         score_without: By present modality, the score without it.
-        causal_share: Part of the evidence that the model's attention classifies as causal, in [0, 1]; 0 for an empty window.
-        shortcut_share: The other part; 0 for an empty window.
+        causal_share: Part of the evidence that the model's attention classifies as causal, in [0, 1].
+        shortcut_share: The other part.
         score_unadjusted: Score without the backdoor adjustment.
         words: Strongest words.
         audio_spans: Strongest spans of sound.
@@ -107,12 +110,12 @@ class ExplanationRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="ev
     epoch: int
     start_ms: int
     end_ms: int
-    base_score: float
+    base_score: float | None
     contributions: dict[Modality, float]
     score_without: dict[Modality, float]
-    causal_share: float
-    shortcut_share: float
-    score_unadjusted: float
+    causal_share: float | None
+    shortcut_share: float | None
+    score_unadjusted: float | None
     words: tuple[WordEvidence, ...]
     audio_spans: tuple[SpanEvidence, ...]
     video_frames: tuple[SpanEvidence, ...]
@@ -134,13 +137,14 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"
 
     Attributes:
         windows: Number of final windows of all tracks.
-        mean: Mean score; None if no window has content.
+        mean: Mean score; None if no window has a score.
         trend: Mean score of the last third of the windows minus that of the first third; None for fewer than three windows.
         best: Window with the highest score.
         worst: Window with the lowest score.
         role_shares: Share of each role in the windows with words or sound: who did the talking.
         windows_by_modality: Number of windows with each modality.
         windows_shed: Windows that were closed early because too many chunks were held.
+        windows_empty: Windows without a word, a voice or a face. They have no score, and mean, trend, shares and modalities leave them out.
     """
 
     tenant: str
@@ -154,6 +158,7 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"
     role_shares: dict[str, float]
     windows_by_modality: dict[Modality, int]
     windows_shed: int = 0
+    windows_empty: int = 0
 
 
 Record = ScoreRecord | PartialRecord | ExplanationRecord | SessionRecord

@@ -12,7 +12,7 @@ class WarningCode(StrEnum):
     """
 
     NOTHING_PRESENT = "nothing_present"
-    """No word, no sound, no face: the score is the model's score without any modality."""
+    """No word, no voice, no face: the window has no score."""
     TO_REVIEW = "to_review"
     """The model is unsure of the label: a person should check it. The threshold is fitted, see the model card."""
     MODALITIES_DISAGREE = "modalities_disagree"

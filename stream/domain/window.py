@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from stream.domain.clock_skew import ClockSkews
 from stream.domain.context import ContextWindow
-from stream.domain.features import AudioFeatures, Floats, TextFeatures, VideoFeatures, Word
+from stream.domain.features import LEAST_VOICE_MS, AudioFeatures, Floats, TextFeatures, VideoFeatures, Word
 from stream.domain.identity import TrackKey
 from stream.domain.modality import MODALITIES, Modality
 
@@ -32,6 +32,8 @@ class Window(msgspec.Struct, frozen=True):
         clock_skews: Clock skews of modalities against the audio.
         warnings: Codes of peculiarities of the window's input, for example `WarningCode.SHED`.
         context: Finished windows of the session that the model sees beside it, newest first.
+        modalities_expected: Modalities that the session's plan names for the track, or of which a usable chunk touches this window or an
+            earlier final window of the track in this epoch.
     """
 
     track: TrackKey
@@ -49,6 +51,7 @@ class Window(msgspec.Struct, frozen=True):
     clock_skews: ClockSkews = {}
     warnings: tuple[str, ...] = ()
     context: tuple[ContextWindow, ...] = ()
+    modalities_expected: tuple[Modality, ...] = ()
 
     def with_context(self, context: tuple[ContextWindow, ...]) -> Window:
         """The same window with its context."""
@@ -83,13 +86,29 @@ class Window(msgspec.Struct, frozen=True):
         return np.stack([state for _, state in pairs]) if pairs else None
 
     def present(self) -> tuple[Modality, ...]:
-        """Modalities with something in them: a word, audio that is not silence, a detected face."""
+        """Modalities with something in them: a word, audio that is not silence, a detected face.
+
+        Beside a word or a face any sound counts. Without both, sound counts only if it holds a voice: noise and music say nothing.
+        """
+        has_words = bool(self.words())
+        has_face = any(self.inside(chunk.spans_ms).any() for chunk in self.video)
         has_content = {
-            Modality.TEXT: bool(self.words()),
-            Modality.AUDIO: any(self.inside(chunk.spans_ms[chunk.audible]).any() for chunk in self.audio),
-            Modality.VIDEO: any(self.inside(chunk.spans_ms).any() for chunk in self.video),
+            Modality.TEXT: has_words,
+            Modality.AUDIO: self._is_audible() if has_words or has_face else self._has_voice(),
+            Modality.VIDEO: has_face,
         }
         return tuple(m for m in MODALITIES if has_content[m])
+
+    def _is_audible(self) -> bool:
+        return any(self.inside(chunk.spans_ms[chunk.audible]).any() for chunk in self.audio)
+
+    def _has_voice(self) -> bool:
+        """Whether voice lasts `LEAST_VOICE_MS` in all. Where voice was not looked for, all sound counts as voice."""
+        voice_ms = 0
+        for chunk in self.audio:
+            spans = chunk.spans_ms[chunk.audible if chunk.voiced is None else chunk.audible & chunk.voiced]
+            voice_ms += int((spans[:, 1] - spans[:, 0])[self.inside(spans)].sum())
+        return voice_ms >= LEAST_VOICE_MS
 
     @property
     def faces_max(self) -> int:

@@ -1,4 +1,7 @@
-"""Builds the published records of a window. Pure: the same window and inference always give the same bytes, so a replay may repeat them."""
+"""Builds the published records of a window. Pure: the same window and inference always give the same bytes, so a replay may repeat them.
+
+A window without a word, a voice or a face has no sentiment. The model is not asked about it, and its records hold no number.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,9 @@ from stream.domain.result import ExplanationRecord, ModelVersion, PartialRecord,
 from stream.domain.window import Window
 from stream.explain.evidence import gather
 from stream.explain.rounding import apportion, rounded
-from stream.explain.sentence import Findings, sentence
+from stream.explain.sentence import Findings, sentence, sentence_for_nothing
 from stream.explain.shapley import coalition, restricted, shapley_values
-from stream.explain.warnings import warning_codes
+from stream.explain.warnings import warning_codes, warnings_of_nothing
 
 ALL_MODALITIES = COALITIONS - 1
 """Index of the coalition of all modalities."""
@@ -23,6 +26,7 @@ ALL_MODALITIES = COALITIONS - 1
 class _Numbers:
     """The numbers that the score and the explanation share. They are rounded, and the contributions still add up to the score."""
 
+    inference: Inference
     present: tuple[Modality, ...]
     scores: tuple[float, ...]
     score: float
@@ -35,26 +39,54 @@ class _Numbers:
 
 
 def final_records(
-    window: Window, inputs: WindowInputs, inference: Inference, model: ModelVersion, allowed_lateness_ms: int
+    window: Window, inputs: WindowInputs, inference: Inference | None, model: ModelVersion, allowed_lateness_ms: int
 ) -> tuple[ScoreRecord, ExplanationRecord]:
-    """Score and explanation of a closed window. Raises ``ValueError`` for an open window."""
+    """Score and explanation of a closed window.
+
+    Args:
+        window: The window.
+        inputs: Its input tensors.
+        inference: The model's answer; None if nothing is present in the window.
+        model: The model's version.
+        allowed_lateness_ms: How long windows stay open for late chunks.
+
+    Raises:
+        ValueError: The window is open, or something is present without an inference.
+    """
     if not window.is_final:
         raise ValueError("the window is still open")
     numbers = _numbers(window, inputs, inference)
-    return ScoreRecord(**_fields(window, numbers, model, allowed_lateness_ms)), _explanation(window, inputs, inference, numbers)
+    score = ScoreRecord(**_fields(window, numbers, model, allowed_lateness_ms))
+    return score, _explanation_of_nothing(window) if numbers is None else _explanation(window, inputs, numbers)
 
 
 def partial_record(
-    window: Window, inputs: WindowInputs, inference: Inference, model: ModelVersion, allowed_lateness_ms: int
+    window: Window, inputs: WindowInputs, inference: Inference | None, model: ModelVersion, allowed_lateness_ms: int
 ) -> PartialRecord:
-    """Score so far of an open window. Raises ``ValueError`` for a closed window."""
+    """Score so far of an open window; the arguments are those of `final_records`. Raises ``ValueError`` for a closed window."""
     if window.is_final:
         raise ValueError("the window is final")
     return PartialRecord(**_fields(window, _numbers(window, inputs, inference), model, allowed_lateness_ms))
 
 
-def _explanation(window: Window, inputs: WindowInputs, inference: Inference, numbers: _Numbers) -> ExplanationRecord:
-    """Build the explanation. In a window without nodes nothing could have moved the score: causal and shortcut share are both 0."""
+def _explanation_of_nothing(window: Window) -> ExplanationRecord:
+    return ExplanationRecord(
+        **identity_fields(window),
+        base_score=None,
+        contributions={},
+        score_without={},
+        causal_share=None,
+        shortcut_share=None,
+        score_unadjusted=None,
+        words=(),
+        audio_spans=(),
+        video_frames=(),
+        sentence=sentence_for_nothing(window.role, window.start_ms, window.end_ms),
+    )
+
+
+def _explanation(window: Window, inputs: WindowInputs, numbers: _Numbers) -> ExplanationRecord:
+    inference = numbers.inference
     evidence = gather(inputs, inference)
     causal = None if evidence.causal_share is None else rounded(evidence.causal_share)
     without = {m: ALL_MODALITIES & ~m.bit for m in numbers.present}
@@ -66,6 +98,7 @@ def _explanation(window: Window, inputs: WindowInputs, inference: Inference, num
         label=numbers.label,
         confidence=numbers.confidence,
         present=numbers.present,
+        expected=window.modalities_expected,
         contributions=numbers.contributions,
         without={m: (rounded(numbers.scores[index]), _label(numbers.present, inference, index)) for m, index in without.items()},
         words=evidence.words,
@@ -78,8 +111,8 @@ def _explanation(window: Window, inputs: WindowInputs, inference: Inference, num
         base_score=numbers.base,
         contributions=numbers.contributions,
         score_without={m: rounded(numbers.scores[index]) for m, index in without.items()},
-        causal_share=0.0 if causal is None else causal,
-        shortcut_share=0.0 if causal is None else rounded(1.0 - causal),
+        causal_share=causal,
+        shortcut_share=None if causal is None else rounded(1.0 - causal),
         score_unadjusted=rounded(inference.score_unadjusted),
         words=evidence.words,
         audio_spans=evidence.audio_spans,
@@ -90,26 +123,25 @@ def _explanation(window: Window, inputs: WindowInputs, inference: Inference, num
 
 def shares(contributions: dict[Modality, float], present: tuple[Modality, ...]) -> dict[Modality, float]:
     """Share of each present modality in the score's movement, |phi_m| / sum |phi|; equal shares if nothing moved the score."""
-    if not present:
-        return {}
     moved = [abs(contributions[m]) for m in present]
     total = sum(moved)
     parts = [size / total for size in moved] if total > 0 else [1.0 / len(present)] * len(present)
     return dict(zip(present, apportion(parts, 1.0), strict=True))
 
 
-def _fields(window: Window, numbers: _Numbers, model: ModelVersion, allowed_lateness_ms: int) -> dict[str, Any]:
+def _fields(window: Window, numbers: _Numbers | None, model: ModelVersion, allowed_lateness_ms: int) -> dict[str, Any]:
     return identity_fields(window) | {
         "is_final": window.is_final,
         "revision": window.revision,
-        "score": numbers.score,
-        "label": numbers.label,
-        "confidence": numbers.confidence,
-        "probabilities": numbers.probabilities,
-        "modalities_present": numbers.present,
-        "shares": shares(numbers.contributions, numbers.present),
+        "score": None if numbers is None else numbers.score,
+        "label": None if numbers is None else numbers.label,
+        "confidence": None if numbers is None else numbers.confidence,
+        "probabilities": {} if numbers is None else numbers.probabilities,
+        "modalities_present": () if numbers is None else numbers.present,
+        "modalities_expected": window.modalities_expected,
+        "shares": {} if numbers is None else shares(numbers.contributions, numbers.present),
         "faces": window.faces_max,
-        "warnings": numbers.warnings,
+        "warnings": warnings_of_nothing(window) if numbers is None else numbers.warnings,
         "media_end_at_ms": window.media_end_at_ms,
         "allowed_lateness_ms": allowed_lateness_ms,
         "model": model,
@@ -131,8 +163,13 @@ def identity_fields(window: Window) -> dict[str, Any]:
     }
 
 
-def _numbers(window: Window, inputs: WindowInputs, inference: Inference) -> _Numbers:
+def _numbers(window: Window, inputs: WindowInputs, inference: Inference | None) -> _Numbers | None:
+    """The numbers of a window; None if nothing is present in it. Raises ``ValueError`` if something is, but there is no inference."""
     present = window.present()
+    if not present:
+        return None
+    if inference is None:
+        raise ValueError("the window has content, but no inference")
     scores = restricted(inference.scores, present)
     exact = shapley_values(scores)
     # Rounded one by one, the contributions could miss the published score by a unit of the last digit.
@@ -141,6 +178,7 @@ def _numbers(window: Window, inputs: WindowInputs, inference: Inference) -> _Num
     probabilities = dict(zip(LABELS, apportion(_probabilities(present, inference, ALL_MODALITIES), 1.0), strict=True))
     label = _label(present, inference, ALL_MODALITIES)
     return _Numbers(
+        inference=inference,
         present=present,
         scores=scores,
         score=score,
@@ -149,7 +187,7 @@ def _numbers(window: Window, inputs: WindowInputs, inference: Inference) -> _Num
         confidence=probabilities[label],
         probabilities=probabilities,
         contributions=contributions,
-        warnings=warning_codes(window, present, inputs, inference, contributions),
+        warnings=warning_codes(window, inputs, inference, contributions),
     )
 
 

@@ -34,7 +34,8 @@ class Findings:
         score: Score in [-3, 3].
         label: Label of the window.
         confidence: The label's probability.
-        present: Modalities with content in the window.
+        present: Modalities with content in the window; at least one.
+        expected: Modalities that the track has announced or sent. One of them that is not present is missing.
         contributions: Score points of each present modality.
         without: By present modality, score and label without it.
         words: Strongest words, strongest first.
@@ -50,6 +51,7 @@ class Findings:
     label: str
     confidence: float
     present: tuple[Modality, ...]
+    expected: tuple[Modality, ...]
     contributions: Mapping[Modality, float]
     without: Mapping[Modality, tuple[float, str]]
     words: Sequence[WordEvidence]
@@ -60,16 +62,17 @@ class Findings:
 
 def sentence(findings: Findings) -> str:
     """The explanation as one sentence, free of control characters and markup."""
-    when = f"between {clock(findings.start_ms)} and {clock(findings.end_ms)}"
-    if not findings.present:
-        return (
-            f"Nothing was said, heard or seen of the {_plain(findings.role)} {when}, so the score of {signed(findings.score)} says nothing."
-        )
+    when = _when(findings.start_ms, findings.end_ms)
     opening = (
         f"The {_plain(findings.role)} comes across as {findings.label} ({signed(findings.score)}, {findings.confidence:.0%} sure) {when}"
     )
     parts = [f"{opening}, {_drivers(findings)}", *_otherwise(findings), *_cautions(findings)]
     return "; ".join(parts) + "."
+
+
+def sentence_for_nothing(role: str, start_ms: int, end_ms: int) -> str:
+    """The sentence for a window without a word, a voice or a face."""
+    return f"Nothing was said by the {_plain(role)} {_when(start_ms, end_ms)}."
 
 
 def clock(ms: int) -> str:
@@ -98,6 +101,10 @@ def quote(text: str) -> str:
     if len(kept) > QUOTED_CHARACTERS:
         kept = kept[: QUOTED_CHARACTERS - 1] + "…"
     return f"“{kept}”"
+
+
+def _when(start_ms: int, end_ms: int) -> str:
+    return f"between {clock(start_ms)} and {clock(end_ms)}"
 
 
 def _plain(role: str) -> str:
@@ -154,7 +161,7 @@ def _otherwise(findings: Findings) -> list[str]:
 
 
 def _cautions(findings: Findings) -> list[str]:
-    absent = [_ABSENT[m] for m in MODALITIES if m not in findings.present]
+    absent = [_ABSENT[m] for m in MODALITIES if m in findings.expected and m not in findings.present]
     verb = "was" if absent in (["sound"], ["a face"]) else "were"
     notes = [f"{_joined(absent)} {verb} missing"] if absent else []
     notes += [PLAIN[code] for code in WarningCode if code in findings.warnings and code in PLAIN]

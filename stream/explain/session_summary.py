@@ -17,39 +17,36 @@ TREND_WINDOWS = 3
 def summarise(session: SessionKey, epoch: int, finals: Iterable[ScoreRecord]) -> SessionRecord:
     """Sum up the final windows of one epoch; windows of other epochs are left out.
 
-    Windows without any modality are counted, but their score says nothing about sentiment. So mean, trend, best and worst exclude them.
+    Windows in which nothing is present have no score. They are counted, but nothing else in the summary takes them into account.
     """
     windows = sorted((f for f in finals if f.epoch == epoch), key=lambda f: (f.start_ms, f.end_ms, f.track))
-    with_content = [w for w in windows if w.modalities_present]
+    moments = [Moment(w.window_id, w.track, w.start_ms, w.end_ms, w.score) for w in windows if w.score is not None and w.modalities_present]
     return SessionRecord(
         tenant=session.tenant,
         session=session.session,
         epoch=epoch,
         windows=len(windows),
-        mean=_mean(with_content) if with_content else None,
-        trend=_trend(with_content),
-        best=_moment(max(with_content, key=lambda w: w.score)) if with_content else None,
-        worst=_moment(min(with_content, key=lambda w: w.score)) if with_content else None,
+        mean=_mean(moments) if moments else None,
+        trend=_trend(moments),
+        best=max(moments, key=lambda moment: moment.score, default=None),
+        worst=min(moments, key=lambda moment: moment.score, default=None),
         role_shares=_role_shares(windows),
         windows_by_modality={m: sum(m in w.modalities_present for w in windows) for m in MODALITIES},
         windows_shed=sum(WarningCode.SHED in w.warnings for w in windows),
+        windows_empty=len(windows) - len(moments),
     )
 
 
-def _mean(windows: Sequence[ScoreRecord]) -> float:
-    return rounded(sum(w.score for w in windows) / len(windows))
+def _mean(moments: Sequence[Moment]) -> float:
+    return rounded(sum(moment.score for moment in moments) / len(moments))
 
 
-def _trend(windows: Sequence[ScoreRecord]) -> float | None:
+def _trend(moments: Sequence[Moment]) -> float | None:
     """Mean of the last third minus mean of the first third, in order of media time."""
-    if len(windows) < TREND_WINDOWS:
+    if len(moments) < TREND_WINDOWS:
         return None
-    third = len(windows) // 3
-    return rounded(_mean(windows[-third:]) - _mean(windows[:third]))
-
-
-def _moment(window: ScoreRecord) -> Moment:
-    return Moment(window.window_id, window.track, window.start_ms, window.end_ms, window.score)
+    third = len(moments) // 3
+    return rounded(_mean(moments[-third:]) - _mean(moments[:third]))
 
 
 def _role_shares(windows: Sequence[ScoreRecord]) -> dict[str, float]:

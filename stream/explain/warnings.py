@@ -27,23 +27,29 @@ PLAIN: dict[WarningCode, str] = {
 """Codes as clauses of the sentence. `NOTHING_PRESENT` has a sentence of its own; the sentence does not mention `SHED`."""
 
 
-def warning_codes(
-    window: Window, present: Collection[Modality], inputs: WindowInputs, inference: Inference, contributions: dict[Modality, float]
-) -> tuple[str, ...]:
-    """All codes of a window: first in the order of `WarningCode`, then the other codes of its input in alphabetical order."""
+def warning_codes(window: Window, inputs: WindowInputs, inference: Inference, contributions: dict[Modality, float]) -> tuple[str, ...]:
+    """All codes of a window with a score."""
     score = float(inference.scores[-1])
     applies = {
-        WarningCode.NOTHING_PRESENT: not present,
         WarningCode.TO_REVIEW: inference.to_review,
         WarningCode.MODALITIES_DISAGREE: disagree(contributions.values()),
         WarningCode.SHORTCUT_EFFECT: abs(score - inference.score_unadjusted) >= SHORTCUT_EFFECT,
         WarningCode.SEVERAL_FACES: window.faces_max > 1,
         WarningCode.WORDS_DROPPED: inputs.words_dropped > 0,
-        WarningCode.SYNC_SUSPECT: WarningCode.SYNC_SUSPECT in window.warnings,
-        WarningCode.SHED: WarningCode.SHED in window.warnings,
     }
-    listed = tuple(str(code) for code in WarningCode if applies[code])
-    return listed + tuple(sorted(set(window.warnings) - set(listed)))
+    return _in_order({code for code, does_apply in applies.items() if does_apply}, window)
+
+
+def warnings_of_nothing(window: Window) -> tuple[str, ...]:
+    """All codes of a window in which nothing is present: that, and those of its input."""
+    return _in_order({WarningCode.NOTHING_PRESENT}, window)
+
+
+def _in_order(codes: Collection[WarningCode], window: Window) -> tuple[str, ...]:
+    """These codes and those of the window's input: first in the order of `WarningCode`, then the others in alphabetical order."""
+    every = {*map(str, codes), *window.warnings}
+    listed = tuple(str(code) for code in WarningCode if code in every)
+    return listed + tuple(sorted(every - set(listed)))
 
 
 def disagree(contributions: Iterable[float]) -> bool:

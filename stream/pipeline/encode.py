@@ -28,15 +28,13 @@ class ChunkEncoder:
         models: Triton's encoders.
         audio: Settings of audio.
         video: Settings of video.
-        find_voice: Whether to mark the audio segments with a voice. Only utterance windows need it.
     """
 
-    def __init__(self, sandbox: Sandbox, models: Models, audio: AudioSettings, video: VideoSettings, *, find_voice: bool) -> None:
+    def __init__(self, sandbox: Sandbox, models: Models, audio: AudioSettings, video: VideoSettings) -> None:
         self._sandbox = sandbox
         self._models = models
         self._audio = audio
         self._video = video
-        self._find_voice = find_voice
         self._face_tracker = FaceTracker()
 
     def encode_immediately(self, chunk: Chunk) -> Features | None:
@@ -67,8 +65,7 @@ class ChunkEncoder:
         # The model's input leaves silent segments out: encoding a silent chunk would only load Triton.
         if audible.any():
             embeddings = (await self._models.encode_audio(log_mel(samples)[np.newaxis]))[0, : len(spans_ms)]
-        voiced = audible & voiced_segments(samples) if self._find_voice else None
-        return AudioFeatures(spans_ms, embeddings, audible, voiced)
+        return AudioFeatures(spans_ms, embeddings, audible, audible & voiced_segments(samples) if audible.any() else audible)
 
     async def _encode_video(self, chunk: Chunk) -> VideoFeatures:
         header, video = chunk.header, self._video

@@ -53,12 +53,15 @@ class WindowScorer:
         inputs, inference, model = await self._infer(window, context)
         return partial_record(window, inputs, inference, model, self._allowed_lateness_ms)
 
-    async def _infer(self, window: Window, context: WindowContext) -> tuple[WindowInputs, Inference, ModelVersion]:
+    async def _infer(self, window: Window, context: WindowContext) -> tuple[WindowInputs, Inference | None, ModelVersion]:
+        """Inputs of the window, the model's answer and its version. The model is not asked about a window in which nothing is present."""
         alone = build(window, await self._word_states(window))
         # Contribute first: windows of the context may wait for this window, directly or through others, and all would wait for ever.
         context.contribute(contribution(window, alone))
-        inputs = with_context(alone, window, await context.features())
-        inference = await self._models.infer(inputs)
+        inputs, inference = alone, None
+        if window.present():
+            inputs = with_context(alone, window, await context.features())
+            inference = await self._models.infer(inputs)
         # Shielded: a window that is dropped while it waits must not cancel the task for all later windows.
         return inputs, inference, self._version.result() if self._version.done() else await asyncio.shield(self._version)
 

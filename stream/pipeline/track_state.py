@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from stream.domain.clock_skew import ClockSkews
 from stream.domain.context import ContextFeatures
 from stream.domain.identity import TrackKey
+from stream.domain.modality import Modality
 from stream.pipeline.ports import ResultStore
 
 ALL_FINAL_MS = 2**53
@@ -21,12 +22,14 @@ class TrackState:
         final_until_ms: Media time until which the epoch's windows of the track are final; None if no window is final.
         final_at_ms: Wall clock (Unix ms) at which that media time was captured, where it is known.
         clock_skews: The track's clock skews at its last final window; None if no window is final.
+        modalities_expected: Modalities that were expected at that window, where it is known.
         contributions: The contributions of the epoch's newest final windows, from all tracks.
     """
 
     final_until_ms: int | None
     final_at_ms: int | None
     clock_skews: ClockSkews | None
+    modalities_expected: tuple[Modality, ...]
     contributions: list[ContextFeatures]
 
 
@@ -36,10 +39,10 @@ async def read_track_state(store: ResultStore, track: TrackKey, epoch: int) -> T
     latest = None if final is None else await store.latest(track)
     contributions = await store.context(track.session, epoch)
     if final is None or final.epoch < epoch:
-        return TrackState(None, None, None, contributions)
+        return TrackState(None, None, None, (), contributions)
     if final.epoch > epoch:
-        return TrackState(ALL_FINAL_MS, None, None, contributions)
-    # `latest` is written with the last final window, but may be newer or expired: then its capture time says nothing here.
-    is_last_final = latest is not None and latest.epoch == epoch and latest.end_ms == final.end_ms
-    final_at_ms = latest.media_end_at_ms if latest is not None and is_last_final else None
-    return TrackState(final.end_ms, final_at_ms, final.clock_skews, contributions)
+        return TrackState(ALL_FINAL_MS, None, None, (), contributions)
+    # `latest` is written with the last final window, but may be newer or expired: then it says nothing here.
+    if latest is None or latest.epoch != epoch or latest.end_ms != final.end_ms:
+        return TrackState(final.end_ms, None, final.clock_skews, (), contributions)
+    return TrackState(final.end_ms, latest.media_end_at_ms, final.clock_skews, latest.modalities_expected, contributions)

@@ -105,7 +105,15 @@ class EpochWindows:
         self.aligner.add_final_windows([features.window for features in state.contributions], now)
         scoring = self._context.new_track_scoring(on_fenced, may_publish, assignment, self._context_store)
         self.tracks[track] = scoring
-        self.aligner.open_track(track, role, state.final_until_ms, now, state.clock_skews, final_at_ms=state.final_at_ms)
+        self.aligner.open_track(
+            track,
+            role,
+            state.final_until_ms,
+            now,
+            state.clock_skews,
+            final_at_ms=state.final_at_ms,
+            expected_before=state.modalities_expected,
+        )
         return scoring
 
     def on_encoded(self, arrival: Arrival, features: Features | None) -> None:

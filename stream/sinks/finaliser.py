@@ -60,8 +60,10 @@ class Finaliser:
         track = TrackKey(SessionKey(score.tenant, score.session), score.track)
         of_session, of_track = session_names(track.session), track_names(track)
         score_json, explanation_json, skews_json = encode_record(score), encode_record(explanation), encode_skews(score.sync)
-        latest: dict[str, Argument] = {"window_id": score.window_id, "score": score.score, "label": score.label}
-        latest |= {"confidence": score.confidence, "sentence": explanation.sentence, "record": score_json, "explanation": explanation_json}
+        latest: dict[str, Argument] = {"window_id": score.window_id}
+        numbers = {"score": score.score, "label": score.label, "confidence": score.confidence}
+        latest |= {name: value for name, value in numbers.items() if value is not None}
+        latest |= {"sentence": explanation.sentence, "record": score_json, "explanation": explanation_json}
         keys = [
             of_session.state,
             of_session.tracks,

@@ -43,6 +43,7 @@ def score_of(window: Window) -> ScoreRecord:
         confidence=1.0,
         probabilities={},
         modalities_present=window.present(),
+        modalities_expected=window.modalities_expected,
         shares={},
         faces=0,
         warnings=window.warnings,

@@ -19,7 +19,7 @@ def make_sync(offset_ms: float) -> ClockSkews:
 
 def make_score(
     end_ms: int,
-    score: float = 0.0,
+    score: float | None = 0.0,
     *,
     epoch: int = 0,
     track: str = "customer",
@@ -29,7 +29,8 @@ def make_score(
     warnings: tuple[str, ...] = (),
     sync: ClockSkews | None = None,
 ) -> ScoreRecord:
-    """A final score of the 4 s window that ends at `end_ms`."""
+    """A final score of the 4 s window that ends at `end_ms`. Without a score nothing is present."""
+    present = () if score is None else present
     return ScoreRecord(
         tenant=session.tenant,
         session=session.session,
@@ -42,10 +43,11 @@ def make_score(
         is_final=True,
         revision=0,
         score=score,
-        label="neutral",
-        confidence=0.6,
-        probabilities={"negative": 0.2, "neutral": 0.6, "positive": 0.2},
+        label=None if score is None else "neutral",
+        confidence=None if score is None else 0.6,
+        probabilities={} if score is None else {"negative": 0.2, "neutral": 0.6, "positive": 0.2},
         modalities_present=present,
+        modalities_expected=ALL,
         shares={m: 1.0 / len(present) for m in present},
         faces=1,
         warnings=warnings,
@@ -68,7 +70,7 @@ def make_explanation(score: ScoreRecord, sentence: str = "Because.") -> Explanat
         start_ms=score.start_ms,
         end_ms=score.end_ms,
         base_score=0.0,
-        contributions={m: score.score if m is Modality.TEXT else 0.0 for m in ALL},
+        contributions={m: score.score if m is Modality.TEXT and score.score is not None else 0.0 for m in ALL},
         score_without=dict.fromkeys(score.modalities_present, 0.0),
         causal_share=0.7,
         shortcut_share=0.3,

@@ -10,6 +10,7 @@ from stream.domain.features import AudioFeatures, TextFeatures, VideoFeatures, W
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.inference import Inference, WindowInputs
 from stream.domain.media_format import EMBEDDING_WIDTH
+from stream.domain.modality import MODALITIES
 from stream.domain.result import ModelVersion
 from stream.domain.window import Window
 from stream.encoders.window_inputs import NO_CONTEXT
@@ -22,7 +23,7 @@ START_MS = 4000
 def make_window(
     words: Sequence[str] = (), segments: int = 0, frames: int = 0, *, faces: int = 1, is_final: bool = True, warnings: tuple[str, ...] = ()
 ) -> Window:
-    """A 1 s window from 4 s on: words, then audible segments of 100 ms, then face frames of 200 ms, each from its start."""
+    """A 1 s window from 4 s on: words, audible segments of 100 ms and face frames of 200 ms, each from its start. All are expected."""
     start = START_MS
     spoken = tuple(Word(w, start + 100 * i, start + 100 * (i + 1)) for i, w in enumerate(words))
     audio_spans = np.array([[start + 100 * i, start + 100 * (i + 1)] for i in range(segments)], np.int64).reshape(-1, 2)
@@ -47,6 +48,7 @@ def make_window(
         else (),
         media_end_at_ms=1_700_000_000_000,
         warnings=warnings,
+        modalities_expected=MODALITIES,
     )
 
 

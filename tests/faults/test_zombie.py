@@ -65,7 +65,7 @@ class Case:
         await worker.feed(*records)
         await worker.settle(SETTLE_S)
 
-    async def finals(self) -> list[tuple[int, float]]:
+    async def finals(self) -> list[tuple[int, float | None]]:
         return [(final.end_ms, final.score) for final in await self.store.finals(SessionKey("acme", self.session))]
 
     async def take_over(self) -> None:

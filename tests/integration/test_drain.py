@@ -44,7 +44,7 @@ async def until_open(settings: Settings, session: str, end_ms: int) -> None:
             await asyncio.sleep(0.05)
 
 
-async def finals_so_far(store: RedisSink, session: str) -> list[tuple[int, float]]:
+async def finals_so_far(store: RedisSink, session: str) -> list[tuple[int, float | None]]:
     (found,) = await finals(store, [session], seconds=0)
     return found
 

@@ -192,6 +192,17 @@ async def test_the_newest_window_is_readable_without_sentistream(sink: RedisSink
     assert latest["sentence"] == "Because."
 
 
+async def test_a_window_in_which_nothing_was_said_leaves_no_number_of_the_window_before(sink: RedisSink, redis: Redis) -> None:
+    await finalise(sink, make_score(4000, -1.25))
+    nothing = make_score(6000, None)
+    await finalise(sink, nothing)
+    latest = await redis.hgetall(track_names(TRACK).latest)
+    assert set(latest) == {"window_id", "sentence", "record", "explanation"}
+    assert latest["window_id"] == nothing.window_id
+    assert await sink.latest(TRACK) == nothing
+    assert [final.score for final in await sink.finals(SESSION)] == [-1.25, None]
+
+
 async def test_a_summary_of_fewer_windows_does_not_replace_a_fuller_one(sink: RedisSink, redis: Redis) -> None:
     full = summarise(SESSION, 0, [make_score(4000), make_score(6000)])
     await sink.put_summary(full)

@@ -62,11 +62,11 @@ async def wait_for_finals(settings: Settings, sessions: list[SessionKey], *, at_
                 return
 
 
-async def windows(settings: Settings, session: SessionKey) -> list[tuple[str, int, int, float]]:
+async def windows(settings: Settings, session: SessionKey) -> list[tuple[str, int, int, float | None]]:
     store = RedisSink(settings.redis)
     finals = await store.finals(session)
     await store.close()
-    return sorted((f.track, f.start_ms, f.end_ms, round(f.score, 2)) for f in finals)
+    return sorted((f.track, f.start_ms, f.end_ms, None if f.score is None else round(f.score, 2)) for f in finals)
 
 
 def prepared(run: str) -> list[PreparedSession]:

@@ -35,7 +35,7 @@ def in_random_order(records: list[InboundRecord], random: Random) -> list[Inboun
     return ordered
 
 
-async def play(epochs: list[tuple[int, int, bool]], crashes: list[float], random: Random) -> list[tuple[int, int, float]]:
+async def play(epochs: list[tuple[int, int, bool]], crashes: list[float], random: Random) -> list[tuple[int, int, float | None]]:
     """Play a session to a worker, and to another worker after each crash.
 
     Args:

@@ -69,7 +69,7 @@ def send(producer: KafkaProducer, prefix: str, *records: InboundRecord) -> None:
 
 async def finals(
     store: RedisSink, sessions: list[str], seconds: float = 60, *, count: int = len(EXPECTED)
-) -> list[list[tuple[int, float]]]:
+) -> list[list[tuple[int, float | None]]]:
     """End and number of words of the final windows of each session, once there are ``count`` of each or the time is up."""
     deadline = time.monotonic() + seconds
     while True:

@@ -30,7 +30,7 @@ def run_records(worker: FakeWorker, seconds: int, later_ms: int = 0, *, epoch: i
     return [worker.event(start(epoch), at_ms=MEDIA_START_AT_MS + later_ms), *chunks]
 
 
-def windows(worker: FakeWorker) -> list[tuple[int, int, float]]:
+def windows(worker: FakeWorker) -> list[tuple[int, int, float | None]]:
     """Epoch, end and number of words of each final window."""
     return [(s.epoch, s.end_ms, s.score) for s in worker.store.scores[TRACK]]
 

@@ -5,7 +5,8 @@ A plain second implementation of what `stream.align.utterance` finds while the s
 
 from __future__ import annotations
 
-from stream.align.utterance import LEAST_VOICE_MS, UtteranceWindower
+from stream.align.utterance import UtteranceWindower
+from stream.domain.features import LEAST_VOICE_MS
 from stream.domain.modality import Modality
 from tests.support.histories import Delivery, History
 

@@ -141,3 +141,48 @@ def test_a_chunk_after_the_end_gives_no_partial_window() -> None:
     feed(track, range(3))
     track.end(3000)
     assert not track.on_chunk(chunk(4), now=9000).partial
+
+
+def expected_in(outcome: Outcome[str]) -> list[tuple[Modality, ...]]:
+    return [closed.window.modalities_expected for closed in outcome.closed]
+
+
+def test_the_planned_modalities_are_expected() -> None:
+    track = aligner((VIDEO, AUDIO))
+    feed(track, range(4))
+    assert expected_in(track.end(4000)) == [(AUDIO, VIDEO), (AUDIO, VIDEO)]
+
+
+def test_without_a_plan_a_modality_is_expected_from_its_first_chunk_on() -> None:
+    track = aligner(None)
+    feed(track, range(12))
+    feed(track, (4, 5), VIDEO)
+    closed = track.end(12_000)
+    assert [w.window.end_ms for w in closed.closed] == [4000, 6000, 8000, 10_000, 12_000, 14_000]
+    assert expected_in(closed) == [(AUDIO,), (AUDIO, VIDEO), (AUDIO, VIDEO), (AUDIO, VIDEO), (AUDIO, VIDEO), (AUDIO, VIDEO)]
+
+
+def test_a_replay_expects_what_was_expected_at_the_last_final_window() -> None:
+    whole = aligner(None)
+    feed(whole, range(8))
+    feed(whole, [0], VIDEO)
+    expected = expected_in(whole.end(8000))
+    assert expected == [(AUDIO, VIDEO)] * 4
+    again = TrackAligner[str](TRACK, "customer", 0, POLICY, expected=None, final_until_ms=4000, now=0, expected_before=expected[0])
+    feed(again, range(2, 8))
+    assert expected_in(again.end(8000)) == expected[1:]
+
+
+def test_a_chunk_that_could_not_be_decoded_makes_no_modality_expected() -> None:
+    track = aligner(None)
+    feed(track, range(4))
+    track.on_chunk(structs.replace(chunk(0, VIDEO), features=None, ack=None), now=4000)
+    assert expected_in(track.end(4000)) == [(AUDIO,), (AUDIO,)]
+
+
+def test_an_open_window_says_what_is_expected() -> None:
+    track = aligner(None)
+    (first,) = feed(track, [0]).partial
+    feed(track, [0, 1], TEXT)
+    (second,) = feed(track, [1]).partial
+    assert (first.modalities_expected, second.modalities_expected) == ((AUDIO,), (TEXT, AUDIO))

@@ -21,7 +21,7 @@ def session_with(*words: list[str]) -> Session:
 async def test_the_oracle_and_the_pipeline_agree_on_a_session_without_faults() -> None:
     worker = FakeWorker()
     await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(SECONDS)), worker.event(END))
-    published = {final.end_ms: int(final.score) for finals in worker.store.scores.values() for final in finals}
+    published = {final.end_ms: final.score for finals in worker.store.scores.values() for final in finals}
     assert published == {end: len(words) for end, words in session_with(*[["word"]] * SECONDS).expected().items()}
 
 

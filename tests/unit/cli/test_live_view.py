@@ -54,6 +54,17 @@ def test_it_shows_score_label_confidence_and_sentence() -> None:
         assert part in text
 
 
+def test_a_window_in_which_nothing_was_said_has_no_number_and_no_place_in_the_sparkline() -> None:
+    nothing = make_score(8000, None)
+    text = drawn(make_score(4000, -3.0), nothing, make_explanation(nothing, "Nothing was said."))
+    assert "Nothing was said." in text
+    assert "▁" in text
+    assert not set("%+█│") & set(text.replace("│ ", "").replace(" │", ""))
+    partial = drawn(msgspec.structs.replace(make_partial(4000), score=None, label=None, confidence=None, shares={}))
+    assert "1 partial result" in partial
+    assert "%" not in partial
+
+
 def test_nothing_in_a_record_is_markup() -> None:
     score = make_score(4000)
     text = drawn(score, make_explanation(score, HOSTILE))
@@ -81,6 +92,13 @@ def test_a_summary_says_how_many_windows_were_shed() -> None:
     assert "1 closed early" in drawn(shed, summarise(*summary, [whole, shed]))
 
 
+def test_a_summary_says_in_how_many_windows_nothing_was_said() -> None:
+    spoken, nothing = make_score(4000, 1.0), make_score(6000, None)
+    summary = SessionKey("default", "call-1"), 0
+    assert "nothing was said" not in drawn(spoken, summarise(*summary, [spoken]))
+    assert "1 in which nothing was said" in drawn(spoken, summarise(*summary, [spoken, nothing]))
+
+
 def test_sessions_that_do_not_fit_are_counted() -> None:
     many = [make_score(4000, session=SessionKey("default", f"s{i:02}")) for i in range(20)]
     text = drawn(*many, height=20)
@@ -106,6 +124,13 @@ def test_without_a_terminal_each_final_window_is_a_line() -> None:
     assert lines[0].startswith("call-1/customer 0:04 ")
     assert lines[1] == f"  {HOSTILE}"
     assert lines[2] == "call-1 ended: 1 window, mean -1.50"
+
+
+def test_a_line_says_that_nothing_was_said() -> None:
+    console = Console(file=io.StringIO(), width=80)
+    LineDisplay(console).show(make_score(4000, None))
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue() == "call-1/customer 0:04 nothing was said\n"
 
 
 def test_json_is_one_object_a_line_with_the_event_first(capfdbinary: pytest.CaptureFixture[bytes]) -> None:

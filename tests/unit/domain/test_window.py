@@ -23,9 +23,10 @@ def window(start_ms: int = 0, end_ms: int = 4000, **features: object) -> Window:
     )
 
 
-def audio(start_ms: int, *audible: bool) -> AudioFeatures:
+def audio(start_ms: int, *audible: bool, voiced: tuple[bool, ...] | None = None) -> AudioFeatures:
     starts = start_ms + 100 * np.arange(len(audible))
-    return AudioFeatures(np.stack([starts, starts + 100], axis=1), np.zeros((len(audible), 64), np.float32), np.array(audible))
+    spans, embeddings = np.stack([starts, starts + 100], axis=1), np.zeros((len(audible), 64), np.float32)
+    return AudioFeatures(spans, embeddings, np.array(audible), None if voiced is None else np.array(voiced))
 
 
 def video(*spans: tuple[int, int], faces: int = 1) -> VideoFeatures:
@@ -51,6 +52,39 @@ def test_presence_needs_something_inside_the_window() -> None:
     inside = window(text=(TextFeatures((Word("x", 100, 200),)),), audio=(audio(3900, True),), video=(video((3800, 4000)),))
     assert outside.present() == ()
     assert inside.present() == (Modality.TEXT, Modality.AUDIO, Modality.VIDEO)
+
+
+MUSIC = (True,) * 10
+NO_VOICE = (False,) * 10
+LEAST_VOICE = (True,) * 3 + (False,) * 7
+TOO_LITTLE_VOICE = (True,) * 2 + (False,) * 8
+
+
+def test_sound_alone_is_present_only_if_it_holds_a_voice() -> None:
+    def heard(*chunks: AudioFeatures) -> tuple[Modality, ...]:
+        return window(text=(TextFeatures(()),), audio=chunks, video=(video(faces=0),)).present()
+
+    assert heard(audio(0, *MUSIC, voiced=NO_VOICE), audio(1000, *MUSIC, voiced=NO_VOICE)) == ()
+    assert heard(audio(0, *MUSIC, voiced=TOO_LITTLE_VOICE)) == ()
+    assert heard(audio(0, *MUSIC, voiced=LEAST_VOICE)) == (Modality.AUDIO,)
+    assert heard(audio(0, *MUSIC, voiced=TOO_LITTLE_VOICE), audio(2000, *MUSIC, voiced=TOO_LITTLE_VOICE)) == (Modality.AUDIO,)
+
+
+def test_a_voice_counts_only_inside_the_window_and_where_it_is_audible() -> None:
+    assert window(audio=(audio(3800, *MUSIC, voiced=MUSIC),)).present() == ()
+    assert window(audio=(audio(3700, *MUSIC, voiced=MUSIC),)).present() == (Modality.AUDIO,)
+    assert window(audio=(audio(0, *NO_VOICE, voiced=MUSIC),)).present() == ()
+
+
+def test_all_sound_counts_as_voice_where_the_producer_says_nothing_about_voice() -> None:
+    assert window(audio=(audio(0, *LEAST_VOICE),)).present() == (Modality.AUDIO,)
+    assert window(audio=(audio(0, *TOO_LITTLE_VOICE),)).present() == ()
+
+
+def test_beside_a_word_or_a_face_any_sound_is_present() -> None:
+    music = (audio(0, *MUSIC, voiced=NO_VOICE),)
+    assert window(audio=music, text=(TextFeatures((Word("x", 100, 200),)),)).present() == (Modality.TEXT, Modality.AUDIO)
+    assert window(audio=music, video=(video((0, 200)),)).present() == (Modality.AUDIO, Modality.VIDEO)
 
 
 def test_the_id_is_the_same_for_every_revision() -> None:

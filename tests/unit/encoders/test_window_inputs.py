@@ -82,7 +82,8 @@ def test_only_audible_segments_inside_become_nodes() -> None:
     inputs = build(window(audio=audio(spans, [True, True, True, False, True])), np.zeros((0, 384), dtype=np.float32))
     assert inputs.audio_spans_ms == ((10_000, 10_100), (10_100, 10_200))
     assert inputs.audio[:2, 0].tolist() == [2.0, 1.0]
-    assert window(audio=audio(spans, [True, True, True, False, True])).present() == (Modality.AUDIO,)
+    beside_a_word = window(words=(Word("a", 10_000, 10_100),), audio=audio(spans, [True, True, True, False, True]))
+    assert beside_a_word.present() == (Modality.TEXT, Modality.AUDIO)
     assert inputs.audio_mask.sum() == 2
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import msgspec
+import numpy as np
 import pytest
 from msgspec import structs
 
 from stream.domain.clock_skew import ClockSkew
 from stream.domain.inference import Inference, WindowInputs
-from stream.domain.modality import Modality
+from stream.domain.modality import MODALITIES, Modality
 from stream.domain.result import ScoreRecord, decode_record, encode_record
 from stream.domain.warning_codes import WarningCode
 from stream.domain.window import Window
@@ -39,9 +43,12 @@ def test_the_same_window_gives_the_same_bytes() -> None:
 def test_published_numbers_add_up() -> None:
     score = final_score()
     explanation = final_records(*full_window(), MODEL, 500)[1]
+    assert explanation.base_score is not None
     assert round(explanation.base_score + sum(explanation.contributions.values()), 4) == score.score == -1.3
     assert round(sum(score.shares.values()), 4) == 1.0
     assert round(sum(score.probabilities.values()), 4) == 1.0
+    assert explanation.causal_share is not None
+    assert explanation.shortcut_share is not None
     assert round(explanation.causal_share + explanation.shortcut_share, 4) == 1.0
     assert explanation.score_without == {Modality.TEXT: 0.3, Modality.AUDIO: -1.6, Modality.VIDEO: -1.2}
     assert score.label == "negative"
@@ -59,14 +66,54 @@ def test_an_absent_modality_contributes_nothing_and_has_no_score_without_it() ->
     assert explanation.score_without == {Modality.AUDIO: 0.1}
 
 
-def test_an_empty_window_has_the_base_score_and_a_warning() -> None:
-    window = make_window()
-    inference = make_inference(SCORES, score_unadjusted=0.1)
+@pytest.mark.parametrize("inference", [None, make_inference(SCORES, score_unadjusted=0.1)])
+def test_a_window_in_which_nothing_is_present_has_no_number_and_a_warning(inference: Inference | None) -> None:
+    window = make_window(warnings=(WarningCode.SHED,))
     score, explanation = final_records(window, make_inputs(window), inference, MODEL, 500)
-    assert (score.score, score.shares, score.modalities_present) == (0.1, {}, ())
-    assert "nothing_present" in score.warnings
-    assert (explanation.causal_share, explanation.shortcut_share) == (0.0, 0.0)
+    assert (score.score, score.label, score.confidence) == (None, None, None)
+    assert (score.probabilities, score.shares, score.modalities_present, score.modalities_expected) == ({}, {}, (), MODALITIES)
+    assert score.warnings == ("nothing_present", "shed")
+    assert (explanation.base_score, explanation.score_unadjusted) == (None, None)
+    assert (explanation.causal_share, explanation.shortcut_share) == (None, None)
+    assert (explanation.contributions, explanation.score_without) == ({}, {})
+    assert (explanation.words, explanation.audio_spans, explanation.video_frames) == ((), (), ())
+    assert explanation.sentence == "Nothing was said by the customer between 0:04 and 0:05."
+    assert b'"score":null,"label":null,"confidence":null' in encode_record(score)
+    assert decode_record(encode_record(score)) == score
+    assert decode_record(encode_record(explanation)) == explanation
+
+
+def test_an_open_window_in_which_nothing_is_present_has_no_score_either() -> None:
+    window = make_window(is_final=False)
+    partial = partial_record(window, make_inputs(window), None, MODEL, 500)
+    assert (partial.score, partial.label, partial.confidence, partial.warnings) == (None, None, None, ("nothing_present",))
+
+
+def test_music_says_nothing_but_stays_beside_a_word() -> None:
+    def with_music(window: Window) -> Window:
+        return structs.replace(window, audio=tuple(replace(chunk, voiced=np.zeros(4, np.bool_)) for chunk in window.audio))
+
+    music, words_over_music = with_music(make_window(segments=4)), with_music(make_window(WORDS, segments=4))
+    score, explanation = final_records(music, make_inputs(music), None, MODEL, 500)
+    assert (score.score, score.modalities_present) == (None, ())
     assert explanation.sentence.startswith("Nothing was said")
+    inference = make_inference(SCORES, audio=[0.3, 0.0, 0.0, 0.0])
+    score, explanation = final_records(words_over_music, make_inputs(words_over_music), inference, MODEL, 500)
+    assert score.modalities_present == (Modality.TEXT, Modality.AUDIO)
+    assert score.score == -1.2
+
+
+def test_a_window_with_content_needs_an_inference() -> None:
+    window = make_window(WORDS)
+    with pytest.raises(ValueError, match="no inference"):
+        final_records(window, make_inputs(window), None, MODEL, 500)
+
+
+def test_a_record_of_version_0_1_is_read_without_the_new_field() -> None:
+    old = msgspec.json.decode(encode_record(final_score()))
+    del old["modalities_expected"]
+    record = decode_record(msgspec.json.encode(old))
+    assert record == structs.replace(final_score(), modalities_expected=())
 
 
 def test_every_warning_is_raised_by_its_cause_alone() -> None:

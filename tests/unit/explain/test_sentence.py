@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from stream.domain.modality import Modality
 from stream.explain.records import final_records
@@ -84,6 +85,21 @@ def test_clock_shows_tenths_only_if_they_are_not_zero(ms: int, text: str) -> Non
 def test_missing_modalities_are_named(segments: int, frames: int, missing: str) -> None:
     assert f"note that {missing}" in sentence_of(["terrible"], [-1.2], segments=segments, frames=frames)
     assert "words were missing" in sentence_of([], [], segments=4, frames=2)
+
+
+@pytest.mark.parametrize(
+    ("expected", "note"),
+    [((Modality.TEXT, Modality.AUDIO), None), ((Modality.TEXT, Modality.AUDIO, Modality.VIDEO), "note that a face was missing")],
+)
+def test_a_call_misses_no_face(expected: tuple[Modality, ...], note: str | None) -> None:
+    window = structs.replace(make_window(["terrible"], segments=4), modalities_expected=expected)
+    inference = make_inference(SCORES, words=[-1.2], audio=[0.1, 0.2, -0.1, 0.0])
+    text = final_records(window, make_inputs(window), inference, MODEL, 500)[1].sentence
+    assert "missing" not in text if note is None else note in text
+
+
+def test_the_sentence_about_nothing_has_no_number() -> None:
+    assert sentence_of([], [], segments=0, frames=0) == "Nothing was said by the customer between 0:04 and 0:05."
 
 
 def test_a_score_that_rounds_to_zero_has_no_minus() -> None:

@@ -29,11 +29,26 @@ def test_windows_of_another_epoch_are_left_out() -> None:
     assert summarise(SESSION, 1, [make_score(4000, 3.0), make_score(4000, 1.0, epoch=1)]).mean == 1.0
 
 
-def test_windows_without_content_are_counted_but_do_not_affect_the_mean() -> None:
-    summary = summarise(SESSION, 0, [make_score(4000, 1.0), make_score(6000, -3.0, present=())])
-    assert (summary.windows, summary.mean, summary.role_shares) == (2, 1.0, {"customer": 1.0})
+def test_windows_in_which_nothing_was_said_are_counted_and_else_left_out() -> None:
+    silent_agent = [make_score(end_ms, None, track="agent", role="agent") for end_ms in (4000, 6000, 8000)]
+    spoken = [make_score(4000, 1.0), make_score(6000, 2.0), make_score(12_000, 3.0)]
+    summary = summarise(SESSION, 0, [*silent_agent, *spoken, make_score(8000, None), make_score(10_000, None)])
+    assert (summary.windows, summary.windows_empty, summary.mean, summary.trend) == (8, 5, 2.0, 2.0)
+    assert summary.role_shares == {"customer": 1.0}
+    assert summary.windows_by_modality == dict.fromkeys(Modality, 3)
+    assert summary.best is not None
     assert summary.worst is not None
-    assert summary.worst.score == 1.0
+    assert (summary.best.score, summary.worst.score) == (3.0, 1.0)
+
+
+def test_a_session_in_which_nothing_was_said_has_no_mean() -> None:
+    summary = summarise(SESSION, 0, [make_score(4000, None), make_score(6000, None)])
+    assert (summary.windows, summary.windows_empty) == (2, 2)
+    assert (summary.mean, summary.trend, summary.best, summary.worst, summary.role_shares) == (None, None, None, None, {})
+
+
+def test_a_score_without_any_modality_from_version_0_1_is_left_out() -> None:
+    assert summarise(SESSION, 0, [make_score(4000, 1.0), make_score(6000, -3.0, present=())]).mean == 1.0
 
 
 def test_windows_that_were_closed_early_are_counted() -> None:

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from stream.config.settings import LimitSettings, Settings, WindowSettings
 from stream.domain.chunk import Chunk
-from stream.domain.delivery import LastFinal
+from stream.domain.delivery import InboundRecord, LastFinal
 from stream.domain.features import Features
 from stream.domain.identity import TrackKey
 from stream.domain.kafka_records import decode_text
@@ -124,6 +124,28 @@ async def test_a_worker_that_takes_over_makes_the_same_windows() -> None:
     await whole_session(whole)
     assert first.store.scores == whole.store.scores
     assert second.store.summaries == whole.store.summaries
+
+
+async def test_a_worker_that_takes_over_knows_which_modalities_were_sent_before() -> None:
+    def records(worker: FakeWorker) -> list[InboundRecord]:
+        chunks = [record for seq in range(10) for record in (worker.words(seq), worker.media(seq, AUDIO, 0))]
+        return [worker.media(0, Modality.VIDEO, 0), *chunks]
+
+    whole = FakeWorker()
+    await whole.feed(*records(whole))
+    await whole.advance(3000)
+    first = FakeWorker()
+    all_records = records(first)
+    await first.feed(*all_records[:14])
+    await first.advance(3000)
+    assert ends(first)
+    assert ends(first) != ends(whole)
+    second = FakeWorker(store=first.store)
+    await second.feed(*(r for r in all_records if (r.topic, r.offset) not in first.acknowledged))
+    await second.advance(3000)
+    expected = [score.modalities_expected for score in whole.store.scores[TRACK]]
+    assert expected == [(Modality.TEXT, AUDIO, Modality.VIDEO)] * len(ends(whole))
+    assert [score.modalities_expected for score in second.store.scores[TRACK]] == expected
 
 
 async def test_a_repeat_of_everything_changes_nothing() -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
 from msgspec import structs
 
 from stream.domain.context import ContextWindow
-from stream.domain.features import Floats
+from stream.domain.features import Floats, TextFeatures, Word
 from stream.domain.inference import Inference, WindowInputs
+from stream.domain.modality import Modality
 from stream.domain.result import ModelVersion
 from stream.domain.window import Window
 from stream.encoders.text import TokenisedWords, default_tokenizer
@@ -37,8 +39,9 @@ class RecordingModels:
 
 
 def later(window: Window, by_ms: int, *context: ContextWindow) -> Window:
-    moved = make_window(["again"])
-    return structs.replace(moved, start_ms=window.start_ms + by_ms, end_ms=window.end_ms + by_ms, text=(), context=context)
+    start_ms = window.start_ms + by_ms
+    again = (TextFeatures((Word("again", start_ms, start_ms + 100),)),)
+    return structs.replace(window, start_ms=start_ms, end_ms=window.end_ms + by_ms, text=again, context=context)
 
 
 async def test_the_model_gets_a_window_with_the_contributions_of_its_context() -> None:
@@ -56,3 +59,19 @@ async def test_the_model_gets_a_window_with_the_contributions_of_its_context() -
     contribution = contexts[0].contributed
     assert contribution is not None
     assert contribution.window == ("customer", first.end_ms)
+
+
+async def test_the_model_is_not_asked_about_a_window_in_which_nothing_is_present() -> None:
+    models, context_store = RecordingModels(), ContextStore()
+    scorer = WindowScorer(cast(Models, models), default_tokenizer(), 500)
+    music = make_window(segments=4)
+    music = structs.replace(music, audio=(replace(music.audio[0], voiced=np.zeros(4, np.bool_)),))
+    context = context_store.context_of(music)
+    score, explanation = await scorer.final(music, context)
+    partial = await scorer.partial(structs.replace(music, is_final=False), context)
+    scorer.close()
+    assert (score.score, partial.score, score.model) == (None, None, MODEL)
+    assert explanation.sentence.startswith("Nothing was said")
+    assert models.inputs == []
+    assert context.contributed is not None
+    assert context.contributed.mean(Modality.AUDIO) is not None
