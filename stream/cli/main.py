@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from stream.cli import config, models, produce, rebuild, train, up, watch, worker
+from stream.cli import check_producer, config, models, produce, rebuild, train, up, watch, worker
 from stream.cli.demo import command as demo
 from stream.cli.doctor import command as doctor
 
@@ -19,6 +19,7 @@ app.command("demo")(demo.demo)
 app.command("up")(up.up)
 app.command("worker")(worker.worker)
 app.command("produce")(produce.produce)
+app.command("check-producer")(check_producer.check_producer)
 app.command("watch")(watch.watch)
 app.command("rebuild")(rebuild.rebuild)
 app.command("doctor")(doctor.doctor)

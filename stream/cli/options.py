@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stream.cli.errors import CommandError
+
 if TYPE_CHECKING:
     from stream.config.settings import Settings
 
 _EMBEDDED = "start an embedded one"
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 ConfigFile = Annotated[
     Path | None,
@@ -52,3 +57,21 @@ def load_settings_with(config: Path | None, *, kafka: str | None = None, redis: 
 def external_services(*, kafka: str | None, redis: str | None, triton: str | None) -> frozenset[str]:
     """Return the names of the services that the user named, so that no embedded ones are started: ``kafka``, ``redis``, ``triton``."""
     return frozenset(name for name, address in (("kafka", kafka), ("redis", redis), ("triton", triton)) if address is not None)
+
+
+def since_time_ms(text: str, now_ms: int) -> int:
+    """Return the time (Unix ms) that is ``90m``, ``12h`` or ``7d`` ago, or that is given in RFC 3339 with an offset.
+
+    Raises:
+        CommandError: The text is neither.
+    """
+    ago = re.fullmatch(r"(\d{1,9})([smhd])", text)
+    if ago:
+        return now_ms - int(ago[1]) * _SECONDS[ago[2]] * 1000
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = datetime.min  # noqa: DTZ901 (it has no offset, so it is refused below)
+    if moment.tzinfo is None:
+        raise CommandError(f"--since {text!r} is neither like 90m, 12h or 7d nor a time with an offset like 2026-11-22T10:00+00:00")
+    return round(moment.timestamp() * 1000)

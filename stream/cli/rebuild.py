@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import time
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stream.cli.errors import CommandError, friendly_errors
-from stream.cli.options import ConfigFile, KafkaAddress, RedisUrl, load_settings_with
+from stream.cli.options import ConfigFile, KafkaAddress, RedisUrl, load_settings_with, since_time_ms
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
     from stream.domain.identity import SessionKey
     from stream.sinks.rebuild import RebuildReport
 
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 CONFLICTS_SHOWN = 10
 
 
@@ -75,24 +72,6 @@ def rebuild(
     if wanted is not None and not report.sessions:
         raise CommandError(f"the result topics have no result of {wanted} in that time")
     _show(report, console, as_json=json)
-
-
-def since_time_ms(text: str, now_ms: int) -> int:
-    """Return the time (Unix ms) that is ``90m``, ``12h`` or ``7d`` ago, or that is given in RFC 3339 with an offset.
-
-    Raises:
-        CommandError: The text is neither.
-    """
-    ago = re.fullmatch(r"(\d{1,9})([smhd])", text)
-    if ago:
-        return now_ms - int(ago[1]) * SECONDS[ago[2]] * 1000
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = datetime.min  # noqa: DTZ901 (it has no offset, so it is refused below)
-    if moment.tzinfo is None:
-        raise CommandError(f"--since {text!r} is neither like 90m, 12h or 7d nor a time with an offset like 2026-11-22T10:00+00:00")
-    return round(moment.timestamp() * 1000)
 
 
 async def _rebuild(settings: Settings, session: SessionKey | None, since_ms: int, console: Console) -> RebuildReport:

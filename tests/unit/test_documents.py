@@ -22,7 +22,7 @@ FILE = re.compile(r"(?<![\w./(])(?:stream|tests|benchmarks|research|configs|docs
 TEST = re.compile(r"(?P<file>tests/[\w/]+\.py)?(?:::|`)(?P<test>test_\w+)\b(?!\.py)")
 MODULE = re.compile(r"python -m (?P<module>(?:stream|benchmarks|research)[\w.]*\w)")
 CODE = re.compile(r"^```.*?^```|`[^`\n]+`", re.DOTALL | re.MULTILINE)
-COMMAND = re.compile(r"\bsentistream (?P<command>[a-z]+)\b")
+COMMAND = re.compile(r"\bsentistream (?P<command>[a-z]+(?:-[a-z]+)*)\b")
 LONGEST_LINE = 120
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT_ROOT)))

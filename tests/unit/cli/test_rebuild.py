@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from stream.cli.errors import CommandError
-from stream.cli.rebuild import since_time_ms, warnings
+from stream.cli.options import since_time_ms
+from stream.cli.rebuild import warnings
 from stream.sinks.rebuild import RebuildReport
 
 NOW = 1_700_000_000_000

@@ -1,0 +1,212 @@
+"""Reads the input topics for the check, as workers do: only committed records. Blocking."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import Any
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from kafka.errors import CorruptRecordError, KafkaError
+
+from stream.config.settings import KafkaSettings
+from stream.domain.topics import Topics
+from stream.kafka_admin.connection import broker_errors, kafka_options
+from stream.kafka_admin.errors import BrokerError
+from stream.produce.check.finding import Position
+from stream.produce.check.record import LogFacts, SentRecord, TopicFacts
+
+POLL_MS = 300
+"""The embedded broker reports end offsets that are up to a batch too low. So a topic counts as read when none has come for this long."""
+
+CONFIG_TIMEOUT_MS = 3000
+"""The embedded broker does not answer every question about its settings."""
+
+OnProgress = Callable[[int, int], None]
+"""Receives the number of records that were read and the number of records to read."""
+
+
+class LogReader:
+    """Reads the input topics and the topics of refused records, once.
+
+    Args:
+        kafka: The broker.
+        since_ms: Records before this time (Unix ms) are left out; 0 = read everything.
+        timeout_s: Longest time that the reading may take.
+        on_progress: Called while it reads.
+
+    Raises:
+        BrokerError: The broker is away, or has none of the topics.
+    """
+
+    def __init__(
+        self, kafka: KafkaSettings, *, since_ms: int = 0, timeout_s: float = 60.0, on_progress: OnProgress = lambda _done, _all: None
+    ) -> None:
+        self._kafka = kafka
+        self._since_ms = since_ms
+        self._deadline = time.monotonic() + timeout_s
+        self._on_progress = on_progress
+        names = Topics(kafka.topic_prefix)
+        self._refusals = (names.dead_letters, names.late)
+        self._inputs = names.inputs
+        with broker_errors(kafka), self._consumer("read_committed") as consumer:
+            self._partitions = {topic: sorted(consumer.partitions_for_topic(topic) or ()) for topic in (*names.inputs, *self._refusals)}
+        missing = [topic for topic in names.inputs if not self._partitions[topic]]
+        if missing:
+            raise BrokerError(
+                f"Kafka at {kafka.bootstrap} has no topic {', '.join(missing)}: check kafka.topic_prefix; "
+                "`sentistream worker` and `sentistream produce` create the topics"
+            )
+        self.partitions = {topic: len(self._partitions[topic]) for topic in names.inputs}
+        """Number of partitions of each input topic."""
+        self._counts: Counter[str] = Counter(dict.fromkeys(names.inputs, 0))
+        self._gaps: dict[Any, list[tuple[int, int]]] = defaultdict(list)
+        self._covered_from_ms: int | None = None
+        self._to_end = True
+        self._started_at_end: dict[Any, int] = {}
+        self._waiting: list[Any] = []
+
+    def read(self) -> Iterator[SentRecord]:
+        """All committed records, each partition in order. Records of refused topics come with the topic's name."""
+        with broker_errors(self._kafka):
+            written = self._end_offsets("read_uncommitted")
+            with self._consumer("read_committed") as consumer:
+                partitions = list(written)
+                consumer.assign(partitions)
+                next_offset = self._seek(consumer, partitions)
+                for record in self._poll(consumer, partitions, consumer.end_offsets(partitions)):
+                    at = TopicPartition(record.topic, record.partition)
+                    if record.offset > next_offset[at]:
+                        self._gaps[at].append((next_offset[at], record.offset))
+                    next_offset[at] = record.offset + 1
+                    self._counts[record.topic] += 1
+                    yield _sent(record)
+                stable = consumer.end_offsets(partitions)
+            self._waiting = [at for at in partitions if stable[at] < written[at]] if self._to_end else []
+            for at in partitions:
+                if self._to_end and max(written[at], stable[at]) > next_offset[at]:
+                    self._gaps[at].append((next_offset[at], max(written[at], stable[at])))
+            self._stable = stable
+
+    def read_hidden(self) -> Iterator[tuple[SentRecord, bool]]:
+        """Records that workers do not see, and whether their transaction is still open; otherwise it was aborted.
+
+        They lie in the gaps that `read` has found. Other gaps hold markers of transactions, or what compaction has deleted.
+        """
+        gaps = {at: spans for at, spans in self._gaps.items() if at.topic in self._inputs}
+        if not gaps:
+            return
+        with broker_errors(self._kafka), self._consumer("read_uncommitted") as consumer:
+            consumer.assign(list(gaps))
+            for at, spans in gaps.items():
+                consumer.seek(at, spans[0][0])
+            for record in self._poll(consumer, list(gaps), {at: spans[-1][1] for at, spans in gaps.items()}):
+                at = TopicPartition(record.topic, record.partition)
+                if any(first <= record.offset < after for first, after in gaps[at]):
+                    yield _sent(record), record.offset >= self._stable[at]
+
+    def facts(self, *, aborted: int, still_open: int, refused: Mapping[str, int]) -> LogFacts:
+        """What was read, after `read` and `read_hidden`.
+
+        Args:
+            aborted: Records of the session in aborted transactions.
+            still_open: Records of the session in open transactions.
+            refused: Records of the session that workers have refused, by reason.
+        """
+        return LogFacts(
+            topics=self._topic_facts(),
+            read_ms=round(time.time() * 1000),
+            records={topic: self._counts[topic] for topic in self._inputs},
+            covered_from_ms=self._covered_from_ms,
+            to_end=self._to_end,
+            aborted=aborted,
+            open=still_open,
+            waiting_partitions=[f"partition {at.partition} of {at.topic}" for at in self._waiting if at.topic in self._inputs],
+            refused=dict(refused),
+        )
+
+    def is_refusal(self, record: SentRecord) -> bool:
+        """Whether a worker has put a record there because it could not use it."""
+        return record.at.topic in self._refusals
+
+    def _seek(self, consumer: Any, partitions: list[Any]) -> dict[Any, int]:
+        beginning = consumer.beginning_offsets(partitions)
+        if self._since_ms:
+            found = consumer.offsets_for_times(dict.fromkeys(partitions, self._since_ms))
+            ends = consumer.end_offsets(partitions)
+            first = {at: ends[at] if found.get(at) is None else found[at].offset for at in partitions}
+        else:
+            first = beginning
+        for at in partitions:
+            consumer.seek(at, first[at])
+        if any(first[at] for at in partitions if at.topic in self._inputs):
+            self._covered_from_ms = self._since_ms
+        return dict(first)
+
+    def _poll(self, consumer: Any, partitions: list[Any], ends: dict[Any, int]) -> Iterator[Any]:
+        """The records up to the ends, and those that come while it reads; stops at the deadline."""
+        first = {at: consumer.position(at) for at in partitions}
+        total = sum(max(0, ends[at] - first[at]) for at in partitions)
+        while True:
+            try:
+                polled = consumer.poll(timeout_ms=POLL_MS)
+            except CorruptRecordError:
+                raise BrokerError(
+                    f"a record on {self._kafka.bootstrap} is damaged (its batch cannot be read): workers cannot read it either; "
+                    "look at the producer's client library"
+                ) from None
+            for records in polled.values():
+                yield from records
+            behind = sum(max(0, ends[at] - consumer.position(at)) for at in partitions)
+            self._on_progress(total - behind, total)
+            if time.monotonic() > self._deadline:
+                self._to_end = self._to_end and not behind
+                return
+            if not polled and not behind:
+                return
+
+    def _end_offsets(self, isolation_level: str) -> dict[Any, int]:
+        with self._consumer(isolation_level) as consumer:
+            ends: dict[Any, int] = consumer.end_offsets(
+                [TopicPartition(topic, number) for topic, numbers in self._partitions.items() for number in numbers]
+            )
+        return ends
+
+    def _topic_facts(self) -> list[TopicFacts]:
+        try:
+            with closing(KafkaAdminClient(**kafka_options(self._kafka), request_timeout_ms=CONFIG_TIMEOUT_MS)) as admin:
+                resources = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in self._inputs]
+                described = admin.describe_configs(resources, config_filter="all").get("topic", {})
+        # What the broker does not tell, or what this user may not ask, is not checked.
+        except (KafkaError, OSError, ValueError, TimeoutError):
+            described = {}
+        return [_facts(topic, self.partitions[topic], described.get(topic, {})) for topic in self._inputs]
+
+    @contextmanager
+    def _consumer(self, isolation_level: str) -> Iterator[Any]:
+        options = kafka_options(self._kafka)
+        # The broker has checked the checksums; in Python that takes longer than everything else.
+        with closing(KafkaConsumer(**options, enable_auto_commit=False, isolation_level=isolation_level, check_crcs=False)) as consumer:
+            yield consumer
+
+
+def _sent(record: Any) -> SentRecord:
+    return SentRecord(
+        Position(record.topic, record.partition, record.offset), record.key, record.value, tuple(record.headers), record.timestamp
+    )
+
+
+def _facts(name: str, partitions: int, described: Mapping[str, Mapping[str, Any]]) -> TopicFacts:
+    values = {key: entry.get("value") for key, entry in described.items()}
+    retention, largest, policy = values.get("retention.ms"), values.get("max.message.bytes"), values.get("cleanup.policy")
+    return TopicFacts(
+        name,
+        partitions,
+        append_time=None if values.get("message.timestamp.type") is None else values["message.timestamp.type"] == "LogAppendTime",
+        retention_ms=None if retention is None or int(retention) < 0 else int(retention),
+        compacted=None if policy is None else "compact" in str(policy),
+        max_record_bytes=None if largest is None else int(largest),
+    )
