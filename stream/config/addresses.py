@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv6Address
 from urllib.parse import urlsplit
+
+SCHEMES = frozenset(
+    {"grpc", "grpcs", "http", "https", "kafka", "plaintext", "redis", "rediss", "sasl_plaintext", "sasl_ssl", "ssl", "tcp", "tls"}
+)
+"""Usual schemes. A message quotes no other, because it might be part of a password."""
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -14,7 +20,7 @@ def parse_address(text: str) -> tuple[str, int]:
     address = text.strip()
     scheme, separator, _ = address.partition("://")
     if separator:
-        named = f"{scheme}://" if scheme.isascii() and scheme.isalnum() else "a scheme"
+        named = f"{scheme}://" if scheme.lower() in SCHEMES else "a scheme"
         raise ValueError(f"must be HOST:PORT, without {named}")
     if "@" in address:
         raise ValueError("must be HOST:PORT, without a user or a password")
@@ -25,6 +31,8 @@ def parse_address(text: str) -> tuple[str, int]:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         raise ValueError("must be HOST:PORT, with a port from 1 to 65535 (an IPv6 address stands in brackets: [::1]:9092)") from None
+    if not host:
+        raise ValueError("must be HOST:PORT, and the host is missing")
     check_host(host)
     if not port:
         raise ValueError("must be HOST:PORT, and the port is missing")
@@ -41,11 +49,18 @@ def parse_addresses(text: str) -> tuple[tuple[str, int], ...]:
 
 def check_host(host: str) -> None:
     """Raise ``ValueError`` for a text that cannot be the name or the address of a host."""
-    if not host:
-        raise ValueError("must be HOST:PORT, and the host is missing")
     if any(character.isspace() or not character.isprintable() for character in host):
         raise ValueError("must not have blanks or line breaks in the name of a host")
     try:
         host.encode("idna")
     except UnicodeError:
         raise ValueError("must have a host name that DNS allows: parts of 1 to 63 characters") from None
+
+
+def is_ipv6(host: str) -> bool:
+    """Whether a text is an IPv6 address."""
+    try:
+        IPv6Address(host)
+    except ValueError:
+        return False
+    return True

@@ -10,26 +10,67 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from stream.config.addresses import check_host, is_ipv6, parse_address, parse_addresses
+
 PROJECT_ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-def _not_blank(text: str) -> str:
+LONGEST_TEXT = 1000
+
+
+def _plain(text: str) -> str:
     if not text.strip():
         raise ValueError("must not be blank")
+    if len(text) > LONGEST_TEXT:
+        raise ValueError(f"must not be longer than {LONGEST_TEXT} characters")
+    if not text.isprintable():
+        raise ValueError("must not hold line breaks or other control characters")
     return text
 
 
-Text = Annotated[str, AfterValidator(_not_blank)]
+def _plain_path(path: Path) -> Path:
+    _plain(str(path) if path.parts else "")
+    return path
+
+
+def _plain_secret(secret: SecretStr) -> SecretStr:
+    _plain(secret.get_secret_value())
+    return secret
+
+
+def _address(text: str) -> str:
+    parse_address(text)
+    return text
+
+
+def _addresses(text: str) -> str:
+    parse_addresses(text)
+    return text
+
+
+def _host(text: str) -> str:
+    if ":" in text and not is_ipv6(text):
+        raise ValueError("must be a host alone; the port is a setting of its own")
+    check_host(text)
+    return text
+
+
+Text = Annotated[str, AfterValidator(_plain)]
+Secret = Annotated[SecretStr, AfterValidator(_plain_secret)]
+FilePath = Annotated[Path, AfterValidator(_plain_path)]
+Host = Annotated[Text, AfterValidator(_host)]
+Address = Annotated[Text, AfterValidator(_address)]
+Addresses = Annotated[Text, AfterValidator(_addresses)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
 class KafkaSettings(_Section):
     """The Kafka broker and the service's topics on it."""
 
-    bootstrap: Text = Field("127.0.0.1:9092", description="HOST:PORT of one or more brokers, separated by commas.")
+    bootstrap: Addresses = Field("127.0.0.1:9092", description="HOST:PORT of one or more brokers, separated by commas.")
     group: Text = Field("sentistream", description="Consumer group of the workers. Workers of one group share the partitions.")
     partitions: int = Field(
         6,
@@ -50,9 +91,9 @@ class KafkaSettings(_Section):
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
         "SCRAM-SHA-256", description="Login mechanism; used if kafka.security is sasl_*."
     )
-    username: str | None = Field(None, description="User to log in as; needed if kafka.security is sasl_*.")
-    password: SecretStr | None = Field(None, description="The user's password; needed if kafka.security is sasl_*.")
-    ca_file: Path | None = Field(
+    username: Text | None = Field(None, description="User to log in as; needed if kafka.security is sasl_*.")
+    password: Secret | None = Field(None, description="The user's password; needed if kafka.security is sasl_*.")
+    ca_file: FilePath | None = Field(
         None, description="PEM file of the certificate authority that signed the brokers' certificates; default: the system's authorities."
     )
     session_timeout_s: float = Field(
@@ -86,15 +127,19 @@ class KafkaSettings(_Section):
 class RedisSettings(_Section):
     """The Redis from which results are read live."""
 
-    url: SecretStr = Field(
+    url: Secret = Field(
         SecretStr("redis://127.0.0.1:6379/0"), description="Address, redis:// or rediss:// (with TLS); it may hold a user and a password."
     )
     result_ttl_s: int = Field(
-        7 * 24 * 3600, ge=60, description="Time (s) for which Redis keeps a session's results after its last window. Default: 7 days."
+        7 * 24 * 3600,
+        ge=60,
+        le=10 * 365 * 24 * 3600,
+        description="Time (s) for which Redis keeps a session's results after its last window. Default: 7 days.",
     )
     stream_length: int = Field(
         10_000,
         ge=10,
+        le=10_000_000,
         description="Most final results that Redis keeps for one track. At the limit the oldest are dropped; Kafka keeps them.",
     )
     timeout_s: float = Field(
@@ -105,8 +150,8 @@ class RedisSettings(_Section):
 class TritonSettings(_Section):
     """The inference server."""
 
-    url: Text = Field("127.0.0.1:8001", description="HOST:PORT of Triton's gRPC endpoint.")
-    model_repository: Path = Field(
+    url: Address = Field("127.0.0.1:8001", description="HOST:PORT of Triton's gRPC endpoint.")
+    model_repository: FilePath = Field(
         PROJECT_ROOT / "triton_models", description="Folder of the models. The embedded Triton serves it; `sentistream models` fills it."
     )
     timeout_s: float = Field(
@@ -123,7 +168,7 @@ class TritonSettings(_Section):
         description="Time (ms) that a closed window waits for others to share an inference; at most 16 do. "
         "Higher saves CPU time under load, lower gives results sooner.",
     )
-    text_model: str | None = Field(
+    text_model: Text | None = Field(
         None, description="Hugging Face model to build text_encoder from; default: the packaged weights of MiniLM."
     )
 
@@ -185,17 +230,20 @@ class WindowSettings(_Section):
     expire_after_ms: int = Field(
         600_000,
         ge=1000,
+        le=7 * 24 * 3600 * 1000,
         description="A session without any record for this time (ms) is closed as if it had ended. Raise it if sessions may pause longer.",
     )
     max_ahead_ms: int = Field(
         60_000,
         ge=1000,
+        le=24 * 3600 * 1000,
         description="How far (ms) a chunk's media time may run ahead of its capture time. A chunk beyond it goes to the dead-letter topic "
         "with the reason `future`: it would close windows that are still being filled.",
     )
     max_back_ms: int = Field(
         10_000,
         ge=1000,
+        le=24 * 3600 * 1000,
         description="How far (ms) media time may go back while capture time goes on. Beyond it the media clock has started again and a new "
         "epoch begins. Keep it above the longest delay of a late chunk.",
     )
@@ -230,6 +278,7 @@ class VideoSettings(_Section):
     max_pixels: int = Field(
         8_300_000,
         ge=10_000,
+        le=100_000_000,
         description="Most pixels of one picture; the default holds 4K. A larger picture goes to the dead-letter topic undecoded.",
     )
 
@@ -272,6 +321,7 @@ class LimitSettings(_Section):
     sessions: int = Field(
         1000,
         ge=1,
+        le=1_000_000,
         description="Most open epochs of one worker, over all sessions: each epoch of a session that is still open counts. At the limit "
         "the records of a further epoch go to the dead-letter topic with the reason `too_many_sessions`.",
     )
@@ -284,12 +334,14 @@ class LimitSettings(_Section):
     chunks_held: int = Field(
         20_000,
         ge=100,
+        le=10_000_000,
         description="Most encoded chunks that a worker holds for open windows, over all sessions. At the limit the oldest window of the "
         "epoch that holds the most closes early and carries the warning `shed`.",
     )
     chunks_held_per_session: int = Field(
         5000,
         ge=10,
+        le=1_000_000,
         description="Most encoded chunks that one epoch of a session holds for open windows. At the limit its oldest window closes early "
         "and carries the warning `shed`.",
     )
@@ -312,7 +364,7 @@ class LimitSettings(_Section):
 class HealthSettings(_Section):
     """The HTTP endpoints /live, /ready and /timings of a worker."""
 
-    host: Text = Field("127.0.0.1", description="Address to listen on.")
+    host: Host = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(0, ge=0, le=65_535, description="Port to listen on. 0: no health endpoints.")
 
 
