@@ -12,6 +12,8 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_WRONG_SERVICE = 3
 """A service is not what the settings say. Waiting or starting again does not help."""
+EXIT_INCOMPLETE = 4
+"""With ``--strict``: the command worked, but not all that the recordings announce was sent."""
 EXIT_INTERRUPTED = 130
 
 KNOWN_ERRORS: dict[str, tuple[str, int]] = {

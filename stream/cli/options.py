@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stream.cli.errors import CommandError
+from stream.cli.errors import EXIT_INCOMPLETE, CommandError
 
 if TYPE_CHECKING:
     from stream.config.settings import Settings
@@ -43,7 +43,51 @@ Speed = Annotated[str, typer.Option("--speed", metavar="NUMBER|max", help="1.0: 
 SpeechRecognition = Annotated[
     bool | None, typer.Option("--asr/--no-asr", help="Recognise speech if there is no transcript.", show_default="if it is installed")
 ]
+Channels = Annotated[
+    str | None,
+    typer.Option(
+        "--channels",
+        metavar="NAME,NAME",
+        help="Make each speaker a track of the session: name the file's audio tracks if it has several, else the channels of its only "
+        "audio track, first to last. The name is also the role. `-` leaves one out. With several MEDIA it holds for each of them.",
+        show_default="one track",
+    ),
+]
+AudioTrack = Annotated[
+    int | None,
+    typer.Option(
+        "--audio-track",
+        metavar="N",
+        min=1,
+        help="Send this audio track of the file, counted from 1 as players do.",
+        show_default="the first with a voice",
+    ),
+]
+VideoTrack = Annotated[
+    int | None,
+    typer.Option(
+        "--video-track",
+        metavar="N",
+        min=1,
+        help="Send this video track of the file, counted from 1 as players do.",
+        show_default="the first with a face",
+    ),
+]
+Strict = Annotated[
+    bool,
+    typer.Option("--strict", help=f"Exit with {EXIT_INCOMPLETE} if anything was not sent that the files announce."),
+]
 JsonLines = Annotated[bool, typer.Option("--json", help="Print one JSON object a line instead of a table.")]
+
+
+def parse_channels(text: str | None) -> tuple[str, ...]:
+    """``"agent, customer"`` → ``("agent", "customer")``; nothing → ``()``. Raises `CommandError` if a name is empty."""
+    if text is None:
+        return ()
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names):
+        raise CommandError("--channels has an empty name: separate the names by one comma each, for example agent,customer")
+    return names
 
 
 def load_settings_with(config: Path | None, *, kafka: str | None = None, redis: str | None = None, triton: str | None = None) -> Settings:

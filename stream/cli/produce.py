@@ -7,8 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stream.cli.errors import EXIT_INTERRUPTED, CommandError, friendly_errors
-from stream.cli.options import ConfigFile, KafkaAddress, SpeechRecognition, Speed, load_settings_with
+from stream.cli.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED, CommandError, friendly_errors
+from stream.cli.options import (
+    AudioTrack,
+    Channels,
+    ConfigFile,
+    KafkaAddress,
+    SpeechRecognition,
+    Speed,
+    Strict,
+    VideoTrack,
+    load_settings_with,
+    parse_channels,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,17 +37,16 @@ def produce(
     tenant: Annotated[str, typer.Option(metavar="NAME", help="Tenant of the session.")] = "default",
     track: Annotated[str, typer.Option(metavar="NAME", help="Name of the track.")] = "speaker",
     role: Annotated[str, typer.Option(metavar="ROLE", help="Role of the speaker, for example customer or agent.")] = "speaker",
-    channels: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME,NAME", help="Make one track of each audio channel, with these names (and roles).", show_default="one track"
-        ),
-    ] = None,
+    channels: Channels = None,
+    audio_track: AudioTrack = None,
+    video_track: VideoTrack = None,
     transcript: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Transcript of the file: .vtt, .srt or .json.", show_default="none")
     ] = None,
     speed: Speed = "1.0",
     asr: SpeechRecognition = None,
+    strict: Strict = False,
+    json: Annotated[bool, typer.Option("--json", help="Print a summary of what was sent, as one line of JSON.")] = False,
     kafka: KafkaAddress = None,
     config: ConfigFile = None,
 ) -> None:
@@ -46,19 +56,27 @@ def produce(
     sample would have been captured. A transcript adds text chunks; a cue such as `<v agent>Hello` belongs to the channel of that name.
     Ctrl-C ends the session properly, so that workers close its windows at once.
 
+    At the end, what was sent is compared with what the file announces. A difference is a warning, and in the summary of --json. Exit codes:
+    0 sent, 1 failed, 2 wrong options, 4 not all was sent (with --strict), 130 stopped.
+
     For example:
 
     - `sentistream produce clip.mp4 --transcript clip.vtt`
 
     - `sentistream produce call.wav --channels customer,agent --speed max`
-    """
-    from rich.console import Console  # noqa: PLC0415 - heavy imports stay out of --help
 
+    - `sentistream produce film.mkv --audio-track 2 --strict --json`
+    """
+    import msgspec  # noqa: PLC0415 - heavy imports stay out of --help
+    from rich.console import Console  # noqa: PLC0415
+
+    from stream.cli.json_lines import quiet_when_closed, write_line  # noqa: PLC0415
+    from stream.cli.run_report import SendSummary  # noqa: PLC0415
     from stream.kafka_admin.topics import ensure_topics  # noqa: PLC0415
     from stream.produce.pacer import parse_speed  # noqa: PLC0415
     from stream.produce.prepare import MediaRequest, prepare  # noqa: PLC0415
 
-    names = tuple(name.strip() for name in channels.split(",")) if channels else ()
+    names = parse_channels(channels)
     if names and (track, role) != ("speaker", "speaker"):
         raise CommandError("--track and --role are for a single track, --channels is for several: use one or the other")
     settings = load_settings_with(config, kafka=kafka)
@@ -66,7 +84,18 @@ def produce(
     try:
         pace = parse_speed(speed)
         with console.status("reading the file") as status:
-            request = MediaRequest(media, transcript, session, tenant, track, role, names, asr)
+            request = MediaRequest(
+                media,
+                transcript,
+                session,
+                tenant,
+                track,
+                role,
+                channels=names,
+                audio_track=audio_track,
+                video_track=video_track,
+                recognise=asr,
+            )
             prepared = prepare(request, on_step=status.update)
             status.update("connecting to Kafka")
             ensure_topics(settings.kafka)
@@ -74,9 +103,14 @@ def produce(
         produced = _send(console, settings.kafka, prepared, pace)
     except ValueError as error:
         raise CommandError(str(error)) from None
-    _print_result(console, produced)
-    if produced.stopped:
+    _print_result(console, prepared, produced)
+    if json:
+        with quiet_when_closed():
+            write_line(msgspec.json.encode(SendSummary.of(produced)))
+    if produced.recording.stopped:
         raise typer.Exit(EXIT_INTERRUPTED)
+    if strict and not produced.recording.complete:
+        raise typer.Exit(EXIT_INCOMPLETE)
 
 
 def _send(console: Console, kafka: KafkaSettings, prepared: PreparedSession, speed: float | None) -> ProducedSession:
@@ -98,17 +132,22 @@ def _send(console: Console, kafka: KafkaSettings, prepared: PreparedSession, spe
 
 
 def _print_plan(console: Console, prepared: PreparedSession) -> None:
-    from rich.markup import escape  # noqa: PLC0415
+    from rich.markup import escape  # noqa: PLC0415 - heavy imports stay out of --help
 
     tracks = "; ".join(f"{t.track} ({t.role}): {', '.join(t.modalities) or 'nothing'}" for t in prepared.plan.tracks)
     console.print(f"session [bold]{escape(prepared.plan.key.session)}[/]  {escape(tracks)}", highlight=False)
     for notice in prepared.notices:
-        console.print(f"[yellow]note:[/] {escape(notice)}", highlight=False)
+        console.print(f"[yellow]note:[/] {escape(notice)}", highlight=False, soft_wrap=True)
 
 
-def _print_result(console: Console, produced: ProducedSession) -> None:
+def _print_result(console: Console, prepared: PreparedSession, produced: ProducedSession) -> None:
+    from rich.markup import escape  # noqa: PLC0415 - heavy imports stay out of --help
+
+    recording = produced.recording
     chunks = ", ".join(f"{count} {modality}" for modality, count in produced.chunks.items())
-    ended = "stopped" if produced.stopped else "sent"
+    ended = "stopped" if recording.stopped else "sent"
     console.print(f"{ended}: {produced.media_ms / 1000:.1f} s of media, {chunks} chunks in {produced.seconds:.1f} s", highlight=False)
-    if produced.damaged:
-        console.print("[yellow]note:[/] some of the file could not be decoded: it is cut off or damaged", highlight=False)
+    for notice in recording.notices[len(prepared.notices) :]:
+        console.print(f"[yellow]note:[/] {escape(notice)}", highlight=False, soft_wrap=True)
+    for warning in recording.warnings:
+        console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)

@@ -1,18 +1,57 @@
-"""The report of a demo run: windows, modalities, latency or speed. Pure: records and their times are passed in."""
+"""The summaries of `produce` and `demo`: what was sent, and for a demo windows, modalities, latency or speed. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from stream.domain.identity import SessionKey
 from stream.domain.modality import MODALITIES, Modality
 from stream.domain.result import PartialRecord, Record, ScoreRecord, SessionRecord
+from stream.produce.sent import SentRecording
+
+if TYPE_CHECKING:
+    from stream.produce.producer import ProducedSession
 
 PERCENTILES = (50, 95, 99)
+
+
+class SendSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="summary"):
+    """The summary of `produce`.
+
+    Attributes:
+        tenant, session: Name of the session.
+        media_ms: Media time of its end.
+        chunks: Number of chunks sent, by modality.
+        seconds: Wall time that sending took.
+        complete: All that the recording announces was sent.
+        recordings: The recording, compared with what it announces; a list, as for `demo`.
+    """
+
+    tenant: str
+    session: str
+    media_ms: int
+    chunks: dict[Modality, int]
+    seconds: float
+    complete: bool
+    recordings: tuple[SentRecording, ...]
+
+    @classmethod
+    def of(cls, produced: ProducedSession) -> SendSummary:
+        """Summarise a session that was sent."""
+        return cls(
+            tenant=produced.plan.key.tenant,
+            session=produced.plan.key.session,
+            media_ms=produced.media_ms,
+            chunks=produced.chunks,
+            seconds=round(produced.seconds, 3),
+            complete=produced.recording.complete,
+            recordings=(produced.recording,),
+        )
 
 
 class RunSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="summary"):
@@ -27,6 +66,8 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", t
         real_time_factor: Media seconds of all sessions for each second of wall clock; None at speed 1.0.
         dead_letters: Number of records that went to the dead-letter topic during the run.
         late: Number of chunks that came after their windows had closed.
+        complete: All that the recordings announce was sent.
+        recordings: What was sent of each recording, compared with what it announces, in the order of the sessions.
     """
 
     windows: int
@@ -36,6 +77,8 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", t
     real_time_factor: float | None
     dead_letters: int
     late: int
+    complete: bool
+    recordings: tuple[SentRecording, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +130,21 @@ def summary_lines(summary: RunSummary) -> Iterator[str]:
     yield f"{quantity(summary.dead_letters, 'dead letter')}, {quantity(summary.late, 'late chunk')}"
 
 
+def by_recording(sentences: Sequence[tuple[str, Sequence[str]]]) -> Iterator[str]:
+    """Yield each sentence once, after the names of the files that it is about; without names where it is about all of them.
+
+    Args:
+        sentences: Name of the file, and the sentences about it, for each session; a file that is played twice is there twice.
+    """
+    files = {file for file, _ in sentences}
+    about: dict[str, dict[str, None]] = {}
+    for file, own in sentences:
+        for sentence in own:
+            about.setdefault(sentence, {})[file] = None
+    for sentence, names in about.items():
+        yield sentence if len(names) == len(files) else f"{', '.join(names)}: {sentence}"
+
+
 @dataclass
 class RunReport:
     """Collects the records of a run.
@@ -128,11 +186,14 @@ class RunReport:
         """True once every session has ended."""
         return self.ended == self.sessions
 
-    def summary(self, *, media_ms: Mapping[SessionKey, int], wall_s: float, dead_letters: int, late: int) -> RunSummary:
+    def summary(
+        self, *, media_ms: Mapping[SessionKey, int], recordings: Sequence[SentRecording], wall_s: float, dead_letters: int, late: int
+    ) -> RunSummary:
         """Return the last line.
 
         Args:
             media_ms: Media time at each session's end.
+            recordings: What was sent of each recording.
             wall_s: Time from the first chunk to the last summary.
             dead_letters: Growth of the dead-letter topic during the run.
             late: Growth of the topic for late chunks during the run.
@@ -146,4 +207,6 @@ class RunReport:
             real_time_factor=None if self.live else round(sum(media_ms.values()) / 1000 / max(wall_s, 0.001), 2),
             dead_letters=dead_letters,
             late=late,
+            complete=all(recording.complete for recording in recordings),
+            recordings=tuple(recordings),
         )

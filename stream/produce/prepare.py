@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,9 +12,11 @@ from stream.domain.features import Word
 from stream.domain.identity import SessionKey
 from stream.media import asr
 from stream.media.errors import SourceError, TranscriptError
-from stream.media.media_info import AudioSource, MediaInfo, MediaReport, Selection
-from stream.media.source import MediaFile, SourcePiece, read_audio
+from stream.media.media_info import MediaReport, Selection
+from stream.media.source import MediaFile, SourcePiece, read_audio, survey
 from stream.media.transcript import TRANSCRIPT_SUFFIXES, read_transcript
+from stream.produce.choice import Wish, choose, speaker_names, track_numbers
+from stream.produce.sent import LeftOutStream
 from stream.produce.session import SessionPlan, TrackSetup
 
 NO_TEXT = "text is absent: give --transcript, or install speech recognition with pip install 'sentistream[asr]'"
@@ -34,8 +36,10 @@ class MediaRequest:
         tenant: Owner of the session.
         track: Name of the only track. With `channels` there is a track for each of these instead.
         role: Role of the only track. The role of a track from `channels` is its name.
-        channels: Names of the file's audio channels, first to last.
+        channels: Names of the file's audio tracks or channels, first to last; ``-`` leaves one out.
         recognise: Recognise speech where there is no transcript: True, False, or None for "if it is installed".
+        audio_track: Number of the audio track to send, from 1; None for the first with a voice.
+        video_track: Number of the video track to send, from 1; None for the first with a face.
     """
 
     media: Path
@@ -46,6 +50,15 @@ class MediaRequest:
     role: str = "speaker"
     channels: tuple[str, ...] = ()
     recognise: bool | None = None
+    audio_track: int | None = None
+    video_track: int | None = None
+
+    @property
+    def wish(self) -> Wish:
+        """What is to be sent of the file."""
+        # A name for the only track asks for one track, and the words of a transcript need not say whose they are.
+        split = self.transcript is None and (self.track, self.role) == ("speaker", "speaker")
+        return Wish(self.track, self.role, self.channels, self.audio_track, self.video_track, split=split)
 
 
 class PieceReader:
@@ -71,16 +84,24 @@ class PreparedSession:
     Attributes:
         plan: Tracks and words.
         media: The file, or None for a transcript alone.
+        name: Name of the file, also of a transcript alone.
         selection: The part of the file that is sent.
         duration_ms: Length of the session, or None when the file does not state it.
         notices: Sentences for the user about absent or left-out parts.
+        numbers: The number of each stream of the file among those of its kind, by `StreamInfo.index`.
+        left_out: Streams of the file that are not sent.
+        unrouted_words: Words of the transcript that are not sent, because they belong to no track.
     """
 
     plan: SessionPlan
     media: Path | None
+    name: str
     selection: Selection
     duration_ms: int | None
     notices: tuple[str, ...] = field(default=())
+    numbers: Mapping[int, int] = field(default_factory=dict)
+    left_out: tuple[LeftOutStream, ...] = ()
+    unrouted_words: int = 0
 
     @contextmanager
     def pieces(self) -> Iterator[PieceReader]:
@@ -106,20 +127,28 @@ def prepare(request: MediaRequest, on_step: Callable[[str], None] | None = None)
     """
     if request.media.suffix.lower() in TRANSCRIPT_SUFFIXES:
         return _prepare_transcript(request)
-    with MediaFile(request.media) as media:
-        info = media.info
-    tracks = _track_setups(request, info)
-    notices: list[str] = []
-    if request.channels and info.video:
-        notices.append("video is left out: with several channels it is unknown whose face it shows")
-    words = _words_by_track(request, tracks, notices, on_step)
-    last_word_ms = max((word.end_ms for track_words in words for word in track_words or ()), default=0)
-    duration_ms = None if info.duration_ms is None else max(info.duration_ms, last_word_ms)
-    if info.duration_ms is not None and last_word_ms > info.duration_ms + MAX_OVERHANG_MS:
+    found = survey(request.media)
+    try:
+        choice = choose(found, request.wish)
+    except SourceError as error:
+        raise SourceError(f"{request.media}: {error}") from None
+    words = _words_by_track(request, choice.tracks, on_step)
+    notices = [*choice.notices, *words.notices]
+    last_word_ms = max((word.end_ms for track_words in words.by_track for word in track_words or ()), default=0)
+    duration_ms = None if found.info.duration_ms is None else max(found.info.duration_ms, last_word_ms)
+    if found.info.duration_ms is not None and last_word_ms > found.info.duration_ms + MAX_OVERHANG_MS:
         notices.append("the transcript is longer than the recording: check that it belongs to this file")
-    setups = tuple(replace(track, words=track_words) for track, track_words in zip(tracks, words, strict=True))
-    selection = Selection(tuple(track.audio for track in setups if track.audio is not None), _video_stream(setups, info))
-    return PreparedSession(SessionPlan(_session_key(request), setups), request.media, selection, duration_ms, tuple(notices))
+    return PreparedSession(
+        SessionPlan(_session_key(request), words.given_to(choice.tracks)),
+        request.media,
+        request.media.name,
+        choice.selection,
+        duration_ms,
+        tuple(notices),
+        track_numbers(found.info),
+        choice.left_out,
+        words.unrouted,
+    )
 
 
 def route_words(words: Sequence[Word], tracks: Sequence[str]) -> tuple[list[tuple[Word, ...]], int]:
@@ -146,64 +175,58 @@ def _prepare_transcript(request: MediaRequest) -> PreparedSession:
     """A session of words alone."""
     if request.transcript is not None:
         raise SourceError(f"{request.media}: this file is a transcript itself, so leave out --transcript")
-    words = read_transcript(request.media)
-    names = request.channels or (request.track,)
-    routed, unrouted = route_words(words, names)
-    tracks = tuple(
-        TrackSetup(name, name if request.channels else request.role, words=track_words)
-        for name, track_words in zip(names, routed, strict=True)
+    if request.audio_track is not None or request.video_track is not None:
+        raise SourceError(f"{request.media}: this file is a transcript: it has no audio or video track")
+    read = read_transcript(request.media)
+    names = speaker_names(request.channels)
+    tracks = [TrackSetup(name, name) for name in names] or [TrackSetup(request.track, request.role)]
+    routed, unrouted = route_words(read, [track.track for track in tracks])
+    words = _Words(tuple(routed), unrouted, tuple(_unrouted_notice(unrouted, len(read), tracks)))
+    return PreparedSession(
+        SessionPlan(_session_key(request), words.given_to(tracks)),
+        None,
+        request.media.name,
+        Selection(),
+        read[-1].end_ms,
+        words.notices,
+        unrouted_words=unrouted,
     )
-    notices = tuple(_unrouted_notice(unrouted, len(words), names))
-    return PreparedSession(SessionPlan(_session_key(request), tracks), None, Selection(), words[-1].end_ms, notices)
 
 
-def _track_setups(request: MediaRequest, info: MediaInfo) -> list[TrackSetup]:
-    if not request.channels:
-        sound = AudioSource(info.audio[0].index) if info.audio else None
-        return [TrackSetup(request.track, request.role, audio=sound, video=bool(info.video))]
-    # Words find their track by its name in any case, so two names must differ by more than case.
-    if len({name.casefold() for name in request.channels}) < len(request.channels):
-        raise SourceError("--channels names a channel twice: give each channel its own name")
-    channels = info.audio[0].channels if info.audio else 0
-    if channels != len(request.channels):
-        raise SourceError(
-            f"{request.media}: the file has {channels} audio channel(s), but --channels names {len(request.channels)}: "
-            "name each of them once"
-        )
-    sources = [AudioSource(info.audio[0].index, number) for number in range(channels)]
-    return [TrackSetup(name, name, audio=source) for name, source in zip(request.channels, sources, strict=True)]
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """The words of each track, or None for a track without a transcript."""
+
+    by_track: Sequence[tuple[Word, ...] | None]
+    unrouted: int = 0
+    notices: tuple[str, ...] = ()
+
+    def given_to(self, tracks: Sequence[TrackSetup]) -> tuple[TrackSetup, ...]:
+        return tuple(replace(track, words=words) for track, words in zip(tracks, self.by_track, strict=True))
 
 
-def _video_stream(tracks: Sequence[TrackSetup], info: MediaInfo) -> int | None:
-    return info.video[0].index if any(track.video for track in tracks) else None
-
-
-def _words_by_track(
-    request: MediaRequest, tracks: Sequence[TrackSetup], notices: list[str], on_step: Callable[[str], None] | None
-) -> list[tuple[Word, ...] | None]:
-    """The words of each track, or None for each track when there is no transcript."""
-    names = [track.track for track in tracks]
+def _words_by_track(request: MediaRequest, tracks: Sequence[TrackSetup], on_step: Callable[[str], None] | None) -> _Words:
     sources = [track.audio for track in tracks if track.audio is not None]
     if request.transcript is not None:
         words = read_transcript(request.transcript)
-        routed, unrouted = route_words(words, names)
-        notices += _unrouted_notice(unrouted, len(words), names)
+        routed, unrouted = route_words(words, [track.track for track in tracks])
         # A transcript that names none of the tracks says nothing about them: "absent", not "they are silent".
-        return list(routed) if unrouted < len(words) else [None for _ in names]
+        by_track = list(routed) if unrouted < len(words) else [None for _ in tracks]
+        return _Words(by_track, unrouted, tuple(_unrouted_notice(unrouted, len(words), tracks)))
     if request.recognise and not asr.installed():
         raise TranscriptError("speech recognition is not installed: pip install 'sentistream[asr]', or give --transcript")
     if request.recognise is False or not sources or not asr.installed():
-        notices.append(NO_TEXT if sources else "there is no sound and no transcript: text is absent")
-        return [None for _ in names]
+        notice = NO_TEXT if sources else "there is no sound and no transcript: text is absent"
+        return _Words([None for _ in tracks], notices=(notice,))
     if on_step is not None:
         on_step("recognising speech")
     recognised = [
         tuple(word for run in runs for word in asr.transcribe(run.samples, run.start_ms)) for runs in read_audio(request.media, sources)
     ]
-    notices.append("the words are machine-made (Whisper tiny.en) and contain errors")
-    return list(recognised)
+    return _Words(recognised, notices=("the words are machine-made (Whisper tiny.en) and contain errors",))
 
 
-def _unrouted_notice(unrouted: int, total: int, names: Sequence[str]) -> Iterator[str]:
+def _unrouted_notice(unrouted: int, total: int, tracks: Sequence[TrackSetup]) -> Iterator[str]:
     if unrouted:
-        yield f"{unrouted} of {total} words are left out: their speaker is not named like a track ({', '.join(names)})"
+        names = ", ".join(track.track for track in tracks)
+        yield f"{unrouted} of {total} words are left out: their speaker is not named like a track ({names})"

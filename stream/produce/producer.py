@@ -14,16 +14,16 @@ from typing import Any
 from kafka import KafkaProducer
 
 from stream.config.settings import KafkaSettings
-from stream.domain.kafka_records import Headers, chunk_headers, session_record
+from stream.domain.kafka_records import Headers, chunk_headers, decode_text, session_record
 from stream.domain.media_format import MAX_CHUNK_BYTES
 from stream.domain.modality import Modality
 from stream.domain.session_events import KeyedSessionEvent, SessionEvent
 from stream.domain.topics import Topics
 from stream.kafka_admin.connection import CONNECT_TIMEOUT_MS, broker_errors, kafka_options
 from stream.kafka_admin.errors import BrokerError
-from stream.media.media_info import MediaReport
 from stream.produce.pacer import Pacer, wall_clock_ms
 from stream.produce.prepare import PreparedSession
+from stream.produce.sent import SentRecording, SentWords, compare
 from stream.produce.session import PlannedChunk, PlannedRecord, SentCounts, SessionPlan, plan_records
 
 REQUEST_TIMEOUT_MS = 10_000
@@ -59,22 +59,15 @@ class ProducedSession:
         plan: The session.
         media_ms: Media time of its end.
         chunks: Number of chunks sent, by modality.
-        stopped: It was ended before its recording was.
-        report: What came of each stream of the file.
+        recording: What was sent, compared with what the file and its transcript announce.
         seconds: Wall time that sending took.
     """
 
     plan: SessionPlan
     media_ms: int
     chunks: dict[Modality, int]
-    stopped: bool
-    report: MediaReport
+    recording: SentRecording
     seconds: float
-
-    @property
-    def damaged(self) -> bool:
-        """Some of the file is missing in what was sent."""
-        return self.report.damaged
 
 
 class RecordSender:
@@ -172,8 +165,17 @@ def produce_session(
                 run.finish()
             raise
         run.finish()
-        stopped = record is not None
-        return ProducedSession(session.plan, run.sent.media_ms, run.sent.by_modality(), stopped, pieces.report, time.monotonic() - began)
+        recording = compare(
+            session=session.plan.key.session,
+            media=session.name,
+            stopped=record is not None,
+            report=pieces.report,
+            numbers=session.numbers,
+            left_out=session.left_out,
+            words=run.sent_words(session.unrouted_words),
+            notices=session.notices,
+        )
+        return ProducedSession(session.plan, run.sent.media_ms, run.sent.by_modality(), recording, time.monotonic() - began)
 
 
 class _SessionSender:
@@ -194,6 +196,7 @@ class _SessionSender:
         self._sender = sender
         self._pacer = pacer
         self._on_progress = on_progress
+        self._words = 0
 
     def send(self, record: PlannedRecord) -> bool:
         """Send one record when it is due. Returns False, and sends nothing, when told to stop first."""
@@ -203,6 +206,8 @@ class _SessionSender:
             header = record.header(self._plan, self._pacer.captured_ms(record.due_ms))
             key = str(self._plan.key).encode("ascii")
             self._sender.send(self._topics.chunks(record.modality), key, record.payload, chunk_headers(header))
+            if record.modality is Modality.TEXT:
+                self._words += len(decode_text(record.payload).words)
         else:
             self.send_event(record.event(self._plan), record.due_ms)
         self.sent.add(record)
@@ -214,6 +219,13 @@ class _SessionSender:
         """Send a record of the sessions topic."""
         keyed_event = KeyedSessionEvent(self._plan.key, event)
         self._sender.send(self._topics.sessions, *session_record(keyed_event, self._plan.source, self._pacer.captured_ms(media_ms)))
+
+    def sent_words(self, unrouted: int) -> SentWords | None:
+        """How many words were sent, beside those that belong to no track; None if the session has no words at all."""
+        if not unrouted and all(track.words is None for track in self._plan.tracks):
+            return None
+        planned = sum(len(track.words or ()) for track in self._plan.tracks)
+        return SentWords(announced=planned + unrouted, sent=self._words, unrouted=unrouted)
 
     def finish(self) -> None:
         """Send the session's end and wait until every record is acknowledged."""

@@ -31,6 +31,7 @@ from stream.media.errors import SourceError
 from stream.produce.prepare import MediaRequest, PreparedSession, prepare
 from stream.produce.producer import SendProgress, produce_session
 from stream.produce.sample import CALL, FACES
+from stream.produce.sent import SentWords
 from tests.support.kafka_records import read_topic
 
 
@@ -77,9 +78,10 @@ def test_a_film_arrives_complete_and_in_order(kafka: KafkaSettings) -> None:
     session = prepare(MediaRequest(FACES, FACES.with_suffix(".vtt"), session="faces", role="customer"))
     progress: list[SendProgress] = []
     produced = produce_session(kafka, session, speed=None, on_progress=progress.append)
-    assert (produced.chunks, produced.media_ms, produced.stopped, produced.damaged) == (
-        {Modality.TEXT: 21, Modality.AUDIO: 21, Modality.VIDEO: 21}, 21_000, False, False,
+    assert (produced.chunks, produced.media_ms, produced.recording.stopped, produced.recording.complete) == (
+        {Modality.TEXT: 21, Modality.AUDIO: 21, Modality.VIDEO: 21}, 21_000, False, True,
     )  # fmt: skip
+    assert produced.recording.words == SentWords(announced=42, sent=42, unrouted=0)
     assert progress[-1] == SendProgress(21_000, 21_000, 63)
     words = []
     for modality in MODALITIES:
@@ -122,7 +124,8 @@ def test_live_pace_and_an_early_stop(kafka: KafkaSettings) -> None:
     began_ms = time.time() * 1000
     produced = produce_session(kafka, session, speed=1.0, stop=stop, on_progress=stop_after_two_seconds)
     assert 1.9 <= produced.seconds < 6.0
-    assert (produced.stopped, produced.media_ms) == (True, 2000)
+    assert (produced.recording.stopped, produced.recording.complete, produced.recording.warnings) == (True, False, ())
+    assert produced.media_ms == 2000
     first, second = _chunks(kafka, Modality.AUDIO)["agent"]
     assert second.header.captured_ms - first.header.captured_ms == 1000
     assert began_ms <= first.header.captured_ms <= began_ms + 5000

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stream.cli.errors import CommandError, friendly_errors
+from stream.cli.errors import EXIT_INCOMPLETE, CommandError, friendly_errors
 from stream.cli.options import (
+    AudioTrack,
+    Channels,
     ConfigFile,
     ExternalKafka,
     ExternalRedis,
     ExternalTriton,
     SpeechRecognition,
     Speed,
+    Strict,
+    VideoTrack,
     external_services,
     load_settings_with,
+    parse_channels,
 )
 
 if TYPE_CHECKING:
@@ -39,8 +45,12 @@ def demo(
     sessions: Annotated[
         int | None, typer.Option(min=1, max=64, help="Number of sessions; MEDIA are repeated.", show_default="one for each MEDIA")
     ] = None,
+    channels: Channels = None,
+    audio_track: AudioTrack = None,
+    video_track: VideoTrack = None,
     speed: Speed = "1.0",
     asr: SpeechRecognition = None,
+    strict: Strict = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON lines only; progress goes to standard error.")] = False,
     workers: Annotated[int, typer.Option(min=1, max=16, help="Number of worker processes.")] = 1,
     config: ConfigFile = None,
@@ -54,11 +64,16 @@ def demo(
     talking face. It starts Kafka, Redis, Triton and a worker on 127.0.0.1 and stops everything at the end. A recording may lack text, audio
     or video: its windows are scored without it, and the results say so.
 
+    At the end, what was sent is compared with what the files announce. A difference is a warning, and in the summary of --json. Exit codes:
+    0 done, 1 failed, 2 wrong options, 3 a service is not what the settings say, 4 not all was sent (with --strict), 130 stopped.
+
     For example:
 
     - `sentistream demo`
 
     - `sentistream demo clip.mp4 --transcript clip.vtt`
+
+    - `sentistream demo call.wav --channels agent,customer --strict`
 
     - `sentistream demo a.wav b.mp4 --sessions 4 --speed max --json`
     """
@@ -81,11 +96,16 @@ def demo(
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     steps = StepReporter(Console(stderr=json))
     with quiet_when_closed():
-        prepared = _prepare(steps, Recordings(tuple(media or ()), tuple(transcript or ()), sessions, asr))
+        recordings = Recordings(
+            tuple(media or ()), tuple(transcript or ()), sessions, asr, parse_channels(channels), audio_track, video_track
+        )
+        prepared = _prepare(steps, recordings)
         plan = DemoPlan(settings, prepared, _speed(speed), workers, external, json)
         with run_directory("demo") as directory:
             summary = run_until_signal(run_demo(plan, directory, steps))
-        _print_summary(summary, steps, json=json)
+        _print_summary(summary, prepared, steps, json=json)
+        if strict and not summary.complete:
+            raise typer.Exit(EXIT_INCOMPLETE)
 
 
 def _speed(text: str) -> float | None:
@@ -98,24 +118,30 @@ def _speed(text: str) -> float | None:
 
 
 def _prepare(steps: StepReporter, recordings: Recordings) -> tuple[PreparedSession, ...]:
-    from stream.cli.demo.plan import plan_sessions, source_names  # noqa: PLC0415 - heavy imports stay out of --help
+    from stream.cli.demo.plan import plan_sessions  # noqa: PLC0415 - heavy imports stay out of --help
+    from stream.cli.run_report import by_recording  # noqa: PLC0415
 
     with steps.step("reading the recordings", "recordings are readable"):
         prepared = plan_sessions(recordings, lambda step: steps.print_line(f"  {step}"))
-    for session, name in zip(prepared, source_names(recordings), strict=False):
-        steps.print_line(f"  {session.plan.key.session}: {name}", "dim")
-    for notice in dict.fromkeys(notice for session in prepared for notice in session.notices):
+    for session in prepared:
+        steps.print_line(f"  {session.plan.key.session}: {session.name}", "dim")
+    for notice in by_recording([(session.name, session.notices) for session in prepared]):
         steps.print_line(f"  note: {notice}", "yellow")
     return prepared
 
 
-def _print_summary(summary: RunSummary, steps: StepReporter, *, json: bool) -> None:
+def _print_summary(summary: RunSummary, prepared: Sequence[PreparedSession], steps: StepReporter, *, json: bool) -> None:
     import msgspec  # noqa: PLC0415 - heavy imports stay out of --help
 
     from stream.cli.json_lines import write_line  # noqa: PLC0415
-    from stream.cli.run_report import summary_lines  # noqa: PLC0415
+    from stream.cli.run_report import by_recording, summary_lines  # noqa: PLC0415
 
     for line in summary_lines(summary):
         steps.print_line(line, "bold")
+    sent = list(zip(prepared, summary.recordings, strict=True))
+    for notice in by_recording([(now.media, now.notices[len(before.notices) :]) for before, now in sent]):
+        steps.print_line(f"note: {notice}", "yellow")
+    for warning in by_recording([(now.media, now.warnings) for _, now in sent]):
+        steps.print_line(f"warning: {warning}", "yellow")
     if json:
         write_line(msgspec.json.encode(summary))

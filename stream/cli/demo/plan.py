@@ -10,6 +10,7 @@ from secrets import token_hex
 
 from stream.cli.errors import CommandError
 from stream.domain.identity import SessionKey
+from stream.media.errors import MediaError
 from stream.produce.prepare import MediaRequest, PreparedSession, prepare
 from stream.produce.sample import sample_requests
 
@@ -25,44 +26,61 @@ class Recordings:
         transcripts: Transcripts of the first files of `media`, in the same order.
         sessions: Number of sessions; with more sessions than files the files are repeated. None for one session for each file.
         recognise: Whether to recognise speech if there is no transcript; None if that is installed.
+        channels, audio_track, video_track: What is sent of every file of `media`; see `MediaRequest`.
     """
 
     media: tuple[Path, ...] = ()
     transcripts: tuple[Path, ...] = ()
     sessions: int | None = None
     recognise: bool | None = None
+    channels: tuple[str, ...] = ()
+    audio_track: int | None = None
+    video_track: int | None = None
 
     def requests(self) -> tuple[MediaRequest, ...]:
-        """Return a request for each recording. Raises `CommandError` if there are more transcripts than files, or fewer sessions."""
+        """Return a request for each recording. Raises `CommandError` if the options do not fit the number of files."""
         media, transcripts = self.media, self.transcripts
         if len(transcripts) > len(media):
             raise CommandError(f"--transcript is given {len(transcripts)} times for {len(media)} MEDIA: name the MEDIA of each of them")
-        padded = [*transcripts, *[None] * (len(media) - len(transcripts))]
-        chosen = tuple(MediaRequest(file, text, recognise=self.recognise) for file, text in zip(media, padded, strict=True))
-        requests = chosen or sample_requests()
+        if not media and (self.channels or self.audio_track or self.video_track):
+            raise CommandError("--channels, --audio-track and --video-track are for your own recordings: name them as MEDIA")
+        requests = tuple(map(self._request, media, [*transcripts, *[None] * (len(media) - len(transcripts))])) or sample_requests()
         if self.sessions is not None and self.sessions < len(requests):
             raise CommandError(f"--sessions {self.sessions} is too few: there are {len(requests)} recordings, one session each")
         return requests
 
+    def _request(self, media: Path, transcript: Path | None) -> MediaRequest:
+        return MediaRequest(
+            media,
+            transcript,
+            recognise=self.recognise,
+            channels=self.channels,
+            audio_track=self.audio_track,
+            video_track=self.video_track,
+        )
+
 
 def plan_sessions(recordings: Recordings, on_step: Callable[[str], None]) -> tuple[PreparedSession, ...]:
-    """Prepare every session of a run. Each recording is read once, however many sessions play it.
+    """Prepare every session of a run. Each recording is examined once, however many sessions play it.
 
     Args:
         recordings: The recordings.
         on_step: Called with the name of a step that takes a while.
 
     Raises:
-        CommandError: The numbers of files, transcripts and sessions do not match.
-        SourceError, TranscriptError: A file cannot be used.
+        CommandError: The numbers of files, transcripts and sessions do not match, or files cannot be used: the message has a line for
+            each of them, so that one start of the command finds them all.
     """
-    prepared = [prepare(request, on_step) for request in recordings.requests()]
+    prepared: list[PreparedSession] = []
+    problems: list[str] = []
+    for request in recordings.requests():
+        try:
+            prepared.append(prepare(request, on_step))
+        except (MediaError, ValueError) as error:
+            problems.append(str(error))
+    if problems:
+        raise CommandError("\n".join(dict.fromkeys(problems)))
     return tuple(_with_unique_names(list(islice(cycle(prepared), recordings.sessions or len(prepared)))))
-
-
-def source_names(recordings: Recordings) -> Iterator[str]:
-    """Yield the file name of each session in turn, without end."""
-    return cycle([request.media.name for request in recordings.requests()])
 
 
 def _with_unique_names(sessions: Sequence[PreparedSession]) -> Iterator[PreparedSession]:

@@ -24,7 +24,7 @@ from stream.domain.topics import Topics
 from stream.kafka_admin.topic_growth import TopicGrowth
 from stream.model_repository.repository import build_models
 from stream.produce.prepare import PreparedSession
-from stream.produce.producer import produce_session
+from stream.produce.producer import ProducedSession, produce_session
 from stream.sinks.reader import ResultReader
 
 STALL_S = 60.0
@@ -92,7 +92,7 @@ class _Run:
         self._report = RunReport(self._keys, live=plan.speed == 1.0)
         self._unsent = len(plan.sessions)
         self._stop = threading.Event()
-        self._media_ms: dict[SessionKey, int] = {}
+        self._sent: dict[SessionKey, ProducedSession] = {}
         self._last_event_at = time.monotonic()
 
     async def stream(self, console: Console) -> RunSummary:
@@ -106,7 +106,11 @@ class _Run:
             wall_s = time.monotonic() - began
         grown = await asyncio.to_thread(growth.added)
         return self._report.summary(
-            media_ms=self._media_ms, wall_s=wall_s, dead_letters=grown[topics.dead_letters], late=grown[topics.late]
+            media_ms={key: sent.media_ms for key, sent in self._sent.items()},
+            recordings=[self._sent[session.plan.key].recording for session in self._plan.sessions],
+            wall_s=wall_s,
+            dead_letters=grown[topics.dead_letters],
+            late=grown[topics.late],
         )
 
     async def _run_until_complete(self, reader: ResultReader, display: Display) -> None:
@@ -131,13 +135,13 @@ class _Run:
                     task.cancel()
                 await asyncio.gather(work, *guards, *sending, return_exceptions=True)
 
-    def _produce(self, session: PreparedSession) -> int:
-        """Send a session, blocking, and return its media time at the end."""
-        return produce_session(self._settings.kafka, session, speed=self._plan.speed, stop=self._stop).media_ms
+    def _produce(self, session: PreparedSession) -> ProducedSession:
+        """Send a session, blocking."""
+        return produce_session(self._settings.kafka, session, speed=self._plan.speed, stop=self._stop)
 
-    async def _on_sent(self, session: SessionKey, future: asyncio.Future[int]) -> None:
+    async def _on_sent(self, session: SessionKey, future: asyncio.Future[ProducedSession]) -> None:
         # Shielded, because cancelling the future would not end its thread, and the end of the run waits for the thread through the future.
-        self._media_ms[session] = await asyncio.shield(future)
+        self._sent[session] = await asyncio.shield(future)
         self._unsent -= 1
         self._last_event_at = time.monotonic()
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from stream.cli.run_report import Arrival, RunReport, percentile
+from stream.cli.run_report import Arrival, RunReport, by_recording, percentile
 from stream.domain.identity import SessionKey
 from stream.domain.modality import Modality
 from stream.domain.result import ScoreRecord
 from stream.explain.session_summary import summarise
+from stream.produce.sent import SentRecording
 from tests.fakes.results import SESSION, make_explanation, make_partial, make_score
 
 OTHER = SessionKey("default", "other")
@@ -39,7 +40,8 @@ def test_a_live_run_reports_latency_and_no_speed() -> None:
     assert not report.complete
     report.add(summarise(SESSION, 0, []), 0)
     assert report.complete
-    summary = report.summary(media_ms={SESSION: 60_000}, wall_s=30, dead_letters=1, late=2)
+    whole = SentRecording(session="call-1", media="a.wav", complete=True, stopped=False)
+    summary = report.summary(media_ms={SESSION: 60_000}, recordings=[whole], wall_s=30, dead_letters=1, late=2)
     assert msgspec.json.decode(msgspec.json.encode(summary)) == {
         "event": "summary",
         "windows": 100,
@@ -49,14 +51,35 @@ def test_a_live_run_reports_latency_and_no_speed() -> None:
         "real_time_factor": None,
         "dead_letters": 1,
         "late": 2,
+        "complete": True,
+        "recordings": [
+            {
+                "session": "call-1",
+                "media": "a.wav",
+                "complete": True,
+                "stopped": False,
+                "streams": [],
+                "left_out": [],
+                "words": None,
+                "notices": [],
+                "warnings": [],
+            }
+        ],
     }
 
 
 def test_a_run_at_full_speed_reports_speed_and_no_latency() -> None:
     report = RunReport(frozenset({SESSION}), live=False)
     report.add(captured(4000, 10_000), 99_000)
-    summary = report.summary(media_ms={SESSION: 60_000}, wall_s=8, dead_letters=0, late=0)
-    assert (summary.latency_ms, summary.real_time_factor) == (None, 7.5)
+    cut = SentRecording(session="call-1", media="a.wav", complete=False, stopped=False)
+    summary = report.summary(media_ms={SESSION: 60_000}, recordings=[cut], wall_s=8, dead_letters=0, late=0)
+    assert (summary.latency_ms, summary.real_time_factor, summary.complete) == (None, 7.5, False)
+
+
+def test_a_sentence_names_the_files_that_it_is_about_unless_these_are_all() -> None:
+    sentences = [("a.wav", ["no text", "cut off"]), ("b.wav", ["no text"]), ("a.wav", ["no text", "cut off"])]
+    assert list(by_recording(sentences)) == ["no text", "a.wav: cut off"]
+    assert list(by_recording(sentences[:1])) == ["no text", "cut off"]
 
 
 def test_a_run_is_complete_only_with_all_its_sessions() -> None:

@@ -1,0 +1,198 @@
+"""What was sent of a recording, compared with what the recording announces: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from stream.domain.modality import Modality
+from stream.media.media_info import MediaReport, Problem, StreamReport
+
+_NOUNS = {Modality.AUDIO: "sound", Modality.VIDEO: "picture"}
+"""How a stream is called in sentences."""
+
+
+class SentStream(msgspec.Struct, frozen=True, kw_only=True):
+    """One audio or video track of a file that was to be sent.
+
+    Attributes:
+        kind: ``audio`` or ``video``.
+        track: Its number among those of its kind, from 1.
+        announced_ms: How long it is according to the file; None if the file does not say it.
+        sent_ms: How much of it was sent.
+        gap_ms: Time in which its clock runs on without any content, such as a hold.
+        lost_ms: How much of the announced time was not sent; 0 if that is less than rounding.
+        problems: Codes of what was noticed.
+    """
+
+    kind: Literal["audio", "video"]
+    track: int
+    announced_ms: int | None
+    sent_ms: int
+    gap_ms: int = 0
+    lost_ms: int = 0
+    problems: tuple[Problem, ...] = ()
+
+
+class LeftOutStream(msgspec.Struct, frozen=True, kw_only=True):
+    """One audio or video track of a file that was not to be sent.
+
+    Attributes:
+        kind: ``audio`` or ``video``.
+        track: Its number among those of its kind, from 1.
+        title, language: From its tags, or "".
+        channels: Number of audio channels; 0 for video.
+        description: Title, language and channels for a sentence.
+        usable: It could be sent.
+        reason: Why it was left out, one clause.
+        missing: It may hold what the user expects to be scored, and the user has not chosen to leave it out.
+    """
+
+    kind: Literal["audio", "video"]
+    track: int
+    title: str
+    language: str
+    channels: int
+    description: str
+    usable: bool
+    reason: str
+    missing: bool
+
+    def sentence(self) -> str:
+        """Say which track was left out and why."""
+        return f"{self.kind} track {self.track} ({self.description}) is left out: {self.reason}"
+
+
+class SentWords(msgspec.Struct, frozen=True, kw_only=True):
+    """Words of a transcript.
+
+    Attributes:
+        announced: Number of words in it.
+        sent: Number of words that were sent.
+        unrouted: Number of words that were not to be sent, because their speaker is not named like a track.
+    """
+
+    announced: int
+    sent: int
+    unrouted: int
+
+
+class SentRecording(msgspec.Struct, frozen=True, kw_only=True):
+    """What was sent of one recording.
+
+    Attributes:
+        session: The session as which it was sent.
+        media: Name of the file.
+        complete: All that the file and its transcript announce was sent.
+        stopped: It was ended before its end.
+        streams: The tracks that were to be sent.
+        left_out: The other audio and video tracks of the file.
+        words: The words of its transcript; None without words.
+        notices: Sentences about choices, absent parts and what was put right on the way.
+        warnings: A sentence for each thing that is missing.
+    """
+
+    session: str
+    media: str
+    complete: bool
+    stopped: bool
+    streams: tuple[SentStream, ...] = ()
+    left_out: tuple[LeftOutStream, ...] = ()
+    words: SentWords | None = None
+    notices: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def compare(
+    *,
+    session: str,
+    media: str,
+    stopped: bool,
+    report: MediaReport,
+    numbers: Mapping[int, int],
+    left_out: Sequence[LeftOutStream],
+    words: SentWords | None,
+    notices: Sequence[str],
+) -> SentRecording:
+    """Compare what was sent with what was announced.
+
+    Args:
+        session: Name of the session.
+        media: Name of the file.
+        stopped: The user ended the session before its end: what is missing is no surprise then.
+        report: What came of each stream that was read.
+        numbers: The number of each stream among those of its kind, by `StreamInfo.index`.
+        left_out: The streams that were not read.
+        words: The words of the transcript.
+        notices: What was said before.
+    """
+    names = _names(report.streams, numbers)
+    warnings = (
+        *(f"{names[s.stream.index]}: {loss}" for s in report.streams if s.damaged and (loss := _loss(s, stopped=stopped))),
+        *(stream.sentence() for stream in left_out if stream.missing),
+        *_word_warnings(words, stopped=stopped),
+    )
+    # What costs nothing, such as a silent channel of a mix, is said as well, but is no warning.
+    remarks = (f"{names[s.stream.index]}: {sentence}" for s in report.streams if not s.damaged for sentence in s.sentences())
+    return SentRecording(
+        session=session,
+        media=media,
+        complete=not stopped and not warnings,
+        stopped=stopped,
+        streams=tuple(_sent_stream(stream, numbers) for stream in report.streams),
+        left_out=tuple(left_out),
+        words=words,
+        notices=(*notices, *remarks),
+        warnings=warnings,
+    )
+
+
+def duration(milliseconds: int) -> str:
+    """``3.2 s``, ``12:05 min``, ``2:03:20 h``."""
+    if milliseconds < 60_000:
+        return f"{milliseconds / 1000:.1f} s"
+    minutes, seconds = divmod(round(milliseconds / 1000), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02} h" if hours else f"{minutes}:{seconds:02} min"
+
+
+def _sent_stream(stream: StreamReport, numbers: Mapping[int, int]) -> SentStream:
+    return SentStream(
+        kind="audio" if stream.stream.modality is Modality.AUDIO else "video",
+        track=numbers[stream.stream.index],
+        announced_ms=stream.announced_ms,
+        sent_ms=stream.sent_ms,
+        gap_ms=stream.gap_ms,
+        lost_ms=stream.lost_ms,
+        problems=stream.problems,
+    )
+
+
+def _names(streams: Sequence[StreamReport], numbers: Mapping[int, int]) -> dict[int, str]:
+    """How each stream is called: the track's number is said where several of a kind are sent."""
+    kinds = [stream.stream.modality for stream in streams]
+    return {
+        stream.stream.index: _NOUNS[stream.stream.modality]
+        + (f" of track {numbers[stream.stream.index]}" if kinds.count(stream.stream.modality) > 1 else "")
+        for stream in streams
+    }
+
+
+def _loss(stream: StreamReport, *, stopped: bool) -> str:
+    """How much was sent, and what is wrong: ``3.2 s of 8.0 s were sent; the file is cut off``."""
+    sent = duration(stream.sent_ms) if stream.sent_ms else "nothing"
+    of = f" of {duration(stream.announced_ms)}" if stream.announced_ms is not None else ""
+    amount = f"{sent}{of} {'were' if stream.sent_ms else 'was'} sent"
+    return "; ".join((*(() if stopped else (amount,)), *stream.sentences()))
+
+
+def _word_warnings(words: SentWords | None, *, stopped: bool) -> Iterator[str]:
+    if words is None:
+        return
+    if words.unrouted:
+        yield f"words: {words.unrouted} of {words.announced} were not sent: their speaker is not named like a track"
+    unsent = words.announced - words.unrouted - words.sent
+    if unsent > 0 and not stopped:
+        yield f"words: {unsent} of {words.announced} were not sent: they are too far from the recording"
