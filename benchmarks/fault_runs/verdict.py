@@ -18,7 +18,7 @@ from stream.domain.delivery import LastFinal
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import ExplanationRecord, ScoreRecord
 from stream.domain.topics import Topics
-from stream.sinks.connection import connect
+from stream.sinks.connection import RedisConnection
 from stream.sinks.keys import session_names
 from stream.sinks.redis_sink import RedisSink
 from tests.support.kafka_records import read_topic
@@ -81,7 +81,7 @@ class RedisMonitor:
 
     def __init__(self, settings: Settings, sessions: list[Session]) -> None:
         self._store = RedisSink(settings.redis)
-        self._redis = connect(settings.redis)
+        self._redis = RedisConnection(settings.redis)
         self._sessions = sessions
         self.overdue_at = 0.0
         """Monotonic time at which a window was last seen overdue."""
@@ -114,9 +114,10 @@ class RedisMonitor:
         Both are checked, because the summary is written after the last final window.
         """
         deadline = time.monotonic() + timeout_s
+        names = [session_names(session.key).summary for session in self._sessions]
         while time.monotonic() < deadline:
             finals = await self._last_finals()
-            summaries = await self._redis.exists(*(session_names(session.key).summary for session in self._sessions))
+            summaries = await self._redis.once(lambda redis: redis.exists(*names))
             all_final = all(
                 final is not None and final.end_ms >= max(session.expected()) for session, final in zip(self._sessions, finals, strict=True)
             )
@@ -132,7 +133,7 @@ class RedisMonitor:
     async def close(self) -> None:
         """Close the connections."""
         await self._store.close()
-        await self._redis.aclose()
+        await self._redis.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,14 @@ from stream.agents.service_log import ServiceLog
 from stream.agents.worker_state import WorkerState
 from stream.aio.service_monitor import ServiceMonitor
 from stream.aio.signals import stop_on_signals
-from stream.config.settings import Settings
+from stream.config.settings import RedisSettings, Settings
 from stream.encoders.text import Tokenizer
 from stream.media.sandbox import Sandbox
 from stream.pipeline.encode import ChunkEncoder
 from stream.pipeline.score import WindowScorer
 from stream.serving.models import Models
+from stream.sinks.examine import examine_until_failed_over
+from stream.sinks.problems import RedisRefusedError
 from stream.sinks.redis_sink import RedisSink
 
 log = structlog.get_logger(__name__)
@@ -38,16 +40,18 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
         WorkerCrashedError: An unexpected error stopped the worker.
         HealthPortError: The health endpoints cannot listen on the configured address.
         WrongServiceError: A service is not what the settings say, so that waiting cannot help.
+        RedisRefusedError: The same of Redis, or it is a read-only replica for longer than a failover takes.
     """
     stop = asyncio.Event()
     stop_on_signals(stop)
+    await _examine_redis(settings.redis)
     state = WorkerState()
     async with contextlib.AsyncExitStack() as stack:
         models = Models(settings.triton)
         stack.push_async_callback(models.close)
-        store = RedisSink(settings.redis)
+        store = RedisSink(settings.redis, logs=False)
         stack.push_async_callback(store.close)
-        monitor = ServiceMonitor({"redis": store.ping, "triton": models.problem}, ServiceLog())
+        monitor = ServiceMonitor({"redis": store.problem, "triton": models.problem}, ServiceLog())
         await stack.enter_async_context(HealthServer(settings.health, state, monitor))
         await monitor.require_usable()
         stack.callback(asyncio.ensure_future(monitor.run()).cancel)
@@ -81,6 +85,15 @@ async def _log_other_weights(models: Models) -> None:
     note = await models.note()
     if note is not None:
         log.warning("service_note", service="triton", code=note.code, what=note.text)
+
+
+async def _examine_redis(settings: RedisSettings) -> None:
+    """Begin no work that Redis will refuse. What passes by itself, or when the server is mended, is left to the monitor."""
+    found = await examine_until_failed_over(settings)
+    for risk in found.risks:
+        log.warning("service_note", service="redis", code=risk.code, what=risk.sentence(found.address))
+    if found.problem is not None and found.problem.problem.ends_a_start:
+        raise RedisRefusedError(found.problem, found.address)
 
 
 def reduce_garbage_collection() -> None:

@@ -12,6 +12,18 @@ from stream.aio.cancellation import CancellationGuard
 T = TypeVar("T")
 
 
+class ServiceError(Exception):
+    """A service cannot be used. The message is one sentence that says what to do, and holds no secret.
+
+    Attributes:
+        code: Short code of the reason, for logs and /ready.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 def _ignore(*_: object) -> None:
     """Report nothing."""
 

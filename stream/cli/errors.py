@@ -30,7 +30,9 @@ KNOWN_ERRORS: dict[str, tuple[str, int]] = {
     "stream.cli.errors.CommandError": ("", EXIT_FAILED),
     "kafka.errors.KafkaError": ("Kafka: ", EXIT_FAILED),
     "aiokafka.errors.KafkaError": ("Kafka: ", EXIT_FAILED),
-    "redis.exceptions.RedisError": ("Redis: ", EXIT_FAILED),
+    "stream.sinks.problems.RedisRefusedError": ("", EXIT_WRONG_SERVICE),
+    "stream.sinks.problems.RedisUnusableError": ("", EXIT_FAILED),
+    "redis.exceptions.RedisError": ("Redis gives an unexpected answer; its log may say why: ", EXIT_FAILED),
 }
 """Full class name (subclasses count, too) → prefix of the sentence, and exit code.
 
@@ -54,7 +56,9 @@ def describe(error: BaseException) -> tuple[str, int] | None:
         known = KNOWN_ERRORS.get(f"{cls.__module__}.{cls.__qualname__}")
         if known:
             prefix, code = known
-            return prefix + (str(error) or type(error).__name__), code
+            # The text of an error of redis-py may hold a user's name or the words of a window.
+            text = "" if cls.__module__ == "redis.exceptions" else str(error)
+            return prefix + (text or type(error).__name__), code
     return None
 
 

@@ -92,6 +92,7 @@ async def _serve(plan: _Plan, directory: Path, console: Console, on_started: Cal
     from stream.local.reachable import require_services  # noqa: PLC0415 - heavy imports stay out of --help
     from stream.local.stack import Stack  # noqa: PLC0415
     from stream.local.worker import Workers  # noqa: PLC0415
+    from stream.sinks.examine import examine  # noqa: PLC0415
 
     def print_event(event: StackEvent) -> None:
         took = f"after {event.seconds:.1f} s" if event.seconds else ""
@@ -100,6 +101,8 @@ async def _serve(plan: _Plan, directory: Path, console: Console, on_started: Cal
 
     external = plan.external
     await require_services(plan.settings, kafka="kafka" in external, redis="redis" in external, triton="triton" in external)
+    if "redis" in external:
+        (await examine(plan.settings.redis, writes=True)).check()
     stack = Stack(
         plan.settings,
         directory,

@@ -61,9 +61,11 @@ async def _follow(settings: Settings, session: SessionKey | None, tenant: str | 
 
     from stream.cli.displays import open_display  # noqa: PLC0415
     from stream.local.reachable import require_services  # noqa: PLC0415
+    from stream.sinks.examine import examine  # noqa: PLC0415
     from stream.sinks.reader import ResultReader  # noqa: PLC0415
 
     await require_services(settings, kafka=False, redis=True, triton=False)
+    (await examine(settings.redis, writes=False)).check()
     wanted = None if session is None else [session]
     async with ResultReader(settings.redis, wanted, tenant=tenant, from_start=from_start) as reader:
         with open_display(Console(), json=json) as display:

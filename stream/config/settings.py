@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from stream.config.addresses import check_host, is_ipv6, parse_address, parse_addresses
+from stream.config.redis_url import RedisAddress, parse_redis_url
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -55,16 +56,23 @@ def _host(text: str) -> str:
     return text
 
 
+def _redis_url(url: SecretStr) -> SecretStr:
+    parse_redis_url(url.get_secret_value())
+    return url
+
+
 Text = Annotated[str, AfterValidator(_plain)]
 Secret = Annotated[SecretStr, AfterValidator(_plain_secret)]
 FilePath = Annotated[Path, AfterValidator(_plain_path)]
+RedisUrl = Annotated[Secret, AfterValidator(_redis_url)]
 Host = Annotated[Text, AfterValidator(_host)]
 Address = Annotated[Text, AfterValidator(_address)]
 Addresses = Annotated[Text, AfterValidator(_addresses)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+    # Errors do not quote the input: it may be a password.
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False, hide_input_in_errors=True)
 
 
 class KafkaSettings(_Section):
@@ -127,8 +135,10 @@ class KafkaSettings(_Section):
 class RedisSettings(_Section):
     """The Redis from which results are read live."""
 
-    url: Secret = Field(
-        SecretStr("redis://127.0.0.1:6379/0"), description="Address, redis:// or rediss:// (with TLS); it may hold a user and a password."
+    url: RedisUrl = Field(
+        SecretStr("redis://127.0.0.1:6379/0"),
+        description="Address: redis://, rediss:// (with TLS), unix:// or redis+sentinel://; it may hold a user and a password, "
+        "percent-encoded. A Redis Cluster is recognised by itself.",
     )
     result_ttl_s: int = Field(
         7 * 24 * 3600,
@@ -145,6 +155,11 @@ class RedisSettings(_Section):
     timeout_s: float = Field(
         5.0, gt=0, le=60, description="Longest time (s) to wait for one answer. After it a worker waits a little and asks again."
     )
+
+    @property
+    def address(self) -> RedisAddress:
+        """The parts of the URL. Raises ``ValueError`` with a sentence without secrets, if the settings were built without a check."""
+        return parse_redis_url(self.url.get_secret_value())
 
 
 class TritonSettings(_Section):

@@ -11,7 +11,6 @@ from stream.config.settings import Settings
 from stream.local.errors import LocalStackError
 
 KAFKA_PORT = 9092
-REDIS_PORT = 6379
 TRITON_PORT = 8001
 
 
@@ -25,14 +24,6 @@ def parse_addresses(host_ports: str, default_port: int) -> Iterator[tuple[str, i
             raise LocalStackError(f"{item.strip()!r} is not of the form HOST:PORT") from None
 
 
-def redis_address(url: str) -> tuple[str, int] | None:
-    """Return the host and port of a Redis URL; None for a Unix socket. Raises `LocalStackError` if the port is not a number."""
-    parts = urlsplit(url)
-    if parts.scheme == "unix":
-        return None
-    return next(parse_addresses(parts.netloc.rpartition("@")[2], REDIS_PORT))
-
-
 async def any_listens(addresses: list[tuple[str, int]]) -> bool:
     """True if a server accepts connections on at least one of the addresses."""
     return any(await asyncio.gather(*(listens(host, port) for host, port in addresses)))
@@ -44,16 +35,16 @@ async def require_services(settings: Settings, *, kafka: bool, redis: bool, trit
     Args:
         settings: The addresses.
         kafka: Whether to check Kafka.
-        redis: Whether to check Redis; one on a Unix socket is taken to be there.
+        redis: Whether to check Redis; one on a Unix socket is taken to be there. `stream.sinks.examine` looks closer.
         triton: Whether to check Triton.
 
     Raises:
         LocalStackError: With one sentence about the first service that does not answer.
     """
-    redis_server = redis_address(settings.redis.url.get_secret_value())
+    redis_servers = list(settings.redis.address.hosts)
     services = (
         ("Kafka", kafka, list(parse_addresses(settings.kafka.bootstrap, KAFKA_PORT)), "--kafka or kafka.bootstrap"),
-        ("Redis", redis and redis_server is not None, [redis_server] if redis_server else [], "--redis or redis.url"),
+        ("Redis", redis and bool(redis_servers), redis_servers, "--redis or redis.url"),
         ("Triton", triton, list(parse_addresses(settings.triton.url, TRITON_PORT)), "--triton or triton.url"),
     )
     for name, needed, addresses, setting in services:

@@ -8,6 +8,7 @@ import time
 import structlog
 from msgspec.structs import replace
 
+from stream.aio.outage import ServiceError
 from stream.align.outcome import ClosedWindow
 from stream.domain.epoch import EpochAssignment
 from stream.domain.window import Window
@@ -89,6 +90,9 @@ class TrackScoring:
     async def _publish_partial(self, window: Window, context: WindowContext) -> None:
         try:
             await self._store.put_partial(await self._scorer.partial(window, context))
+        except ServiceError as error:
+            # The final window will wait for the service, and say so once. Each partial result that is left out until then is no news.
+            log.debug("partial_left_out", reason=error.code)
         except Exception as error:
             log.warning("partial_failed", error=type(error).__name__)
 

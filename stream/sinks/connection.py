@@ -1,32 +1,23 @@
-"""Connects to Redis, tells outages from errors, and waits outages out."""
+"""Connects to Redis, to Redis Cluster or through Sentinels, and waits outages out."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
-import structlog
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import Redis, RedisCluster, Sentinel
+from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import (
-    BusyLoadingError,
-    ClusterDownError,
-    ConnectionError,  # noqa: A004 (redis-py's name)
-    MasterDownError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    TimeoutError,  # noqa: A004 (redis-py's name)
-    TryAgainError,
-)
 
 from stream.aio.backoff import Backoff
 from stream.aio.outage import wait_out
 from stream.config.settings import RedisSettings
+from stream.sinks.problems import Diagnosis, RedisProblem, diagnose, diagnosis
+from stream.sinks.troubles import Troubles
 
-log = structlog.get_logger(__name__)
-
-RedisClient: TypeAlias = Redis
+RedisClient: TypeAlias = Redis | RedisCluster
 Answer = TypeVar("Answer")
 
 BACKOFF = Backoff(first_s=0.05, cap_s=2.0)
@@ -34,62 +25,160 @@ BACKOFF = Backoff(first_s=0.05, cap_s=2.0)
 wait for it."""
 
 CONNECTIONS = 32
-"""Most connections of one process. Further calls wait for a free connection, so that a burst of windows cannot exhaust the server."""
-
-OUTAGE = (
-    BusyLoadingError,
-    ClusterDownError,
-    ConnectionError,
-    MasterDownError,
-    OSError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    TimeoutError,
-    TryAgainError,
-)
-"""Errors that pass by themselves or when the server is repaired. They are waited out: a failover or a full memory must lose no window."""
+"""Most calls of one process at once, each on one connection. Further calls wait, so that a burst of windows cannot exhaust the server."""
 
 
 def is_outage(error: Exception) -> bool:
-    """Whether an error is an outage, which passes.
-
-    uvloop raises a ``RuntimeError`` for a write to a connection that has just been cut. It is an outage as well: taken for a bug, it would
-    stop the worker.
-    """
-    return isinstance(error, OUTAGE) or (isinstance(error, RuntimeError) and "handler is closed" in str(error))
+    """Whether a call that failed with this error is worth repeating: the error says something about Redis, and not about the call."""
+    return diagnose(error) is not None
 
 
-def connect(settings: RedisSettings) -> RedisClient:
-    """A client that decodes answers as text. Nothing is sent until the first call.
+class RedisConnection:
+    """A lazy connection: nothing is sent before the first call. A Redis Cluster is recognised by its answer to HELLO.
 
     redis-py's own retries are switched off: they would repeat a call that may have taken effect without telling the caller, who has to mark
     the call as a repeat (see `stream.sinks.scripts.FINALISE`).
+
+    Args:
+        settings: Where Redis is.
+        logs: Whether to log what calls wait for; False if a monitor does.
     """
-    pool = BlockingConnectionPool.from_url(
-        settings.url.get_secret_value(),
-        max_connections=CONNECTIONS,
-        timeout=settings.timeout_s,
-        socket_timeout=settings.timeout_s,
-        socket_connect_timeout=settings.timeout_s,
-        # Longest time, in seconds, that a connection is used unchecked after being idle: firewalls drop idle connections silently.
-        health_check_interval=15,
-        decode_responses=True,
-        protocol=3,
-        retry=Retry(NoBackoff(), 0),
-    )
-    return Redis.from_pool(pool)
 
+    def __init__(self, settings: RedisSettings, *, logs: bool = True) -> None:
+        self.address = settings.address
+        self.hello: dict[str, Any] = {}
+        """What Redis said about itself: ``version``, ``mode``, ``role``…; empty before the first call."""
+        self._timeout_s = settings.timeout_s
+        self._client: RedisClient | None = None
+        self._sentinel: Sentinel | None = None
+        self._retired: RedisClient | None = None
+        self._connecting = asyncio.Lock()
+        self._refreshing = asyncio.Lock()
+        self._slots = asyncio.Semaphore(CONNECTIONS)
+        self._troubles = Troubles(str(self.address), logs=logs)
 
-async def waiting_out(call: Callable[[int], Awaitable[Answer]]) -> Answer:
-    """Repeat a call until Redis answers, so that an outage loses nothing. The call receives the number of failed attempts."""
-    return await wait_out(call, is_outage=is_outage, backoff=BACKOFF, on_outage=log_outage, on_recovery=_log_recovery)
+    @property
+    def trouble(self) -> Diagnosis | None:
+        """What calls wait for now; None if no call waits."""
+        return self._troubles.current
 
+    async def client(self) -> RedisClient:
+        """The client. Raises an error that `diagnose` knows."""
+        async with self._connecting:
+            if self._client is None:
+                self._client = await self._connect()
+            return self._client
 
-def log_outage(error: Exception, failures: int) -> None:
-    """Log the first failed attempt of an outage."""
-    if failures == 1:
-        log.warning("redis_unavailable", error=type(error).__name__)
+    async def once(self, call: Callable[[RedisClient], Awaitable[Answer]]) -> Answer:
+        """Try a call once. Raises `RedisUnusableError`."""
+        try:
+            return await self._attempt(lambda redis, _failures: call(redis), 0)
+        except Exception as error:
+            found = diagnose(error)
+            if found is None:
+                raise
+            raise found.as_error(str(self.address)) from None
 
+    async def waiting_out(self, call: Callable[[RedisClient, int], Awaitable[Answer]], backoff: Backoff = BACKOFF) -> Answer:
+        """Repeat a call until Redis answers, so that an outage loses nothing. The call receives the number of failed attempts."""
+        with self._troubles.of_call() as waiting:
+            return await wait_out(
+                lambda failures: self._attempt(call, failures),
+                is_outage=is_outage,
+                backoff=backoff,
+                on_outage=lambda error, _failures: self._troubles.note(waiting, error),
+            )
 
-def _log_recovery(failures: int) -> None:
-    log.info("redis_available", attempts=failures + 1)
+    async def close(self) -> None:
+        """Close all connections."""
+        for client in (self._client, self._retired, *(self._sentinel.sentinels if self._sentinel else ())):
+            if client is not None:
+                await client.aclose()
+        self._client = self._retired = self._sentinel = None
+
+    async def _attempt(self, call: Callable[[RedisClient, int], Awaitable[Answer]], failures: int) -> Answer:
+        async with self._slots:
+            redis = await self.client()
+            try:
+                return await call(redis, failures)
+            except Exception as error:
+                if isinstance(redis, RedisCluster) and is_outage(error):
+                    await self._refresh(redis)
+                raise
+
+    async def _refresh(self, cluster: RedisCluster) -> None:
+        """Ask the cluster's nodes which of them has which slot. If none answers, the next call begins again at the setting's address."""
+        if self._refreshing.locked():
+            return
+        async with self._refreshing:
+            try:
+                await cluster.nodes_manager.initialize()
+            except Exception:
+                if self._client is cluster:
+                    # Calls that are still under way use it, so it is closed later.
+                    if self._retired is not None:
+                        await self._retired.aclose()
+                    self._client, self._retired = None, cluster
+
+    async def _connect(self) -> RedisClient:
+        address, errors = self.address, list[Exception]()
+        if address.primary is not None:
+            return await self._greeted(self._through_sentinels(address.primary))
+        if address.socket is not None:
+            return await self._greeted(Redis(unix_socket_path=address.socket, db=address.database, **self._options()))
+        for host, port in address.hosts:
+            try:
+                return await self._greeted(Redis(host=host, port=port, db=address.database, **self._options(), **self._tls()))
+            except Exception as error:
+                errors.append(error)
+        raise errors[0]
+
+    async def _greeted(self, redis: Redis) -> RedisClient:
+        """The right client for the server that another client has reached."""
+        try:
+            self.hello = cast(dict[str, Any], await redis.execute_command("HELLO", 3))  # type: ignore[no-untyped-call]
+        except BaseException:
+            await redis.aclose()
+            raise
+        mode = self.hello.get("mode")
+        if mode not in ("cluster", "sentinel"):
+            return redis
+        await redis.aclose()
+        if mode == "sentinel":
+            raise diagnosis(RedisProblem.SENTINEL).as_error(str(self.address))
+        if not self.address.hosts:
+            raise diagnosis(RedisProblem.CLUSTER_BY_SOCKET).as_error(str(self.address))
+        if self.address.database != 0:
+            raise diagnosis(RedisProblem.NO_SUCH_DATABASE).as_error(str(self.address))
+        nodes = [ClusterNode(host, port) for host, port in self.address.hosts]
+        return RedisCluster(startup_nodes=nodes, **self._options(), **self._tls())
+
+    def _through_sentinels(self, primary: str) -> Redis:
+        """A client of the primary that asks the Sentinels, for each new connection, which server that is."""
+        own = {"socket_timeout": self._timeout_s, "socket_connect_timeout": self._timeout_s, "retry": Retry(NoBackoff(), 0)}
+        self._sentinel = Sentinel(  # type: ignore[no-untyped-call]
+            list(self.address.hosts),
+            sentinel_kwargs={**own, **self._tls(), **self.address.sentinel},
+            db=self.address.database,
+            **self._options(),
+            **self._tls(),
+        )
+        return cast(Redis, self._sentinel.master_for(primary))
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "username": self.address.username,
+            "password": self.address.password,
+            # Publish/subscribe takes a connection of its own.
+            "max_connections": CONNECTIONS + 4,
+            "socket_timeout": self._timeout_s,
+            "socket_connect_timeout": self._timeout_s,
+            # Longest time, in seconds, that a connection is used unchecked after being idle: firewalls drop idle connections silently.
+            "health_check_interval": 15,
+            "decode_responses": True,
+            "protocol": 3,
+            "retry": Retry(NoBackoff(), 0),
+        }
+
+    def _tls(self) -> dict[str, Any]:
+        return {"ssl": True, **self.address.options} if self.address.tls else {}

@@ -15,11 +15,9 @@ from stream.domain.context import CONTEXT_KEPT, ContextFeatures, encode_context
 from stream.domain.delivery import FinaliseOutcome
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import ExplanationRecord, ScoreRecord, encode_record
-from stream.sinks.connection import RedisClient, waiting_out
+from stream.sinks.connection import RedisClient, RedisConnection
 from stream.sinks.keys import session_names, track_names
-from stream.sinks.scripts import FINALISE
-
-Argument = bytes | str | int | float
+from stream.sinks.scripts import FINALISE, Argument
 
 BATCH = 64
 DELAY_S = 0.002
@@ -43,10 +41,9 @@ class Finaliser:
         settings: How long results live, and how many.
     """
 
-    def __init__(self, redis: RedisClient, settings: RedisSettings) -> None:
+    def __init__(self, redis: RedisConnection, settings: RedisSettings) -> None:
         self._redis = redis
         self._settings = settings
-        self._script = redis.register_script(FINALISE)
         self._batcher = Batcher(self._finalise_together, shape=lambda _: None, max_size=BATCH, delay_s=DELAY_S)
 
     def close(self) -> None:
@@ -85,18 +82,18 @@ class Finaliser:
 
         1. Call the script for each window. From the second attempt on, the calls are marked as possible repeats: an earlier attempt may
            have taken effect although its answer was lost.
-        2. Redis forgets its scripts when it restarts. Load the script, and repeat the calls that did not find it.
+        2. A server that has restarted, or a node of a cluster that is new to the session, does not know the script. Repeat the calls that
+           did not find it, with its text.
         3. Raise the first error that is left: an outage leads to another attempt.
         """
 
-        async def attempt(failures: int) -> list[str]:
+        async def attempt(redis: RedisClient, failures: int) -> list[str]:
             # 1.
-            answers = await self._evaluate(calls, may_repeat=failures > 0)
+            answers = await _evaluate(redis, "EVALSHA", FINALISE.sha, calls, may_repeat=failures > 0)
             # 2.
             unknown = [index for index, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
             if unknown:
-                await self._redis.script_load(FINALISE)
-                again = await self._evaluate([calls[index] for index in unknown], may_repeat=failures > 0)
+                again = await _evaluate(redis, "EVAL", FINALISE.text, [calls[index] for index in unknown], may_repeat=failures > 0)
                 for index, answer in zip(unknown, again, strict=True):
                     answers[index] = answer
             # 3.
@@ -105,16 +102,17 @@ class Finaliser:
                     raise answer
             return cast(list[str], answers)
 
-        return [FinaliseOutcome(answer) for answer in await waiting_out(attempt)]
+        return [FinaliseOutcome(answer) for answer in await self._redis.waiting_out(attempt)]
 
-    async def _evaluate(self, calls: Sequence[_Call], *, may_repeat: bool) -> list[str | Exception]:
-        """Call the script for each window in one round trip.
 
-        Errors are returned among the answers. Redis-py would raise an error that quotes the command, and with it the words of the window,
-        which must not get into the log.
-        """
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for call in calls:
-                arguments = (*call.keys, *call.before, int(may_repeat), *call.after)
-                pipe.evalsha(self._script.sha, len(call.keys), *arguments)
-            return cast("list[str | Exception]", await pipe.execute(raise_on_error=False))
+async def _evaluate(redis: RedisClient, command: str, script: str, calls: Sequence[_Call], *, may_repeat: bool) -> list[str | Exception]:
+    """Call a script for each window in one round trip; on a cluster, in one for each node.
+
+    Errors are returned among the answers. Redis-py would raise an error that quotes the command, and with it the words of the window,
+    which must not get into the log.
+    """
+    async with redis.pipeline(transaction=False) as pipe:
+        for call in calls:
+            # Not pipe.evalsha: redis-py bars it in pipelines of a cluster, although the keys of each call are in one slot.
+            pipe.execute_command(command, script, len(call.keys), *call.keys, *call.before, int(may_repeat), *call.after)
+        return cast("list[str | Exception]", await pipe.execute(raise_on_error=False))

@@ -19,7 +19,7 @@ from stream.aio.outage import wait_out
 from stream.config.settings import RedisSettings
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import Record, decode_record
-from stream.sinks.connection import RedisClient, connect, is_outage, log_outage
+from stream.sinks.connection import RedisClient, RedisConnection, is_outage
 from stream.sinks.cursor import Entry, SessionCursor, TrackAnswer, TrackCursor
 from stream.sinks.keys import NUDGES, SESSIONS, session_names, session_of_nudge, track_names
 
@@ -63,7 +63,7 @@ class ResultReader:
         poll_s: float = 1.0,
     ) -> None:
         self._settings = settings
-        self._redis: RedisClient = connect(settings)
+        self._redis = RedisConnection(settings)
         self._wanted = None if sessions is None else tuple(sessions)
         self._tenant = tenant
         self._from_start = from_start
@@ -74,9 +74,9 @@ class ResultReader:
         self._listener: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        """Connect. Raises ``redis.exceptions.RedisError`` when Redis cannot be reached now; an outage after that is waited out."""
+        """Connect. Raises `stream.sinks.problems.RedisUnusableError` when Redis cannot be used now; an outage after that is waited out."""
         try:
-            await self._redis.ping()
+            await self._redis.once(lambda redis: redis.ping())
             await self._discover()
             if not self._from_start:
                 for cursor in self._cursors.values():
@@ -130,7 +130,7 @@ class ResultReader:
                 self._cursors.setdefault(session, SessionCursor(session))
             return
         since_ms = self._newest_ms - OVERLAP_MS
-        active = await self._waiting_out(lambda: self._redis.zrangebyscore(SESSIONS, since_ms, "+inf", withscores=True))
+        active = await self._waiting_out(lambda redis: redis.zrangebyscore(SESSIONS, since_ms, "+inf", withscores=True))
         for member, active_ms in cast(list[tuple[str, float]], active):
             self._newest_ms = max(self._newest_ms, int(active_ms))
             if cursor := self._cursor(SessionKey.parse(member)):
@@ -163,14 +163,14 @@ class ResultReader:
     async def _fetch(self, cursor: SessionCursor) -> tuple[dict[str, TrackAnswer], Record | None]:
         """Read a page of every known track and the summary in one transaction, so that they are of one moment; find new tracks."""
         tracks = sorted(cursor.tracks)
-        raw = await self._waiting_out(lambda: self._fetch_raw(cursor, tracks))
+        raw = await self._waiting_out(lambda redis: self._fetch_raw(redis, cursor, tracks))
         answers = {track: _answer(*raw[3 * index : 3 * index + 3]) for index, track in enumerate(tracks)}
         for track in raw[-1]:
             cursor.tracks.setdefault(track, TrackCursor())
         return answers, None if raw[-2] is None else decode_record(raw[-2])
 
-    async def _fetch_raw(self, cursor: SessionCursor, tracks: list[str]) -> list[Any]:
-        async with self._redis.pipeline(transaction=True) as pipe:
+    async def _fetch_raw(self, redis: RedisClient, cursor: SessionCursor, tracks: list[str]) -> list[Any]:
+        async with redis.pipeline(transaction=True) as pipe:
             for track in tracks:
                 names = track_names(TrackKey(cursor.session, track))
                 since = "(" + cursor.tracks[track].last_id
@@ -187,7 +187,8 @@ class ResultReader:
 
     async def _follow_nudges(self) -> NoReturn:
         cancellation = CancellationGuard()
-        async with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
+        redis = await self._redis.client()
+        async with redis.pubsub(ignore_subscribe_messages=True) as channel:
             if self._wanted is None:
                 await channel.psubscribe(NUDGES)
             else:
@@ -201,9 +202,9 @@ class ResultReader:
                 if message is not None:
                     self._on_nudge(str(message["channel"]))
 
-    async def _waiting_out(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def _waiting_out(self, call: Callable[[RedisClient], Awaitable[Answer]]) -> Answer:
         """Repeat a call until Redis answers."""
-        return await wait_out(lambda _failures: call(), is_outage=is_outage, backoff=BACKOFF, on_outage=log_outage)
+        return await self._redis.waiting_out(lambda redis, _failures: call(redis), BACKOFF)
 
     def _on_nudge(self, channel: str) -> None:
         if cursor := self._cursor(session_of_nudge(channel)):
@@ -211,8 +212,7 @@ class ResultReader:
         self._nudged.set()
 
     async def _close(self) -> None:
-        await self._redis.aclose()
-        await self._redis.connection_pool.aclose()
+        await self._redis.close()
 
 
 def _answer(scores: Any, explanations: Any, partial: str | None) -> TrackAnswer:

@@ -11,11 +11,13 @@ from stream.domain.delivery import FinaliseOutcome, LastFinal
 from stream.domain.epoch import EpochAssignment, SessionEpochs
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import ExplanationRecord, PartialRecord, ScoreRecord, SessionRecord, decode_record, encode_record
+from stream.domain.service_problem import ServiceProblem
 from stream.sinks.active_sessions import ActiveSessions
-from stream.sinks.connection import connect, waiting_out
-from stream.sinks.finaliser import Argument, Finaliser
+from stream.sinks.connection import RedisConnection
+from stream.sinks.examine import RedisHealth
+from stream.sinks.finaliser import Finaliser
 from stream.sinks.keys import FENCE, session_names, track_names
-from stream.sinks.scripts import BEGIN_EPOCH, NEXT_FENCE, PUT_PARTIAL, PUT_SUMMARY
+from stream.sinks.scripts import BEGIN_EPOCH, NEXT_FENCE, PUT_PARTIAL, PUT_SUMMARY, Argument
 
 PAGE = 500
 """Final windows read in one call: Redis serves nobody else meanwhile, so a long session is read in parts."""
@@ -24,35 +26,36 @@ PAGE = 500
 class RedisSink:
     """The result store of a worker: `stream.pipeline.ports.ResultStore` on Redis.
 
-    Every method except `ping` and `put_partial` waits out an outage, until it is cancelled.
+    Every method except `ping`, `problem` and `put_partial` waits out an outage, until it is cancelled.
 
     Args:
         settings: Where Redis is, and how long results live.
+        logs: Whether to log what calls wait for; False if a monitor asks for the `problem`.
     """
 
-    def __init__(self, settings: RedisSettings) -> None:
+    def __init__(self, settings: RedisSettings, *, logs: bool = True) -> None:
         self._settings = settings
-        self._redis = connect(settings)
+        self._redis = RedisConnection(settings, logs=logs)
+        self._health = RedisHealth(self._redis)
         self._active = ActiveSessions(self._redis, settings.result_ttl_s)
         self._finaliser = Finaliser(self._redis, settings)
-        self._put_partial = self._redis.register_script(PUT_PARTIAL)
-        self._begin_epoch = self._redis.register_script(BEGIN_EPOCH)
-        self._put_summary = self._redis.register_script(PUT_SUMMARY)
-        self._next_token = self._redis.register_script(NEXT_FENCE)
 
     async def close(self) -> None:
         """Close all connections."""
         self._finaliser.close()
-        await self._redis.aclose()
-        await self._redis.connection_pool.aclose()
+        await self._redis.close()
 
     async def ping(self) -> None:
-        """Check once that Redis answers. Raises ``redis.exceptions.RedisError``."""
-        await self._redis.ping()
+        """Check once that Redis answers. Raises `stream.sinks.problems.RedisUnusableError`."""
+        await self._redis.once(lambda redis: redis.ping())
+
+    async def problem(self) -> ServiceProblem | None:
+        """Check once, without waiting for an outage to pass: return why Redis cannot be used now, or None if it can."""
+        return await self._health.problem()
 
     async def next_token(self) -> int:
         """A fencing token, higher than any before."""
-        return int(await waiting_out(lambda _: self._next_token(keys=[FENCE])))
+        return int(await self._redis.waiting_out(lambda redis, _: NEXT_FENCE.run(redis, [FENCE], [])))
 
     async def finalise(
         self, score: ScoreRecord, explanation: ExplanationRecord, token: int, contribution: ContextFeatures | None = None
@@ -75,36 +78,28 @@ class RedisSink:
         session = SessionKey(score.tenant, score.session)
         outcome = await self._finaliser.finalise(score, explanation, token, contribution)
         if outcome is not FinaliseOutcome.FENCED and self._active.is_due(session):
-            await waiting_out(lambda _: self._active.mark(session))
+            await self._active.mark(session)
         return outcome
 
     async def put_partial(self, partial: PartialRecord) -> None:
         """Write the partial result of an open window, unless the track has a newer final window or a newer partial result.
 
         It is tried once: during an outage, waiting partial results would pile up, and the next one replaces them all. Raises
-        ``redis.exceptions.RedisError``.
+        `stream.sinks.problems.RedisUnusableError`.
         """
         session = SessionKey(partial.tenant, partial.session)
         of_session = session_names(session)
-        written = await self._put_partial(
-            keys=[of_session.state, of_session.tracks, track_names(_track(partial)).partial],
-            args=[
-                partial.epoch,
-                partial.end_ms,
-                partial.track,
-                self._settings.result_ttl_s,
-                of_session.nudge,
-                partial.revision,
-                encode_record(partial),
-            ],
-        )
+        keys = [of_session.state, of_session.tracks, track_names(_track(partial)).partial]
+        args: list[Argument] = [partial.epoch, partial.end_ms, partial.track, self._settings.result_ttl_s, of_session.nudge]
+        args += [partial.revision, encode_record(partial)]
+        written = await self._redis.once(lambda redis: PUT_PARTIAL.run(redis, keys, args))
         if written and self._active.is_due(session):
-            await self._active.mark(session)
+            await self._active.mark_once(session)
 
     async def last_final(self, track: TrackKey) -> LastFinal | None:
         """The track's last final window; None if no window is final."""
         state, fields = session_names(track.session).state, [f"last:{track.track}", f"sync:{track.track}"]
-        last, sync = cast(list[str | None], await waiting_out(lambda _: self._redis.hmget(state, fields)))
+        last, sync = cast(list[str | None], await self._redis.waiting_out(lambda redis, _: redis.hmget(state, fields)))
         if last is None:
             return None
         epoch, end_ms, _ = last.split("-")
@@ -112,18 +107,18 @@ class RedisSink:
 
     async def latest(self, track: TrackKey) -> ScoreRecord | None:
         """The record of the track's last final window; None if no window is final."""
-        record = await waiting_out(lambda _: self._redis.hget(track_names(track).latest, "record"))
+        record = await self._redis.waiting_out(lambda redis, _: redis.hget(track_names(track).latest, "record"))
         return None if record is None else cast(ScoreRecord, decode_record(record))
 
     async def context(self, session: SessionKey, epoch: int) -> list[ContextFeatures]:
         """The contributions of the epoch's newest final windows, from all tracks."""
-        tracks = await waiting_out(lambda _: self._redis.smembers(session_names(session).tracks))
+        tracks = await self._redis.waiting_out(lambda redis, _: redis.smembers(session_names(session).tracks))
         stored = [features for track in sorted(map(str, tracks)) for features in await self._context(TrackKey(session, track))]
         return [features for features in stored if features.epoch == epoch]
 
     async def epochs(self, session: SessionKey) -> SessionEpochs:
         """The session's epochs."""
-        state = cast(dict[str, str], await waiting_out(lambda _: self._redis.hgetall(session_names(session).state)))
+        state = cast(dict[str, str], await self._redis.waiting_out(lambda redis, _: redis.hgetall(session_names(session).state)))
         finals = [int(value.partition("-")[0]) for field, value in state.items() if field.startswith("last:")]
         return SessionEpochs(_assignments(state), max(finals, default=-1))
 
@@ -144,26 +139,26 @@ class RedisSink:
         """
         args: list[Argument] = [declared, media_start_at_ms, within_ms, after, self._settings.result_ttl_s]
         state = session_names(session).state
-        pairs = cast(list[str], await waiting_out(lambda _: self._begin_epoch(keys=[state], args=args)))
+        pairs = cast(list[str], await self._redis.waiting_out(lambda redis, _: BEGIN_EPOCH.run(redis, [state], args)))
         return _assignments(dict(zip(pairs[::2], pairs[1::2], strict=True)))
 
     async def restore_assignment(self, session: SessionKey, assignment: EpochAssignment) -> None:
         """Restore an assignment, unless its epoch has an assignment."""
         state, value = session_names(session).state, f"{assignment.declared}:{assignment.media_start_at_ms}"
-        await waiting_out(lambda _: self._redis.hsetnx(state, f"epoch:{assignment.epoch}", value))
+        await self._redis.waiting_out(lambda redis, _: redis.hsetnx(state, f"epoch:{assignment.epoch}", value))
 
     async def token(self, session: SessionKey) -> int:
         """The highest fencing token that the session has seen; 0 before the first."""
-        return int(await waiting_out(lambda _: self._redis.hget(session_names(session).state, "token")) or 0)
+        return int(await self._redis.waiting_out(lambda redis, _: redis.hget(session_names(session).state, "token")) or 0)
 
     async def holds(self, score: ScoreRecord) -> bool:
         """Whether the window is in its track's stream."""
         entry_id = f"{score.epoch}-{score.end_ms}"
-        return bool(await waiting_out(lambda _: self._redis.xrange(track_names(_track(score)).scores, entry_id, entry_id)))
+        return bool(await self._redis.waiting_out(lambda redis, _: redis.xrange(track_names(_track(score)).scores, entry_id, entry_id)))
 
     async def finals(self, session: SessionKey) -> list[ScoreRecord]:
         """Final windows of all tracks and epochs of a session that are still in the streams; the windows of each track are in order."""
-        tracks = await waiting_out(lambda _: self._redis.smembers(session_names(session).tracks))
+        tracks = await self._redis.waiting_out(lambda redis, _: redis.smembers(session_names(session).tracks))
         return [final for track in sorted(map(str, tracks)) for final in await self._finals(TrackKey(session, track))]
 
     async def put_summary(self, record: SessionRecord) -> None:
@@ -173,8 +168,8 @@ class RedisSink:
         keys = [names.summary, names.state, names.tracks]
         args: list[Argument] = [record.epoch, record.windows, self._settings.result_ttl_s, names.nudge, encode_record(record)]
         # Mark it as active first: a reader that finds sessions by this mark must not miss a session that only has a summary.
-        await waiting_out(lambda _: self._active.mark(session))
-        await waiting_out(lambda _: self._put_summary(keys=keys, args=args))
+        await self._active.mark(session)
+        await self._redis.waiting_out(lambda redis, _: PUT_SUMMARY.run(redis, keys, args))
 
     async def _finals(self, track: TrackKey) -> list[ScoreRecord]:
         stream, start, finals = track_names(track).scores, "-", list[ScoreRecord]()
@@ -187,11 +182,11 @@ class RedisSink:
             start = f"({page[-1][0]}"
 
     async def _context(self, track: TrackKey) -> list[ContextFeatures]:
-        stored = await waiting_out(lambda _: self._redis.lrange(track_names(track).context, 0, -1))
+        stored = await self._redis.waiting_out(lambda redis, _: redis.lrange(track_names(track).context, 0, -1))
         return [decode_context(item) for item in stored]
 
     async def _page(self, stream: str, start: str) -> list[tuple[str, dict[str, str]]]:
-        page = await waiting_out(lambda _: self._redis.xrange(stream, min=start, count=PAGE))
+        page = await self._redis.waiting_out(lambda redis, _: redis.xrange(stream, min=start, count=PAGE))
         return cast(list[tuple[str, dict[str, str]]], page or [])
 
 

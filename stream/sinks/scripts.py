@@ -6,7 +6,33 @@ that the first has written. Each script explains its steps.
 
 from __future__ import annotations
 
-FINALISE = """
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from redis.exceptions import NoScriptError
+
+from stream.sinks.connection import RedisClient
+
+Argument = bytes | str | int | float
+
+
+class Script:
+    """A script, which Redis keeps under the hash of its text."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.sha = hashlib.sha1(text.encode("utf-8"), usedforsecurity=False).hexdigest()
+
+    async def run(self, redis: RedisClient, keys: Sequence[str], args: Sequence[Argument]) -> Any:
+        """Call the script. Where Redis does not know it (after a restart, or on another node of a cluster), it is sent along."""
+        try:
+            return await redis.evalsha(self.sha, len(keys), *keys, *args)
+        except NoScriptError:
+            return await redis.eval(self.text, len(keys), *keys, *args)
+
+
+FINALISE = Script("""
 -- Makes a window final, at most once. Returns 'accepted', 'replayed' or 'fenced'.
 --
 -- KEYS: 1 state, 2 tracks, 3 scores, 4 explanations, 5 latest, 6 partial, 7 context.
@@ -75,9 +101,9 @@ for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, ARGV[6]) end
 -- 9. Wake the readers, now that everything is written.
 redis.call('PUBLISH', ARGV[7], ARGV[4])
 return 'accepted'
-"""
+""")
 
-BEGIN_EPOCH = """
+BEGIN_EPOCH = Script("""
 -- Gives a media clock that has started again an epoch number, unless it has one. Returns the fields of `state`.
 --
 -- KEYS: 1 state. ARGV: 1 declared epoch, 2 media start (wall clock, ms), 3 tolerance ms, 4 epoch to which the clock does not belong,
@@ -109,9 +135,9 @@ if not known then
   redis.call('EXPIRE', KEYS[1], ARGV[5])
 end
 return redis.call('HGETALL', KEYS[1])
-"""
+""")
 
-PUT_PARTIAL = """
+PUT_PARTIAL = Script("""
 -- Writes the partial result of an open window. Returns 1 if it is written, 0 if there is something newer.
 --
 -- KEYS: 1 state, 2 tracks, 3 partial. ARGV: 1 epoch, 2 end_ms, 3 track, 4 ttl s, 5 nudge channel, 6 revision, 7 record.
@@ -139,9 +165,9 @@ redis.call('EXPIRE', KEYS[2], ARGV[4])
 redis.call('EXPIRE', KEYS[3], ARGV[4])
 redis.call('PUBLISH', ARGV[5], ARGV[3])
 return 1
-"""
+""")
 
-PUT_SUMMARY = """
+PUT_SUMMARY = Script("""
 -- Writes the summary of an epoch. Returns 1 if it is written, 0 if there is a better one.
 --
 -- KEYS: 1 summary, 2 state, 3 tracks. ARGV: 1 epoch, 2 windows, 3 ttl s, 4 nudge channel, 5 record.
@@ -160,9 +186,9 @@ redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'windows', ARGV[2], 'record', ARGV
 for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, ARGV[3]) end
 redis.call('PUBLISH', ARGV[4], 'summary')
 return 1
-"""
+""")
 
-NEXT_FENCE = """
+NEXT_FENCE = Script("""
 -- Takes the next fencing token: higher than any token before.
 --
 -- KEYS: 1 fence.
@@ -179,4 +205,32 @@ local token = math.max(tonumber(redis.call('GET', KEYS[1]) or '0') + 1, clock)
 local text = string.format('%.0f', token)
 redis.call('SET', KEYS[1], text)
 return text
-"""
+""")
+
+PROBE = Script("""
+-- Calls every command of the other scripts once, to see whether the user may, and removes the keys again.
+--
+-- KEYS: 1 state, 2 scores. ARGV: 1 nudge channel. Both keys belong to a session that nobody has.
+local state, scores = KEYS[1], KEYS[2]
+redis.call('TIME')
+redis.call('DEL', state, scores)
+redis.call('SET', state, '1')
+redis.call('GET', state)
+redis.call('DEL', state)
+redis.call('HSET', state, 'token', '1')
+redis.call('HGET', state, 'token')
+redis.call('HMGET', state, 'token')
+redis.call('HGETALL', state)
+redis.call('HSETNX', state, 'token', '1')
+redis.call('EXPIRE', state, '60')
+redis.call('XADD', scores, 'MAXLEN', '~', '10', '1-1', 'record', '')
+redis.call('DEL', scores)
+redis.call('SADD', scores, '1')
+redis.call('DEL', scores)
+redis.call('LPUSH', scores, '1')
+redis.call('LTRIM', scores, 0, 0)
+redis.call('LRANGE', scores, 0, 0)
+redis.call('DEL', state, scores)
+redis.call('PUBLISH', ARGV[1], 'probe')
+return 1
+""")

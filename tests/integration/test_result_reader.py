@@ -106,7 +106,8 @@ async def test_the_reader_continues_after_a_write_to_a_connection_that_was_just_
     calls: list[str] = []
 
     async with ResultReader(redis_settings, poll_s=0.2) as reader:
-        whole = getattr(reader._redis, method)
+        redis = await reader._redis.client()
+        whole = getattr(redis, method)
 
         def call(*args: object, **options: object) -> object:
             calls.append(method)
@@ -114,7 +115,7 @@ async def test_the_reader_continues_after_a_write_to_a_connection_that_was_just_
                 raise cut
             return whole(*args, **options)
 
-        monkeypatch.setattr(reader._redis, method, call)
+        monkeypatch.setattr(redis, method, call)
         reading = asyncio.create_task(take(reader, 2))
         await asyncio.sleep(0.1)
         await finalise(sink, make_score(4000))

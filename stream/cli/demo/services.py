@@ -18,6 +18,7 @@ from stream.local.stack import Stack, StackPorts
 from stream.local.triton import TritonPorts
 from stream.local.triton_files import fetch_server, server_is_present
 from stream.local.worker import Workers
+from stream.sinks.examine import examine
 
 EMBEDDED_SESSION_TIMEOUT_S = 4.0
 """Short, because the embedded broker lets the first member of a consumer group wait for half of it, and the user waits as well."""
@@ -48,6 +49,8 @@ class DemoServices:
     async def __aenter__(self) -> Self:
         external = self._external
         await require_services(self.settings, kafka="kafka" in external, redis="redis" in external, triton="triton" in external)
+        if "redis" in external:
+            (await examine(self.settings.redis, writes=True)).check()
         try:
             if "triton" not in external and not server_is_present():
                 with self._steps.step("fetching the embedded Triton", "the embedded Triton is here"):

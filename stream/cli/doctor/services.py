@@ -11,7 +11,7 @@ from stream.cli.doctor.finding import Finding, Status
 from stream.config.settings import KafkaSettings, RedisSettings, Settings, TritonSettings
 from stream.domain.topics import Topics
 from stream.local.errors import LocalStackError
-from stream.local.reachable import KAFKA_PORT, TRITON_PORT, any_listens, parse_addresses, redis_address
+from stream.local.reachable import KAFKA_PORT, TRITON_PORT, any_listens, parse_addresses
 from stream.model_repository.served_models import MODEL_NAMES
 from stream.serving.client import TritonClient
 
@@ -100,25 +100,18 @@ def topic_findings(topics: Topics, partitions: dict[str, int]) -> list[Finding]:
 
 
 async def _check_redis(redis: RedisSettings) -> list[Finding]:
-    try:
-        address = redis_address(redis.url.get_secret_value())
-    except LocalStackError:
-        return [Finding("Redis", Status.MISSING, "redis.url is not a redis:// URL", "redis://HOST:PORT/0", "correct redis.url")]
-    shown = f"{address[0]}:{address[1]}" if address else "its socket"
-    if address and not await any_listens([address]):
-        return [_unreachable("Redis", shown, "redis.url", redis)]
-    from stream.sinks.connection import connect  # noqa: PLC0415 (it is slow to import)
+    address = redis.address
+    if address.hosts and not await any_listens(list(address.hosts)):
+        return [_unreachable("Redis", str(address), "redis.url", redis)]
+    from stream.sinks.examine import examine  # noqa: PLC0415 (it is slow to import)
 
-    client = connect(redis)
-    try:
-        async with asyncio.timeout(TIMEOUT_S):
-            server = await client.info("server")
-    except Exception as error:  # whatever goes wrong is a finding
-        found = f"accepts connections at {shown}, but fails with {type(error).__name__}"
-        return [Finding("Redis", Status.MISSING, found, "answers", "check user and password in redis.url")]
-    finally:
-        await client.aclose()
-    return [Finding("Redis", Status.OK, f"{server.get('redis_version', 'answers')} at {shown}")]
+    limited = redis.model_copy(update={"timeout_s": min(redis.timeout_s, TIMEOUT_S)})
+    found = await examine(limited, writes=True)
+    if found.problem is not None:
+        return [Finding("Redis", Status.MISSING, f"at {address}, {found.problem.found}", "usable", found.problem.fix)]
+    cluster = ", a cluster" if found.mode == "cluster" else ""
+    finding = Finding("Redis", Status.OK, f"{found.version or 'answers'} at {address}{cluster}")
+    return [finding, *(Finding("Redis", Status.WARNING, f"at {address}, {risk.found}", fix=risk.fix) for risk in found.risks)]
 
 
 async def _check_triton(triton: TritonSettings) -> list[Finding]:

@@ -9,14 +9,11 @@ import pytest
 from stream.config.settings import Settings
 from stream.local.errors import LocalStackError
 from stream.local.ports import free_port
-from stream.local.reachable import parse_addresses, redis_address, require_services
+from stream.local.reachable import parse_addresses, require_services
 
 
 def test_addresses_are_parsed() -> None:
     assert list(parse_addresses("a:1, b, [::1]:3", 9092)) == [("a", 1), ("b", 9092), ("::1", 3)]
-    assert redis_address("redis://user:pa@ss@host:1234/0") == ("host", 1234)
-    assert redis_address("redis://host") == ("host", 6379)
-    assert redis_address("unix:///run/redis.sock") is None
     with pytest.raises(LocalStackError, match="not of the form HOST:PORT"):
         list(parse_addresses("host:port", 1))
 

@@ -1,0 +1,234 @@
+"""Examines Redis before it is used: does it answer, is it the right server, may the user do what is needed, and what is risky?"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from redis.asyncio import RedisCluster
+from redis.exceptions import ReadOnlyError
+
+from stream.aio.probes import redis_answers
+from stream.aio.protocols import Listener, identify
+from stream.config.redis_url import RedisAddress
+from stream.config.settings import RedisSettings
+from stream.domain.identity import SessionKey, TrackKey
+from stream.domain.service_problem import ServiceProblem
+from stream.sinks.connection import RedisClient, RedisConnection
+from stream.sinks.keys import FENCE, NUDGES, SESSIONS, session_names, track_names
+from stream.sinks.problems import OLDEST, Diagnosis, RedisProblem, RedisUnusableError, Remedy, diagnose, diagnosis
+from stream.sinks.scripts import PROBE
+
+PROBED = TrackKey(SessionKey("sentistream", "probe"), "probe")
+"""A session that nobody has: rights are tried on its keys, which are removed again."""
+
+SUBSCRIBED_S = 1.0
+"""Longest wait for the confirmation of a subscription. A healthy server answers in milliseconds."""
+
+FAILOVER_S = 10.0
+"""A read-only replica is one for good after this time: during a failover the old primary is one until clients have found the new one."""
+
+REPLICA = ("replica", "slave")
+
+OTHER_SERVICES = {Listener.KAFKA: "a Kafka broker", Listener.HTTP: "an HTTP server", Listener.HTTP2: "a gRPC server"}
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """Something that works now and may lose data or be abused.
+
+    Attributes:
+        code: Short code.
+        found: What is risky; follows "Redis at HOST:PORT".
+        fix: What to do.
+    """
+
+    code: str
+    found: str
+    fix: str
+
+    def sentence(self, address: str) -> str:
+        """One sentence about the Redis at an address, which holds no secret."""
+        return f"Redis at {address} {self.found}; {self.fix}"
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What was found.
+
+    Attributes:
+        address: Where Redis is, without user and password.
+        version: Name and version, for example ``valkey 9.1.2``; empty if it does not answer.
+        mode: ``standalone`` or ``cluster``; empty if it does not answer.
+        problem: Why it cannot be used; None if it can.
+        risks: What is risky.
+    """
+
+    address: str
+    version: str = ""
+    mode: str = ""
+    problem: Diagnosis | None = None
+    risks: tuple[Risk, ...] = ()
+
+    def check(self) -> None:
+        """Raise the problem, if there is one, as `RedisUnusableError`."""
+        if self.problem is not None:
+            raise self.problem.as_error(self.address)
+
+
+async def examine(settings: RedisSettings, *, writes: bool) -> Examination:
+    """Try everything that is needed on the keys of a session that nobody has.
+
+    Args:
+        settings: Where Redis is.
+        writes: Whether results are to be written. To read them, a replica will do.
+    """
+    redis = RedisConnection(settings)
+    address = str(redis.address)
+    try:
+        problem = await _first_problem(redis, writes=writes)
+        risks = () if problem else tuple([risk async for risk in _risks(redis)])
+    finally:
+        await redis.close()
+    version = f"{redis.hello.get('server', '')} {redis.hello.get('version', '')}".strip()
+    return Examination(address, version, str(redis.hello.get("mode", "")), problem, risks)
+
+
+async def examine_until_failed_over(settings: RedisSettings) -> Examination:
+    """As `examine` for a writer, but a read-only replica is given the time of a failover to become the primary."""
+    try:
+        async with asyncio.timeout(FAILOVER_S):
+            while True:
+                found = await examine(settings, writes=True)
+                if found.problem is None or found.problem.problem is not RedisProblem.READ_ONLY:
+                    return found
+                await asyncio.sleep(1.0)
+    except TimeoutError:
+        return await examine(settings, writes=True)
+
+
+async def _first_problem(redis: RedisConnection, *, writes: bool) -> Diagnosis | None:
+    try:
+        await redis.client()
+        if _older(str(redis.hello.get("version", OLDEST)), OLDEST):
+            return diagnosis(RedisProblem.TOO_OLD)
+        if writes and redis.hello.get("role") in REPLICA and redis.hello.get("mode") != "cluster":
+            return diagnosis(RedisProblem.READ_ONLY)
+        await redis.once(lambda client: _try(client, writes=writes))
+    except Exception as error:
+        found = diagnose(error)
+        if found is None:
+            raise
+        return await _closer(found, redis.address)
+    return None
+
+
+async def _try(redis: RedisClient, *, writes: bool) -> None:
+    """Call every command that readers use, and for a writer every command of the scripts."""
+    session, track = session_names(PROBED.session), track_names(PROBED)
+    await redis.ping()
+    await redis.zrangebyscore(SESSIONS, 1, 1)
+    async with redis.pipeline(transaction=True) as pipe:
+        pipe.xrange(track.scores, count=1)
+        pipe.hget(track.partial, "record")
+        pipe.smembers(session.tracks)
+        await pipe.execute()
+    async with redis.pubsub() as channel:
+        await channel.psubscribe(NUDGES)
+        await channel.get_message(timeout=SUBSCRIBED_S)
+    if writes:
+        await redis.zadd(SESSIONS, {str(PROBED.session): 1}, xx=True)
+        await redis.zremrangebyscore(SESSIONS, 1, 1)
+        await redis.exists(FENCE)
+        await PROBE.run(redis, [session.state, track.scores], [session.nudge])
+
+
+class RedisHealth:
+    """Says whether a connection that is in use can be used now.
+
+    Args:
+        redis: The connection.
+        clock: Seconds that only rise.
+    """
+
+    def __init__(self, redis: RedisConnection, clock: Callable[[], float] = time.monotonic) -> None:
+        self._redis = redis
+        self._clock = clock
+        self._read_only_since: float | None = None
+
+    async def problem(self) -> ServiceProblem | None:
+        """Why Redis cannot be used now: a call waits, it does not answer, or it does not take writes. None if it can be used."""
+        found = self._redis.trouble
+        if found is None or found.problem.remedy is Remedy.WAIT:
+            found = await self._answer() or found
+        self._read_only_since = (self._read_only_since or self._clock()) if found and found.problem is RedisProblem.READ_ONLY else None
+        if found is None:
+            return None
+        lasting = found.problem.remedy is Remedy.SETTING
+        if self._read_only_since is not None:
+            lasting = self._clock() - self._read_only_since >= FAILOVER_S
+        return found.as_problem(str(self._redis.address), lasting=lasting)
+
+    async def _answer(self) -> Diagnosis | None:
+        """Why it does not answer as it should, or None. With HELLO it says whether it is a replica; a cluster's client finds primaries."""
+        try:
+            await self._redis.once(_greet)
+        except RedisUnusableError as error:
+            return await _closer(error.diagnosis, self._redis.address)
+        return None
+
+
+async def _greet(redis: RedisClient) -> None:
+    if isinstance(redis, RedisCluster):
+        await redis.ping()
+    elif (await redis.execute_command("HELLO")).get("role") in REPLICA:  # type: ignore[no-untyped-call]
+        raise ReadOnlyError
+
+
+async def _closer(found: Diagnosis, address: RedisAddress) -> Diagnosis:
+    """Look closer at a server that does not answer: it may speak only with TLS, only without, or be another service."""
+    if found.problem not in (RedisProblem.AWAY, RedisProblem.NO_ANSWER, RedisProblem.NOT_REDIS) or not address.hosts or address.primary:
+        return found
+    listener = await identify(*address.hosts[0])
+    if listener is Listener.REDIS:
+        return diagnosis(RedisProblem.NO_TLS) if address.tls else found
+    if listener is Listener.TLS:
+        return found if address.tls else diagnosis(RedisProblem.TLS_NEEDED)
+    if listener in OTHER_SERVICES:
+        return diagnosis(RedisProblem.NOT_REDIS, OTHER_SERVICES[listener])
+    if listener is Listener.OTHER and found.problem is RedisProblem.AWAY:
+        return diagnosis(RedisProblem.NO_ANSWER if address.tls else RedisProblem.HANGS_UP)
+    return found
+
+
+async def _risks(redis: RedisConnection) -> AsyncIterator[Risk]:
+    try:
+        memory = await redis.once(lambda client: client.info("memory"))
+    except RedisUnusableError:
+        memory = {}  # a user without the right to ask is no risk
+    # A cluster answers for each node.
+    for node in memory.values() if memory and all(isinstance(value, dict) for value in memory.values()) else [memory]:
+        policy = str(node.get("maxmemory_policy", "noeviction"))
+        if int(node.get("maxmemory", 0)) > 0 and policy != "noeviction":
+            yield Risk(
+                "eviction",
+                f"drops keys when its memory is full (maxmemory-policy {policy}), and with them results and the record of what is final",
+                "set maxmemory-policy noeviction, and give sentistream a Redis of its own",
+            )
+            break
+    address = redis.address
+    if address.password and address.hosts and not address.tls and not address.primary and await redis_answers(*address.hosts[0]):
+        yield Risk(
+            "password_not_needed",
+            "answers without a password, although one is given",
+            "set requirepass, or an ACL for its default user",
+        )
+
+
+def _older(version: str, than: str) -> bool:
+    def numbers(text: str) -> list[int]:
+        return [int(part) for part in text.split(".")[:2] if part.isdigit()]
+
+    return numbers(version) < numbers(than)
