@@ -59,13 +59,15 @@ class AudioFeatures:
         spans_ms: (n, 2) int64, start and end of each segment.
         embeddings: (n, `EMBEDDING_WIDTH`) float32.
         audible: (n,) bool, False where the segment is silence.
-        voiced: (n,) bool, True where somebody speaks; None if voice was not looked for.
+        voiced: (n,) bool, True where somebody speaks or seems to: utterances begin and end by it. None if voice was not looked for.
+        confirmed: (n,) bool, True where somebody certainly speaks, and it is no music; None if this was not looked for.
     """
 
     spans_ms: npt.NDArray[np.int64]
     embeddings: Floats
     audible: npt.NDArray[np.bool_]
     voiced: npt.NDArray[np.bool_] | None = None
+    confirmed: npt.NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,10 +103,11 @@ class Window(msgspec.Struct, frozen=True):
         return any(self.inside(chunk.spans_ms[chunk.audible]).any() for chunk in self.audio)
 
     def _has_voice(self) -> bool:
-        """Whether voice lasts `LEAST_VOICE_MS` in all. Where voice was not looked for, all sound counts as voice."""
+        """Whether confirmed voice lasts `LEAST_VOICE_MS` in all. What was not looked for counts as found."""
         voice_ms = 0
         for chunk in self.audio:
-            spans = chunk.spans_ms[chunk.audible if chunk.voiced is None else chunk.audible & chunk.voiced]
+            voice = chunk.voiced if chunk.confirmed is None else chunk.confirmed
+            spans = chunk.spans_ms[chunk.audible if voice is None else chunk.audible & voice]
             voice_ms += int((spans[:, 1] - spans[:, 0])[self.inside(spans)].sum())
         return voice_ms >= LEAST_VOICE_MS
 

@@ -86,7 +86,8 @@ class Workers:
         health endpoints: all of them run on this machine, and one port has room for one.
         """
         settings = self._settings if number == 0 else self._settings.model_copy(update={"health": HealthSettings()})
-        return {**child_environment(settings), "TMPDIR": str(self._run_directory)}
+        # The worker's matrices are small: threads for them cost more than they gain.
+        return {"OMP_NUM_THREADS": "1", **child_environment(settings), "TMPDIR": str(self._run_directory)}
 
     async def wait_for_failure(self) -> str:
         """Wait until a worker ends by itself, and return a sentence about it."""

@@ -16,7 +16,7 @@ from stream.encoders.packed import unpack
 from stream.media.faces import FaceTracker
 from stream.media.pcm import read_pcm, trim
 from stream.media.sandbox import Sandbox
-from stream.media.voice import voiced_segments
+from stream.media.voice import confirmed_segments, voiced_segments
 from stream.serving.models import Models
 
 
@@ -65,7 +65,9 @@ class ChunkEncoder:
         # The model's input leaves silent segments out: encoding a silent chunk would only load Triton.
         if audible.any():
             embeddings = (await self._models.encode_audio(log_mel(samples)[np.newaxis]))[0, : len(spans_ms)]
-        return AudioFeatures(spans_ms, embeddings, audible, audible & voiced_segments(samples) if audible.any() else audible)
+        voiced = audible & voiced_segments(samples) if audible.any() else audible
+        # Where the first detector hears nothing, the second one hears nothing either, and it is slower.
+        return AudioFeatures(spans_ms, embeddings, audible, voiced, audible & confirmed_segments(samples) if voiced.any() else voiced)
 
     async def _encode_video(self, chunk: Chunk) -> VideoFeatures:
         header, video = chunk.header, self._video

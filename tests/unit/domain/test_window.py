@@ -23,10 +23,13 @@ def window(start_ms: int = 0, end_ms: int = 4000, **features: object) -> Window:
     )
 
 
-def audio(start_ms: int, *audible: bool, voiced: tuple[bool, ...] | None = None) -> AudioFeatures:
+def audio(
+    start_ms: int, *audible: bool, voiced: tuple[bool, ...] | None = None, confirmed: tuple[bool, ...] | None = None
+) -> AudioFeatures:
     starts = start_ms + 100 * np.arange(len(audible))
     spans, embeddings = np.stack([starts, starts + 100], axis=1), np.zeros((len(audible), 64), np.float32)
-    return AudioFeatures(spans, embeddings, np.array(audible), None if voiced is None else np.array(voiced))
+    voice = [None if found is None else np.array(found) for found in (voiced, confirmed)]
+    return AudioFeatures(spans, embeddings, np.array(audible), *voice)
 
 
 def video(*spans: tuple[int, int], faces: int = 1) -> VideoFeatures:
@@ -74,6 +77,11 @@ def test_a_voice_counts_only_inside_the_window_and_where_it_is_audible() -> None
     assert window(audio=(audio(3800, *MUSIC, voiced=MUSIC),)).present() == ()
     assert window(audio=(audio(3700, *MUSIC, voiced=MUSIC),)).present() == (Modality.AUDIO,)
     assert window(audio=(audio(0, *NO_VOICE, voiced=MUSIC),)).present() == ()
+
+
+def test_a_voice_that_is_not_confirmed_is_music() -> None:
+    assert window(audio=(audio(0, *MUSIC, voiced=MUSIC, confirmed=NO_VOICE),)).present() == ()
+    assert window(audio=(audio(0, *MUSIC, voiced=MUSIC, confirmed=LEAST_VOICE),)).present() == (Modality.AUDIO,)
 
 
 def test_all_sound_counts_as_voice_where_the_producer_says_nothing_about_voice() -> None:

@@ -32,3 +32,17 @@ async def test_voice_is_found_where_sound_is_audible() -> None:
     assert features.voiced is not None
     assert features.voiced[:5].sum() >= 2
     assert not features.voiced[5:].any()
+    assert features.confirmed is not None
+    assert features.confirmed[:5].any()
+    assert not features.confirmed[5:].any()
+
+
+async def test_a_tone_is_no_confirmed_voice_and_silence_is_not_looked_at() -> None:
+    encoder = ChunkEncoder(cast(Sandbox, None), cast(Models, NoModels()), AudioSettings(), VideoSettings())
+    tone = np.round(8000 * np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000))
+    for samples, audible in ((tone, True), (np.zeros(16_000), False)):
+        features = await encoder.encode(Chunk(header(0, Modality.AUDIO), samples.astype("<i2").tobytes()))
+        assert isinstance(features, AudioFeatures)
+        assert features.audible.all() == audible
+        assert features.confirmed is not None
+        assert not features.confirmed.any()
