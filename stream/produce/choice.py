@@ -219,7 +219,8 @@ class _Chooser:
             listed = ", ".join(f"{track.track} is audio track {self._numbers[track.audio.stream]}" for track in tracks if track.audio)
             yield f"each audio track is a speaker: {listed}; --channels gives them other names, --audio-track sends one alone"
         for stream in left_out:
-            yield f"{stream.sentence()}{_hint(stream)}"
+            yield stream.sentence()
+        yield from _hints([stream for stream in left_out if stream.missing and stream.usable])
         if selection.audio and all(contents.get(source.stream) is Content.SILENT for source in selection.audio):
             yield "the sound is silent wherever it was tried"
         if selection.video is not None and contents.get(selection.video) is Content.PICTURE:
@@ -246,12 +247,12 @@ def describe(stream: StreamInfo | UnusableStream) -> str:
     return ", ".join(part for part in parts if part) or stream.codec
 
 
-def _hint(stream: LeftOutStream) -> str:
-    if not stream.missing or not stream.usable:
-        return ""
-    if stream.kind == "video":
-        return f" (--video-track {stream.track} sends it instead)"
-    return f" (--audio-track {stream.track} sends it instead, --channels NAME,NAME makes a speaker of each audio track)"
+def _hints(missing: Sequence[LeftOutStream]) -> Iterator[str]:
+    """How to send what was left out."""
+    if any(stream.kind == "audio" for stream in missing):
+        yield "--audio-track N sends another audio track, --channels NAME,NAME makes a speaker of each (`-` leaves one out)"
+    if any(stream.kind == "video" for stream in missing):
+        yield "--video-track N sends another video track"
 
 
 def _channels(stream: StreamInfo) -> list[AudioSource]:

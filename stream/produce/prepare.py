@@ -17,7 +17,7 @@ from stream.media.source import MediaFile, SourcePiece, read_audio, survey
 from stream.media.transcript import TRANSCRIPT_SUFFIXES, read_transcript
 from stream.produce.choice import Wish, choose, speaker_names, track_numbers
 from stream.produce.sent import LeftOutStream
-from stream.produce.session import SessionPlan, TrackSetup
+from stream.produce.session import SessionPlan, TrackSetup, plan_records
 
 NO_TEXT = "text is absent: give --transcript, or install speech recognition with pip install 'sentistream[asr]'"
 
@@ -114,36 +114,38 @@ class PreparedSession:
 
 
 def prepare(request: MediaRequest, on_step: Callable[[str], None] | None = None) -> PreparedSession:
-    """Probe the file and get its words.
+    """Choose what of the file is sent, and get its words.
 
     Args:
         request: The file to send.
         on_step: Called with the name of each step that takes a while.
 
     Raises:
-        SourceError: The file cannot be read, or its channels do not match the request.
-        TranscriptError: The transcript cannot be read.
+        SourceError: The file cannot be used, or does not have what is requested.
+        TranscriptError: The transcript cannot be read or sent.
         ValueError: A name is not allowed.
     """
+    key = SessionKey(request.tenant, request.session if request.session is not None else f"s-{uuid4().hex[:12]}")
     if request.media.suffix.lower() in TRANSCRIPT_SUFFIXES:
-        return _prepare_transcript(request)
+        return _prepare_transcript(request, key)
     found = survey(request.media)
     try:
         choice = choose(found, request.wish)
     except SourceError as error:
         raise SourceError(f"{request.media}: {error}") from None
     words = _words_by_track(request, choice.tracks, on_step)
+    ends_ms = [word.end_ms for track_words in words.by_track for word in track_words or ()]
+    announced_ms = found.info.duration_ms
     notices = [*choice.notices, *words.notices]
-    last_word_ms = max((word.end_ms for track_words in words.by_track for word in track_words or ()), default=0)
-    duration_ms = None if found.info.duration_ms is None else max(found.info.duration_ms, last_word_ms)
-    if found.info.duration_ms is not None and last_word_ms > found.info.duration_ms + MAX_OVERHANG_MS:
-        notices.append("the transcript is longer than the recording: check that it belongs to this file")
+    if announced_ms is not None and max(ends_ms, default=0) > announced_ms + MAX_OVERHANG_MS:
+        after = sum(end_ms > announced_ms for end_ms in ends_ms)
+        notices.append(f"{after} of {len(ends_ms)} words lie after the end of the recording: check that the transcript is of this file")
     return PreparedSession(
-        SessionPlan(_session_key(request), words.given_to(choice.tracks)),
+        _plan(key, words.given_to(choice.tracks)),
         request.media,
         request.media.name,
         choice.selection,
-        duration_ms,
+        None if announced_ms is None else max(announced_ms, *ends_ms, 0),
         tuple(notices),
         track_numbers(found.info),
         choice.left_out,
@@ -167,11 +169,15 @@ def route_words(words: Sequence[Word], tracks: Sequence[str]) -> tuple[list[tupl
     return routed, len(words) - sum(map(len, routed))
 
 
-def _session_key(request: MediaRequest) -> SessionKey:
-    return SessionKey(request.tenant, request.session if request.session is not None else f"s-{uuid4().hex[:12]}")
+def _plan(key: SessionKey, tracks: tuple[TrackSetup, ...]) -> SessionPlan:
+    """The session, checked: nothing has been started yet that a wrong name or transcript would have to stop."""
+    plan = SessionPlan(key, tracks)
+    plan.start()
+    next(plan_records(plan, ()), None)
+    return plan
 
 
-def _prepare_transcript(request: MediaRequest) -> PreparedSession:
+def _prepare_transcript(request: MediaRequest, key: SessionKey) -> PreparedSession:
     """A session of words alone."""
     if request.transcript is not None:
         raise SourceError(f"{request.media}: this file is a transcript itself, so leave out --transcript")
@@ -183,7 +189,7 @@ def _prepare_transcript(request: MediaRequest) -> PreparedSession:
     routed, unrouted = route_words(read, [track.track for track in tracks])
     words = _Words(tuple(routed), unrouted, tuple(_unrouted_notice(unrouted, len(read), tracks)))
     return PreparedSession(
-        SessionPlan(_session_key(request), words.given_to(tracks)),
+        _plan(key, words.given_to(tracks)),
         None,
         request.media.name,
         Selection(),

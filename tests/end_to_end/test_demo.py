@@ -9,6 +9,7 @@ import pytest
 
 from stream.produce.sample import CALL, FACES
 from tests.support.demo import run_demo
+from tests.support.media import write_tracks
 
 WORDS = FACES.with_suffix(".vtt")
 ALL = ["text", "audio", "video"]
@@ -54,6 +55,22 @@ def test_four_recordings_at_once_report_their_modalities(silent_video: Path) -> 
     assert summary["real_time_factor"] > 0
 
 
+def test_a_call_with_an_audio_track_for_each_speaker_is_scored_by_speaker(tmp_path: Path) -> None:
+    path = tmp_path / "call.mka"
+    write_tracks(path, CALL)
+    result = run_demo("--speed", "max", "--strict", "--channels", "agent,customer", "--transcript", CALL.with_suffix(".vtt"), path)
+    assert result.code == 0, result.errors
+    finals = result.events("score")
+    assert {(line["track"], line["role"]) for line in finals} == {("agent", "agent"), ("customer", "customer")}
+    assert all("audio" in line["modalities_present"] for line in finals if line["end_ms"] == 8000)
+    summary = result.lines[-1]
+    assert summary["complete"]
+    (recording,) = summary["recordings"]
+    assert [(s["kind"], s["track"], s["lost_ms"]) for s in recording["streams"]] == [("audio", 1, 0), ("audio", 2, 0)]
+    assert all(24_800 <= stream["sent_ms"] <= 25_000 for stream in recording["streams"])
+    assert recording["words"]["announced"] == recording["words"]["sent"] > 40
+
+
 def test_contributions_add_up_to_the_score_and_evidence_has_times() -> None:
     result = run_demo("--speed", "max", "--transcript", WORDS, FACES)
     scores = {line["window_id"]: line for line in result.events("score")}
@@ -91,6 +108,16 @@ def test_an_unusable_file_is_one_clear_sentence(tmp_path: Path, content: bytes |
     assert result.lines == []
     assert "Traceback" not in result.errors
     assert name in result.errors
+
+
+def test_all_unusable_files_are_named_before_anything_starts(tmp_path: Path) -> None:
+    empty, cut = tmp_path / "empty.wav", tmp_path / "cut.mp4"
+    empty.write_bytes(b"")
+    cut.write_bytes(FACES.read_bytes()[:2000])
+    result = run_demo(FACES, empty, tmp_path / "gone.mp4", cut)
+    assert (result.code, result.lines) == (1, [])
+    assert [line.split(": ")[0] for line in result.errors.splitlines()[-3:]] == list(map(str, (empty, tmp_path / "gone.mp4", cut)))
+    assert "starting" not in result.errors
 
 
 def test_a_truncated_recording_yields_the_part_that_can_be_decoded(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import uuid
 from collections import defaultdict
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,6 +34,7 @@ from stream.produce.prepare import MediaRequest, PreparedSession, prepare
 from stream.produce.producer import SendProgress, produce_session
 from stream.produce.sample import CALL, FACES
 from stream.produce.sent import SentWords
+from tests.support import media
 from tests.support.kafka_records import read_topic
 
 
@@ -188,10 +191,40 @@ def test_the_command_sends_and_ends_on_ctrl_c(kafka: KafkaSettings, monkeypatch:
     assert min(end.media_ms for end in ends) < 20_000
 
 
+def test_strict_turns_what_was_not_sent_into_an_exit_code_and_json_says_what_it_is(
+    kafka: KafkaSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SENTISTREAM_KAFKA__TOPIC_PREFIX", kafka.topic_prefix)
+    whole, cut, words = tmp_path / "whole.mp4", tmp_path / "cut.mp4", tmp_path / "cut.vtt"
+    media.write_film(whole, seconds=6, container_options={"movflags": "faststart"})
+    cut.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * 0.6)])
+    words.write_text("WEBVTT\n\n00:00.000 --> 00:01.000\n<v Ann>well then\n", encoding="utf-8")
+    options = ("--kafka", kafka.bootstrap, "--speed", "max", "--json")
+    done = subprocess.run(_command(str(cut), *options), capture_output=True, text=True, check=False)
+    assert (done.returncode, json.loads(done.stdout)["complete"]) == (0, False), done.stderr
+    strict = _command(str(cut), "--transcript", str(words), "--strict", *options)
+    done = subprocess.run(strict, capture_output=True, text=True, check=False)
+    assert done.returncode == 4, done.stderr
+    summary = json.loads(done.stdout)
+    assert (summary["event"], summary["complete"], summary["chunks"]["text"]) == ("summary", False, summary["chunks"]["video"])
+    (recording,) = summary["recordings"]
+    (picture,) = recording["streams"]
+    assert (recording["media"], picture["kind"], picture["track"], picture["announced_ms"]) == ("cut.mp4", "video", 1, 6000)
+    assert 2000 <= picture["sent_ms"] <= 4000
+    assert picture["lost_ms"] == 6000 - picture["sent_ms"]
+    assert recording["words"] == {"announced": 2, "sent": 2, "unrouted": 0}
+    (warning,) = recording["warnings"]
+    assert warning.startswith(f"picture: {picture['sent_ms'] / 1000:.1f} s of 6.0 s were sent")
+    assert f"warning: {warning}" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("gone.mp4",), "no such file"),
+        ((str(CALL), "--channels", "a,b,c"), "has 2 audio channels in one track"),
+        ((str(CALL), "--channels", "a,,b"), "has an empty name"),
+        ((str(CALL), "--audio-track", "2"), "there is no audio track 2"),
         ((str(CALL), "--speed", "warp"), "or max"),
         ((str(CALL), "--channels", "a,b", "--track", "x"), "one or the other"),
         ((str(CALL.with_suffix(".vtt")), "--session", "a b"), "session must be"),

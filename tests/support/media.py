@@ -79,3 +79,20 @@ def write_film(
             frame.pts, frame.time_base = number, Fraction(1, fps)
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
+
+
+def write_tracks(path: Path, source: Path) -> None:
+    """Each channel of a recording as an audio track of its own."""
+    with av.open(str(source)) as recording, av.open(str(path), "w") as output:
+        channels = recording.streams.audio[0].codec_context.channels
+        rate = recording.streams.audio[0].codec_context.sample_rate
+        streams: list[Any] = [output.add_stream("flac", rate=rate, layout="mono") for _ in range(channels)]
+        resampler = av.AudioResampler("s16p", recording.streams.audio[0].codec_context.layout, rate)
+        for frame in recording.decode(audio=0):
+            for planar in resampler.resample(frame):
+                for stream, samples in zip(streams, planar.to_ndarray(), strict=True):
+                    mono = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
+                    mono.sample_rate, mono.pts, mono.time_base = rate, planar.pts, Fraction(1, rate)
+                    output.mux(stream.encode(mono))
+        for stream in streams:
+            output.mux(stream.encode(None))

@@ -48,7 +48,10 @@ def test_a_second_voice_that_is_left_out_is_missing_and_the_note_says_how_to_sen
     choice = choose(survey((video(), FACE), (audio(language="eng"), VOICE), (audio(language="fra"), VOICE)), Wish(split=True))
     assert choice.selection == Selection((AudioSource(1),), 0)
     assert [stream.missing for stream in choice.left_out] == [True]
-    assert choice.notices[0].startswith("audio track 2 (fra, mono) is left out: it is not the first with a voice (--audio-track 2 ")
+    assert choice.notices == (
+        "audio track 2 (fra, mono) is left out: it is not the first with a voice",
+        "--audio-track N sends another audio track, --channels NAME,NAME makes a speaker of each (`-` leaves one out)",
+    )
 
 
 def test_a_call_with_an_audio_track_for_each_speaker_becomes_a_track_for_each() -> None:

@@ -72,6 +72,7 @@ def test_a_transcript_alone_is_a_session(tmp_path: Path) -> None:
     assert [(t.track, t.role, t.modalities) for t in prepared.plan.tracks] == [("speaker", "customer", (Modality.TEXT,))]
     split = prepare(MediaRequest(file, channels=("agent", "customer")))
     assert [(t.track, len(t.words or ())) for t in split.plan.tracks] == [("agent", 1), ("customer", 0)]
+    assert (split.unrouted_words, split.name) == (1, "w.vtt")
     assert split.notices == ("1 of 2 words are left out: their speaker is not named like a track (agent, customer)",)
 
 
@@ -85,3 +86,15 @@ def test_the_error_says_why_a_file_cannot_be_sent(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="session must be") as error:
         prepare(MediaRequest(file, session="../evil"))
     assert "evil" not in str(error.value)
+
+
+def test_what_cannot_be_sent_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    file = tmp_path / "w.vtt"
+    file.write_text("WEBVTT\n\n00:00.000 --> 00:00.500\n" + "word " * 300, encoding="utf-8")
+    with pytest.raises(TranscriptError, match="more than 256 words end in second 0"):
+        prepare(MediaRequest(file))
+    file.write_text("WEBVTT\n\n00:00.000 --> 00:00.500\nhello\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="role must be"):
+        prepare(MediaRequest(file, role="a b"))
+    with pytest.raises(SourceError, match="has no audio or video track"):
+        prepare(MediaRequest(file, audio_track=1))
