@@ -15,7 +15,7 @@ from faust.types import TP, EventT, StreamT
 
 from stream.agents.consumer_lag import ConsumerLag
 from stream.agents.faust_patches.commits import Commits
-from stream.agents.faust_patches.consumer import abandon_consumer, call_in_consumer_thread
+from stream.agents.faust_patches.consumer import abandon_consumer, call_in_consumer_thread, join_again, partition_counts
 from stream.agents.faust_patches.intake import RawSchema, drain_buffered
 from stream.agents.faust_patches.resumption import NoTables
 from stream.agents.faust_patches.transport import WorkerTransport
@@ -42,6 +42,9 @@ LEAVE_S = 5.0
 
 HEARTBEAT_S = 1.0
 """How often the thread that reads from Kafka is checked."""
+
+TOPICS_EVERY_MS = 10_000
+"""How often the broker is asked whether the topics have more partitions than before."""
 
 STALE_MS = 1000
 """A broker that is this late with the answer to a fetch counts as away."""
@@ -93,6 +96,8 @@ class WorkerApp:
                 new_encoder=new_encoder,
                 now=lambda: time.monotonic_ns() // 1_000_000,
                 on_failure=self._fail,
+                rejoin=lambda: join_again(self._faust),
+                partition_counts=lambda: partition_counts(self._faust, topics.inputs),
                 timings=self._state.timings,
             )
         )
@@ -179,6 +184,7 @@ class WorkerApp:
 
     async def _tick(self) -> None:
         self._router.on_time(self._lag.caught_up_until())
+        self._state.topics_problem = self._router.problem
 
     async def _check_consumer_thread(self) -> None:
         """Let the thread that reads from Kafka record that its event loop turns."""
@@ -213,6 +219,7 @@ def _app_options(kafka: KafkaSettings) -> dict[str, Any]:
         "broker_max_poll_records": 64,
         "consumer_auto_offset_reset": "earliest",
         "consumer_max_fetch_size": 4 * 1024 * 1024,
+        "consumer_metadata_max_age_ms": TOPICS_EVERY_MS,
         "producer_max_request_size": 1_048_576,
         "producer_acks": -1,
         "producer_linger": kafka.linger_ms / 1000,

@@ -21,12 +21,14 @@ class WorkerState:
     Attributes:
         partitions: Input partitions assigned (0 for a spare worker); None before the group has assigned any, and while it rebalances.
         draining: The worker has been told to stop.
+        topics_problem: What is wrong with the topics, so that records wait; None if nothing is.
         consumer_turned_s: When the event loop of the thread that reads from Kafka last turned; None before it runs.
         timings: How long each step takes.
     """
 
     partitions: int | None = None
     draining: bool = False
+    topics_problem: str | None = None
     consumer_turned_s: float | None = None
     timings: Timings = field(default_factory=Timings)
 
@@ -45,6 +47,8 @@ class WorkerState:
         reasons = self.why_not_live(now_s)
         if self.partitions is None:
             reasons["kafka"] = "no partitions are assigned"
+        elif self.topics_problem is not None:
+            reasons["kafka"] = self.topics_problem
         if self.draining:
             reasons["worker"] = "draining"
         return reasons

@@ -11,10 +11,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 
-class FencedOffError(Exception):
-    """Another worker has a newer token, although Kafka has not revoked this worker's partitions: only a new assignment can settle it."""
-
-
 class Fence:
     """Fetches a token after each assignment, in the background. Publishing waits for the token; the rebalance does not.
 

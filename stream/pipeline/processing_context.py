@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -17,6 +17,7 @@ from stream.domain.delivery import InboundRecord
 from stream.domain.epoch import EpochAssignment
 from stream.domain.topics import Topics
 from stream.pipeline.fence import Fence
+from stream.pipeline.placement import Placement
 from stream.pipeline.ports import ResultStore, Scorer, Send, TrackEncoder
 from stream.pipeline.publisher import TrackPublisher
 from stream.pipeline.scoring import TrackScoring
@@ -39,8 +40,11 @@ class ProcessingContext:
         new_encoder: Makes the encoder of a track.
         now: Monotonic clock, ms.
         on_failure: Called with an unexpected error; the worker must stop.
+        rejoin: Leaves the consumer group and joins it again: every partition is assigned anew.
+        partition_counts: Asks the broker for the number of partitions of each input topic; 0 for a topic that is missing.
         timings: Receives the duration of each step.
         fence: The fencing token in force.
+        placement: Checks that records are in their partitions.
         clock: The clock that aligners measure silence with.
         topics: Names of the Kafka topics.
         policy: When windows open and close.
@@ -56,8 +60,11 @@ class ProcessingContext:
     new_encoder: Callable[[], TrackEncoder]
     now: Callable[[], int]
     on_failure: Callable[[BaseException], None]
+    rejoin: Callable[[], None]
+    partition_counts: Callable[[], Awaitable[Mapping[str, int]]]
     timings: Timings = field(default_factory=Timings)
     fence: Fence = field(init=False)
+    placement: Placement = field(init=False)
     clock: CaughtUpClock = field(init=False)
     topics: Topics = field(init=False)
     policy: WindowPolicy = field(init=False)
@@ -68,6 +75,7 @@ class ProcessingContext:
     def __post_init__(self) -> None:
         windows, limits = self.settings.windows, self.settings.limits
         self.fence = Fence(self.store.next_token)
+        self.placement = Placement(self.partition_counts)
         self.clock = CaughtUpClock(self.now)
         self.topics = Topics(self.settings.kafka.topic_prefix)
         self.policy = WindowPolicy(

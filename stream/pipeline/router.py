@@ -43,7 +43,7 @@ class SessionRouter:
         self._context = context
         self._sessions: dict[SessionKey, SessionProcessor] = {}
         self._modality_of = {context.topics.chunks(m): m for m in MODALITIES}
-        self._ownership = Ownership(context.settings.kafka.session_timeout_s, context.on_failure)
+        self._ownership = Ownership(context.settings.kafka.session_timeout_s, context.rejoin)
         self._has_room = asyncio.Event()
         self._has_room.set()
         self._draining = False
@@ -62,16 +62,46 @@ class SessionRouter:
         """Process one record. Never raises because of a record's content; waits while the worker is full."""
         generation = self._ownership.generation
         await self._has_room.wait()
-        if self._stopped or generation != self._ownership.generation:
+        if self._is_void(generation):
             return
         try:
             modality = self._modality_of.get(record.topic)
             if modality is None:
-                await self._on_event(parse_session(record.key, record.value, record.headers), record)
+                event = parse_session(record.key, record.value, record.headers)
+                if await self._is_ours(event.key, record, generation):
+                    await self._on_event(event, record)
             else:
-                await self._on_chunk(parse_chunk(record.key, record.value, record.headers, modality), record)
+                chunk = parse_chunk(record.key, record.value, record.headers, modality)
+                if await self._is_ours(chunk.header.session, record, generation):
+                    await self._on_chunk(chunk, record)
         except BadRecordError as error:
             await self._context.dead_letter(record, error.reason, str(error))
+
+    def _is_void(self, generation: int) -> bool:
+        """Whether a record that was read in a generation must be dropped: it will be read again."""
+        return self._stopped or generation != self._ownership.generation
+
+    async def _is_ours(self, session: SessionKey, record: InboundRecord, generation: int) -> bool:
+        """Whether a record is to be processed by this worker, as far as is known now; False if it must be dropped.
+
+        Raises:
+            BadRecordError: It is in the wrong partition, or its session was given up.
+        """
+        placement, key = self._context.placement, record.key or b""
+        if not placement.fits(key, record.partition):
+            try:
+                await placement.check(key, record.partition)
+            except BadRecordError:
+                if self._is_void(generation):
+                    return False
+                raise
+            if self._is_void(generation):
+                return False
+        if self._ownership.is_given_up(session):
+            raise BadRecordError(
+                "fenced_off", "another worker publishes this session: two deployments that share a Redis must not receive the same session"
+            )
+        return True
 
     async def _on_chunk(self, chunk: Chunk, record: InboundRecord) -> None:
         claim = self._ownership.claim(chunk.header.session)
@@ -117,6 +147,11 @@ class SessionRouter:
             raise BadRecordError("too_many_sessions", "this worker has as many open sessions as it may have")
         self._sessions[session.key] = session
 
+    @property
+    def problem(self) -> str | None:
+        """Why records wait although the worker has room; None if they do not."""
+        return self._context.placement.problem
+
     def _on_epoch_done(self, session: SessionProcessor, epoch: EpochProcessor) -> None:
         if epoch.fenced:
             self._ownership.fence_off(session.key, epoch.partition)
@@ -136,6 +171,7 @@ class SessionRouter:
         """
         if self._draining:
             return
+        self._ownership.on_time(asyncio.get_running_loop().time())
         self._context.clock.tick(caught_up_until)
         if caught_up_until is not None:
             now = self._context.clock.caught_up_ms
@@ -154,6 +190,7 @@ class SessionRouter:
     def on_assigned(self) -> None:
         """Take a new fencing token: the worker that had these partitions before can no longer publish for them."""
         self._context.fence.renew()
+        self._context.placement.renew()
 
     async def drain(self, seconds: float) -> bool:
         """Accept no more records, and publish the closed windows. Open windows stay unacknowledged for the successor.
@@ -189,6 +226,7 @@ class SessionRouter:
         self._stopped = True
         self.on_revoked({*(epoch.partition for epoch in self._epochs), *self._ownership.fenced.values()})
         self._context.fence.drop()
+        self._context.placement.drop()
 
     def _keep_bounds(self) -> None:
         """Free memory where a limit is passed, and stop reading while too many windows are unpublished."""

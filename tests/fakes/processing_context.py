@@ -189,11 +189,14 @@ class FakeWorker:
     settings: Settings = field(default_factory=Settings)
     new_encoder: Callable[[], FakeEncoder] = FakeEncoder
     now: int = 0
+    partitions: dict[str, int] = field(default_factory=dict)
+    """Numbers of partitions, by topic; 1 for a topic that is not named."""
 
     def __post_init__(self) -> None:
         self.sent: dict[str, list[tuple[bytes, bytes, Headers]]] = defaultdict(list)
         self.acknowledged: list[tuple[str, int]] = []
         self.failures: list[BaseException] = []
+        self.rejoined = 0
         self.topics = Topics()
         self._offsets: dict[str, int] = defaultdict(int)
         self.context = ProcessingContext(
@@ -204,8 +207,16 @@ class FakeWorker:
             new_encoder=self.new_encoder,
             now=lambda: self.now,
             on_failure=self.failures.append,
+            rejoin=self._rejoin,
+            partition_counts=self._partition_counts,
         )
         self.router = SessionRouter(self.context)
+
+    def _rejoin(self) -> None:
+        self.rejoined += 1
+
+    async def _partition_counts(self) -> dict[str, int]:
+        return {topic: self.partitions.get(topic, 1) for topic in self.topics.inputs}
 
     async def _send(self, *records: Addressed) -> None:
         for topic, key, value, headers in records:

@@ -17,10 +17,10 @@ from stream.domain.modality import Modality
 from stream.domain.result import ExplanationRecord, ScoreRecord
 from stream.domain.session_events import SessionEnd, TrackEnd
 from stream.local.redis_server import RedisServer
-from stream.pipeline.fence import FencedOffError
+from stream.pipeline import ownership
 from stream.sinks.redis_sink import RedisSink
 from tests.fakes.processing_context import FakeWorker
-from tests.support.delivery import START
+from tests.support.delivery import END, EXPECTED, SECONDS, START
 
 PATIENCE_S = 1.0
 SETTLE_S = 0.2
@@ -117,9 +117,47 @@ async def test_after_a_rebalance_the_fenced_worker_takes_part_again(store: Store
     assert not case.older.failures
 
 
-async def test_a_fenced_worker_that_kafka_considers_the_owner_gives_up(store: Store) -> None:
+async def test_a_fenced_worker_that_kafka_considers_the_owner_joins_again_and_owns_the_session(store: Store) -> None:
     case = Case(store)
     await case.take_over()
-    assert not case.older.failures
+    assert case.older.rejoined == 0
     await case.older.settle(PATIENCE_S)
-    assert [type(error) for error in case.older.failures] == [FencedOffError]
+    assert case.older.rejoined == 1
+    case.older.router.on_revoked({0})
+    case.older.router.on_assigned()
+    await case.feed(case.older, case.start, *case.records(4, 5, 6, 7, 8))
+    assert await case.finals() == [(4000, 4.0), (6000, 4.0), (8000, 4.0)]
+    await case.feed(case.newer, *case.records(7, 8, 9, 10))
+    assert case.store.outcomes[-1] is FinaliseOutcome.FENCED
+    assert not case.older.failures
+
+
+async def test_a_session_that_another_worker_really_publishes_is_given_up_and_the_others_go_on(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For example the worker of another consumer group that writes to the same Redis."""
+    monkeypatch.setattr(ownership, "REJOIN_EVERY_S", 0.0)
+    case = Case(store)
+    await case.take_over()
+    await case.older.settle(PATIENCE_S)
+    for worker in (case.older, case.newer):  # the newer worker has been fenced off in turn, and has joined again last
+        worker.router.on_revoked({0})
+        worker.router.on_assigned()
+        await worker.settle(SETTLE_S)
+    rest = case.records(4, 5, 6, 7, 8)
+    await case.feed(case.newer, case.start, *rest)
+    await case.feed(case.older, case.start, *rest, *case.records(9, 10))
+    assert case.store.outcomes[-1] is FinaliseOutcome.FENCED
+    await case.older.settle(PATIENCE_S)
+    assert case.older.rejoined == 2
+    case.older.router.on_revoked({0})
+    case.older.router.on_assigned()
+    case.older.acknowledged.clear()
+    await case.feed(case.older, *rest)
+    assert case.older.reasons() == ["fenced_off"] * len(rest)
+    assert len(case.older.acknowledged) == len(rest)
+    other = f"{case.session}-other"
+    words = [case.older.words(seq, session=other) for seq in range(SECONDS)]
+    await case.feed(case.older, case.older.event(START, other), *words, case.older.event(END, other))
+    assert [(final.end_ms, final.score) for final in await store.finals(SessionKey("acme", other))] == EXPECTED
+    assert not case.older.failures

@@ -6,8 +6,9 @@ Faust (0.15.3) runs aiokafka's consumer in a thread with an event loop of its ow
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, cast
 
 from faust import App
@@ -37,6 +38,28 @@ def call_in_consumer_thread(app: App, callback: Callable[..., object], *args: ob
     """Call a function in the event loop of the thread that reads from Kafka; nothing happens once the thread has ended."""
     with contextlib.suppress(RuntimeError):  # the loop is closed
         _thread(app).thread_loop.call_soon_threadsafe(callback, *args)
+
+
+async def partition_counts(app: App, topics: Iterable[str]) -> Mapping[str, int]:
+    """The number of partitions of each topic, asked of the broker now; 0 for a topic that is missing.
+
+    While the broker does not answer, the numbers that it gave last. A change makes aiokafka join the group again, so that the new
+    partitions are assigned.
+    """
+    thread = _thread(app)
+    client = thread._ensure_consumer()._client
+
+    async def ask() -> Mapping[str, int]:
+        await client.force_metadata_update()
+        return {topic: len(client.cluster.partitions_for_topic(topic) or ()) for topic in topics}
+
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(ask(), thread.thread_loop))
+
+
+def join_again(app: App) -> None:
+    """Leave the consumer group and join it again: a rebalance, after which the worker reads from the committed offsets."""
+    coordinator = _thread(app)._ensure_consumer()._coordinator
+    call_in_consumer_thread(app, coordinator.maybe_leave_group)
 
 
 async def abandon_consumer(app: App) -> None:
