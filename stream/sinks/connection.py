@@ -89,6 +89,12 @@ class RedisConnection:
                 on_outage=lambda error, _failures: self._troubles.note(waiting, error),
             )
 
+    async def knows_primary(self) -> bool:
+        """Whether a Sentinel knows the primary's name, although it may be down. Raises an error that `diagnose` knows."""
+        assert self._sentinel is not None  # noqa: S101 - only asked after a connection through Sentinels
+        answers = [await sentinel.sentinel_get_master_addr_by_name(self.address.primary) for sentinel in self._sentinel.sentinels]
+        return any(answers)
+
     async def close(self) -> None:
         """Close all connections."""
         for client in (self._client, self._retired, *(self._sentinel.sentinels if self._sentinel else ())):
@@ -155,15 +161,19 @@ class RedisConnection:
 
     def _through_sentinels(self, primary: str) -> Redis:
         """A client of the primary that asks the Sentinels, for each new connection, which server that is."""
+        if self._sentinel is None:
+            self._sentinel = self._sentinels()
+        return cast(Redis, self._sentinel.master_for(primary))
+
+    def _sentinels(self) -> Sentinel:
         own = {"socket_timeout": self._timeout_s, "socket_connect_timeout": self._timeout_s, "retry": Retry(NoBackoff(), 0)}
-        self._sentinel = Sentinel(  # type: ignore[no-untyped-call]
+        return Sentinel(  # type: ignore[no-untyped-call]
             list(self.address.hosts),
             sentinel_kwargs={**own, **self._tls(), **self.address.sentinel},
             db=self.address.database,
             **self._options(),
             **self._tls(),
         )
-        return cast(Redis, self._sentinel.master_for(primary))
 
     def _options(self) -> dict[str, Any]:
         return {

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from redis.asyncio import RedisCluster
-from redis.exceptions import ReadOnlyError
+from redis.exceptions import ReadOnlyError, RedisError
 
 from stream.aio.probes import redis_answers
 from stream.aio.protocols import Listener, identify
-from stream.config.redis_url import RedisAddress
 from stream.config.settings import RedisSettings
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.service_problem import ServiceProblem
@@ -121,7 +121,7 @@ async def _first_problem(redis: RedisConnection, *, writes: bool) -> Diagnosis |
         found = diagnose(error)
         if found is None:
             raise
-        return await _closer(found, redis.address)
+        return await _closer(found, redis)
     return None
 
 
@@ -131,9 +131,9 @@ async def _try(redis: RedisClient, *, writes: bool) -> None:
     await redis.ping()
     await redis.zrangebyscore(SESSIONS, 1, 1)
     async with redis.pipeline(transaction=True) as pipe:
-        pipe.xrange(track.scores, count=1)
-        pipe.hget(track.partial, "record")
-        pipe.smembers(session.tracks)
+        pipe.execute_command("XRANGE", track.scores, "-", "+", "COUNT", 1)
+        pipe.execute_command("HGET", track.partial, "record")
+        pipe.execute_command("SMEMBERS", session.tracks)
         await pipe.execute()
     async with redis.pubsub() as channel:
         await channel.psubscribe(NUDGES)
@@ -176,7 +176,7 @@ class RedisHealth:
         try:
             await self._redis.once(_greet)
         except RedisUnusableError as error:
-            return await _closer(error.diagnosis, self._redis.address)
+            return await _closer(error.diagnosis, self._redis)
         return None
 
 
@@ -187,19 +187,26 @@ async def _greet(redis: RedisClient) -> None:
         raise ReadOnlyError
 
 
-async def _closer(found: Diagnosis, address: RedisAddress) -> Diagnosis:
+async def _closer(found: Diagnosis, redis: RedisConnection) -> Diagnosis:
     """Look closer at a server that does not answer: it may speak only with TLS, only without, or be another service."""
+    address = redis.address
+    if found.problem is RedisProblem.NO_PRIMARY:
+        with contextlib.suppress(RedisError, OSError):
+            return found if await redis.knows_primary() else diagnosis(RedisProblem.NO_SUCH_PRIMARY)
     if found.problem not in (RedisProblem.AWAY, RedisProblem.NO_ANSWER, RedisProblem.NOT_REDIS) or not address.hosts or address.primary:
         return found
-    listener = await identify(*address.hosts[0])
-    if listener is Listener.REDIS:
-        return diagnosis(RedisProblem.NO_TLS) if address.tls else found
-    if listener is Listener.TLS:
-        return found if address.tls else diagnosis(RedisProblem.TLS_NEEDED)
+    return _by_listener(found, await identify(*address.hosts[0]), tls=address.tls)
+
+
+def _by_listener(found: Diagnosis, listener: Listener, *, tls: bool) -> Diagnosis:
     if listener in OTHER_SERVICES:
         return diagnosis(RedisProblem.NOT_REDIS, OTHER_SERVICES[listener])
+    if listener is Listener.REDIS and tls:
+        return diagnosis(RedisProblem.NO_TLS)
+    if listener is Listener.TLS and not tls:
+        return diagnosis(RedisProblem.TLS_NEEDED)
     if listener is Listener.OTHER and found.problem is RedisProblem.AWAY:
-        return diagnosis(RedisProblem.NO_ANSWER if address.tls else RedisProblem.HANGS_UP)
+        return diagnosis(RedisProblem.NO_ANSWER if tls else RedisProblem.HANGS_UP)
     return found
 
 

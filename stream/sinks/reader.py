@@ -170,15 +170,16 @@ class ResultReader:
         return answers, None if raw[-2] is None else decode_record(raw[-2])
 
     async def _fetch_raw(self, redis: RedisClient, cursor: SessionCursor, tracks: list[str]) -> list[Any]:
+        """Commands by name: in a transaction on a cluster, redis-py fails on its own answers to ``pipe.hget`` and others."""
         async with redis.pipeline(transaction=True) as pipe:
             for track in tracks:
                 names = track_names(TrackKey(cursor.session, track))
                 since = "(" + cursor.tracks[track].last_id
-                pipe.xrange(names.scores, min=since, count=PAGE)
-                pipe.xrange(names.explanations, min=since, count=PAGE)
-                pipe.hget(names.partial, "record")
-            pipe.hget(session_names(cursor.session).summary, "record")
-            pipe.smembers(session_names(cursor.session).tracks)
+                pipe.execute_command("XRANGE", names.scores, since, "+", "COUNT", PAGE)
+                pipe.execute_command("XRANGE", names.explanations, since, "+", "COUNT", PAGE)
+                pipe.execute_command("HGET", names.partial, "record")
+            pipe.execute_command("HGET", session_names(cursor.session).summary, "record")
+            pipe.execute_command("SMEMBERS", session_names(cursor.session).tracks)
             return await pipe.execute()
 
     async def _listen(self) -> None:

@@ -1,0 +1,171 @@
+"""Results on a real Redis Cluster and behind a real Sentinel: nothing is lost or doubled when slots move and primaries die."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+from pydantic import SecretStr
+from redis.crc import key_slot
+
+from stream.config.settings import RedisSettings
+from stream.domain.delivery import FinaliseOutcome
+from stream.domain.identity import SessionKey, TrackKey
+from stream.domain.result import ExplanationRecord, ScoreRecord, SessionRecord
+from stream.explain.session_summary import summarise
+from stream.sinks.examine import examine
+from stream.sinks.keys import session_names
+from stream.sinks.problems import RedisProblem
+from stream.sinks.reader import ResultReader
+from stream.sinks.redis_sink import RedisSink
+from tests.fakes.results import make_partial, make_score
+from tests.support.delivery import unique_sessions
+from tests.support.finals import finalise
+from tests.support.redis_servers import PRIMARY, RedisClusterNodes, redis_cluster, watched_redis
+
+ENDS = tuple(range(4000, 28_000, 2000))
+
+
+def settings_for(url: str) -> RedisSettings:
+    return RedisSettings(url=SecretStr(url), timeout_s=1.0)
+
+
+async def write(sink: RedisSink, session: SessionKey, token: int, ends: tuple[int, ...], pause_s: float) -> list[FinaliseOutcome]:
+    """Make windows final one after the other, as a publisher does."""
+    outcomes = []
+    for end_ms in ends:
+        outcomes.append(await finalise(sink, make_score(end_ms, end_ms / 4000, session=session), token))
+        await asyncio.sleep(pause_s)
+    return outcomes
+
+
+async def ends_of(sink: RedisSink, session: SessionKey) -> list[int]:
+    return [final.end_ms for final in await sink.finals(session)]
+
+
+async def follow(reader: ResultReader, windows: int) -> list[tuple[str, str, int]]:
+    """Session, kind and end of records, until all windows have come."""
+    found: list[tuple[str, str, int]] = []
+    async with asyncio.timeout(40):
+        async for received in reader:
+            record = received.record
+            if isinstance(record, ScoreRecord | ExplanationRecord):
+                found.append((record.session, type(record).__name__, record.end_ms))
+            if len(found) == 2 * windows:
+                break
+    return found
+
+
+async def test_a_cluster_is_recognised_and_keeps_the_rules(tmp_path: Path) -> None:
+    async with redis_cluster(tmp_path) as cluster:
+        settings = settings_for(cluster.url)
+        found = await examine(settings, writes=True)
+        assert (found.problem, found.mode) == (None, "cluster")
+        sessions = [SessionKey("acme", name) for name in unique_sessions(30)]
+        owners = {(await cluster.owner(session_names(session).state)).port for session in sessions}
+        assert len(owners) == 3
+        sink = RedisSink(settings)
+        tokens = [await sink.next_token() for _ in range(3)]
+        assert tokens == sorted(set(tokens))
+        async with ResultReader(settings, poll_s=60) as reader:
+            reading = asyncio.create_task(follow(reader, 2 * len(sessions)))
+            await asyncio.sleep(0.3)
+            for end_ms in (4000, 6000):
+                outcomes = await asyncio.gather(*(finalise(sink, make_score(end_ms, session=session), tokens[2]) for session in sessions))
+                assert set(outcomes) == {FinaliseOutcome.ACCEPTED}
+            seen = await asyncio.wait_for(reading, 10)
+        assert len(set(seen)) == len(seen)
+        for session in sessions:
+            mine = [(kind, end_ms) for name, kind, end_ms in seen if name == session.session]
+            assert mine == [(kind, end_ms) for end_ms in (4000, 6000) for kind in ("ScoreRecord", "ExplanationRecord")]
+        replays = [finalise(sink, make_score(6000, session=session), tokens[2]) for session in sessions]
+        assert set(await asyncio.gather(*replays)) == {FinaliseOutcome.REPLAYED}
+        zombies = [finalise(sink, make_score(8000, session=session), tokens[0]) for session in sessions]
+        assert set(await asyncio.gather(*zombies)) == {FinaliseOutcome.FENCED}
+
+        session = sessions[0]
+        await sink.put_partial(replace(make_partial(8000), tenant=session.tenant, session=session.session))
+        assert [a.epoch for a in await sink.begin_epoch(session, 0, 1_700_000_000_000, 5000, 0)] == [1]
+        await sink.put_summary(summarise(session, 0, await sink.finals(session)))
+        assert await sink.last_final(TrackKey(session, "customer")) == (0, 6000, {})
+        async with ResultReader(settings, [session]) as reader:
+            async with asyncio.timeout(10):
+                async for received in reader:
+                    if isinstance(received.record, SessionRecord):
+                        break
+        await sink.close()
+
+
+async def test_slots_that_move_and_a_primary_that_dies_lose_and_double_nothing(tmp_path: Path) -> None:
+    async with redis_cluster(tmp_path) as cluster:
+        settings = settings_for(cluster.url)
+        sink, zombie = RedisSink(settings), RedisSink(settings)
+        old, token = await sink.next_token(), await sink.next_token()
+        sessions = [SessionKey("acme", name) for name in unique_sessions(24)]
+        async with ResultReader(settings, sessions) as reader:
+            reading = asyncio.create_task(follow(reader, len(ENDS) * len(sessions)))
+            writing = asyncio.gather(*(write(sink, session, token, ENDS, 0.25) for session in sessions))
+            await asyncio.sleep(0.5)
+            await move_some(cluster, sessions)
+            cluster.primaries[0].process.kill()
+            outcomes = await asyncio.wait_for(writing, 40)
+            seen = await reading
+        assert {outcome for of_session in outcomes for outcome in of_session} == {FinaliseOutcome.ACCEPTED}
+        assert [await ends_of(sink, session) for session in sessions] == [list(ENDS)] * len(sessions)
+        assert len(seen) == len(set(seen))
+        assert set(await asyncio.gather(*(finalise(zombie, make_score(90_000, session=session), old) for session in sessions))) == {
+            FinaliseOutcome.FENCED
+        }
+        assert await zombie.next_token() > token
+        await sink.close()
+        await zombie.close()
+
+
+async def move_some(cluster: RedisClusterNodes, sessions: list[SessionKey]) -> None:
+    """Move the slots of one session of each primary to the next primary."""
+    moved = set()
+    for session in sessions:
+        state = session_names(session).state
+        owner = await cluster.owner(state)
+        if owner not in moved:
+            moved.add(owner)
+            await cluster.move(key_slot(state.encode()), cluster.primaries[(cluster.primaries.index(owner) + 1) % 3])
+
+
+async def test_a_sentinel_that_fails_over_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    async with watched_redis(tmp_path) as watched:
+        settings = settings_for(watched.url)
+        found = await examine(settings, writes=True)
+        assert (found.problem, found.mode) == (None, "standalone")
+        unknown = await examine(settings_for(watched.url.replace(PRIMARY, "nobody")), writes=True)
+        assert unknown.problem is not None
+        assert unknown.problem.problem is RedisProblem.NO_SUCH_PRIMARY
+        as_redis = await examine(settings_for(watched.sentinel.url), writes=True)
+        assert as_redis.problem is not None
+        assert as_redis.problem.problem is RedisProblem.SENTINEL
+        as_sentinel = await examine(settings_for(f"redis+sentinel://{watched.primary.address}/{PRIMARY}"), writes=True)
+        assert as_sentinel.problem is not None
+        assert as_sentinel.problem.problem is RedisProblem.NO_SENTINEL
+
+        sink = RedisSink(settings)
+        token = await sink.next_token()
+        sessions = [SessionKey("acme", name) for name in unique_sessions(8)]
+        async with ResultReader(settings, sessions) as reader:
+            reading = asyncio.create_task(follow(reader, len(ENDS) * len(sessions)))
+            writing = asyncio.gather(*(write(sink, session, token, ENDS, 0.1) for session in sessions))
+            await asyncio.sleep(0.5)
+            watched.primary.process.kill()
+            outcomes = await asyncio.wait_for(writing, 40)
+            seen = await reading
+        assert {outcome for of_session in outcomes for outcome in of_session} == {FinaliseOutcome.ACCEPTED}
+        assert [await ends_of(sink, session) for session in sessions] == [list(ENDS)] * len(sessions)
+        assert len(seen) == len(set(seen))
+        await sink.close()
+
+
+@pytest.mark.parametrize("name", ["default/call-1"])
+def test_all_keys_of_a_session_are_in_one_slot(name: str) -> None:
+    names = session_names(SessionKey.parse(name))
+    assert len({key_slot(key.encode()) for key in (names.state, names.tracks, names.summary)}) == 1
