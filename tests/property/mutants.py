@@ -138,11 +138,15 @@ def _only_chunks_that_start_inside(window: Rule) -> Rule:
 
 
 def _without_final_windows(open_track: Rule) -> Rule:
-    return lambda aligner, track, role, _final, now, skews: open_track(aligner, track, role, None, now, skews)
+    return lambda aligner, track, role, _final, now, skews, **options: open_track(aligner, track, role, None, now, skews, **options)
 
 
 def _without_clock_skews(open_track: Rule) -> Rule:
-    return lambda aligner, track, role, final, now, _skews: open_track(aligner, track, role, final, now)
+    return lambda aligner, track, role, final, now, _skews, **options: open_track(aligner, track, role, final, now, **options)
+
+
+def _without_expectations(open_track: Rule) -> Rule:
+    return lambda *args, **_options: open_track(*args)
 
 
 def _estimating_with_every_chunk(on_chunk: Rule) -> Rule:
@@ -340,6 +344,7 @@ MUTANTS = (
         invariants.silence_closes_everything,
     ),
     Mutant("forget which windows are final", SessionAligner, "open_track", _without_final_windows, invariants.a_crash_changes_nothing),
+    Mutant("forget what was expected", SessionAligner, "open_track", _without_expectations, invariants.a_crash_changes_nothing),
     Mutant("forget the clock skews", SessionAligner, "open_track", _without_clock_skews, invariants.a_crash_changes_nothing),
     Mutant(
         "compare chunks again after a crash",

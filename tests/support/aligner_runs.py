@@ -11,8 +11,8 @@ from stream.align.caught_up_clock import CaughtUpClock
 from stream.align.outcome import ClosedWindow, Outcome
 from stream.align.session import SessionAligner
 from stream.align.utterance import UtteranceWindower
+from stream.domain.clock_skew import decode_skews, encode_skews
 from stream.domain.context import ContextWindow
-from stream.domain.delivery import LastFinal
 from stream.domain.features import Features, TextFeatures, Word
 from stream.domain.window import Window
 from tests.support.histories import MAX_BACK_MS, SESSION, Delivery, History
@@ -101,7 +101,7 @@ class Player:
     def __init__(
         self,
         history: History,
-        last_finals: Mapping[str, LastFinal] | None = None,
+        last_finals: Mapping[str, Window] | None = None,
         *,
         now: int = 0,
         lazy: bool = False,
@@ -149,8 +149,7 @@ class Player:
 
     def _deliver(self, delivery: Delivery, now: int) -> None:
         if delivery.track not in self._aligner.tracks:
-            last = self._last_finals.get(delivery.track)
-            self._aligner.open_track(delivery.key, "customer", last and last.end_ms, now, last and last.clock_skews)
+            self._open_track(delivery, self._last_finals.get(delivery.track), now)
         before = self._aligner._tracks[delivery.track]._logic.closed_until_ms
         chunk = delivery.chunk()
         if not self._aligner.admits(chunk.header):
@@ -173,6 +172,14 @@ class Player:
         self.run.fates[delivery.name] = Fate(kinds[0] if kinds else "held", before)
         self.run.late_by.update({str(late.chunk.ack): late.late_by_ms for late in outcome.late})
         self._record(outcome, now)
+
+    def _open_track(self, delivery: Delivery, last: Window | None, now: int) -> None:
+        """Begin a track after its last final window, whose clock skews come from the store."""
+        if last is None:
+            self._aligner.open_track(delivery.key, "customer", None, now, None, expected_before=())
+            return
+        skews = decode_skews(encode_skews(last.clock_skews))
+        self._aligner.open_track(delivery.key, "customer", last.end_ms, now, skews, expected_before=last.modalities_expected)
 
     def _record(self, outcome: Outcome[str], now: int) -> None:
         run = self.run
@@ -210,7 +217,7 @@ def events(history: History) -> list[tuple[int, Delivery | str]]:
 def play_backlog(
     history: History,
     steps: Iterable[Delivery | str] | None = None,
-    last_finals: Mapping[str, LastFinal] | None = None,
+    last_finals: Mapping[str, Window] | None = None,
     *,
     final_windows: Iterable[ContextWindow] = (),
 ) -> AlignerRun:
