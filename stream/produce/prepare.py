@@ -8,21 +8,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import uuid4
 
-from stream.domain.features import Word
 from stream.domain.identity import SessionKey
 from stream.media import asr
 from stream.media.errors import SourceError, TranscriptError
 from stream.media.media_info import MediaReport, Selection
 from stream.media.source import MediaFile, SourcePiece, read_audio, survey
-from stream.media.transcript import TRANSCRIPT_SUFFIXES, read_transcript
+from stream.media.transcript.placing import MAX_OVERHANG_MS
+from stream.media.transcript.read import TRANSCRIPT_SUFFIXES, read_transcript
 from stream.produce.choice import Wish, choose, speaker_names, track_numbers
+from stream.produce.routing import RoutedWords, route_transcript
 from stream.produce.sent import LeftOutStream
 from stream.produce.session import SessionPlan, TrackSetup, plan_records
 
 NO_TEXT = "text is absent: give --transcript, or install speech recognition with pip install 'sentistream[asr]'"
-
-MAX_OVERHANG_MS = 5_000
-"""Cue times are approximate and often end a little after the recording; a longer overhang suggests the transcript of another file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +131,7 @@ def prepare(request: MediaRequest, on_step: Callable[[str], None] | None = None)
         choice = choose(found, request.wish)
     except SourceError as error:
         raise SourceError(f"{request.media}: {error}") from None
-    words = _words_by_track(request, choice.tracks, on_step)
+    words = _words_by_track(request, found.info.duration_ms, choice.tracks, on_step)
     ends_ms = [word.end_ms for track_words in words.by_track for word in track_words or ()]
     announced_ms = found.info.duration_ms
     notices = [*choice.notices, *words.notices]
@@ -153,22 +151,6 @@ def prepare(request: MediaRequest, on_step: Callable[[str], None] | None = None)
     )
 
 
-def route_words(words: Sequence[Word], tracks: Sequence[str]) -> tuple[list[tuple[Word, ...]], int]:
-    """Give each word to the track that is named like its speaker (case does not matter).
-
-    A single track gets all words. With several tracks, a word of an unknown speaker is given to none of them: attributing it to the wrong
-    person would be worse than losing it.
-
-    Returns:
-        The words of each track, and the number of words that belong to no track.
-    """
-    if len(tracks) == 1:
-        return [tuple(words)], 0
-    by_name = {name.casefold(): tuple(w for w in words if (w.speaker or "").casefold() == name.casefold()) for name in tracks}
-    routed = [by_name[name.casefold()] for name in tracks]
-    return routed, len(words) - sum(map(len, routed))
-
-
 def _plan(key: SessionKey, tracks: tuple[TrackSetup, ...]) -> SessionPlan:
     """The session, checked: nothing has been started yet that a wrong name or transcript would have to stop."""
     plan = SessionPlan(key, tracks)
@@ -183,56 +165,38 @@ def _prepare_transcript(request: MediaRequest, key: SessionKey) -> PreparedSessi
         raise SourceError(f"{request.media}: this file is a transcript itself, so leave out --transcript")
     if request.audio_track is not None or request.video_track is not None:
         raise SourceError(f"{request.media}: this file is a transcript: it has no audio or video track")
-    read = read_transcript(request.media)
     names = speaker_names(request.channels)
+    transcript = read_transcript(request.media, speakers=names)
     tracks = [TrackSetup(name, name) for name in names] or [TrackSetup(request.track, request.role)]
-    routed, unrouted = route_words(read, [track.track for track in tracks])
-    words = _Words(tuple(routed), unrouted, tuple(_unrouted_notice(unrouted, len(read), tracks)))
+    words = route_transcript(transcript, [track.track for track in tracks], request.channels)
+    # Without a recording there is nothing but words: a track without any is silent, not unknown.
+    silent = replace(words, by_track=[track_words or () for track_words in words.by_track])
     return PreparedSession(
-        _plan(key, words.given_to(tracks)),
+        _plan(key, silent.given_to(tracks)),
         None,
         request.media.name,
         Selection(),
-        read[-1].end_ms,
+        transcript.words[-1].end_ms,
         words.notices,
-        unrouted_words=unrouted,
+        unrouted_words=words.unrouted,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
-    """The words of each track, or None for a track without a transcript."""
-
-    by_track: Sequence[tuple[Word, ...] | None]
-    unrouted: int = 0
-    notices: tuple[str, ...] = ()
-
-    def given_to(self, tracks: Sequence[TrackSetup]) -> tuple[TrackSetup, ...]:
-        return tuple(replace(track, words=words) for track, words in zip(tracks, self.by_track, strict=True))
-
-
-def _words_by_track(request: MediaRequest, tracks: Sequence[TrackSetup], on_step: Callable[[str], None] | None) -> _Words:
+def _words_by_track(
+    request: MediaRequest, duration_ms: int | None, tracks: Sequence[TrackSetup], on_step: Callable[[str], None] | None
+) -> RoutedWords:
     sources = [track.audio for track in tracks if track.audio is not None]
     if request.transcript is not None:
-        words = read_transcript(request.transcript)
-        routed, unrouted = route_words(words, [track.track for track in tracks])
-        # A transcript that names none of the tracks says nothing about them: "absent", not "they are silent".
-        by_track = list(routed) if unrouted < len(words) else [None for _ in tracks]
-        return _Words(by_track, unrouted, tuple(_unrouted_notice(unrouted, len(words), tracks)))
+        names = [track.track for track in tracks]
+        return route_transcript(read_transcript(request.transcript, duration_ms, names), names, request.channels)
     if request.recognise and not asr.installed():
         raise TranscriptError("speech recognition is not installed: pip install 'sentistream[asr]', or give --transcript")
     if request.recognise is False or not sources or not asr.installed():
         notice = NO_TEXT if sources else "there is no sound and no transcript: text is absent"
-        return _Words([None for _ in tracks], notices=(notice,))
+        return RoutedWords([None for _ in tracks], notices=(notice,))
     if on_step is not None:
         on_step("recognising speech")
     recognised = [
         tuple(word for run in runs for word in asr.transcribe(run.samples, run.start_ms)) for runs in read_audio(request.media, sources)
     ]
-    return _Words(recognised, notices=("the words are machine-made (Whisper tiny.en) and contain errors",))
-
-
-def _unrouted_notice(unrouted: int, total: int, tracks: Sequence[TrackSetup]) -> Iterator[str]:
-    if unrouted:
-        names = ", ".join(track.track for track in tracks)
-        yield f"{unrouted} of {total} words are left out: their speaker is not named like a track ({names})"
+    return RoutedWords(recognised, notices=("the words are machine-made (Whisper tiny.en) and contain errors",))

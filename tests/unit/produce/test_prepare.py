@@ -13,7 +13,8 @@ from stream.kafka_admin.connection import broker_errors, kafka_options
 from stream.kafka_admin.errors import BrokerError
 from stream.kafka_admin.topics import co_partitions
 from stream.media.errors import SourceError, TranscriptError
-from stream.produce.prepare import MediaRequest, prepare, route_words
+from stream.produce.prepare import MediaRequest, prepare
+from stream.produce.routing import route_words
 
 
 def test_options_of_a_plain_broker() -> None:

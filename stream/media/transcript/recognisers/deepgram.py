@@ -1,0 +1,71 @@
+"""Deepgram: recordings and live messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stream.media.transcript.recognisers.entries import (
+    Entry,
+    Json,
+    channel,
+    child,
+    dicts,
+    phrase,
+    read_entry,
+    segment_of_words,
+    speaker,
+    string,
+)
+from stream.media.transcript.segment import Segment
+from stream.media.transcript.times import seconds_ms
+
+
+def recording(documents: Sequence[Json]) -> list[Segment] | None:
+    """``results.channels[].alternatives[].words``, or ``results.utterances`` where words are missing."""
+    found = [r for d in documents if isinstance(r := d.get("results"), dict) and ("channels" in r or "utterances" in r)]
+    if not found:
+        return None
+    read = []
+    for results in found:
+        segments = [
+            _words(next(iter(dicts(one.get("alternatives"))), {}), Entry("", channel=number))
+            for number, one in enumerate(dicts(results.get("channels")))
+        ]
+        spoken = [segment for segment in segments if segment is not None]
+        read += spoken or [_utterance(utterance) for utterance in dicts(results.get("utterances"))]
+    return read
+
+
+def live(documents: Sequence[Json]) -> list[Segment] | None:
+    """Messages of a live connection. Interim results are left out, because a final one follows."""
+    found = [d for d in documents if "alternatives" in (child(d, "channel") or ()) or d.get("type") == "SpeechStarted"]
+    if not found:
+        return None
+    read = []
+    for message in found:
+        if message.get("is_final") is False:
+            continue
+        numbers = message.get("channel_index")
+        start_ms, duration_ms = seconds_ms(message.get("start")), seconds_ms(message.get("duration"))
+        end_ms = None if start_ms is None or duration_ms is None else start_ms + duration_ms
+        number = channel(numbers[0]) if isinstance(numbers, list) and numbers else None
+        segment = _words(next(iter(dicts(child(message, "channel", "alternatives"))), {}), Entry("", start_ms, end_ms, channel=number))
+        read += [segment] if segment is not None else []
+    return read
+
+
+def _words(best: Json, whole: Entry) -> Segment | None:
+    words = [read_entry(word, number, "$.words") for number, word in enumerate(dicts(best.get("words")), start=1)]
+    known = [word for word in words if word is not None]
+    if known:
+        return segment_of_words(known, whole, glued=False)
+    text = string(best.get("transcript"))
+    return phrase(Entry(text, whole.start_ms, whole.end_ms, channel=whole.channel)) if text.strip() else None
+
+
+def _utterance(utterance: Json) -> Segment:
+    times = seconds_ms(utterance.get("start")), seconds_ms(utterance.get("end"))
+    whole = Entry("", *times, speaker=speaker(utterance.get("speaker")), channel=channel(utterance.get("channel")))
+    best = {"words": utterance.get("words"), "transcript": utterance.get("transcript")}
+    segment = _words(best, whole)
+    return segment if segment is not None else phrase(whole)
