@@ -52,12 +52,25 @@ def sound(container: str, codec: str, seconds: float = 1.0, rate: int = 48_000, 
     return buffer.getvalue()
 
 
-def write_sound(target: Any, container: str, codec: str, seconds: float, rate: int, layout: str, hertz: float = 440.0) -> None:
+def write_sound(
+    target: Any,
+    container: str,
+    codec: str,
+    seconds: float,
+    rate: int,
+    layout: str,
+    hertz: float = 440.0,
+    container_options: dict[str, str] | None = None,
+) -> None:
     channels = av.AudioLayout(layout).nb_channels
     wave = (np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate) * 8000).astype(np.int16)
-    options = {"movflags": "frag_keyframe+empty_moov"} if container == "mp4" else {}
+    fragmented = {"movflags": "frag_keyframe+empty_moov"} if container == "mp4" else {}
+    options = fragmented if container_options is None else container_options
     with av.open(target, "w", format=container, options=options) as output:
         stream: Any = output.add_stream(codec, rate=rate, layout=layout)
+        if codec == "wmav2":
+            # It has no default.
+            stream.bit_rate = 64_000
         frame = av.AudioFrame.from_ndarray(np.repeat(wave, channels).reshape(1, -1), format="s16", layout=layout)
         frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
         size = stream.codec_context.frame_size or 1024
@@ -68,12 +81,18 @@ def write_sound(target: Any, container: str, codec: str, seconds: float, rate: i
 
 
 def write_film(
-    path: Path, seconds: float, fps: int = 25, width: int = 320, height: int = 240, container_options: dict[str, str] | None = None
+    path: Path,
+    seconds: float,
+    fps: int = 25,
+    width: int = 320,
+    height: int = 240,
+    container_options: dict[str, str] | None = None,
+    codec: str = "libx264",
 ) -> None:
     """A film file without sound."""
     with av.open(str(path), "w", options=container_options or {}) as output:
-        stream: Any = output.add_stream("libx264", rate=fps, options={"preset": "ultrafast", "g": "25"})
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream: Any = output.add_stream(codec, rate=fps, options={"preset": "ultrafast", "g": "25"} if codec == "libx264" else {})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuvj420p" if codec == "mjpeg" else "yuv420p"
         for number in range(round(seconds * fps)):
             frame = av.VideoFrame.from_ndarray(picture(width, height, number % 7), format="rgb24")
             frame.pts, frame.time_base = number, Fraction(1, fps)

@@ -1,0 +1,105 @@
+"""Recordings as tools and devices write them: all of the sound and picture is sent. The table of docs/recordings.md has these formats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from stream.config.settings import PROJECT_ROOT
+from stream.domain.modality import Modality
+from stream.produce.prepare import MediaRequest, prepare
+from tests.support import media
+
+SECONDS = 3.0
+AMPLITUDE = 8000
+"""Of the sine that `media.write_sound` writes."""
+
+
+class Sound(NamedTuple):
+    """A sound format: its row in the table, and how to write it."""
+
+    row: str
+    suffix: str
+    container: str
+    codec: str
+    rate: int = 48_000
+    layout: str = "mono"
+    options: dict[str, str] | None = None
+
+
+SOUNDS = (
+    Sound("WAV, 8 to 32 bit PCM", "wav", "wav", "pcm_s16le", 44_100, "stereo"),
+    Sound("WAV, 8 to 32 bit PCM", "wav", "wav", "pcm_s24le"),
+    Sound("WAV, 8 to 32 bit PCM", "wav", "wav", "pcm_u8", 8000),
+    Sound("WAV, 8 to 32 bit PCM", "wav", "wav", "pcm_f32le", 16_000),
+    Sound("WAV, G.711 µ-law and A-law", "wav", "wav", "pcm_mulaw", 8000, "stereo"),
+    Sound("WAV, G.711 µ-law and A-law", "wav", "wav", "pcm_alaw", 8000),
+    Sound("WAV, ADPCM", "wav", "wav", "adpcm_ms", 8000),
+    Sound("AIFF, CAF", "aiff", "aiff", "pcm_s16be", 44_100),
+    Sound("AIFF, CAF", "caf", "caf", "pcm_s16le", 44_100),
+    Sound("FLAC, ALAC", "flac", "flac", "flac", 44_100, "stereo"),
+    Sound("FLAC, ALAC", "m4a", "ipod", "alac", 44_100),
+    Sound("MP3", "mp3", "mp3", "libmp3lame", 44_100, "stereo"),
+    Sound("AAC in M4A, MP4, MOV, ADTS", "m4a", "ipod", "aac"),
+    Sound("AAC in M4A, MP4, MOV, ADTS", "qta", "mov", "aac"),
+    Sound("AAC in M4A, MP4, MOV, ADTS", "mp4", "mp4", "aac"),
+    Sound("AAC in M4A, MP4, MOV, ADTS", "aac", "adts", "aac"),
+    Sound("Opus in Ogg", "opus", "ogg", "libopus"),
+    Sound("Opus in Ogg", "oga", "ogg", "libopus"),
+    Sound("Opus in WebM, also without a duration", "webm", "webm", "libopus"),
+    Sound("Opus in WebM, also without a duration", "webm", "webm", "libopus", options={"live": "1"}),
+    Sound("AMR, 3GP", "amr", "amr", "libopencore_amrnb", 8000),
+    Sound("AMR, 3GP", "3gp", "3gp", "libopencore_amrnb", 8000),
+    Sound("WMA", "wma", "asf", "wmav2", 44_100),
+    Sound("AC-3, E-AC-3", "ts", "mpegts", "ac3", 48_000, "5.1"),
+    Sound("AC-3, E-AC-3", "mkv", "matroska", "eac3", 48_000, "stereo"),
+    Sound("G.722", "g722", "g722", "g722", 16_000),
+)
+
+FILMS = (
+    ("H.264 in MP4, MOV, MKV, TS, AVI, FLV", "mp4", "libx264"),
+    ("H.264 in MP4, MOV, MKV, TS, AVI, FLV", "mkv", "libx264"),
+    ("H.264 in MP4, MOV, MKV, TS, AVI, FLV", "ts", "libx264"),
+    ("H.264 in MP4, MOV, MKV, TS, AVI, FLV", "flv", "libx264"),
+    ("VP8, VP9 in WebM", "webm", "libvpx"),
+    ("VP8, VP9 in WebM", "webm", "libvpx-vp9"),
+    ("MPEG-2 in VOB, MPEG-4 in AVI", "vob", "mpeg2video"),
+    ("MPEG-2 in VOB, MPEG-4 in AVI", "avi", "mpeg4"),
+    ("Motion JPEG", "avi", "mjpeg"),
+)
+
+
+@pytest.mark.parametrize("sound", SOUNDS, ids=lambda sound: f"{sound.suffix}-{sound.codec}{'-live' if sound.options else ''}")
+def test_all_of_a_sound_is_sent_at_its_level(sound: Sound, tmp_path: Path) -> None:
+    path = tmp_path / f"sound.{sound.suffix}"
+    media.write_sound(str(path), sound.container, sound.codec, SECONDS, sound.rate, sound.layout, container_options=sound.options)
+    prepared = prepare(MediaRequest(path, recognise=False))
+    with prepared.pieces() as pieces:
+        samples = np.concatenate([np.frombuffer(piece.payload, "<i2") for piece in pieces if piece.modality is Modality.AUDIO])
+        (report,) = pieces.report.streams
+    assert (report.lost_ms, report.damaged, list(report.problems)) == (0, False, [])
+    assert report.sent_ms == pytest.approx(SECONDS * 1000, abs=130)
+    level = float(np.sqrt(np.mean(samples[8000:40_000].astype(float) ** 2)))
+    assert level == pytest.approx(AMPLITUDE / np.sqrt(2), rel=0.3)
+
+
+@pytest.mark.parametrize(("row", "suffix", "codec"), FILMS, ids=lambda value: value if isinstance(value, str) else None)
+def test_all_of_a_film_is_sent(row: str, suffix: str, codec: str, tmp_path: Path) -> None:
+    path = tmp_path / f"film.{suffix}"
+    media.write_film(path, SECONDS, codec=codec)
+    prepared = prepare(MediaRequest(path, recognise=False))
+    with prepared.pieces() as pieces:
+        spans = [(piece.start_ms, piece.end_ms) for piece in pieces]
+        (report,) = pieces.report.streams
+    assert (report.lost_ms, report.damaged, list(report.problems)) == (0, False, [])
+    assert [start // 1000 for start, _ in spans] == [0, 1, 2]
+    assert report.sent_ms == pytest.approx(SECONDS * 1000, abs=130)
+
+
+def test_the_table_of_the_page_has_each_format() -> None:
+    page = (PROJECT_ROOT / "docs" / "recordings.md").read_text(encoding="utf-8")
+    rows = {sound.row for sound in SOUNDS} | {row for row, _, _ in FILMS}
+    assert sorted(row for row in rows if f"| {row} |" not in page) == []
