@@ -42,3 +42,5 @@ def configure_logging(settings: Settings) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("stream").setLevel(level)
+    # kafka-python warns when decompressing a large batch takes more than 0.1 s, which is no fault.
+    logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)

@@ -6,6 +6,7 @@ The value is the raw media, the headers carry the metadata, the key is ``tenant/
 from __future__ import annotations
 
 import math
+import re
 import uuid
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -45,6 +46,12 @@ HEADER_NAMES = frozenset(
 """The headers that are read: each may have one value only."""
 
 _HEX_DIGITS = frozenset("0123456789abcdef")
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""Some programs write it before JSON. RFC 8259 allows readers to ignore it."""
+
+_WITHOUT_SECONDS = re.compile(r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d)([Zz]|[+-]\d\d:\d\d)")
+"""How Java's OffsetDateTime and ZonedDateTime write a time whose seconds are 0: once in 60,000 chunks, with times in milliseconds."""
 
 CHECKED_NAMES = 4096
 """Sessions and tracks whose names stay checked: nearly every record belongs to a session that was seen shortly before."""
@@ -150,7 +157,7 @@ def encode_words(words: Iterable[Word], *, final: bool = False) -> bytes:
 def decode_text(payload: bytes) -> TextFeatures:
     """The words of a text chunk. Raises `BadRecordError` unless they are well-formed; the message never quotes them."""
     try:
-        message = _WORDS.decode(payload)
+        message = _WORDS.decode(payload.removeprefix(BYTE_ORDER_MARK))
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise BadRecordError("bad_words", f"the words {_problem(error)}") from None
     if len(message.words) > MAX_WORDS_PER_CHUNK:
@@ -234,7 +241,7 @@ def parse_session(key: bytes | None, value: bytes | None, headers: Iterable[tupl
     attributes = _attributes(headers)
     session = _session(key, attributes)
     try:
-        event = _EVENT.decode(value)
+        event = _EVENT.decode(value.removeprefix(BYTE_ORDER_MARK))
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise BadRecordError("bad_event", f"the contents of the session event {_problem(error)}") from None
     if _text(attributes, "ce_type") != _event_type(event):
@@ -305,6 +312,8 @@ def _unix_ms(attributes: Mapping[str, bytes], name: str) -> int:
     text = _text(attributes, name)
     # RFC 3339 allows a leap second, which no Unix time has: it counts as the second after.
     leap_ms = 1000 if text[16:19] == ":60" else 0
+    if text[16:17] != ":" and (short := _WITHOUT_SECONDS.fullmatch(text)) is not None:
+        text = f"{short[1]}:00{short[2]}"
     try:
         moment = msgspec.convert(f"{text[:17]}59{text[19:]}" if leap_ms else text, datetime)
     except msgspec.ValidationError:

@@ -15,6 +15,7 @@ from stream.align.windower import HoppingWindower, Windower
 from stream.config.settings import Settings, WindowSettings
 from stream.domain.delivery import InboundRecord
 from stream.domain.epoch import EpochAssignment
+from stream.domain.odd_records import odd_record
 from stream.domain.topics import Topics
 from stream.pipeline.fence import Fence
 from stream.pipeline.placement import Placement
@@ -109,6 +110,8 @@ class ProcessingContext:
 
     async def dead_letter(self, record: InboundRecord, reason: str, detail: str) -> None:
         """Put a record into the dead letters with its reason, then acknowledge it. The log names its offset, never its content."""
+        odd = odd_record(reason, detail, record.key, record.value, record.headers, is_event=record.topic == self.topics.sessions)
+        detail = detail if odd is None else f"{odd.text}: {odd.fix}"
         log.warning("dead_letter", reason=reason, topic=record.topic, partition=record.partition, offset=record.offset)
         await self.send((self.topics.dead_letters, *dead_letter_message(record, reason, detail)))
         record.acknowledge()

@@ -11,11 +11,12 @@ from stream.domain.features import TextFeatures
 from stream.domain.kafka_records import BadRecordError, decode_text
 from stream.domain.media_format import SAMPLE_RATE
 from stream.domain.modality import Modality
+from stream.domain.odd_records import odd_json, odd_media
 from stream.media.errors import MediaError
 from stream.media.pcm import read_pcm
 from stream.media.sniff import jpeg_size, sniff
 from stream.produce.check.finding import Findings, Position
-from stream.produce.check.unreadable import FIXES, odd_value
+from stream.produce.check.unreadable import FIXES
 
 ROUNDING_MS = 20
 """A difference that a packet or the rounding of times explains."""
@@ -73,7 +74,7 @@ class PayloadCheck:
         try:
             text = decode_text(chunk.payload)
         except BadRecordError as error:
-            odd = odd_value(chunk.payload)
+            odd = odd_json(chunk.payload)
             code, what, fix = (error.reason, str(error), FIXES["bad_words"]) if odd is None else (odd.code, odd.text, odd.fix)
             self._findings.error(code, f"{self._name}: {what}", fix, example=at)
             return False
@@ -91,8 +92,8 @@ class PayloadCheck:
                 example=at,
             )
             return True
-        odd = odd_value(payload)
-        if odd is not None and odd.code in {"base64", "node_buffer"}:
+        odd = odd_media(payload)
+        if odd is not None:
             findings.error(odd.code, f"{name}: {odd.text}", odd.fix, example=at)
             return False
         if found:
@@ -122,7 +123,7 @@ class PayloadCheck:
         payload, content_type, findings = chunk.payload, chunk.header.content_type, self._findings
         found = sniff(payload)
         if content_type not in found:
-            odd = None if found else odd_value(payload)
+            odd = None if found else odd_media(payload)
             if odd is not None:
                 findings.error(odd.code, f"{self._name}: {odd.text}", odd.fix, example=at)
             else:

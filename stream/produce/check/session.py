@@ -14,6 +14,7 @@ from stream.domain.chunk import Chunk, ChunkHeader
 from stream.domain.identity import SessionKey
 from stream.domain.kafka_records import BadRecordError, parse_chunk, parse_session
 from stream.domain.modality import MODALITIES, Modality
+from stream.domain.odd_records import LOOKED_AT, is_structured, similar_header
 from stream.domain.topics import Topics
 from stream.produce.check.clocks import StreamCheck, StreamSummary, seconds
 from stream.produce.check.events import EventCheck, SentStream
@@ -23,12 +24,9 @@ from stream.produce.check.log import check_log
 from stream.produce.check.payload import PayloadCheck, modality_name
 from stream.produce.check.placement import Placement
 from stream.produce.check.record import LogFacts, SentRecord
-from stream.produce.check.unreadable import explain, is_structured, similar_header
+from stream.produce.check.unreadable import explain
 
 RECENT_SESSIONS = 20
-LOOKED_AT = 4096
-"""Bytes of a value in which the session's name is looked for."""
-
 SYNC_LIMIT_MS = 185
 """Viewers notice a larger difference between sound and picture, and the workers flag it."""
 
@@ -108,7 +106,7 @@ class SessionCheck:
             else:
                 self._add_chunk(parse_chunk(record.key, record.value, _present(record), modality), record)
         except BadRecordError as error:
-            found = explain(record, error, self._session, is_event=modality is None)
+            found = explain(record, error, is_event=modality is None)
             self._findings.error(found.code, f"{record.at.topic}: {found.text}", found.fix, example=record.at)
 
     def report(self, log: LogFacts) -> SessionReport:

@@ -67,6 +67,8 @@ def test_a_bad_header_is_named_and_never_quoted(name: str, value: bytes | None, 
         ("2026-11-22T10:00:43Z", 1_795_341_643_000),
         ("2026-11-22t10:00:43z", 1_795_341_643_000),
         ("2026-11-22 10:00:43.5Z", 1_795_341_643_500),
+        ("2026-11-22T10:00Z", 1_795_341_600_000),
+        ("2026-11-22T11:00+01:00", 1_795_341_600_000),
         ("2026-11-22T10:00:43.123456789Z", 1_795_341_643_123),
         ("2026-11-22T10:00:43.9996Z", 1_795_341_644_000),
         ("2026-11-22T15:30:43+05:30", 1_795_341_643_000),
@@ -298,3 +300,10 @@ def test_a_refused_session_event_names_its_field() -> None:
     key, _, headers = session_record(KeyedSessionEvent(SessionKey("acme", "call-1"), SessionHeartbeat(0, 0)), "test", 0)
     with pytest.raises(BadRecordError, match="media_ms"):
         parse_session(key, b'{"event": "heartbeat", "epoch": 0, "media_ms": 500.5}', headers)
+
+
+def test_a_byte_order_mark_before_json_is_ignored() -> None:
+    event = KeyedSessionEvent(SessionKey("acme", "call-1"), SessionHeartbeat(0, 1000))
+    key, value, headers = session_record(event, "test", 1000)
+    assert parse_session(key, b"\xef\xbb\xbf" + value, headers).event == event.event
+    assert decode_text(b'\xef\xbb\xbf{"words": []}').words == ()
