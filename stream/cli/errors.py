@@ -23,6 +23,7 @@ KNOWN_ERRORS: dict[str, tuple[str, int]] = {
     "stream.model_repository.errors.ModelRepositoryError": ("", EXIT_FAILED),
     "stream.serving.errors.ServingError": ("Triton: ", EXIT_FAILED),
     "stream.media.errors.MediaError": ("", EXIT_FAILED),
+    "stream.kafka_admin.errors.WrongBrokerError": ("", EXIT_WRONG_SERVICE),
     "stream.kafka_admin.errors.BrokerError": ("", EXIT_FAILED),
     "stream.agents.health.HealthPortError": ("", EXIT_FAILED),
     "stream.sinks.rebuild.RebuildError": ("", EXIT_FAILED),

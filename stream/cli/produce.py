@@ -72,6 +72,7 @@ def produce(
 
     from stream.cli.json_lines import quiet_when_closed, write_line  # noqa: PLC0415
     from stream.cli.run_report import SendSummary  # noqa: PLC0415
+    from stream.kafka_admin.access import Use  # noqa: PLC0415
     from stream.kafka_admin.topics import ensure_topics  # noqa: PLC0415
     from stream.produce.pacer import parse_speed  # noqa: PLC0415
     from stream.produce.prepare import MediaRequest, prepare  # noqa: PLC0415
@@ -98,7 +99,7 @@ def produce(
             )
             prepared = prepare(request, on_step=status.update)
             status.update("connecting to Kafka")
-            ensure_topics(settings.kafka)
+            ensure_topics(settings.kafka, Use.SEND)
         _print_plan(console, prepared)
         produced = _send(console, settings.kafka, prepared, pace)
     except ValueError as error:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stream.cli.errors import CommandError, friendly_errors
 from stream.cli.options import ConfigFile, KafkaAddress, RedisUrl, TritonAddress, load_settings_with
+
+if TYPE_CHECKING:
+    from stream.domain.service_problem import ServiceProblem
 
 
 @friendly_errors()
@@ -33,10 +36,14 @@ def worker(
 
     The first signal lets it publish the windows that are closed (for at most `limits.drain_s`), a second one ends it at once.
 
+    If a service is away, it waits. If a service is not what the settings say, for example Triton's HTTP port or a refused login, so that
+    waiting cannot help, it exits with 3 at its start. Later it always waits.
+
     Example: `sentistream worker --kafka broker:9092 --redis redis://store:6379/0 --triton triton:8001`
     """
     import asyncio  # noqa: PLC0415 - heavy imports stay out of --help
 
+    import structlog  # noqa: PLC0415
     import uvloop  # noqa: PLC0415
 
     from stream.agents.app import WorkerCrashedError  # noqa: PLC0415
@@ -46,7 +53,11 @@ def worker(
 
     settings = load_settings_with(config, kafka=kafka, redis=redis, triton=triton)
     configure_logging(settings)
-    ensure_topics(settings.kafka)
+
+    def log_note(note: ServiceProblem) -> None:
+        structlog.get_logger("stream.cli.worker").warning("service_note", service="kafka", code=note.code, what=note.text)
+
+    ensure_topics(settings.kafka, on_note=log_note)
     # The policy, not only this loop: Faust reads from Kafka in a thread with a loop of its own.
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     try:

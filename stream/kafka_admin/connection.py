@@ -6,13 +6,33 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from kafka.errors import AuthorizationError, KafkaError, SaslAuthenticationFailedError
+from kafka.errors import (
+    AuthorizationError,
+    GroupAuthorizationFailedError,
+    IncompatibleBrokerVersion,
+    InvalidReplicationFactorError,
+    InvalidTopicError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    PolicyViolationError,
+    RecordListTooLargeError,
+    UnknownTopicOrPartitionError,
+    UnrecognizedBrokerVersion,
+    UnsupportedVersionError,
+)
 
 from stream.config.settings import KafkaSettings
-from stream.kafka_admin.errors import BrokerError
+from stream.domain.media_format import MAX_CHUNK_BYTES
+from stream.domain.service_problem import ServiceProblem
+from stream.kafka_admin.errors import BrokerError, WrongBrokerError
+from stream.kafka_admin.handshake import broker_problem
 
 CONNECT_TIMEOUT_MS = 5_000
 """A broker that is up answers within a second. kafka-python's default of 30 s would leave users waiting in front of a wrong address."""
+
+RECORD_OVERHEAD_BYTES = 64 * 1024
+SMALLEST_LIMIT = MAX_CHUNK_BYTES + RECORD_OVERHEAD_BYTES
+"""A record holds a chunk with its key and headers; a dead letter holds the record with its reason."""
 
 
 def kafka_options(kafka: KafkaSettings) -> dict[str, Any]:
@@ -34,6 +54,18 @@ def kafka_options(kafka: KafkaSettings) -> dict[str, Any]:
     return options
 
 
+def require_broker(kafka: KafkaSettings) -> None:
+    """Check that clients can use a broker of the settings. Blocking: milliseconds if they can. Raises `BrokerError`."""
+    problem = broker_problem(kafka)
+    if problem is not None and problem.serious:
+        raise as_error(problem)
+
+
+def as_error(problem: ServiceProblem) -> BrokerError:
+    """The error for a problem."""
+    return (WrongBrokerError if problem.lasting else BrokerError)(problem.text)
+
+
 @contextmanager
 def broker_errors(kafka: KafkaSettings) -> Iterator[None]:
     """Turn kafka-python's errors into a `BrokerError` with one clear sentence.
@@ -42,18 +74,61 @@ def broker_errors(kafka: KafkaSettings) -> Iterator[None]:
     """
     try:
         yield
-    except SaslAuthenticationFailedError:
-        raise BrokerError(f"Kafka at {kafka.bootstrap} refuses the login: check kafka.username and kafka.password") from None
-    except AuthorizationError as error:
-        raise BrokerError(
-            f"Kafka at {kafka.bootstrap} does not allow this ({type(error).__name__}): ask its administrator for access to the topics"
-        ) from None
     except KafkaError as error:
-        raise BrokerError(
-            f"Kafka does not answer at {kafka.bootstrap} ({type(error).__name__}): start the broker (`sentistream up` starts one), "
-            "or name another with --kafka HOST:PORT or kafka.bootstrap"
-        ) from None
+        raise _explained(kafka, error) from None
     # Raised while a client is made, for example for a certificate file that does not exist.
     except (OSError, ValueError) as error:
+        problem = broker_problem(kafka)
         reason = getattr(error, "strerror", None) or type(error).__name__
-        raise BrokerError(f"the connection to Kafka at {kafka.bootstrap} cannot be set up ({reason}): check the kafka settings") from None
+        text = f"the connection to Kafka at {kafka.bootstrap} cannot be set up ({reason}): check the kafka settings"
+        raise as_error(problem) if problem else BrokerError(text) from None
+
+
+_WRONG: tuple[tuple[tuple[type[KafkaError], ...], str], ...] = (
+    (
+        (GroupAuthorizationFailedError,),
+        "does not allow this user the group {kafka.group}: give it READ on the group, or correct kafka.group",
+    ),
+    (
+        (AuthorizationError,),
+        "does not allow this user what it asks for ({name}): give it CREATE, DESCRIBE, READ and WRITE on the topics that begin with "
+        "kafka.topic_prefix ({kafka.topic_prefix!r})",
+    ),
+    (
+        (InvalidReplicationFactorError,),
+        "has fewer brokers than kafka.replication, which is {kafka.replication}: lower it, or start more brokers",
+    ),
+    (
+        (PolicyViolationError,),
+        "has a policy that refuses topics with these kafka.partitions and kafka.replication: change them, or create the topics yourself",
+    ),
+    ((InvalidTopicError,), "refuses the name of a topic: correct kafka.topic_prefix"),
+    (
+        (MessageSizeTooLargeError, RecordListTooLargeError),
+        f"refuses a record as too large: set max.message.bytes of the topics, or message.max.bytes of the broker, to {SMALLEST_LIMIT} "
+        "or more",
+    ),
+    (
+        (UnknownTopicOrPartitionError,),
+        "does not have the topics: start a worker, which creates them, or correct kafka.topic_prefix",
+    ),
+    (
+        (IncompatibleBrokerVersion, UnsupportedVersionError, UnrecognizedBrokerVersion),
+        "lacks a request that sentistream needs: use Kafka 2.1 or newer",
+    ),
+)
+"""Errors that say what is wrong, and the sentence for each; it begins with "Kafka at HOST:PORT"."""
+
+
+def _explained(kafka: KafkaSettings, error: KafkaError) -> BrokerError:
+    for classes, sentence in _WRONG:
+        if isinstance(error, classes):
+            return WrongBrokerError(f"Kafka at {kafka.bootstrap} " + sentence.format(kafka=kafka, name=type(error).__name__))
+    # Time-outs and lost connections: kafka-python does not say why.
+    problem = broker_problem(kafka)
+    if problem is not None:
+        return as_error(problem)
+    return BrokerError(
+        f"Kafka does not answer at {kafka.bootstrap} ({type(error).__name__}): start the broker (`sentistream up` starts one), "
+        "or name another with --kafka HOST:PORT or kafka.bootstrap"
+    )

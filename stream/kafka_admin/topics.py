@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +11,11 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import TopicAlreadyExistsError
 
 from stream.config.settings import KafkaSettings
+from stream.domain.service_problem import ServiceProblem
 from stream.domain.topics import Topics
-from stream.kafka_admin.connection import broker_errors, kafka_options
-from stream.kafka_admin.errors import BrokerError
+from stream.kafka_admin.access import Use, examine, wanted_operations
+from stream.kafka_admin.connection import as_error, broker_errors, kafka_options, require_broker
+from stream.kafka_admin.errors import WrongBrokerError
 
 CREATE_TIMEOUT_MS = 15_000
 """A cluster elects a leader for each new partition; on a slow machine that takes some seconds."""
@@ -31,19 +34,32 @@ class TopicReport:
     created: tuple[str, ...]
 
 
-def ensure_topics(kafka: KafkaSettings) -> TopicReport:
-    """Create the topics that are missing. Existing topics keep their partitions, and new topics get the same number.
+def ensure_topics(kafka: KafkaSettings, use: Use = Use.WORK, on_note: Callable[[ServiceProblem], None] | None = None) -> TopicReport:
+    """Check the broker, and create the topics that are missing: all of them, or to send only those of chunks and sessions.
+
+    Existing topics keep their partitions, and new topics get the same number.
 
     Chunk and session topics must be co-partitioned, that is, have the same number of partitions. A session's key then has the same
     partition number in every topic, and its records meet in one worker. With different counts they would be spread over several workers,
     and none of them could align the session.
 
+    Args:
+        kafka: The broker.
+        use: What the caller will do with the topics.
+        on_note: Called with what is remarkable about them and does no harm yet.
+
     Raises:
-        BrokerError: The broker is away or refuses the request, or the existing topics have different partition counts.
+        BrokerError: The broker is away.
+        WrongBrokerError: It cannot be used with these settings, refuses what the caller will do, or its topics cannot be used.
     """
+    require_broker(kafka)
     topics = Topics(kafka.topic_prefix)
-    wanted = (*topics.inputs, *topics.outputs)
+    wanted = tuple(wanted_operations(topics, use))
     with broker_errors(kafka), closing(KafkaAdminClient(**kafka_options(kafka))) as admin:
+        problems = list(examine(kafka, admin, use))
+        for problem in problems:
+            if problem.serious:
+                raise as_error(problem)
         existing = _partitions(admin, wanted)
         count = co_partitions({name: n for name, n in existing.items() if name in topics.inputs}, kafka.partitions)
         missing = tuple(name for name in wanted if name not in existing)
@@ -51,15 +67,18 @@ def ensure_topics(kafka: KafkaSettings) -> TopicReport:
             _create(admin, missing, count, kafka.replication)
             # Another process may have created topics in the meantime, with other settings.
             co_partitions({name: n for name, n in _partitions(admin, wanted).items() if name in topics.inputs}, count)
+    for problem in problems:
+        if on_note is not None and problem.code != "topics_missing":
+            on_note(problem)
     return TopicReport(count, missing)
 
 
 def co_partitions(existing: dict[str, int], default: int) -> int:
-    """The common partition count of the existing input topics, or the default without any. Raises `BrokerError` when they differ."""
+    """The common partition count of the existing input topics, or the default without any. Raises `WrongBrokerError` when they differ."""
     counts = set(existing.values())
     if len(counts) > 1:
         counted = ", ".join(f"{name}: {count}" for name, count in sorted(existing.items()))
-        raise BrokerError(
+        raise WrongBrokerError(
             f"the chunk and session topics must have the same number of partitions, but have {counted}: "
             "recreate them, or set kafka.topic_prefix to use other topics"
         )

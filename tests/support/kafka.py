@@ -9,7 +9,8 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from stream.aio.probes import listens
@@ -27,9 +28,9 @@ node.id=1
 controller.quorum.voters=1@{host}:{controller}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}{proxied}
-advertised.listeners=PLAINTEXT://{host}:{port}{advertised_proxies}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{proxy_protocols}
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}{listeners}
+advertised.listeners=PLAINTEXT://{host}:{port}{advertised}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}
 log.dirs={data}
 num.partitions=6
 auto.create.topics.enable=false
@@ -66,6 +67,19 @@ def why_unavailable() -> str | None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Another port of the broker.
+
+    Attributes:
+        protocol: ``PLAINTEXT``, ``SSL``, ``SASL_PLAINTEXT`` or ``SASL_SSL``.
+        advertised: ``HOST:PORT`` that clients are told to use; None for the port itself.
+    """
+
+    protocol: str
+    advertised: str | None = None
+
+
 class ApacheKafka:
     """A broker that can be stopped, killed and started again with its data, on the same port.
 
@@ -75,24 +89,39 @@ class ApacheKafka:
         extra_properties: Lines for ``server.properties``; they override the others.
         proxy_ports: Ports of proxies in front of it. For each the broker listens on another port (see `port_behind`), and tells the clients
             that connect there to use the proxy.
+        listeners: Other ports by name (see `ports`).
+        scram_users: Passwords by user, for SCRAM-SHA-256.
     """
 
-    def __init__(self, directory: Path, port: int = 0, extra_properties: str = "", proxy_ports: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        port: int = 0,
+        extra_properties: str = "",
+        proxy_ports: Sequence[int] = (),
+        listeners: Mapping[str, Listener] | None = None,
+        scram_users: Mapping[str, str] | None = None,
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.port = port or free_port()
         self.port_behind = {proxy: free_port() for proxy in proxy_ports}
         """By port of a proxy, the port to which it has to forward."""
         self._directory = directory
         self._properties = directory / "server.properties"
-        names = {proxy: f"PROXY{number}" for number, proxy in enumerate(self.port_behind)}
+        proxies = {f"PROXY{number}": proxy for number, proxy in enumerate(self.port_behind)}
+        self.ports = {name: free_port() for name in listeners or {}}
+        """Port of each other listener."""
+        self._scram_users = scram_users or {}
+        others = {name: Listener("PLAINTEXT", f"{LOOPBACK}:{proxy}") for name, proxy in proxies.items()} | dict(listeners or {})
+        at = {name: self.port_behind[proxy] for name, proxy in proxies.items()} | self.ports
         text = PROPERTIES.format(
             host=LOOPBACK,
             port=self.port,
             controller=free_port(),
             data=directory / "data",
-            proxied="".join(f",{names[proxy]}://{LOOPBACK}:{port}" for proxy, port in self.port_behind.items()),
-            advertised_proxies="".join(f",{name}://{LOOPBACK}:{proxy}" for proxy, name in names.items()),
-            proxy_protocols="".join(f",{name}:PLAINTEXT" for name in names.values()),
+            listeners="".join(f",{name}://{LOOPBACK}:{at[name]}" for name in others),
+            advertised="".join(f",{name}://{other.advertised or f'{LOOPBACK}:{at[name]}'}" for name, other in others.items()),
+            protocols="".join(f",{name}:{other.protocol}" for name, other in others.items()),
         )
         self._properties.write_text(text + extra_properties, encoding="utf-8")
         command = _java("-Xms64m", "-Xmx256m", "kafka.Kafka", str(self._properties))
@@ -110,7 +139,9 @@ class ApacheKafka:
         await self.process.start(lambda: listens(LOOPBACK, self.port), START_TIMEOUT_S)
 
     def _format(self) -> None:
-        command = _java("kafka.tools.StorageTool", "format", "--cluster-id", CLUSTER_ID, "-c", str(self._properties))
+        users = [f"SCRAM-SHA-256=[name={user},password={password}]" for user, password in self._scram_users.items()]
+        scram = [argument for user in users for argument in ("--add-scram", user)]
+        command = _java("kafka.tools.StorageTool", "format", "--cluster-id", CLUSTER_ID, "-c", str(self._properties), *scram)
         subprocess.run(command, check=True, capture_output=True)
 
     async def stop(self) -> None:

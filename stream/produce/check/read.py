@@ -14,7 +14,7 @@ from kafka.errors import CorruptRecordError, KafkaError
 
 from stream.config.settings import KafkaSettings
 from stream.domain.topics import Topics
-from stream.kafka_admin.connection import broker_errors, kafka_options
+from stream.kafka_admin.connection import broker_errors, kafka_options, require_broker
 from stream.kafka_admin.errors import BrokerError
 from stream.produce.check.finding import Position
 from stream.produce.check.record import LogFacts, SentRecord, TopicFacts
@@ -52,6 +52,7 @@ class LogReader:
         names = Topics(kafka.topic_prefix)
         self._refusals = (names.dead_letters, names.late)
         self._inputs = names.inputs
+        require_broker(kafka)
         with broker_errors(kafka), self._consumer("read_committed") as consumer:
             self._partitions = {topic: sorted(consumer.partitions_for_topic(topic) or ()) for topic in (*names.inputs, *self._refusals)}
         missing = [topic for topic in names.inputs if not self._partitions[topic]]
