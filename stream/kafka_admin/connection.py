@@ -16,6 +16,7 @@ from kafka.errors import (
     MessageSizeTooLargeError,
     PolicyViolationError,
     RecordListTooLargeError,
+    SaslAuthenticationFailedError,
     UnknownTopicOrPartitionError,
     UnrecognizedBrokerVersion,
     UnsupportedVersionError,
@@ -85,6 +86,7 @@ def broker_errors(kafka: KafkaSettings) -> Iterator[None]:
 
 
 _WRONG: tuple[tuple[tuple[type[KafkaError], ...], str], ...] = (
+    ((SaslAuthenticationFailedError,), "refuses the login: correct kafka.username and kafka.password"),
     (
         (GroupAuthorizationFailedError,),
         "does not allow this user the group {kafka.group}: give it READ on the group, or correct kafka.group",

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from stream.config.settings import KafkaSettings
 from stream.domain.features import Word
 from stream.domain.modality import Modality
+from stream.kafka_admin import connection
 from stream.kafka_admin.connection import broker_errors, kafka_options
 from stream.kafka_admin.errors import BrokerError
 from stream.kafka_admin.topics import co_partitions
@@ -43,7 +44,8 @@ def test_options_of_a_secured_broker() -> None:
         (FileNotFoundError(2, "No such file or directory"), "No such file"),
     ],
 )
-def test_broker_errors_become_one_sentence(error: Exception, message: str) -> None:
+def test_broker_errors_become_one_sentence(error: Exception, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "broker_problem", lambda _kafka: None)
     with pytest.raises(BrokerError, match=message) as caught, broker_errors(KafkaSettings()):
         raise error
     assert "127.0.0.1:9092" in str(caught.value)
