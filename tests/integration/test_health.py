@@ -13,6 +13,7 @@ from typing import Any, cast
 import aiohttp
 import pytest
 from faust.transport.drivers.aiokafka import Consumer
+from redis.asyncio import Redis
 
 from stream.agents.app import HEARTBEAT_S, WorkerApp
 from stream.agents.worker_state import WorkerState
@@ -21,6 +22,7 @@ from stream.kafka_admin.topics import ensure_topics
 from stream.local.environment import child_environment
 from stream.local.ports import LOOPBACK, free_port
 from stream.local.redis_server import RedisServer
+from stream.sinks.problems import RedisProblem, diagnosis
 from tests.fakes.processing_context import FakeWorker
 from tests.support.settings import own_settings
 
@@ -68,6 +70,14 @@ async def test_readiness_names_the_service_that_is_away(settings: Settings, serv
         await until(served, 503, redis="no answer within 2 s")
         assert (await ask(served, "/live"))[0] == 200
         os.kill(server.process.pid, signal.SIGCONT)
+        await until(served, 200)
+        async with Redis.from_url(server.url) as redis:
+            await redis.replicaof("NO", "ONE")
+            await redis.replicaof(LOOPBACK, 1)
+            found = diagnosis(RedisProblem.READ_ONLY)
+            await until(served, 503, redis=found.sentence(server.url.removeprefix("redis://").removesuffix("/0")))
+            assert (await ask(served, "/ready"))[1]["services"]["redis"]["code"] == "read_only"
+            await redis.replicaof("NO", "ONE")
         await until(served, 200)
         process.terminate()
         assert await asyncio.wait_for(process.wait(), 30) == 0, (tmp_path / "worker.log").read_text()[-2000:]

@@ -13,17 +13,19 @@ from redis.crc import key_slot
 from stream.config.settings import RedisSettings
 from stream.domain.delivery import FinaliseOutcome
 from stream.domain.identity import SessionKey, TrackKey
-from stream.domain.result import ExplanationRecord, ScoreRecord, SessionRecord
+from stream.domain.result import ExplanationRecord, ScoreRecord, SessionRecord, encode_record
 from stream.explain.session_summary import summarise
 from stream.sinks.examine import examine
+from stream.sinks.history import History
 from stream.sinks.keys import session_names
 from stream.sinks.problems import RedisProblem
 from stream.sinks.reader import ResultReader
+from stream.sinks.rebuild import refill
 from stream.sinks.redis_sink import RedisSink
-from tests.fakes.results import make_partial, make_score
+from tests.fakes.results import make_explanation, make_partial, make_score
 from tests.support.delivery import unique_sessions
 from tests.support.finals import finalise
-from tests.support.redis_servers import PRIMARY, RedisClusterNodes, redis_cluster, watched_redis
+from tests.support.redis_servers import PRIMARY, RedisClusterNodes, documented_rights, redis_cluster, watched_redis
 
 ENDS = tuple(range(4000, 28_000, 2000))
 
@@ -63,6 +65,9 @@ async def test_a_cluster_is_recognised_and_keeps_the_rules(tmp_path: Path) -> No
         settings = settings_for(cluster.url)
         found = await examine(settings, writes=True)
         assert (found.problem, found.mode) == (None, "cluster")
+        for node in cluster.nodes:
+            await node.call("ACL", "SETUSER", "limited", "on", ">word", *documented_rights().split())
+        assert (await examine(settings_for(cluster.url.replace("://", "://limited:word@")), writes=True)).problem is None
         sessions = [SessionKey("acme", name) for name in unique_sessions(30)]
         owners = {(await cluster.owner(session_names(session).state)).port for session in sessions}
         assert len(owners) == 3
@@ -90,6 +95,12 @@ async def test_a_cluster_is_recognised_and_keeps_the_rules(tmp_path: Path) -> No
         assert [a.epoch for a in await sink.begin_epoch(session, 0, 1_700_000_000_000, 5000, 0)] == [1]
         await sink.put_summary(summarise(session, 0, await sink.finals(session)))
         assert await sink.last_final(TrackKey(session, "customer")) == (0, 6000, {})
+        history = History(finals_per_track=10)
+        for record in (make_score(4000, session=session), make_score(8000, session=session)):
+            for result in (record, make_explanation(record)):
+                history.add(encode_record(result), 1)
+        report = await refill(history, sink)
+        assert (report.present, report.refilled) == (1, 1)
         async with ResultReader(settings, [session]) as reader:
             async with asyncio.timeout(10):
                 async for received in reader:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,6 +23,14 @@ SLOTS = 16_384
 START_TIMEOUT_S = 15.0
 NODE_TIMEOUT_MS = 1000
 """After this time without an answer the nodes of a test's cluster take a node for dead."""
+
+
+def documented_rights() -> str:
+    """The rights of a user that docs/operations.md lists."""
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+    found = re.search(r"^user NAME on >PASSWORD (.+?)```", page, re.MULTILINE | re.DOTALL)
+    assert found is not None
+    return " ".join(found[1].split())
 
 
 class RedisNode:

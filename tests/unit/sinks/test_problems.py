@@ -6,6 +6,7 @@ import inspect
 import re
 import socket
 import ssl
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -118,6 +119,15 @@ def test_every_problem_says_what_to_do_and_has_an_exit_code(problem: RedisProble
     assert re.fullmatch(r"[a-z].{15,}[^.]", found.fix)
     assert describe(error) == (str(error), 3 if problem.remedy is Remedy.SETTING else 1)
     assert diagnose(error) == found
+
+
+def test_the_documented_table_is_that_of_the_code() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([a-z_]+)` \| (.+?) \| (.+?) \| waits \| .+ \|$", page, re.MULTILINE)
+    assert [(code, found) for code, found, _ in rows] == [(problem.value, diagnosis(problem).found) for problem in RedisProblem]
+    assert {code for code, _, start in rows if "exits with 3" in start} == {
+        problem.value for problem in RedisProblem if problem.ends_a_start
+    }
 
 
 def test_an_answer_that_nobody_knows_is_not_quoted() -> None:
