@@ -61,6 +61,7 @@ class UnreadableReason(StrEnum):
     """Why nothing of a file can be used. `UNREADABLE` has a sentence for each."""
 
     EMPTY = "empty"
+    NO_HEADER = "no_header"
     NOT_MEDIA = "not_media"
     NO_STREAMS = "no_streams"
     NO_DECODER = "no_decoder"
@@ -71,6 +72,8 @@ class UnreadableReason(StrEnum):
 
 UNREADABLE: Mapping[UnreadableReason, str] = {
     UnreadableReason.EMPTY: "the file is empty",
+    UnreadableReason.NO_HEADER: "these are samples without a header, which does not say their rate: convert them to WAV, for example with "
+    "ffmpeg -f s16le -ar 8000 -ac 1 -i FILE call.wav",
     UnreadableReason.NOT_MEDIA: "this is not a video or audio file that can be read",
     UnreadableReason.NO_STREAMS: "the file holds neither sound nor pictures",
     UnreadableReason.NO_DECODER: "there is no decoder for what the file holds",

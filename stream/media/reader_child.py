@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import av
@@ -21,6 +22,7 @@ import msgspec
 from stream.domain.modality import Modality
 from stream.media import messages
 from stream.media.confine import confine
+from stream.media.headerless import is_raw, open_headerless
 from stream.media.media_info import MediaInfo, MediaReport, Selection, StreamInfo, Survey, UnreadableReason
 from stream.media.pieces import Piece, audio_pieces, video_pieces
 from stream.media.probe import Unusable, media_info
@@ -66,13 +68,17 @@ def _send(header: msgspec.Struct, body: bytes = b"") -> None:
 
 def _open(path: str) -> Any:
     # Playlists and some containers name other inputs: with this they cannot make FFmpeg open network connections.
-    return av.open(path, mode="r", options={"protocol_whitelist": "file"})
+    options = {"protocol_whitelist": "file"}
+    headerless = open_headerless(Path(path), options)
+    return headerless if headerless is not None else av.open(path, mode="r", options=options)
 
 
 def _probe(path: str) -> tuple[MediaInfo, float]:
     """The content of the file, and the container time that is media time 0. Raises `Unusable`."""
     if not os.path.getsize(path):
         raise Unusable(UnreadableReason.EMPTY)
+    if is_raw(Path(path)):
+        raise Unusable(UnreadableReason.NO_HEADER)
     with _open(path) as container:
         info = media_info(container)
         # Many containers, MPEG-TS for one, do not start at 0.

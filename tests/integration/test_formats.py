@@ -10,6 +10,7 @@ import pytest
 
 from stream.config.settings import PROJECT_ROOT
 from stream.domain.modality import Modality
+from stream.media.errors import SourceError
 from stream.produce.prepare import MediaRequest, prepare
 from tests.support import media
 
@@ -57,6 +58,9 @@ SOUNDS = (
     Sound("AC-3, E-AC-3", "ts", "mpegts", "ac3", 48_000, "5.1"),
     Sound("AC-3, E-AC-3", "mkv", "matroska", "eac3", 48_000, "stereo"),
     Sound("G.722", "g722", "g722", "g722", 16_000),
+    Sound("G.711 without a header (`.ul`, `.ulaw`, `.al`, `.alaw`)", "ulaw", "mulaw", "pcm_mulaw", 8000),
+    Sound("G.711 without a header (`.ul`, `.ulaw`, `.al`, `.alaw`)", "al", "alaw", "pcm_alaw", 8000),
+    Sound("samples of Asterisk without a header (`.sln`, `.sln16` …)", "sln16", "s16le", "pcm_s16le", 16_000),
 )
 
 FILMS = (
@@ -97,6 +101,15 @@ def test_all_of_a_film_is_sent(row: str, suffix: str, codec: str, tmp_path: Path
     assert (report.lost_ms, report.damaged, list(report.problems)) == (0, False, [])
     assert [start // 1000 for start, _ in spans] == [0, 1, 2]
     assert report.sent_ms == pytest.approx(SECONDS * 1000, abs=130)
+
+
+def test_samples_of_which_nothing_says_what_they_are_are_refused(tmp_path: Path) -> None:
+    raw, named_like_raw = tmp_path / "call.raw", tmp_path / "wav.raw"
+    raw.write_bytes(media.sound("s16le", "pcm_s16le", rate=8000))
+    with pytest.raises(SourceError, match="without a header"):
+        prepare(MediaRequest(raw, recognise=False))
+    named_like_raw.write_bytes(media.sound("wav", "pcm_s16le", rate=8000))
+    assert prepare(MediaRequest(named_like_raw, recognise=False)).duration_ms == 1000
 
 
 def test_the_table_of_the_page_has_each_format() -> None:

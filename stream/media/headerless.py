@@ -1,0 +1,42 @@
+"""Sound without a header, as telephone systems store it: the name of the file alone says what it is. Runs in the reader's child process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import av
+
+TELEPHONE_RATE = 8000
+
+_FORMATS = {
+    **dict.fromkeys((".ul", ".ulaw", ".mulaw", ".pcmu"), ("mulaw", TELEPHONE_RATE)),
+    **dict.fromkeys((".al", ".alaw", ".pcma"), ("alaw", TELEPHONE_RATE)),
+    **dict.fromkeys((".sln", ".slin"), ("s16le", TELEPHONE_RATE)),
+    **{f".{stem}{kilohertz}": ("s16le", kilohertz * 1000) for stem in ("sln", "slin") for kilohertz in (8, 12, 16, 24, 32, 48)},
+}
+"""Suffix → FFmpeg's format and samples per second, mono; G.711 without a header has 8,000, for which FFmpeg takes 44,100."""
+
+_RAW_SUFFIXES = frozenset({".raw", ".pcm", ".sw", ".s16", ".s16le", ".s8", ".u8", ".f32"})
+"""These say neither the rate nor the channels."""
+
+_HEADERS = (b"RIFF", b"RF64", b"OggS", b"fLaC", b".snd", b"ID3", b"FORM", b"caff", b"\x1aE\xdf\xa3")
+
+
+def open_headerless(path: Path, options: dict[str, str]) -> Any | None:
+    """Open a file whose name says that it is sound without a header; None for every other file. Raises FFmpeg's errors."""
+    named = _FORMATS.get(path.suffix.lower())
+    if named is None or _has_header(path):
+        return None
+    name, rate = named
+    return av.open(str(path), mode="r", format=name, options={**options, "sample_rate": str(rate), "ch_layout": "mono"})
+
+
+def is_raw(path: Path) -> bool:
+    """True for samples of which neither the name nor a header says what they are: FFmpeg would guess, and send noise."""
+    return path.suffix.lower() in _RAW_SUFFIXES and not _has_header(path)
+
+
+def _has_header(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4).startswith(_HEADERS)
