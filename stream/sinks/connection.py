@@ -74,7 +74,7 @@ class RedisConnection:
         try:
             return await self._attempt(lambda redis, _failures: call(redis), 0)
         except Exception as error:
-            found = diagnose(error)
+            found = self._diagnose(error)
             if found is None:
                 raise
             raise found.as_error(str(self.address)) from None
@@ -86,8 +86,14 @@ class RedisConnection:
                 lambda failures: self._attempt(call, failures),
                 is_outage=is_outage,
                 backoff=backoff,
-                on_outage=lambda error, _failures: self._troubles.note(waiting, error),
+                on_outage=lambda error, _failures: self._troubles.note(waiting, self._diagnose(error)),
             )
+
+    def _diagnose(self, error: Exception) -> Diagnosis | None:
+        found = diagnose(error)
+        if found is not None and found.problem in (RedisProblem.AWAY, RedisProblem.NO_ANSWER) and self.hello.get("mode") == "cluster":
+            return diagnosis(RedisProblem.NODE_AWAY)
+        return found
 
     async def knows_primary(self) -> bool:
         """Whether a Sentinel knows the primary's name, although it may be down. Raises an error that `diagnose` knows."""

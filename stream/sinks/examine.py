@@ -18,7 +18,7 @@ from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.service_problem import ServiceProblem
 from stream.sinks.connection import RedisClient, RedisConnection
 from stream.sinks.keys import FENCE, NUDGES, SESSIONS, session_names, track_names
-from stream.sinks.problems import OLDEST, Diagnosis, RedisProblem, RedisUnusableError, Remedy, diagnose, diagnosis
+from stream.sinks.problems import OLDEST, Diagnosis, RedisProblem, RedisUnusableError, Remedy, diagnosis
 from stream.sinks.scripts import PROBE
 
 PROBED = TrackKey(SessionKey("sentistream", "probe"), "probe")
@@ -111,17 +111,14 @@ async def examine_until_failed_over(settings: RedisSettings) -> Examination:
 
 async def _first_problem(redis: RedisConnection, *, writes: bool) -> Diagnosis | None:
     try:
-        await redis.client()
+        await redis.once(lambda client: client.ping())
         if _older(str(redis.hello.get("version", OLDEST)), OLDEST):
             return diagnosis(RedisProblem.TOO_OLD)
         if writes and redis.hello.get("role") in REPLICA and redis.hello.get("mode") != "cluster":
             return diagnosis(RedisProblem.READ_ONLY)
         await redis.once(lambda client: _try(client, writes=writes))
-    except Exception as error:
-        found = diagnose(error)
-        if found is None:
-            raise
-        return await _closer(found, redis)
+    except RedisUnusableError as error:
+        return await _closer(error.diagnosis, redis)
     return None
 
 

@@ -36,8 +36,8 @@ from stream.aio.outage import ServiceError
 from stream.domain.service_problem import ServiceProblem
 
 SETTING = "redis.url (SENTISTREAM_REDIS__URL)"
-OLDEST = "6.0"
-"""Oldest Redis that can be used: it answers HELLO, and with RESP 3."""
+OLDEST = "6.2"
+"""Oldest Redis that can be used: it answers HELLO, and knows ranges of a stream without their first entry."""
 
 
 class Remedy(Enum):
@@ -57,6 +57,7 @@ class RedisProblem(StrEnum):
     AWAY = "away"
     NO_ANSWER = "no_answer"
     LOADING = "loading"
+    NODE_AWAY = "node_away"
     CLUSTER_DOWN = "cluster_down"
     SLOT_MOVES = "slot_moves"
     PRIMARY_AWAY = "primary_away"
@@ -107,6 +108,11 @@ _TABLE: dict[RedisProblem, tuple[Remedy, str, str]] = {
         "look whether it hangs or is overloaded, or raise redis.timeout_s",
     ),
     RedisProblem.LOADING: (Remedy.WAIT, "is loading its data", "wait: it answers when it is done"),
+    RedisProblem.NODE_AWAY: (
+        Remedy.WAIT,
+        "belongs to a cluster of which a node does not answer",
+        "start the node, or let its replica take over; if it runs, set cluster-announce-ip to an address that can be reached from here",
+    ),
     RedisProblem.CLUSTER_DOWN: (
         Remedy.WAIT,
         "belongs to a cluster that is down, or in which no node has some of the slots",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import structlog
 
-from stream.sinks.problems import Diagnosis, RedisProblem, Remedy, diagnose
+from stream.sinks.problems import Diagnosis, RedisProblem, Remedy
 
 log = structlog.get_logger(__name__)
 
@@ -30,11 +30,13 @@ class Troubles:
     Args:
         address: Where Redis is, without user and password.
         logs: Whether to log problems; False if a monitor does.
+        clock: Seconds that only rise.
     """
 
-    def __init__(self, address: str, *, logs: bool) -> None:
+    def __init__(self, address: str, *, logs: bool, clock: Callable[[], float] = time.monotonic) -> None:
         self._address = address
         self._logs = logs
+        self._clock = clock
         self._waiting: dict[int, Waiting] = {}
         self._said: dict[RedisProblem, float] = {}
         self._attempts = 0
@@ -55,16 +57,16 @@ class Troubles:
             if self._waiting.pop(id(waiting), None) is not None and not self._waiting:
                 self._end()
 
-    def note(self, waiting: Waiting, error: Exception) -> None:
+    def note(self, waiting: Waiting, diagnosis: Diagnosis | None) -> None:
         """Note why a call waits."""
-        waiting.diagnosis = diagnose(error)
+        waiting.diagnosis = diagnosis
         self._waiting[id(waiting)] = waiting
         self._attempts += 1
-        if self._logs and waiting.diagnosis is not None:
-            self._say(waiting.diagnosis)
+        if self._logs and diagnosis is not None:
+            self._say(diagnosis)
 
     def _say(self, diagnosis: Diagnosis) -> None:
-        problem, now = diagnosis.problem, time.monotonic()
+        problem, now = diagnosis.problem, self._clock()
         if now - self._said.get(problem, float("-inf")) < AGAIN_S:
             return
         self._said[problem] = now
