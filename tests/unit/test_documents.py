@@ -14,7 +14,9 @@ from benchmarks.markdown import fill_tables
 from benchmarks.tables import DOCUMENTS, TABLES
 from stream.cli.main import app
 from stream.config.settings import PROJECT_ROOT
+from stream.domain.modality import Modality
 from stream.media.errors import REASONS
+from stream.media.media_info import Problem, StreamInfo, StreamReport
 
 PAGES = [*sorted(PROJECT_ROOT.glob("*.md")), *sorted((PROJECT_ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"\]\((?!https?://)(?P<file>[^)#]*)(?:#(?P<heading>[^)]*))?\)")
@@ -80,6 +82,14 @@ def test_tables_hold_the_stored_numbers(name: str) -> None:
 def test_every_reason_for_refusing_media_is_documented() -> None:
     page = (PROJECT_ROOT / "docs" / "records.md").read_text(encoding="utf-8")
     assert [reason for reason in REASONS if f"`{reason}`" not in page] == []
+
+
+def test_every_problem_of_a_recording_is_documented_as_it_counts() -> None:
+    page = (PROJECT_ROOT / "docs" / "recordings.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| .* \| (yes|no) \|$", page, re.MULTILINE))
+    stream = StreamInfo(0, Modality.AUDIO, "aac")
+    counts = {str(problem): StreamReport(stream, None, 1000, problems=(problem,)).damaged for problem in Problem}
+    assert rows == {problem: "yes" if counts[problem] else "no" for problem in counts}
 
 
 def headings(page: Path) -> set[str]:
