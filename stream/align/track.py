@@ -147,10 +147,13 @@ class TrackAligner(Generic[A]):
             self._close_windows(self._advanced_to, outcome, ())
 
     def on_time(self, now: int) -> Outcome[A]:
-        """Let time pass during which everything that existed had been read, so that quiet means silence."""
+        """Let time pass during which everything that existed had been read, so that quiet means silence.
+
+        It makes no difference whether this is called once or many times, as long as it is called when `notify_at` says.
+        """
         outcome: Outcome[A] = Outcome()
-        if self.held:
-            self._advance(self._watermark_at(now), outcome)
+        while self.held and (watermark := self._watermark_at(now)) > self._advanced_to:
+            self._close_windows(watermark, outcome, ())
         return outcome
 
     def notify_at(self, now: int) -> float:
@@ -218,7 +221,7 @@ class TrackAligner(Generic[A]):
         if active:
             return min(active) - policy.allowed_lateness_ms
         quiet = min(now - state.last_seen for state in self._modalities.values())
-        return self._reached_ms() + quiet - policy.allowed_lateness_ms
+        return self._logic.clock_step(self._first_held_start_ms, self._reached_ms() + quiet - policy.allowed_lateness_ms)
 
     def _advance(self, watermark: float, outcome: Outcome[A]) -> None:
         if watermark > self._advanced_to:

@@ -257,6 +257,10 @@ def _up_to_the_watermark(close_gap: Rule) -> Rule:
     return broken
 
 
+def _at_every_tick(_clock_step: Rule) -> Rule:
+    return lambda _logic, _first_held_ms, watermark: watermark
+
+
 def _also_before_the_last_final(on_chunk: Rule) -> Rule:
     def broken(logic: UtteranceLogic, *chunk: Any) -> None:
         closed_until_ms, logic.closed_until_ms = logic.closed_until_ms, 0
@@ -387,6 +391,7 @@ MUTANTS = (
             ("take noise for speech", _Run, "extend", _always_a_word, invariants.utterances_match_hindsight),
             ("close before it is certain", UtteranceLogic, "close_window", _before_it_is_certain, invariants.arrival_order_does_not_matter),
             ("close too much silence", UtteranceLogic, "close_gap", _up_to_the_watermark, invariants.utterances_match_hindsight),
+            ("close silence bit by bit", UtteranceLogic, "clock_step", _at_every_tick, invariants.silence_closes_everything),
             ("never release silence", UtteranceLogic, "close_gap", _always(None), invariants.silence_closes_everything),
             ("sleep through utterances", UtteranceLogic, "notify_at_ms", _always(10**9), invariants.silence_closes_everything),
             ("use final speech again", UtteranceLogic, "on_chunk", _also_before_the_last_final, invariants.a_crash_changes_nothing),

@@ -89,7 +89,19 @@ LATE_VOICE = history(
 )
 """After a silence, a voice arrives late."""
 
-RARE = {False: (OVERTAKEN, LONG_AFTER, FAR_APART, DISORDERED, SOUND_AFTER_PICTURE), True: (TWO_WORDS, SOON_AFTER_A_FINAL_TEXT, LATE_VOICE)}
+WORD_INTO_SILENCE = history(
+    Delivery(2000, "customer", TEXT, 1, 1000, 1000, spans=()),
+    Delivery(4600, "customer", TEXT, 0, 0, 1000, spans=((0, 400),)),
+    windower=UtteranceWindower(10_000, 600),
+    lateness_ms=3000,
+    partial_every_ms=1000,
+)
+"""A word comes late into a silence that the clock is about to close."""
+
+RARE = {
+    False: (OVERTAKEN, LONG_AFTER, FAR_APART, DISORDERED, SOUND_AFTER_PICTURE),
+    True: (TWO_WORDS, SOON_AFTER_A_FINAL_TEXT, LATE_VOICE, WORD_INTO_SILENCE),
+}
 """Histories that are too rare to be generated, by whether they are for utterance windows."""
 
 
@@ -143,6 +155,14 @@ def test_a_late_voice_after_a_silence_begins_its_window_however_often_the_time_i
     often, lazy = play_live(LATE_VOICE).finals(), play_live(LATE_VOICE, lazy=True).finals()
     assert often == lazy
     assert [(window.start_ms, window.end_ms) for window in often.values()] == [(8000, 9000)]
+
+
+def test_a_word_that_comes_late_into_a_silence_has_its_window_however_often_the_time_is_checked() -> None:
+    often, lazy = play_live(WORD_INTO_SILENCE), play_live(WORD_INTO_SILENCE, lazy=True)
+    assert often.windows() == lazy.windows()
+    assert [(window.start_ms, window.end_ms) for _, window in often.windows()] == [(0, 400)]
+    assert often.fates == lazy.fates
+    assert not often.late_by
 
 
 def test_every_check_guards_a_rule() -> None:
