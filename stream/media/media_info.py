@@ -32,6 +32,7 @@ class Problem(StrEnum):
     DAMAGED = "damaged"
     CLOCK_RESTARTED = "clock_restarted"
     CLOCK_JUMPED = "clock_jumped"
+    LONG_GAP = "long_gap"
     PARAMETERS_CHANGED = "parameters_changed"
     CHANNELS_INVERTED = "channels_inverted"
     DEAD_CHANNEL = "dead_channel"
@@ -41,10 +42,11 @@ class Problem(StrEnum):
 
 
 PROBLEMS: Mapping[Problem, str] = {
-    Problem.CUT_OFF: "the file is cut off: it announces more than it holds",
+    Problem.CUT_OFF: "the file ends before the end that it announces",
     Problem.DAMAGED: "some of it could not be decoded",
-    Problem.CLOCK_RESTARTED: "its clock starts again or runs back: the part after that follows the part before it without a gap",
-    Problem.CLOCK_JUMPED: "its clock jumps further than a pause can last: the part after that follows the part before it without a gap",
+    Problem.CLOCK_RESTARTED: "its clock starts again on the way: what follows was sent without a gap",
+    Problem.CLOCK_JUMPED: "its clock jumps further than a pause can last: what follows was sent without a gap",
+    Problem.LONG_GAP: "its clock runs on for more than a minute without any media: nothing is sent for this time",
     Problem.PARAMETERS_CHANGED: "its sample rate, channels or picture size change on the way: all of it was read",
     Problem.CHANNELS_INVERTED: "two channels are the same sound with opposite sign: one was turned over, so that they do not cancel out",
     Problem.DEAD_CHANNEL: "some of its channels are silent: the mix was made of the others",
@@ -66,6 +68,7 @@ class UnreadableReason(StrEnum):
     NO_STREAMS = "no_streams"
     NO_DECODER = "no_decoder"
     ENCRYPTED = "encrypted"
+    TOO_MANY_CHANNELS = "too_many_channels"
     NOTHING_DECODED = "nothing_decoded"
     BAD_SELECTION = "bad_selection"
 
@@ -78,6 +81,7 @@ UNREADABLE: Mapping[UnreadableReason, str] = {
     UnreadableReason.NO_STREAMS: "the file holds neither sound nor pictures",
     UnreadableReason.NO_DECODER: "there is no decoder for what the file holds",
     UnreadableReason.ENCRYPTED: "the file is encrypted",
+    UnreadableReason.TOO_MANY_CHANNELS: "the sound has more than 64 channels",
     UnreadableReason.NOTHING_DECODED: "nothing in this file can be decoded: it holds a header without usable media",
     UnreadableReason.BAD_SELECTION: "the file does not have the stream or channel that was asked for",
 }

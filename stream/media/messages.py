@@ -105,6 +105,10 @@ class Surveyed(msgspec.Struct, frozen=True, tag="surveyed"):
     survey: Survey
 
 
+class Working(msgspec.Struct, frozen=True, tag="working"):
+    """The file is still being read; more will follow."""
+
+
 class PieceHeader(msgspec.Struct, frozen=True, tag="piece"):
     """Body: at most a second of one stream. `source` is None for video, else the place of its `AudioSource` in the selection."""
 
@@ -127,7 +131,7 @@ class Unreadable(msgspec.Struct, frozen=True, tag="unreadable"):
 
 
 ReaderRequest = OpenMedia | SurveyMedia
-ReaderReply = Opened | Surveyed | PieceHeader | Finished | Unreadable
+ReaderReply = Opened | Surveyed | Working | PieceHeader | Finished | Unreadable
 
 _PACK = msgspec.msgpack.Encoder()
 

@@ -1,13 +1,46 @@
-"""What an open container holds. The input is hostile: runs in the reader's child process only."""
+"""What a file holds and when: its streams, their clocks, and what it announces. The input is hostile: runs in the reader's child only."""
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import av
 
 from stream.domain.modality import Modality
-from stream.media.media_info import MAX_STREAMS, MAX_TEXT, MediaInfo, StreamInfo, UnreadableReason, UnusableStream
+from stream.media import headers
+from stream.media.headerless import is_raw
+from stream.media.container import open_media, packets
+from stream.media.media_info import MAX_STREAMS, MAX_TEXT, MediaInfo, Problem, StreamInfo, UnreadableReason, UnusableStream
+from stream.media.segments import Segment, SegmentFile, find_segments
+from stream.media.timeline import StreamTimes, TimelineBuilder
+
+CLOCKLESS_FORMATS = frozenset({"mp3", "aac", "ac3", "eac3", "dts", "flac", "amr", "loas", "mlp", "truehd"})
+"""Formats whose frames carry no times: FFmpeg counts, and miscounts where the sample rate changes."""
+
+TRACK_LENGTHS = "mov,mp4"
+SAMPLE_COUNTS = frozenset({"wav", "w64", "aiff", "au", "caf", "flac", "mp3", "tta", "wv", "ape"})
+FILE_LENGTHS = frozenset({"asf", "flv", "mxf", "matroska,webm"})
+"""Formats whose header states the length of each track, the number of samples, or the length of the whole. The others state none: for
+them, FFmpeg gives the time of the last packet or divides the size by the bit rate."""
+
+TRACK_TAG = "DURATION"
+"""Matroska files can state the end of each track in a tag."""
+
+NEAR_END_MS = 2_000
+"""Where only the length of the whole is stated, it counts for the streams that end within this time of the last of them."""
+
+MAX_CHANNELS = 64
+"""As many as FFmpeg resamples."""
+
+ENCRYPTED = "it is encrypted"
+TOO_MANY_CHANNELS = f"it has more than {MAX_CHANNELS} channels"
+_REASONS = {ENCRYPTED: UnreadableReason.ENCRYPTED, TOO_MANY_CHANNELS: UnreadableReason.TOO_MANY_CHANNELS}
+_ENCRYPTED_TAGS = frozenset({"encv", "enca"})
 
 
 class Unusable(Exception):
@@ -18,10 +51,157 @@ class Unusable(Exception):
         super().__init__(reason)
 
 
-def media_info(container: Any) -> MediaInfo:
-    """The streams of an open container, and its length."""
-    audio: list[StreamInfo] = []
-    video: list[StreamInfo] = []
+@dataclass(frozen=True, slots=True)
+class SegmentProbe:
+    """What is known of one of the files that a file was joined of; of most there is one.
+
+    Attributes:
+        segment: Its bytes; None for the whole file.
+        indices: The number in it of each stream of the whole file.
+        times: The clock of each stream of the whole file, on the line of media time of the whole file.
+    """
+
+    segment: Segment | None
+    indices: Mapping[int, int]
+    times: Mapping[int, StreamTimes]
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What is known of a file before it is decoded.
+
+    Attributes:
+        info: Its content.
+        segments: The files that it was joined of.
+        length_ms: Media time at which it ends according to its header; None when the header does not say so, or when its clocks contradict.
+        cut_off: Bytes are missing at an end.
+    """
+
+    info: MediaInfo
+    segments: tuple[SegmentProbe, ...]
+    length_ms: int | None
+    cut_off: bool
+
+    def times(self, index: int) -> StreamTimes:
+        """The clock of a stream over all segments; its parts are those of the first."""
+        found = [segment.times[index] for segment in self.segments if index in segment.times]
+        if not found:
+            return StreamTimes()
+        problems = frozenset[Problem]().union(*(of_segment.problems for of_segment in found))
+        if len(found) > 1:
+            problems |= {Problem.CLOCK_RESTARTED}
+        return replace(found[0], end_ms=found[-1].end_ms, problems=problems)
+
+
+def probe(path: str, on_packet: Callable[[], None] | None = None) -> Probe:
+    """Read all packets of a file, without decoding them.
+
+    Args:
+        path: The file.
+        on_packet: Called for each packet.
+
+    Raises:
+        Unusable: The file holds no stream that can be decoded.
+    """
+    if not os.path.getsize(path):
+        raise Unusable(UnreadableReason.EMPTY)
+    if is_raw(Path(path)):
+        raise Unusable(UnreadableReason.NO_HEADER)
+    try:
+        with open_media(path) as container:
+            format_name = container.format.name
+    except (av.FFmpegError, OSError, ValueError, EOFError):
+        raise Unusable(UnreadableReason.NOT_MEDIA) from None
+    segments = find_segments(path, format_name)
+    probes: list[_Found] = []
+    unreadable = 0
+    for segment in segments:
+        try:
+            with open_media(path, segment if len(segments) > 1 else None) as container:
+                probes.append(_probe(path, segment, container, on_packet))
+        except (av.FFmpegError, OSError, ValueError, EOFError):
+            unreadable += 1
+    return _joined(probes, whole=len(segments) == 1, unreadable=unreadable)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was found in one segment, by the segment's own numbers of streams and its own time."""
+
+    segment: Segment
+    streams: tuple[StreamInfo, ...]
+    unusable: tuple[UnusableStream, ...]
+    times: Mapping[int, StreamTimes]
+    length_ms: int | None
+    cut_off: bool
+
+
+def _joined(found: list[_Found], *, whole: bool, unreadable: int) -> Probe:
+    """Put segments one after the other. The first, second … stream of a kind in each of them is one stream."""
+    usable = [of_segment for of_segment in found if of_segment.streams]
+    if not usable:
+        unusable = [stream for of_segment in found for stream in of_segment.unusable]
+        if not unusable:
+            raise Unusable(UnreadableReason.NO_STREAMS if found else UnreadableReason.NOT_MEDIA)
+        raise Unusable(_REASONS.get(unusable[0].reason, UnreadableReason.NO_DECODER))
+    streams = usable[0].streams
+    announced: dict[int, list[int | None]] = {stream.index: [] for stream in streams}
+    segments: list[SegmentProbe] = []
+    offset_ms = 0
+    for of_segment in usable:
+        indices = dict(_same_streams(streams, of_segment.streams))
+        times = {index: of_segment.times[own].moved(offset_ms) for index, own in indices.items() if own in of_segment.times}
+        segments.append(SegmentProbe(None if whole else of_segment.segment, indices, times))
+        lengths = {stream.index: stream.announced_ms for stream in of_segment.streams}
+        for index, own in indices.items():
+            announced[index].append(lengths[own])
+        offset_ms = max([offset_ms, *(of_stream.end_ms for of_stream in times.values())])
+    stated = {index: sum(filter(None, lengths)) for index, lengths in announced.items() if None not in lengths}
+    streams = tuple(replace(stream, announced_ms=stated.get(stream.index)) for stream in streams)
+    info = MediaInfo(
+        offset_ms or None,
+        tuple(stream for stream in streams if stream.modality is Modality.AUDIO),
+        tuple(stream for stream in streams if stream.modality is Modality.VIDEO),
+        usable[0].unusable,
+    )
+    cut_off = unreadable > 0 or any(of_segment.cut_off for of_segment in usable)
+    return Probe(info, tuple(segments), usable[0].length_ms if whole else None, cut_off)
+
+
+def _same_streams(streams: tuple[StreamInfo, ...], others: tuple[StreamInfo, ...]) -> Iterator[tuple[int, int]]:
+    for modality in (Modality.AUDIO, Modality.VIDEO):
+        own = [stream.index for stream in streams if stream.modality is modality]
+        theirs = [stream.index for stream in others if stream.modality is modality]
+        yield from zip(own, theirs, strict=False)
+
+
+def _probe(path: str, segment: Segment, container: Any, on_packet: Callable[[], None] | None) -> _Found:
+    streams, unusable = _streams(container)
+    name = container.format.name
+    indices = {stream.index for stream in streams}
+    builder = TimelineBuilder()
+    for packet in packets(container, on_packet):
+        if packet.stream_index in indices:
+            time = packet.dts if packet.dts is not None else packet.pts
+            builder.add(packet.stream_index, _seconds(time, packet), _seconds(packet.duration, packet) or 0.0, _seconds(packet.pts, packet))
+    times = builder.build(origin_ms(container) / 1000)
+    if name in CLOCKLESS_FORMATS:
+        times = {index: replace(of_stream, problems=frozenset(), has_clock=False) for index, of_stream in times.items()}
+    with SegmentFile(path, segment) as file:
+        announced = _announced_ms(file, container, streams, times)
+        cut_off = headers.is_cut_off(file, name)
+    states_length = bool(announced) and container.duration is not None and container.duration > 0
+    length_ms = round(container.duration / 1000) if states_length else None
+    streams = [replace(stream, announced_ms=announced.get(stream.index)) for stream in streams]
+    return _Found(segment, tuple(streams), unusable, times, length_ms, cut_off)
+
+
+def _seconds(ticks: int | None, packet: Any) -> float | None:
+    return None if ticks is None else float(ticks * packet.time_base)
+
+
+def _streams(container: Any) -> tuple[list[StreamInfo], tuple[UnusableStream, ...]]:
+    usable: list[StreamInfo] = []
     unusable: list[UnusableStream] = []
     for stream in list(container.streams)[:MAX_STREAMS]:
         if stream.type not in (Modality.AUDIO, Modality.VIDEO) or _is_cover(stream):
@@ -31,15 +211,13 @@ def media_info(container: Any) -> MediaInfo:
         if reason:
             unusable.append(UnusableStream(stream.index, modality, _codec(stream), reason))
         else:
-            (audio if modality is Modality.AUDIO else video).append(_stream_info(stream, modality))
-    duration_ms = round(container.duration / 1000) if container.duration and container.duration > 0 else None
-    return MediaInfo(duration_ms, tuple(audio), tuple(video), tuple(unusable))
+            usable.append(_stream_info(stream, modality))
+    return usable, tuple(unusable)
 
 
 def _stream_info(stream: Any, modality: Modality) -> StreamInfo:
     context = stream.codec_context
     sound = modality is Modality.AUDIO
-    announced_ms = round(stream.duration * stream.time_base * 1000) if stream.duration and stream.duration > 0 else None
     return StreamInfo(
         index=stream.index,
         modality=modality,
@@ -48,17 +226,80 @@ def _stream_info(stream: Any, modality: Modality) -> StreamInfo:
         layout=_text(context.layout.name) if sound else "",
         title=_text(stream.metadata.get("title", "")),
         language=_text(stream.metadata.get("language", "")),
-        announced_ms=announced_ms,
     )
 
 
 def _refusal(stream: Any) -> str:
     """Why a stream cannot be decoded, or ""."""
-    if stream.codec_context is None:
+    context = stream.codec_context
+    if context is None:
         return "there is no decoder for its codec"
-    if stream.type == Modality.AUDIO and not (stream.codec_context.channels and stream.codec_context.sample_rate):
-        return "its sample rate and channels are not known"
+    if context.codec_tag in _ENCRYPTED_TAGS:
+        return ENCRYPTED
+    if stream.type == Modality.AUDIO and not (context.channels and context.sample_rate):
+        return "its header does not state its sample rate or channels"
+    if stream.type == Modality.AUDIO and context.channels > MAX_CHANNELS:
+        return TOO_MANY_CHANNELS
     return ""
+
+
+def _announced_ms(file: SegmentFile, container: Any, streams: list[StreamInfo], times: Mapping[int, StreamTimes]) -> dict[int, int]:
+    """What the header states as the length of each stream, by its index. Empty when it states none or when the clocks contradict it."""
+    name = container.format.name
+    if any(of_stream.problems - {Problem.LONG_GAP} for of_stream in times.values()):
+        return {}
+    by_index = {stream.index: stream for stream in container.streams}
+    if name.startswith(TRACK_LENGTHS) or (name in SAMPLE_COUNTS and _counts(file, name)):
+        stated = headers.stated_bytes(file, name)
+        share = stated[0] / stated[1] if stated is not None and stated[1] else 1.0
+        lengths = {s.index: round(_duration_ms(by_index[s.index]) * share) for s in streams}
+    elif name == "avi":
+        lengths = dict(enumerate(headers.avi_lengths_ms(file)))
+    elif name in FILE_LENGTHS:
+        lengths = _of_the_whole(file, container, by_index, times)
+    else:
+        lengths = {}
+    return {stream.index: length for stream in streams if (length := lengths.get(stream.index))}
+
+
+def _counts(file: SegmentFile, name: str) -> bool:
+    """True when a header has its number of samples or frames."""
+    if name == "mp3":
+        return headers.mp3_counts_frames(file)
+    if name == "flac":
+        return headers.flac_counts_samples(file)
+    return True
+
+
+def _of_the_whole(file: SegmentFile, container: Any, by_index: Mapping[int, Any], times: Mapping[int, StreamTimes]) -> dict[int, int]:
+    """The lengths of streams where the header states the length of the file."""
+    whole_ms = headers.asf_length_ms(file) if container.format.name == "asf" else round((container.duration or 0) / 1000)
+    last_ms = max((of_stream.end_ms for of_stream in times.values()), default=0)
+    lengths: dict[int, int] = {}
+    for index, stream in by_index.items():
+        own_ms = _tag_ms(stream.metadata.get(TRACK_TAG, ""))
+        of_stream = times.get(index, StreamTimes())
+        if own_ms or (whole_ms and of_stream.end_ms > last_ms - NEAR_END_MS):
+            lengths[index] = max(0, (own_ms or whole_ms) - origin_ms(container) - of_stream.start_ms)
+    return lengths
+
+
+def _tag_ms(tag: str) -> int:
+    """``00:00:12.008000000`` → 12,008; 0 for anything else."""
+    match = re.fullmatch(r"(\d{2,4}):(\d\d):(\d\d)(\.\d{1,9})?", tag)
+    if match is None:
+        return 0
+    hours, minutes, seconds, fraction = match.groups(default="0")
+    return round((int(hours) * 3600 + int(minutes) * 60 + int(seconds) + float(fraction)) * 1000)
+
+
+def _duration_ms(stream: Any) -> int:
+    return round(stream.duration * stream.time_base * 1000) if stream.duration and stream.duration > 0 else 0
+
+
+def origin_ms(container: Any) -> int:
+    """Container time that is media time 0. Many containers, MPEG-TS for one, do not start at 0."""
+    return round((container.start_time or 0) / 1000)
 
 
 def _codec(stream: Any) -> str:

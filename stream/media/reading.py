@@ -5,6 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from stream.media.media_info import LOSS_TOLERANCE_MS, Problem, StreamInfo, StreamReport
+from stream.media.timeline import StreamTimes
+
+MIN_GAP_MS = 1_000
+"""A shorter time between two pieces is the distance of two pictures, no gap."""
+
+MAX_UNDECODED_MS = 100
+"""Packets that may fail without a word: encoders leave a broken frame or two where recordings were cut and joined."""
 
 
 @dataclass(slots=True)
@@ -13,30 +20,64 @@ class StreamReading:
 
     Attributes:
         stream: The stream.
+        times: Its clock.
+        cut_off: The file ends before its structure does.
+        frame_rate: Pictures a second as the container states them; 0 when it states none.
         sent_ms: Media that came out as pieces.
-        gap_ms: Time in which the stream's clock runs on without any packet, and for which there are no pieces.
+        gap_ms: Time between pieces.
+        reached_ms: Media time of the end of the last piece.
+        undecoded_ms: Time of the packets that could not be decoded.
         problems: What was noticed.
     """
 
     stream: StreamInfo
+    times: StreamTimes
+    cut_off: bool = False
+    frame_rate: float = 0.0
     sent_ms: int = 0
     gap_ms: int = 0
+    reached_ms: int = 0
+    undecoded_ms: float = 0.0
     problems: set[Problem] = field(default_factory=set)
 
     def note(self, problem: Problem) -> None:
         """Remember a problem."""
         self.problems.add(problem)
 
+    def not_decoded(self, duration_ms: float) -> None:
+        """Count a packet that could not be decoded."""
+        self.undecoded_ms += duration_ms
+        if not duration_ms or self.undecoded_ms > MAX_UNDECODED_MS:
+            self.note(Problem.DAMAGED)
+
+    def sent(self, start_ms: int, end_ms: int) -> None:
+        """Count a piece. The pieces of several channels count once."""
+        self.sent_ms += end_ms - start_ms
+        if start_ms - self.reached_ms > MIN_GAP_MS:
+            self.gap_ms += start_ms - self.reached_ms
+        self.reached_ms = end_ms
+
     def report(self) -> StreamReport:
         """The account at the end."""
+        problems = self.problems | self.times.problems
+        begins_ms = self.times.start_ms
         announced_ms = self.stream.announced_ms
-        lost_ms = 0 if announced_ms is None else announced_ms - self.sent_ms - self.gap_ms
-        problems = set(self.problems)
+        if announced_ms is not None and begins_ms + announced_ms > self.times.end_ms + LOSS_TOLERANCE_MS:
+            problems.add(Problem.CUT_OFF)
+        if self.cut_off:
+            problems.add(Problem.CUT_OFF)
         if not self.sent_ms:
             problems.add(Problem.NOTHING_DECODED)
+        if self.times.has_clock:
+            announced_ms = max(announced_ms or 0, self.times.end_ms - begins_ms)
+        missing_ms = max(0, begins_ms + (announced_ms or 0) - max(begins_ms, self.reached_ms))
+        # What is missing at the end may be packets that could not be decoded: these count once.
+        lost_ms = max(missing_ms, round(self.undecoded_ms))
+        if lost_ms > LOSS_TOLERANCE_MS and not problems & {Problem.CUT_OFF, Problem.NOTHING_DECODED}:
+            problems.add(Problem.DAMAGED)
         return StreamReport(
             self.stream,
-            announced_ms,
+            announced_ms or None,
             self.sent_ms,
             self.gap_ms,
             lost_ms if lost_ms > LOSS_TOLERANCE_MS else 0,

@@ -89,10 +89,15 @@ class _Reader:
         return reply
 
     def next(self) -> tuple[messages.ReaderReply, bytes]:
-        """The child's next message. Raises `SourceError` when there is none.
+        """The child's next message with content. Raises `SourceError` when there is none.
 
         Reading a pipe has no time-out: a timer kills the child after `STALL_S`, which ends the read.
         """
+        while isinstance((message := self._next())[0], messages.Working):
+            pass
+        return message
+
+    def _next(self) -> tuple[messages.ReaderReply, bytes]:
         if self.process.stdout is None:
             raise SourceError("the reader process has no output")
         alarm = threading.Timer(STALL_S, self.process.kill)

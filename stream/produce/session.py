@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,12 @@ from stream.media.source import SourcePiece
 SOURCE = "sentistream/produce"
 SENTENCE_ENDS = (".", "!", "?", "…")
 """A chunk whose last word ends with one of these is sent as final, as a live recogniser does at the end of an utterance."""
+
+MAX_QUIET_S = 60
+"""Longest time without media and words for which text chunks and heartbeats are sent second by second."""
+
+HEARTBEAT_S = 60
+"""Time between two heartbeats in a longer gap: a tenth of the time after which a silent session expires by default."""
 
 _CONTENT_TYPES = {Modality.TEXT: ContentType.WORDS, Modality.AUDIO: ContentType.PCM, Modality.VIDEO: ContentType.VIDEO_MP4}
 
@@ -116,7 +123,8 @@ def plan_records(plan: SessionPlan, pieces: Iterable[SourcePiece]) -> Iterator[P
 
     A track with a transcript has a text chunk for every second. Where nothing is said the chunk is empty: the aligner then knows that the
     speaker is silent and does not wait for late words. A word goes into the chunk of the second in which it ends, as a live recogniser
-    would send it, so it may begin before its chunk.
+    would send it, so it may begin before its chunk. In a long gap of the recording without words, such as a hold, there are only rare
+    heartbeats: no window is needed there, and a gap of a day would take minutes to send.
 
     Args:
         plan: The session.
@@ -126,18 +134,21 @@ def plan_records(plan: SessionPlan, pieces: Iterable[SourcePiece]) -> Iterator[P
         TranscriptError: More words end in one second than a chunk may hold.
     """
     words = {track.track: _words_by_second(track.words) for track in plan.tracks if track.words is not None}
-    last_word_second = max((second for by_second in words.values() for second in by_second), default=-1)
+    word_seconds = sorted({second for by_second in words.values() for second in by_second})
     builder = _ChunkBuilder(plan.tracks)
     source = iter(pieces)
     next_piece = next(source, None)
     second = 0
-    while next_piece is not None or second <= last_word_second:
+    while (next_second := _next_second(next_piece, word_seconds, second)) is not None:
+        if next_second - second > MAX_QUIET_S:
+            yield from _quiet(second, next_second)
+            second = next_second
         until_ms = (second + 1) * MAX_CHUNK_MS
         in_second: list[SourcePiece] = []
         while next_piece is not None and next_piece.start_ms < until_ms:
             in_second.append(next_piece)
             next_piece = next(source, None)
-        if next_piece is None and second >= last_word_second:
+        if _next_second(next_piece, word_seconds, second + 1) is None:
             # The last second ends with its media and words: a full second of text would make the session longer than its recording.
             word_ends_ms = (word.end_ms for by_second in words.values() for word in by_second.get(second, ()))
             until_ms = max([piece.end_ms for piece in in_second] + [*word_ends_ms, second * MAX_CHUNK_MS + 1])
@@ -146,6 +157,19 @@ def plan_records(plan: SessionPlan, pieces: Iterable[SourcePiece]) -> Iterator[P
         if not chunks:
             yield PlannedHeartbeat(until_ms)
         second += 1
+
+
+def _next_second(next_piece: SourcePiece | None, word_seconds: Sequence[int], second: int) -> int | None:
+    """The first second from this one on that has media or words; None at the end."""
+    at = bisect_left(word_seconds, second)
+    candidates = [] if next_piece is None else [max(second, next_piece.start_ms // MAX_CHUNK_MS)]
+    return min([*candidates, *word_seconds[at : at + 1]], default=None)
+
+
+def _quiet(second: int, until: int) -> Iterator[PlannedHeartbeat]:
+    """Heartbeats for the seconds of a long gap: the first at once, so that the worker knows what follows is no silence."""
+    for beat in range(second, until, HEARTBEAT_S):
+        yield PlannedHeartbeat((beat + 1) * MAX_CHUNK_MS)
 
 
 def _words_by_second(words: Sequence[Word]) -> dict[int, list[Word]]:

@@ -104,3 +104,31 @@ def test_a_printed_plan_does_not_show_words() -> None:
     plan = _plan(TrackSetup("t", "speaker", words=(Word("secret", 0, 500),)))
     assert "secret" not in repr(plan)
     assert "secret" not in repr(list(plan_records(plan, [])))
+
+
+def test_a_long_gap_of_the_recording_is_sent_as_rare_heartbeats() -> None:
+    plan = _plan(TrackSetup("t", "speaker", audio=AudioSource(0), words=(Word("a", 100, 900), Word("b", 706_100, 706_900))))
+    pieces = [*(_audio(n * 1000) for n in range(5)), *(_audio(n * 1000) for n in range(705, 710))]
+    records = list(plan_records(plan, pieces))
+    beats = [record for record in records if isinstance(record, PlannedHeartbeat)]
+    assert [beat.due_ms for beat in beats] == [(second + 1) * 1000 for second in range(5, 705, 60)]
+    chunks = [record for record in records if isinstance(record, PlannedChunk)]
+    assert [c.start_ms // 1000 for c in chunks if c.modality is Modality.AUDIO] == [*range(5), *range(705, 710)]
+    text = [c for c in chunks if c.modality is Modality.TEXT]
+    assert [(c.seq, c.start_ms // 1000) for c in text] == list(enumerate([*range(5), *range(705, 710)]))
+    assert [c.start_ms for c in text if decode_text(c.payload).words] == [0, 706_000]
+    assert [record.due_ms for record in records] == sorted(record.due_ms for record in records)
+
+
+def test_a_minute_without_media_is_sent_second_by_second() -> None:
+    plan = _plan(TrackSetup("t", "speaker", audio=AudioSource(0), words=()))
+    records = list(plan_records(plan, [_audio(0), _audio(61_000)]))
+    assert [r.due_ms for r in records if isinstance(r, PlannedChunk) and r.modality is Modality.TEXT] == [
+        (second + 1) * 1000 for second in range(62)
+    ]
+
+
+def test_words_in_a_long_gap_are_sent_at_their_time() -> None:
+    plan = _plan(TrackSetup("t", "speaker", audio=AudioSource(0), words=(Word("hold", 300_200, 300_700),)))
+    text = [c for c in _chunks(plan, [_audio(0), _audio(600_000)]) if c.modality is Modality.TEXT]
+    assert [(c.start_ms, len(decode_text(c.payload).words)) for c in text] == [(0, 0), (300_000, 1), (600_000, 0)]
