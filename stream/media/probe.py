@@ -13,8 +13,8 @@ import av
 
 from stream.domain.modality import Modality
 from stream.media import headers
-from stream.media.headerless import is_raw
 from stream.media.container import open_media, packets
+from stream.media.headerless import is_raw
 from stream.media.media_info import MAX_STREAMS, MAX_TEXT, MediaInfo, Problem, StreamInfo, UnreadableReason, UnusableStream
 from stream.media.segments import Segment, SegmentFile, find_segments
 from stream.media.timeline import StreamTimes, TimelineBuilder
