@@ -184,7 +184,7 @@ class WorkerApp:
 
     async def _tick(self) -> None:
         self._router.on_time(self._lag.caught_up_until())
-        self._state.topics_problem = self._router.problem
+        self._state.topics_problem = self._lag.check_transactions() or self._router.problem
 
     async def _check_consumer_thread(self) -> None:
         """Let the thread that reads from Kafka record that its event loop turns."""

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Iterable
 
+import structlog
 from faust import App
 from faust.types import TP
 
-from stream.agents.faust_patches.consumer import fetched_position
+from stream.agents.faust_patches.consumer import FetchedPosition, fetched_position
+
+log = structlog.get_logger(__name__)
 
 RETURN_S = 10.0
 """After an outage of the broker, producers reconnect later than the worker does: for this long their silence is no evidence."""
 
 
+OPEN_TRANSACTION_S = 30.0
+"""A transaction that stays open for longer is reported: nothing behind it can be read, and no quiet counts as silence."""
+
+REMEMBERED_ENDS = 256
+"""Ends of a partition that are remembered while a transaction is open."""
+
+
 class ConsumerLag:
     """Compares the records read so far with the ends of the assigned partitions.
+
+    An open transaction hides everything behind its first record, also what others have written. While there is one, everything has been
+    read only up to the moment at which the broker last said that the partition ends there.
 
     Args:
         app: The Faust app.
@@ -32,6 +46,28 @@ class ConsumerLag:
         self._checked_at = time.monotonic()
         self._next: dict[TP, int] = {}
         self._assigned: frozenset[TP] = frozenset()
+        self._ends: dict[TP, list[tuple[int, float]]] = defaultdict(list)
+        """By partition its ends, each with the moment of the last answer that gave it (Unix ms), in rising order."""
+        self._blocked: dict[TP, tuple[int, float]] = {}
+        """Partitions with an open transaction: its first offset, and since when it has been seen (monotonic, s)."""
+        self._reported: set[TP] = set()
+
+    def check_transactions(self) -> str | None:
+        """Log each transaction that has been open for too long, once.
+
+        Returns:
+            What is wrong, for the health endpoints; None if nothing is.
+        """
+        now = time.monotonic()
+        long_open = sorted(tp for tp, (_, since) in self._blocked.items() if now - since > OPEN_TRANSACTION_S)
+        for tp in long_open:
+            if tp not in self._reported:
+                log.warning("transaction_open", topic=tp.topic, partition=tp.partition, offset=self._blocked[tp][0])
+        self._reported = set(long_open)
+        if not long_open:
+            return None
+        named = ", ".join(f"{tp.topic}/{tp.partition}" for tp in long_open)
+        return f"a producer has left a transaction open in {named}: nothing behind it can be read until it is committed or aborted"
 
     @property
     def partitions(self) -> int:
@@ -41,11 +77,14 @@ class ConsumerLag:
     def on_assigned(self, assigned: Iterable[TP]) -> None:
         """Start again with these partitions."""
         self._next.clear()
+        self._ends.clear()
+        self._blocked.clear()
         self._assigned = frozenset(tp for tp in assigned if tp.topic in self._topics)
 
     def on_revoked(self) -> None:
         """Nothing is assigned until further notice."""
         self._assigned = frozenset()
+        self._blocked.clear()
 
     def on_read(self, tp: TP, offset: int) -> None:
         """A record has been read."""
@@ -78,4 +117,27 @@ class ConsumerLag:
         if age_ms > self._stale_after_ms:
             self._not_before = time.monotonic() + RETURN_S
             return None
-        return max(0.0, age_ms) if self._next.get(tp, position.next_offset) >= position.end_offset else None
+        self._remember_end(tp, position)
+        processed = self._next.get(tp, 0)
+        read_to = position.read_to.position if processed > position.read_to.last_offset else processed
+        is_blocked = position.stable_offset <= read_to < position.end_offset
+        self._note_transaction(tp, position.stable_offset if is_blocked else None)
+        if is_blocked:
+            read = [end for end in self._ends[tp] if end[0] <= read_to]
+            del self._ends[tp][: max(0, len(read) - 1)]
+            return max(0.0, time.time() * 1000 - read[-1][1]) if read else None
+        return max(0.0, age_ms) if read_to >= position.end_offset else None
+
+    def _remember_end(self, tp: TP, position: FetchedPosition) -> None:
+        ends = self._ends[tp]
+        if position.stable_offset == position.end_offset:
+            ends.clear()
+        elif ends and (ends[-1][0] >= position.end_offset or len(ends) >= REMEMBERED_ENDS):
+            ends.pop()
+        ends.append((position.end_offset, position.answered_at_ms))
+
+    def _note_transaction(self, tp: TP, first_offset: int | None) -> None:
+        if first_offset is None:
+            self._blocked.pop(tp, None)
+        elif self._blocked.get(tp, (-1, 0.0))[0] != first_offset:
+            self._blocked[tp] = first_offset, time.monotonic()

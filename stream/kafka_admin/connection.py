@@ -67,6 +67,11 @@ def as_error(problem: ServiceProblem) -> BrokerError:
     return (WrongBrokerError if problem.lasting else BrokerError)(problem.text)
 
 
+def consumer_options(kafka: KafkaSettings) -> dict[str, Any]:
+    """Keyword arguments for every consumer of kafka-python: aborted records are not read, and nothing is committed by itself."""
+    return kafka_options(kafka) | {"isolation_level": "read_committed", "enable_auto_commit": False}
+
+
 @contextmanager
 def broker_errors(kafka: KafkaSettings) -> Iterator[None]:
     """Turn kafka-python's errors into a `BrokerError` with one clear sentence.

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from kafka import KafkaConsumer, TopicPartition
 
 from stream.config.settings import KafkaSettings
-from stream.kafka_admin.connection import broker_errors, kafka_options
+from stream.kafka_admin.connection import broker_errors, consumer_options
 
 QUIET_MS = 400
 """A topic counts as read to its end when nothing arrives for this long: many times what a local broker needs for a fetch."""
@@ -47,5 +47,5 @@ class TopicGrowth:
 
     @contextmanager
     def _consumer(self) -> Iterator[KafkaConsumer]:
-        with broker_errors(self._kafka), closing(KafkaConsumer(**kafka_options(self._kafka), enable_auto_commit=False)) as consumer:
+        with broker_errors(self._kafka), closing(KafkaConsumer(**consumer_options(self._kafka))) as consumer:
             yield consumer

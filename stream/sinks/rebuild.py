@@ -21,7 +21,7 @@ from stream.domain.delivery import FinaliseOutcome
 from stream.domain.epoch import EpochAssignment
 from stream.domain.identity import SessionKey
 from stream.domain.topics import Topics
-from stream.kafka_admin.connection import broker_errors, kafka_options
+from stream.kafka_admin.connection import broker_errors, consumer_options
 from stream.sinks.history import Final, History
 from stream.sinks.redis_sink import RedisSink
 
@@ -130,7 +130,7 @@ async def _put(store: RedisSink, session: SessionKey, final: Final, report: Rebu
 def _read(kafka: KafkaSettings, history: History, session: SessionKey | None, on_progress: OnProgress, cancelled: threading.Event) -> None:
     topics = Topics(kafka.topic_prefix)
     wanted = None if session is None else str(session).encode("ascii")
-    with broker_errors(kafka), closing(KafkaConsumer(**kafka_options(kafka), enable_auto_commit=False)) as consumer:
+    with broker_errors(kafka), closing(KafkaConsumer(**consumer_options(kafka))) as consumer:
         partitions = _partitions(consumer, (topics.scores, topics.explanations, topics.summaries))
         consumer.assign(partitions)
         consumer.seek_to_beginning()

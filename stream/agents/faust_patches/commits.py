@@ -11,8 +11,22 @@ from __future__ import annotations
 from bisect import insort
 from collections import deque
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from faust.types import TP
+
+
+class ReadTo(NamedTuple):
+    """How far a partition has been read from the broker.
+
+    Attributes:
+        position: The next offset to read. Offsets before it that hold no record for this worker are left behind: markers of transactions,
+            aborted records, records that compaction removed.
+        last_offset: The last record that was read; -1 if none has been since the assignment.
+    """
+
+    position: int
+    last_offset: int = -1
 
 
 class Commits:
@@ -32,12 +46,14 @@ class Commits:
         elif offset not in delivered:
             insort(delivered, offset)
 
-    def take(self, tp: TP, acknowledged: set[int]) -> int | None:
+    def take(self, tp: TP, acknowledged: set[int], read_to: ReadTo | None = None) -> int | None:
         """The offset to commit; None when nothing new may be committed.
 
         Args:
             tp: The partition.
             acknowledged: Its acknowledged offsets. Those that the commit covers are removed from the set.
+            read_to: How far it has been read. Once all records are acknowledged, the commit also covers what follows them and is no
+                record, so that the group's lag becomes 0 behind the marker of a transaction, too.
         """
         delivered = self._open.get(tp)
         after: int | None = None
@@ -45,6 +61,9 @@ class Commits:
             offset = delivered.popleft()
             acknowledged.discard(offset)
             self._committed[tp] = after = offset + 1
+        done = self._committed.get(tp)
+        if read_to is not None and done is not None and not delivered and read_to.last_offset < done < read_to.position:
+            self._committed[tp] = after = read_to.position
         return after
 
     def forget(self, partitions: Iterable[TP]) -> None:

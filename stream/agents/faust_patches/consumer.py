@@ -15,17 +15,22 @@ from faust import App
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
 
+from stream.agents.faust_patches.commits import ReadTo
+from stream.agents.faust_patches.transport import RewindingThread
+
 
 class FetchedPosition(NamedTuple):
-    """The broker's latest answer about a partition.
+    """How far a partition has been read, and the broker's latest answer about it.
 
     Attributes:
-        next_offset: The next offset to read.
+        read_to: How far it has been read.
+        stable_offset: The first offset of an open transaction, which cannot be read yet; the end if there is none.
         end_offset: The partition's end (its high-water mark).
         answered_at_ms: When the broker said so (Unix ms).
     """
 
-    next_offset: int
+    read_to: ReadTo
+    stable_offset: int
     end_offset: int
     answered_at_ms: float
 
@@ -74,8 +79,14 @@ async def abandon_consumer(app: App) -> None:
 
 def fetched_position(app: App, partition: TP) -> FetchedPosition | None:
     """The broker's latest answer about an assigned partition; None if it has not answered since the assignment."""
-    subscription = _thread(app)._ensure_consumer()._subscription.subscription
+    thread = _thread(app)
+    read_to = cast(RewindingThread, thread).read_to.get(partition)
+    subscription = thread._ensure_consumer()._subscription.subscription
     state = subscription and subscription.assignment and subscription.assignment.state_value(partition)
-    if state is None or state.highwater is None or not state.has_valid_position or state.timestamp is None:
+    if read_to is None or state is None or state.highwater is None or not state.has_valid_position or state.timestamp is None:
         return None
-    return FetchedPosition(state.position, state.highwater, state.timestamp)
+    # The thread writes these while they are read here, in the opposite order: an end may be newer than its time, but never older.
+    answered_at_ms, stable_offset, end_offset = state.timestamp, state.lso, state.highwater
+    if stable_offset is None or not 0 <= stable_offset <= end_offset:
+        stable_offset = end_offset
+    return FetchedPosition(read_to, stable_offset, end_offset, answered_at_ms)

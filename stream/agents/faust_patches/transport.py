@@ -11,16 +11,23 @@ from typing import Any, ClassVar, cast
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import IllegalStateError
 from faust import App
+from faust.transport.consumer import RecordMap
 from faust.transport.drivers import aiokafka as driver
 from faust.transport.producer import ProducerBuffer
 from faust.types import TP
 from mode.services import WaitResults
 
-from stream.agents.faust_patches.commits import Commits
+from stream.agents.faust_patches.commits import Commits, ReadTo
 from stream.aio.eager import Suspended, start_eagerly
 
 # Faust's services log each of their starts, under the name of the module that defines them.
 logging.getLogger(__name__).setLevel(logging.WARNING)
+
+
+FETCH_S = 0.1
+"""How long Faust waits for records at most: how far the partitions are read is noted as often, also where only markers have come."""
+
+NOTHING_READ = ReadTo(0)
 
 
 class RewindingThread(driver.AIOKafkaConsumerThread):
@@ -31,8 +38,14 @@ class RewindingThread(driver.AIOKafkaConsumerThread):
     read.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.read_to: dict[TP, ReadTo] = {}
+        """How far each assigned partition has been read. Written in this thread only, one whole value at a time."""
+
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Seek to the committed offsets, and to the beginning where there is none; return the committed offsets."""
+        self.read_to = {}
         committed = await super().seek_to_committed()
         if fresh := [tp for tp, offset in committed.items() if not offset]:
             with contextlib.suppress(IllegalStateError):  # revoked in the meantime: the worker that is assigned them seeks again
@@ -47,6 +60,30 @@ class RewindingThread(driver.AIOKafkaConsumerThread):
         """
         with contextlib.suppress(asyncio.CancelledError):
             await super().on_thread_stop()
+
+    async def _fetch_records(
+        self,
+        consumer: AIOKafkaConsumer,
+        active_partitions: set[TP],
+        timeout: float | None = None,  # noqa: ASYNC109 (Faust's signature)
+        max_records: int | None = None,
+    ) -> RecordMap:
+        """Return records that have been fetched, and note how far that is.
+
+        Between aiokafka's return and the note, nothing else runs in this thread: positions and records fit together.
+        """
+        wait_s = FETCH_S if timeout is None else min(timeout, FETCH_S)
+        records = await super()._fetch_records(consumer, active_partitions, timeout=wait_s, max_records=max_records)
+        assignment = consumer._subscription.subscription and consumer._subscription.subscription.assignment
+        if assignment is not None:
+            read_to = dict(self.read_to)
+            for tp in assignment.tps:
+                state = assignment.state_value(tp)
+                if state is not None and state.has_valid_position:
+                    last_offset = records[tp][-1].offset if records.get(tp) else read_to.get(tp, NOTHING_READ).last_offset
+                    read_to[tp] = ReadTo(state.position, last_offset)
+            self.read_to = read_to
+        return records
 
 
 class _EmptyBuffer(ProducerBuffer):
@@ -66,13 +103,15 @@ class UnbufferedProducer(driver.Producer):
 
 
 class PromptThread(RewindingThread):
-    """Applies the settings of fetches, which Faust fixes (``_create_worker_consumer``)."""
+    """Applies the settings of fetches, which Faust fixes (``_create_worker_consumer``), and reads committed records only."""
 
     def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         worker_transport = cast(WorkerTransport, transport)
         consumer._fetch_max_wait_ms = worker_transport.fetch_max_wait_ms
         consumer._fetch_min_bytes = worker_transport.fetch_min_bytes
+        # Faust reads aborted records, unless the worker itself writes in transactions.
+        consumer._isolation_level = "read_committed"
         return consumer
 
 
@@ -107,7 +146,8 @@ class WorkerConsumer(driver.Consumer):
         return WaitResults([], [], True) if self.should_stop else WaitResults([first], list(begun), False)
 
     def _new_offset(self, tp: TP) -> int | None:
-        after = cast(WorkerTransport, self.transport).commits.take(tp, self._acked_index[tp])
+        read_to = cast(RewindingThread, self._thread).read_to.get(tp)
+        after = cast(WorkerTransport, self.transport).commits.take(tp, self._acked_index[tp], read_to)
         self._acked[tp] = list(self._acked_index[tp])
         return after
 

@@ -9,7 +9,8 @@ import pytest
 from faust.types import TP
 
 from stream.agents import consumer_lag as module
-from stream.agents.consumer_lag import RETURN_S, ConsumerLag
+from stream.agents.consumer_lag import OPEN_TRANSACTION_S, RETURN_S, ConsumerLag
+from stream.agents.faust_patches.commits import ReadTo
 
 TEXT = TP("chunks.text", 0)
 
@@ -40,14 +41,15 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.fixture
 def state(clock: Clock) -> Any:
     """aiokafka's state of the partition: ten records, all read, according to an answer of just now."""
-    return SimpleNamespace(highwater=10, has_valid_position=True, timestamp=clock.now * 1000, position=10)
+    return SimpleNamespace(highwater=10, lso=10, has_valid_position=True, timestamp=clock.now * 1000, position=10, last_offset=-1)
 
 
 @pytest.fixture
 def lag(state: Any) -> ConsumerLag:
     assignment = SimpleNamespace(state_value=lambda _tp: state)
     consumer = SimpleNamespace(_subscription=SimpleNamespace(subscription=SimpleNamespace(assignment=assignment)))
-    app: Any = SimpleNamespace(consumer=SimpleNamespace(_thread=SimpleNamespace(_ensure_consumer=lambda: consumer)))
+    read_to = SimpleNamespace(get=lambda _tp: ReadTo(state.position, state.last_offset))
+    app: Any = SimpleNamespace(consumer=SimpleNamespace(_thread=SimpleNamespace(_ensure_consumer=lambda: consumer, read_to=read_to)))
     lag = ConsumerLag(app, [TEXT.topic], stale_after_ms=1100)
     lag.on_assigned([TEXT])
     return lag
@@ -62,7 +64,7 @@ def answer(clock: Clock, state: Any, seconds: float) -> None:
 def test_an_answer_counts_while_everything_has_been_read(lag: ConsumerLag, clock: Clock, state: Any) -> None:
     answer(clock, state, 0.1)
     assert lag.caught_up_until() == round(clock.now * 1000)
-    state.highwater = 11
+    state.highwater = state.lso = 11
     assert lag.caught_up_until() is None
 
 
@@ -89,3 +91,67 @@ def test_an_answer_from_before_the_process_was_frozen_does_not_count(lag: Consum
         answer(clock, state, 0.1)
         caught_up = lag.caught_up_until()
     assert caught_up == round(clock.now * 1000)
+
+
+def test_a_record_that_was_fetched_and_not_processed_counts_as_unread(lag: ConsumerLag, clock: Clock, state: Any) -> None:
+    state.last_offset = 9
+    answer(clock, state, 0.1)
+    assert lag.caught_up_until() is None
+    lag.on_read(TEXT, 8)
+    assert lag.caught_up_until() is None
+    lag.on_read(TEXT, 9)
+    assert lag.caught_up_until() == round(clock.now * 1000)
+
+
+def test_the_marker_of_a_transaction_at_the_end_leaves_nothing_to_read(lag: ConsumerLag, clock: Clock, state: Any) -> None:
+    """Offset 9 is the last record, 10 and 11 are markers: the position is behind them, and no record of theirs will ever be processed."""
+    state.highwater = state.lso = state.position = 12
+    state.last_offset = 9
+    lag.on_read(TEXT, 9)
+    answer(clock, state, 0.1)
+    assert lag.caught_up_until() == round(clock.now * 1000)
+
+
+def test_quiet_behind_an_open_transaction_is_no_silence(lag: ConsumerLag, clock: Clock, state: Any) -> None:
+    answer(clock, state, 0.1)
+    opened_at = pytest.approx(lag.caught_up_until(), abs=1)
+    state.highwater = 11
+    for _ in range(round(OPEN_TRANSACTION_S / 0.1)):
+        answer(clock, state, 0.1)
+        assert lag.caught_up_until() == opened_at
+    assert lag.check_transactions() is None
+    state.highwater = 40
+    answer(clock, state, 0.2)
+    assert lag.caught_up_until() == opened_at
+    assert lag.check_transactions() == (
+        "a producer has left a transaction open in chunks.text/0: nothing behind it can be read until it is committed or aborted"
+    )
+    state.lso = state.position = 40
+    answer(clock, state, 0.1)
+    assert lag.caught_up_until() == round(clock.now * 1000)
+    assert lag.check_transactions() is None
+
+
+def test_transactions_one_after_the_other_leave_the_silence_of_others_visible(lag: ConsumerLag, clock: Clock, state: Any) -> None:
+    """At every check a transaction is open, but never the same for longer than half a second."""
+    answer(clock, state, 0.1)
+    lag.caught_up_until()
+    for _ in range(100):
+        for _ in range(5):
+            state.highwater += 1
+            answer(clock, state, 0.1)
+            caught_up = lag.caught_up_until()
+            assert caught_up is not None
+            assert clock.now * 1000 - caught_up <= 1100
+        state.lso = state.position = state.highwater - 1
+    assert lag.check_transactions() is None
+
+
+def test_a_partition_that_begins_behind_an_open_transaction_is_not_caught_up(lag: ConsumerLag, clock: Clock, state: Any) -> None:
+    state.highwater = 20
+    answer(clock, state, 0.1)
+    assert lag.caught_up_until() is None
+    state.lso = -1  # a broker without transactions
+    state.position = 20
+    answer(clock, state, 0.1)
+    assert lag.caught_up_until() == round(clock.now * 1000)

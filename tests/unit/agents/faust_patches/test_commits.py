@@ -6,7 +6,7 @@ from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.agents.faust_patches.commits import Commits
+from stream.agents.faust_patches.commits import Commits, ReadTo
 
 AUDIO, TEXT = TP("audio", 0), TP("text", 0)
 
@@ -81,3 +81,28 @@ def test_every_commit_is_the_first_open_offset_whatever_the_order_of_acknowledge
         assert before == offsets[: len(before)]
         assert len(before) == len(offsets) or offsets[len(before)] not in done
     assert committed == offsets[-1] + 1
+
+
+def test_markers_behind_the_last_record_are_committed_once_everything_is_acknowledged() -> None:
+    commits = Commits()
+    for offset in (3, 4, 7):
+        commits.deliver(AUDIO, offset)
+    assert commits.take(AUDIO, {3, 7}, ReadTo(9, 7)) == 4
+    assert commits.take(AUDIO, {4, 7}, ReadTo(9, 7)) == 9
+    assert commits.take(AUDIO, set(), ReadTo(9, 7)) is None
+    assert commits.take(AUDIO, set(), ReadTo(12, 7)) == 12
+
+
+def test_records_that_were_read_and_not_yet_delivered_are_not_committed() -> None:
+    commits = Commits()
+    commits.deliver(AUDIO, 3)
+    assert commits.take(AUDIO, {3}, ReadTo(9, 8)) == 4
+    assert commits.take(AUDIO, set(), ReadTo(9, 8)) is None
+    commits.deliver(AUDIO, 8)
+    assert commits.take(AUDIO, set(), ReadTo(9, 8)) is None
+    assert commits.take(AUDIO, {8}, ReadTo(9, 8)) == 9
+
+
+def test_where_nothing_was_acknowledged_nothing_is_committed() -> None:
+    assert Commits().take(AUDIO, set(), ReadTo(9, 8)) is None
+    assert Commits().take(AUDIO, set(), ReadTo(9)) is None
