@@ -152,6 +152,13 @@ class RedisSettings(_Section):
         le=10_000_000,
         description="Most final results that Redis keeps for one track. At the limit the oldest are dropped; Kafka keeps them.",
     )
+    confirm_replicas: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="Replicas that must have a final window before its chunks are acknowledged. 1: no window is lost when a replica takes "
+        "over. 0: Redis alone confirms it.",
+    )
     timeout_s: float = Field(
         5.0, gt=0, le=60, description="Longest time (s) to wait for one answer. After it a worker waits a little and asks again."
     )

@@ -27,6 +27,9 @@ PROBED = TrackKey(SessionKey("sentistream", "probe"), "probe")
 SUBSCRIBED_S = 1.0
 """Longest wait for the confirmation of a subscription. A healthy server answers in milliseconds."""
 
+LONGEST_S = 5.0
+"""Longest wait for one answer before a worker begins, whatever its setting is."""
+
 FAILOVER_S = 10.0
 """A read-only replica is one for good after this time: during a failover the old primary is one until clients have found the new one."""
 
@@ -98,15 +101,16 @@ async def examine(settings: RedisSettings, *, writes: bool) -> Examination:
 
 async def examine_until_failed_over(settings: RedisSettings) -> Examination:
     """As `examine` for a writer, but a read-only replica is given the time of a failover to become the primary."""
+    limited = settings.model_copy(update={"timeout_s": min(settings.timeout_s, LONGEST_S)})
     try:
         async with asyncio.timeout(FAILOVER_S):
             while True:
-                found = await examine(settings, writes=True)
+                found = await examine(limited, writes=True)
                 if found.problem is None or found.problem.problem is not RedisProblem.READ_ONLY:
                     return found
                 await asyncio.sleep(1.0)
     except TimeoutError:
-        return await examine(settings, writes=True)
+        return await examine(limited, writes=True)
 
 
 async def _first_problem(redis: RedisConnection, *, writes: bool) -> Diagnosis | None:

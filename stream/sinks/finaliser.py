@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
+from redis.asyncio import RedisCluster
+from redis.asyncio.cluster import ClusterNode
 from redis.exceptions import NoScriptError
 
 from stream.aio.batcher import Batcher
@@ -17,6 +19,7 @@ from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import ExplanationRecord, ScoreRecord, encode_record
 from stream.sinks.connection import RedisClient, RedisConnection
 from stream.sinks.keys import session_names, track_names
+from stream.sinks.problems import RedisProblem, diagnosis
 from stream.sinks.scripts import FINALISE, Argument
 
 BATCH = 64
@@ -85,34 +88,62 @@ class Finaliser:
         2. A server that has restarted, or a node of a cluster that is new to the session, does not know the script. Repeat the calls that
            did not find it, with its text.
         3. Raise the first error that is left: an outage leads to another attempt.
+        4. If replicas are to confirm the windows, wait for them. Those that do not lead to another attempt as well.
         """
 
         async def attempt(redis: RedisClient, failures: int) -> list[str]:
             # 1.
-            answers = await _evaluate(redis, "EVALSHA", FINALISE.sha, calls, may_repeat=failures > 0)
+            answers, confirmed = await self._evaluate(redis, "EVALSHA", FINALISE.sha, calls, may_repeat=failures > 0)
             # 2.
             unknown = [index for index, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
             if unknown:
-                again = await _evaluate(redis, "EVAL", FINALISE.text, [calls[index] for index in unknown], may_repeat=failures > 0)
+                repeated = [calls[index] for index in unknown]
+                again, confirmed_again = await self._evaluate(redis, "EVAL", FINALISE.text, repeated, may_repeat=failures > 0)
+                confirmed = confirmed and confirmed_again
                 for index, answer in zip(unknown, again, strict=True):
                     answers[index] = answer
             # 3.
             for answer in answers:
                 if isinstance(answer, Exception):
                     raise answer
+            # 4.
+            if not confirmed:
+                raise diagnosis(RedisProblem.UNCONFIRMED).as_error(str(self._redis.address))
             return cast(list[str], answers)
 
         return [FinaliseOutcome(answer) for answer in await self._redis.waiting_out(attempt)]
 
+    async def _evaluate(
+        self, redis: RedisClient, command: str, script: str, calls: Sequence[_Call], *, may_repeat: bool
+    ) -> tuple[list[str | Exception], bool]:
+        """Call a script for each window in one round trip; on a cluster, in one for each node.
 
-async def _evaluate(redis: RedisClient, command: str, script: str, calls: Sequence[_Call], *, may_repeat: bool) -> list[str | Exception]:
-    """Call a script for each window in one round trip; on a cluster, in one for each node.
+        Errors are returned among the answers. Redis-py would raise an error that quotes the command, and with it the words of the window,
+        which must not get into the log.
 
-    Errors are returned among the answers. Redis-py would raise an error that quotes the command, and with it the words of the window,
-    which must not get into the log.
-    """
-    async with redis.pipeline(transaction=False) as pipe:
-        for call in calls:
-            # Not pipe.evalsha: redis-py bars it in pipelines of a cluster, although the keys of each call are in one slot.
-            pipe.execute_command(command, script, len(call.keys), *call.keys, *call.before, int(may_repeat), *call.after)
-        return cast("list[str | Exception]", await pipe.execute(raise_on_error=False))
+        Returns:
+            The answers, and whether as many replicas as wanted have everything that was written here.
+        """
+        wanted = self._settings.confirm_replicas
+        nodes = await _nodes(redis, calls) if wanted else []
+        async with redis.pipeline(transaction=False) as pipe:
+            for call in calls:
+                # Not pipe.evalsha: redis-py bars it in pipelines of a cluster, although the keys of each call are in one slot.
+                pipe.execute_command(command, script, len(call.keys), *call.keys, *call.before, int(may_repeat), *call.after)
+            for node in nodes:
+                # On the connection of the calls: WAIT counts the replicas that have what was written on its own connection.
+                options = {} if node is None else {"target_nodes": node}
+                pipe.execute_command("WAIT", wanted, round(self._settings.timeout_s * 500), **options)
+            answers: list[Any] = await pipe.execute(raise_on_error=False)
+        counts = answers[len(calls) :]
+        confirmed = all(isinstance(count, int) and count >= wanted for count in counts)
+        # A call that was redirected meanwhile went out on another connection.
+        return answers[: len(calls)], confirmed and (not wanted or nodes == await _nodes(redis, calls))
+
+
+async def _nodes(redis: RedisClient, calls: Sequence[_Call]) -> list[ClusterNode | None]:
+    """The nodes of a cluster that have the keys of the calls; None stands for the only server."""
+    if not isinstance(redis, RedisCluster):
+        return [None]
+    await redis.initialize()
+    return list(dict.fromkeys(redis.get_node_from_key(call.keys[0]) for call in calls))

@@ -69,6 +69,7 @@ class RedisProblem(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     CANNOT_SAVE = "cannot_save"
     TOO_FEW_REPLICAS = "too_few_replicas"
+    UNCONFIRMED = "unconfirmed"
     TOO_MANY_CLIENTS = "too_many_clients"
     WRONG_PASSWORD = "wrong_password"  # noqa: S105 (a code)
     PASSWORD_NEEDED = "password_needed"  # noqa: S105 (a code)
@@ -155,6 +156,11 @@ _TABLE: dict[RedisProblem, tuple[Remedy, str, str]] = {
         Remedy.SERVER,
         "takes no data because it has fewer replicas than min-replicas-to-write",
         "start the replicas, or lower min-replicas-to-write",
+    ),
+    RedisProblem.UNCONFIRMED: (
+        Remedy.SERVER,
+        "has fewer replicas that keep up than redis.confirm_replicas asks for",
+        "start its replicas and see what holds them up, or lower redis.confirm_replicas",
     ),
     RedisProblem.TOO_MANY_CLIENTS: (Remedy.SERVER, "has as many clients as maxclients allows", "raise maxclients, or stop some clients"),
     RedisProblem.WRONG_PASSWORD: (Remedy.SETTING, "refuses the user and password", f"correct them in {SETTING}"),

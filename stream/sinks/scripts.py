@@ -51,6 +51,7 @@ if token < seen then return 'fenced' end
 --    * The token is raised, so that the worker before is fenced off from now on, not only with the next new window.
 --    * The caller may repeat a call whose answer was lost in an outage, although it took effect. If the last final window is this very
 --      window, written under this very token, the answer is the lost one. Else a window that was published once would count as replayed.
+--      The token is written again, so that the caller may wait until replicas have all of this (WAIT counts from the last write).
 local field, id = 'last:' .. ARGV[4], ARGV[2] .. '-' .. ARGV[3]
 local last = redis.call('HGET', KEYS[1], field)
 if last then
@@ -59,6 +60,7 @@ if last then
   if epoch < last_epoch or (epoch == last_epoch and end_ms <= last_end) then
     if token > seen then redis.call('HSET', KEYS[1], 'token', ARGV[1]) end
     local own = ARGV[8] == '1' and by == ARGV[1] and epoch == last_epoch and end_ms == last_end
+    if own then redis.call('HSET', KEYS[1], 'token', ARGV[1]) end
     return own and 'accepted' or 'replayed'
   end
 end

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -15,17 +18,18 @@ from stream.domain.delivery import FinaliseOutcome
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import ExplanationRecord, ScoreRecord, SessionRecord, encode_record
 from stream.explain.session_summary import summarise
+from stream.local.ports import LOOPBACK
 from stream.sinks.examine import examine
 from stream.sinks.history import History
-from stream.sinks.keys import session_names
+from stream.sinks.keys import session_names, track_names
 from stream.sinks.problems import RedisProblem
 from stream.sinks.reader import ResultReader
 from stream.sinks.rebuild import refill
 from stream.sinks.redis_sink import RedisSink
-from tests.fakes.results import make_explanation, make_partial, make_score
+from tests.fakes.results import SESSION, make_explanation, make_partial, make_score
 from tests.support.delivery import unique_sessions
 from tests.support.finals import finalise
-from tests.support.redis_servers import PRIMARY, RedisClusterNodes, documented_rights, redis_cluster, watched_redis
+from tests.support.redis_servers import PRIMARY, RedisClusterNodes, documented_rights, redis_cluster, redis_node, watched_redis
 
 ENDS = tuple(range(4000, 28_000, 2000))
 
@@ -90,7 +94,20 @@ async def test_a_cluster_is_recognised_and_keeps_the_rules(tmp_path: Path) -> No
         zombies = [finalise(sink, make_score(8000, session=session), tokens[0]) for session in sessions]
         assert set(await asyncio.gather(*zombies)) == {FinaliseOutcome.FENCED}
 
-        session = sessions[0]
+        replicated = [session for session in sessions if await cluster.owner(session_names(session).state) is cluster.primaries[0]]
+        alone = next(session for session in sessions if session not in replicated)
+        careful = RedisSink(settings.model_copy(update={"confirm_replicas": 1}), logs=False)
+        confirmed = [finalise(careful, make_score(8000, session=session), tokens[2]) for session in replicated]
+        assert set(await asyncio.gather(*confirmed)) == {FinaliseOutcome.ACCEPTED}
+        unconfirmed = asyncio.create_task(finalise(careful, make_score(8000, session=alone), tokens[2]))
+        await asyncio.sleep(1.0)
+        problem = await careful.problem()
+        assert problem is not None
+        assert (problem.code, unconfirmed.done()) == ("unconfirmed", False)
+        unconfirmed.cancel()
+        await careful.close()
+
+        session = next(session for session in sessions if session not in (*replicated, alone))
         await sink.put_partial(replace(make_partial(8000), tenant=session.tenant, session=session.session))
         assert [a.epoch for a in await sink.begin_epoch(session, 0, 1_700_000_000_000, 5000, 0)] == [1]
         await sink.put_summary(summarise(session, 0, await sink.finals(session)))
@@ -173,6 +190,28 @@ async def test_a_sentinel_that_fails_over_loses_and_doubles_nothing(tmp_path: Pa
         assert {outcome for of_session in outcomes for outcome in of_session} == {FinaliseOutcome.ACCEPTED}
         assert [await ends_of(sink, session) for session in sessions] == [list(ENDS)] * len(sessions)
         assert len(seen) == len(set(seen))
+        await sink.close()
+
+
+async def test_a_window_is_confirmed_by_a_replica_before_it_counts(tmp_path: Path) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        primary = await stack.enter_async_context(redis_node(tmp_path, "--repl-diskless-sync-delay", "0"))
+        replica = await stack.enter_async_context(redis_node(tmp_path, "--replicaof", f"{LOOPBACK} {primary.port}"))
+        async with asyncio.timeout(20):
+            while "connected" not in str(await replica.call("ROLE")):
+                await asyncio.sleep(0.05)
+        sink = RedisSink(settings_for(primary.url).model_copy(update={"confirm_replicas": 1}), logs=False)
+        assert await finalise(sink, make_score(4000)) is FinaliseOutcome.ACCEPTED
+        os.kill(replica.process.pid, signal.SIGSTOP)
+        writing = asyncio.create_task(finalise(sink, make_score(6000)))
+        await asyncio.sleep(1.2)
+        problem = await sink.problem()
+        assert problem is not None
+        assert (problem.code, writing.done()) == ("unconfirmed", False)
+        os.kill(replica.process.pid, signal.SIGCONT)
+        assert await asyncio.wait_for(writing, 20) is FinaliseOutcome.ACCEPTED
+        scores = track_names(TrackKey(SESSION, "customer")).scores
+        assert await replica.call("XLEN", scores) == await primary.call("XLEN", scores) == 2
         await sink.close()
 
 
