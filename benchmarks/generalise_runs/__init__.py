@@ -1,0 +1,1 @@
+"""Parts of ``benchmarks.generalise``: corpora of voices, the running product, faces."""

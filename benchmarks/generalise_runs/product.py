@@ -1,0 +1,101 @@
+"""Sends recordings through the running product: an embedded stack with one worker. Each recording is a session of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from rich.progress import Progress
+
+from benchmarks.generalise_runs.voices import Answer, Recording, WindowMean
+from stream.config.settings import KafkaSettings, Settings
+from stream.domain.identity import SessionKey
+from stream.domain.kafka_records import chunk_headers, session_record
+from stream.domain.media_format import MAX_CHUNK_MS, SAMPLE_RATE
+from stream.domain.modality import Modality
+from stream.domain.result import PartialRecord, ScoreRecord, SessionRecord
+from stream.domain.session_events import KeyedSessionEvent
+from stream.domain.topics import Topics
+from stream.kafka_admin.topics import ensure_topics
+from stream.local.stack import Stack
+from stream.local.worker import Workers
+from stream.media.pcm import Samples
+from stream.media.source import SourcePiece
+from stream.produce.producer import RecordSender
+from stream.produce.session import PlannedChunk, SentCounts, SessionPlan, TrackSetup, plan_records
+from stream.sinks.reader import ResultReader
+
+TENANT = "generalise"
+OPEN_SESSIONS = 64
+"""Sessions that are sent and not yet scored: enough to fill the worker's batches, and few enough that none waits long."""
+
+
+async def answers(recordings: Sequence[Recording], progress: Progress, title: str) -> list[Answer | None]:
+    """The product's answers to recordings, in their order."""
+    with tempfile.TemporaryDirectory(prefix="sentistream-generalise-") as directory:
+        async with Stack(Settings(), Path(directory)) as stack:
+            await asyncio.to_thread(ensure_topics, stack.settings.kafka)
+            async with Workers(stack.settings, Path(directory)), ResultReader(stack.settings.redis, tenant=TENANT) as reader:
+                return await _Run(recordings, stack.settings.kafka).answers(reader, progress, title)
+
+
+class _Run:
+    def __init__(self, recordings: Sequence[Recording], kafka: KafkaSettings) -> None:
+        self._recordings = recordings
+        self._kafka = kafka
+        self._means: dict[str, WindowMean] = {}
+        self._free = asyncio.Semaphore(OPEN_SESSIONS)
+
+    async def answers(self, reader: ResultReader, progress: Progress, title: str) -> list[Answer | None]:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._send_all())
+            tasks.create_task(self._receive(reader, progress, title))
+        return [self._means[recording.name].answer() for recording in self._recordings]
+
+    async def _send_all(self) -> None:
+        loop = asyncio.get_running_loop()
+        # One thread, because the sender belongs to the thread that uses it.
+        with ThreadPoolExecutor(1) as thread, RecordSender(self._kafka) as sender:
+            for recording in self._recordings:
+                await self._free.acquire()
+                samples = await loop.run_in_executor(thread, recording.samples)
+                self._means[recording.name] = WindowMean(samples.shape[0] * 1000 // SAMPLE_RATE)
+                await loop.run_in_executor(thread, _send, sender, Topics(self._kafka.topic_prefix), recording.name, samples)
+            await loop.run_in_executor(thread, sender.flush)
+
+    async def _receive(self, reader: ResultReader, progress: Progress, title: str) -> None:
+        left = len(self._recordings)
+        bar = progress.add_task(title, total=left)
+        async for received in reader:
+            record = received.record
+            if isinstance(record, ScoreRecord) and not isinstance(record, PartialRecord):
+                self._means[record.session].add(record)
+            if isinstance(record, SessionRecord):
+                self._free.release()
+                progress.advance(bar)
+                left -= 1
+                if not left:
+                    return
+
+
+def _send(sender: RecordSender, topics: Topics, session: str, samples: Samples) -> None:
+    """Send a session of sound alone, as fast as possible. Its capture time 0 counts for every chunk."""
+    plan = SessionPlan(SessionKey(TENANT, session), (TrackSetup("speaker", "speaker", audio=True),))
+    sent = SentCounts(plan)
+    sender.send(topics.sessions, *session_record(KeyedSessionEvent(plan.key, plan.start()), plan.source, 0))
+    for record in plan_records(plan, _pieces(samples)):
+        if isinstance(record, PlannedChunk):
+            header = record.header(plan, record.due_ms)
+            sender.send(topics.chunks(record.modality), str(plan.key).encode("ascii"), record.payload, chunk_headers(header))
+            sent.add(record)
+    sender.send(topics.sessions, *session_record(KeyedSessionEvent(plan.key, sent.end()), plan.source, sent.media_ms))
+
+
+def _pieces(samples: Samples) -> Iterator[SourcePiece]:
+    for start in range(0, samples.shape[0], SAMPLE_RATE):
+        own = samples[start : start + SAMPLE_RATE]
+        duration_ms = -(-own.shape[0] * 1000 // SAMPLE_RATE)
+        yield SourcePiece(Modality.AUDIO, None, start // SAMPLE_RATE * MAX_CHUNK_MS, duration_ms, own.astype("<i2").tobytes())
