@@ -22,6 +22,7 @@ from stream.domain.topics import Topics
 from stream.kafka_admin.topics import ensure_topics
 from stream.local.stack import Stack
 from stream.local.worker import Workers
+from stream.media.media_info import AudioSource
 from stream.media.pcm import Samples
 from stream.media.source import SourcePiece
 from stream.produce.producer import RecordSender
@@ -29,6 +30,9 @@ from stream.produce.session import PlannedChunk, SentCounts, SessionPlan, TrackS
 from stream.sinks.reader import ResultReader
 
 TENANT = "generalise"
+SOUND = AudioSource(0)
+"""What the recording's only sound is called in its session."""
+
 OPEN_SESSIONS = 64
 """Sessions that are sent and not yet scored: enough to fill the worker's batches, and few enough that none waits long."""
 
@@ -83,7 +87,7 @@ class _Run:
 
 def _send(sender: RecordSender, topics: Topics, session: str, samples: Samples) -> None:
     """Send a session of sound alone, as fast as possible. Its capture time 0 counts for every chunk."""
-    plan = SessionPlan(SessionKey(TENANT, session), (TrackSetup("speaker", "speaker", audio=True),))
+    plan = SessionPlan(SessionKey(TENANT, session), (TrackSetup("speaker", "speaker", audio=SOUND),))
     sent = SentCounts(plan)
     sender.send(topics.sessions, *session_record(KeyedSessionEvent(plan.key, plan.start()), plan.source, 0))
     for record in plan_records(plan, _pieces(samples)):
@@ -98,4 +102,4 @@ def _pieces(samples: Samples) -> Iterator[SourcePiece]:
     for start in range(0, samples.shape[0], SAMPLE_RATE):
         own = samples[start : start + SAMPLE_RATE]
         duration_ms = -(-own.shape[0] * 1000 // SAMPLE_RATE)
-        yield SourcePiece(Modality.AUDIO, None, start // SAMPLE_RATE * MAX_CHUNK_MS, duration_ms, own.astype("<i2").tobytes())
+        yield SourcePiece(Modality.AUDIO, SOUND, start // SAMPLE_RATE * MAX_CHUNK_MS, duration_ms, own.astype("<i2").tobytes())

@@ -64,9 +64,9 @@ class WindowMean:
     _numbers: list[tuple[float, ...]] = field(default_factory=list)
 
     def add(self, record: ScoreRecord) -> None:
-        """Add a window."""
+        """Add a window. A window without a voice has no score, and says nothing of the recording."""
         covered = min(record.end_ms, self.duration_ms) - max(record.start_ms, 0)
-        if covered > 0:
+        if record.score is not None and covered > 0:
             self._weights.append(covered)
             self._numbers.append((record.score, *(record.probabilities[label] for label in LABELS)))
 
