@@ -77,13 +77,12 @@ def rebuild(
 async def _rebuild(settings: Settings, session: SessionKey | None, since_ms: int, console: Console) -> RebuildReport:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
-    from stream.local.reachable import require_services  # noqa: PLC0415
-    from stream.sinks.examine import examine  # noqa: PLC0415
+    from stream.local.reachable import Service, require_services  # noqa: PLC0415
     from stream.sinks.rebuild import read_history, refill  # noqa: PLC0415
     from stream.sinks.redis_sink import RedisSink  # noqa: PLC0415
 
-    await require_services(settings, kafka=True, redis=True, triton=False)
-    (await examine(settings.redis, writes=True)).check()
+    await require_services(settings, (Service.KAFKA,), writes=False)
+    await require_services(settings, (Service.REDIS,))
     store = RedisSink(settings.redis)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     try:

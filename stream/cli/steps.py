@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.text import Text
 
+from stream.domain.service_problem import ServiceProblem
 from stream.local.events import ServiceState, StackEvent
 
 _SHOWN = {
@@ -53,3 +54,12 @@ class StepReporter:
         line += f": {event.detail}" if event.detail else ""
         line += f" ({event.seconds:.1f} s)" if event.seconds else ""
         self.print_line(line, colour)
+
+    def on_problem(self, _service: str, problem: ServiceProblem, lasted_s: float) -> None:
+        """Print why a service that is not embedded cannot be used. Called when that begins, and every minute while it lasts."""
+        since = f" (for {lasted_s:.0f} s)" if lasted_s >= 1 else ""
+        self.print_line(f"  ✗ {problem.text}{since}", "red")
+
+    def on_recovery(self, service: str, lasted_s: float) -> None:
+        """Print that a service can be used again."""
+        self.print_line(f"  ✓ {service} can be used again (after {lasted_s:.0f} s)", "green")

@@ -89,20 +89,18 @@ def up(
 
 
 async def _serve(plan: _Plan, directory: Path, console: Console, on_started: Callable[[], None]) -> None:
-    from stream.local.reachable import require_services  # noqa: PLC0415 - heavy imports stay out of --help
+    from stream.cli.steps import StepReporter  # noqa: PLC0415 - heavy imports stay out of --help
+    from stream.local.reachable import Service, require_services, watched  # noqa: PLC0415
     from stream.local.stack import Stack  # noqa: PLC0415
     from stream.local.worker import Workers  # noqa: PLC0415
-    from stream.sinks.examine import examine  # noqa: PLC0415
 
     def print_event(event: StackEvent) -> None:
         took = f"after {event.seconds:.1f} s" if event.seconds else ""
         line = " ".join(word for word in (event.service, event.state, took, event.detail) if word)
         console.print(f"  {line}", highlight=False, markup=False, style="dim")
 
-    external = plan.external
-    await require_services(plan.settings, kafka="kafka" in external, redis="redis" in external, triton="triton" in external)
-    if "redis" in external:
-        (await examine(plan.settings.redis, writes=True)).check()
+    external = sorted(map(Service, plan.external))
+    await require_services(plan.settings, external)
     stack = Stack(
         plan.settings,
         directory,
@@ -112,7 +110,8 @@ async def _serve(plan: _Plan, directory: Path, console: Console, on_started: Cal
         on_event=print_event,
         ports=plan.ports,
     )
-    async with stack, Workers(stack.settings, directory, plan.workers, print_event) as workers:
+    watching = watched(plan.settings, external, StepReporter(console))
+    async with watching, stack, Workers(stack.settings, directory, plan.workers, print_event) as workers:
         _print_addresses(console, stack, plan.workers)
         on_started()
         failures = [asyncio.create_task(_service_failure(stack))]

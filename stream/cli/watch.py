@@ -60,12 +60,10 @@ async def _follow(settings: Settings, session: SessionKey | None, tenant: str | 
     from rich.console import Console  # noqa: PLC0415 - heavy imports stay out of --help
 
     from stream.cli.displays import open_display  # noqa: PLC0415
-    from stream.local.reachable import require_services  # noqa: PLC0415
-    from stream.sinks.examine import examine  # noqa: PLC0415
+    from stream.local.reachable import Service, require_services  # noqa: PLC0415
     from stream.sinks.reader import ResultReader  # noqa: PLC0415
 
-    await require_services(settings, kafka=False, redis=True, triton=False)
-    (await examine(settings.redis, writes=False)).check()
+    await require_services(settings, (Service.REDIS,), writes=False)
     wanted = None if session is None else [session]
     async with ResultReader(settings.redis, wanted, tenant=tenant, from_start=from_start) as reader:
         with open_display(Console(), json=json) as display:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from stream.aio.probes import http_ok
+from stream.aio.probes import http_body
 from stream.aio.protocols import ANSWER_TIMEOUT_S, Listener, identify, listener_problem
 from stream.config.addresses import parse_address
 from stream.config.settings import TritonSettings
@@ -121,9 +121,9 @@ async def _model_problem(settings: TritonSettings, client: TritonClient, unready
 async def _address_problem(address: tuple[str, int], found: Listener) -> ServiceProblem:
     host, port = address
     if found is Listener.HTTP:
-        if await http_ok(host, port, "/v2"):
+        if b'"triton"' in await http_body(host, port, "/v2", ANSWER_TIMEOUT_S):
             return ServiceProblem("wrong_port", f"{host}:{port} is Triton's HTTP port; {SETTING} {GRPC_PORT}", lasting=True)
-        if await http_ok(host, port, "/metrics"):
+        if b"# HELP" in await http_body(host, port, "/metrics", ANSWER_TIMEOUT_S):
             return ServiceProblem("wrong_port", f"{host}:{port} is a port for metrics; {SETTING} {GRPC_PORT}", lasting=True)
     if found is Listener.HTTP2:
         text = f"Triton at {host}:{port} accepts connections, but does not answer; wait if it is starting or busy, else restart it"

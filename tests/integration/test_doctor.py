@@ -21,5 +21,5 @@ async def test_running_services_are_found_with_their_topics(settings: Settings) 
 async def test_a_wrong_port_of_triton_is_reported(settings: Settings, triton_url: str) -> None:
     wrong = settings.model_copy(update={"triton": settings.triton.model_copy(update={"url": settings.kafka.bootstrap})})
     triton = {finding.name: finding for finding in await check_services(wrong)}["Triton"]
-    assert triton.status is Status.MISSING
-    assert "not ready: text_encoder" in triton.found
+    assert (triton.status, triton.found) == (Status.MISSING, "wrong port")
+    assert triton.fix == f"{settings.kafka.bootstrap} is a Kafka broker, not Triton; correct --triton or triton.url"

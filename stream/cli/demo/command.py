@@ -87,6 +87,7 @@ def demo(
     from stream.cli.json_lines import quiet_when_closed  # noqa: PLC0415
     from stream.cli.steps import StepReporter  # noqa: PLC0415
     from stream.config.logs import configure_logging  # noqa: PLC0415
+    from stream.local.reachable import Service, require_services  # noqa: PLC0415
     from stream.local.run_directory import run_directory  # noqa: PLC0415
 
     settings = load_settings_with(config, kafka=kafka, redis=redis, triton=triton)
@@ -99,6 +100,7 @@ def demo(
         recordings = Recordings(
             tuple(media or ()), tuple(transcript or ()), sessions, asr, parse_channels(channels), audio_track, video_track
         )
+        run_until_signal(require_services(settings, sorted(map(Service, external))))
         prepared = _prepare(steps, recordings)
         plan = DemoPlan(settings, prepared, _speed(speed), workers, external, json)
         with run_directory("demo") as directory:

@@ -13,12 +13,11 @@ from stream.cli.steps import StepReporter
 from stream.config.settings import Settings
 from stream.kafka_admin.topics import ensure_topics
 from stream.local.ports import LOOPBACK, choose_port
-from stream.local.reachable import require_services
+from stream.local.reachable import Service, watched
 from stream.local.stack import Stack, StackPorts
 from stream.local.triton import TritonPorts
 from stream.local.triton_files import fetch_server, server_is_present
 from stream.local.worker import Workers
-from stream.sinks.examine import examine
 
 EMBEDDED_SESSION_TIMEOUT_S = 4.0
 """Short, because the embedded broker lets the first member of a consumer group wait for half of it, and the user waits as well."""
@@ -47,12 +46,10 @@ class DemoServices:
         self._workers: Workers | None = None
 
     async def __aenter__(self) -> Self:
-        external = self._external
-        await require_services(self.settings, kafka="kafka" in external, redis="redis" in external, triton="triton" in external)
-        if "redis" in external:
-            (await examine(self.settings.redis, writes=True)).check()
+        external = sorted(map(Service, self._external))
         try:
-            if "triton" not in external and not server_is_present():
+            await self._started.enter_async_context(watched(self.settings, external, self._steps))
+            if Service.TRITON not in external and not server_is_present():
                 with self._steps.step("fetching the embedded Triton", "the embedded Triton is here"):
                     await fetch_server(self._steps.on_event)
             with self._steps.step("starting services and workers", "ready for media"):

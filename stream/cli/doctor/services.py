@@ -5,57 +5,56 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from pydantic import BaseModel
-
 from stream.cli.doctor.finding import Finding, Status
-from stream.config.settings import KafkaSettings, RedisSettings, Settings, TritonSettings
+from stream.config.settings import KafkaSettings, Settings
+from stream.domain.service_problem import ServiceProblem
 from stream.domain.topics import Topics
-from stream.local.errors import LocalStackError
-from stream.local.reachable import KAFKA_PORT, TRITON_PORT, any_listens, parse_addresses
-from stream.model_repository.served_models import MODEL_NAMES
-from stream.serving.client import TritonClient
+from stream.local.reachable import Service, look_at
 
 TIMEOUT_S = 5.0
-"""Longest wait for one service. A healthy one answers in milliseconds; a first connection with TLS and login may take seconds."""
-EMBEDDED = "nothing to do for `demo` and `up`, which start their own; for other commands start it and set"
+"""Longest wait for the list of topics, which a healthy broker gives in milliseconds."""
+EMBEDDED = "nothing to do for `demo` and `up`, which start their own; for other commands: "
+AWAY = frozenset({"refused", "away"})
+OF_TOPICS = frozenset({"topics_missing", "partitions_differ"})
+"""Problems that `topic_findings` describes."""
 
 
 async def check_services(settings: Settings) -> list[Finding]:
-    """Check Kafka, Redis and Triton at the same time, and return all findings."""
-    found = await asyncio.gather(
-        _check_kafka(settings.kafka),
-        _check_redis(settings.redis),
-        _check_triton(settings.triton),
-    )
-    return [finding for findings in found for finding in findings]
+    """Look at Kafka, Redis and Triton at the same time, and return all findings."""
+    looked = await look_at(settings, Service)
+    findings = [finding for service in Service for finding in service_findings(settings, service, looked[service])]
+    if not any(problem.serious and problem.code not in OF_TOPICS for problem in looked[Service.KAFKA]):
+        with contextlib.suppress(Exception):  # whatever goes wrong now has been found above, or passes
+            partitions = await asyncio.to_thread(topic_partitions, settings.kafka)
+            findings += topic_findings(Topics(settings.kafka.topic_prefix), partitions)
+    return findings
 
 
-def _unreachable(name: str, address: str, setting: str, section: BaseModel) -> Finding:
-    """The finding for a service that does not answer. At a default address that is expected: the embedded stack replaces it."""
-    configured = getattr(section, setting.split(".")[1]) != type(section).model_fields[setting.split(".")[1]].default
-    if configured:
-        return Finding(name, Status.MISSING, f"does not answer at {address}", "reachable", f"start it, or correct {setting}")
-    return Finding(name, Status.WARNING, f"does not answer at {address}", "reachable", f"{EMBEDDED} {setting}")
+def service_findings(settings: Settings, service: Service, problems: list[ServiceProblem]) -> list[Finding]:
+    """The findings about one service; at a default address it is expected that nothing answers: the embedded stack replaces it."""
+    name, address, configured = _address(settings, service)
+    relevant = [problem for problem in problems if problem.code not in OF_TOPICS]
+    findings = []
+    if not any(problem.serious for problem in relevant):
+        findings.append(Finding(name, Status.OK, f"answers at {address}"))
+    for problem in relevant:
+        embedded = problem.code in AWAY and not configured
+        status = Status.MISSING if problem.serious and not embedded else Status.WARNING
+        found = problem.code.replace("_", " ")
+        findings.append(Finding(name, status, found, "usable", (EMBEDDED if embedded else "") + problem.text))
+    return findings
 
 
-async def _check_kafka(kafka: KafkaSettings) -> list[Finding]:
-    try:
-        addresses = list(parse_addresses(kafka.bootstrap, KAFKA_PORT))
-    except LocalStackError as error:
-        return [Finding("Kafka", Status.MISSING, str(error), "HOST:PORT", "correct kafka.bootstrap")]
-    if not await any_listens(addresses):
-        return [_unreachable("Kafka", kafka.bootstrap, "kafka.bootstrap", kafka)]
-    try:
-        async with asyncio.timeout(TIMEOUT_S + 1):
-            partitions = await asyncio.to_thread(topic_partitions, kafka)
-    except Exception as error:  # whatever goes wrong is a finding
-        fix = "check kafka.security, kafka.username, kafka.password and kafka.ca_file"
-        return [
-            Finding(
-                "Kafka", Status.MISSING, f"accepts connections at {kafka.bootstrap}, but fails with {type(error).__name__}", "answers", fix
-            )
-        ]
-    return [Finding("Kafka", Status.OK, f"answers at {kafka.bootstrap}"), *topic_findings(Topics(kafka.topic_prefix), partitions)]
+def _address(settings: Settings, service: Service) -> tuple[str, str, bool]:
+    """Name and address of a service for people, and whether the address is not the default."""
+    default = Settings()
+    match service:
+        case Service.KAFKA:
+            return "Kafka", settings.kafka.bootstrap, settings.kafka.bootstrap != default.kafka.bootstrap
+        case Service.REDIS:
+            return "Redis", str(settings.redis.address), settings.redis.url != default.redis.url
+        case Service.TRITON:
+            return "Triton", settings.triton.url, settings.triton.url != default.triton.url
 
 
 def topic_partitions(kafka: KafkaSettings) -> dict[str, int]:
@@ -97,37 +96,3 @@ def topic_findings(topics: Topics, partitions: dict[str, int]) -> list[Finding]:
     elif counts:
         findings.append(Finding("co-partitioned", Status.OK, f"{next(iter(counts.values()))} partitions each", "equal"))
     return findings
-
-
-async def _check_redis(redis: RedisSettings) -> list[Finding]:
-    address = redis.address
-    if address.hosts and not await any_listens(list(address.hosts)):
-        return [_unreachable("Redis", str(address), "redis.url", redis)]
-    from stream.sinks.examine import examine  # noqa: PLC0415 (it is slow to import)
-
-    limited = redis.model_copy(update={"timeout_s": min(redis.timeout_s, TIMEOUT_S)})
-    found = await examine(limited, writes=True)
-    if found.problem is not None:
-        return [Finding("Redis", Status.MISSING, f"at {address}, {found.problem.found}", "usable", found.problem.fix)]
-    cluster = ", a cluster" if found.mode == "cluster" else ""
-    finding = Finding("Redis", Status.OK, f"{found.version or 'answers'} at {address}{cluster}")
-    return [finding, *(Finding("Redis", Status.WARNING, f"at {address}, {risk.found}", fix=risk.fix) for risk in found.risks)]
-
-
-async def _check_triton(triton: TritonSettings) -> list[Finding]:
-    try:
-        addresses = list(parse_addresses(triton.url, TRITON_PORT))
-    except LocalStackError as error:
-        return [Finding("Triton", Status.MISSING, str(error), "HOST:PORT", "correct triton.url")]
-    if not await any_listens(addresses):
-        return [_unreachable("Triton", triton.url, "triton.url", triton)]
-    client = TritonClient(triton.url, TIMEOUT_S)
-    try:
-        ready = await asyncio.gather(*(client.is_ready(model) for model in MODEL_NAMES))
-    finally:
-        await client.close()
-    missing = [model for model, is_ready in zip(MODEL_NAMES, ready, strict=True) if not is_ready]
-    if missing:
-        fix = "let it serve triton_models, and check that triton.url names its gRPC port (by default 8001)"
-        return [Finding("Triton", Status.MISSING, f"at {triton.url}, not ready: {', '.join(missing)}", "all models", fix)]
-    return [Finding("Triton", Status.OK, f"all models ready at {triton.url}")]
