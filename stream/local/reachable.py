@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from enum import StrEnum
 
 from stream.aio.service_monitor import Check, Reporter, ServiceMonitor, WrongServiceError
@@ -19,7 +20,7 @@ from stream.serving.diagnosis import digest_note, triton_problem
 from stream.serving.errors import ServingError
 from stream.sinks.connection import RedisConnection
 from stream.sinks.examine import RedisHealth, examine
-from stream.sinks.problems import Remedy
+from stream.sinks.problems import RedisProblem, Remedy
 
 LONGEST_S = 9.0
 """Longest look at one service. A healthy one is looked at within a fraction of a second; several that hang are looked at together."""
@@ -113,7 +114,11 @@ async def _look_at_redis(redis: RedisSettings, *, writes: bool) -> list[ServiceP
     risks = [ServiceProblem(risk.code, risk.sentence(found.address), lasting=True, serious=False) for risk in found.risks]
     if found.problem is None:
         return risks
-    return [found.problem.as_problem(found.address, lasting=found.problem.problem.remedy is Remedy.SETTING), *risks]
+    problem = found.problem.as_problem(found.address, lasting=found.problem.problem.remedy is Remedy.SETTING)
+    if found.problem.problem is RedisProblem.AWAY:
+        # The words of the other services.
+        problem = replace(problem, text=f"Redis does not answer at {found.address}; start it, or correct --redis or redis.url")
+    return [problem, *risks]
 
 
 async def _look_at_triton(triton: TritonSettings) -> list[ServiceProblem]:

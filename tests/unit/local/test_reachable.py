@@ -19,7 +19,7 @@ from stream.local.reachable import Service, look_at, require_services
 async def test_a_missing_service_is_reported_without_secrets() -> None:
     port = free_port()
     settings = Settings.model_validate({"redis": {"url": f"redis://user:hunter2@127.0.0.1:{port}/0"}})
-    with pytest.raises(LocalStackError, match=f"Redis at 127.0.0.1:{port} does not answer; start it, or correct") as caught:
+    with pytest.raises(LocalStackError, match=f"Redis does not answer at 127.0.0.1:{port}; start it, or correct --redis") as caught:
         await require_services(settings, [Service.REDIS])
     assert "hunter2" not in str(caught.value)
 
