@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 from typing import Any, Literal
 
 import av
 import numpy as np
-import numpy.typing as npt
 
 from stream.domain.media_format import MAX_CHUNK_BYTES, MAX_CHUNK_MS, SAMPLE_RATE
 from stream.media.decode import upright
-from stream.media.downmix import Downmix, Levels, Planes
+from stream.media.downmix import Levels
 from stream.media.media_info import Problem
 from stream.media.pcm import Samples
 from stream.media.reading import StreamReading
+from stream.media.sound import Converter, has_time, sound_parameters
 from stream.media.timeline import MAX_SILENCE_S
 
 MAX_WIDTH = 640
@@ -36,12 +34,6 @@ MIN_GAP_S = 0.1
 
 MAX_PADDING_MS = 100
 """Up to this much sound after the file's declared end is the codec's padding and is cut off; more is sound that the container forgot."""
-
-UNSAFE_PLANES = 8
-"""Planes from which PyAV cannot be trusted with a frame."""
-
-MAX_LAYOUT_CHANNELS = 8
-"""7.1 surround sound: what has more is a mixing desk, a conference bridge or a microphone array."""
 
 FALLBACK_FPS = 25
 """Rate of a film whose container does not state one."""
@@ -80,14 +72,15 @@ def audio_pieces(
         known_levels: (channels,) levels that each channel reaches somewhere in the recording, if known.
     """
     cutter = _Cutter(reading, tuple(sources.values()))
-    converter: _Converter | None = None
+    converter: Converter | None = None
     for frame in frames:
-        parameters = _parameters(frame)
+        parameters = sound_parameters(frame)
         if converter is None or converter.parameters != parameters:
             if converter is not None:
                 reading.note(Problem.PARAMETERS_CHANGED)
+                reading.problems |= converter.problems
                 yield from cutter.add(converter.flush())
-            converter = _Converter(parameters, tuple(sources), reading, known_levels if converter is None else None)
+            converter = Converter(parameters, tuple(sources), known_levels if converter is None else None)
         if reading.times.has_clock and has_time(frame):
             gap_s = frame.time - cutter.reached_s - converter.delay_s
             if gap_s > MAX_SILENCE_S:
@@ -102,75 +95,9 @@ def audio_pieces(
             continue
         yield from cutter.add(samples)
     if converter is not None:
+        reading.problems |= converter.problems
         yield from cutter.add(converter.flush())
     yield from cutter.finish(length_ms)
-
-
-_Parameters = tuple[int, str, tuple[str, ...]]
-"""Samples a second, layout, and names of the channels."""
-
-
-def _parameters(frame: Any) -> _Parameters:
-    return frame.sample_rate, frame.layout.name, tuple(channel.name for channel in frame.layout.channels)
-
-
-class _Converter:
-    """Takes the sounds to read from frames of equal parameters, at 16 kHz."""
-
-    def __init__(self, parameters: _Parameters, sources: Sequence[int | None], reading: StreamReading, known_levels: Levels | None) -> None:
-        self.parameters = parameters
-        self._rate, layout, channels = parameters
-        self._sources = sources
-        self._reading = reading
-        self._downmix = Downmix(layout, channels, self._rate, known_levels)
-        self._resamplers = [av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE) for _ in sources]
-        self._taken = self._given = 0
-
-    @property
-    def delay_s(self) -> float:
-        """Time of the samples that were taken in and not yet given out."""
-        return self._taken / self._rate - self._given / SAMPLE_RATE
-
-    def convert(self, frame: Any) -> Samples:
-        """(sources, n) int16 samples."""
-        planes = sound_planes(frame)
-        self._taken += planes.shape[1]
-        return self._resampled([self._mono_frame(self._sound(planes, source)) for source in self._sources])
-
-    def flush(self) -> Samples:
-        """The few samples that the filter still holds."""
-        samples = self._resampled([None] * len(self._sources))
-        for problem in self._downmix.problems if None in self._sources else ():
-            self._reading.note(problem)
-        self._resamplers = [av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE) for _ in self._sources]
-        self._taken = self._given = 0
-        return samples
-
-    def _sound(self, planes: Planes, source: int | None) -> npt.NDArray[np.float32]:
-        if source is None:
-            if planes.shape[0] > MAX_LAYOUT_CHANNELS:
-                self._reading.note(Problem.TOO_MANY_CHANNELS)
-            return self._downmix.mix(planes)
-        if source < planes.shape[0]:
-            sound: npt.NDArray[np.float32] = planes[source]
-            return sound
-        # A stream that has fewer channels from here on: nobody knows whose sound the remaining ones are.
-        self._reading.note(Problem.CHANNEL_ENDED)
-        return np.zeros(planes.shape[1], np.float32)
-
-    def _mono_frame(self, sound: npt.NDArray[np.float32]) -> Any:
-        # Without a time, the resampler appends one frame to the next: gaps are filled already.
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound.reshape(1, -1)), format="fltp", layout="mono")
-        frame.sample_rate = self._rate
-        return frame
-
-    def _resampled(self, frames: Sequence[Any]) -> Samples:
-        outputs = [
-            np.concatenate([np.empty(0, np.int16), *(out.to_ndarray().reshape(-1) for out in resampler.resample(frame))])
-            for resampler, frame in zip(self._resamplers, frames, strict=True)
-        ]
-        self._given += outputs[0].size
-        return np.stack(outputs)
 
 
 class _Cutter:
@@ -215,37 +142,6 @@ class _Cutter:
             for place, sound in zip(self._places, samples, strict=True):
                 yield Piece("audio", place, start_ms, end_ms - start_ms, sound.astype("<i2").tobytes())
         self._start += size
-
-
-def has_time(frame: Any) -> bool:
-    """True when a frame has a time. PyAV gives one without a time base as not a number."""
-    return frame.time is not None and math.isfinite(frame.time)
-
-
-def sound_planes(frame: Any) -> Planes:
-    """The samples of a frame in any format as (channels, n) float32, full scale at 1."""
-    channels = frame.layout.nb_channels
-    # PyAV reads past the end of eight or more planes, which ends the process, and it does not know 64-bit samples.
-    if (frame.format.is_planar and channels >= UNSAFE_PLANES) or frame.format.name.startswith("s64"):
-        frame.pts = None
-        converted = _interleaver(frame.format.name, frame.layout.name, frame.sample_rate).resample(frame)
-        samples, is_planar = np.concatenate([out.to_ndarray() for out in converted], axis=1), False
-    else:
-        samples, is_planar = frame.to_ndarray(), frame.format.is_planar
-    planes = samples if is_planar else samples.reshape(-1, channels).T
-    scaled: Planes = planes.astype(np.float32)
-    if planes.dtype == np.uint8:
-        return np.asarray(scaled / 128 - 1, np.float32)
-    if np.issubdtype(planes.dtype, np.integer):
-        return np.asarray(scaled / -float(np.iinfo(planes.dtype).min), np.float32)
-    # Samples that are no numbers would spread through the filters to all that follow.
-    return np.nan_to_num(scaled, posinf=1.0, neginf=-1.0)
-
-
-@lru_cache(maxsize=1)
-def _interleaver(format_name: str, layout: str, rate: int) -> Any:
-    """A converter for frames of this format: each format needs one of its own."""
-    return av.AudioResampler(format="flt", layout=layout, rate=rate)
 
 
 def video_pieces(frames: Iterable[Any], reading: StreamReading) -> Iterator[Piece]:

@@ -19,9 +19,10 @@ import msgspec
 
 from stream.media import messages
 from stream.media.confine import confine
-from stream.media.media_info import Survey, UnreadableReason
-from stream.media.probe import Unusable, probe
+from stream.media.media_info import UnreadableReason
+from stream.media.probe import Unusable
 from stream.media.reader import FileReader
+from stream.media.surveyor import survey_file
 
 KEEP_ALIVE_S = 5.0
 """The parent is told this often that packets are still read: hours of them may come before the next piece."""
@@ -73,7 +74,7 @@ def _read(request: messages.OpenMedia) -> None:
 
 
 def _survey(request: messages.SurveyMedia) -> None:
-    _send(messages.Surveyed(Survey(probe(request.path, _keep_alive()).info)))
+    _send(messages.Surveyed(survey_file(request.path, _keep_alive())))
 
 
 def _keep_alive() -> Callable[[], None]:

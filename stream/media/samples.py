@@ -15,8 +15,8 @@ import numpy as np
 from stream.media.container import only, open_media, packets
 from stream.media.downmix import Levels, levels
 from stream.media.media_info import StreamInfo
-from stream.media.pieces import has_time, sound_planes
 from stream.media.probe import SegmentProbe
+from stream.media.sound import has_time, sound_planes
 from stream.media.timeline import StreamTimes
 
 WHOLE_MS = 60_000
