@@ -33,6 +33,12 @@ def is_outage(error: Exception) -> bool:
     return diagnose(error) is not None
 
 
+async def greet(redis: Redis) -> dict[str, Any]:
+    """What a server says about itself: ``version``, ``mode``, ``role``… A user without any right may ask, too."""
+    answer = await redis.execute_command("HELLO")  # type: ignore[no-untyped-call]
+    return answer if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2], strict=True))
+
+
 class RedisConnection:
     """A lazy connection: nothing is sent before the first call. A Redis Cluster is recognised by its answer to HELLO.
 
@@ -148,7 +154,7 @@ class RedisConnection:
     async def _greeted(self, redis: Redis) -> RedisClient:
         """The right client for the server that another client has reached."""
         try:
-            self.hello = cast(dict[str, Any], await redis.execute_command("HELLO", 3))  # type: ignore[no-untyped-call]
+            self.hello = await greet(redis)
         except BaseException:
             await redis.aclose()
             raise

@@ -16,13 +16,13 @@ from stream.aio.protocols import Listener, identify
 from stream.config.settings import RedisSettings
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.service_problem import ServiceProblem
-from stream.sinks.connection import RedisClient, RedisConnection
-from stream.sinks.keys import FENCE, NUDGES, SESSIONS, session_names, track_names
+from stream.sinks.connection import RedisClient, RedisConnection, greet
+from stream.sinks.keys import FENCE, NUDGES, PROBED, SESSIONS, session_names, track_names
 from stream.sinks.problems import OLDEST, Diagnosis, RedisProblem, RedisUnusableError, Remedy, diagnosis
 from stream.sinks.scripts import PROBE
 
-PROBED = TrackKey(SessionKey("sentistream", "probe"), "probe")
-"""A session that nobody has: rights are tried on its keys, which are removed again."""
+READ = TrackKey(SessionKey("sentistream", "probe"), "probe")
+"""A track from which is read to see whether the user may. It need not exist."""
 
 SUBSCRIBED_S = 1.0
 """Longest wait for the confirmation of a subscription. A healthy server answers in milliseconds."""
@@ -82,7 +82,7 @@ class Examination:
 
 
 async def examine(settings: RedisSettings, *, writes: bool) -> Examination:
-    """Try everything that is needed on the keys of a session that nobody has.
+    """Try everything that is needed. What is written goes to keys of no session, and is removed again.
 
     Args:
         settings: Where Redis is.
@@ -128,7 +128,7 @@ async def _first_problem(redis: RedisConnection, *, writes: bool) -> Diagnosis |
 
 async def _try(redis: RedisClient, *, writes: bool) -> None:
     """Call every command that readers use, and for a writer every command of the scripts."""
-    session, track = session_names(PROBED.session), track_names(PROBED)
+    session, track = session_names(READ.session), track_names(READ)
     await redis.ping()
     await redis.zrangebyscore(SESSIONS, 1, 1)
     async with redis.pipeline(transaction=True) as pipe:
@@ -140,10 +140,10 @@ async def _try(redis: RedisClient, *, writes: bool) -> None:
         await channel.psubscribe(NUDGES)
         await channel.get_message(timeout=SUBSCRIBED_S)
     if writes:
-        await redis.zadd(SESSIONS, {str(PROBED.session): 1}, xx=True)
+        await redis.zadd(SESSIONS, {str(READ.session): 1}, xx=True)
         await redis.zremrangebyscore(SESSIONS, 1, 1)
         await redis.exists(FENCE)
-        await PROBE.run(redis, [session.state, track.scores], [session.nudge])
+        await PROBE.run(redis, PROBED, [session.nudge])
 
 
 class RedisHealth:
@@ -184,7 +184,7 @@ class RedisHealth:
 async def _greet(redis: RedisClient) -> None:
     if isinstance(redis, RedisCluster):
         await redis.ping()
-    elif (await redis.execute_command("HELLO")).get("role") in REPLICA:  # type: ignore[no-untyped-call]
+    elif (await greet(redis)).get("role") in REPLICA:
         raise ReadOnlyError
 
 

@@ -22,6 +22,10 @@ NUDGES = f"{PREFIX}:{{*}}:nudge"
 """Pattern of all sessions' nudge channels."""
 
 
+PROBED = (f"{PREFIX}:{{probe}}:state", f"{PREFIX}:{{probe}}:scores")
+"""Keys that belong to no session, whose name would hold a slash: a user's rights are tried on them."""
+
+
 @dataclass(frozen=True, slots=True)
 class TrackNames:
     """Keys of one track.

@@ -35,7 +35,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from stream.aio.outage import ServiceError
 from stream.domain.service_problem import ServiceProblem
 
-SETTING = "redis.url (SENTISTREAM_REDIS__URL)"
+SETTING = "redis.url (SENTISTREAM_REDIS__URL or --redis)"
 OLDEST = "6.2"
 """Oldest Redis that can be used: it answers HELLO, and knows ranges of a stream without their first entry."""
 

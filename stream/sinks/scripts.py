@@ -212,7 +212,7 @@ return text
 PROBE = Script("""
 -- Calls every command of the other scripts once, to see whether the user may, and removes the keys again.
 --
--- KEYS: 1 state, 2 scores. ARGV: 1 nudge channel. Both keys belong to a session that nobody has.
+-- KEYS: 1 state, 2 scores. ARGV: 1 nudge channel. The keys belong to no session.
 local state, scores = KEYS[1], KEYS[2]
 redis.call('TIME')
 redis.call('DEL', state, scores)

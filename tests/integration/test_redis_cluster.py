@@ -9,6 +9,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from kafka import KafkaProducer
 from msgspec.structs import replace
 from pydantic import SecretStr
 from redis.crc import key_slot
@@ -18,6 +19,8 @@ from stream.domain.delivery import FinaliseOutcome
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import ExplanationRecord, ScoreRecord, SessionRecord, encode_record
 from stream.explain.session_summary import summarise
+from stream.kafka_admin.connection import kafka_options
+from stream.kafka_admin.topics import ensure_topics
 from stream.local.ports import LOOPBACK
 from stream.sinks.examine import examine
 from stream.sinks.history import History
@@ -26,10 +29,12 @@ from stream.sinks.problems import RedisProblem
 from stream.sinks.reader import ResultReader
 from stream.sinks.rebuild import refill
 from stream.sinks.redis_sink import RedisSink
+from tests.fakes.processing_context import FakeWorker
 from tests.fakes.results import SESSION, make_explanation, make_partial, make_score
-from tests.support.delivery import unique_sessions
+from tests.support.delivery import END, EXPECTED, SECONDS, START, finals, send, unique_sessions, worker
 from tests.support.finals import finalise
 from tests.support.redis_servers import PRIMARY, RedisClusterNodes, documented_rights, redis_cluster, redis_node, watched_redis
+from tests.support.settings import own_settings
 
 ENDS = tuple(range(4000, 28_000, 2000))
 
@@ -64,7 +69,7 @@ async def follow(reader: ResultReader, windows: int) -> list[tuple[str, str, int
     return found
 
 
-async def test_a_cluster_is_recognised_and_keeps_the_rules(tmp_path: Path) -> None:
+async def test_a_cluster_is_recognised_and_keeps_the_rules(tmp_path: Path, tansu_bootstrap: str) -> None:
     async with redis_cluster(tmp_path) as cluster:
         settings = settings_for(cluster.url)
         found = await examine(settings, writes=True)
@@ -123,6 +128,15 @@ async def test_a_cluster_is_recognised_and_keeps_the_rules(tmp_path: Path) -> No
                 async for received in reader:
                     if isinstance(received.record, SessionRecord):
                         break
+
+        own, factory, calls = own_settings("cluster", tansu_bootstrap, cluster.url), FakeWorker(), unique_sessions(6)
+        ensure_topics(own.kafka)
+        async with worker(own, tmp_path, "worker"):
+            with KafkaProducer(**kafka_options(own.kafka)) as producer:
+                for call in calls:
+                    chunks = [factory.words(seq, session=call) for seq in range(SECONDS)]
+                    send(producer, own.kafka.topic_prefix, factory.event(START, call), *chunks, factory.event(END, call))
+            assert await finals(sink, calls) == [EXPECTED] * len(calls)
         await sink.close()
 
 

@@ -23,7 +23,7 @@ from stream.domain.delivery import FinaliseOutcome
 from stream.local.environment import child_environment
 from stream.local.ports import LOOPBACK, free_port
 from stream.sinks.examine import Examination, examine
-from stream.sinks.problems import RedisProblem
+from stream.sinks.problems import SETTING, RedisProblem
 from stream.sinks.redis_sink import RedisSink
 from tests.fakes.results import SESSION, make_score
 from tests.support.finals import finalise
@@ -308,9 +308,7 @@ async def test_a_worker_that_redis_refuses_ends_with_one_sentence(guarded: Redis
     )
     out, errors = await asyncio.wait_for(process.communicate(), 40)
     assert process.returncode == 3
-    assert errors.decode().splitlines() == [
-        f"Redis at {guarded.address} refuses the user and password; correct them in redis.url (SENTISTREAM_REDIS__URL)"
-    ]
+    assert errors.decode().splitlines() == [f"Redis at {guarded.address} refuses the user and password; correct them in {SETTING}"]
     assert CANARY not in (out + errors).decode()
 
 
@@ -327,10 +325,20 @@ async def test_a_worker_that_redis_refuses_ends_with_one_sentence(guarded: Redis
     ],
 )
 def test_every_command_says_it_in_one_sentence_and_shows_no_secret(
-    guarded: RedisNode, tansu_bootstrap: str, monkeypatch: pytest.MonkeyPatch, command: list[str], url: str, code: int, sentence: str
+    guarded: RedisNode,
+    tansu_bootstrap: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: list[str],
+    url: str,
+    code: int,
+    sentence: str,
 ) -> None:
     monkeypatch.setenv("SENTISTREAM_KAFKA__BOOTSTRAP", tansu_bootstrap)
     given = url.format(canary=CANARY, address=guarded.address)
+    if command == ["demo"]:
+        (tmp_path / "call.vtt").write_text("WEBVTT\n\n00:00.000 --> 00:01.000\nHello.\n")
+        command = ["demo", str(tmp_path / "call.vtt")]
     if command[0] in ("watch", "rebuild", "up", "demo"):
         command = [*command, "--redis", given]
     else:
