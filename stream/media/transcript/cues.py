@@ -28,6 +28,9 @@ _NUMBER = re.compile(r"\s*#?\d{1,9}[.:]?\s*", re.ASCII)
 _HEADER = re.compile(r"\ufeff?WEBVTT(?:\s.*)?")
 _COMMENT = re.compile(r"(?:NOTE(?:\s.*)?|STYLE\s*|REGION\s*)")
 _TIMESTAMP_MAP = re.compile(r"X-TIMESTAMP-MAP\s*=\s*(.*)", re.IGNORECASE)
+MAX_LINES = 4_000_000
+"""More than the cues of a week need, and little enough to be held in memory."""
+
 _PTS_HZ = 90_000
 _PTS_WRAP = 1 << 33
 
@@ -68,6 +71,8 @@ def read_cues(text: str, *, vtt: bool) -> Cues:
     Raises:
         TranscriptError: There is no cue, or no cue's times can be read; the message names the line.
     """
+    if text.count("\n") + text.count("\r") > MAX_LINES:
+        raise TranscriptError(f"the transcript has more than {MAX_LINES:,} lines")
     scanner = _Scanner(vtt=vtt or bool(_HEADER.match(text)))
     for number, line in enumerate(re.split(r"\r*\n|\r", text), start=1):
         scanner.add(number, line)

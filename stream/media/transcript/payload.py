@@ -65,6 +65,7 @@ class _Builder:
     def __init__(self, start_ms: float | None, end_ms: float | None) -> None:
         self.formatting = 0
         self._start_ms, self._end_ms = start_ms, end_ms
+        self._latest_ms = start_ms or 0.0
         self._stretches = [Stretch("")]
         self._length = 0
         self._voices: list[tuple[int, str | None]] = []
@@ -81,8 +82,8 @@ class _Builder:
     def add_tag(self, tag: str) -> None:
         if tag[0].isdigit():
             if (clock := CLOCK.fullmatch(tag)) and self._start_ms is not None and self._end_ms is not None:
-                earliest_ms = max((s.start_ms for s in self._stretches if s.start_ms is not None), default=self._start_ms)
-                self._stretches.append(Stretch("", min(max(clock_ms(clock), earliest_ms), self._end_ms)))
+                self._latest_ms = min(max(clock_ms(clock), self._latest_ms), self._end_ms)
+                self._stretches.append(Stretch("", self._latest_ms))
             return
         name = found[1].lower() if (found := _TAG_NAME.match(tag)) else ""
         if name == "v":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 from stream.media.transcript.segment import Segment, Stretch
@@ -29,7 +29,8 @@ def without_repeats(segments: Iterable[Segment], *, refreshes: bool) -> list[Seg
     """Cues in order of their starts, without the words that a cue before them has shown already.
 
     A file rolls if at least two cues, and a third of those that follow another without a gap, begin with what the cue before them ends with
-    and go on from there. A cue that merely says the same as the one before it is no sign: people say "No." twice.
+    and go on from there. In a file of a few cues one is enough, if it repeats `LEAST_WORDS`. A cue that merely says the same as the one
+    before it is no sign: people say "No." twice.
 
     Args:
         segments: Cues of a subtitle file.
@@ -53,12 +54,6 @@ def without_repeats(segments: Iterable[Segment], *, refreshes: bool) -> list[Seg
             _take_back_last_word(kept, current, carried)
         screen = current
     return kept
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    begin: int
-    text: str
 
 
 class _Shown:
@@ -103,8 +98,8 @@ class _Shown:
         return self._positions[characters - 1] + 1
 
     def start_of_word(self, characters: int) -> int:
-        """Number of characters before the word in which this many characters end."""
-        return self.text.rfind(" ", 0, characters) + 1
+        """Position in the segment's text of the word in which the first characters of the shown text end."""
+        return self._positions[self.text.rfind(" ", 0, characters) + 1]
 
 
 def _rolls(shown: Sequence[_Shown]) -> bool:
@@ -114,7 +109,7 @@ def _rolls(shown: Sequence[_Shown]) -> bool:
             continue
         neighbours += 1
         carried = before.carried_into(current)
-        if 0 < carried < len(current.text):
+        if 0 < carried < len(current.text) or (carried and current.is_refresh):
             strong += 1
             long += current.text.count(" ", 0, carried) + 1 >= LEAST_WORDS
     few = long >= 1 and 2 * long >= neighbours
@@ -128,8 +123,7 @@ def _is_cut(current: _Shown, carried: int) -> bool:
 
 def _take_back_last_word(kept: list[Segment], current: _Shown, carried: int) -> None:
     """Give a word whose beginning was shown by an earlier cue to the cue that completes it."""
-    begin = current.start_of_word(carried)
-    kept[-1] = current.segment.blanked([(0, current.end_of(begin) if begin else 0)])
+    kept[-1] = current.segment.blanked([(0, current.start_of_word(carried))])
     for index in range(len(kept) - 2, -1, -1):
         words = list(re.finditer(r"\S+", kept[index].text))
         if words:

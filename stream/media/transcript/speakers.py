@@ -112,6 +112,8 @@ class _Evidence:
     known: Collection[str]
     cues: Counter[str] = field(default_factory=Counter)
     total: int = 0
+    labelled: int = 0
+    repeated: int = 0
 
     @classmethod
     def of(cls, labels: Sequence[Sequence[_Label]], segments: Sequence[Segment], known: Collection[str]) -> _Evidence:
@@ -119,6 +121,8 @@ class _Evidence:
         for candidates, segment in zip(labels, segments, strict=True):
             evidence.total += bool(segment.text.strip())
             evidence.cues.update({label.key for label in candidates if label.name and not _is_heading(label.name)})
+        evidence.labelled = evidence.cues.total()
+        evidence.repeated = sum(count for count in evidence.cues.values() if count >= 2)
         return evidence
 
     def accepts(self, label: _Label) -> bool:
@@ -129,14 +133,12 @@ class _Evidence:
             return False
         if label.strong and _is_capitalised(name):
             return True
-        labelled = sum(self.cues.values())
         if label.bracketed and not _is_capitalised(name):
             return False
-        few = len(self.cues) <= max(3, labelled / 2)
-        if labelled >= 2 and few and 10 * labelled >= (5 if _is_capitalised(name) else 8) * self.total:
+        few = len(self.cues) <= max(3, self.labelled / 2)
+        if self.labelled >= 2 and few and 10 * self.labelled >= (5 if _is_capitalised(name) else 8) * self.total:
             return True
-        repeated = sum(count for count in self.cues.values() if count >= 2)
-        return _is_capitalised(name) and self.cues[label.key] >= 2 and 20 * repeated >= self.total
+        return _is_capitalised(name) and self.cues[label.key] >= 2 and 20 * self.repeated >= self.total
 
 
 def _labels(segment: Segment) -> Iterator[_Label]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from stream.media.transcript.recognisers.entries import (
     Entry,
@@ -38,7 +39,7 @@ def recording(documents: Sequence[Json]) -> list[Segment] | None:
 
 def live(documents: Sequence[Json]) -> list[Segment] | None:
     """Messages of a live connection. Interim results are left out, because a final one follows."""
-    found = [d for d in documents if "alternatives" in (child(d, "channel") or ()) or d.get("type") == "SpeechStarted"]
+    found = [d for d in documents if child(d, "channel", "alternatives") is not None or d.get("type") == "SpeechStarted"]
     if not found:
         return None
     read = []
@@ -60,7 +61,7 @@ def _words(best: Json, whole: Entry) -> Segment | None:
     if known:
         return segment_of_words(known, whole, glued=False)
     text = string(best.get("transcript"))
-    return phrase(Entry(text, whole.start_ms, whole.end_ms, channel=whole.channel)) if text.strip() else None
+    return phrase(replace(whole, text=text)) if text.strip() else None
 
 
 def _utterance(utterance: Json) -> Segment:

@@ -35,7 +35,7 @@ _OWN_KEYS = ("start_ms", "end_ms", "s", "e")
 _CONFIDENCES = ("confidence", "p", "probability", "score", "conf", "prob")
 _LOG_PROBABILITIES = ("logprob", "log_prob")
 _SPEAKERS = ("speaker", "speaker_id", "speakerId", "speaker_label", "speakerLabel", "speakerTag", "speaker_tag", "speaker_name")
-_GLUED_SHARE = 0.8
+_GLUED_SHARE = 0.5
 """Where so many words begin with a blank, as Whisper's tokens do, one without it continues the word before it."""
 
 
@@ -54,6 +54,11 @@ class Entry:
 def dicts(value: object) -> list[Json]:
     """The objects of a list; none if it is no list."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def rows_of(value: object, length: int) -> list[list[Any]]:
+    """The lists of this length in a list; none if it is no list."""
+    return [row for row in value if isinstance(row, list) and len(row) == length] if isinstance(value, list) else []
 
 
 def child(value: object, *keys: str) -> Any:

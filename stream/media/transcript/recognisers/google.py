@@ -14,6 +14,7 @@ from stream.media.transcript.recognisers.entries import (
     phrase,
     punctuated,
     read_entry,
+    rows_of,
     segment_of_words,
     speaker,
     string,
@@ -96,8 +97,8 @@ def watson(documents: Sequence[Json]) -> list[Segment] | None:
     }
     read = []
     for best in bests:
-        stamps = [row for row in best.get("timestamps") or () if isinstance(row, list) and len(row) == 3]
-        sure = [row[1] for row in best.get("word_confidence") or () if isinstance(row, list) and len(row) == 2]
+        stamps = rows_of(best.get("timestamps"), 3)
+        sure = [row[1] for row in rows_of(best.get("word_confidence"), 2)]
         sure = sure if len(sure) == len(stamps) else [best.get("confidence")] * len(stamps)
         words = [
             Entry(string(row[0]), seconds_ms(row[1]), seconds_ms(row[2]), confidence(p), speakers.get(as_number(row[1])))

@@ -57,7 +57,8 @@ def segments(documents: Sequence[Json]) -> list[Segment] | None:
     openai-whisper, faster-whisper, whisperX, whisper-timestamped, stable-ts and OpenAI's API write this; our own form does, too.
     """
     found = [d for d in documents if any(isinstance(d.get(key), list) for key in ("segments", "words", "word_segments"))]
-    if not found or any("offsetInTicks" in entry for d in found for entry in dicts(d.get("words"))):
+    # A document with times of its own is a segment, one of a list.
+    if not found or any("start" in d or "start_ms" in d or "s" in d for d in found):
         return None
     return [segment for document in found for segment in _document_segments(document)]
 
@@ -116,7 +117,7 @@ def tuples(document: object) -> list[Segment] | None:
     if not isinstance(document, list):
         return None
     rows = [row for row in document if isinstance(row, list)]
-    if rows and not any(isinstance(row[0], int | float | str) for row in rows if row):
+    if rows and rows[0] and isinstance(rows[0][0], list | dict):
         # (segments, info), as `transcribe` returns them.
         return next((read for row in rows if (read := tuples(row)) is not None or (read := _dict_rows(row)) is not None), None)
     words = [word for row in rows if (word := _word_row(row)) is not None]
