@@ -20,13 +20,15 @@ _FORMATS = {
 _RAW_SUFFIXES = frozenset({".raw", ".pcm", ".sw", ".s16", ".s16le", ".s8", ".u8", ".f32"})
 """These say neither the rate nor the channels."""
 
-_HEADERS = (b"RIFF", b"RF64", b"OggS", b"fLaC", b".snd", b"ID3", b"FORM", b"caff", b"\x1aE\xdf\xa3")
+_BEGINNINGS = (b"RIFF", b"RF64", b"OggS", b"fLaC", b".snd", b"ID3", b"FORM", b"caff", b"\x1aE\xdf\xa3")
+_BOXES = (b"ftyp", b"moov", b"mdat", b"wide")
+"""First boxes of MP4 and MOV files."""
 
 
 def open_headerless(path: Path, options: dict[str, str]) -> Any | None:
     """Open a file whose name says that it is sound without a header; None for every other file. Raises FFmpeg's errors."""
     named = _FORMATS.get(path.suffix.lower())
-    if named is None or _has_header(path):
+    if named is None or begins_like_media(path):
         return None
     name, rate = named
     return av.open(str(path), mode="r", format=name, options={**options, "sample_rate": str(rate), "ch_layout": "mono"})
@@ -34,9 +36,11 @@ def open_headerless(path: Path, options: dict[str, str]) -> Any | None:
 
 def is_raw(path: Path) -> bool:
     """True for samples of which neither the name nor a header says what they are: FFmpeg would guess, and send noise."""
-    return path.suffix.lower() in _RAW_SUFFIXES and not _has_header(path)
+    return path.suffix.lower() in _RAW_SUFFIXES and not begins_like_media(path)
 
 
-def _has_header(path: Path) -> bool:
+def begins_like_media(path: Path) -> bool:
+    """True if the first bytes are those of a common video or audio file."""
     with path.open("rb") as file:
-        return file.read(4).startswith(_HEADERS)
+        begin = file.read(8)
+    return begin.startswith(_BEGINNINGS) or begin[4:] in _BOXES

@@ -65,6 +65,7 @@ class UnreadableReason(StrEnum):
     EMPTY = "empty"
     NO_HEADER = "no_header"
     NOT_MEDIA = "not_media"
+    CUT_OFF = "cut_off"
     NO_STREAMS = "no_streams"
     NO_DECODER = "no_decoder"
     ENCRYPTED = "encrypted"
@@ -78,6 +79,8 @@ UNREADABLE: Mapping[UnreadableReason, str] = {
     UnreadableReason.NO_HEADER: "these are samples without a header, which does not say their rate: convert them to WAV, for example with "
     "ffmpeg -f s16le -ar 8000 -ac 1 -i FILE call.wav",
     UnreadableReason.NOT_MEDIA: "this is not a video or audio file that can be read",
+    UnreadableReason.CUT_OFF: "the file is cut off before the index or header without which it cannot be read: the recording was not "
+    "finished, or not copied whole",
     UnreadableReason.NO_STREAMS: "the file holds neither sound nor pictures",
     UnreadableReason.NO_DECODER: "there is no decoder for what the file holds",
     UnreadableReason.ENCRYPTED: "the file is encrypted",

@@ -14,7 +14,7 @@ import av
 from stream.domain.modality import Modality
 from stream.media import headers
 from stream.media.container import open_media, packets
-from stream.media.headerless import is_raw
+from stream.media.headerless import begins_like_media, is_raw
 from stream.media.media_info import MAX_STREAMS, MAX_TEXT, MediaInfo, Problem, StreamInfo, UnreadableReason, UnusableStream
 from stream.media.segments import Segment, SegmentFile, find_segments
 from stream.media.timeline import StreamTimes, TimelineBuilder
@@ -40,7 +40,6 @@ MAX_CHANNELS = 64
 ENCRYPTED = "it is encrypted"
 TOO_MANY_CHANNELS = f"it has more than {MAX_CHANNELS} channels"
 _REASONS = {ENCRYPTED: UnreadableReason.ENCRYPTED, TOO_MANY_CHANNELS: UnreadableReason.TOO_MANY_CHANNELS}
-_ENCRYPTED_TAGS = frozenset({"encv", "enca"})
 
 
 class Unusable(Exception):
@@ -111,7 +110,7 @@ def probe(path: str, on_packet: Callable[[], None] | None = None) -> Probe:
         with open_media(path) as container:
             format_name = container.format.name
     except (av.FFmpegError, OSError, ValueError, EOFError):
-        raise Unusable(UnreadableReason.NOT_MEDIA) from None
+        raise Unusable(UnreadableReason.CUT_OFF if begins_like_media(Path(path)) else UnreadableReason.NOT_MEDIA) from None
     segments = find_segments(path, format_name)
     probes: list[_Found] = []
     unreadable = 0
@@ -179,11 +178,16 @@ def _probe(path: str, segment: Segment, container: Any, on_packet: Callable[[], 
     streams, unusable = _streams(container)
     name = container.format.name
     indices = {stream.index for stream in streams}
+    encrypted: set[int] = set()
     builder = TimelineBuilder()
     for packet in packets(container, on_packet):
+        if packet.has_sidedata("encryption_info"):
+            encrypted.add(packet.stream_index)
         if packet.stream_index in indices:
             time = packet.dts if packet.dts is not None else packet.pts
             builder.add(packet.stream_index, _seconds(time, packet), _seconds(packet.duration, packet) or 0.0, _seconds(packet.pts, packet))
+    unusable += tuple(UnusableStream(s.index, s.modality, s.codec, ENCRYPTED) for s in streams if s.index in encrypted)
+    streams = [stream for stream in streams if stream.index not in encrypted]
     times = builder.build(origin_ms(container) / 1000)
     if name in CLOCKLESS_FORMATS:
         times = {index: replace(of_stream, problems=frozenset(), has_clock=False) for index, of_stream in times.items()}
@@ -234,8 +238,6 @@ def _refusal(stream: Any) -> str:
     context = stream.codec_context
     if context is None:
         return "there is no decoder for its codec"
-    if context.codec_tag in _ENCRYPTED_TAGS:
-        return ENCRYPTED
     if stream.type == Modality.AUDIO and not (context.channels and context.sample_rate):
         return "its header does not state its sample rate or channels"
     if stream.type == Modality.AUDIO and context.channels > MAX_CHANNELS:

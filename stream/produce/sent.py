@@ -183,7 +183,8 @@ def _names(streams: Sequence[StreamReport], numbers: Mapping[int, int]) -> dict[
 def _loss(stream: StreamReport, *, stopped: bool) -> str:
     """How much was sent, and what is wrong: ``3.2 s of 8.0 s were sent; the file is cut off``."""
     sent = duration(stream.sent_ms) if stream.sent_ms else "nothing"
-    of = f" of {duration(stream.announced_ms)}" if stream.announced_ms is not None else ""
+    # "5.0 s of 5.0 s" would only puzzle: of some files, only the end is known to be missing, not how much.
+    of = f" of {duration(stream.announced_ms)}" if stream.announced_ms is not None and stream.lost_ms else ""
     amount = f"{sent}{of} {'were' if stream.sent_ms else 'was'} sent"
     return "; ".join((*(() if stopped else (amount,)), *stream.sentences()))
 

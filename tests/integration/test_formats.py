@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ import pytest
 from stream.config.settings import PROJECT_ROOT
 from stream.domain.modality import Modality
 from stream.media.errors import SourceError
+from stream.media.media_info import UNREADABLE, UnreadableReason
 from stream.produce.prepare import MediaRequest, prepare
 from tests.support import media
 
@@ -110,6 +112,45 @@ def test_samples_of_which_nothing_says_what_they_are_are_refused(tmp_path: Path)
         prepare(MediaRequest(raw, recognise=False))
     named_like_raw.write_bytes(media.sound("wav", "pcm_s16le", rate=8000))
     assert prepare(MediaRequest(named_like_raw, recognise=False)).duration_ms == 1000
+
+
+def test_a_file_of_which_nothing_can_be_used_says_why(tmp_path: Path) -> None:
+    key = {"encryption_scheme": "cenc-aes-ctr", "encryption_key": "1" * 32, "encryption_kid": "2" * 32}
+    index_last = tmp_path / "whole.m4a"
+    media.write_sound(str(index_last), "ipod", "aac", 1.0, 48_000, "mono")
+    media.write_sound(str(tmp_path / "encrypted.mp4"), "mp4", "aac", 1.0, 48_000, "mono", container_options=key)
+    contents = {
+        "unfinished.m4a": index_last.read_bytes()[: index_last.read_bytes().index(b"moov") - 4],
+        "begun.opus": media.sound("ogg", "libopus")[:60],
+        "begun.wav": media.sound("wav", "pcm_s16le")[:78],
+        "empty.mp3": b"",
+        "page.mp4": b"<!DOCTYPE html><title>404</title>",
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    assert {name: refusal(tmp_path / name) for name in (*contents, "encrypted.mp4")} == {
+        "unfinished.m4a": UnreadableReason.CUT_OFF,
+        "begun.opus": UnreadableReason.CUT_OFF,
+        "begun.wav": UnreadableReason.NOTHING_DECODED,
+        "empty.mp3": UnreadableReason.EMPTY,
+        "page.mp4": UnreadableReason.NOT_MEDIA,
+        "encrypted.mp4": UnreadableReason.ENCRYPTED,
+    }
+
+
+def refusal(path: Path) -> UnreadableReason:
+    """Why a file is refused."""
+    with pytest.raises(SourceError) as error:
+        prepare(MediaRequest(path, recognise=False))
+    return next(reason for reason, sentence in UNREADABLE.items() if str(error.value) == f"{path}: {sentence}")
+
+
+def test_a_codec_number_that_is_no_text_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "g729.wav"
+    # A WAV file of G.729: format 0x83, mono, 8 kHz, 1,000 bytes a second in blocks of 10; two seconds.
+    header = struct.pack("<4sI4s4sIHHIIHHH", b"RIFF", 2038, b"WAVE", b"fmt ", 18, 0x83, 1, 8000, 1000, 10, 0, 0)
+    path.write_bytes(header + struct.pack("<4sI", b"data", 2000) + bytes(2000))
+    assert prepare(MediaRequest(path, recognise=False)).duration_ms == 2000
 
 
 def test_the_table_of_the_page_has_each_format() -> None:

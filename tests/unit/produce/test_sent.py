@@ -51,8 +51,9 @@ def test_a_difference_is_said_by_stream_with_both_times_and_the_reason() -> None
         f"sound: 3.2 s of 8.0 s were sent; {PROBLEMS[Problem.CUT_OFF]}",
         f"picture: nothing of 8.0 s was sent; {PROBLEMS[Problem.NOTHING_DECODED]}",
     )
-    unknown = sent(StreamReport(SOUND, None, 3200, problems=cut))
-    assert unknown.warnings == (f"sound: 3.2 s were sent; {PROBLEMS[Problem.CUT_OFF]}",)
+    for announced_ms in (None, 3200):
+        unknown = sent(StreamReport(SOUND, announced_ms, 3200, problems=cut))
+        assert unknown.warnings == (f"sound: 3.2 s were sent; {PROBLEMS[Problem.CUT_OFF]}",)
 
 
 def test_several_tracks_are_told_apart_by_their_numbers() -> None:
