@@ -40,6 +40,7 @@ MAX_CHANNELS = 64
 ENCRYPTED = "it is encrypted"
 TOO_MANY_CHANNELS = f"it has more than {MAX_CHANNELS} channels"
 _REASONS = {ENCRYPTED: UnreadableReason.ENCRYPTED, TOO_MANY_CHANNELS: UnreadableReason.TOO_MANY_CHANNELS}
+_ENCRYPTED_TAGS = frozenset({"encv", "enca"})
 
 
 class Unusable(Exception):
@@ -238,6 +239,8 @@ def _refusal(stream: Any) -> str:
     context = stream.codec_context
     if context is None:
         return "there is no decoder for its codec"
+    if _codec_tag(context) in _ENCRYPTED_TAGS:
+        return ENCRYPTED
     if stream.type == Modality.AUDIO and not (context.channels and context.sample_rate):
         return "its header does not state its sample rate or channels"
     if stream.type == Modality.AUDIO and context.channels > MAX_CHANNELS:
@@ -302,6 +305,14 @@ def _duration_ms(stream: Any) -> int:
 def origin_ms(container: Any) -> int:
     """Container time that is media time 0. Many containers, MPEG-TS for one, do not start at 0."""
     return round((container.start_time or 0) / 1000)
+
+
+def _codec_tag(context: Any) -> str:
+    """The container's name of a codec; "" where it is a number that PyAV cannot read as text, such as 0x83 for G.729 in WAV."""
+    try:
+        return str(context.codec_tag)
+    except UnicodeDecodeError:
+        return ""
 
 
 def _codec(stream: Any) -> str:
