@@ -31,10 +31,19 @@ class Novelty(Enum):
 
 
 class HeldChunk(msgspec.Struct, Generic[A], frozen=True):
-    """A chunk that is held until its last window closes: only the fields that windows need."""
+    """A chunk that is held until its last window closes: only the fields that windows need.
+
+    Attributes:
+        start_ms: Where the chunk itself starts: held chunks are in this order.
+        seq: Its number.
+        content_start_ms: Where its content starts: before the chunk, where it has words of an earlier time.
+        end_ms: Where its content ends: after the chunk, where it has words of a later time.
+        captured_ms: Wall clock at which `end_ms` was captured.
+    """
 
     start_ms: int
     seq: int
+    content_start_ms: int
     end_ms: int
     captured_ms: int
     features: Features | None
@@ -80,10 +89,17 @@ class ModalityState(Generic[A]):
             self.reached_ms = end_ms
         return Novelty.NEW
 
-    def hold(self, chunk: EncodedChunk[A]) -> None:
-        """Hold a chunk until its last window closes."""
+    def hold(self, chunk: EncodedChunk[A], start_ms: int, end_ms: int) -> None:
+        """Hold a chunk until its last window closes.
+
+        Args:
+            chunk: The chunk.
+            start_ms: Media time at which its content starts.
+            end_ms: Media time at which its content ends.
+        """
         header = chunk.header
-        held = HeldChunk(header.start_ms, header.seq, header.end_ms, header.captured_ms, chunk.features, chunk.fingerprint, chunk.ack)
+        captured_ms = header.captured_ms + end_ms - header.end_ms
+        held = HeldChunk(header.start_ms, header.seq, start_ms, end_ms, captured_ms, chunk.features, chunk.fingerprint, chunk.ack)
         if not self.held or self.held[-1].start_ms < held.start_ms:
             self.held.append(held)
         else:

@@ -77,6 +77,20 @@ class LateChunk(msgspec.Struct, Generic[A], frozen=True):
     late_by_ms: int
 
 
+class LateWords(msgspec.Struct, Generic[A], frozen=True):
+    """Words of a chunk that ended where all windows had closed. The rest of the chunk is held.
+
+    Attributes:
+        chunk: The chunk.
+        words: How many words.
+        late_by_ms: Media time from the end of the earliest to the point up to which windows are closed.
+    """
+
+    chunk: EncodedChunk[A]
+    words: int
+    late_by_ms: int
+
+
 class Outcome(msgspec.Struct, Generic[A]):
     """Everything that one call to the aligner produced.
 
@@ -85,6 +99,7 @@ class Outcome(msgspec.Struct, Generic[A]):
         unused: Chunks that are in no further window. They may be acknowledged once the windows closed before them are published.
         partial: Windows that are still open, for partial results.
         late: Chunks that arrived too late.
+        late_words: Words that arrived too late, in chunks that did not.
         repeated: Chunks that were here before, or whose windows were final before this aligner began.
         conflicts: Chunks whose number belongs to another chunk that arrived before.
         future: Chunks whose media time runs too far ahead of their capture time.
@@ -94,6 +109,7 @@ class Outcome(msgspec.Struct, Generic[A]):
     unused: tuple[UnusedChunks[A], ...] = ()
     partial: tuple[Window, ...] = ()
     late: tuple[LateChunk[A], ...] = ()
+    late_words: tuple[LateWords[A], ...] = ()
     repeated: tuple[EncodedChunk[A], ...] = ()
     conflicts: tuple[EncodedChunk[A], ...] = ()
     future: tuple[EncodedChunk[A], ...] = ()
@@ -105,6 +121,7 @@ class Outcome(msgspec.Struct, Generic[A]):
             self.unused += other.unused
             self.partial += other.partial
             self.late += other.late
+            self.late_words += other.late_words
             self.repeated += other.repeated
             self.conflicts += other.conflicts
             self.future += other.future

@@ -6,12 +6,12 @@ import math
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic
+from typing import Any, Generic, NamedTuple
 
 from stream.align.clock_skew import VideoSkew, correction_ms, is_suspect, moved
 from stream.align.lateness import Timeliness, reject, timeliness
 from stream.align.modality_state import ModalityState, Novelty
-from stream.align.outcome import A, ClosedWindow, EncodedChunk, Outcome, UnusedChunks
+from stream.align.outcome import A, ClosedWindow, EncodedChunk, LateWords, Outcome, UnusedChunks
 from stream.align.windower import Span, Windower
 from stream.domain.clock_skew import ClockSkew, ClockSkews
 from stream.domain.features import AudioFeatures, TextFeatures, VideoFeatures
@@ -19,6 +19,20 @@ from stream.domain.identity import TrackKey
 from stream.domain.modality import MODALITIES, Modality
 from stream.domain.warning_codes import WarningCode
 from stream.domain.window import Window
+
+
+class Content(NamedTuple):
+    """The media time that the content of a chunk covers: the chunk itself, and its words wherever they are.
+
+    Attributes:
+        start_ms: Where it starts, for windows: a word is in the window in which it ends.
+        end_ms: Where it ends.
+        spoken_ms: Where it starts, for utterances: where the first word begins, if that word ends before the chunk starts.
+    """
+
+    start_ms: int
+    end_ms: int
+    spoken_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +72,7 @@ class TrackAligner(Generic[A]):
 
     __slots__ = (
         "_advanced_to",
+        "_content_end_ms",
         "_end_ms",
         "_ended",
         "_expected_before",
@@ -66,6 +81,7 @@ class TrackAligner(Generic[A]):
         "_last_partial_ms",
         "_logic",
         "_modalities",
+        "_newest_ms",
         "_planned",
         "_policy",
         "_skew",
@@ -100,6 +116,8 @@ class TrackAligner(Generic[A]):
         self._first_held_start_ms = sys.maxsize
         self._advanced_to: float = -math.inf
         self._last_partial_ms = 0
+        self._content_end_ms = 0
+        self._newest_ms = -1
         self._end_ms: int | None = None
         self._skew = VideoSkew(None if clock_skews is None else clock_skews.get(Modality.VIDEO), final_until_ms or 0)
         self._ended = False
@@ -133,18 +151,30 @@ class TrackAligner(Generic[A]):
 
     def _hold_or_reject(self, chunk: EncodedChunk[A], modality: ModalityState[A], outcome: Outcome[A]) -> None:
         header, logic = chunk.header, self._logic
+        content = _content(chunk, logic.closed_until_ms)
         timely = timeliness(
-            header.end_ms, closed_until_ms=logic.closed_until_ms, final_before_ms=self._final_before_ms, track_ended=self._ended
+            content.end_ms, closed_until_ms=logic.closed_until_ms, final_before_ms=self._final_before_ms, track_ended=self._ended
         )
         if timely is not Timeliness.IN_TIME:
             modality.keep_fingerprint(header.seq, chunk.fingerprint)
             reject(chunk, timely, logic.closed_until_ms, outcome)
             return
-        modality.hold(chunk)
-        self._first_held_start_ms = min(self._first_held_start_ms, header.start_ms)
+        modality.hold(chunk, content.start_ms, content.end_ms)
+        self._first_held_start_ms = min(self._first_held_start_ms, content.start_ms)
+        self._content_end_ms = max(self._content_end_ms, content.end_ms)
+        self._newest_ms = max(self._newest_ms, header.start_ms, content.end_ms - 1 if content.end_ms > header.end_ms else 0)
         self.held += 1
-        if logic.on_chunk(header.start_ms, header.end_ms, chunk.features) and self._advanced_to > -math.inf:
+        self._report_late_words(chunk, outcome)
+        if logic.on_chunk(content.spoken_ms, content.end_ms, chunk.features) and self._advanced_to > -math.inf:
             self._close_windows(self._advanced_to, outcome, ())
+
+    def _report_late_words(self, chunk: EncodedChunk[A], outcome: Outcome[A]) -> None:
+        """Add words to the outcome that are in no further window. Words that were final before are those of a replay."""
+        closed_until_ms = self._logic.closed_until_ms
+        if isinstance(chunk.features, TextFeatures):
+            late = [word.end_ms for word in chunk.features.words if self._final_before_ms < word.end_ms <= closed_until_ms]
+            if late:
+                outcome.late_words += (LateWords(chunk, len(late), max(1, closed_until_ms - min(late))),)
 
     def on_time(self, now: int) -> Outcome[A]:
         """Let time pass during which everything that existed had been read, so that quiet means silence.
@@ -195,8 +225,8 @@ class TrackAligner(Generic[A]):
         Args:
             media_ms: Where the session ended. Chunks that contradict it are believed instead, also where it is None.
         """
-        newest_ms = max((state.held[-1].start_ms for state in self._modalities.values() if state.held), default=-1)
-        self._end_ms = self._reached_ms() if media_ms is None or media_ms <= newest_ms else media_ms
+        reached_ms = max(self._reached_ms(), self._content_end_ms)
+        self._end_ms = reached_ms if media_ms is None or (self.held and media_ms <= self._newest_ms) else media_ms
         self._ended = True
         outcome: Outcome[A] = Outcome()
         self._advance(math.inf, outcome)
@@ -260,7 +290,7 @@ class TrackAligner(Generic[A]):
         # Counted here, and not where it is asked for: that is for every chunk.
         waiting = [state.held for state in self._modalities.values() if state.held]
         self.held = sum([len(held) for held in waiting])
-        self._first_held_start_ms = min([held[0].start_ms for held in waiting], default=sys.maxsize)
+        self._first_held_start_ms = min([chunk.content_start_ms for held in waiting for chunk in held], default=sys.maxsize)
         return tuple([held.ack for held in released if held.ack is not None]), len(released)
 
     def _emit_partial(self, outcome: Outcome[A]) -> None:
@@ -298,7 +328,7 @@ class TrackAligner(Generic[A]):
             if (state := self._modalities.get(modality)) is None:
                 continue
             for held in state.held:
-                if held.start_ms < end and held.end_ms > start:
+                if held.content_start_ms < end and held.end_ms > start:
                     if held.end_ms >= newest_ms:
                         newest_ms, captured_ms = held.end_ms, held.captured_ms
                     if held.features is not None:
@@ -322,3 +352,15 @@ class TrackAligner(Generic[A]):
             warnings=(*warnings, WarningCode.SYNC_SUSPECT) if video and is_suspect(skew, end) else warnings,
             modalities_expected=tuple([m for m in MODALITIES if m in expected]),
         )
+
+
+def _content(chunk: EncodedChunk[A], closed_until_ms: int) -> Content:
+    """The content of a chunk. Words that end where windows have closed are left out."""
+    header, features = chunk.header, chunk.features
+    start_ms, end_ms = header.start_ms, header.end_ms
+    if not isinstance(features, TextFeatures) or not features.words:
+        return Content(start_ms, end_ms, start_ms)
+    words = [word for word in features.words if word.end_ms > closed_until_ms]
+    ends_ms = [word.end_ms for word in words]
+    spoken_ms = min([start_ms, *[word.start_ms for word in words if word.end_ms <= start_ms]])
+    return Content(min([start_ms, *[at - 1 for at in ends_ms]]), max([end_ms, *ends_ms]), spoken_ms)

@@ -29,6 +29,9 @@ SESSION_TYPE = "io.sentistream.session."
 MAX_WORDS_PER_CHUNK = 256
 MAX_WORD_CHARACTERS = 128
 MAX_SPEAKER_CHARACTERS = 64
+MAX_WORD_DISTANCE_MS = 30_000
+"""How far a word may lie outside its chunk: recognisers finish what was said up to half a minute before."""
+
 MAX_HEADERS = 64
 """Bounds on one record: a broken or hostile producer must not fill a worker's memory."""
 
@@ -163,6 +166,30 @@ def decode_text(payload: bytes) -> TextFeatures:
     if len(message.words) > MAX_WORDS_PER_CHUNK:
         raise BadRecordError("bad_words", f"more than {MAX_WORDS_PER_CHUNK} words in one chunk")
     return TextFeatures(tuple(_word(number, word) for number, word in enumerate(message.words)), message.final)
+
+
+def decode_words(payload: bytes, start_ms: int, duration_ms: int) -> TextFeatures:
+    """As `decode_text`, for a chunk of this media time: also raises `BadRecordError` if its words cannot be of that time.
+
+    A word need not lie in its chunk: a recogniser may finish a sentence long after it began. But times that are counted from the beginning
+    of the chunk would put every word at the beginning of the session.
+    """
+    features = decode_text(payload)
+    words = features.words
+    if words and start_ms > duration_ms and max([word.end_ms for word in words]) <= duration_ms:
+        raise BadRecordError(
+            "bad_words",
+            "all words lie within the length of the chunk, which starts later: "
+            "start_ms and end_ms count from the start of the session, so add ce_mediastart to them",
+        )
+    for number, word in enumerate(words):
+        if not start_ms - MAX_WORD_DISTANCE_MS <= word.end_ms <= start_ms + duration_ms + MAX_WORD_DISTANCE_MS:
+            raise BadRecordError(
+                "bad_words",
+                f"words[{number}] lies more than {MAX_WORD_DISTANCE_MS // 1000} s outside its chunk: "
+                "start_ms and end_ms are milliseconds from the start of the session, as ce_mediastart is",
+            )
+    return features
 
 
 def _word(number: int, word: _WordOnWire) -> Word:

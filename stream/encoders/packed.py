@@ -17,7 +17,7 @@ from safetensors.numpy import save
 
 from stream.domain.chunk import Chunk, ChunkHeader
 from stream.domain.features import AudioFeatures, Features, TextFeatures, VideoFeatures
-from stream.domain.kafka_records import BadRecordError, decode_text, encode_words
+from stream.domain.kafka_records import BadRecordError, decode_words, encode_words
 from stream.domain.media_format import EMBEDDING_WIDTH, SEGMENT_MS, VIDEO_PER_SECOND, WORD_WIDTH
 from stream.domain.modality import Modality
 
@@ -55,15 +55,15 @@ def unpack(chunk: Chunk) -> Features:
         raise BadRecordError("bad_features", "the features are not a safetensors file") from None
     match chunk.header.modality:
         case Modality.TEXT:
-            return _text(tensors)
+            return _text(tensors, chunk.header)
         case Modality.AUDIO:
             return _audio(tensors, chunk.header)
         case Modality.VIDEO:
             return _video(tensors, chunk.header)
 
 
-def _text(tensors: Tensors) -> TextFeatures:
-    features = decode_text(_tensor(tensors, "words", "U8", None).tobytes())
+def _text(tensors: Tensors, header: ChunkHeader) -> TextFeatures:
+    features = decode_words(_tensor(tensors, "words", "U8", None).tobytes(), header.start_ms, header.duration_ms)
     return replace(features, states=_tensor(tensors, "states", "F32", len(features.words), WORD_WIDTH))
 
 

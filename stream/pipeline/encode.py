@@ -7,7 +7,7 @@ import numpy as np
 from stream.config.settings import AudioSettings, VideoSettings
 from stream.domain.chunk import Chunk, ContentType
 from stream.domain.features import AudioFeatures, Features, VideoFeatures
-from stream.domain.kafka_records import decode_text
+from stream.domain.kafka_records import decode_words
 from stream.domain.media_format import EMBEDDING_WIDTH
 from stream.domain.modality import Modality
 from stream.encoders.audio import log_mel, segments
@@ -41,7 +41,7 @@ class ChunkEncoder:
         """Features of a chunk that needs neither decoder nor model; None for any other chunk. Raises `BadRecordError`."""
         match chunk.header.content_type:
             case ContentType.WORDS:
-                return decode_text(chunk.payload)
+                return decode_words(chunk.payload, chunk.header.start_ms, chunk.header.duration_ms)
             case ContentType.FEATURES:
                 return unpack(chunk)
             case _:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from hashlib import blake2b
 
 from stream.aio.tasks import TaskSet
-from stream.align.outcome import EncodedChunk, Outcome
+from stream.align.outcome import EncodedChunk, LateWords, Outcome
 from stream.align.session import SessionAligner
 from stream.domain.epoch import EpochAssignment
 from stream.domain.features import Features
@@ -19,7 +19,27 @@ from stream.pipeline.processing_context import ProcessingContext
 from stream.pipeline.scoring import TrackScoring
 from stream.pipeline.track_state import TrackState
 from stream.pipeline.window_context import ContextStore
-from stream.sinks.dead_letter import late_message
+from stream.sinks.dead_letter import late_message, late_words_message
+
+
+class SharedAck:
+    """Acknowledges a record when all its holders are done with it: its last window, and the report of its late words."""
+
+    __slots__ = ("_acknowledge", "_holders")
+
+    def __init__(self, acknowledge: Ack) -> None:
+        self._acknowledge = acknowledge
+        self._holders = 1
+
+    def hold(self) -> None:
+        """Wait for one more call."""
+        self._holders += 1
+
+    def __call__(self) -> None:
+        """One holder is done."""
+        self._holders -= 1
+        if self._holders == 0:
+            self._acknowledge()
 
 
 class EpochWindows:
@@ -122,9 +142,14 @@ class EpochWindows:
             return
         self._notify_at = 0
         digest = blake2b(arrival.chunk.payload, digest_size=8).digest()
-        ack = None if features is None else arrival.record.acknowledge
-        chunk = EncodedChunk(arrival.chunk.header, features, ack, digest)
-        self._dispatch(self.aligner.on_chunk(chunk, self._context.clock()), arrival)
+        ack = None if features is None else SharedAck(arrival.record.acknowledge)
+        chunk = EncodedChunk[Ack](arrival.chunk.header, features, ack, digest)
+        outcome = self.aligner.on_chunk(chunk, self._context.clock())
+        for late in outcome.late_words:
+            if ack is not None:
+                ack.hold()
+                self._reports.spawn(self._report_late_words(arrival, late, ack))
+        self._dispatch(outcome, arrival)
         self._finish_if_idle()
 
     def on_event(self, event: KeyedSessionEvent) -> None:
@@ -210,6 +235,10 @@ class EpochWindows:
         for chunk in chunks:
             if chunk.ack is not None:
                 self._reports.spawn(self._context.dead_letter(arrival.record, reason, detail))
+
+    async def _report_late_words(self, arrival: Arrival, late: LateWords[Ack], ack: Ack) -> None:
+        await self._context.send((self._context.topics.late, *late_words_message(arrival.record, late.late_by_ms, late.words)))
+        ack()
 
     async def _report_late(self, arrival: Arrival, late_by_ms: int) -> None:
         await self._context.send((self._context.topics.late, *late_message(arrival.record, late_by_ms)))

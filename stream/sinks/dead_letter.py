@@ -50,6 +50,12 @@ def late_message(record: InboundRecord, late_by_ms: int) -> Message:
     return _message(record, {"dl_reason": "late", "dl_lateby": str(late_by_ms)})
 
 
+def late_words_message(record: InboundRecord, late_by_ms: int, words: int) -> Message:
+    """Key, value and headers for a chunk of which some words end where all windows have closed, the earliest by `late_by_ms`."""
+    detail = f"{words} of its words end where all windows have closed; its other words are in their windows"
+    return _message(record, {"dl_reason": "late_words", "dl_detail": detail, "dl_lateby": str(late_by_ms)})
+
+
 def unscorable_message(window: Window, error: str) -> Message:
     """Key, value and headers of a dead letter for a window that cannot be scored. The value names the window and quotes nothing of it.
 

@@ -16,7 +16,7 @@ from stream.domain.delivery import FinaliseOutcome, InboundRecord, LastFinal
 from stream.domain.epoch import EpochAssignment, SessionEpochs
 from stream.domain.features import Features, TextFeatures, Word
 from stream.domain.identity import SessionKey, TrackKey
-from stream.domain.kafka_records import Headers, chunk_headers, decode_text, encode_words, session_record
+from stream.domain.kafka_records import Headers, chunk_headers, decode_words, encode_words, session_record
 from stream.domain.modality import Modality
 from stream.domain.result import ExplanationRecord, ModelVersion, PartialRecord, ScoreRecord, SessionRecord
 from stream.domain.session_events import KeyedSessionEvent, SessionEvent
@@ -176,7 +176,7 @@ class FakeEncoder:
     async def encode(self, chunk: Chunk) -> Features:
         await asyncio.sleep(0)
         if chunk.header.modality is Modality.TEXT:
-            return decode_text(chunk.payload)
+            return decode_words(chunk.payload, chunk.header.start_ms, chunk.header.duration_ms)
         return TextFeatures(())
 
 

@@ -44,7 +44,7 @@ def test_a_repeat_does_not_count_as_activity() -> None:
 def test_only_chunks_that_have_ended_are_released() -> None:
     state: ModalityState[str] = ModalityState(0)
     for seq in (0, 2, 1):
-        state.hold(chunk(seq))
+        state.hold(chunk(seq), seq * 1000, seq * 1000 + 1000)
     assert [held.ack for held in state.release(2500)] == ["audio-0", "audio-1"]
     assert [held.ack for held in state.held] == ["audio-2"]
 

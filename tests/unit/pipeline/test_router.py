@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from typing import ClassVar
 
 import pytest
@@ -10,11 +11,12 @@ from structlog.testing import capture_logs
 from stream.config.settings import LimitSettings, Settings, WindowSettings
 from stream.domain.chunk import Chunk
 from stream.domain.delivery import InboundRecord, LastFinal
-from stream.domain.features import Features
+from stream.domain.features import Features, Word
 from stream.domain.identity import TrackKey
-from stream.domain.kafka_records import decode_text
+from stream.domain.kafka_records import chunk_headers, decode_text, encode_words
 from stream.domain.modality import Modality
 from stream.domain.session_events import MAX_TRACKS, SessionEnd, SessionHeartbeat, SessionStart, TrackEnd, TrackPlan
+from stream.pipeline.ports import Addressed
 from tests.fakes.chunks import header
 from tests.fakes.processing_context import FakeEncoder, FakeScorer, FakeStore, FakeWorker
 
@@ -274,7 +276,8 @@ async def test_a_chunk_from_the_future_goes_to_the_dead_letters_and_the_session_
     await worker.feed(worker.event(START), worker.words(0))
     ahead = worker.words(1)
     headers = [(name, b"90000000" if name == "ce_mediastart" else value) for name, value in ahead.headers]
-    await worker.feed(worker.record(ahead.topic, ahead.key, ahead.value, headers), *(worker.words(seq) for seq in range(1, 5)))
+    nothing_said = encode_words([])
+    await worker.feed(worker.record(ahead.topic, ahead.key, nothing_said, headers), *(worker.words(seq) for seq in range(1, 5)))
     assert worker.reasons() == ["future"]
     assert ends(worker) == [4000]
     assert not worker.sent[worker.topics.late]
@@ -318,3 +321,58 @@ async def test_a_chunk_that_needs_no_model_waits_for_the_chunks_before_it_in_its
             await mixed.settle()
     assert mixed.store.scores == plain.store.scores
     assert not mixed.sent[mixed.topics.late]
+
+
+def spoken(worker: FakeWorker, seq: int, *ends_ms: int) -> InboundRecord:
+    """Text chunk of second ``seq`` with words that end at these media times."""
+    of_chunk = header(seq)
+    words = [Word("secretword", max(0, end - 200), end) for end in ends_ms]
+    return worker.record(worker.topics.chunks(Modality.TEXT), str(of_chunk.session).encode(), encode_words(words), chunk_headers(of_chunk))
+
+
+async def test_words_that_are_too_late_are_reported_before_their_chunk_is_acknowledged() -> None:
+    worker = FakeWorker()
+    may_send = asyncio.Event()
+    send = worker.context.send
+
+    async def slow_send(*records: Addressed) -> None:
+        if records[0][0] == worker.topics.late:
+            await may_send.wait()
+        await send(*records)
+
+    worker.context.send = slow_send
+    late = spoken(worker, 5, 700, 1900, 3800, 5800)
+    await worker.feed(worker.event(START), *(spoken(worker, seq) for seq in range(5)), late, *(spoken(worker, seq) for seq in range(6, 13)))
+    assert [(final.end_ms, final.score) for final in worker.store.scores[TRACK]][:3] == [(4000, 0.0), (6000, 2.0), (8000, 1.0)]
+    assert (late.topic, late.offset) not in worker.acknowledged
+    may_send.set()
+    await worker.settle()
+    assert (late.topic, late.offset) in worker.acknowledged
+    [(_, value, headers)] = worker.sent[worker.topics.late]
+    assert value == late.value
+    assert dict(headers)["dl_reason"] == b"late_words"
+    assert dict(headers)["dl_lateby"] == b"1300"
+    assert dict(headers)["dl_detail"].startswith(b"2 of its words")
+
+
+@pytest.mark.parametrize(
+    ("seq", "ends_ms", "said"),
+    [
+        (5, (300, 900), "add ce_mediastart"),
+        (2, (300,), "add ce_mediastart"),
+        (40, (5000, 40_500), r"words\[0\] lies more than 30 s outside"),
+        (2, (2500, 40_000), r"words\[1\] lies more than 30 s outside"),
+    ],
+)
+async def test_words_with_times_of_another_clock_are_refused_by_name(seq: int, ends_ms: tuple[int, ...], said: str) -> None:
+    worker = FakeWorker()
+    await worker.feed(worker.event(START), spoken(worker, seq, *ends_ms))
+    assert worker.reasons() == ["bad_words"]
+    assert re.search(said, dict(worker.sent[worker.topics.dead_letters][0][2])["dl_detail"].decode())
+
+
+@pytest.mark.parametrize(("seq", "ends_ms"), [(0, (300, 900)), (1, (300, 900)), (5, (300, 1100)), (40, (10_100, 70_900)), (5, ())])
+async def test_words_that_may_be_of_the_clock_of_the_session_are_taken(seq: int, ends_ms: tuple[int, ...]) -> None:
+    worker = FakeWorker()
+    await worker.feed(worker.event(START), spoken(worker, seq, *ends_ms))
+    assert worker.reasons() == []
