@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 from redis.asyncio import RedisCluster
@@ -32,6 +32,9 @@ LONGEST_S = 5.0
 
 FAILOVER_S = 10.0
 """A read-only replica is one for good after this time: during a failover the old primary is one until clients have found the new one."""
+
+TRY_EVERY_S = 10.0
+"""Time between two tries to write, by a worker whose Redis answers: its own windows may be far apart."""
 
 REPLICA = ("replica", "slave")
 
@@ -120,16 +123,19 @@ async def _first_problem(redis: RedisConnection, *, writes: bool) -> Diagnosis |
             return diagnosis(RedisProblem.TOO_OLD)
         if writes and redis.hello.get("role") in REPLICA and redis.hello.get("mode") != "cluster":
             return diagnosis(RedisProblem.READ_ONLY)
-        await redis.once(lambda client: _try(client, writes=writes))
+        await redis.once(_try_reading)
+        if writes:
+            await redis.once(_try_writing)
     except RedisUnusableError as error:
         return await _closer(error.diagnosis, redis)
+    except RedisError as error:
+        return diagnosis(RedisProblem.UNEXPECTED, type(error).__name__)
     return None
 
 
-async def _try(redis: RedisClient, *, writes: bool) -> None:
-    """Call every command that readers use, and for a writer every command of the scripts."""
+async def _try_reading(redis: RedisClient) -> None:
+    """Call every command that readers use."""
     session, track = session_names(READ.session), track_names(READ)
-    await redis.ping()
     await redis.zrangebyscore(SESSIONS, 1, 1)
     async with redis.pipeline(transaction=True) as pipe:
         pipe.execute_command("XRANGE", track.scores, "-", "+", "COUNT", 1)
@@ -139,11 +145,14 @@ async def _try(redis: RedisClient, *, writes: bool) -> None:
     async with redis.pubsub() as channel:
         await channel.psubscribe(NUDGES)
         await channel.get_message(timeout=SUBSCRIBED_S)
-    if writes:
-        await redis.zadd(SESSIONS, {str(READ.session): 1}, xx=True)
-        await redis.zremrangebyscore(SESSIONS, 1, 1)
-        await redis.exists(FENCE)
-        await PROBE.run(redis, PROBED, [session.nudge])
+
+
+async def _try_writing(redis: RedisClient) -> None:
+    """Call every command that workers use beside those of readers."""
+    await redis.zadd(SESSIONS, {str(READ.session): 1}, xx=True)
+    await redis.zremrangebyscore(SESSIONS, 1, 1)
+    await redis.exists(FENCE)
+    await PROBE.run(redis, PROBED, [session_names(READ.session).nudge])
 
 
 class RedisHealth:
@@ -158,6 +167,7 @@ class RedisHealth:
         self._redis = redis
         self._clock = clock
         self._read_only_since: float | None = None
+        self._tried_at = float("-inf")
 
     async def problem(self) -> ServiceProblem | None:
         """Why Redis cannot be used now: a call waits, it does not answer, or it does not take writes. None if it can be used."""
@@ -173,12 +183,29 @@ class RedisHealth:
         return found.as_problem(str(self._redis.address), lasting=lasting)
 
     async def _answer(self) -> Diagnosis | None:
-        """Why it does not answer as it should, or None. With HELLO it says whether it is a replica; a cluster's client finds primaries."""
+        """Why it does not answer as it should, or None.
+
+        With HELLO it says whether it is a replica; a cluster's client finds the primaries. Writing is tried from time to time only, until
+        it fails: what makes writes fail shall be known before a window has to wait.
+        """
         try:
-            await self._redis.once(_greet)
+            await self._twice(_greet)
+            if self._clock() - self._tried_at >= TRY_EVERY_S:
+                await self._twice(_try_writing)
+                self._tried_at = self._clock()
         except RedisUnusableError as error:
+            self._tried_at = float("-inf")
             return await _closer(error.diagnosis, self._redis)
         return None
+
+    async def _twice(self, call: Callable[[RedisClient], Awaitable[None]]) -> None:
+        """Try a call again if the first one found its connection cut: the next one makes a new connection."""
+        try:
+            await self._redis.once(call)
+        except RedisUnusableError as error:
+            if error.diagnosis.problem not in (RedisProblem.AWAY, RedisProblem.NODE_AWAY):
+                raise
+            await self._redis.once(call)
 
 
 async def _greet(redis: RedisClient) -> None:

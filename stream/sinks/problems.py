@@ -89,6 +89,7 @@ class RedisProblem(StrEnum):
     NO_TLS = "no_tls"
     CERTIFICATE = "certificate"
     KEYS_IN_USE = "keys_in_use"
+    UNEXPECTED = "unexpected"
 
     @property
     def remedy(self) -> Remedy:
@@ -229,6 +230,7 @@ _TABLE: dict[RedisProblem, tuple[Remedy, str, str]] = {
         "holds keys named sentistream:… of another kind",
         f"name a database in {SETTING} that no other application uses",
     ),
+    RedisProblem.UNEXPECTED: (Remedy.SERVER, "gives an answer that sentistream does not know", "see the log of Redis for the reason"),
 }
 
 

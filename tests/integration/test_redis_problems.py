@@ -298,6 +298,26 @@ async def test_a_worker_in_mid_run_waits_and_loses_nothing(tmp_path: Path, broke
         await sink.close()
 
 
+async def test_an_idle_worker_notices_what_would_make_its_writes_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream.sinks.examine.TRY_EVERY_S", 0.0)
+    async with redis_node(tmp_path) as node:
+        sink = RedisSink(settings_for(node.url), logs=False)
+        codes = []
+        for command in (
+            "PING",
+            "CONFIG SET maxmemory 1",
+            "CONFIG SET maxmemory 0",
+            "ACL SETUSER default -evalsha",
+            "ACL SETUSER default +@all",
+        ):
+            await node.call(*command.split())
+            problem = await sink.problem()
+            codes.append(problem and problem.code)
+        assert codes == [None, "out_of_memory", None, "no_permission", None]
+        assert await node.call("KEYS", "*") == []
+        await sink.close()
+
+
 async def test_a_worker_that_redis_refuses_ends_with_one_sentence(guarded: RedisNode, tansu_bootstrap: str) -> None:
     settings = own_settings("refused", tansu_bootstrap, f"redis://{CANARY}:{CANARY}@{guarded.address}/0")
     process = await asyncio.create_subprocess_exec(
