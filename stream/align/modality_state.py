@@ -68,6 +68,8 @@ class ModalityState(Generic[A]):
     held: list[HeldChunk[A]] = field(default_factory=list)
     _ranges: list[int] = field(default_factory=list)
     """Numbers that arrived, as ranges ``[first, after)``: first, after, first, after… in rising order."""
+    _count: int = 0
+    """How many different numbers have arrived."""
     _lowest_start_ms: int = 0
     _recent: array[int] = field(default_factory=lambda: array("q", [-1, 0] * RECENT))
     """Number and fingerprint of chunks that are no longer held. The pair of a number lies at that number modulo `RECENT`."""
@@ -82,6 +84,7 @@ class ModalityState(Generic[A]):
                 return Novelty.REPEATED if known is None or known == chunk.fingerprint else Novelty.CONFLICT
         else:
             self._add_number(header.seq)
+        self._count += 1
         if header.seq == ranges[0]:
             self._lowest_start_ms = header.start_ms
         self.last_seen, self.started = now, True
@@ -151,18 +154,23 @@ class ModalityState(Generic[A]):
                 del ranges[:2]
         return True
 
-    def is_complete(self, count: int, done_ms: int) -> bool:
-        """True when the chunks with the numbers 0 to ``count - 1`` have arrived.
+    def is_complete(self, count: int, done_ms: int, media_ms: int = 0) -> bool:
+        """True when as many chunks as the modality had have arrived, whatever their numbers are.
+
+        A replay starts in the middle, and cannot count the chunks before. Then it is complete when there is no gap from the chunks that
+        were final before to the number ``count - 1``. Numbers need not begin at 0, so media must also have reached the end; if a modality
+        ends before the session does, this is never true, and the grace period decides.
 
         Args:
             count: How many chunks the modality had.
-            done_ms: Chunks that end by then were final before this state began: a replay starts in the middle.
+            done_ms: Chunks that end by then were final before this state began; 0 if nothing was.
+            media_ms: Where the session ended.
         """
-        if count == 0:
+        if self._count >= count:
             return True
-        if not self._ranges or self._ranges[1] < count:
+        if not done_ms or not self._ranges or self._lowest_start_ms > done_ms:
             return False
-        return self._ranges[0] == 0 or self._lowest_start_ms <= done_ms
+        return self._ranges[1] >= count and self.reached_ms >= media_ms
 
 
 def _media_order(held: HeldChunk[A]) -> tuple[int, int]:

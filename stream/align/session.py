@@ -295,5 +295,7 @@ def _has_all_chunks(tracks: Mapping[str, TrackAligner[A]], end: SessionEnd) -> b
     """Whether every chunk that the session's end has counted is here."""
     counted = {t.track: t.chunks for t in end.tracks}
     return all(
-        (track := tracks.get(name)) is not None and track.is_complete(counts) for name, counts in counted.items() if any(counts.values())
+        (track := tracks.get(name)) is not None and track.is_complete(counts, end.media_ms)
+        for name, counts in counted.items()
+        if any(counts.values())
     )

@@ -214,10 +214,10 @@ class TrackAligner(Generic[A]):
         watermark = max(self._advanced_to, min(active) - policy.allowed_lateness_ms) if active else math.inf
         return self._logic.next_end_ms(self._first_held_start_ms, watermark)
 
-    def is_complete(self, counts: Mapping[Modality, int]) -> bool:
-        """True when all chunks that a session's end has counted for this track have arrived."""
-        done_ms = self._final_before_ms
-        return all(m in self._modalities and self._modalities[m].is_complete(count, done_ms) for m, count in counts.items() if count)
+    def is_complete(self, counts: Mapping[Modality, int], media_ms: int) -> bool:
+        """True when all chunks that a session's end at ``media_ms`` has counted for this track have arrived."""
+        done_ms, states = self._final_before_ms, self._modalities
+        return all(m in states and states[m].is_complete(count, done_ms, media_ms) for m, count in counts.items() if count)
 
     def end(self, media_ms: int | None) -> Outcome[A]:
         """Close every window that holds a chunk.

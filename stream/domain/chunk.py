@@ -48,7 +48,7 @@ class ChunkHeader:
         track: Session and track.
         role: Role of the speaker in the session: ``customer``, ``agent``, ``speaker``…
         modality: Text, audio or video.
-        seq: 0, 1, 2… within (track, modality, epoch).
+        seq: Number within (track, modality, epoch); it may begin anywhere and leave numbers out.
         epoch: Counts restarts of the session's media clock.
         start_ms: Media time of the first sample, from the session's start.
         duration_ms: Media covered, 1 to 1,000.

@@ -167,7 +167,7 @@ def _beyond_the_window(stamps: Rule) -> Rule:
 
 
 def _from_the_first_that_arrived(_is_complete: Rule) -> Rule:
-    return lambda state, count, _done_ms: count == 0 or (bool(state._ranges) and state._ranges[1] >= count)
+    return lambda state, count, *_: count == 0 or (bool(state._ranges) and state._ranges[1] >= count)
 
 
 def _closed_until_the_watermark(advance: Rule) -> Rule:

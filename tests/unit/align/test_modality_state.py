@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import pytest
 from msgspec import structs
 
 from stream.align.modality_state import MAX_RANGES, RECENT, ModalityState, Novelty
@@ -31,6 +34,23 @@ def test_a_replay_is_complete_without_the_chunks_that_were_final_before() -> Non
         state.register(chunk(seq), 0)
     assert state.is_complete(6, done_ms=4000)
     assert not state.is_complete(6, done_ms=3999)
+
+
+@pytest.mark.parametrize("numbers", [range(5), range(1, 6), range(1000, 1005), range(0, 15, 3), (7, 3, 90, 4, 5)])
+def test_a_modality_is_complete_when_as_many_chunks_have_arrived_whatever_their_numbers(numbers: Sequence[int]) -> None:
+    state: ModalityState[str] = ModalityState(0)
+    for place, number in enumerate(numbers):
+        assert not state.is_complete(5, done_ms=0, media_ms=5000)
+        state.register(chunk(number, start_ms=place * 1000), 0)
+        state.register(chunk(number, start_ms=place * 1000), 0)
+    assert state.is_complete(5, done_ms=0, media_ms=5000)
+
+
+def test_a_replay_of_numbers_from_1_is_complete_with_the_last_of_them() -> None:
+    state: ModalityState[str] = ModalityState(0)
+    for number in (5, 6, 7):
+        state.register(chunk(number, start_ms=number * 1000 - 1000), 0)
+        assert state.is_complete(7, done_ms=4000, media_ms=7000) == (number == 7)
 
 
 def test_a_repeat_does_not_count_as_activity() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
@@ -376,3 +377,33 @@ async def test_words_that_may_be_of_the_clock_of_the_session_are_taken(seq: int,
     worker = FakeWorker()
     await worker.feed(worker.event(START), spoken(worker, seq, *ends_ms))
     assert worker.reasons() == []
+
+
+@pytest.mark.parametrize(("first", "step"), [(0, 1), (1, 1), (100, 1), (1, 3)])
+async def test_numbers_may_begin_anywhere_and_leave_numbers_out(first: int, step: int) -> None:
+    """At full speed the end of the session is read before its last chunks; ``step`` 3 is a counter that three modalities share."""
+    worker, seconds = FakeWorker(), 12
+    chunks = []
+    for second in range(seconds):
+        record = worker.words(second)
+        number = str(first + second * step).encode()
+        chunks.append(replace(record, headers=[(name, number if name == "ce_sequence" else value) for name, value in record.headers]))
+    end = SessionEnd(0, seconds * 1000, (TrackEnd("customer", {Modality.TEXT: seconds}),))
+    await worker.feed(worker.event(START), worker.event(end), *chunks)
+    assert ends(worker) == list(range(4000, seconds * 1000 + 2001, 2000))
+    assert [final.score for final in worker.store.scores[TRACK]] == [4.0] * 5 + [2.0]
+    assert not worker.sent[worker.topics.late]
+    assert worker.reasons() == []
+    assert len(worker.acknowledged) == seconds + 2
+
+
+async def test_numbers_that_are_used_again_are_conflicts_and_close_no_window_early() -> None:
+    worker = FakeWorker()
+    records = [worker.words(second) for second in range(6)]
+    same = [replace(r, headers=[(n, b"0" if n == "ce_sequence" else v) for n, v in r.headers]) for r in records]
+    end = SessionEnd(0, 6000, (TrackEnd("customer", {Modality.TEXT: 6}),))
+    await worker.feed(worker.event(START), worker.event(end), *same)
+    assert worker.reasons() == ["conflict"] * 5
+    assert ends(worker) == []
+    await worker.advance(worker.settings.windows.end_grace_ms + 1000)
+    assert [final.score for final in worker.store.scores[TRACK]] == [1.0]
