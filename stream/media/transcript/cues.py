@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NoReturn
@@ -26,7 +27,7 @@ _SBV_TIMING = re.compile(r"(\d{1,3}:\d{1,2}:\d{1,2}\.\d{1,3}),(\d{1,3}:\d{1,2}:\
 _SETTING = re.compile(r"[A-Za-z][A-Za-z0-9-]*:\S+")
 _NUMBER = re.compile(r"\s*#?\d{1,9}[.:]?\s*", re.ASCII)
 _HEADER = re.compile(r"\ufeff?WEBVTT(?:\s.*)?")
-_COMMENT = re.compile(r"(?:NOTE(?:\s.*)?|STYLE\s*|REGION\s*)")
+_COMMENT = re.compile(r"\s*(?:NOTE(?:\s.*)?|STYLE\s*|REGION\s*)")
 _TIMESTAMP_MAP = re.compile(r"X-TIMESTAMP-MAP\s*=\s*(.*)", re.IGNORECASE)
 MAX_LINES = 4_000_000
 """More than the cues of a week need, and little enough to be held in memory."""
@@ -125,8 +126,16 @@ class _Scanner:
             self._refuse()
         for cue, following in pairwise(self._cues):
             if (place := self._identifier(cue, following.line)) is not None:
+                name = cue.lines[place][1].strip()
                 del cue.lines[place:]
-        latest_ms = max(cue.start_ms or 0 for cue in timed)
+                # Some tools write the number twice, with a blank line between.
+                texts = [line.strip() for _, line in cue.lines]
+                while texts and texts[-1] in ("", name) and ("" in texts[-2:] or not texts[-1]):
+                    texts.pop()
+                del cue.lines[len(texts) :]
+        latest_ms = max(max(cue.start_ms or 0, cue.end_ms) for cue in timed)
+        if len(timed) > 1 and all(cue.start_ms == 0 and cue.end_ms == 0 for cue in timed):
+            raise TranscriptError("the transcript's cues have no times: all of them are 0")
         segments, lengthened, before = [], 0, 0
         for cue, following_ms in zip(timed, [*(cue.start_ms or 0 for cue in timed[1:]), 0], strict=True):
             payload = "\n".join(line for _, line in cue.lines if line.strip()) or cue.rest
@@ -224,7 +233,11 @@ def _estimated_end_ms(text: str, start_ms: float, following_ms: float) -> float:
 
 def _timing(line: str) -> tuple[float, float, str] | None:
     """Start, end and the text behind them, if the line is the timing line of a cue."""
-    if len(line) > 10_000 or not (found := _TIMING.fullmatch(line) or _SBV_TIMING.fullmatch(line)):
+    if len(line) > 10_000:
+        return None
+    plain = line if line.isascii() or "-->" not in line else unicodedata.normalize("NFKC", line)
+    found = _TIMING.fullmatch(plain) or _SBV_TIMING.fullmatch(plain)
+    if found is None:
         return None
     start, end, rest = found.groups()
     return _time_ms(start), _time_ms(end), _SETTING.sub("", rest).strip()

@@ -20,6 +20,10 @@ _BOMS = (
 _MOST_DAMAGE = 0.1
 """Up to this share of wrong sequences, text is damaged UTF-8; with more of them it is another encoding."""
 
+_MOST_DAMAGE_OF_JSON = 0.5
+_MOST_DAMAGE_OF_BYTES = 0.001
+"""whisper.cpp cuts characters in its JSON between tokens, so that half of them may be damaged, or one in a large file."""
+
 _SAMPLE_BYTES = 100_000
 _KANA = re.compile(r"[\u3040-\u30ff]")
 _WIDE = re.compile(r"[^\x00-\x7f]")
@@ -48,7 +52,10 @@ def decode_text(raw: bytes, *, unicode_only: bool) -> tuple[str, tuple[str, ...]
         line = raw.count(b"\n", 0, error.start) + 1
     repaired = raw.decode("utf-8", errors="replace")
     wrong, right = repaired.count("\ufffd"), len(_WIDE.findall(repaired))
-    if not unicode_only and wrong <= _MOST_DAMAGE * right:
+    damaged = wrong <= _MOST_DAMAGE * right
+    if unicode_only:
+        damaged = wrong < _MOST_DAMAGE_OF_JSON * right or wrong <= _MOST_DAMAGE_OF_BYTES * len(raw)
+    if damaged:
         return repaired.replace("\ufffd", ""), (f"damaged characters of the transcript are left out: {wrong}",)
     encoding_8 = None if unicode_only else _older_encoding(raw)
     if encoding_8 is None:

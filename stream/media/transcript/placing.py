@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from stream.domain.media_format import MAX_SESSION_MS
 from stream.media.errors import TranscriptError
 from stream.media.transcript.segment import Segment
+from stream.media.transcript.words import MS_PER_CHARACTER
 
 MAX_OVERHANG_MS = 5_000
 """Cue times are approximate and often end a little after the recording."""
@@ -22,6 +24,13 @@ MAX_SILENCE_MS = 60_000
 FASTEST_MS_PER_CHARACTER = 2.0
 SLOWEST_MS_PER_CHARACTER = 3_000.0
 """People take about 70 ms for a character; a factor of 1000 cannot be missed."""
+
+
+_UNITS = {
+    1000: "seconds where milliseconds are expected",
+    0.01: "hundredths of seconds where seconds are expected",
+    0.001: "milliseconds where seconds are expected",
+}
 
 
 def in_place(segments: Sequence[Segment], duration_ms: int | None, *, clocks: bool) -> tuple[list[Segment], list[str]]:
@@ -40,7 +49,7 @@ def in_place(segments: Sequence[Segment], duration_ms: int | None, *, clocks: bo
     factor = 1 if clocks else _unit_factor(placed, duration_ms)
     if factor != 1:
         placed = [segment.rescaled(factor) for segment in placed]
-        units = "milliseconds where seconds are expected" if factor < 1 else "seconds where milliseconds are expected"
+        units = _UNITS[factor]
         notices.append(f"the transcript's times are {units}: they are read as such")
     if max(_times(placed)) > MAX_SESSION_MS:
         raise TranscriptError("the transcript ends beyond a week, the longest session")
@@ -56,7 +65,7 @@ def _times(segments: Sequence[Segment]) -> list[float]:
 
 
 def _unit_factor(segments: Sequence[Segment], duration_ms: int | None) -> float:
-    """1000, 1 or 0.001: by how fast people would speak, and by what fits the recording."""
+    """A key of `_UNITS`, or 1: by how fast people would speak, and by what fits the recording."""
     spoken_ms = characters = 0.0
     for segment in segments:
         spans = [(s.start_ms, s.end_ms, s.text) for s in segment.stretches if s.start_ms is not None and s.end_ms is not None]
@@ -72,10 +81,10 @@ def _unit_factor(segments: Sequence[Segment], duration_ms: int | None) -> float:
         return 1000
     # Whisper gives a word of 30 s to silence, so a slow pace alone proves nothing: the times must be past the end, too.
     last_fit_ms = LATEST_END_MS if duration_ms is None else duration_ms + MAX_OVERHANG_MS
-    fits_as_milliseconds = latest_ms / 1000 <= (MAX_SESSION_MS if duration_ms is None else last_fit_ms)
-    if pace > SLOWEST_MS_PER_CHARACTER and latest_ms > last_fit_ms and fits_as_milliseconds:
-        return 0.001
-    return 1
+    if pace < SLOWEST_MS_PER_CHARACTER or latest_ms <= last_fit_ms:
+        return 1
+    fitting = [f for f in (0.01, 0.001) if latest_ms * f <= (MAX_SESSION_MS if duration_ms is None else last_fit_ms)]
+    return min(fitting, key=lambda f: abs(math.log(pace * f / MS_PER_CHARACTER)), default=1)
 
 
 def _offset_ms(segments: Sequence[Segment], duration_ms: int | None) -> float:

@@ -18,10 +18,10 @@ from stream.media.transcript.recognisers.shapes import read_document
 from stream.media.transcript.rolling import without_repeats
 from stream.media.transcript.segment import Segment
 from stream.media.transcript.speakers import name_speakers
-from stream.media.transcript.subtitles import is_lyrics, is_substation, read_lyrics, read_substation, refuse_others
+from stream.media.transcript.subtitles import is_lyrics, is_substation, is_table, read_lyrics, read_substation, read_table, refuse_others
 from stream.media.transcript.words import timed_words, with_bounds
 
-TRANSCRIPT_SUFFIXES = (".vtt", ".srt", ".json", ".jsonl", ".json3", ".sbv", ".ass", ".ssa", ".lrc")
+TRANSCRIPT_SUFFIXES = (".vtt", ".srt", ".json", ".jsonl", ".json3", ".sbv", ".ass", ".ssa", ".lrc", ".tsv")
 JSON_SUFFIXES = (".json", ".jsonl", ".json3")
 
 MAX_FILE_BYTES = 50_000_000
@@ -112,6 +112,8 @@ def _parse(text: str, suffix: str) -> _Parsed:
     refuse_others(text)
     if is_substation(text):
         return _Parsed(without_repeats(read_substation(text), refreshes=False))
+    if is_table(text):
+        return _Parsed(read_table(text), clocks=False)
     if is_lyrics(text):
         return _Parsed(read_lyrics(text))
     cues = read_cues(text, vtt=suffix == ".vtt")

@@ -1,4 +1,4 @@
-"""Subtitle formats beside cues with arrows: ASS/SSA and LRC are read, the others are refused by name."""
+"""Formats beside cues with arrows: ASS/SSA, LRC and Whisper's tables are read, the others are refused by name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 from stream.media.errors import TranscriptError
 from stream.media.transcript.payload import parse_payload, speaker_name
 from stream.media.transcript.segment import Segment
-from stream.media.transcript.times import CLOCK, clock_ms
+from stream.media.transcript.times import CLOCK, clock_ms, milliseconds
 from stream.media.transcript.words import MS_PER_CHARACTER
 
 _SCRIPT_INFO = re.compile(r"\s*(?:;.*\s+)*\[Script Info\]|(?m:^)Dialogue:\s*(?:Marked=)?\d+,\d+:\d\d:\d\d[.:]\d\d", re.IGNORECASE)
@@ -61,6 +61,17 @@ def read_substation(text: str) -> list[Segment]:
                 cue = parse_payload(payload, clock_ms(start), max(clock_ms(start), clock_ms(end)))
                 segments.append(replace(cue, speaker=speaker_name(values.get("name", "") or values.get("actor", ""))))
     return segments
+
+
+def is_table(text: str) -> bool:
+    """Whether the text is a table as openai-whisper writes it, with columns for start, end and text."""
+    return bool(re.match(r"\ufeff?start\tend\ttext\s", text))
+
+
+def read_table(text: str) -> list[Segment]:
+    """Rows of a table; its times are milliseconds."""
+    rows = (line.split("\t", 2) for line in text.splitlines()[1:] if line.strip())
+    return [parse_payload(row[2], milliseconds(row[0]), milliseconds(row[1])) for row in rows if len(row) == 3]
 
 
 def is_lyrics(text: str) -> bool:

@@ -23,6 +23,7 @@ _SPANS: tuple[tuple[str, str, Unit | None], ...] = (
     ("startMs", "endMs", milliseconds),
     ("s", "e", None),
     ("start", "end", None),
+    ("start", "stop", None),
     ("start_time", "end_time", None),
     ("startTime", "endTime", None),
     ("startOffset", "endOffset", None),
@@ -145,12 +146,13 @@ def read_entry(entry: Json, number: int, path: str, unit: Unit = seconds_ms) -> 
 
 def entry_times(entry: Json, unit: Unit) -> tuple[float | None, float | None]:
     """Start and end of an entry."""
-    for start_key, end_key, own_unit in _SPANS:
-        if entry.get(start_key) is not None or (entry.get(end_key) is not None and end_key != "end"):
-            start_ms, end_ms = (own_unit or unit)(entry.get(start_key)), (own_unit or unit)(entry.get(end_key))
-            if end_ms is None and start_ms is not None and (duration_ms := unit(entry.get("duration"))) is not None:
-                end_ms = start_ms + duration_ms
-            return start_ms, end_ms
+    known = [span for span in _SPANS if entry.get(span[0]) is not None or entry.get(span[1]) is not None]
+    whole = [span for span in known if entry.get(span[0]) is not None and entry.get(span[1]) is not None]
+    for start_key, end_key, own_unit in (*whole, *known):
+        start_ms, end_ms = (own_unit or unit)(entry.get(start_key)), (own_unit or unit)(entry.get(end_key))
+        if end_ms is None and start_ms is not None and (duration_ms := unit(entry.get("duration"))) is not None:
+            end_ms = start_ms + duration_ms
+        return start_ms, end_ms
     pair = entry.get("timestamp")
     if isinstance(pair, list) and len(pair) == 2:
         return unit(pair[0]), unit(pair[1])

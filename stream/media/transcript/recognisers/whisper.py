@@ -29,7 +29,11 @@ def whisper_cpp(documents: Sequence[Json]) -> list[Segment] | None:
     phrases = [entry for document in documents for entry in dicts(document.get("transcription")) if "offsets" in entry]
     if not phrases and not any(isinstance(d.get("transcription"), list) and "systeminfo" in d for d in documents):
         return None
-    return [_cpp_phrase(entry) for entry in phrases]
+    read = [_cpp_phrase(entry) for entry in phrases]
+    if all(len(segment.stretches) == 1 and len(segment.text.split()) <= 1 for segment in read):
+        # With --max-len 1 each phrase is a token: a word, a part of one, or its punctuation.
+        return segments_of_entries([Entry(string(entry.get("text")), *_offsets(entry)) for entry in phrases])
+    return read
 
 
 def _cpp_phrase(entry: Json) -> Segment:
