@@ -251,7 +251,16 @@ class TrackAligner(Generic[A]):
         if active:
             return min(active) - policy.allowed_lateness_ms
         quiet = min(now - state.last_seen for state in self._modalities.values())
-        return self._logic.clock_step(self._first_held_start_ms, self._reached_ms() + quiet - policy.allowed_lateness_ms)
+        return self._clock_step(self._reached_ms() + quiet - policy.allowed_lateness_ms)
+
+    def _clock_step(self, watermark: float) -> float:
+        """The next watermark at which something closes; minus infinity if the clock has not reached it.
+
+        The clock alone closes nothing on the way there: otherwise a chunk that comes late into a silence would be late, or lose its
+        beginning, depending on when the clock was last read.
+        """
+        closes_at_ms = self._logic.notify_at_ms(self._first_held_start_ms)
+        return closes_at_ms if closes_at_ms <= watermark else -math.inf
 
     def _advance(self, watermark: float, outcome: Outcome[A]) -> None:
         if watermark > self._advanced_to:

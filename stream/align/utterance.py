@@ -122,14 +122,6 @@ class UtteranceLogic:
         plan = self._plan()
         return self._reached_ms + self._windower.pause_ms if plan is None else plan.certain_at_ms
 
-    def clock_step(self, first_held_ms: int, watermark: float) -> float:
-        """Return the moment at which the next window, or the silence that is held, may be closed. Silence is not closed bit by bit.
-
-        Otherwise a chunk that comes late into a silence would be late, or lose its beginning, depending on when the clock was last read.
-        """
-        closes_at_ms = self.notify_at_ms(first_held_ms)
-        return closes_at_ms if closes_at_ms <= watermark else -math.inf
-
     def next_end_ms(self, first_held_ms: int, watermark: float) -> float:
         """The watermark, or earlier where a window is planned or a noise may yet turn out to be the beginning of speech."""
         plan = self._plan()

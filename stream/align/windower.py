@@ -62,13 +62,9 @@ class WindowerLogic(Protocol):
         """Called after `close_window` returned None. Must move `closed_until_ms` past media time that no window will cover."""
 
     def notify_at_ms(self, first_held_ms: int) -> int:
-        """The watermark at which the next window closes, or at which the held chunks turn out to be in none. Called to set a timer."""
+        """The watermark at which the next window closes, or at which the held chunks turn out to be in none.
 
-    def clock_step(self, first_held_ms: int, watermark: float) -> float:
-        """Called while all modalities are quiet, so that only the clock moves the watermark. Returns how far it has moved so far.
-
-        What the logic does then must not depend on how often the clock is read. A logic for which it would returns only watermarks that
-        follow from the chunks, and minus infinity until the next of them is reached.
+        Called to set a timer, and while all modalities are quiet: the clock then moves the watermark from one such point to the next.
         """
 
     def next_end_ms(self, first_held_ms: int, watermark: float) -> float:
@@ -147,10 +143,6 @@ class HoppingLogic:
     def notify_at_ms(self, first_held_ms: int) -> int:
         """End of the oldest window that holds a chunk."""
         return max(self.closed_until_ms, self._windower.first_start_ms(first_held_ms)) + self._windower.length_ms
-
-    def clock_step(self, first_held_ms: int, watermark: float) -> float:
-        """Return the watermark itself."""
-        return watermark
 
     def next_end_ms(self, first_held_ms: int, watermark: float) -> float:
         """End of the first window that a held chunk, or a chunk that is still to come, may touch."""

@@ -258,7 +258,7 @@ def _up_to_the_watermark(close_gap: Rule) -> Rule:
 
 
 def _at_every_tick(_clock_step: Rule) -> Rule:
-    return lambda _logic, _first_held_ms, watermark: watermark
+    return lambda _track, watermark: watermark
 
 
 def _also_before_the_last_final(on_chunk: Rule) -> Rule:
@@ -335,6 +335,7 @@ MUTANTS = (
     ),
     Mutant("share tracks between sessions", SessionAligner, "__init__", _with_shared_tracks, invariants.sessions_are_independent),
     Mutant("sleep too long", TrackAligner, "notify_at", _always(math.inf), invariants.silence_closes_everything),
+    Mutant("close empty windows bit by bit", TrackAligner, "_clock_step", _at_every_tick, invariants.silence_closes_everything),
     Mutant("ignore the end", SessionAligner, "on_end", _always(Outcome()), invariants.silence_closes_everything),
     Mutant("end at once", session, "_has_all_chunks", _always(value=True), invariants.no_timely_chunk_is_missing),
     Mutant(
@@ -391,7 +392,7 @@ MUTANTS = (
             ("take noise for speech", _Run, "extend", _always_a_word, invariants.utterances_match_hindsight),
             ("close before it is certain", UtteranceLogic, "close_window", _before_it_is_certain, invariants.arrival_order_does_not_matter),
             ("close too much silence", UtteranceLogic, "close_gap", _up_to_the_watermark, invariants.utterances_match_hindsight),
-            ("close silence bit by bit", UtteranceLogic, "clock_step", _at_every_tick, invariants.silence_closes_everything),
+            ("close silence bit by bit", TrackAligner, "_clock_step", _at_every_tick, invariants.silence_closes_everything),
             ("never release silence", UtteranceLogic, "close_gap", _always(None), invariants.silence_closes_everything),
             ("sleep through utterances", UtteranceLogic, "notify_at_ms", _always(10**9), invariants.silence_closes_everything),
             ("use final speech again", UtteranceLogic, "on_chunk", _also_before_the_last_final, invariants.a_crash_changes_nothing),

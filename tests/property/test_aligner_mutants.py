@@ -61,6 +61,14 @@ SOUND_AFTER_PICTURE = history(
 )
 """When a window closes, video chunks after it have arrived already."""
 
+INTO_A_GAP = history(
+    *(second(seq, TEXT) for seq in range(2)),
+    Delivery(7000, "customer", TEXT, 3, 6000, 1000),
+    Delivery(9500, "customer", TEXT, 2, 4000, 1000),
+    lateness_ms=3000,
+)
+"""A chunk comes late into a gap whose windows hold nothing, when the clock is about to close the window after them."""
+
 TWO_WORDS = history(
     Delivery(1000, "customer", TEXT, 0, 0, 1000, spans=((100, 700),)),
     Delivery(2000, "customer", TEXT, 1, 1000, 1000, spans=((0, 400),)),
@@ -99,7 +107,7 @@ WORD_INTO_SILENCE = history(
 """A word comes late into a silence that the clock is about to close."""
 
 RARE = {
-    False: (OVERTAKEN, LONG_AFTER, FAR_APART, DISORDERED, SOUND_AFTER_PICTURE),
+    False: (OVERTAKEN, LONG_AFTER, FAR_APART, DISORDERED, SOUND_AFTER_PICTURE, INTO_A_GAP),
     True: (TWO_WORDS, SOON_AFTER_A_FINAL_TEXT, LATE_VOICE, WORD_INTO_SILENCE),
 }
 """Histories that are too rare to be generated, by whether they are for utterance windows."""
@@ -161,6 +169,15 @@ def test_a_word_that_comes_late_into_a_silence_has_its_window_however_often_the_
     often, lazy = play_live(WORD_INTO_SILENCE), play_live(WORD_INTO_SILENCE, lazy=True)
     assert often.windows() == lazy.windows()
     assert [(window.start_ms, window.end_ms) for _, window in often.windows()] == [(0, 400)]
+    assert often.fates == lazy.fates
+    assert not often.late_by
+
+
+def test_a_chunk_that_comes_late_into_a_gap_is_in_its_window_however_often_the_time_is_checked() -> None:
+    often, lazy = play_live(INTO_A_GAP), play_live(INTO_A_GAP, lazy=True)
+    assert often.windows() == lazy.windows()
+    spans = [(window.start_ms, window.end_ms) for _, window in often.windows()]
+    assert spans == [(0, 4000), (2000, 6000), (4000, 8000), (6000, 10_000)]
     assert often.fates == lazy.fates
     assert not often.late_by
 
