@@ -9,22 +9,18 @@ from stream.domain.identity import check_name
 from stream.domain.modality import Modality
 from stream.domain.session_events import MAX_TRACKS
 from stream.media.errors import SourceError
-from stream.media.media_info import (
-    UNREADABLE,
-    AudioSource,
-    Content,
-    MediaInfo,
-    Selection,
-    StreamInfo,
-    Survey,
-    UnreadableReason,
-    UnusableStream,
-)
+from stream.media.media_info import AudioSource, Content, MediaInfo, Selection, StreamInfo, Survey, UnusableStream
 from stream.produce.sent import LeftOutStream
 from stream.produce.session import TrackSetup
 
 LEFT_OUT_NAME = "-"
 """In the place of a speaker's name: this audio track or channel is left out."""
+
+_TRIED = {
+    Content.SILENT: "it is silent where it was tried",
+    Content.SOUND: "no voice was found where it was tried",
+    Content.PICTURE: "no face was found where it was tried",
+}
 
 NO_VIDEO_OF_SEVERAL = "with several speakers it is unknown whose face it shows"
 
@@ -95,6 +91,8 @@ class _Chooser:
         self._wish = wish
         self._numbers = track_numbers(survey.info)
         self._voices = [stream for stream in survey.info.audio if survey.contents.get(stream.index) is Content.VOICE]
+        nothing = (Content.SILENT, Content.UNREADABLE)
+        self._heard = [stream for stream in survey.info.audio if survey.contents.get(stream.index) not in nothing]
 
     def choose(self) -> Choice:
         wish = self._wish
@@ -106,16 +104,13 @@ class _Chooser:
         if wish.split and wish.audio_track is None and video is None and _is_conversation(self._voices):
             return self._choice(_split(self._voices), None)
         audio = self._numbered(Modality.AUDIO, wish.audio_track) if wish.audio_track is not None else self._survey.best_audio()
-        source = None if audio is None or self._unreadable(audio) else AudioSource(audio.index)
-        if source is None and video is None:
-            raise SourceError(UNREADABLE[UnreadableReason.NOTHING_DECODED])
+        source = None if audio is None else AudioSource(audio.index)
         return self._choice((TrackSetup(wish.track, wish.role, audio=source, video=video is not None),), video)
 
     def _video(self) -> StreamInfo | None:
         if self._wish.video_track is not None:
             return self._numbered(Modality.VIDEO, self._wish.video_track)
-        best = self._survey.best_video()
-        return None if best is None or self._unreadable(best) else best
+        return self._survey.best_video()
 
     def _unreadable(self, stream: StreamInfo) -> bool:
         return self._survey.contents.get(stream.index) is Content.UNREADABLE
@@ -147,13 +142,17 @@ class _Chooser:
             stream = self._numbered(Modality.AUDIO, self._wish.audio_track)
             if stream.channels == count:
                 return _channels(stream)
-        elif len(audio) > 1 and count in (len(audio), len(self._voices)):
-            return [AudioSource(stream.index) for stream in (audio if len(audio) == count else self._voices)]
+        elif len(audio) == count > 1:
+            return [AudioSource(stream.index) for stream in audio]
+        elif len(self._voices) == len(self._heard) == count > 1:
+            return [AudioSource(stream.index) for stream in self._voices]
         else:
             fitting = [stream for stream in audio if stream.channels == count]
             voiced = [stream for stream in fitting if stream in self._voices]
             if len(voiced) == 1 or len(fitting) == 1:
                 return _channels((voiced or fitting)[0])
+        if not audio:
+            raise SourceError(f"--channels has {count} names, but {self._inventory(Modality.AUDIO)}")
         raise SourceError(
             f"--channels has {count} {'name' if count == 1 else 'names'}, but {self._inventory(Modality.AUDIO)}: give each audio track of "
             f"the file a name, or each channel of one track (choose it with --audio-track); {LEFT_OUT_NAME} in the place of a name leaves "
@@ -192,13 +191,13 @@ class _Chooser:
         if isinstance(stream, UnusableStream):
             reason, missing = stream.reason, not other_is_sent
         elif content is Content.UNREADABLE:
-            reason, missing = "nothing of it could be decoded", not other_is_sent
+            reason = "nothing of it could be decoded"
         elif not sound and not other_is_sent:
             reason = NO_VIDEO_OF_SEVERAL
         elif wished:
             reason = "another one was asked for"
         elif content in (Content.SILENT, Content.SOUND, Content.PICTURE):
-            reason = {Content.SILENT: "it is silent", Content.SOUND: "no voice was found in it"}.get(content, "no face was found in it")
+            reason = _TRIED[content]
         else:
             reason, missing = f"it is not the first with a {'voice' if sound else 'face'}", True
         return LeftOutStream(
@@ -215,14 +214,15 @@ class _Chooser:
 
     def _notices(self, tracks: Sequence[TrackSetup], selection: Selection, left_out: Sequence[LeftOutStream]) -> Iterator[str]:
         contents = self._survey.contents
-        if len(tracks) > 1 and not self._wish.channels:
+        if len({source.stream for source in selection.audio}) > 1:
             listed = ", ".join(f"{track.track} is audio track {self._numbers[track.audio.stream]}" for track in tracks if track.audio)
-            yield f"each audio track is a speaker: {listed}; --channels gives them other names, --audio-track sends one alone"
+            hint = "" if self._wish.channels else "; --channels gives them other names, --audio-track sends one alone"
+            yield f"each audio track is a speaker: {listed}{hint}"
         for stream in left_out:
             yield stream.sentence()
         yield from _hints([stream for stream in left_out if stream.missing and stream.usable])
         if selection.audio and all(contents.get(source.stream) is Content.SILENT for source in selection.audio):
-            yield "the sound is silent wherever it was tried"
+            yield "the sound is silent where it was tried"
         if selection.video is not None and contents.get(selection.video) is Content.PICTURE:
             yield "no face was found where the picture was tried"
 

@@ -182,10 +182,12 @@ def _names(streams: Sequence[StreamReport], numbers: Mapping[int, int]) -> dict[
 
 def _loss(stream: StreamReport, *, stopped: bool) -> str:
     """How much was sent, and what is wrong: ``3.2 s of 8.0 s were sent; the file is cut off``."""
-    sent = duration(stream.sent_ms) if stream.sent_ms else "nothing"
-    # "5.0 s of 5.0 s" would only puzzle: of some files, only the end is known to be missing, not how much.
-    of = f" of {duration(stream.announced_ms)}" if stream.announced_ms is not None and stream.lost_ms else ""
-    amount = f"{sent}{of} {'were' if stream.sent_ms else 'was'} sent"
+    sent_ms, of = stream.sent_ms, ""
+    # Of some files only the end is known to be missing, not how much: "5.0 s of 5.0 s" would puzzle.
+    if stream.announced_ms is not None and stream.lost_ms:
+        # What could not be decoded is sent as silence.
+        sent_ms, of = min(sent_ms, stream.announced_ms - stream.gap_ms - stream.lost_ms), f" of {duration(stream.announced_ms)}"
+    amount = f"{duration(sent_ms)}{of} were sent" if sent_ms > 0 else f"nothing{of} was sent"
     return "; ".join((*(() if stopped else (amount,)), *stream.sentences()))
 
 

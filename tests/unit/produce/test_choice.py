@@ -37,9 +37,9 @@ def test_the_first_voice_and_the_first_face_are_sent_and_the_others_are_named_wi
     assert choice.selection == Selection((AudioSource(2),), 3)
     assert [(track.track, track.audio, track.video) for track in choice.tracks] == [("speaker", AudioSource(2), True)]
     assert choice.notices == (
-        'audio track 1 ("Desktop", stereo) is left out: it is silent',
-        "audio track 3 (mono) is left out: no voice was found in it",
-        "video track 1 (h264) is left out: no face was found in it",
+        'audio track 1 ("Desktop", stereo) is left out: it is silent where it was tried',
+        "audio track 3 (mono) is left out: no voice was found where it was tried",
+        "video track 1 (h264) is left out: no face was found where it was tried",
     )
     assert not any(stream.missing for stream in choice.left_out)
 
@@ -107,6 +107,7 @@ def test_an_audio_track_can_be_chosen_for_its_channels_and_a_name_can_be_left_ou
     channels = choose(found, Wish(channels=("agent", "customer"), audio_track=2))
     assert [track.audio for track in channels.tracks] == [AudioSource(1, 0), AudioSource(1, 1)]
     without_mix = choose(found, Wish(channels=("-", "agent", "customer")))
+    assert without_mix.notices[0] == "each audio track is a speaker: agent is audio track 2, customer is audio track 3"
     assert [(track.track, track.audio) for track in without_mix.tracks] == [("agent", AudioSource(1)), ("customer", AudioSource(2))]
     assert [(stream.track, stream.missing) for stream in without_mix.left_out] == [(1, False)]
 
@@ -120,6 +121,8 @@ def test_an_audio_track_can_be_chosen_for_its_channels_and_a_name_can_be_left_ou
             Wish(channels=("a", "b", "c")),
             r"has 3 names, but the file has 2 audio tracks: 1 \(\"Mix\", stereo\), 2 \(eng, mono\)",
         ),
+        # Which of them is the mix of the others is not known.
+        (survey((audio(2), VOICE), (audio(2), SOUND), (audio(2), VOICE)), Wish(channels=("a", "b")), "the file has 3 audio tracks"),
         (survey((video(), FACE)), Wish(channels=("a", "b")), "the file has no audio track that can be read"),
         (survey((audio(), VOICE)), Wish(audio_track=2), "there is no audio track 2: the file has 1 audio channel in one track"),
         (survey((video(), FACE), (video(), FACE)), Wish(video_track=3), "there is no video track 3: the file has 2 video tracks"),
@@ -127,7 +130,6 @@ def test_an_audio_track_can_be_chosen_for_its_channels_and_a_name_can_be_left_ou
         (survey((audio(), UNREADABLE), (video(), FACE)), Wish(audio_track=1), "audio track 1 cannot be sent"),
         (survey((audio(2), VOICE)), Wish(channels=("a", "A")), "twice"),
         (survey((audio(2), VOICE)), Wish(channels=("-", "-")), "must name 1 to 32"),
-        (survey((audio(), UNREADABLE)), Wish(), "nothing in this file can be decoded"),
     ],
 )
 def test_what_the_file_does_not_have_is_refused_with_what_it_has(found: Survey, wish: Wish, message: str) -> None:
@@ -153,6 +155,13 @@ def test_a_stream_that_cannot_be_decoded_is_missing_unless_another_one_is_sent()
         choose(film, Wish(audio_track=1))
 
 
+def test_a_stream_in_which_nothing_was_found_is_read_if_there_is_no_other_so_that_the_report_has_it() -> None:
+    assert choose(survey((audio(), UNREADABLE), (video(), FACE)), Wish()).selection == Selection((AudioSource(0),), 1)
+    choice = choose(survey((audio(), UNREADABLE), (audio(), SOUND)), Wish())
+    assert choice.selection == Selection((AudioSource(1),))
+    assert [(stream.track, stream.reason, stream.missing) for stream in choice.left_out] == [(1, "nothing of it could be decoded", False)]
+
+
 def test_players_count_undecodable_tracks_as_well() -> None:
     first = UnusableStream(0, Modality.AUDIO, "apac", "there is no decoder for its codec")
     second = StreamInfo(1, Modality.AUDIO, "aac", 1, "mono")
@@ -162,4 +171,4 @@ def test_players_count_undecodable_tracks_as_well() -> None:
 
 def test_silence_and_a_picture_without_a_face_are_said() -> None:
     choice = choose(survey((audio(), SILENT), (video(), PICTURE)), Wish())
-    assert choice.notices == ("the sound is silent wherever it was tried", "no face was found where the picture was tried")
+    assert choice.notices == ("the sound is silent where it was tried", "no face was found where the picture was tried")

@@ -51,6 +51,8 @@ def test_a_difference_is_said_by_stream_with_both_times_and_the_reason() -> None
         f"sound: 3.2 s of 8.0 s were sent; {PROBLEMS[Problem.CUT_OFF]}",
         f"picture: nothing of 8.0 s was sent; {PROBLEMS[Problem.NOTHING_DECODED]}",
     )
+    undecoded = sent(StreamReport(SOUND, 8000, 8000, lost_ms=500, problems=(Problem.DAMAGED,)))
+    assert undecoded.warnings == (f"sound: 7.5 s of 8.0 s were sent; {PROBLEMS[Problem.DAMAGED]}",)
     for announced_ms in (None, 3200):
         unknown = sent(StreamReport(SOUND, announced_ms, 3200, problems=cut))
         assert unknown.warnings == (f"sound: 3.2 s were sent; {PROBLEMS[Problem.CUT_OFF]}",)
