@@ -92,7 +92,7 @@ class WorkerApp:
                 settings=settings,
                 store=store,
                 scorer=scorer,
-                send=ResultProducer(self._faust).send,
+                send=ResultProducer(self._faust, self._state.refused_sends).send,
                 new_encoder=new_encoder,
                 now=lambda: time.monotonic_ns() // 1_000_000,
                 on_failure=self._fail,
@@ -189,6 +189,7 @@ class WorkerApp:
     async def _check_consumer_thread(self) -> None:
         """Let the thread that reads from Kafka record that its event loop turns."""
         call_in_consumer_thread(self._faust, self._state.on_consumer_turn, time.monotonic)
+        self._state.broker_silent_s = self._lag.silent_s
 
     async def _on_revoked(self, _app: Any, /, *args: Any, **_kwargs: Any) -> None:
         revoked: set[TP] = args[0]

@@ -46,6 +46,7 @@ class ConsumerLag:
         self._checked_at = time.monotonic()
         self._next: dict[TP, int] = {}
         self._assigned: frozenset[TP] = frozenset()
+        self._assigned_at_ms = 0.0
         self._ends: dict[TP, list[tuple[int, float]]] = defaultdict(list)
         """By partition its ends, each with the moment of the last answer that gave it (Unix ms), in rising order."""
         self._blocked: dict[TP, tuple[int, float]] = {}
@@ -74,12 +75,22 @@ class ConsumerLag:
         """Input partitions of this worker."""
         return len(self._assigned)
 
+    @property
+    def silent_s(self) -> float:
+        """How long ago (s) the broker last answered a fetch, or assigned partitions; 0 without partitions."""
+        if not self._assigned:
+            return 0.0
+        positions = [fetched_position(self._app, tp) for tp in self._assigned]
+        answers_ms = [position.answered_at_ms for position in positions if position is not None]
+        return max(0.0, time.time() - max([*answers_ms, self._assigned_at_ms]) / 1000)
+
     def on_assigned(self, assigned: Iterable[TP]) -> None:
         """Start again with these partitions."""
         self._next.clear()
         self._ends.clear()
         self._blocked.clear()
         self._assigned = frozenset(tp for tp in assigned if tp.topic in self._topics)
+        self._assigned_at_ms = time.time() * 1000
 
     def on_revoked(self) -> None:
         """Nothing is assigned until further notice."""

@@ -20,10 +20,16 @@ BACKOFF = Backoff(first_s=0.2, cap_s=5.0, jitter=0.0)
 
 
 class ResultProducer:
-    """Sends through the producer of a Faust app and waits out outages."""
+    """Sends through the producer of a Faust app and waits out outages.
 
-    def __init__(self, app: App) -> None:
+    Args:
+        app: The Faust app.
+        refused: Kept up to date: by topic to which records cannot be written now, the name of the error.
+    """
+
+    def __init__(self, app: App, refused: dict[str, str] | None = None) -> None:
         self._app = app
+        self._refused = {} if refused is None else refused
 
     async def send(self, *records: Addressed) -> None:
         """Write records concurrently; return when the broker has them all. A retry may write them twice, with identical content."""
@@ -33,10 +39,17 @@ class ResultProducer:
             sent = [await producer.send(topic, key, value, None, None, headers) for topic, key, value, headers in records]
             await asyncio.gather(*sent)
 
-        def on_outage(error: Exception, _failures: int) -> None:
-            log.warning("send_failed", topics=[topic for topic, *_ in records], error=type(error).__name__)
+        topics = [topic for topic, *_ in records]
+
+        def on_outage(error: Exception, failures: int) -> None:
+            self._refused.update(dict.fromkeys(topics, type(error).__name__))
+            # The monitor of the services says again and again what lasts.
+            if failures == 1:
+                log.warning("send_failed", topics=topics, error=type(error).__name__)
 
         await wait_out(attempt, is_outage=is_outage, backoff=BACKOFF, on_outage=on_outage)
+        for topic in topics:
+            self._refused.pop(topic, None)
 
 
 def is_outage(error: Exception) -> bool:

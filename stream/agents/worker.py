@@ -12,6 +12,7 @@ import structlog
 
 from stream.agents.app import WorkerApp
 from stream.agents.health import HealthServer
+from stream.agents.kafka_health import KafkaHealth
 from stream.agents.service_log import ServiceLog
 from stream.agents.worker_state import WorkerState
 from stream.aio.service_monitor import ServiceMonitor
@@ -51,7 +52,8 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
         stack.push_async_callback(models.close)
         store = RedisSink(settings.redis, logs=False)
         stack.push_async_callback(store.close)
-        monitor = ServiceMonitor({"redis": store.problem, "triton": models.problem}, ServiceLog())
+        kafka = KafkaHealth(settings.kafka, state)
+        monitor = ServiceMonitor({"kafka": kafka.problem, "redis": store.problem, "triton": models.problem}, ServiceLog())
         await stack.enter_async_context(HealthServer(settings.health, state, monitor))
         await monitor.require_usable()
         stack.callback(asyncio.ensure_future(monitor.run()).cancel)

@@ -4,10 +4,39 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
+from collections.abc import Callable
 
 import structlog
 
 from stream.config.settings import Settings
+
+OWN = "stream"
+REPEAT_S = 60.0
+"""While Kafka is away, its client logs thirty lines a second; the service's own events say what is the matter."""
+
+
+class RareRepeats(logging.Filter):
+    """Lets the same statement of a library through once a minute. Statements of the service always pass.
+
+    Args:
+        clock: Seconds that only rise.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._passed: dict[tuple[str, int], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a record is logged."""
+        if record.name == OWN or record.name.startswith(f"{OWN}."):
+            return True
+        statement, now = (record.pathname, record.lineno), self._clock()
+        if now - self._passed.get(statement, float("-inf")) < REPEAT_S:
+            return False
+        self._passed[statement] = now
+        return True
 
 
 def configure_logging(settings: Settings) -> None:
@@ -32,6 +61,7 @@ def configure_logging(settings: Settings) -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(RareRepeats())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -41,6 +71,6 @@ def configure_logging(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    logging.getLogger("stream").setLevel(level)
+    logging.getLogger(OWN).setLevel(level)
     # kafka-python warns when decompressing a large batch takes more than 0.1 s, which is no fault.
     logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from kafka import errors
 from kafka.errors import (
     AuthorizationError,
     GroupAuthorizationFailedError,
@@ -127,10 +128,24 @@ _WRONG: tuple[tuple[tuple[type[KafkaError], ...], str], ...] = (
 """Errors that say what is wrong, and the sentence for each; it begins with "Kafka at HOST:PORT"."""
 
 
+def refusal(kafka: KafkaSettings, error: str, topic: str) -> ServiceProblem:
+    """The problem for the name of an error with which records are refused; aiokafka and kafka-python use the same names."""
+    cls = getattr(errors, error, None)
+    sentence = _sentence(cls) if isinstance(cls, type) else None
+    at = f"Kafka at {kafka.bootstrap}"
+    if sentence is None:
+        return ServiceProblem("refused_request", f"{at} does not take records for {topic} ({error}); see its log", lasting=False)
+    return ServiceProblem("refused_request", f"{at} {sentence.format(kafka=kafka, name=f'{error}, {topic}')}", lasting=True)
+
+
+def _sentence(cls: type) -> str | None:
+    return next((sentence for classes, sentence in _WRONG if issubclass(cls, classes)), None)
+
+
 def _explained(kafka: KafkaSettings, error: KafkaError) -> BrokerError:
-    for classes, sentence in _WRONG:
-        if isinstance(error, classes):
-            return WrongBrokerError(f"Kafka at {kafka.bootstrap} " + sentence.format(kafka=kafka, name=type(error).__name__))
+    sentence = _sentence(type(error))
+    if sentence is not None:
+        return WrongBrokerError(f"Kafka at {kafka.bootstrap} " + sentence.format(kafka=kafka, name=type(error).__name__))
     # Time-outs and lost connections: kafka-python does not say why.
     problem = broker_problem(kafka)
     if problem is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socketserver
 import struct
 import sys
@@ -313,3 +314,41 @@ async def test_a_worker_says_one_line_within_5_s_and_exits(
     assert said in lines[0]
     assert SECRET not in lines[0]
     assert time.monotonic() - began < 50
+
+
+async def test_a_worker_says_once_that_kafka_is_away_and_once_that_it_is_back(
+    secured: Secured, server: RedisServer, tmp_path: Path
+) -> None:
+    """It stands last: it kills the broker."""
+    settings = Settings.model_validate({"redis": {"url": server.url}, "log_format": "json"})
+    settings = settings.model_copy(update={"kafka": secured.settings(topic_prefix="outage.", group="outage")})
+    ready, log = tmp_path / "ready", tmp_path / "worker.log"
+    command = (sys.executable, "-m", "stream.cli", "worker", "--ready-file", str(ready))
+
+    def events(name: str) -> list[dict[str, Any]]:
+        lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+        return [line for line in lines if line["event"] == name and line["service"] == "kafka"]
+
+    with log.open("wb") as file:
+        worker = await asyncio.create_subprocess_exec(*command, env=child_environment(settings), stdout=file, stderr=file)
+    try:
+        async with asyncio.timeout(100):
+            while not ready.exists():
+                await asyncio.sleep(0.1)
+            secured.kafka.kill()
+            while not events("service_unusable"):
+                await asyncio.sleep(0.1)
+            await secured.kafka.start()
+            while not events("service_usable"):
+                await asyncio.sleep(0.1)
+        worker.terminate()
+        assert await asyncio.wait_for(worker.wait(), 40) == 0
+    finally:
+        if worker.returncode is None:
+            worker.kill()
+            await worker.wait()
+    (said,) = events("service_unusable")
+    assert (said["level"], said["code"]) == ("error", "refused")
+    assert said["what"] == f"Kafka does not answer at {secured.kafka.bootstrap}; start it, or correct --kafka or kafka.bootstrap"
+    libraries = [line for line in log.read_text().splitlines() if '"logger": "aiokafka' in line]
+    assert len(libraries) < 60

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka.errors import NotLeaderForPartitionError
+from aiokafka.errors import MessageSizeTooLargeError, NotLeaderForPartitionError
 from faust.exceptions import ProducerSendError
 
 from stream.agents import result_producer
@@ -59,3 +59,18 @@ async def test_an_outage_is_waited_out_and_all_are_sent_again(error: Exception) 
     producer = FakeProducer(error)
     await result_producer_of(producer).send(SCORE, EXPLANATION)
     assert producer.sent[-2:] == [("scores", b"score"), ("explanations", b"explanation")]
+
+
+async def test_topics_that_are_refused_are_known_until_they_are_not() -> None:
+    seen: list[dict[str, str]] = []
+    refused: dict[str, str] = {}
+
+    class Watching(FakeProducer):
+        async def send(self, *args: Any) -> asyncio.Future[None]:
+            seen.append(dict(refused))
+            return await super().send(*args)
+
+    producer = Watching(MessageSizeTooLargeError())
+    await ResultProducer(SimpleNamespace(producer=producer), refused).send(SCORE)  # type: ignore[arg-type]
+    assert seen == [{}, {"scores": "MessageSizeTooLargeError"}]
+    assert refused == {}

@@ -1,0 +1,64 @@
+"""A worker looks at the broker only if it has a reason to, and names what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from stream.agents import kafka_health
+from stream.agents.kafka_health import KafkaHealth
+from stream.agents.worker_state import WorkerState
+from stream.config.settings import KafkaSettings
+from stream.domain.service_problem import ServiceProblem
+
+AWAY = ServiceProblem("refused", "Kafka does not answer", lasting=False)
+PARTLY = ServiceProblem("advertised_listener", "one of three", lasting=False, serious=False)
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[ServiceProblem | None]:
+    """What the next looks at the broker find."""
+    found: list[ServiceProblem | None] = []
+    monkeypatch.setattr(kafka_health, "broker_problem", lambda _kafka: found.pop(0))
+    return found
+
+
+async def problem(state: WorkerState) -> ServiceProblem | None:
+    return await KafkaHealth(KafkaSettings(topic_prefix="p."), state).problem()
+
+
+async def test_a_broker_that_answers_is_not_looked_at(looks: list[ServiceProblem | None]) -> None:
+    assert await problem(WorkerState(partitions=6, broker_silent_s=0.2)) is None
+    assert looks == []
+
+
+@pytest.mark.parametrize(
+    "state",
+    [WorkerState(), WorkerState(partitions=6, broker_silent_s=9.0), WorkerState(partitions=6, refused_sends={"p.scores": "TimeoutError"})],
+    ids=["not assigned", "silent", "refused"],
+)
+async def test_a_reason_leads_to_a_look(state: WorkerState, looks: list[ServiceProblem | None]) -> None:
+    looks.append(AWAY)
+    assert await problem(state) is AWAY
+
+
+async def test_a_full_worker_and_a_single_broker_of_several_are_no_problem(looks: list[ServiceProblem | None]) -> None:
+    looks += [None, PARTLY]
+    for _ in range(2):
+        assert await problem(WorkerState(partitions=6, broker_silent_s=9.0)) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "lasting", "said"),
+    [
+        ("TopicAuthorizationFailedError", True, "does not allow this user what it asks for (TopicAuthorizationFailedError, p.scores)"),
+        ("MessageSizeTooLargeError", True, "refuses a record as too large: set max.message.bytes"),
+        ("NotEnoughReplicasError", False, "does not take records for p.scores (NotEnoughReplicasError); see its log"),
+        ("ProducerSendError", False, "does not take records for p.scores (ProducerSendError)"),
+    ],
+)
+async def test_refused_results_are_explained(error: str, lasting: bool, said: str, looks: list[ServiceProblem | None]) -> None:
+    looks.append(None)
+    found = await problem(WorkerState(partitions=6, refused_sends={"p.scores": error}))
+    assert found is not None
+    assert (found.code, found.lasting) == ("refused_request", lasting)
+    assert said in found.text
