@@ -27,6 +27,8 @@ def open_media(path: str, segment: Segment | None = None) -> Any:
     # Playlists and some containers name other inputs: with this they cannot make FFmpeg open network connections.
     options = {"protocol_whitelist": "file"}
     if segment is not None:
+        options |= segment.options
+    if segment is not None and not segment.whole:
         return av.open(SegmentFile(path, segment), mode="r", options=options)
     headerless = open_headerless(Path(path), options)
     return headerless if headerless is not None else av.open(path, mode="r", options=options)

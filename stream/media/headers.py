@@ -21,6 +21,9 @@ MAX_BOXES = 100_000
 STREAMED_SIZE = 0x7F00_0000
 """A RIFF writer that cannot seek back states 0 or a size from about here on; the size then says nothing."""
 
+MAX_TRAILER_BYTES = 1024
+"""More bytes than these after the samples of a WAV file, and not in a chunk of their own, are samples: a tag is shorter."""
+
 TS_PACKET_BYTES = 188
 _TS_SYNC = 0x47
 
@@ -52,6 +55,18 @@ def stated_bytes(file: Readable, format_name: str) -> tuple[int, int] | None:
     if format_name == "caf":
         return _caf_data(file, size)
     return None
+
+
+def wav_goes_on(file: Readable, size: int) -> bool:
+    """True when a WAV file has samples after its stated end, as where a recorder stated the length of its first second only."""
+    stated = _riff_data(file, size)
+    if stated is None or stated[1] < stated[0]:
+        return False
+    rest = size - file.tell() - stated[0]
+    file.seek(stated[0] + stated[0] % 2, 1)
+    header = file.read(8)
+    is_chunk = len(header) == 8 and header[:4].strip(b" \0").isalnum() and int.from_bytes(header[4:], "little") <= rest
+    return rest > MAX_TRAILER_BYTES and not is_chunk
 
 
 def avi_lengths_ms(file: Readable) -> list[int]:
@@ -121,6 +136,8 @@ def _size(file: Readable) -> int:
 
 
 def _riff_data(file: Readable, size: int) -> tuple[int, int] | None:
+    """Stated and held bytes of the samples, and the file stands at the first of them."""
+    file.seek(0)
     form = file.read(12)
     long_size: int | None = None
     for _ in range(MAX_BOXES):

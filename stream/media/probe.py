@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +17,12 @@ import av
 
 from stream.domain.modality import Modality
 from stream.media import headers
-from stream.media.container import open_media, packets
+from stream.media.container import only, open_media, packets
 from stream.media.headerless import begins_like_media, is_raw
 from stream.media.media_info import MAX_STREAMS, MAX_TEXT, MediaInfo, Problem, StreamInfo, UnreadableReason, UnusableStream
 from stream.media.segments import Segment, SegmentFile, find_segments
-from stream.media.timeline import StreamTimes, TimelineBuilder
+from stream.media.timeline import PacketTimes, StreamTimes, TimelineBuilder
+from stream.media.transport_stream import missing_packets
 
 CLOCKLESS_FORMATS = frozenset({"mp3", "aac", "ac3", "eac3", "dts", "flac", "amr", "loas", "mlp", "truehd"})
 """Formats whose frames carry no times: FFmpeg counts, and miscounts where the sample rate changes."""
@@ -37,7 +42,11 @@ NEAR_END_MS = 2_000
 MAX_CHANNELS = 64
 """As many as FFmpeg resamples."""
 
+MAX_LEARNING_PACKETS = 200
+"""Packets that are decoded to learn the parameters of a stream."""
+
 ENCRYPTED = "it is encrypted"
+UNKNOWN_PARAMETERS = "its header does not state its sample rate or channels"
 TOO_MANY_CHANNELS = f"it has more than {MAX_CHANNELS} channels"
 _REASONS = {ENCRYPTED: UnreadableReason.ENCRYPTED, TOO_MANY_CHANNELS: UnreadableReason.TOO_MANY_CHANNELS}
 _ENCRYPTED_TAGS = frozenset({"encv", "enca"})
@@ -56,12 +65,12 @@ class SegmentProbe:
     """What is known of one of the files that a file was joined of; of most there is one.
 
     Attributes:
-        segment: Its bytes; None for the whole file.
+        segment: Its bytes.
         indices: The number in it of each stream of the whole file.
         times: The clock of each stream of the whole file, on the line of media time of the whole file.
     """
 
-    segment: Segment | None
+    segment: Segment
     indices: Mapping[int, int]
     times: Mapping[int, StreamTimes]
 
@@ -117,11 +126,10 @@ def probe(path: str, on_packet: Callable[[], None] | None = None) -> Probe:
     unreadable = 0
     for segment in segments:
         try:
-            with open_media(path, segment if len(segments) > 1 else None) as container:
-                probes.append(_probe(path, segment, container, on_packet))
+            probes.append(_probe(path, segment, on_packet))
         except (av.FFmpegError, OSError, ValueError, EOFError):
             unreadable += 1
-    return _joined(probes, whole=len(segments) == 1, unreadable=unreadable)
+    return _joined(probes, unreadable=unreadable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +144,7 @@ class _Found:
     cut_off: bool
 
 
-def _joined(found: list[_Found], *, whole: bool, unreadable: int) -> Probe:
+def _joined(found: list[_Found], *, unreadable: int) -> Probe:
     """Put segments one after the other. The first, second … stream of a kind in each of them is one stream."""
     usable = [of_segment for of_segment in found if of_segment.streams]
     if not usable:
@@ -144,20 +152,21 @@ def _joined(found: list[_Found], *, whole: bool, unreadable: int) -> Probe:
         if not unusable:
             raise Unusable(UnreadableReason.NO_STREAMS if found else UnreadableReason.NOT_MEDIA)
         raise Unusable(_REASONS.get(unusable[0].reason, UnreadableReason.NO_DECODER))
-    streams = usable[0].streams
-    announced: dict[int, list[int | None]] = {stream.index: [] for stream in streams}
+    places = _places(usable)
+    announced: dict[int, list[int | None]] = {place: [] for place in places}
     segments: list[SegmentProbe] = []
     offset_ms = 0
     for of_segment in usable:
-        indices = dict(_same_streams(streams, of_segment.streams))
-        times = {index: of_segment.times[own].moved(offset_ms) for index, own in indices.items() if own in of_segment.times}
-        segments.append(SegmentProbe(None if whole else of_segment.segment, indices, times))
-        lengths = {stream.index: stream.announced_ms for stream in of_segment.streams}
-        for index, own in indices.items():
-            announced[index].append(lengths[own])
+        own = _numbered(of_segment.streams)
+        indices = {place: own[key].index for place, (key, _) in places.items() if key in own}
+        times = {place: of_segment.times[index].moved(offset_ms) for place, index in indices.items() if index in of_segment.times}
+        segments.append(SegmentProbe(of_segment.segment, indices, times))
+        for place, (key, _) in places.items():
+            if key in own:
+                announced[place].append(own[key].announced_ms)
         offset_ms = max([offset_ms, *(of_stream.end_ms for of_stream in times.values())])
-    stated = {index: sum(filter(None, lengths)) for index, lengths in announced.items() if None not in lengths}
-    streams = tuple(replace(stream, announced_ms=stated.get(stream.index)) for stream in streams)
+    stated = {place: sum(filter(None, lengths)) for place, lengths in announced.items() if None not in lengths}
+    streams = [replace(stream, index=place, announced_ms=stated.get(place)) for place, (_, stream) in places.items()]
     info = MediaInfo(
         offset_ms or None,
         tuple(stream for stream in streams if stream.modality is Modality.AUDIO),
@@ -165,40 +174,102 @@ def _joined(found: list[_Found], *, whole: bool, unreadable: int) -> Probe:
         usable[0].unusable,
     )
     cut_off = unreadable > 0 or any(of_segment.cut_off for of_segment in usable)
-    return Probe(info, tuple(segments), usable[0].length_ms if whole else None, cut_off)
+    return Probe(info, tuple(segments), usable[0].length_ms if len(usable) == 1 else None, cut_off)
 
 
-def _same_streams(streams: tuple[StreamInfo, ...], others: tuple[StreamInfo, ...]) -> Iterator[tuple[int, int]]:
-    for modality in (Modality.AUDIO, Modality.VIDEO):
-        own = [stream.index for stream in streams if stream.modality is modality]
-        theirs = [stream.index for stream in others if stream.modality is modality]
-        yield from zip(own, theirs, strict=False)
+_Key = tuple[Modality, int]
+"""Kind of a stream, and its number among the streams of this kind."""
 
 
-def _probe(path: str, segment: Segment, container: Any, on_packet: Callable[[], None] | None) -> _Found:
-    streams, unusable = _streams(container)
-    name = container.format.name
-    indices = {stream.index for stream in streams}
-    encrypted: set[int] = set()
+def _numbered(streams: tuple[StreamInfo, ...]) -> dict[_Key, StreamInfo]:
+    counts: Counter[Modality] = Counter()
+    numbered: dict[_Key, StreamInfo] = {}
+    for stream in streams:
+        numbered[stream.modality, counts[stream.modality]] = stream
+        counts[stream.modality] += 1
+    return numbered
+
+
+def _places(segments: list[_Found]) -> dict[int, tuple[_Key, StreamInfo]]:
+    """The streams of the whole file by their index: that of the first segment, or a new one for a stream that only a later one has."""
+    places: dict[int, tuple[_Key, StreamInfo]] = {}
+    known: set[_Key] = set()
+    for of_segment in segments:
+        for key, stream in _numbered(of_segment.streams).items():
+            if key not in known and len(known) < MAX_STREAMS:
+                known.add(key)
+                places[stream.index if stream.index not in places else max(places) + 1] = key, stream
+    return places
+
+
+def _probe(path: str, segment: Segment, on_packet: Callable[[], None] | None) -> _Found:
+    with open_media(path, segment) as container:
+        streams, unusable = _streams(container)
+        if any(stream.reason == UNKNOWN_PARAMETERS for stream in unusable):
+            learned = [stream for refused in unusable if (stream := _learned(path, segment, refused)) is not None]
+            streams = sorted([*streams, *learned], key=lambda stream: stream.index)
+            known = {stream.index for stream in learned}
+            unusable = tuple(stream for stream in unusable if stream.index not in known)
+        name = container.format.name
+        with SegmentFile(path, segment) as file:
+            missing = missing_packets(file) if name == "mpegts" else {}
+        losses = {stream.index: missing.get(container.streams[stream.index].id, []) for stream in streams}
+        times, encrypted = _stream_times(container, losses, on_packet)
+        unusable += tuple(UnusableStream(s.index, s.modality, s.codec, ENCRYPTED) for s in streams if s.index in encrypted)
+        streams = [stream for stream in streams if stream.index not in encrypted]
+        if name in CLOCKLESS_FORMATS:
+            times = {index: replace(of_stream, problems=frozenset(), has_clock=False) for index, of_stream in times.items()}
+        with SegmentFile(path, segment) as file:
+            announced = _announced_ms(file, container, streams, times)
+            cut_off = headers.is_cut_off(file, name)
+        states_length = bool(announced) and container.duration is not None and container.duration > 0
+        length_ms = round(container.duration / 1000) if states_length else None
+    streams = [replace(stream, announced_ms=announced.get(stream.index)) for stream in streams]
+    return _Found(segment, tuple(streams), unusable, times, length_ms, cut_off)
+
+
+def _learned(path: str, segment: Segment, refused: UnusableStream) -> StreamInfo | None:
+    """A stream whose parameters FFmpeg did not find at the beginning of the file: a microphone may have been switched on later."""
+    if refused.reason != UNKNOWN_PARAMETERS:
+        return None
+    with open_media(path, segment) as container:
+        stream = container.streams[refused.index]
+        only(container, frozenset({refused.index}))
+        for packet in islice(packets(container), MAX_LEARNING_PACKETS):
+            with contextlib.suppress(av.FFmpegError, ValueError, EOFError):
+                if packet.decode():
+                    return _stream_info(stream, refused.modality)
+    return None
+
+
+def _stream_times(
+    container: Any, losses: Mapping[int, list[int]], on_packet: Callable[[], None] | None
+) -> tuple[Mapping[int, StreamTimes], frozenset[int]]:
+    """The clocks of streams, and the streams that are encrypted.
+
+    Args:
+        container: Open input.
+        losses: The streams, with the positions before which the container misses packets.
+        on_packet: Called for each packet.
+    """
     builder = TimelineBuilder()
+    position = 0
+    positions = dict.fromkeys(losses, 0)
+    encrypted: set[int] = set()
     for packet in packets(container, on_packet):
         if packet.has_sidedata("encryption_info"):
             encrypted.add(packet.stream_index)
-        if packet.stream_index in indices:
-            time = packet.dts if packet.dts is not None else packet.pts
-            builder.add(packet.stream_index, _seconds(time, packet), _seconds(packet.duration, packet) or 0.0, _seconds(packet.pts, packet))
-    unusable += tuple(UnusableStream(s.index, s.modality, s.codec, ENCRYPTED) for s in streams if s.index in encrypted)
-    streams = [stream for stream in streams if stream.index not in encrypted]
-    times = builder.build(origin_ms(container) / 1000)
-    if name in CLOCKLESS_FORMATS:
-        times = {index: replace(of_stream, problems=frozenset(), has_clock=False) for index, of_stream in times.items()}
-    with SegmentFile(path, segment) as file:
-        announced = _announced_ms(file, container, streams, times)
-        cut_off = headers.is_cut_off(file, name)
-    states_length = bool(announced) and container.duration is not None and container.duration > 0
-    length_ms = round(container.duration / 1000) if states_length else None
-    streams = [replace(stream, announced_ms=announced.get(stream.index)) for stream in streams]
-    return _Found(segment, tuple(streams), unusable, times, length_ms, cut_off)
+        # The packets of an Ogg page have the same position.
+        skipped_bytes = max(0, packet.pos - position) if packet.pos is not None and position else 0
+        position = max(position, packet.pos or 0) + packet.size
+        if packet.stream_index in losses:
+            own_losses, before = losses[packet.stream_index], positions[packet.stream_index]
+            positions[packet.stream_index] = max(before, packet.pos or 0)
+            corrupt = bisect_right(own_losses, before) < bisect_right(own_losses, positions[packet.stream_index])
+            time_s = _seconds(packet.dts if packet.dts is not None else packet.pts, packet)
+            times = PacketTimes(time_s, _seconds(packet.duration, packet) or 0.0, _seconds(packet.pts, packet))
+            builder.add(packet.stream_index, times, size=packet.size, skipped_bytes=skipped_bytes, corrupt=corrupt)
+    return builder.build(origin_ms(container) / 1000), frozenset(encrypted)
 
 
 def _seconds(ticks: int | None, packet: Any) -> float | None:
@@ -242,7 +313,7 @@ def _refusal(stream: Any) -> str:
     if _codec_tag(context) in _ENCRYPTED_TAGS:
         return ENCRYPTED
     if stream.type == Modality.AUDIO and not (context.channels and context.sample_rate):
-        return "its header does not state its sample rate or channels"
+        return UNKNOWN_PARAMETERS
     if stream.type == Modality.AUDIO and context.channels > MAX_CHANNELS:
         return TOO_MANY_CHANNELS
     return ""

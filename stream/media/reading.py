@@ -52,9 +52,10 @@ class StreamReading:
 
     def sent(self, start_ms: int, end_ms: int) -> None:
         """Count a piece. The pieces of several channels count once."""
+        # A stream may begin later than the others: that is no gap.
+        gap_ms = start_ms - max(self.reached_ms, self.times.start_ms)
+        self.gap_ms += gap_ms if gap_ms > MIN_GAP_MS else 0
         self.sent_ms += end_ms - start_ms
-        if start_ms - self.reached_ms > MIN_GAP_MS:
-            self.gap_ms += start_ms - self.reached_ms
         self.reached_ms = end_ms
 
     def report(self) -> StreamReport:
@@ -72,7 +73,7 @@ class StreamReading:
             announced_ms = max(announced_ms or 0, self.times.end_ms - begins_ms)
         missing_ms = max(0, begins_ms + (announced_ms or 0) - max(begins_ms, self.reached_ms))
         # What is missing at the end may be packets that could not be decoded: these count once.
-        lost_ms = max(missing_ms, round(self.undecoded_ms))
+        lost_ms = max(missing_ms, round(self.undecoded_ms)) + self.times.lost_ms
         if lost_ms > LOSS_TOLERANCE_MS and not problems & {Problem.CUT_OFF, Problem.NOTHING_DECODED}:
             problems.add(Problem.DAMAGED)
         return StreamReport(

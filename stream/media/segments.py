@@ -1,21 +1,24 @@
 """Finds the files that were joined to one: each of them has a header and a clock of its own, and FFmpeg reads only the first.
 
-Formats without a header (MP3, ADTS, MPEG-TS) need none of this: FFmpeg reads through the joint. The input is hostile: runs in the
+Formats without a header (MP3, ADTS) need none of this: FFmpeg reads through the joint. An MPEG transport stream is divided where its
+streams become others, such as another codec: FFmpeg would go on with the old decoder. The input is hostile: runs in the
 reader's child process only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from stream.media.headers import MAX_BOXES, STREAMED_SIZE
+from stream.media.headers import MAX_BOXES, STREAMED_SIZE, wav_goes_on
+from stream.media.transport_stream import program_changes
 
 MAX_SEGMENTS = 1000
 """Joined files that are read. A recorder that begins a new file each second fills a quarter of an hour with them."""
 
 _CHUNK_BYTES = 1 << 20
+_READ_ON = {"ignore_length": "1"}
 _OGG_FIRST_PAGE = b"OggS\x00\x02"
 _OGG_HEADER_BYTES = 27
 _FLAC_MARKERS = (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22")
@@ -27,10 +30,19 @@ _FLV_MARKERS = tuple(b"FLV\x01" + bytes([flags]) + b"\x00\x00\x00\x09" for flags
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Bytes of a file that are a file of their own."""
+    """Bytes of a file that are a file of their own.
+
+    Attributes:
+        begin: Its first byte.
+        end: The byte after its last.
+        whole: It is the whole file.
+        options: How FFmpeg must read it.
+    """
 
     begin: int
     end: int
+    whole: bool = True
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_segments(path: str, format_name: str) -> tuple[Segment, ...]:
@@ -43,7 +55,8 @@ def find_segments(path: str, format_name: str) -> tuple[Segment, ...]:
     with open(path, "rb") as file:
         size = file.seek(0, 2)
         begins = sorted({begin for begin in _begins(file, size, format_name) if 0 < begin < size})[: MAX_SEGMENTS - 1]
-    return tuple(Segment(begin, end) for begin, end in zip([0, *begins], [*begins, size], strict=True))
+        options = _READ_ON if format_name == "wav" and not begins and wav_goes_on(file, size) else {}
+    return tuple(Segment(begin, end, not begins, options) for begin, end in zip([0, *begins], [*begins, size], strict=True))
 
 
 def _begins(file: BinaryIO, size: int, format_name: str) -> Iterator[int]:
@@ -57,6 +70,8 @@ def _begins(file: BinaryIO, size: int, format_name: str) -> Iterator[int]:
         yield from (at for at in _found(file, (_EBML_MARKER,)) if any(name in _bytes_at(file, at, 64) for name in _EBML_TYPES))
     elif format_name in ("wav", "avi"):
         yield from _riff_files(file, size)
+    elif format_name == "mpegts":
+        yield from program_changes(file)
     elif format_name.startswith("mov,mp4"):
         yield from _mp4_files(file, size)
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from stream.domain.media_format import MAX_SESSION_MS
+from stream.media.holes import HoleFinder
 from stream.media.media_info import Problem
 
 MAX_JITTER_S = 0.5
@@ -64,6 +65,7 @@ class StreamTimes:
         start_ms: Media time of its first packet.
         end_ms: Media time of the end of its last packet.
         problems: What its clock did.
+        lost_ms: Time without packets for which there are bytes in the file that cannot be read.
         has_clock: False when its times mean nothing, and only the length of its samples and pictures counts.
     """
 
@@ -71,6 +73,7 @@ class StreamTimes:
     start_ms: int = 0
     end_ms: int = 0
     problems: frozenset[Problem] = frozenset()
+    lost_ms: int = 0
     has_clock: bool = True
 
     def moved(self, offset_ms: int) -> StreamTimes:
@@ -125,6 +128,21 @@ class _Epoch:
         return self.start_s - MAX_STEP_S <= time_s <= self.end_s + MAX_STEP_S
 
 
+@dataclass(frozen=True, slots=True)
+class PacketTimes:
+    """When a packet is played.
+
+    Attributes:
+        time_s: Its decoding time, else the time at which it is shown; None where the container states none.
+        duration_s: Its duration, or 0 where it is unknown.
+        shown_s: The time at which a picture is shown: later than its decoding time where pictures are stored out of order.
+    """
+
+    time_s: float | None
+    duration_s: float
+    shown_s: float | None = None
+
+
 class TimelineBuilder:
     """Collects the times of a file's packets in the order of the file."""
 
@@ -134,20 +152,25 @@ class TimelineBuilder:
         self._packets: dict[int, int] = {}
         self._position = 0
         self._clockless: set[int] = set()
+        self._skipped_bytes = 0
+        self._holes: dict[int, HoleFinder] = {}
 
-    def add(self, stream: int, time_s: float | None, duration_s: float, shown_s: float | None = None) -> None:
+    def add(self, stream: int, packet: PacketTimes, *, size: int = 0, skipped_bytes: int = 0, corrupt: bool = False) -> None:
         """Add the next packet of the file.
 
         Args:
             stream: Its stream.
-            time_s: Its time, or None where the container states none.
-            duration_s: Its duration, or 0 where it is unknown.
-            shown_s: The time at which a picture is shown, which is later than its decoding time where pictures are stored out of order.
+            packet: Its times.
+            size: Its bytes.
+            skipped_bytes: Bytes of the file between it and the packet before it, of any stream.
+            corrupt: The container says that something is missing in or near it.
         """
         number = self._packets.get(stream, 0)
         self._packets[stream] = number + 1
         self._position += 1
+        self._skipped_bytes += skipped_bytes
         run = self._current.get(stream)
+        time_s = packet.time_s
         if time_s is None:
             if run is None:
                 return
@@ -162,10 +185,11 @@ class TimelineBuilder:
             run = _Run(stream, number if run is not None else 0, self._position, time_s, time_s, time_s, jump_s, others_s)
             self._current[stream] = run
             self._runs.append(run)
-        duration_s = min(max(duration_s, 0.0), MAX_PACKET_S)
+        self._holes.setdefault(stream, HoleFinder()).add(packet.duration_s, jump_s, size, self._skipped_bytes, corrupt=corrupt)
+        duration_s = min(max(packet.duration_s, 0.0), MAX_PACKET_S)
         run.next_s = max(run.next_s, time_s + duration_s)
         # A picture that is shown long after it is decoded has a broken time.
-        shown_s = time_s if shown_s is None or shown_s - time_s > MAX_STEP_S else shown_s
+        shown_s = time_s if packet.shown_s is None or packet.shown_s - time_s > MAX_STEP_S else packet.shown_s
         run.end_s = max(run.end_s, run.next_s, shown_s + duration_s)
         run.last_position = self._position
 
@@ -187,7 +211,11 @@ class TimelineBuilder:
             epoch_of[run.stream] = epoch
             times.setdefault(run.stream, []).append((run, epoch))
         _lay_out(epochs, origin_s)
-        clocked = {stream: _stream_times(runs) for stream, runs in times.items() if stream not in self._clockless}
+        clocked = {
+            stream: replace(_stream_times(runs), lost_ms=round(self._holes[stream].lost_s * 1000))
+            for stream, runs in times.items()
+            if stream not in self._clockless
+        }
         return clocked | dict.fromkeys(self._clockless, CLOCKLESS)
 
     def _joined(self, run: _Run, epochs: list[_Epoch], own: _Epoch | None) -> _Epoch | None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stream.media.media_info import AudioSource, MediaInfo, Problem, Selection, StreamReport
+from stream.media.media_info import AudioSource, MediaInfo, Problem, Selection, StreamReport, UnreadableReason
 from stream.media.pieces import Piece
+from stream.media.probe import Unusable
 from stream.media.reader import FileReader
 from tests.support.recordings import Film, Planes, Sound, channels, cut, join, noise, tone, write
 
@@ -285,3 +286,84 @@ def test_a_stream_without_its_part_of_a_cut_off_file_does_not_end_the_other(tmp_
     assert film.sent_ms + film.lost_ms == pytest.approx(10_000, abs=150)
     assert (sound.sent_ms, set(sound.problems)) == (0, {Problem.CUT_OFF, Problem.NOTHING_DECODED})
     assert sound.lost_ms == pytest.approx(10_000, abs=150)
+
+
+@pytest.mark.parametrize(
+    ("container", "codec"), [("ogg", "libopus"), ("matroska", "libopus"), ("mp4", "aac"), ("flac", "flac"), ("mp3", "libmp3lame")]
+)
+def test_a_hole_in_a_file_is_a_loss_and_the_rest_keeps_its_time(tmp_path: Path, container: str, codec: str) -> None:
+    whole = write(tmp_path / "whole", container, Sound([(0, noise(20))], codec))
+    content = bytearray(whole.read_bytes())
+    begin, length = len(content) // 2, len(content) // 5
+    content[begin : begin + length] = bytes(length)
+    holed = tmp_path / "holed"
+    holed.write_bytes(content)
+    report = _read(holed).reports[0]
+    assert 3_000 < report.lost_ms < 10_000
+    assert report.damaged
+    assert report.announced_ms == pytest.approx(20_000, abs=150)
+
+
+def test_missing_packets_of_a_transport_stream_are_a_loss(tmp_path: Path) -> None:
+    whole = write(tmp_path / "whole.ts", "mpegts", Sound([(0, _stereo(10))], "aac", "stereo"))
+    content = whole.read_bytes()
+    packets = [content[at : at + 188] for at in range(0, len(content), 188)]
+    begin, count = len(packets) // 3, len(packets) // 5
+    # The count of packets has four bits: a loss of a multiple of sixteen cannot be seen in it.
+    sound = [number for number, packet in enumerate(packets) if packet[1] & 0x1F == 1 and packet[2] == 0]
+    while sum(begin <= number < begin + count for number in sound) % 16 == 0:
+        count += 1
+    lossy = tmp_path / "lossy.ts"
+    lossy.write_bytes(b"".join(packets[:begin] + packets[begin + count :]))
+    report = _read(lossy).reports[0]
+    assert report.lost_ms == pytest.approx(2_000, abs=200)
+    assert Problem.DAMAGED in report.problems
+
+
+def test_a_transport_stream_whose_codecs_change_is_read_to_its_end(tmp_path: Path) -> None:
+    parts = [
+        write(tmp_path / "1.ts", "mpegts", Sound([(0, _stereo(4))], "mp2", "stereo"), Film([(0, 4)], codec="mpeg2video")),
+        write(tmp_path / "2.ts", "mpegts", Sound([(4, _stereo(4))], "aac", "stereo"), Film([(4, 4)])),
+        write(tmp_path / "3.ts", "mpegts", Film([(8, 4)]), Sound([(8, _stereo(4))], "ac3", "stereo")),
+    ]
+    came = _read(join(tmp_path / "joined.ts", *parts))
+    assert _length_ms(came.audio[0]) == pytest.approx(12_000, abs=250)
+    assert came.video[-1].start_ms + came.video[-1].duration_ms == pytest.approx(12_000, abs=300)
+    assert not any(report.damaged for report in came.reports.values())
+    for from_s, to_s in ((0.5, 3.5), (4.5, 7.5), (8.5, 11.5)):
+        assert came.level_db(0, from_s, to_s) == pytest.approx(LEVEL_DB, abs=1)
+
+
+def test_sound_that_begins_long_after_the_picture_is_found(tmp_path: Path) -> None:
+    parts = [
+        write(tmp_path / "1.ts", "mpegts", Film([(0, 12)])),
+        write(tmp_path / "2.ts", "mpegts", Film([(12, 4)]), Sound([(12, _stereo(4))], "aac", "stereo")),
+    ]
+    came = _read(join(tmp_path / "joined.ts", *parts))
+    assert [(stream.channels, stream.layout) for stream in came.info.audio] == [(2, "stereo")]
+    assert came.level_db(0, 12.2, 15.8) == pytest.approx(LEVEL_DB, abs=1)
+    assert came.level_db(0, 0, 11.8) < -100
+
+
+def test_a_wav_file_that_states_only_the_length_of_its_beginning_is_read_to_its_end(tmp_path: Path) -> None:
+    path = write(tmp_path / "chunks.wav", "wav", Sound([(0, tone(6, 16_000))], rate=16_000))
+    content = bytearray(path.read_bytes())
+    at = content.index(b"data") + 4
+    content[at : at + 4] = (2 * 16_000).to_bytes(4, "little")
+    path.write_bytes(content)
+    came = _read(path)
+    assert _length_ms(came.audio[0]) == 6_000
+    assert came.problems() == set()
+
+
+def test_a_recording_that_follows_an_empty_one_is_read(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.wav"
+    empty.write_bytes(write(tmp_path / "one.wav", "wav", Sound([(0, tone(1))])).read_bytes()[:78])
+    whole = write(tmp_path / "whole.webm", "webm", Sound([(0, tone(3))], "libopus"))
+    header = cut(tmp_path / "header.webm", whole, 0.02)
+    came = _read(join(tmp_path / "joined.webm", header, whole))
+    assert _length_ms(came.audio[0]) == pytest.approx(3_000, abs=50)
+    assert Problem.CUT_OFF in came.problems()
+    with pytest.raises(Unusable) as error:
+        _read(empty)
+    assert error.value.reason is UnreadableReason.NOTHING_DECODED

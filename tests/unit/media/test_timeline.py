@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from stream.media.media_info import Problem
-from stream.media.timeline import Part, StreamTimes, TimelineBuilder
+from stream.media.timeline import PacketTimes, Part, StreamTimes, TimelineBuilder
 
 AUDIO, VIDEO = 0, 1
 DAY_S = 24 * 3600.0
@@ -29,7 +29,7 @@ def _times(*packets: Iterator[Packet], origin_s: float | None = 0.0) -> Mapping[
     builder = TimelineBuilder()
     for part in packets:
         for stream, time_s in part:
-            builder.add(stream, time_s, TICK_S)
+            builder.add(stream, PacketTimes(time_s, TICK_S))
     return builder.build(origin_s)
 
 
@@ -125,7 +125,7 @@ def test_a_sound_that_starts_again_alone_continues_at_its_own_end() -> None:
 def test_small_steps_back_and_packets_without_times_are_no_restart() -> None:
     builder = TimelineBuilder()
     for time_s in (None, 0.0, 0.5, 0.6, None, 1.6):
-        builder.add(AUDIO, time_s, TICK_S)
+        builder.add(AUDIO, PacketTimes(time_s, TICK_S))
     times = builder.build()[AUDIO]
     assert times.parts == (Part(0, 0.0),)
     assert times.end_ms == 2_100
