@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -169,3 +170,27 @@ async def test_a_worker_of_another_group_with_the_same_redis_makes_no_worker_giv
         for session in later:
             send(producer, prefix, *whole(factory, session))
         assert await finals(store, later) == [EXPECTED] * len(later)
+
+
+class NotUtf8(str):
+    """A header name that is not UTF-8, as a client in C may send it."""
+
+    __slots__ = ()
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        return b"\xffname\xfe"
+
+
+@pytest.mark.parametrize("compression", [None, "gzip"])
+async def test_a_header_name_that_is_not_utf_8_ends_no_worker(
+    settings: Settings, producer: KafkaProducer, store: RedisSink, tmp_path: Path, compression: str | None
+) -> None:
+    [session], factory, prefix = unique_sessions(1), FakeWorker(), settings.kafka.topic_prefix
+    records = whole(factory, session)
+    options = kafka_options(settings.kafka) | {"compression_type": compression, "linger_ms": 200}
+    async with worker(settings, tmp_path, "first") as first:
+        with KafkaProducer(**options) as odd:
+            send(odd, prefix, *(replace(record, headers=[*record.headers, (NotUtf8("x"), b"1")]) for record in records))
+        assert await finals(store, [session]) == [EXPECTED]
+        assert first.returncode is None
+    assert dead_letters(settings) == []

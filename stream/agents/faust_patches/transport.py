@@ -18,6 +18,7 @@ from faust.types import TP
 from mode.services import WaitResults
 
 from stream.agents.faust_patches.commits import Commits, ReadTo
+from stream.agents.faust_patches.header_names import read_any_header_names
 from stream.aio.eager import Suspended, start_eagerly
 
 # Faust's services log each of their starts, under the name of the module that defines them.
@@ -73,7 +74,12 @@ class RewindingThread(driver.AIOKafkaConsumerThread):
         Between aiokafka's return and the note, nothing else runs in this thread: positions and records fit together.
         """
         wait_s = FETCH_S if timeout is None else min(timeout, FETCH_S)
-        records = await super()._fetch_records(consumer, active_partitions, timeout=wait_s, max_records=max_records)
+        try:
+            records = await super()._fetch_records(consumer, active_partitions, timeout=wait_s, max_records=max_records)
+        except UnicodeDecodeError:
+            # aiokafka's position has not moved: it fetches the same records again.
+            read_any_header_names()
+            return {}
         assignment = consumer._subscription.subscription and consumer._subscription.subscription.assignment
         if assignment is not None:
             read_to = dict(self.read_to)
