@@ -120,9 +120,18 @@ class RedisConnection:
             try:
                 return await call(redis, failures)
             except Exception as error:
-                if isinstance(redis, RedisCluster) and is_outage(error):
-                    await self._refresh(redis)
+                await self._look_again(redis, error)
                 raise
+
+    async def _look_again(self, redis: RedisClient, error: Exception) -> None:
+        """Prepare the next attempt: another server may have the keys by now."""
+        found = diagnose(error)
+        if isinstance(redis, RedisCluster):
+            if found is not None:
+                await self._refresh(redis)
+        elif found is not None and found.problem is RedisProblem.READ_ONLY:
+            # After a failover, connections to the old primary stay open, while the address already leads to the new one.
+            await redis.connection_pool.disconnect(inuse_connections=False)
 
     async def _refresh(self, cluster: RedisCluster) -> None:
         """Ask the cluster's nodes which of them has which slot. If none answers, the next call begins again at the setting's address."""

@@ -171,6 +171,19 @@ async def listener(answer: Callable[[asyncio.StreamReader, asyncio.StreamWriter]
         yield f"{LOOPBACK}:{server.sockets[0].getsockname()[1]}"
 
 
+async def pump_both(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
+    """Forward a connection to a port of this machine."""
+    there_reader, there_writer = await asyncio.open_connection(LOOPBACK, port)
+
+    async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await source.read(65_536):
+                sink.write(data)
+        sink.close()
+
+    await asyncio.gather(pump(reader, there_writer), pump(there_reader, writer))
+
+
 async def speak_http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await reader.read(100)
     writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
@@ -237,15 +250,7 @@ async def test_tls_on_one_side_only_and_certificates(guarded: RedisNode, tmp_pat
     context.load_cert_chain(certificate, key)
 
     async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there_reader, there_writer = await asyncio.open_connection(LOOPBACK, guarded.port)
-
-        async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-            with contextlib.suppress(OSError):
-                while data := await source.read(65_536):
-                    sink.write(data)
-            sink.close()
-
-        await asyncio.gather(pump(reader, there_writer), pump(there_reader, writer))
+        await pump_both(reader, writer, guarded.port)
 
     async with listener(forward, ssl=context) as address:
         login, port = f":{CANARY}@", address.rpartition(":")[2]
@@ -296,6 +301,26 @@ async def test_a_worker_in_mid_run_waits_and_loses_nothing(tmp_path: Path, broke
         assert await sink.problem() is None
         assert [final.end_ms for final in await sink.finals(SESSION)][-1] == 6000
         await sink.close()
+
+
+async def test_after_a_failover_behind_one_address_old_connections_are_not_used(tmp_path: Path) -> None:
+    async with redis_node(tmp_path) as old, redis_node(tmp_path) as new:
+        leads_to = old
+
+        async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await pump_both(reader, writer, leads_to.port)
+
+        async with listener(forward) as address:
+            sink = RedisSink(settings_for(f"redis://{address}/0"), logs=False)
+            assert set(await asyncio.gather(*(finalise(sink, make_score(4000, track=track)) for track in "abcd"))) == {
+                FinaliseOutcome.ACCEPTED
+            }
+            await old.call("REPLICAOF", LOOPBACK, new.port)
+            leads_to = new
+            assert await asyncio.wait_for(finalise(sink, make_score(6000, track="a")), 10) is FinaliseOutcome.ACCEPTED
+            assert await new.call("XLEN", f"sentistream:{{{SESSION}}}:a:scores") == 1
+            assert await sink.problem() is None
+            await sink.close()
 
 
 async def test_an_idle_worker_notices_what_would_make_its_writes_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
