@@ -13,7 +13,6 @@ from stream.media.errors import TranscriptError
 from stream.media.transcript.payload import parse_payload
 from stream.media.transcript.segment import Segment
 from stream.media.transcript.times import CLOCK, clock_ms
-from stream.media.transcript.words import MS_PER_CHARACTER
 
 # Our own reader, not pysubs2, webvtt-py or srt: each of them drops or misplaces cues without a word (times without hours or fraction,
 # blank lines within a cue, rolling captions), none gives both speakers and inline times, and srt logs what it skips.
@@ -136,8 +135,8 @@ class _Scanner:
         latest_ms = max(max(cue.start_ms or 0, cue.end_ms) for cue in timed)
         if len(timed) > 1 and all(cue.start_ms == 0 and cue.end_ms == 0 for cue in timed):
             raise TranscriptError("the transcript's cues have no times: all of them are 0")
-        segments, lengthened, before = [], 0, 0
-        for cue, following_ms in zip(timed, [*(cue.start_ms or 0 for cue in timed[1:]), 0], strict=True):
+        segments, before = [], 0
+        for cue in timed:
             payload = "\n".join(line for _, line in cue.lines if line.strip()) or cue.rest
             start_ms, end_ms = cue.start_ms or 0, cue.end_ms
             if start_ms < 0 and end_ms <= 0 < latest_ms:
@@ -146,11 +145,8 @@ class _Scanner:
             start_ms = max(start_ms, 0) if latest_ms > 0 else start_ms
             if end_ms > MAX_SESSION_MS:
                 raise TranscriptError("the cue ends beyond a week, the longest session", cue.line)
-            if end_ms <= start_ms and payload.strip():
-                lengthened += 1
-                end_ms = _estimated_end_ms(payload, start_ms, following_ms)
             segments.append(parse_payload(payload, start_ms, end_ms))
-        return Cues(segments, tuple(self._notices(lengthened, before)), refreshes=self._headers > 1 or self._mapped)
+        return Cues(segments, tuple(self._notices(before)), refreshes=self._headers > 1 or self._mapped)
 
     def _begin_cue(self, cue: _Cue) -> None:
         self._numbered += bool(_NUMBER.fullmatch(self._previous_text))
@@ -198,7 +194,7 @@ class _Scanner:
         self._mapped = True
         self._moved |= self._shift_ms != 0
 
-    def _notices(self, lengthened: int, before: int) -> list[str]:
+    def _notices(self, before: int) -> list[str]:
         notices = []
         total = len(self._cues)
         broken = [cue.line for cue in self._cues if cue.start_ms is None]
@@ -208,8 +204,6 @@ class _Scanner:
             notices.append(f"{len(broken)} of {total} cues are left out: their times cannot be read (the first is in line {broken[0]})")
         if before:
             notices.append(f"{before} of {total} cues are left out: they end before the recording begins")
-        if lengthened:
-            notices.append(f"{lengthened} of {total} cues end before or when they start: their ends are estimated")
         if self._loose:
             notices.append(f"lines before the first cue are left out: {len(self._loose)} (the first is line {self._loose[0]})")
         return notices
@@ -223,12 +217,6 @@ class _Scanner:
             "no cue is found: each of them needs a line START --> END; a .vtt file begins with WEBVTT, a .srt file with the number 1",
             self._first_text,
         )
-
-
-def _estimated_end_ms(text: str, start_ms: float, following_ms: float) -> float:
-    """End of a text that has only a start: as long as it takes to say it, but not beyond the start of what follows."""
-    end_ms = start_ms + MS_PER_CHARACTER * len("".join(text.split()))
-    return min(end_ms, following_ms) if following_ms > start_ms else end_ms
 
 
 def _timing(line: str) -> tuple[float, float, str] | None:

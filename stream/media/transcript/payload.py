@@ -82,7 +82,7 @@ class _Builder:
     def add_tag(self, tag: str) -> None:
         if tag[0].isdigit():
             if (clock := CLOCK.fullmatch(tag)) and self._start_ms is not None and self._end_ms is not None:
-                self._latest_ms = min(max(clock_ms(clock), self._latest_ms), self._end_ms)
+                self._latest_ms = min(max(clock_ms(clock), self._latest_ms), max(self._end_ms, self._start_ms))
                 self._stretches.append(Stretch("", self._latest_ms))
             return
         name = found[1].lower() if (found := _TAG_NAME.match(tag)) else ""

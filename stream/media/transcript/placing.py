@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import replace
 
 from stream.domain.media_format import MAX_SESSION_MS
 from stream.media.errors import TranscriptError
@@ -58,6 +60,27 @@ def in_place(segments: Sequence[Segment], duration_ms: int | None, *, clocks: bo
         placed = [segment.rescaled(1, -moved_ms) for segment in placed]
         notices.append(_moved_notice(moved_ms, duration_ms))
     return placed, notices
+
+
+def with_lengths(segments: Sequence[Segment]) -> tuple[list[Segment], list[str]]:
+    """Give an end to segments that end before they start, and to several words at one moment, and say so.
+
+    The end is as far from the start as it takes to say the text, but not beyond the start of the next segment.
+    """
+    starts_ms = sorted({segment.start_ms for segment in segments if segment.start_ms is not None})
+    lengthened: list[Segment] = []
+    for segment in segments:
+        start_ms, end_ms, text = segment.start_ms, segment.end_ms, segment.text
+        if start_ms is None or end_ms is None or end_ms > start_ms or (end_ms == start_ms and len(text.split()) == 1):
+            lengthened.append(segment)
+            continue
+        place = bisect_right(starts_ms, start_ms)
+        following_ms = starts_ms[place] if place < len(starts_ms) else math.inf
+        spoken_ms = MS_PER_CHARACTER * len("".join(text.split()))
+        lengthened.append(replace(segment, end_ms=min(start_ms + spoken_ms, following_ms)))
+    count = sum(before is not after for before, after in zip(segments, lengthened, strict=True))
+    said = f"{count} of {len(segments)} phrases end before or when they start: their ends are estimated"
+    return lengthened, [said] if count else []
 
 
 def _times(segments: Sequence[Segment]) -> list[float]:

@@ -13,7 +13,7 @@ from stream.media.transcript.cues import read_cues
 from stream.media.transcript.encoding import decode_text
 from stream.media.transcript.json_text import parse_json
 from stream.media.transcript.marks import describe, without_marks
-from stream.media.transcript.placing import in_place
+from stream.media.transcript.placing import in_place, with_lengths
 from stream.media.transcript.recognisers.shapes import read_document
 from stream.media.transcript.rolling import without_repeats
 from stream.media.transcript.segment import Segment
@@ -100,10 +100,11 @@ def parse_transcript(raw: bytes, suffix: str, duration_ms: int | None = None, sp
     if not any(True for segment in spoken for _ in segment.times_ms()):
         raise TranscriptError("the transcript's words have no times")
     placed, moves = in_place(spoken, duration_ms, clocks=parsed.clocks)
-    channelled, channels = _with_channels(placed)
+    whole, estimates = with_lengths(placed)
+    channelled, channels = _with_channels(whole)
     words = _ordered(channelled)
     left_out = describe(marks)
-    return Transcript(words, (*notices, *parsed.notices, *moves, *([left_out] if left_out else [])), channels)
+    return Transcript(words, (*notices, *parsed.notices, *moves, *estimates, *([left_out] if left_out else [])), channels)
 
 
 def _parse(text: str, suffix: str) -> _Parsed:

@@ -47,7 +47,7 @@ def without_repeats(segments: Iterable[Segment], *, refreshes: bool) -> list[Seg
         carried = 0
         if screen is not None and screen.touches(current):
             same = screen.text == current.text
-            if rolls or (same and (refreshes or current.is_refresh or screen.is_refresh)):
+            if rolls or (same and (refreshes or current.refreshes(screen))):
                 carried = screen.carried_into(current)
         kept.append(current.segment.blanked([(0, current.end_of(carried))]) if carried else current.segment)
         if carried and _is_cut(current, carried):
@@ -79,8 +79,12 @@ class _Shown:
         self.text = "".join(characters)
 
     @property
-    def is_refresh(self) -> bool:
+    def is_short(self) -> bool:
         return (self.segment.end_ms or 0) - (self.segment.start_ms or 0) <= MAX_REFRESH_MS
+
+    def refreshes(self, before: _Shown) -> bool:
+        """Whether one of two cues with the same words is too short to say them. A single word may be as short as that."""
+        return (self.is_short or before.is_short) and self.text.count(" ") + 1 >= LEAST_WORDS
 
     def touches(self, following: _Shown) -> bool:
         return (following.segment.start_ms or 0) - (self.segment.end_ms or 0) <= MAX_GAP_MS
@@ -109,7 +113,7 @@ def _rolls(shown: Sequence[_Shown]) -> bool:
             continue
         neighbours += 1
         carried = before.carried_into(current)
-        if 0 < carried < len(current.text) or (carried and current.is_refresh):
+        if 0 < carried < len(current.text) or (carried and current.refreshes(before)):
             strong += 1
             long += current.text.count(" ", 0, carried) + 1 >= LEAST_WORDS
     few = long >= 1 and 2 * long >= neighbours
@@ -137,7 +141,8 @@ def _without_copies(segments: Iterable[Segment]) -> list[Segment]:
     kept = []
     for segment in segments:
         key = (segment.start_ms, segment.end_ms, segment.text)
-        if key not in seen:
+        # Recognisers give no length to some words, so two of them may be equal.
+        if key not in seen or segment.start_ms == segment.end_ms:
             seen.add(key)
             kept.append(segment)
     return kept

@@ -58,7 +58,7 @@ def read_substation(text: str) -> list[Segment]:
                 raise TranscriptError("the times of this dialogue line are not H:MM:SS.cc", number)
             payload = values.get("text", "")
             if not _DRAWING.search(payload):
-                cue = parse_payload(payload, clock_ms(start), max(clock_ms(start), clock_ms(end)))
+                cue = parse_payload(payload, clock_ms(start), clock_ms(end))
                 segments.append(replace(cue, speaker=speaker_name(values.get("name", "") or values.get("actor", ""))))
     return segments
 

@@ -180,8 +180,7 @@ def segments_of_entries(entries: Sequence[Entry]) -> list[Segment]:
 
 def phrase(entry: Entry) -> Segment:
     """A segment of which only the whole has times."""
-    end_ms = entry.end_ms if entry.start_ms is None or entry.end_ms is None else max(entry.start_ms, entry.end_ms)
-    segment = parse_payload(entry.text, entry.start_ms, end_ms, markup=False)
+    segment = parse_payload(entry.text, entry.start_ms, entry.end_ms, markup=False)
     stretches = tuple(replace(stretch, confidence=entry.confidence) for stretch in segment.stretches)
     return replace(segment, stretches=stretches, speaker=entry.speaker, channel=entry.channel)
 

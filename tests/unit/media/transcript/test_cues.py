@@ -140,10 +140,18 @@ def test_negative_times_begin_with_the_recording() -> None:
 
 
 def test_cues_without_length_get_one_from_their_text() -> None:
-    text = "1\n00:00:01,000 --> 00:00:01,000\nhello\n\n2\n00:00:05,000 --> 00:00:04,000\nyou\n\n3\n00:00:05,100 --> 00:00:06,000\nthere\n"
+    text = "1\n00:00:01,000 --> 00:00:01,000\nso good\n\n2\n00:00:05,000 --> 00:00:04,000\nyou\n\n3\n00:00:05,100 --> 00:00:06,000\nthere\n"
     transcript = parse_transcript(text.encode(), ".srt")
-    assert times(transcript) == [("hello", 1000, 1350), ("you", 5000, 5100), ("there", 5100, 6000)]
-    assert transcript.notices == ("2 of 3 cues end before or when they start: their ends are estimated",)
+    assert times(transcript) == [("so", 1000, 1140), ("good", 1140, 1420), ("you", 5000, 5100), ("there", 5100, 6000)]
+    assert transcript.notices == ("2 of 3 phrases end before or when they start: their ends are estimated",)
+
+
+def test_a_word_without_length_stays_as_recognisers_write_it() -> None:
+    text = "WEBVTT\n\n00:01.000 --> 00:01.000\nno\n\n00:01.000 --> 00:01.000\nno\n\n"
+    text += "00:01.000 --> 00:01.040\nno\n\n00:01.040 --> 00:02.000\nno\n"
+    transcript = parse_transcript(text.encode(), ".vtt")
+    assert times(transcript) == [("no", 1000, 1000), ("no", 1000, 1000), ("no", 1000, 1040), ("no", 1040, 2000)]
+    assert transcript.notices == ()
 
 
 def test_overlapping_cues_keep_their_times() -> None:

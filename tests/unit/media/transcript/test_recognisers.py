@@ -855,8 +855,11 @@ def test_nan_is_an_unknown_time_and_an_unknown_confidence() -> None:
     assert words == (Word("a", 0, 1000), Word("b", 1000, 2000), Word("c", 2000, 3000, 0.5))
 
 
-def test_an_entry_that_ends_before_it_starts_has_no_length() -> None:
-    assert rows({"segments": [{"start": 2, "end": 1, "text": "so"}]}) == [("so", 2000, 2000, 1.0, None)]
+def test_a_phrase_that_ends_before_it_starts_gets_a_length_and_a_word_has_none() -> None:
+    assert rows({"segments": [{"start": 2, "end": 1, "text": "so"}]}) == [("so", 2000, 2140, 1.0, None)]
+    assert rows({"segments": [{"start": 1, "end": 3, "words": [{"word": "so", "start": 2, "end": 1}], "text": "so"}]}) == [
+        ("so", 2000, 2000, 1.0, None)
+    ]
 
 
 @pytest.mark.parametrize(
