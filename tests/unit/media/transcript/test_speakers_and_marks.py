@@ -58,7 +58,8 @@ def text(*cues: str) -> str:
         (("Q: why", "A: because", "Q: how"), [("Q", "why"), ("A", "because"), ("Q", "how")]),
         (("<v Anna>hello</v>", "<v Ben>Note: this</v>"), [("Anna", "hello"), ("Ben", "Note: this")]),
         (("<v Anna>hello</v>", "hi"), [("Anna", "hello"), (None, "hi")]),
-        (("- hello\n- hi", "-yes"), [(None, "hello hi yes")]),
+        (("- hello\n- hi", "-Yes"), [(None, "hello hi Yes")]),
+        (("a high", "-end phone"), [(None, "a high -end phone")]),
         (("Anna: hello", "- hi", "Anna: bye"), [("Anna", "hello"), (None, "hi"), ("Anna", "bye")]),
     ],
 )
