@@ -196,7 +196,10 @@ def _words_by_track(
         return RoutedWords([None for _ in tracks], notices=(notice,))
     if on_step is not None:
         on_step("recognising speech")
-    recognised = [
-        tuple(word for run in runs for word in asr.transcribe(run.samples, run.start_ms)) for runs in read_audio(request.media, sources)
-    ]
+    try:
+        runs_by_source = read_audio(request.media, sources)
+    except SourceError:
+        # The picture can still be sent; what is missing is in the account at the end.
+        return RoutedWords([None for _ in tracks], notices=("the sound cannot be decoded, and there is no transcript: text is absent",))
+    recognised = [tuple(word for run in runs for word in asr.transcribe(run.samples, run.start_ms)) for runs in runs_by_source]
     return RoutedWords(recognised, notices=("the words are machine-made (Whisper tiny.en) and contain errors",))

@@ -129,6 +129,12 @@ def test_a_truncated_recording_yields_the_part_that_can_be_decoded(tmp_path: Pat
                 packet.stream = stream
                 target.mux(packet)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    result = run_demo("--speed", "max", "--no-asr", path)
-    assert result.code == 0, result.errors
-    assert result.events("score")
+    result = run_demo("--speed", "max", "--no-asr", "--strict", path, FACES)
+    assert result.code == 4, result.errors
+    assert len(result.sessions()[0]) < len(result.sessions()[1])
+    cut, whole = result.lines[-1]["recordings"]
+    (picture,) = cut["streams"]
+    assert (result.lines[-1]["complete"], cut["complete"], whole["complete"]) == (False, False, True)
+    assert (picture["kind"], picture["announced_ms"], picture["problems"]) == ("video", 21_000, ["cut_off"])
+    assert 0 < picture["sent_ms"] == 21_000 - picture["lost_ms"]
+    assert f"warning: truncated.mkv: picture: {picture['sent_ms'] / 1000:.1f} s of 21.0 s were sent; " in result.errors

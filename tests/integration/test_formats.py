@@ -116,12 +116,14 @@ def test_samples_of_which_nothing_says_what_they_are_are_refused(tmp_path: Path)
 
 def test_a_file_of_which_nothing_can_be_used_says_why(tmp_path: Path) -> None:
     key = {"encryption_scheme": "cenc-aes-ctr", "encryption_key": "1" * 32, "encryption_kid": "2" * 32}
+    fragmented = media.sound("mp4", "aac")
     index_last = tmp_path / "whole.m4a"
     media.write_sound(str(index_last), "ipod", "aac", 1.0, 48_000, "mono")
     media.write_sound(str(tmp_path / "encrypted.mp4"), "mp4", "aac", 1.0, 48_000, "mono", container_options=key)
     contents = {
         "unfinished.m4a": index_last.read_bytes()[: index_last.read_bytes().index(b"moov") - 4],
         "begun.opus": media.sound("ogg", "libopus")[:60],
+        "begun.mp4": fragmented[: fragmented.index(b"moof") - 4],
         "begun.wav": media.sound("wav", "pcm_s16le")[:78],
         "empty.mp3": b"",
         "page.mp4": b"<!DOCTYPE html><title>404</title>",
@@ -131,6 +133,7 @@ def test_a_file_of_which_nothing_can_be_used_says_why(tmp_path: Path) -> None:
     assert {name: refusal(tmp_path / name) for name in (*contents, "encrypted.mp4")} == {
         "unfinished.m4a": UnreadableReason.CUT_OFF,
         "begun.opus": UnreadableReason.CUT_OFF,
+        "begun.mp4": UnreadableReason.NOTHING_DECODED,
         "begun.wav": UnreadableReason.NOTHING_DECODED,
         "empty.mp3": UnreadableReason.EMPTY,
         "page.mp4": UnreadableReason.NOT_MEDIA,

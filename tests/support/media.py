@@ -115,3 +115,25 @@ def write_tracks(path: Path, source: Path) -> None:
                     output.mux(stream.encode(mono))
         for stream in streams:
             output.mux(stream.encode(None))
+
+
+def write_film_with_broken_sound(path: Path) -> None:
+    """Two seconds of film with an AAC track, of which no packet can be decoded."""
+    silence = np.zeros((1, 1024), np.float32)
+    with av.open(str(path), "w") as output:
+        film: Any = output.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+        film.width, film.height, film.pix_fmt = 320, 240, "yuv420p"
+        sound: Any = output.add_stream("aac", rate=48_000, layout="mono")
+        for number in range(50):
+            frame = av.VideoFrame.from_ndarray(picture(seed=number % 7), format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            output.mux(film.encode(frame))
+        output.mux(film.encode(None))
+        for number in range(94):
+            samples = av.AudioFrame.from_ndarray(silence, format="fltp", layout="mono")
+            samples.sample_rate, samples.pts, samples.time_base = 48_000, number * 1024, Fraction(1, 48_000)
+            for packet in sound.encode(samples):
+                broken = av.Packet(b"\x55" * 200)
+                broken.stream, broken.pts, broken.dts = sound, packet.pts, packet.dts
+                broken.duration, broken.time_base = packet.duration, packet.time_base
+                output.mux(broken)

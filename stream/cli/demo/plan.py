@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 from secrets import token_hex
@@ -75,12 +76,16 @@ def plan_sessions(recordings: Recordings, on_step: Callable[[str], None]) -> tup
     problems: list[str] = []
     for request in recordings.requests():
         try:
-            prepared.append(prepare(request, on_step))
+            prepared.append(prepare(request, partial(_report_step, on_step, request.media)))
         except (MediaError, ValueError) as error:
             problems.append(str(error))
     if problems:
         raise CommandError("\n".join(dict.fromkeys(problems)))
     return tuple(_with_unique_names(list(islice(cycle(prepared), recordings.sessions or len(prepared)))))
+
+
+def _report_step(on_step: Callable[[str], None], media: Path, step: str) -> None:
+    on_step(f"{media.name}: {step}")
 
 
 def _with_unique_names(sessions: Sequence[PreparedSession]) -> Iterator[PreparedSession]:
