@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kafka import KafkaProducer
 from typer.testing import CliRunner
 
 from stream.cli.main import app
@@ -25,10 +26,12 @@ from stream.domain.kafka_records import chunk_headers
 from stream.domain.modality import Modality
 from stream.domain.partition import partition_of
 from stream.domain.topics import Topics
+from stream.kafka_admin.connection import kafka_options
 from stream.kafka_admin.topics import ensure_topics
 from stream.produce.check.partitioners import kafkajs_legacy
 from stream.sinks.redis_sink import RedisSink
 from tests.support.delivery import worker
+from tests.support.header_names import NotUtf8
 from tests.support.kafka import kafka_home
 from tests.support.kafka_records import read_topic
 from tests.support.settings import own_settings
@@ -196,6 +199,26 @@ def test_transactions_that_were_aborted_or_are_open_are_said(settings: Settings,
     assert code == 1
     assert [(finding["code"], finding["count"]) for finding in findings] == [("open_transaction", 2), ("aborted", 3)]
     producer.abort_transaction(10)
+
+
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+def test_compressed_records_are_read(codec: str, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(
+        python_example(tmp_path, lambda source: source.replace('"linger.ms": 5,', f'"linger.ms": 5, "compression.type": "{codec}",')),
+        settings,
+        codec,
+    )
+    assert check(settings, codec, monkeypatch) == (0, [])
+
+
+def test_records_that_cannot_be_read_hide_no_others(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    topics = Topics(settings.kafka.topic_prefix)
+    with KafkaProducer(**kafka_options(settings.kafka)) as producer:
+        for partition in range(settings.kafka.partitions):
+            producer.send(topics.chunks(Modality.AUDIO), b"odd", partition=partition, headers=[(NotUtf8("name"), b"value")])
+    run(python_example(tmp_path), settings, "beside")
+    code, (finding,) = check(settings, "beside", monkeypatch)
+    assert (code, finding["code"], finding["count"]) == (0, "unreadable", settings.kafka.partitions)
 
 
 def test_a_session_without_records_is_told_from_those_that_were_seen(settings: Settings, tmp_path: Path) -> None:

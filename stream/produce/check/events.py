@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 from stream.config.settings import WindowSettings
@@ -67,22 +67,25 @@ class EventCheck:
             case SessionEnd():
                 self._ends[event.event.epoch].append((event.event, written_ms, at))
 
-    def finish(self, epoch: int, sent: Sent, first_ms: int, newest_ms: int, now_ms: int, *, from_start: bool) -> None:
+    def finish(
+        self, epoch: int, sent: Sent, unreadable: Set[Modality], *, first_ms: int, newest_ms: int, now_ms: int, from_start: bool
+    ) -> None:
         """Report what the events of an epoch say about its chunks.
 
         Args:
             epoch: The epoch.
             sent: Its chunks.
+            unreadable: Modalities of which some chunks cannot be read, so that nothing is said about missing ones.
             first_ms: Kafka's timestamp of its first chunk.
             newest_ms: Kafka's timestamp of the session's newest record.
             now_ms: Now.
             from_start: Nothing was left out before the first record that was read.
         """
-        self._check_start(epoch, sent, first_ms, from_start=from_start)
-        self._check_end(epoch, sent, newest_ms, now_ms)
+        self._check_start(epoch, sent, unreadable, first_ms, from_start=from_start)
+        self._check_end(epoch, sent, unreadable, newest_ms, now_ms)
         self._check_lengths(sent)
 
-    def _check_start(self, epoch: int, sent: Sent, first_ms: int, *, from_start: bool) -> None:
+    def _check_start(self, epoch: int, sent: Sent, unreadable: Set[Modality], first_ms: int, *, from_start: bool) -> None:
         findings, of = self.findings, _of(epoch)
         starts = self._starts[epoch]
         if not starts:
@@ -105,7 +108,7 @@ class EventCheck:
             text = f"the start record{of} was sent {seconds(written_ms - first_ms)} after the first chunk"
             findings.warn("late_start", text, "send it first, and wait until Kafka has acknowledged it", example=at)
         announced = {(track.track, modality) for track in start.tracks for modality in track.modalities}
-        for track, modality in sorted(announced - sent.keys()):
+        for track, modality in sorted(name for name in announced - sent.keys() if name[1] not in unreadable):
             text = f"{modality_name(track, modality)} was announced{of}, but never sent"
             findings.warn(
                 "announced_not_sent", text, "announce only what is sent: windows wait for it, and report it as missing", example=at
@@ -114,7 +117,7 @@ class EventCheck:
             text = f"{modality_name(track, modality)} was sent{of}, but not announced"
             findings.warn("sent_not_announced", text, "name every track and modality in the start record", example=at)
 
-    def _check_end(self, epoch: int, sent: Sent, newest_ms: int, now_ms: int) -> None:
+    def _check_end(self, epoch: int, sent: Sent, unreadable: Set[Modality], newest_ms: int, now_ms: int) -> None:
         findings, of, ends = self.findings, _of(epoch), self._ends[epoch]
         if not ends:
             if now_ms - newest_ms > STILL_RUNNING_MS:
@@ -131,6 +134,8 @@ class EventCheck:
                 numbers = stream.numbers if stream is not None else frozenset()
                 missing = count - sum(1 for number in numbers if number < count)
                 name = modality_name(track.track, modality)
+                if modality in unreadable:
+                    continue
                 if missing > 0:
                     text = f"{name}: the end record{of} counts {count} chunks, {missing} of them are not there"
                     fix = f"count the chunks with ce_sequence 0 to {count - 1}, once they are acknowledged; a worker waits for the others"

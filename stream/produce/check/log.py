@@ -12,6 +12,9 @@ SOON = 2
 LEAST_RETENTION_MS = 3_600_000
 """A worker that is down or behind for an hour should still find the chunks."""
 
+EARLIEST_MS = 946_684_800_000
+"""The year 2000: clients that send no valid timestamp write 0 or -1."""
+
 LEAST_RECORD_BYTES = 1_000_000
 """What a topic must take: the largest chunk with its headers."""
 
@@ -33,9 +36,17 @@ def check_log(log: LogFacts, first_ms: int, newest_ms: int, findings: Findings) 
     for reason, count in log.refused.items():
         text = f"workers have refused records of this session with the reason {reason}"
         findings.error("refused", text, "docs/producers.md says what to do about each reason", count=count)
+    if log.unreadable:
+        text = "records could not be read here: the name of a header is not UTF-8, or they are damaged"
+        findings.warn("unreadable", text, "names of headers are text in UTF-8; check what your client writes", count=log.unreadable)
     _check_transactions(log, findings)
     for topic in log.topics:
         _check_topic(topic, max(LEAST_RETENTION_MS, SOON * (newest_ms - first_ms), log.read_ms - first_ms), findings)
+    if first_ms < EARLIEST_MS:
+        text = "Kafka's timestamps are before the year 2000: Kafka deletes such records at once, for their age"
+        findings.error(
+            "kafka_timestamp", text, "leave the timestamp of records out, or set it to the present time in milliseconds", count=0
+        )
     if not log.to_end:
         fix = "raise --timeout, or set --since to a later time"
         findings.warn("not_read_to_the_end", "the topics were not read to their ends: records may be missing here", fix, count=0)

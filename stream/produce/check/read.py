@@ -67,7 +67,8 @@ class LogReader:
         self._gaps: dict[Any, list[tuple[int, int]]] = defaultdict(list)
         self._covered_from_ms: int | None = None
         self._to_end = True
-        self._started_at_end: dict[Any, int] = {}
+        self._total = self._unreadable = 0
+        self._stable: dict[Any, int] = {}
         self._waiting: list[Any] = []
 
     def read(self) -> Iterator[SentRecord]:
@@ -78,7 +79,7 @@ class LogReader:
                 partitions = list(written)
                 consumer.assign(partitions)
                 next_offset = self._seek(consumer, partitions)
-                for record in self._poll(consumer, partitions, consumer.end_offsets(partitions)):
+                for record in self._poll(consumer, "read_committed", consumer.end_offsets(partitions)):
                     at = TopicPartition(record.topic, record.partition)
                     if record.offset > next_offset[at]:
                         self._gaps[at].append((next_offset[at], record.offset))
@@ -104,10 +105,12 @@ class LogReader:
             consumer.assign(list(gaps))
             for at, spans in gaps.items():
                 consumer.seek(at, spans[0][0])
-            for record in self._poll(consumer, list(gaps), {at: spans[-1][1] for at, spans in gaps.items()}):
+            unreadable = self._unreadable
+            for record in self._poll(consumer, "read_uncommitted", {at: spans[-1][1] for at, spans in gaps.items()}):
                 at = TopicPartition(record.topic, record.partition)
                 if any(first <= record.offset < after for first, after in gaps[at]):
                     yield _sent(record), record.offset >= self._stable[at]
+            self._unreadable = unreadable
 
     def facts(self, *, aborted: int, still_open: int, refused: Mapping[str, int]) -> LogFacts:
         """What was read, after `read` and `read_hidden`.
@@ -127,6 +130,7 @@ class LogReader:
             open=still_open,
             waiting_partitions=[f"partition {at.partition} of {at.topic}" for at in self._waiting if at.topic in self._inputs],
             refused=dict(refused),
+            unreadable=self._unreadable,
         )
 
     def is_refusal(self, record: SentRecord) -> bool:
@@ -147,22 +151,42 @@ class LogReader:
             self._covered_from_ms = self._since_ms
         return dict(first)
 
-    def _poll(self, consumer: Any, partitions: list[Any], ends: dict[Any, int]) -> Iterator[Any]:
-        """The records up to the ends, and those that come while it reads; stops at the deadline."""
-        first = {at: consumer.position(at) for at in partitions}
-        total = sum(max(0, ends[at] - first[at]) for at in partitions)
+    def _poll(self, consumer: Any, isolation_level: str, ends: dict[Any, int]) -> Iterator[Any]:
+        """The records up to the ends, and those that come while it reads; stops at the deadline.
+
+        kafka-python does not say which partition holds a record that it cannot read. After the first one, each partition is read by itself.
+        """
+        position = {at: consumer.position(at) for at in ends}
+        self._total = sum(max(0, ends[at] - position[at]) for at in ends)
+        try:
+            yield from self._poll_until(consumer, position, ends)
+        except CorruptRecordError:
+            for at, end in ends.items():
+                if position[at] < end:
+                    yield from self._poll_alone(isolation_level, at, position, ends)
+
+    def _poll_alone(self, isolation_level: str, at: Any, position: dict[Any, int], ends: dict[Any, int]) -> Iterator[Any]:
+        with self._consumer(isolation_level) as consumer:
+            consumer.assign([at])
+            while position[at] < ends[at] and time.monotonic() < self._deadline:
+                consumer.seek(at, position[at])
+                try:
+                    yield from self._poll_until(consumer, position, {at: ends[at]})
+                except CorruptRecordError:
+                    self._unreadable += 1
+                    position[at] += 1
+
+    def _poll_until(self, consumer: Any, position: dict[Any, int], ends: dict[Any, int]) -> Iterator[Any]:
         while True:
-            try:
-                polled = consumer.poll(timeout_ms=POLL_MS)
-            except CorruptRecordError:
-                raise BrokerError(
-                    f"a record on {self._kafka.bootstrap} is damaged (its batch cannot be read): workers cannot read it either; "
-                    "look at the producer's client library"
-                ) from None
-            for records in polled.values():
-                yield from records
-            behind = sum(max(0, ends[at] - consumer.position(at)) for at in partitions)
-            self._on_progress(total - behind, total)
+            polled = consumer.poll(timeout_ms=POLL_MS)
+            for at, records in polled.items():
+                for record in records:
+                    yield record
+                    position[at] = record.offset + 1
+            for at in ends:
+                position[at] = max(position[at], consumer.position(at))
+            behind = sum(max(0, ends[at] - position[at]) for at in ends)
+            self._on_progress(self._total - behind, self._total)
             if time.monotonic() > self._deadline:
                 self._to_end = self._to_end and not behind
                 return

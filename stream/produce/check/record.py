@@ -66,6 +66,7 @@ class LogFacts:
         aborted: Records of the session whose transaction was aborted.
         open: Records of the session whose transaction is still open.
         waiting_partitions: Partitions in which an open transaction holds back later records.
+        unreadable: Records that could not be read, of any session; 0 where none was met.
         refused: Records of the session that workers have put into the dead letters or among the late chunks, by reason.
     """
 
@@ -77,4 +78,5 @@ class LogFacts:
     aborted: int = 0
     open: int = 0
     waiting_partitions: Sequence[str] = ()
+    unreadable: int = 0
     refused: Mapping[str, int] = field(default_factory=dict)

@@ -88,6 +88,7 @@ class SessionCheck:
         self._written: list[int] = []
         self._first_chunk_ms: dict[int, int] = {}
         self._placement = Placement(self._key, partitions)
+        self._unreadable: set[Modality] = set()
         self._recent: dict[str, int] = {}
 
     def add(self, record: SentRecord) -> None:
@@ -106,6 +107,8 @@ class SessionCheck:
             else:
                 self._add_chunk(parse_chunk(record.key, record.value, _present(record), modality), record)
         except BadRecordError as error:
+            if modality is not None:
+                self._unreadable.add(modality)
             found = explain(record, error, is_event=modality is None)
             self._findings.error(found.code, f"{record.at.topic}: {found.text}", found.fix, example=record.at)
 
@@ -204,7 +207,10 @@ class SessionCheck:
             self._compare_modalities(latest)
             sent = {name: SentStream(frozenset(stream.seen), stream.reached_ms) for name, stream in latest.items()}
             first_ms = self._first_chunk_ms.get(epoch, 0)
-            self._events.finish(epoch, sent, first_ms, max(self._written), log.read_ms, from_start=from_start)
+            newest_ms = max(self._written)
+            self._events.finish(
+                epoch, sent, self._unreadable, first_ms=first_ms, newest_ms=newest_ms, now_ms=log.read_ms, from_start=from_start
+            )
         self._check_silence()
 
     def _compare_modalities(self, streams: Mapping[tuple[str, Modality], StreamCheck]) -> None:

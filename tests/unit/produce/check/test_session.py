@@ -285,6 +285,16 @@ def test_a_session_of_which_the_beginning_was_not_read_is_not_blamed_for_it() ->
     assert "older records were not read" in check(rest, partial).findings[-1].text
 
 
+def test_what_is_missing_because_it_cannot_be_read_is_not_blamed_twice() -> None:
+    records = [with_headers(record, ce_sequence=b"seven") if "audio" in record.at.topic else record for record in good_session()]
+    assert set(problems(check(records))) == {"bad_header"}
+
+
+def test_timestamps_of_clients_that_send_none() -> None:
+    assert "kafka_timestamp" in problems(check([replace(record, timestamp_ms=0) for record in good_session()]))
+    assert set(problems(check(good_session(), replace(FACTS, unreadable=2)))) == {"unreadable"}
+
+
 def test_topics_transactions_and_dead_letters() -> None:
     topics = [replace(topic, retention_ms=60_000, compacted=True, max_record_bytes=500_000) for topic in FACTS.topics]
     log = replace(FACTS, topics=topics, aborted=3, waiting_partitions=["partition 1 of chunks.audio"], refused={"wrong_partition": 5})
