@@ -128,7 +128,7 @@ def _is_cues(text: str) -> bool:
 def _with_channels(segments: Sequence[Segment]) -> tuple[list[Segment], dict[str, int]]:
     """If the transcript has several channels, each stands for a speaker, whatever a recogniser calls the voices in it."""
     numbers = {segment.channel for segment in segments}
-    if len(numbers) < 2 or None in numbers:
+    if numbers == {None}:
         return list(segments), {}
     names = {number: f"ch_{number}" for number in sorted(number for number in numbers if number is not None)}
     channelled = [replace(s, speaker=names[s.channel], voices=()) if s.channel is not None else s for s in segments]

@@ -148,7 +148,8 @@ def _labels(segment: Segment) -> Iterator[_Label]:
     text = segment.text
     for turn in _TURN.finditer(text):
         sign = turn["inner"] or turn["sign"].strip()
-        if sign in ("-", "\u2010") and text[turn.end() - 1] == sign and text[turn.end() : turn.end() + 1].islower():
+        glued = sign in ("-", "\u2010") and text[turn.end() - 1] == sign
+        if glued and (segment.voices or len(text.split()) == 1 or text[turn.end() : turn.end() + 1].islower()):
             continue  # the second half of a word such as "high-end", which recognisers give a time of its own
         label = None if segment.voices else _bracketed_label(text, turn, sign) or _plain_label(text, turn, sign)
         if label is not None or sign:

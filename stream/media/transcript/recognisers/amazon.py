@@ -16,6 +16,7 @@ from stream.media.transcript.recognisers.entries import (
     segment_of_words,
     speaker,
     string,
+    without_lone_channel,
 )
 from stream.media.transcript.segment import Segment
 from stream.media.transcript.times import milliseconds, seconds_ms
@@ -36,7 +37,10 @@ def _job(results: Json) -> list[Segment]:
         for item in dicts(part.get("items"))
     }
     channels = dicts(child(results, "channel_labels", "channels"))
-    lists = [(channel(c.get("channel_label")), dicts(c.get("items"))) for c in channels] or [(None, dicts(results.get("items")))]
+    several = len(channels) > 1
+    lists = [(channel(c.get("channel_label")) if several else None, dicts(c.get("items"))) for c in channels] or [
+        (None, dicts(results.get("items")))
+    ]
     read = [
         segment_of_words([_item(item, speakers) for item in items], Entry("", channel=number), glued=False)
         for number, items in lists
@@ -78,7 +82,7 @@ def streaming(documents: Sequence[Json]) -> list[Segment] | None:
             for item in dicts(best.get("Items"))
         ]
         read.append(segment_of_words(words, whole, glued=False) if words else phrase(whole))
-    return read
+    return without_lone_channel(read)
 
 
 def contact_lens(documents: Sequence[Json]) -> list[Segment] | None:

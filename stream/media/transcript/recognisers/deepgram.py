@@ -16,6 +16,7 @@ from stream.media.transcript.recognisers.entries import (
     segment_of_words,
     speaker,
     string,
+    without_lone_channel,
 )
 from stream.media.transcript.segment import Segment
 from stream.media.transcript.times import seconds_ms
@@ -28,12 +29,13 @@ def recording(documents: Sequence[Json]) -> list[Segment] | None:
         return None
     read = []
     for results in found:
+        channels = dicts(results.get("channels"))
         segments = [
-            _words(next(iter(dicts(one.get("alternatives"))), {}), Entry("", channel=number))
-            for number, one in enumerate(dicts(results.get("channels")))
+            _words(next(iter(dicts(one.get("alternatives"))), {}), Entry("", channel=number if len(channels) > 1 else None))
+            for number, one in enumerate(channels)
         ]
         spoken = [segment for segment in segments if segment is not None]
-        read += spoken or [_utterance(utterance) for utterance in dicts(results.get("utterances"))]
+        read += spoken or without_lone_channel([_utterance(utterance) for utterance in dicts(results.get("utterances"))])
     return read
 
 
@@ -49,7 +51,8 @@ def live(documents: Sequence[Json]) -> list[Segment] | None:
         numbers = message.get("channel_index")
         start_ms, duration_ms = seconds_ms(message.get("start")), seconds_ms(message.get("duration"))
         end_ms = None if start_ms is None or duration_ms is None else start_ms + duration_ms
-        number = channel(numbers[0]) if isinstance(numbers, list) and numbers else None
+        # The second number is that of all channels.
+        number = channel(numbers[0]) if isinstance(numbers, list) and len(numbers) == 2 and numbers[1] != 1 else None
         segment = _words(next(iter(dicts(child(message, "channel", "alternatives"))), {}), Entry("", start_ms, end_ms, channel=number))
         read += [segment] if segment is not None else []
     return read

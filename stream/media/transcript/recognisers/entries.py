@@ -171,11 +171,17 @@ def _check_own(number: int, text: str | None, start_ms: float | None, end_ms: fl
 def segments_of_entries(entries: Sequence[Entry]) -> list[Segment]:
     """Segments of a list of words, or of a list of phrases."""
     if any(len(entry.text.split()) > 1 for entry in entries):
-        return [phrase(entry) for entry in entries]
+        return without_lone_channel([phrase(entry) for entry in entries])
     by_channel: dict[int | None, list[Entry]] = {}
     for entry in entries:
         by_channel.setdefault(entry.channel, []).append(entry)
-    return [segment_of_words(words, Entry("", channel=number)) for number, words in by_channel.items()]
+    return without_lone_channel([segment_of_words(words, Entry("", channel=number)) for number, words in by_channel.items()])
+
+
+def without_lone_channel(segments: Sequence[Segment]) -> list[Segment]:
+    """The segments without their channel if all of them are of the first one: these tools give recordings of one channel its number."""
+    lone = all(segment.channel in (None, 0) for segment in segments)
+    return [replace(segment, channel=None) for segment in segments] if lone else list(segments)
 
 
 def phrase(entry: Entry) -> Segment:

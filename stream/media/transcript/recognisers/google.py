@@ -18,6 +18,7 @@ from stream.media.transcript.recognisers.entries import (
     segment_of_words,
     speaker,
     string,
+    without_lone_channel,
 )
 from stream.media.transcript.segment import Segment
 from stream.media.transcript.times import as_number, seconds_ms
@@ -49,7 +50,7 @@ def google(documents: Sequence[Json]) -> list[Segment] | None:
             read.append(segment_of_words(listed, whole, glued=False))
         else:
             read.append(phrase(whole if end_ms is not None else Entry(whole.text, channel=number)))
-    return read
+    return without_lone_channel(read)
 
 
 def _results(document: Json) -> list[Json]:

@@ -16,6 +16,7 @@ from stream.media.transcript.recognisers.entries import (
     segment_of_words,
     speaker,
     string,
+    without_lone_channel,
 )
 from stream.media.transcript.segment import Segment
 from stream.media.transcript.times import milliseconds, seconds_ms, ticks_ms
@@ -27,7 +28,7 @@ def batch(documents: Sequence[Json]) -> list[Segment] | None:
     if not found:
         return None
     phrases = [_lower(p) for document in found for p in dicts(document["recognizedPhrases"])]
-    return [segment for p in phrases if (segment := _recognised(p)) is not None]
+    return without_lone_channel([segment for p in phrases if (segment := _recognised(p)) is not None])
 
 
 def detailed(documents: Sequence[Json]) -> list[Segment] | None:
@@ -36,7 +37,7 @@ def detailed(documents: Sequence[Json]) -> list[Segment] | None:
     found = [d for d in lowered if "nbest" in d or ("recognitionstatus" in d and "offset" in d) or ("displaytext" in d and "offset" in d)]
     if not found:
         return None
-    return [segment for result in found if (segment := _recognised(result)) is not None]
+    return without_lone_channel([segment for result in found if (segment := _recognised(result)) is not None])
 
 
 def fast(documents: Sequence[Json]) -> list[Segment] | None:
@@ -44,7 +45,7 @@ def fast(documents: Sequence[Json]) -> list[Segment] | None:
     found = [d for d in documents if isinstance(d.get("phrases"), list) and ("combinedPhrases" in d or "durationMilliseconds" in d)]
     if not found:
         return None
-    return [_fast_phrase(p) for document in found for p in dicts(document["phrases"])]
+    return without_lone_channel([_fast_phrase(p) for document in found for p in dicts(document["phrases"])])
 
 
 def _recognised(result: Json) -> Segment | None:

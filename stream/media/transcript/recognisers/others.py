@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from stream.media.transcript.recognisers.entries import (
     Entry,
@@ -30,17 +31,16 @@ def assemblyai(documents: Sequence[Json]) -> list[Segment] | None:
     """AssemblyAI: ``words`` with ``text`` and times in whole milliseconds, or the messages of a stream."""
     turns = _assembly_turns(documents)
     if turns is not None:
-        return [segment for turn in turns if (segment := _assembly_words(turn)) is not None]
+        return [segment for turn in turns for segment in _assembly_words(turn)]
     found = [d for d in documents if _is_assembly(d)]
     if not found:
         return None
     read = []
     for document in found:
-        segment = _assembly_words(document)
-        utterances = [_assembly_words(u) for u in dicts(document.get("utterances"))] if segment is None else [segment]
-        read += [utterance for utterance in utterances if utterance is not None]
-        if not any(utterances) and string(document.get("text")).strip():
-            read.append(phrase(Entry(string(document["text"]))))
+        segments = _assembly_words(document) or [s for u in dicts(document.get("utterances")) for s in _assembly_words(u)]
+        if not segments and string(document.get("text")).strip():
+            segments = [phrase(Entry(string(document["text"])))]
+        read += segments
     return read
 
 
@@ -62,16 +62,22 @@ def _assembly_turns(documents: Sequence[Json]) -> list[Json] | None:
     return [d for d in old if d["message_type"] == "FinalTranscript"] + list(turns.values())
 
 
-def _assembly_words(turn: Json) -> Segment | None:
+def _assembly_words(turn: Json) -> list[Segment]:
+    """Segments of a transcript, an utterance or a turn, one for each channel. Channels count from 1."""
     words = [read_entry(w, number, "$.words", milliseconds) for number, w in enumerate(dicts(turn.get("words")), start=1)]
     times = milliseconds(turn.get("start", turn.get("audio_start"))), milliseconds(turn.get("end", turn.get("audio_end")))
     whole = Entry(string(turn.get("text")), *times, confidence(turn.get("confidence")), speaker(turn.get("speaker")))
-    known = [word for word in words if word is not None]
-    if known:
-        numbers = {word.channel for word in known}
-        number = numbers.pop() if len(numbers) == 1 else None
-        return segment_of_words(known, Entry("", whole.start_ms, whole.end_ms, None, whole.speaker, number), glued=False)
-    return phrase(whole) if whole.text.strip() and whole.start_ms is not None else None
+    by_channel: dict[int | None, list[Entry]] = {}
+    for word in words:
+        if word is not None:
+            by_channel.setdefault(word.channel, []).append(word)
+    if by_channel:
+        bounds = Entry("", whole.start_ms, whole.end_ms, None, whole.speaker)
+        return [
+            segment_of_words(listed, replace(bounds, channel=number - 1 if number else None), glued=False)
+            for number, listed in by_channel.items()
+        ]
+    return [phrase(whole)] if whole.text.strip() and whole.start_ms is not None else []
 
 
 def vosk(documents: Sequence[Json]) -> list[Segment] | None:

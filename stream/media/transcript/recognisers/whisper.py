@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from stream.media.transcript.payload import unescaped
 from stream.media.transcript.recognisers.entries import (
@@ -19,6 +20,7 @@ from stream.media.transcript.recognisers.entries import (
     segments_of_entries,
     speaker,
     string,
+    without_lone_channel,
 )
 from stream.media.transcript.segment import Segment
 from stream.media.transcript.times import as_number, milliseconds
@@ -86,10 +88,10 @@ def read_parts(parts: Sequence[Json], path: str) -> list[Segment]:
         whole = read_entry(part, number, f"{path}[{number - 1}]")
         if any(word.start_ms is not None for word in words):
             bounds = whole or Entry("")
-            read.append(segment_of_words(punctuated(words, bounds.text), Entry("", bounds.start_ms, bounds.end_ms, None, bounds.speaker)))
+            read.append(segment_of_words(punctuated(words, bounds.text), replace(bounds, text="", confidence=None)))
         elif whole is not None:
             read.append(phrase(whole))
-    return read
+    return without_lone_channel(read)
 
 
 def _entries(values: Sequence[Json], path: str) -> list[Entry]:

@@ -818,6 +818,24 @@ def test_channels_have_numbers() -> None:
     assert read(*SHAPES["Deepgram"][0]).channels == {}
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        {
+            "results": {
+                "channels": [{"alternatives": []}, {"alternatives": [{"words": [{"word": "so", "start": 0, "end": 1, "speaker": 0}]}]}]
+            }
+        },
+        {"audio_duration": 1, "words": [{"text": "so", "start": 0, "end": 1000, "channel": "2", "speaker": "2A"}]},
+        {"utterances": [{"text": "so", "start": 0.0, "end": 1.0, "channel": 1, "words": [{"word": "so", "start": 0.0, "end": 1.0}]}]},
+        {"recognizedPhrases": [{"channel": 1, "offset": "PT0S", "duration": "PT1S", "nBest": [{"display": "so"}]}]},
+    ],
+)
+def test_a_channel_keeps_its_number_although_nobody_speaks_in_the_first(document: object) -> None:
+    transcript = read(document)
+    assert (rows(document), transcript.channels) == ([("so", 0, 1000, 1.0, "ch_1")], {"ch_1": 1})
+
+
 def test_whisper_gives_the_same_words_in_each_of_its_formats() -> None:
     cues = [(0.1, 3.5, "So good, thank you."), (3.6, 6.0, "[MUSIC] Yes")]
     document = {
