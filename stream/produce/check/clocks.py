@@ -96,14 +96,12 @@ class StreamCheck:
         """Furthest end of a chunk (media time)."""
         self._windows = windows
         self._findings = findings
-        self._first_at: Position | None = None
         self._highest = -1
         self._seq, self._start, self._end, self._captured, self._written = (array("q") for _ in range(5))
         self._largest = 0
 
     def add(self, header: ChunkHeader, payload: bytes, written_ms: int, at: Position) -> bool:
         """Add a chunk; False if a chunk with its number came before."""
-        self._first_at = self._first_at or at
         self.sources.add(header.source)
         self.content_types.add(header.content_type)
         fingerprint = hashlib.blake2b(payload, digest_size=8, key=b"%d %d" % (header.start_ms, header.duration_ms)).digest()
@@ -151,12 +149,11 @@ class StreamCheck:
         delay = float(np.median(np.array(self._written) - np.array(self._captured)))
         return delay if abs(delay) <= LIVE_MS else None
 
-    def finish(self, *, is_text: bool, from_start: bool, append_time: bool) -> None:
+    def finish(self, *, is_text: bool, append_time: bool) -> None:
         """Report what only the whole stream shows.
 
         Args:
             is_text: The stream is text: its capture times say when a recogniser had finished.
-            from_start: Nothing was left out before the first chunk.
             append_time: The broker sets Kafka's timestamps.
         """
         if not self._seq:
@@ -165,8 +162,9 @@ class StreamCheck:
         seq, start, end, captured, written = (
             np.array(column)[order] for column in (self._seq, self._start, self._end, self._captured, self._written)
         )
-        self._check_numbers(seq, start, from_start=from_start)
-        self._check_media(seq, start, end)
+        steps = np.diff(seq)
+        self._check_numbers(steps)
+        self._check_media(steps, start, end)
         self._check_lengths(start, end, is_text=is_text)
         if len(seq) >= LEAST_CHUNKS:
             self._check_capture(end, captured, is_text=is_text)
@@ -185,33 +183,16 @@ class StreamCheck:
         else:
             self._findings.warn("out_of_order", f"{self.name}: chunks are not in the order of ce_sequence", fix, example=at)
 
-    def _check_numbers(self, seq: Column, start: Column, *, from_start: bool) -> None:
-        findings, name, first = self._findings, self.name, int(seq[0])
-        missing = int(seq[-1]) - first + 1 - len(seq)
-        if first == 1 and int(start[0]) == 0:
-            findings.warn("sequence_from_one", f"{name}: ce_sequence begins at 1", "begin at 0", example=self._first_at)
-        elif first > 0 and from_start:
-            text = f"{name}: the first ce_sequence is {first}: {first} chunks before it are missing"
-            findings.error(
-                "sequence_gap",
-                text,
-                "begin at 0; if chunks were lost, set acks=all and look at the producer's delivery errors",
-                count=first,
-            )
-        if not missing:
-            return
-        steps = np.diff(seq)
-        if len(steps) >= LEAST_CHUNKS and (steps == steps[0]).all():
-            text = f"{name}: ce_sequence grows by {int(steps[0])} with each chunk"
-            findings.error("sequence_step", text, "ce_sequence counts the chunks of one modality of one track: 0, 1, 2…", count=missing)
-        else:
-            text = f"{name}: {missing} numbers of ce_sequence are missing"
-            fix = "set acks=all and look at the producer's delivery errors; each modality of each track has a count of its own"
-            findings.error("sequence_gap", text, fix, count=missing)
+    def _check_numbers(self, steps: Column) -> None:
+        """Numbers need not follow each other. But a producer that counts without gaps has lost what is left out."""
+        missing = int(steps.sum()) - len(steps)
+        if missing and np.median(steps) == 1:
+            text = f"{self.name}: {missing} numbers of ce_sequence are missing between others that follow each other: chunks were lost"
+            fix = "set acks=all, and look at the producer's delivery errors; each modality of each track has a count of its own"
+            self._findings.warn("sequence_gap", text, fix, count=missing)
 
-    def _check_media(self, seq: Column, start: Column, end: Column) -> None:
-        follows = np.diff(seq) == 1
-        distance = (start[1:] - end[:-1])[follows]
+    def _check_media(self, steps: Column, start: Column, end: Column) -> None:
+        distance = (start[1:] - end[:-1])[steps <= np.median(steps)] if len(steps) else steps
         gaps, overlaps = distance[distance > ROUNDING_MS], distance[distance < -ROUNDING_MS]
         if len(gaps):
             text = f"{self.name}: media time jumps forward between chunks, by {seconds(int(gaps.sum()))} in all"
@@ -219,7 +200,7 @@ class StreamCheck:
             self._findings.warn("media_gap", text, fix, count=len(gaps))
         if len(overlaps):
             text = f"{self.name}: media time goes back between chunks, by {seconds(-int(overlaps.sum()))} in all"
-            fix = "ce_mediastart and ce_mediaduration are whole milliseconds and count media, not the time of sending"
+            fix = "ce_mediastart and ce_mediaduration are milliseconds and count media, not the time of sending"
             self._findings.error("media_overlap", text, fix, count=len(overlaps))
 
     def _check_lengths(self, start: Column, end: Column, *, is_text: bool) -> None:

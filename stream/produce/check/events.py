@@ -132,15 +132,15 @@ class EventCheck:
             for modality, count in track.chunks.items():
                 stream = sent.get((track.track, modality))
                 numbers = stream.numbers if stream is not None else frozenset()
-                missing = count - sum(1 for number in numbers if number < count)
+                missing = count - len(numbers)
                 name = modality_name(track.track, modality)
                 if modality in unreadable:
                     continue
                 if missing > 0:
                     text = f"{name}: the end record{of} counts {count} chunks, {missing} of them are not there"
-                    fix = f"count the chunks with ce_sequence 0 to {count - 1}, once they are acknowledged; a worker waits for the others"
+                    fix = "count the chunks that Kafka has acknowledged; a worker waits windows.end_grace_ms for the others"
                     findings.error("end_counts_too_many", text, fix, example=at)
-                elif numbers and max(numbers) >= count:
+                elif missing < 0:
                     text = f"{name}: the end record{of} counts {count} chunks, but there are {len(numbers)}"
                     findings.error("end_counts_too_few", text, "send the end record last, with all chunks counted", example=at)
         reached = max((stream.end_ms for stream in sent.values()), default=0)

@@ -8,7 +8,7 @@ import numpy as np
 
 from stream.domain.chunk import Chunk, ContentType
 from stream.domain.features import TextFeatures
-from stream.domain.kafka_records import BadRecordError, decode_text
+from stream.domain.kafka_records import BadRecordError, decode_text, decode_words
 from stream.domain.media_format import SAMPLE_RATE
 from stream.domain.modality import Modality
 from stream.domain.odd_records import odd_json, odd_media
@@ -20,6 +20,9 @@ from stream.produce.check.unreadable import FIXES
 
 ROUNDING_MS = 20
 """A difference that a packet or the rounding of times explains."""
+
+FAR_MS = 1000
+"""A word that ends this far from its chunk may miss a window."""
 
 LEAST_CHUNKS = 3
 """What is said about a whole stream needs this many chunks."""
@@ -79,6 +82,11 @@ class PayloadCheck:
             self._findings.error(code, f"{self._name}: {what}", fix, example=at)
             return False
         self._words.add(text, chunk, at)
+        try:
+            decode_words(chunk.payload, chunk.header.start_ms, chunk.header.duration_ms)
+        except BadRecordError as error:
+            self._words.refused = self._words.refused or (str(error), at)
+            return False
         return True
 
     def _check_pcm(self, chunk: Chunk, at: Position) -> bool:
@@ -152,13 +160,15 @@ class _Words:
         self._chunks = 0
         self._counts: Counter[str] = Counter()
         self._first: dict[str, Position] = {}
+        self.refused: tuple[str, Position] | None = None
+        """Why and where a worker refuses words for their times."""
 
     def add(self, text: TextFeatures, chunk: Chunk, at: Position) -> None:
         start_ms, end_ms = chunk.header.start_ms, chunk.header.end_ms
         self._chunks += 1
         for word in text.words:
             self._counts["words"] += 1
-            if not start_ms < word.end_ms <= end_ms:
+            if not start_ms - FAR_MS < word.end_ms <= end_ms + FAR_MS:
                 self._count("outside", at)
                 # In the first chunk of a session all these times are the same, or nearly: it begins at 0.
                 if start_ms >= 1000 and start_ms - 500 <= word.end_ms * 1000 <= end_ms + 500:
@@ -190,11 +200,13 @@ class _Words:
                 count=counts["seconds"],
                 example=self._first["seconds"],
             )
+        elif self.refused is not None:
+            findings.error("bad_words", f"{name}: {self.refused[0]}", FIXES["bad_words"], example=self.refused[1])
         else:
             findings.warn(
                 "words_outside",
-                f"{name}: words end outside of their chunk; those whose windows have closed are late",
-                "send a word with the chunk in which it ends, and the chunks of a recogniser as soon as their words are final",
+                f"{name}: words end more than {FAR_MS // 1000} s outside of their chunk; those whose windows have closed are late",
+                "send words as soon as they are recognised, each with the chunk in which it ends",
                 count=outside,
                 example=example,
             )

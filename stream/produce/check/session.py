@@ -191,7 +191,7 @@ class SessionCheck:
         for (_, modality, _), runs in self._runs.items():
             for stream in runs:
                 broker_sets_time = append_time.get(topic_of[modality], False)
-                stream.finish(is_text=modality is Modality.TEXT, from_start=from_start, append_time=broker_sets_time)
+                stream.finish(is_text=modality is Modality.TEXT, append_time=broker_sets_time)
                 if len(stream.sources) > 1:
                     text = f"{stream.name}: {len(stream.sources)} producers send it (ce_source)"
                     fix = "one producer sends a modality of a track: two number their chunks alike"
