@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 from redis.asyncio import Redis, RedisCluster, Sentinel
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import MasterNotFoundError
 from redis.backoff import NoBackoff
 
 from stream.aio.backoff import Backoff
@@ -97,9 +98,13 @@ class RedisConnection:
 
     def _diagnose(self, error: Exception) -> Diagnosis | None:
         found = diagnose(error)
-        if found is not None and found.problem in (RedisProblem.AWAY, RedisProblem.NO_ANSWER) and self.hello.get("mode") == "cluster":
+        if found is None or found.problem not in (RedisProblem.AWAY, RedisProblem.NO_ANSWER):
+            return found
+        if self.hello.get("mode") == "cluster":
             return diagnosis(RedisProblem.NODE_AWAY)
-        return found
+        # Where no Sentinel answers either, the error is one of them.
+        through_sentinel = self.address.primary is not None and not isinstance(error, MasterNotFoundError)
+        return diagnosis(RedisProblem.NO_PRIMARY) if through_sentinel else found
 
     async def knows_primary(self) -> bool:
         """Whether a Sentinel knows the primary's name, although it may be down. Raises an error that `diagnose` knows."""
