@@ -77,7 +77,7 @@ class Downmix:
         self._inverted_samples = 0
 
     def mix(self, planes: Planes) -> npt.NDArray[np.float32]:
-        """Mix a block of some 20 to 100 ms.
+        """Mix a block of some 20 to 200 ms.
 
         Args:
             planes: (channels, n) samples.

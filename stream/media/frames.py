@@ -103,14 +103,17 @@ class _PartFinder:
         self._parts = parts
         self._at = 0
         self._number = 0
+        self._ticks: int | None = None
+        """The offset of the part in units of the stream's clock."""
 
     def move(self, packet: Any) -> None:
         """Give the next packet its media times."""
         while self._at + 1 < len(self._parts) and self._parts[self._at + 1].first_packet <= self._number:
-            self._at += 1
+            self._at, self._ticks = self._at + 1, None
         self._number += 1
-        ticks = round(self._parts[self._at].offset_s / packet.time_base)
+        if self._ticks is None:
+            self._ticks = round(self._parts[self._at].offset_s / packet.time_base)
         if packet.pts is not None:
-            packet.pts += ticks
+            packet.pts += self._ticks
         if packet.dts is not None:
-            packet.dts += ticks
+            packet.dts += self._ticks

@@ -18,7 +18,7 @@ from stream.media.media_info import Problem
 from stream.media.pcm import Samples
 from stream.media.reading import StreamReading
 from stream.media.sound import Converter, has_time, sound_parameters
-from stream.media.timeline import MAX_SILENCE_S
+from stream.media.timeline import MAX_PACKET_S, MAX_SILENCE_S
 
 MAX_WIDTH = 640
 """Pictures are scaled down to this width: faces are searched for at half of it, and a second stays well below the chunk limit."""
@@ -83,8 +83,9 @@ def audio_pieces(
             converter = Converter(parameters, tuple(sources), known_levels if converter is None else None)
         if reading.times.has_clock and has_time(frame):
             gap_s = frame.time - cutter.reached_s - converter.delay_s
-            if gap_s > MAX_SILENCE_S:
+            if gap_s > MIN_GAP_S:
                 yield from cutter.add(converter.flush())
+            if gap_s > MAX_SILENCE_S:
                 yield from cutter.skip_to(frame.time)
             elif gap_s > MIN_GAP_S:
                 yield from cutter.add(np.zeros((len(sources), round(gap_s * SAMPLE_RATE)), np.int16))
@@ -170,7 +171,8 @@ def video_pieces(frames: Iterable[Any], reading: StreamReading) -> Iterator[Piec
             reading.note(Problem.DAMAGED)
     if pending:
         # The last frame is shown as long as the frames before it on average.
-        frame_s = (pending[-1][0] - pending[0][0]) / (len(pending) - 1) if len(pending) > 1 else 1 / MAX_FPS
+        alone_s = 1 / (reading.frame_rate or MAX_FPS)
+        frame_s = (pending[-1][0] - pending[0][0]) / (len(pending) - 1) if len(pending) > 1 else alone_s
         end_ms = min(round((pending[-1][0] + frame_s) * 1000), (_second_of(pending[0][0]) + 1) * MAX_CHUNK_MS)
         yield from _film_pieces(pending, end_ms, reading)
 
@@ -186,6 +188,8 @@ def _timed(frames: Iterable[Any], reading: StreamReading) -> Iterator[tuple[floa
     for frame in frames:
         time_s = max(0.0, frame.time) if reading.times.has_clock and has_time(frame) else next_s
         next_s = time_s + 1 / (reading.frame_rate or FALLBACK_FPS)
+        stated_s = float(frame.duration * frame.time_base) if frame.duration and frame.time_base else 0.0
+        reading.shown_until_ms = max(reading.shown_until_ms, round(max(next_s, time_s + min(stated_s, MAX_PACKET_S)) * 1000))
         yield time_s, frame
 
 

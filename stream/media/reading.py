@@ -26,6 +26,7 @@ class StreamReading:
         sent_ms: Media that came out as pieces.
         gap_ms: Time between pieces.
         reached_ms: Media time of the end of the last piece.
+        shown_until_ms: Media time until which the last decoded picture is shown, which may be long after its piece.
         undecoded_ms: Time of the packets that could not be decoded.
         problems: What was noticed.
     """
@@ -37,6 +38,7 @@ class StreamReading:
     sent_ms: int = 0
     gap_ms: int = 0
     reached_ms: int = 0
+    shown_until_ms: int = 0
     undecoded_ms: float = 0.0
     problems: set[Problem] = field(default_factory=set)
 
@@ -71,7 +73,7 @@ class StreamReading:
             problems.add(Problem.NOTHING_DECODED)
         if self.times.has_clock:
             announced_ms = max(announced_ms or 0, self.times.end_ms - begins_ms)
-        missing_ms = max(0, begins_ms + (announced_ms or 0) - max(begins_ms, self.reached_ms))
+        missing_ms = max(0, begins_ms + (announced_ms or 0) - max(begins_ms, self.reached_ms, self.shown_until_ms))
         # What is missing at the end may be packets that could not be decoded: these count once.
         lost_ms = max(missing_ms, round(self.undecoded_ms)) + self.times.lost_ms
         if lost_ms > LOSS_TOLERANCE_MS and not problems & {Problem.CUT_OFF, Problem.NOTHING_DECODED}:

@@ -16,6 +16,9 @@ from stream.media.downmix import Downmix, Levels, Planes
 from stream.media.media_info import Problem
 from stream.media.pcm import Samples
 
+BLOCK_S = 0.2
+"""Frames are collected to blocks of this length: to mix and resample each frame of 20 ms by itself takes five times as long."""
+
 UNSAFE_PLANES = 8
 """Planes from which PyAV cannot be trusted with a frame."""
 
@@ -53,6 +56,7 @@ class Converter:
         self._downmix = Downmix(layout, channels, self._rate, known_levels)
         self._resamplers = [av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE) for _ in sources]
         self._taken = self._given = 0
+        self._held: list[Planes] = []
 
     @property
     def delay_s(self) -> float:
@@ -65,14 +69,23 @@ class Converter:
         return frozenset(self._noticed) | (self._downmix.problems if None in self._sources else frozenset[Problem]())
 
     def convert(self, frame: Any) -> Samples:
-        """(sources, n) int16 samples."""
+        """(sources, n) int16 samples. Short frames are held until there are enough of them."""
         planes = sound_planes(frame)
         self._taken += planes.shape[1]
+        self._held.append(planes)
+        if sum(held.shape[1] for held in self._held) < BLOCK_S * self._rate:
+            return np.empty((len(self._sources), 0), np.int16)
+        return self._convert_held()
+
+    def _convert_held(self) -> Samples:
+        planes = np.concatenate(self._held, axis=1)
+        self._held = []
         return self._resampled([self._mono_frame(self._sound(planes, source)) for source in self._sources])
 
     def flush(self) -> Samples:
-        """The few samples that the filter still holds."""
-        samples = self._resampled([None] * len(self._sources))
+        """The samples that were taken in and not yet given out."""
+        held = [self._convert_held()] if self._held else []
+        samples = np.concatenate([*held, self._resampled([None] * len(self._sources))], axis=1)
         self._resamplers = [av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE) for _ in self._sources]
         self._taken = self._given = 0
         return samples
@@ -126,7 +139,7 @@ def sound_planes(frame: Any) -> Planes:
     if np.issubdtype(planes.dtype, np.integer):
         return np.asarray(scaled / -float(np.iinfo(planes.dtype).min), np.float32)
     # Samples that are no numbers would spread through the filters to all that follow.
-    return np.nan_to_num(scaled, posinf=1.0, neginf=-1.0)
+    return scaled if np.isfinite(scaled).all() else np.nan_to_num(scaled, posinf=1.0, neginf=-1.0)
 
 
 @lru_cache(maxsize=1)

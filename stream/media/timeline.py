@@ -185,7 +185,9 @@ class TimelineBuilder:
             run = _Run(stream, number if run is not None else 0, self._position, time_s, time_s, time_s, jump_s, others_s)
             self._current[stream] = run
             self._runs.append(run)
-        self._holes.setdefault(stream, HoleFinder()).add(packet.duration_s, jump_s, size, self._skipped_bytes, corrupt=corrupt)
+        if stream not in self._holes:
+            self._holes[stream] = HoleFinder()
+        self._holes[stream].add(packet.duration_s, jump_s, size, self._skipped_bytes, corrupt=corrupt)
         duration_s = min(max(packet.duration_s, 0.0), MAX_PACKET_S)
         run.next_s = max(run.next_s, time_s + duration_s)
         # A picture that is shown long after it is decoded has a broken time.
@@ -263,7 +265,8 @@ def _lay_out(epochs: list[_Epoch], origin_s: float | None) -> None:
 
 def _before(epoch: _Epoch, earlier: _Epoch) -> Iterator[_Run]:
     """The runs of an earlier epoch that ended where a later one begins: a stream that goes on at the old time is not waited for."""
-    begins = min(run.position for run in epoch.runs)
+    # A broken clock tells nothing about the others. One that starts again does so after all that stands before it in the file.
+    begins = min(run.position for run in epoch.runs) if epoch.problem is Problem.CLOCK_RESTARTED else 0
     own_begin = {run.stream: run.position for run in reversed(epoch.runs) if run.jump_s}
     for run in earlier.runs:
         if run.position < own_begin.get(run.stream, 0) or (own_begin and run.last_position < begins):

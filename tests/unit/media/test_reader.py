@@ -367,3 +367,9 @@ def test_a_recording_that_follows_an_empty_one_is_read(tmp_path: Path) -> None:
     with pytest.raises(Unusable) as error:
         _read(empty)
     assert error.value.reason is UnreadableReason.NOTHING_DECODED
+
+
+def test_slides_of_one_picture_a_second_are_complete(tmp_path: Path) -> None:
+    came = _read(write(tmp_path / "slides.mkv", "matroska", Sound([(0, tone(10))], "libopus"), Film([(0, 10)], fps=1)))
+    assert not any(report.damaged for report in came.reports.values())
+    assert came.video[-1].start_ms + came.video[-1].duration_ms == 10_000

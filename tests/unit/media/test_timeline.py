@@ -135,3 +135,8 @@ def test_a_clock_that_jumps_all_the_time_is_none() -> None:
     times = _times(*(_stream(AUDIO, start_s, 1) for _ in range(1_000) for start_s in (0, 1000)))[AUDIO]
     assert not times.has_clock
     assert times.problems == {Problem.CLOCK_JUMPED}
+
+
+def test_a_stream_whose_clock_breaks_alone_is_not_moved_behind_a_longer_one() -> None:
+    times = _times(_both(0, 5), _stream(VIDEO, 5, 5), _stream(AUDIO, 3 * DAY_S, 5))
+    assert (times[AUDIO].end_ms, times[VIDEO].end_ms) == (10_000, 10_000)
