@@ -15,7 +15,7 @@ from faust.types import TP, EventT, StreamT
 
 from stream.agents.consumer_lag import ConsumerLag
 from stream.agents.faust_patches.commits import Commits
-from stream.agents.faust_patches.consumer import abandon_consumer, call_in_consumer_thread, join_again, partition_counts
+from stream.agents.faust_patches.consumer import abandon_consumer, call_in_consumer_thread, group_error, join_again, partition_counts
 from stream.agents.faust_patches.intake import RawSchema, drain_buffered
 from stream.agents.faust_patches.resumption import NoTables
 from stream.agents.faust_patches.transport import WorkerTransport
@@ -104,6 +104,7 @@ class WorkerApp:
         self._faust.agent(self._faust.topic(*topics.inputs, schema=RawSchema()), name="chunks")(self._read)
         self._faust.timer(TICK_S)(self._tick)
         self._faust.timer(HEARTBEAT_S)(self._check_consumer_thread)
+        self._state.group_error = lambda: group_error(self._faust)
         self._faust.on_partitions_revoked.connect(self._on_revoked)
         self._faust.on_partitions_assigned.connect(self._on_assigned)
 
@@ -187,7 +188,7 @@ class WorkerApp:
         self._state.topics_problem = self._lag.check_transactions() or self._router.problem
 
     async def _check_consumer_thread(self) -> None:
-        """Let the thread that reads from Kafka record that its event loop turns."""
+        """Let the thread that reads from Kafka record that its event loop turns, and note whether the broker answers it."""
         call_in_consumer_thread(self._faust, self._state.on_consumer_turn, time.monotonic)
         self._state.broker_silent_s = self._lag.silent_s
 

@@ -29,6 +29,8 @@ class KafkaHealth:
     async def problem(self) -> ServiceProblem | None:
         """Why Kafka cannot be used now; None if it can."""
         refused = dict(self._state.refused_sends)
+        if (error := self._state.group_error()) is not None:
+            refused["the group"] = error
         if self._state.partitions is not None and self._state.broker_silent_s < SILENT_S and not refused:
             return None
         problem = await asyncio.to_thread(broker_problem, self._settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from enum import StrEnum
@@ -19,6 +20,9 @@ TOPIC_AUTHORIZATION_FAILED = 29
 GROUP_OPERATIONS = frozenset({"READ"})
 
 T = TypeVar("T")
+
+# It warns of the assignments of Faust's workers, which it cannot read, with all of their bytes.
+logging.getLogger("kafka.admin._groups").setLevel(logging.ERROR)
 
 
 class Use(StrEnum):

@@ -11,7 +11,9 @@ from kafka.errors import (
     AuthorizationError,
     GroupAuthorizationFailedError,
     IncompatibleBrokerVersion,
+    InvalidGroupIdError,
     InvalidReplicationFactorError,
+    InvalidSessionTimeoutError,
     InvalidTopicError,
     KafkaError,
     MessageSizeTooLargeError,
@@ -110,6 +112,12 @@ _WRONG: tuple[tuple[tuple[type[KafkaError], ...], str], ...] = (
         (PolicyViolationError,),
         "has a policy that refuses topics with these kafka.partitions and kafka.replication: change them, or create the topics yourself",
     ),
+    (
+        (InvalidSessionTimeoutError,),
+        "does not allow kafka.session_timeout_s: {kafka.session_timeout_s:g} is outside of its group.min.session.timeout.ms and "
+        "group.max.session.timeout.ms (by default 6 s to 30 min)",
+    ),
+    ((InvalidGroupIdError,), "refuses the name of the group: correct kafka.group"),
     ((InvalidTopicError,), "refuses the name of a topic: correct kafka.topic_prefix"),
     (
         (MessageSizeTooLargeError, RecordListTooLargeError),

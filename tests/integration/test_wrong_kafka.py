@@ -52,6 +52,7 @@ listener.name.sasl.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.securi
 ssl.keystore.location={keystore}
 ssl.keystore.password={password}
 ssl.keystore.type=PKCS12
+group.min.session.timeout.ms=6000
 """
 
 
@@ -316,6 +317,31 @@ async def test_a_worker_says_one_line_within_5_s_and_exits(
     assert time.monotonic() - began < 50
 
 
+def kafka_events(log: Path, name: str) -> list[dict[str, Any]]:
+    """The lines of a worker's log with an event about Kafka."""
+    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    return [line for line in lines if line["event"] == name and line["service"] == "kafka"]
+
+
+async def test_a_group_that_refuses_the_worker_is_said(secured: Secured, server: RedisServer, tmp_path: Path) -> None:
+    """aiokafka only logs it once, and waits for ever."""
+    settings = Settings.model_validate({"redis": {"url": server.url}, "log_format": "json"})
+    settings = settings.model_copy(update={"kafka": secured.settings(topic_prefix="short.", group="short", session_timeout_s=2)})
+    log, command = tmp_path / "worker.log", (sys.executable, "-m", "stream.cli", "worker")
+    with log.open("wb") as file:
+        worker = await asyncio.create_subprocess_exec(*command, env=child_environment(settings), stdout=file, stderr=file)
+    try:
+        async with asyncio.timeout(60):
+            while not kafka_events(log, "service_unusable"):
+                await asyncio.sleep(0.1)
+    finally:
+        worker.kill()
+        await worker.wait()
+    (said,) = kafka_events(log, "service_unusable")
+    assert (said["code"], said["then"]) == ("refused_request", "this does not pass by itself")
+    assert "does not allow kafka.session_timeout_s: 2 is outside of its group.min.session.timeout.ms" in said["what"]
+
+
 async def test_a_worker_says_once_that_kafka_is_away_and_once_that_it_is_back(
     secured: Secured, server: RedisServer, tmp_path: Path
 ) -> None:
@@ -325,10 +351,6 @@ async def test_a_worker_says_once_that_kafka_is_away_and_once_that_it_is_back(
     ready, log = tmp_path / "ready", tmp_path / "worker.log"
     command = (sys.executable, "-m", "stream.cli", "worker", "--ready-file", str(ready))
 
-    def events(name: str) -> list[dict[str, Any]]:
-        lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
-        return [line for line in lines if line["event"] == name and line["service"] == "kafka"]
-
     with log.open("wb") as file:
         worker = await asyncio.create_subprocess_exec(*command, env=child_environment(settings), stdout=file, stderr=file)
     try:
@@ -336,10 +358,10 @@ async def test_a_worker_says_once_that_kafka_is_away_and_once_that_it_is_back(
             while not ready.exists():
                 await asyncio.sleep(0.1)
             secured.kafka.kill()
-            while not events("service_unusable"):
+            while not kafka_events(log, "service_unusable"):
                 await asyncio.sleep(0.1)
             await secured.kafka.start()
-            while not events("service_usable"):
+            while not kafka_events(log, "service_usable"):
                 await asyncio.sleep(0.1)
         worker.terminate()
         assert await asyncio.wait_for(worker.wait(), 40) == 0
@@ -347,7 +369,7 @@ async def test_a_worker_says_once_that_kafka_is_away_and_once_that_it_is_back(
         if worker.returncode is None:
             worker.kill()
             await worker.wait()
-    (said,) = events("service_unusable")
+    (said,) = kafka_events(log, "service_unusable")
     assert (said["level"], said["code"]) == ("error", "refused")
     assert said["what"] == f"Kafka does not answer at {secured.kafka.bootstrap}; start it, or correct --kafka or kafka.bootstrap"
     libraries = [line for line in log.read_text().splitlines() if '"logger": "aiokafka' in line]

@@ -45,6 +45,17 @@ def call_in_consumer_thread(app: App, callback: Callable[..., object], *args: ob
         _thread(app).thread_loop.call_soon_threadsafe(callback, *args)
 
 
+def group_error(app: App) -> str | None:
+    """The name of the error with which the broker refuses this member of the group; None if it does not.
+
+    aiokafka keeps it for the next fetch (``GroupCoordinator._push_error_to_user``), which never comes: nothing was assigned.
+    """
+    # ``app.consumer`` would make one.
+    consumer = _thread(app)._consumer if app._consumer is not None else None
+    error = getattr(getattr(consumer, "_coordinator", None), "_pending_exception", None)
+    return type(error).__name__ if error is not None else None
+
+
 async def partition_counts(app: App, topics: Iterable[str]) -> Mapping[str, int]:
     """The number of partitions of each topic, asked of the broker now; 0 for a topic that is missing.
 

@@ -62,3 +62,11 @@ async def test_refused_results_are_explained(error: str, lasting: bool, said: st
     assert found is not None
     assert (found.code, found.lasting) == ("refused_request", lasting)
     assert said in found.text
+
+
+async def test_a_group_that_refuses_the_worker_is_explained(looks: list[ServiceProblem | None]) -> None:
+    looks.append(None)
+    found = await KafkaHealth(KafkaSettings(session_timeout_s=2), WorkerState(group_error=lambda: "InvalidSessionTimeoutError")).problem()
+    assert found is not None
+    assert (found.code, found.lasting) == ("refused_request", True)
+    assert "does not allow kafka.session_timeout_s: 2 is outside of its group.min.session.timeout.ms" in found.text
