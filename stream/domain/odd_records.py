@@ -48,7 +48,7 @@ class Oddity:
 STRUCTURED = Oddity(
     "structured_mode",
     "the CloudEvent is in structured mode: the whole event is JSON in the value",
-    "use the binary mode of the CloudEvents library (to_binary, Message.binary)",
+    "use the binary mode of the CloudEvents library (to_binary, Encoding.BINARY, ContentMode.Binary)",
 )
 
 

@@ -18,7 +18,7 @@ from stream.domain.modality import Modality
 from stream.media.errors import REASONS
 from stream.media.media_info import Problem, StreamInfo, StreamReport
 
-PAGES = [*sorted(PROJECT_ROOT.glob("*.md")), *sorted((PROJECT_ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(PROJECT_ROOT.glob("*.md")), *sorted((PROJECT_ROOT / "docs").rglob("*.md")), PROJECT_ROOT / "examples" / "README.md"]
 LINK = re.compile(r"\]\((?!https?://)(?P<file>[^)#]*)(?:#(?P<heading>[^)]*))?\)")
 FILE = re.compile(r"(?<![\w./(])(?:stream|tests|benchmarks|research|configs|docs)/[\w./-]+\.\w+\b")
 TEST = re.compile(r"(?P<file>tests/[\w/]+\.py)?(?:::|`)(?P<test>test_\w+)\b(?!\.py)")
@@ -90,6 +90,15 @@ def test_every_problem_of_a_recording_is_documented_as_it_counts() -> None:
     stream = StreamInfo(0, Modality.AUDIO, "aac")
     counts = {str(problem): StreamReport(stream, None, 1000, problems=(problem,)).damaged for problem in Problem}
     assert rows == {problem: "yes" if counts[problem] else "no" for problem in counts}
+
+
+def test_the_page_of_producers_says_what_to_do_about_every_dead_letter() -> None:
+    docs = PROJECT_ROOT / "docs"
+    records = (docs / "records.md").read_text(encoding="utf-8").partition("| where the record failed | reasons |")[2]
+    reasons = set(re.findall(r"`([a-z]+(?:_[a-z]+)*)`", records))
+    advice = (docs / "producers.md").read_text(encoding="utf-8").partition("## Dead letters")[2]
+    assert len(reasons) > 25
+    assert sorted(reason for reason in reasons if f"`{reason}`" not in advice) == []
 
 
 def headings(page: Path) -> set[str]:

@@ -75,13 +75,13 @@ FOREIGN_PARTITIONERS = (
     ),
     ForeignPartitioner(
         "sarama or kafka-go with their FNV-1a partitioner, or librdkafka with fnv1a_random",
-        "kafka-go: Balancer: kafka.Murmur2Balancer{Consistent: true}; sarama: a custom partitioner with murmur2 (docs/producers.md); "
+        "kafka-go: Balancer: kafka.Murmur2Balancer{Consistent: true}; sarama: Partitioner = sarama.NewMurmur2Partitioner; "
         "librdkafka: partitioner=murmur2_random",
         fnv1a,
     ),
     ForeignPartitioner(
         "sarama or kafka-go with their reference FNV-1a partitioner",
-        "kafka-go: Balancer: kafka.Murmur2Balancer{Consistent: true}; sarama: a custom partitioner with murmur2 (docs/producers.md)",
+        "kafka-go: Balancer: kafka.Murmur2Balancer{Consistent: true}; sarama: Partitioner = sarama.NewMurmur2Partitioner",
         fnv1a_masked,
     ),
     ForeignPartitioner(
