@@ -36,6 +36,9 @@ MIN_CORRELATION = 0.9
 MAX_LEVEL_RATIO = 2.0
 """Channels with opposite sign cancel out only if their levels are alike, within 6 dB; a weak echo of the other side does not matter."""
 
+BAND_RATE = 8_000
+"""Samples a second by which channels are compared."""
+
 MEMORY_S = 0.1
 """Time over which levels and correlations are averaged."""
 
@@ -47,9 +50,17 @@ _CENTRE = "FC"
 _OTHERS_SHARE = 0.5
 
 
-def levels(planes: Planes) -> Levels:
-    """The level of each channel."""
-    return np.asarray(np.sqrt(np.mean(np.square(planes, dtype=np.float64), axis=1))) if planes.shape[1] else np.zeros(planes.shape[0])
+def speech_band(planes: Planes, rate: int) -> Planes:
+    """The part of the sound below some 4 kHz, with fewer samples: above, codecs do not keep the signs of channels, and noise is louder."""
+    step = max(1, rate // BAND_RATE)
+    whole = planes[:, : planes.shape[1] // step * step]
+    return np.asarray(whole.reshape(planes.shape[0], -1, step).mean(axis=2), np.float32)
+
+
+def levels(planes: Planes, rate: int) -> Levels:
+    """The level of each channel in the speech band."""
+    band = speech_band(planes, rate)
+    return np.asarray(np.sqrt(np.mean(np.square(band, dtype=np.float64), axis=1))) if band.shape[1] else np.zeros(planes.shape[0])
 
 
 class Downmix:
@@ -87,13 +98,17 @@ class Downmix:
         """
         if not planes.shape[1]:
             return np.zeros(0, np.float32)
-        self._loudest = np.maximum(self._loudest, levels(planes))
+        self._loudest = np.maximum(self._loudest, levels(planes, self._rate))
         keep = float(np.exp(-planes.shape[1] / (MEMORY_S * self._rate)))
-        self._powers = keep * self._powers + np.sum(np.square(planes, dtype=np.float64), axis=1)
-        self._turn_over(planes, keep)
-        mixed = np.asarray((self._weights() * self._signs) @ planes, np.float32)
+        band = speech_band(planes, self._rate)
+        self._powers = keep * self._powers + np.sum(np.square(band, dtype=np.float64), axis=1)
+        self._turn_over(band, keep)
+        if (self._signs < 0).any():
+            self._inverted_samples += planes.shape[1]
+        weights = self._weights() * self._signs
+        mixed = np.asarray(weights @ planes, np.float32)
         # The same sound in several channels adds up: it is turned down to the level of the loudest of them.
-        self._mix_power = keep * self._mix_power + float(np.sum(np.square(mixed, dtype=np.float64)))
+        self._mix_power = keep * self._mix_power + float(np.sum(np.square(weights @ band, dtype=np.float64)))
         loudest = float(self._powers[self._used].max())
         return mixed * np.float32(np.sqrt(loudest / self._mix_power)) if self._mix_power > loudest else mixed
 
@@ -126,23 +141,21 @@ class Downmix:
             weights[self._used] = 1.0 / max(1, live.sum())
         return weights
 
-    def _turn_over(self, planes: Planes, keep: float) -> None:
+    def _turn_over(self, band: Planes, keep: float) -> None:
         """Find the channels that are the first live one with opposite sign."""
         live = np.flatnonzero(self._live())
         if live.size < 2:
             return
-        first = planes[live[0]].astype(np.float64)
-        self._products = keep * self._products + planes @ first
+        first = band[live[0]].astype(np.float64)
+        self._products = keep * self._products + band @ first
         power = self._powers[live[0]]
         for number in live[1:]:
             scale = float(np.sqrt(power * self._powers[number]))
             alike = power < MAX_LEVEL_RATIO**2 * self._powers[number] and self._powers[number] < MAX_LEVEL_RATIO**2 * power
-            if not alike or power / (MEMORY_S * self._rate) < LIVE_LEVEL**2:
+            if not alike or power / (MEMORY_S * BAND_RATE) < LIVE_LEVEL**2:
                 continue
             correlation = self._products[number] / scale
             if correlation < -MIN_CORRELATION:
                 self._signs[number] = -1.0
             elif correlation > MIN_CORRELATION:
                 self._signs[number] = 1.0
-        if (self._signs[live] < 0).any():
-            self._inverted_samples += planes.shape[1]

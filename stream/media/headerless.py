@@ -21,8 +21,8 @@ _RAW_SUFFIXES = frozenset({".raw", ".pcm", ".sw", ".s16", ".s16le", ".s8", ".u8"
 """These say neither the rate nor the channels."""
 
 _BEGINNINGS = (b"RIFF", b"RF64", b"OggS", b"fLaC", b".snd", b"ID3", b"FORM", b"caff", b"\x1aE\xdf\xa3")
-_BOXES = (b"ftyp", b"moov", b"mdat", b"wide")
-"""First boxes of MP4 and MOV files."""
+_BOXES = (b"ftyp", b"styp", b"moov", b"moof", b"sidx", b"mdat", b"wide")
+"""First boxes of MP4 and MOV files, and of their segments."""
 
 
 def open_headerless(path: Path, options: dict[str, str]) -> Any | None:

@@ -91,5 +91,5 @@ def channel_levels(path: str, stream: StreamInfo, segments: Sequence[SegmentProb
     for frame in sampled_frames(path, stream, segments):
         # The channels may change on the way.
         if frame.layout.nb_channels == stream.channels and frame.samples:
-            highest = np.maximum(highest, levels(sound_planes(frame)))
+            highest = np.maximum(highest, levels(sound_planes(frame), frame.sample_rate))
     return highest

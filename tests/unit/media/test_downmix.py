@@ -116,3 +116,17 @@ def test_silence_stays_silence() -> None:
     mixed, downmix = _mixed(np.zeros((2, RATE), np.float32), ("FL", "FR"))
     assert not mixed.any()
     assert not downmix.problems
+
+
+def test_channels_that_are_inverted_below_4_khz_only_do_not_cancel_out() -> None:
+    """As codecs leave them: they keep the levels of high tones and not their signs."""
+    rate = 48_000
+    spectrum = np.fft.rfft(_noise(1, -20, 6.0))
+    hertz = np.fft.rfftfreq(6 * RATE, 1 / rate)
+    low = np.fft.irfft(np.where(hertz < 4_000, spectrum, 0)).astype(np.float32)
+    # Speech has less of them.
+    high = np.fft.irfft(np.where(hertz < 4_000, 0, spectrum)).astype(np.float32) / 4
+    downmix = Downmix("stereo", ("FL", "FR"), rate)
+    mixed = np.concatenate([downmix.mix(np.stack([low + high, high - low])[:, at : at + 4_800]) for at in range(0, low.size, 4_800)])
+    assert downmix.problems == {Problem.CHANNELS_INVERTED}
+    assert np.dot(mixed, low) / np.dot(low, low) == pytest.approx(1, abs=0.1)

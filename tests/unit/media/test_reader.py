@@ -203,6 +203,13 @@ def test_more_channels_than_a_layout_has_are_said(tmp_path: Path) -> None:
     assert came.problems() == {Problem.TOO_MANY_CHANNELS}
 
 
+def test_inverted_channels_in_a_lossy_codec_keep_their_level(tmp_path: Path) -> None:
+    inverted = Sound([(0, np.concatenate([noise(3), -noise(3)]))], "libopus", "stereo")
+    came = _read(write(tmp_path / "inverted.ogg", "ogg", inverted))
+    assert came.level_db() == pytest.approx(NOISE_DB, abs=1)
+    assert came.problems() == {Problem.CHANNELS_INVERTED}
+
+
 def test_inverted_and_dead_channels_are_said(tmp_path: Path) -> None:
     inverted = np.concatenate([noise(3), -noise(3)])
     came = _read(write(tmp_path / "inverted.wav", "wav", Sound([(0, inverted)], layout="stereo")))
