@@ -125,8 +125,9 @@ def test_channels_that_are_inverted_below_4_khz_only_do_not_cancel_out() -> None
     hertz = np.fft.rfftfreq(6 * RATE, 1 / rate)
     low = np.fft.irfft(np.where(hertz < 4_000, spectrum, 0)).astype(np.float32)
     # Speech has less of them.
-    high = np.fft.irfft(np.where(hertz < 4_000, 0, spectrum)).astype(np.float32) / 4
+    high = (np.fft.irfft(np.where(hertz < 4_000, 0, spectrum)) / 4).astype(np.float32)
     downmix = Downmix("stereo", ("FL", "FR"), rate)
-    mixed = np.concatenate([downmix.mix(np.stack([low + high, high - low])[:, at : at + 4_800]) for at in range(0, low.size, 4_800)])
+    planes: Planes = np.stack([low + high, high - low])
+    mixed = np.concatenate([downmix.mix(planes[:, at : at + 4_800]) for at in range(0, low.size, 4_800)])
     assert downmix.problems == {Problem.CHANNELS_INVERTED}
     assert np.dot(mixed, low) / np.dot(low, low) == pytest.approx(1, abs=0.1)
