@@ -103,13 +103,16 @@ class Window(msgspec.Struct, frozen=True):
         return any(self.inside(chunk.spans_ms[chunk.audible]).any() for chunk in self.audio)
 
     def _has_voice(self) -> bool:
-        """Whether confirmed voice lasts `LEAST_VOICE_MS` in all. What was not looked for counts as found."""
+        """Whether confirmed voice lasts `LEAST_VOICE_MS` in all, or a tenth of a short window. What was not looked for counts as found.
+
+        Short windows are utterances: they have enough voice already, and a short word is confirmed in part only.
+        """
         voice_ms = 0
         for chunk in self.audio:
             voice = chunk.voiced if chunk.confirmed is None else chunk.confirmed
             spans = chunk.spans_ms[chunk.audible if voice is None else chunk.audible & voice]
             voice_ms += int((spans[:, 1] - spans[:, 0])[self.inside(spans)].sum())
-        return voice_ms >= LEAST_VOICE_MS
+        return voice_ms >= min(LEAST_VOICE_MS, (self.end_ms - self.start_ms) / 10)
 
     @property
     def faces_max(self) -> int:

@@ -84,6 +84,12 @@ def test_a_voice_that_is_not_confirmed_is_music() -> None:
     assert window(audio=(audio(0, *MUSIC, voiced=MUSIC, confirmed=LEAST_VOICE),)).present() == (Modality.AUDIO,)
 
 
+def test_a_short_window_needs_a_tenth_of_voice() -> None:
+    hello = (audio(0, *MUSIC, voiced=MUSIC, confirmed=(True, *NO_VOICE[1:])),)
+    assert window(0, 1000, audio=hello).present() == (Modality.AUDIO,)
+    assert window(0, 1100, audio=hello).present() == ()
+
+
 def test_all_sound_counts_as_voice_where_the_producer_says_nothing_about_voice() -> None:
     assert window(audio=(audio(0, *LEAST_VOICE),)).present() == (Modality.AUDIO,)
     assert window(audio=(audio(0, *TOO_LITTLE_VOICE),)).present() == ()
