@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @friendly_errors()
 def produce(
-    media: Annotated[Path, typer.Argument(metavar="MEDIA", help="Video, audio, or a transcript alone (.vtt, .srt, .json).")],
+    media: Annotated[Path, typer.Argument(metavar="MEDIA", help="Video, audio, or a transcript alone (.vtt, .srt, .json and others).")],
     *,
     session: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the session.", show_default="a new, random one")] = None,
     tenant: Annotated[str, typer.Option(metavar="NAME", help="Tenant of the session.")] = "default",
@@ -41,7 +41,7 @@ def produce(
     audio_track: AudioTrack = None,
     video_track: VideoTrack = None,
     transcript: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Transcript of the file: .vtt, .srt or .json.", show_default="none")
+        Path | None, typer.Option(metavar="FILE", help="Transcript of the file: .vtt, .srt, .json and others.", show_default="none")
     ] = None,
     speed: Speed = "1.0",
     asr: SpeechRecognition = None,
@@ -53,7 +53,7 @@ def produce(
     """Send a media file to Kafka as one live session.
 
     Use it to try running workers with a recording. Each second of the file becomes one chunk of each modality, which is sent when its last
-    sample would have been captured. A transcript adds text chunks; a cue such as `<v agent>Hello` belongs to the channel of that name.
+    sample would have been captured. A transcript adds text chunks; a cue such as `<v agent>Hello` belongs to the track of that name.
     Ctrl-C ends the session properly, so that workers close its windows at once.
 
     At the end, what was sent is compared with what the file announces. A difference is a warning, and in the summary of --json. Exit codes:

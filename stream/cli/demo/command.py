@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 def demo(
     media: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="MEDIA", help="Video, audio or transcripts (.vtt, .srt, .json), one session each."),
+        typer.Argument(metavar="MEDIA", help="Video, audio or transcripts (.vtt, .srt, .json and others), one session each."),
     ] = None,
     *,
     transcript: Annotated[
