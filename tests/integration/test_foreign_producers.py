@@ -21,6 +21,7 @@ from stream.kafka_admin.connection import kafka_options
 from stream.sinks.redis_sink import RedisSink
 from tests.fakes.processing_context import FakeWorker
 from tests.support.delivery import END, EXPECTED, SECONDS, START, committed, finals, send, unique_sessions, until, worker
+from tests.support.header_names import NotUtf8
 from tests.support.kafka_records import read_topic
 from tests.support.settings import own_settings
 
@@ -170,15 +171,6 @@ async def test_a_worker_of_another_group_with_the_same_redis_makes_no_worker_giv
         for session in later:
             send(producer, prefix, *whole(factory, session))
         assert await finals(store, later) == [EXPECTED] * len(later)
-
-
-class NotUtf8(str):
-    """A header name that is not UTF-8, as a client in C may send it."""
-
-    __slots__ = ()
-
-    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
-        return b"\xffname\xfe"
 
 
 @pytest.mark.parametrize("compression", [None, "gzip"])

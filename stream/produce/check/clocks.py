@@ -253,7 +253,7 @@ class StreamCheck:
         delays = written - captured
         offset = int(np.median(delays))
         # A recording that is sent faster than it was captured, or that is years old, has no fixed distance from Kafka's timestamp.
-        if abs(offset) <= LIVE_MS or np.subtract(*np.percentile(delays, (95, 5))) > STEADY_MS:
+        if written[0] < YEAR_2000_MS or abs(offset) <= LIVE_MS or np.subtract(*np.percentile(delays, (95, 5))) > STEADY_MS:
             return
         quarters = round(offset / QUARTER_MS)
         if quarters and abs(quarters) <= MOST_QUARTERS and abs(offset - quarters * QUARTER_MS) < STEADY_MS:

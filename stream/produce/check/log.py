@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from stream.produce.check.clocks import seconds
 from stream.produce.check.finding import Findings
 from stream.produce.check.record import LogFacts, TopicFacts
 
 SOON = 2
 """Retention is short if records are deleted before they are this many times as old as the session is long."""
+
+ABOUT_TO_GO = 0.9
+"""Of the time for which a topic keeps records."""
 
 LEAST_RETENTION_MS = 3_600_000
 """A worker that is down or behind for an hour should still find the chunks."""
@@ -40,13 +42,15 @@ def check_log(log: LogFacts, first_ms: int, newest_ms: int, findings: Findings) 
         text = "records could not be read here: the name of a header is not UTF-8, or they are damaged"
         findings.warn("unreadable", text, "names of headers are text in UTF-8; check what your client writes", count=log.unreadable)
     _check_transactions(log, findings)
-    for topic in log.topics:
-        _check_topic(topic, max(LEAST_RETENTION_MS, SOON * (newest_ms - first_ms), log.read_ms - first_ms), findings)
     if first_ms < EARLIEST_MS:
         text = "Kafka's timestamps are before the year 2000: Kafka deletes such records at once, for their age"
         findings.error(
             "kafka_timestamp", text, "leave the timestamp of records out, or set it to the present time in milliseconds", count=0
         )
+    for topic in log.topics:
+        _check_topic(topic, findings)
+        if first_ms >= EARLIEST_MS and topic.retention_ms is not None:
+            _check_retention(topic.name, topic.retention_ms, newest_ms - first_ms, log.read_ms - first_ms, findings)
     if not log.to_end:
         fix = "raise --timeout, or set --since to a later time"
         findings.warn("not_read_to_the_end", "the topics were not read to their ends: records may be missing here", fix, count=0)
@@ -62,15 +66,29 @@ def _check_transactions(log: LogFacts, findings: Findings) -> None:
         findings.error("open_transaction", text, fix, count=log.open)
 
 
-def _check_topic(topic: TopicFacts, needed_ms: int, findings: Findings) -> None:
+def _check_topic(topic: TopicFacts, findings: Findings) -> None:
     if topic.compacted:
         text = f"{topic.name} is compacted: Kafka deletes all but the last record of a session"
         findings.error("compacted", text, f"set cleanup.policy=delete for {topic.name}", count=0)
-    if topic.retention_ms is not None and topic.retention_ms < needed_ms:
-        text = f"{topic.name} keeps records for {seconds(topic.retention_ms)} only"
-        fix = "set retention.ms to a day or more: workers that were down read the chunks of open windows again"
-        findings.warn("retention", text, fix, count=0)
     if topic.max_record_bytes is not None and topic.max_record_bytes < LEAST_RECORD_BYTES:
         text = f"{topic.name} takes records of at most {topic.max_record_bytes:,} bytes"
         fix = "set max.message.bytes to 1048588: a chunk may have 900,000 bytes and its headers"
         findings.warn("max_message_bytes", text, fix, count=0)
+
+
+def _check_retention(topic: str, retention_ms: int, length_ms: int, age_ms: int, findings: Findings) -> None:
+    if retention_ms < max(LEAST_RETENTION_MS, SOON * length_ms):
+        text = f"{topic} keeps records for {span(retention_ms)} only"
+        fix = "set retention.ms to a day or more: workers that were down read the chunks of open windows again"
+        findings.warn("retention", text, fix, count=0)
+    elif age_ms > ABOUT_TO_GO * retention_ms:
+        text = f"{topic} keeps records for {span(retention_ms)}; the first of this session are {span(age_ms)} old"
+        findings.warn("retention", text, "read what you still need of it now", count=0)
+
+
+def span(milliseconds: int) -> str:
+    """A long span for people: ``90 min``, ``36 h``, ``7 days``."""
+    minutes = milliseconds / 60_000
+    if minutes < 120:
+        return f"{minutes:.0f} min"
+    return f"{minutes / 60:.0f} h" if minutes < 72 * 60 else f"{minutes / 1440:.0f} days"

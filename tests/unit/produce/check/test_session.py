@@ -292,8 +292,18 @@ def test_what_is_missing_because_it_cannot_be_read_is_not_blamed_twice() -> None
 
 
 def test_timestamps_of_clients_that_send_none() -> None:
-    assert "kafka_timestamp" in problems(check([replace(record, timestamp_ms=0) for record in good_session()]))
+    topics = [replace(topic, retention_ms=604_800_000) for topic in FACTS.topics]
+    records = [replace(record, timestamp_ms=0) for record in good_session()]
+    assert set(problems(check(records, replace(FACTS, topics=topics)))) == {"kafka_timestamp"}
     assert set(problems(check(good_session(), replace(FACTS, unreadable=2)))) == {"unreadable"}
+
+
+def test_records_that_are_about_to_be_deleted() -> None:
+    topics = [replace(topic, retention_ms=7 * 86_400_000) for topic in FACTS.topics]
+    old = replace(FACTS, topics=topics, read_ms=BEGAN_MS + int(6.8 * 86_400_000))
+    found = [finding for finding in check(good_session(), old).findings if finding.code == "retention"]
+    assert len(found) == len(TOPICS.inputs)
+    assert found[0].text.endswith("keeps records for 7 days; the first of this session are 7 days old")
 
 
 def test_topics_transactions_and_dead_letters() -> None:
