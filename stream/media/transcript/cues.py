@@ -22,6 +22,9 @@ _ARROW = r"(?:-{1,3}\s?>|[\u2013—=]>|→|-{1,2}&gt;)"
 _TIMING = re.compile(rf"\s*(?:Transcript:\s*)?[\[(]?\s*({_TIME})\s*{_ARROW}\s*({_TIME})(?![\d:])\s*[\])]?(.*)", re.ASCII)
 """START --> END, also in brackets and followed by the text, as Whisper prints it in a terminal."""
 
+_BROKEN_TIMING = re.compile(r"\s*[\[(]?[-+]?\d.*-->", re.ASCII)
+"""Begins like a time and has an arrow. An arrow between other words is text."""
+
 _SBV_TIMING = re.compile(r"(\d{1,3}:\d{1,2}:\d{1,2}\.\d{1,3}),(\d{1,3}:\d{1,2}:\d{1,2}\.\d{1,3})\s*()", re.ASCII)
 _SETTING = re.compile(r"[A-Za-z][A-Za-z0-9-]*:\S+")
 _NUMBER = re.compile(r"\s*#?\d{1,9}[.:]?\s*", re.ASCII)
@@ -71,7 +74,7 @@ def read_cues(text: str, *, vtt: bool) -> Cues:
     Raises:
         TranscriptError: There is no cue, or no cue's times can be read; the message names the line.
     """
-    if text.count("\n") + text.count("\r") > MAX_LINES:
+    if text.count("\n") + text.count("\r") - text.count("\r\n") > MAX_LINES:
         raise TranscriptError(f"the transcript has more than {MAX_LINES:,} lines")
     scanner = _Scanner(vtt=vtt or bool(_HEADER.match(text)))
     for number, line in enumerate(re.split(r"\r*\n|\r", text), start=1):
@@ -110,7 +113,7 @@ class _Scanner:
             self._skipping = True
         elif self._skipping or (not self._cues and _TIMESTAMP_MAP.match(line)):
             self._map_times(line)
-        elif "-->" in line:
+        elif _BROKEN_TIMING.match(line):
             self._begin_cue(_Cue(number))
         elif self._vtt and after_blank and _COMMENT.fullmatch(line):
             self._skipping = True
@@ -123,15 +126,7 @@ class _Scanner:
         timed = [cue for cue in self._cues if cue.start_ms is not None]
         if not timed:
             self._refuse()
-        for cue, following in pairwise(self._cues):
-            if (place := self._identifier(cue, following.line)) is not None:
-                name = cue.lines[place][1].strip()
-                del cue.lines[place:]
-                # Some tools write the number twice, with a blank line between.
-                texts = [line.strip() for _, line in cue.lines]
-                while texts and texts[-1] in ("", name) and ("" in texts[-2:] or not texts[-1]):
-                    texts.pop()
-                del cue.lines[len(texts) :]
+        self._drop_identifiers()
         latest_ms = max(max(cue.start_ms or 0, cue.end_ms) for cue in timed)
         if len(timed) > 1 and all(cue.start_ms == 0 and cue.end_ms == 0 for cue in timed):
             raise TranscriptError("the transcript's cues have no times: all of them are 0")
@@ -163,6 +158,18 @@ class _Scanner:
             self._payload.append((number, line))
         elif line.strip() and not re.match(r"(?:Kind|Language)\s*:", line):
             self._loose.append(number)
+
+    def _drop_identifiers(self) -> None:
+        for cue, following in pairwise(self._cues):
+            if (place := self._identifier(cue, following.line)) is None:
+                continue
+            name = cue.lines[place][1].strip()
+            del cue.lines[place:]
+            # Some tools write the number twice, with a blank line between.
+            texts = [line.strip() for _, line in cue.lines]
+            while texts and texts[-1] in ("", name) and "" in texts[-2:]:
+                texts.pop()
+            del cue.lines[len(texts) :]
 
     def _identifier(self, cue: _Cue, following: int) -> int | None:
         """Index of the line of a cue that is the number or name of the next one; None if there is none."""

@@ -32,6 +32,8 @@ _SOUND = re.compile(
     r"beep(?:s|ing)?|ring(?:s|ing)|ringtone|dial ?tone|on hold|typing|click(?:s|ing)|static|knock(?:s|ing)|footsteps|"
     r"door (?:opens|closes|slams)|"
     r"buzz(?:er|es|ing)|clears? throat|clearing throat|lip smack|whistl(?:es|ing)|humming|hums|singing|sings|speaker[_ ]turn|"
+    r"whisper(?:s|ing)|shout(?:s|ing)|yell(?:s|ing)|mutter(?:s|ing)|mumbl(?:es|ing)|grunt(?:s|ing)|pant(?:s|ing)|gulp(?:s|ing)|chatter(?:ing)?|"
+    r"moan(?:s|ing)|weep(?:s|ing)|gunshots?|explosion|thunder|sirens?|alarm|vacuum|clatter(?:ing)?|creak(?:s|ing)|thud(?:s|ding)?|"
     r"rires|gelächter|beifall|lachen|risas|aplausos|redacted|bleep|barks|barking)\b",
     re.IGNORECASE,
 )

@@ -16,11 +16,12 @@ _TAG = re.compile(r"<(/?[A-Za-z][^<>]*|/|[\d][\d:.,]*|\|[^<>|]*\|)>")
 _TAG_NAME = re.compile(r"/?([A-Za-z]+)")
 _VOICE = re.compile(r"v(?:\.[^\s>]+)*\s+(.+)", re.DOTALL | re.IGNORECASE)
 _RUBY = re.compile(r"<rt>[^<]*</rt>", re.IGNORECASE)
-_ASS_OVERRIDE = re.compile(r"\{(?:\\|[a-zA-Z]:)[^{}]*\}")
-"""Formatting such as ``{\\an8}`` or ``{y:i}``, which .srt files inherit from ASS and MicroDVD."""
+_ASS_OVERRIDE = re.compile(r"\{(?:\\[^{}]*|[a-zA-Z]:[^{}]*|/?[biu])\}")
+"""Formatting such as ``{\\an8}``, ``{y:i}`` or ``{b}``, which .srt files inherit from ASS and MicroDVD."""
 
 _ASS_BREAK = re.compile(r"\\[Nnh]")
 _ESCAPED_TAG = re.compile(r"</?(?:i|b|u|s|c|v|font|span|em|strong)\b[^<>]*>", re.IGNORECASE)
+_BLOCKS = frozenset(("br", "p", "div", "li"))
 _FORMATTING = frozenset(("i", "b", "u", "s", "em", "strong", "font", "span"))
 
 
@@ -90,7 +91,7 @@ class _Builder:
             voice = _VOICE.fullmatch(tag)
             self.add_text(" ")  # nobody begins a word that another speaker ends
             self._voices.append((self._length, speaker_name(voice[1]) if voice else None))
-        elif name == "br":
+        elif name in _BLOCKS:
             self.add_text("\n")
         elif name in _FORMATTING:
             self.formatting += 1

@@ -22,6 +22,9 @@ _TURN = re.compile(
 """The beginning of a line, or arrows within it, behind which a name may stand."""
 
 _BRACKETED = re.compile(r"\[([^\[\]\n]{1,60})\][ \t]*(:?)|\(([^()\n]{1,60})\)[ \t]*(:)")
+_ALONE = re.compile(r"((?:unknown )?speaker[ _#-]?(?:\d{1,3}|[A-Z]))[ \t]*$", re.IGNORECASE | re.MULTILINE)
+"""A numbered speaker on a line of their own needs no colon."""
+
 _PLAIN = re.compile(r"([^\s:\uff1a\[\]()<>\"“”?!;♪][^\n:\uff1a\[\]<>\"“”?!;♪]{0,60}?)[ \t]*(?:[:](?=\s|$)|\uff1a)", re.MULTILINE)
 _AFFIX = re.compile(r"\s*\([^()]*\)")
 
@@ -170,7 +173,7 @@ def _bracketed_label(text: str, turn: re.Match[str], sign: str) -> _Label | None
 
 
 def _plain_label(text: str, turn: re.Match[str], sign: str) -> _Label | None:
-    found = _PLAIN.match(text, turn.end())
+    found = _PLAIN.match(text, turn.end()) or _ALONE.match(text, turn.end())
     name = _clean(found[1]) if found else None
     if found is None or name is None:
         return None

@@ -84,7 +84,9 @@ def confidence(value: object) -> float | None:
 
 
 def speaker(value: object) -> str | None:
-    """The name of a speaker; a number n is "Speaker n"."""
+    """The name of a speaker, or of an object with a ``name``; a number n is "Speaker n"."""
+    if isinstance(value, dict):
+        value = value.get("name")
     if isinstance(value, str):
         return speaker_name(f"Speaker {value}" if value.isdigit() else value)
     number = as_number(value)

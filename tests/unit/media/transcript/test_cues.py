@@ -201,6 +201,14 @@ def test_a_cue_that_two_pieces_of_a_stream_share_counts_once() -> None:
     assert texts(text, ".vtt") == ["so", "good", "yes"]
 
 
+def test_an_arrow_between_words_is_text() -> None:
+    assert texts("WEBVTT\n\n00:00.000 --> 00:01.000\nfrom a --> b\n", ".vtt") == ["from", "a", "b"]
+
+
+def test_blocks_of_html_and_braces_are_no_words() -> None:
+    assert texts("1\n00:00:00,000 --> 00:00:01,000\n<p>one</p><div>two</div>{b}three{/b}<br>four\n") == ["one", "two", "three", "four"]
+
+
 def test_lines_less_than_signs_and_hearts_are_text() -> None:
     assert texts("1\n00:00:00,000 --> 00:00:01,000\n5 < 6 and 7 > 3 I <3 you\n") == ["5", "6", "and", "7", "3", "I", "<3", "you"]
 

@@ -46,6 +46,8 @@ def text(*cues: str) -> str:
         (("[Speaker 1] hello", "[Speaker 2]: hi"), [("Speaker 1", "hello"), ("Speaker 2", "hi")]),
         (("[SPEAKER_00]: hello", "[SPEAKER_01]: hi"), [("SPEAKER_00", "hello"), ("SPEAKER_01", "hi")]),
         (("Speaker 1: hello",), [("Speaker 1", "hello")]),
+        (("Speaker 1\nhello", "Speaker 2\nhi"), [("Speaker 1", "hello"), ("Speaker 2", "hi")]),
+        (("- [Whispering] hello", "- [Anna] hi"), [(None, "hello"), ("Anna", "hi")]),
         (("spk_0: hello", "spk_1: hi"), [("spk_0", "hello"), ("spk_1", "hi")]),
         (("(Speaker 1): hello",), [("Speaker 1", "hello")]),
         (("Unknown Speaker: hello",), [("Unknown Speaker", "hello")]),
