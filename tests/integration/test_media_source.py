@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from stream.media.errors import SourceError
 from stream.media.media_info import AudioSource, Selection
 from stream.media.sandbox import Sandbox
 from stream.media.source import MediaFile, SourcePiece, read_audio
+from stream.produce.prepare import MediaRequest, prepare
 from stream.produce.sample import CALL, FACES, sample_sessions
 from tests.support import media
 
@@ -156,3 +158,15 @@ def test_the_packaged_sample_is_two_sessions_with_words() -> None:
     assert all(len(track.words or ()) > 20 for session in (call, faces) for track in session.plan.tracks)
     assert [word.text for word in (faces.plan.tracks[0].words or ())[-6:]] == ["set", "white", "with", "p", "two", "soon"]
     assert (faces.plan.tracks[0].words or ())[-6].start_ms == 18_490
+
+
+def test_a_transcript_is_put_where_its_recording_is_and_its_channels_find_their_tracks(tmp_path: Path) -> None:
+    transcript = tmp_path / "words.json"
+    words = [[{"word": "hello", "start": 14_000, "end": 14_500}], [{"word": "yes", "start": 15_000, "end": 16_500}]]
+    channels = [{"alternatives": [{"transcript": "", "words": listed}]} for listed in words]
+    transcript.write_text(json.dumps({"results": {"channels": channels}}), encoding="utf-8")
+    prepared = prepare(MediaRequest(CALL, transcript, channels=("agent", "customer")))
+    found = [[(word.text, word.start_ms, word.end_ms) for word in track.words or ()] for track in prepared.plan.tracks]
+    assert found == [[("hello", 14_000, 14_500)], [("yes", 15_000, 16_500)]]
+    assert "the transcript's times are milliseconds where seconds are expected: they are read as such" in prepared.notices
+    assert "the transcript's channels are matched by number: ch_0 is agent, ch_1 is customer" in prepared.notices

@@ -67,6 +67,20 @@ def test_words_go_to_the_track_named_like_their_speaker() -> None:
     assert route_words(words, ("only",)) == ([words], 0)
 
 
+def test_what_a_transcript_leaves_out_and_how_it_is_matched_are_notices(tmp_path: Path) -> None:
+    file = tmp_path / "call.srt"
+    text = "1\n01:00:00,000 --> 01:00:01,000\n[Speaker 1] hello (laughs)\n\n2\n01:00:01,000 --> 01:00:02,000\n[Speaker 2] hi\n"
+    file.write_bytes(text.encode("utf-16"))
+    prepared = prepare(MediaRequest(file, channels=("agent", "customer")))
+    assert [[(w.text, w.start_ms) for w in track.words or ()] for track in prepared.plan.tracks] == [[("hello", 0)], [("hi", 1000)]]
+    assert prepared.notices == (
+        "the transcript is UTF-16 text",
+        "the transcript begins after more than an hour of silence: it is moved by 1:00:00",
+        "marks that nobody speaks are left out: 1 sounds",
+        "the transcript's speakers are matched by number: Speaker 1 is agent, Speaker 2 is customer",
+    )
+
+
 def test_a_transcript_alone_is_a_session(tmp_path: Path) -> None:
     file = tmp_path / "w.vtt"
     file.write_text("WEBVTT\n\n00:00.000 --> 00:01.500\n<v agent>hello\n\n00:02.000 --> 00:02.500\n<v who>there\n")
