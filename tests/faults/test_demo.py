@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
+from stream.config.settings import Settings
+from stream.local.triton import TritonServer
 from stream.produce.sample import FACES
 from tests.support.demo import Demo, run_demo, survivors
 
@@ -30,6 +34,22 @@ def test_triton_killed_in_mid_run_costs_no_window(victim: str, expected_ends: se
     assert len(finals) == len(set(finals))
     assert set(finals) == expected_ends
     assert result.lines[-1]["dead_letters"] == 0
+
+
+async def test_a_triton_of_the_user_that_goes_away_is_said_and_costs_no_window(expected_ends: set[int], tmp_path: Path) -> None:
+    triton = TritonServer(Settings().triton.model_repository, tmp_path)
+    await triton.start()
+    demo = Demo("--triton", triton.grpc_url, "--transcript", WORDS, FACES)
+    before = await asyncio.to_thread(demo.read_until, "score")
+    triton.process.kill()
+    await asyncio.sleep(6)
+    await triton.restart()
+    result = await asyncio.to_thread(demo.finish)
+    await triton.stop()
+    assert result.code == 0, result.errors
+    assert f"✗ Triton does not answer at {triton.grpc_url}; start it, or correct --triton or triton.url" in result.errors
+    assert "✓ triton can be used again" in result.errors
+    assert {line["end_ms"] for line in (*before, *result.lines) if line["event"] == "score"} == expected_ends
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
