@@ -29,6 +29,9 @@ from stream.domain.topics import Topics
 from stream.kafka_admin.connection import kafka_options
 from stream.kafka_admin.topics import ensure_topics
 from stream.produce.check.partitioners import kafkajs_legacy
+from stream.produce.prepare import MediaRequest, prepare
+from stream.produce.producer import produce_session
+from stream.produce.sample import FACES
 from stream.sinks.redis_sink import RedisSink
 from tests.support.delivery import worker
 from tests.support.header_names import NotUtf8
@@ -231,3 +234,11 @@ def test_a_session_without_records_is_told_from_those_that_were_seen(settings: S
     assert "no record of default/elsewhere was found" in message
     assert f"{settings.kafka.topic_prefix}chunks.audio: {SECONDS}" in message
     assert "Sessions seen, newest first: default/here." in message
+
+
+def test_nothing_is_wrong_with_what_our_producer_sends(kafka_bootstrap: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = own_settings("own", kafka_bootstrap, redis_url)
+    ensure_topics(settings.kafka)
+    session = prepare(MediaRequest(FACES, FACES.with_suffix(".vtt"), session="faces", role="customer"))
+    produce_session(settings.kafka, session, speed=None)
+    assert check(settings, "faces", monkeypatch) == (0, [])
