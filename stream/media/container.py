@@ -18,8 +18,20 @@ INDEXED = "mov,mp4"
 """Beginning of the name of the demuxer that reads by an index. Where a file is cut off, it fails once for each entry without bytes, while
 entries of other streams still have theirs."""
 
+LONG_LOOK = {"analyzeduration": str(24 * 3600 * av.time_base), "probesize": str(1 << 28)}
+"""Options with which FFmpeg looks for streams in a quarter of a gigabyte, for files whose streams do not all begin with the file."""
+
 MAX_INDEX_FAILURES = 100_000
 """The same, for files that are read by an index: half an hour of sound has as many entries."""
+
+
+class LateStreamError(Exception):
+    """A stream begins after the part of the file in which FFmpeg looks for streams."""
+
+
+def looks_long(container: Any) -> bool:
+    """True when a container was opened with `LONG_LOOK`."""
+    return str(container.options.get("probesize")) == LONG_LOOK["probesize"]
 
 
 def open_media(path: str, segment: Segment | None = None) -> Any:
@@ -50,6 +62,9 @@ def packets(container: Any, on_packet: Callable[[], None] | None = None, on_fail
         container: Open input.
         on_packet: Called for each packet.
         on_failure: Called for each place that cannot be read.
+
+    Raises:
+        LateStreamError: The file has to be opened with `LONG_LOOK`.
     """
     chosen = {stream.index for stream in container.streams if stream.discard != av.stream.Discard.all}
     failures = read = 0
@@ -65,6 +80,10 @@ def packets(container: Any, on_packet: Callable[[], None] | None = None, on_fail
                     yield packet
             if not _unread_entries(container, read):
                 return
+        except IndexError:
+            # PyAV does not know streams that appear on the way, which only MPEG has.
+            if not looks_long(container):
+                raise LateStreamError from None
         except (av.FFmpegError, OSError):
             if on_failure is not None:
                 on_failure()

@@ -14,6 +14,9 @@ from stream.media.probe import SegmentProbe
 from stream.media.reading import StreamReading
 from stream.media.timeline import Part, StreamTimes
 
+NEW_PARAMETERS = "new_extradata"
+"""FFmpeg's name of what a packet brings when the parameters of its codec change."""
+
 KEY_FRAME_DELAY = 2
 """Packets that may lie between the step of MPEG-TS's count and the key frame after a splice: FFmpeg's parsers look ahead."""
 
@@ -45,12 +48,25 @@ def _decoded(
         reading.frame_rate = float(stream.average_rate or 0)
     parts = _PartFinder(times.parts)
     losses = _LostPictures(reading)
+    decoder = stream.codec_context
     only(container, frozenset({stream.index}))
     for packet in packets(container, on_packet, lambda: reading.note(Problem.DAMAGED)):
         parts.move(packet)
         losses.look_at(packet)
-        yield from _frames(stream, packet, reading)
-    yield from _frames(stream, _last_packet(stream), reading)
+        if reading.stream.modality is Modality.AUDIO and packet.has_sidedata(NEW_PARAMETERS):
+            # An MP4 track may have several descriptions of its samples. Decoders of pictures follow them by themselves.
+            yield from _frames(decoder, _last_packet(stream), reading)
+            decoder = _decoder(stream, bytes(packet.get_sidedata(NEW_PARAMETERS)))
+        yield from _frames(decoder, packet, reading)
+    yield from _frames(decoder, _last_packet(stream), reading)
+
+
+def _decoder(stream: Any, parameters: bytes) -> Any:
+    """A new decoder of the same codec."""
+    decoder = av.CodecContext.create(stream.codec_context.codec.name, "r")
+    decoder.extradata = parameters
+    decoder.thread_count = 1
+    return decoder
 
 
 def _last_packet(stream: Any) -> Any:
@@ -61,9 +77,9 @@ def _last_packet(stream: Any) -> Any:
     return packet
 
 
-def _frames(stream: Any, packet: Any, reading: StreamReading) -> Iterator[Any]:
+def _frames(decoder: Any, packet: Any, reading: StreamReading) -> Iterator[Any]:
     try:
-        yield from stream.codec_context.decode(packet)
+        yield from decoder.decode(packet)
     except (av.FFmpegError, ValueError, EOFError):
         reading.not_decoded(float(packet.duration * packet.time_base) * 1000 if packet.duration else 0.0)
 

@@ -190,7 +190,7 @@ class Survey:
 
     Attributes:
         info: The content of the file.
-        contents: What was found in each stream, by `StreamInfo.index`.
+        contents: What was found in each stream, by `StreamInfo.index`. Of very many streams, the last may be missing.
     """
 
     info: MediaInfo

@@ -17,7 +17,7 @@ import av
 
 from stream.domain.modality import Modality
 from stream.media import headers
-from stream.media.container import only, open_media, packets
+from stream.media.container import LONG_LOOK, LateStreamError, only, open_media, packets
 from stream.media.headerless import begins_like_media, is_raw
 from stream.media.media_info import MAX_STREAMS, MAX_TEXT, MediaInfo, Problem, StreamInfo, UnreadableReason, UnusableStream
 from stream.media.segments import Segment, SegmentFile, find_segments
@@ -127,6 +127,9 @@ def probe(path: str, on_packet: Callable[[], None] | None = None) -> Probe:
     for segment in segments:
         try:
             probes.append(_probe(path, segment, on_packet))
+        except LateStreamError:
+            with contextlib.suppress(av.FFmpegError, OSError, ValueError, EOFError):
+                probes.append(_probe(path, replace(segment, options=LONG_LOOK), on_packet))
         except (av.FFmpegError, OSError, ValueError, EOFError):
             unreadable += 1
     return _joined(probes, unreadable=unreadable)

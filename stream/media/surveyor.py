@@ -10,6 +10,7 @@ import av
 import numpy as np
 
 from stream.domain.media_format import SAMPLE_RATE
+from stream.domain.modality import Modality
 from stream.media.decode import upright
 from stream.media.downmix import LIVE_LEVEL
 from stream.media.face_detector import FaceDetector
@@ -21,7 +22,8 @@ from stream.media.sound import Converter, sound_parameters
 from stream.media.voice import confirmed_segments
 
 MAX_STREAM_S = 4.0
-"""Processor time for one stream. What was found until then counts."""
+MAX_SURVEY_S = 12.0
+"""Processor time for one stream, and for all of them. What was found until then counts; a stream that was not looked at has no entry."""
 
 MIN_VOICED_SEGMENTS = 3
 """100 ms segments in which somebody certainly speaks, from which a stream has a voice: one "yes" is longer."""
@@ -44,11 +46,17 @@ def survey_file(path: str, on_packet: Callable[[], None] | None = None) -> Surve
         Unusable: Nothing of the file can be decoded.
     """
     probed = probe(path, on_packet)
-    contents = {stream.index: _sound(path, stream, probed, on_packet) for stream in probed.info.audio}
-    if probed.info.video:
-        detector = FaceDetector()
-        contents |= {stream.index: _picture(path, stream, probed, detector, on_packet) for stream in probed.info.video}
-    if all(content is Content.UNREADABLE for content in contents.values()):
+    contents: dict[int, Content] = {}
+    until_s = time.process_time() + MAX_SURVEY_S
+    detector = FaceDetector() if probed.info.video else None
+    for stream in (*probed.info.audio, *probed.info.video):
+        if time.process_time() > until_s:
+            break
+        if stream.modality is Modality.AUDIO:
+            contents[stream.index] = _sound(path, stream, probed, on_packet)
+        elif detector is not None:
+            contents[stream.index] = _picture(path, stream, probed, detector, on_packet)
+    if contents and all(content is Content.UNREADABLE for content in contents.values()):
         raise Unusable(UnreadableReason.NOTHING_DECODED)
     return Survey(probed.info, contents)
 

@@ -139,6 +139,48 @@ def _film_packets(out: Any, film: Film) -> Iterator[Any]:
     yield from out.encode(None)
 
 
+def write_two_descriptions(path: Path, first: Sound, second: Sound) -> Path:
+    """An MP4 file with one track whose samples have two descriptions: those of two sounds of equal codec, one after the other."""
+    length_s = first.parts[0][1].shape[1] / first.rate
+    other = path.with_suffix(".other")
+    with av.open(str(path), "w", format="mp4") as output, av.open(str(other), "w", format="mp4") as scratch:
+        track, source = _add(output, first), _add(scratch, second)
+        packets, later = list(_packets(track, first)), list(_packets(source, second))
+        for packet in packets:
+            output.mux(packet)
+        for packet in later:
+            copy = av.Packet(bytes(packet))
+            copy.pts = copy.dts = round((length_s + packet.pts * packet.time_base) * first.rate)
+            copy.duration, copy.time_base = round(packet.duration * packet.time_base * first.rate), Fraction(1, first.rate)
+            copy.is_keyframe, copy.stream = True, track
+            output.mux(copy)
+        scratch.mux(later)
+    content = bytearray(path.read_bytes())
+    sizes = np.frombuffer(_box(content, b"stsz")[12:], ">u4")
+    begin = int.from_bytes(_box(content, b"stco")[8:12], "big")
+    _replace_box(content, b"stco", np.array([0, 2, begin, begin + sizes[: len(packets)].sum()], ">u4").tobytes())
+    _replace_box(content, b"stsc", np.array([0, 2, 1, len(packets), 1, 2, len(later), 2], ">u4").tobytes())
+    descriptions = _box(content, b"stsd")[8:] + _box(bytearray(other.read_bytes()), b"stsd")[8:]
+    _replace_box(content, b"stsd", np.array([0, 2], ">u4").tobytes() + descriptions)
+    path.write_bytes(content)
+    return path
+
+
+def _box(content: bytearray, name: bytes) -> bytes:
+    at = content.rindex(name)
+    return bytes(content[at + 4 : at - 4 + int.from_bytes(content[at - 4 : at], "big")])
+
+
+def _replace_box(content: bytearray, name: bytes, payload: bytes) -> None:
+    """Replace the content of a box of the only track, whose index stands at the end of the file."""
+    grown = len(payload) - len(_box(content, name))
+    at = content.rindex(name)
+    content[at + 4 : at + 4 + len(payload) - grown] = payload
+    for box in (name, b"stbl", b"minf", b"mdia", b"trak", b"moov"):
+        at = content.rindex(box)
+        content[at - 4 : at] = (int.from_bytes(content[at - 4 : at], "big") + grown).to_bytes(4, "big")
+
+
 def join(path: Path, *files: Path) -> Path:
     """The bytes of files one after the other."""
     path.write_bytes(b"".join(file.read_bytes() for file in files))

@@ -13,7 +13,7 @@ from stream.media.media_info import AudioSource, MediaInfo, Problem, Selection, 
 from stream.media.pieces import Piece
 from stream.media.probe import Unusable
 from stream.media.reader import FileReader
-from tests.support.recordings import Film, Planes, Sound, channels, cut, join, noise, tone, write
+from tests.support.recordings import Film, Planes, Sound, channels, cut, join, noise, tone, write, write_two_descriptions
 
 LEVEL_DB = -20.0
 NOISE_DB = -20.0 - 10 * np.log10(3)
@@ -380,3 +380,21 @@ def test_slides_of_one_picture_a_second_are_complete(tmp_path: Path) -> None:
     came = _read(write(tmp_path / "slides.mkv", "matroska", Sound([(0, tone(10))], "libopus"), Film([(0, 10)], fps=1)))
     assert not any(report.damaged for report in came.reports.values())
     assert came.video[-1].start_ms + came.video[-1].duration_ms == 10_000
+
+
+def test_a_track_with_two_descriptions_of_its_samples_is_read_to_its_end(tmp_path: Path) -> None:
+    first, second = Sound([(0, _stereo(4))], "alac", "stereo"), Sound([(0, tone(4, 24_000))], "alac", "mono", 24_000)
+    came = _read(write_two_descriptions(tmp_path / "two.mp4", first, second))
+    assert _length_ms(came.audio[0]) == pytest.approx(8_000, abs=20)
+    assert came.level_db(0, 4.5, 7.5) == pytest.approx(LEVEL_DB, abs=0.5)
+    assert came.problems() == {Problem.PARAMETERS_CHANGED}
+
+
+def test_a_stream_that_begins_where_ffmpeg_looks_for_none_is_read(tmp_path: Path) -> None:
+    picture = write(tmp_path / "1.ts", "mpegts", Film([(0, 4)]))
+    both = write(tmp_path / "2.ts", "mpegts", Film([(4, 4)]), Sound([(4, _stereo(4))], "aac", "stereo"))
+    padding = tmp_path / "padding.ts"
+    padding.write_bytes((b"\x47\x1f\xff\x10" + bytes(184)) * 30_000)
+    came = _read(join(tmp_path / "joined.ts", picture, padding, both))
+    assert came.level_db(0, 4.5, 7.5) == pytest.approx(LEVEL_DB, abs=1)
+    assert not came.reports[came.info.audio[0].index].damaged
