@@ -24,6 +24,13 @@ _MOST_DAMAGE_OF_JSON = 0.5
 _MOST_DAMAGE_OF_BYTES = 0.001
 """whisper.cpp cuts characters in its JSON between tokens, so that half of them may be damaged, or one in a large file."""
 
+_LATIN = ("Windows-1252", "Windows-1250", "Windows-1254", "Windows-1257")
+_LATIN_SHARE = 2
+"""Text with more than this many ASCII letters for each other byte is in the Latin script."""
+
+_WESTERN = {"Windows-1252": 1.6}
+"""Short Western text is easily taken for Central European or Baltic, and it is far more common."""
+
 _SAMPLE_BYTES = 100_000
 _KANA = re.compile(r"[\u3040-\u30ff]")
 _WIDE = re.compile(r"[^\x00-\x7f]")
@@ -88,12 +95,16 @@ def _older_encoding(raw: bytes) -> str | None:
         text = _decoded(sample, encoding)
         if len(_KANA.findall(text)) > _LEAST_KANA * len(_WIDE.findall(text)):
             return encoding
-    detected = chardet.detect(sample, encoding_era=chardet.EncodingEra.MODERN_WEB)["encoding"]
-    # A Spanish question or exclamation mark before a capital is a letter in the Central European encoding.
-    if detected == "Windows-1250" and re.search(rb"[\xbf\xa1][A-Z]", sample):
-        detected = "Windows-1252"
-    # A byte order mark in the middle of a file makes it no Unicode.
-    return None if detected is None or detected.upper().startswith("UTF") else codecs.lookup(detected).name
+    guesses = {
+        found["encoding"]: found["confidence"]
+        for found in chardet.detect_all(sample, ignore_threshold=True, encoding_era=chardet.EncodingEra.MODERN_WEB)
+        # A byte order mark in the middle of a file makes it no Unicode.
+        if found["encoding"] and not found["encoding"].upper().startswith(("UTF", "ASCII"))
+    }
+    foreign = sum(byte > 0x7F for byte in sample)
+    if sum(bytes((byte,)).isalpha() for byte in sample) > _LATIN_SHARE * foreign:
+        guesses = {name: sure * _WESTERN.get(name, 1.0) for name, sure in guesses.items() if name in _LATIN}
+    return codecs.lookup(max(guesses, key=lambda name: guesses[name])).name if guesses else None
 
 
 def _decoded(raw: bytes, encoding: str) -> str:
