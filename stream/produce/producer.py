@@ -21,6 +21,7 @@ from stream.domain.session_events import KeyedSessionEvent, SessionEvent
 from stream.domain.topics import Topics
 from stream.kafka_admin.connection import CONNECT_TIMEOUT_MS, broker_errors, kafka_options
 from stream.kafka_admin.errors import BrokerError
+from stream.media.transcript.placing import MAX_OVERHANG_MS
 from stream.produce.pacer import Pacer, wall_clock_ms
 from stream.produce.prepare import PreparedSession
 from stream.produce.sent import SentRecording, SentWords, compare
@@ -172,7 +173,7 @@ def produce_session(
             report=pieces.report,
             numbers=session.numbers,
             left_out=session.left_out,
-            words=run.sent_words(session.unrouted_words),
+            words=run.sent_words(session.unrouted_words, cut_off=pieces.report.damaged or record is not None),
             notices=session.notices,
         )
         return ProducedSession(session.plan, run.sent.media_ms, run.sent.by_modality(), recording, time.monotonic() - began)
@@ -197,6 +198,7 @@ class _SessionSender:
         self._pacer = pacer
         self._on_progress = on_progress
         self._words = 0
+        self._media_end_ms: int | None = None
 
     def send(self, record: PlannedRecord) -> bool:
         """Send one record when it is due. Returns False, and sends nothing, when told to stop first."""
@@ -208,6 +210,8 @@ class _SessionSender:
             self._sender.send(self._topics.chunks(record.modality), key, record.payload, chunk_headers(header))
             if record.modality is Modality.TEXT:
                 self._words += len(decode_text(record.payload).words)
+            else:
+                self._media_end_ms = record.due_ms
         else:
             self.send_event(record.event(self._plan), record.due_ms)
         self.sent.add(record)
@@ -220,12 +224,19 @@ class _SessionSender:
         keyed_event = KeyedSessionEvent(self._plan.key, event)
         self._sender.send(self._topics.sessions, *session_record(keyed_event, self._plan.source, self._pacer.captured_ms(media_ms)))
 
-    def sent_words(self, unrouted: int) -> SentWords | None:
-        """How many words were sent, beside those that belong to no track; None if the session has no words at all."""
+    def sent_words(self, unrouted: int, *, cut_off: bool) -> SentWords | None:
+        """How many words were sent, beside those that belong to no track; None if the session has no words at all.
+
+        Args:
+            unrouted: Number of words that belong to no track.
+            cut_off: The recording was not sent to its end. If it was, words may overhang it a little: the times of cues are approximate.
+        """
         if not unrouted and all(track.words is None for track in self._plan.tracks):
             return None
-        planned = sum(len(track.words or ()) for track in self._plan.tracks)
-        return SentWords(announced=planned + unrouted, sent=self._words, unrouted=unrouted)
+        words = [word for track in self._plan.tracks for word in track.words or ()]
+        end_ms = None if self._media_end_ms is None else self._media_end_ms + (0 if cut_off else MAX_OVERHANG_MS)
+        after_end = 0 if end_ms is None else sum(end_ms <= word.start_ms and word.end_ms <= self.sent.media_ms for word in words)
+        return SentWords(announced=len(words) + unrouted, sent=self._words, unrouted=unrouted, after_end=after_end)
 
     def finish(self) -> None:
         """Send the session's end and wait until every record is acknowledged."""

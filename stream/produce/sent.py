@@ -72,11 +72,13 @@ class SentWords(msgspec.Struct, frozen=True, kw_only=True):
         announced: Number of words in it.
         sent: Number of words that were sent.
         unrouted: Number of words that were not to be sent, because their speaker is not named like a track.
+        after_end: Number of words that were sent although they begin after the end of the recording, as far as that was sent.
     """
 
     announced: int
     sent: int
     unrouted: int
+    after_end: int = 0
 
 
 class SentRecording(msgspec.Struct, frozen=True, kw_only=True):
@@ -196,6 +198,8 @@ def _word_warnings(words: SentWords | None, *, stopped: bool) -> Iterator[str]:
         return
     if words.unrouted:
         yield f"words: {words.unrouted} of {words.announced} were not sent: their speaker is not named like a track"
+    if words.after_end:
+        yield f"words: {words.after_end} of {words.announced} come after the end of what was sent of the recording: they have no sound"
     unsent = words.announced - words.unrouted - words.sent
     if unsent > 0 and not stopped:
         yield f"words: {unsent} of {words.announced} were not sent: they are too far from the recording"

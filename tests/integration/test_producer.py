@@ -198,7 +198,7 @@ def test_strict_turns_what_was_not_sent_into_an_exit_code_and_json_says_what_it_
     whole, cut, words = tmp_path / "whole.mp4", tmp_path / "cut.mp4", tmp_path / "cut.vtt"
     media.write_film(whole, seconds=6, container_options={"movflags": "faststart"})
     cut.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * 0.6)])
-    words.write_text("WEBVTT\n\n00:00.000 --> 00:01.000\n<v Ann>well then\n", encoding="utf-8")
+    words.write_text("WEBVTT\n\n00:00.000 --> 00:01.000\nwell then\n\n00:05.000 --> 00:06.000\nlast words\n", encoding="utf-8")
     options = ("--kafka", kafka.bootstrap, "--speed", "max", "--json")
     done = subprocess.run(_command(str(cut), *options), capture_output=True, text=True, check=False)
     assert (done.returncode, json.loads(done.stdout)["complete"]) == (0, False), done.stderr
@@ -206,14 +206,15 @@ def test_strict_turns_what_was_not_sent_into_an_exit_code_and_json_says_what_it_
     done = subprocess.run(strict, capture_output=True, text=True, check=False)
     assert done.returncode == 4, done.stderr
     summary = json.loads(done.stdout)
-    assert (summary["event"], summary["complete"], summary["chunks"]["text"]) == ("summary", False, summary["chunks"]["video"])
+    assert (summary["event"], summary["complete"], summary["chunks"]["text"]) == ("summary", False, 6)
     (recording,) = summary["recordings"]
     (picture,) = recording["streams"]
     assert (recording["media"], picture["kind"], picture["track"], picture["announced_ms"]) == ("cut.mp4", "video", 1, 6000)
     assert 2000 <= picture["sent_ms"] <= 4000
     assert picture["lost_ms"] == 6000 - picture["sent_ms"]
-    assert recording["words"] == {"announced": 2, "sent": 2, "unrouted": 0}
-    (warning,) = recording["warnings"]
+    assert recording["words"] == {"announced": 4, "sent": 4, "unrouted": 0, "after_end": 2}
+    warning, of_words = recording["warnings"]
+    assert of_words.startswith("words: 2 of 4 come after the end")
     assert warning.startswith(f"picture: {picture['sent_ms'] / 1000:.1f} s of 6.0 s were sent")
     assert f"warning: {warning}" in done.stderr
 

@@ -80,6 +80,10 @@ def test_a_track_that_is_missing_counts_and_one_that_holds_nothing_does_not() ->
     [
         (SentWords(announced=13, sent=13, unrouted=0), ()),
         (SentWords(announced=13, sent=10, unrouted=3), ("words: 3 of 13 were not sent: their speaker is not named like a track",)),
+        (
+            SentWords(announced=13, sent=13, unrouted=0, after_end=4),
+            ("words: 4 of 13 come after the end of what was sent of the recording: they have no sound",),
+        ),
         (SentWords(announced=13, sent=11, unrouted=0), ("words: 2 of 13 were not sent: they are too far from the recording",)),
     ],
 )
