@@ -35,6 +35,7 @@ class Listener(StrEnum):
     TLS = "tls"
     KAFKA = "kafka"
     REDIS = "redis"
+    ZOOKEEPER = "zookeeper"
     HTTP2 = "http2"
     """HTTP/2 without TLS, as gRPC uses it."""
     HTTP = "http"
@@ -46,10 +47,11 @@ async def identify(host: str, port: int) -> Listener:
     """Connect to a port and return what it speaks. Takes at most `CONNECT_TIMEOUT_S` and `ANSWER_TIMEOUT_S` together; sends no secret."""
     if (failure := await _connection_failure(host, port)) is not None:
         return failure
-    tls, kafka, redis, http2, http = await asyncio.gather(
+    tls, kafka, redis, zookeeper, http2, http = await asyncio.gather(
         _speaks_tls(host, port),
         _answer(host, port, _KAFKA_API_VERSIONS),
         _answer(host, port, b"PING\r\n"),
+        _answer(host, port, b"srvr"),
         _answer(host, port, _HTTP2_PREFACE),
         _answer(host, port, b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"),
     )
@@ -57,6 +59,7 @@ async def identify(host: str, port: int) -> Listener:
         Listener.TLS: tls,
         Listener.KAFKA: len(kafka) >= 8 and struct.unpack_from(">i", kafka, 4)[0] == _CORRELATION,
         Listener.REDIS: redis.startswith((b"+PONG", b"-NOAUTH", b"-DENIED", b"-LOADING", b"-MASTERDOWN", b"-ERR")),
+        Listener.ZOOKEEPER: zookeeper.startswith((b"Zookeeper version", b"srvr is not executed", b"This ZooKeeper")),
         Listener.HTTP2: len(http2) >= 9 and http2[3] == _SETTINGS_FRAME,
         Listener.HTTP: http.startswith(b"HTTP/1."),
     }
@@ -103,6 +106,7 @@ _SPEAKS = {
     Listener.TLS: "expects TLS",
     Listener.KAFKA: "is a Kafka broker",
     Listener.REDIS: "is a Redis",
+    Listener.ZOOKEEPER: "is a ZooKeeper",
     Listener.HTTP2: "is a gRPC server",
     Listener.HTTP: "is an HTTP server",
 }

@@ -16,9 +16,8 @@ from stream.config.yaml_file import SettingsFile, read_settings_file
 
 ENV_PREFIX = "SENTISTREAM_"
 ENV_DELIMITER = "__"
-OTHER_VARIABLES = frozenset(
-    {"SENTISTREAM_CONFIG", "SENTISTREAM_DATA", "SENTISTREAM_KAFKA_HOME", "SENTISTREAM_CACHE", "SENTISTREAM_TEST_TRITON"}
-)
+CONFIG_VARIABLE = "SENTISTREAM_CONFIG"
+OTHER_VARIABLES = frozenset({CONFIG_VARIABLE, "SENTISTREAM_DATA", "SENTISTREAM_KAFKA_HOME", "SENTISTREAM_CACHE", "SENTISTREAM_TEST_TRITON"})
 """Variables with the prefix that are not settings."""
 MOST_SHOWN = 20
 """More mistakes than this come from a file that is no settings file: the rest is only counted."""
@@ -67,9 +66,10 @@ def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None 
     Raises:
         ConfigError: With all mistakes of all sources.
     """
-    path = path or (Path(os.environ["SENTISTREAM_CONFIG"]) if os.environ.get("SENTISTREAM_CONFIG") else None)
+    named_by = "" if path or not os.environ.get(CONFIG_VARIABLE) else CONFIG_VARIABLE
+    path = Path(os.environ[CONFIG_VARIABLE]) if named_by else path
     file = read_settings_file(path) if path else SettingsFile()
-    mistakes = [Mistake(f"{_shown(str(path))}{f', line {line}' if line else ''}", "", text) for line, text in file.mistakes]
+    mistakes = [Mistake(f"{_shown(str(path))}{f', line {line}' if line else ''}", named_by, text) for line, text in file.mistakes]
     environment, variables = _read_environment(mistakes)
     # A section without settings, as when all of them are commented out, has the defaults.
     from_file = {section: {} if values is None else values for section, values in file.values.items()}

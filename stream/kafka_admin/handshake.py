@@ -214,6 +214,9 @@ def _require_version(address: Address, answer: _Reader) -> None:
     newest = {}
     for _ in range(answer.number("i")):
         key, _, newest[key] = answer.number("h"), answer.number("h"), answer.number("h")
+    if METADATA not in newest:
+        text = f"{_at(address)} is a port of a Kafka controller, not of a broker; correct {SETTING} (by default port 9092)"
+        raise _refuse("wrong_port", text)
     if newest.get(PRODUCE, OLDEST_PRODUCE) < OLDEST_PRODUCE:
         raise _refuse("too_old", f"Kafka at {_at(address)} is older than 0.11, whose records have no headers; use Kafka 2.1 or newer")
 

@@ -7,10 +7,8 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import BaseModel, SecretStr
 
-from stream.config.load import ENV_DELIMITER, ENV_PREFIX, OTHER_VARIABLES
+from stream.config.load import CONFIG_VARIABLE, ENV_DELIMITER, ENV_PREFIX, OTHER_VARIABLES
 from stream.config.settings import Settings
-
-CONFIG_VARIABLE = "SENTISTREAM_CONFIG"
 
 
 def settings_environment(settings: Settings) -> dict[str, str]:

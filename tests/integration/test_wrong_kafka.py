@@ -140,6 +140,11 @@ WRONG: dict[str, tuple[Callable[[Secured], KafkaSettings], str, str]] = {
         "bad_ca_file",
         "holds no certificate in PEM form",
     ),
+    "controller": (
+        lambda s: KafkaSettings(bootstrap=f"{LOOPBACK}:{s.kafka.controller_port}"),
+        "wrong_port",
+        "is a port of a Kafka controller, not of a broker; correct --kafka or kafka.bootstrap",
+    ),
     "advertised listener away": (lambda s: s.settings("AWAY"), "advertised_listener", "correct advertised.listeners"),
     "advertised listener unknown": (lambda s: s.settings("UNKNOWN"), "advertised_listener", "to use kafka.invalid:9092, which cannot be"),
 }
@@ -197,7 +202,7 @@ class OldBroker(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         request = self.request.recv(512)
         (correlation,) = struct.unpack_from(">i", request, 8)
-        body = struct.pack(">ihihhhhhh", correlation, 0, 2, 0, 0, 2, 18, 0, 0)
+        body = struct.pack(">ihi9h", correlation, 0, 3, 0, 0, 2, 3, 0, 2, 18, 0, 0)
         self.request.sendall(struct.pack(">i", len(body)) + body)
 
 

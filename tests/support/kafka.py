@@ -114,10 +114,11 @@ class ApacheKafka:
         self._scram_users = scram_users or {}
         others = {name: Listener("PLAINTEXT", f"{LOOPBACK}:{proxy}") for name, proxy in proxies.items()} | dict(listeners or {})
         at = {name: self.port_behind[proxy] for name, proxy in proxies.items()} | self.ports
+        self.controller_port = free_port()
         text = PROPERTIES.format(
             host=LOOPBACK,
             port=self.port,
-            controller=free_port(),
+            controller=self.controller_port,
             data=directory / "data",
             listeners="".join(f",{name}://{LOOPBACK}:{at[name]}" for name in others),
             advertised="".join(f",{name}://{other.advertised or f'{LOOPBACK}:{at[name]}'}" for name, other in others.items()),

@@ -24,6 +24,10 @@ def redis(request: bytes) -> bytes:
     return b"-NOAUTH Authentication required.\r\n" if request.endswith(b"\n") else b""
 
 
+def zookeeper(request: bytes) -> bytes:
+    return b"srvr is not executed because it is not in the whitelist.\n" if request == b"srvr" else b""
+
+
 def http(request: bytes) -> bytes:
     return b"HTTP/1.1 400 Bad Request\r\n\r\n" if b"HTTP" in request else b""
 
@@ -38,7 +42,14 @@ def silent(_request: bytes) -> bytes:
 
 @pytest.mark.parametrize(
     ("answer", "listener"),
-    [(kafka, Listener.KAFKA), (redis, Listener.REDIS), (http, Listener.HTTP), (http2, Listener.HTTP2), (silent, Listener.OTHER)],
+    [
+        (kafka, Listener.KAFKA),
+        (redis, Listener.REDIS),
+        (zookeeper, Listener.ZOOKEEPER),
+        (http, Listener.HTTP),
+        (http2, Listener.HTTP2),
+        (silent, Listener.OTHER),
+    ],
 )
 async def test_each_protocol_is_known_by_its_answer(answer: Callable[[bytes], bytes], listener: Listener) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -283,6 +283,11 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
         assert check(tmp_path / "secret.yaml") == (2, [f"{tmp_path / 'secret.yaml'}: Permission denied"])
 
 
+def test_a_file_that_a_variable_names_is_said_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENTISTREAM_CONFIG", str(tmp_path / "none.yaml"))
+    assert check() == (2, [f"{tmp_path / 'none.yaml'}: No such file or directory (SENTISTREAM_CONFIG)"])
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_a_byte_order_mark_does_no_harm(encoding: str, tmp_path: Path) -> None:
     file = tmp_path / "settings.yaml"
