@@ -32,6 +32,7 @@ MAX_SPEAKER_CHARACTERS = 64
 MAX_WORD_DISTANCE_MS = 30_000
 """How far a word may lie outside its chunk: recognisers finish what was said up to half a minute before."""
 
+MAX_EVENT_BYTES = 65_536
 MAX_HEADERS = 64
 """Bounds on one record: a broken or hostile producer must not fill a worker's memory."""
 
@@ -263,8 +264,8 @@ def parse_session(key: bytes | None, value: bytes | None, headers: Iterable[tupl
     """Read a record of the ``sessions`` topic. Raises `BadRecordError`."""
     if not value:
         raise BadRecordError("empty", "the record is empty")
-    if len(value) > MAX_CHUNK_BYTES:
-        raise BadRecordError("too_large", f"the record is larger than {MAX_CHUNK_BYTES} bytes")
+    if len(value) > MAX_EVENT_BYTES:
+        raise BadRecordError("too_large", f"the session event is larger than {MAX_EVENT_BYTES} bytes")
     attributes = _attributes(headers)
     session = _session(key, attributes)
     try:

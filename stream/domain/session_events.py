@@ -21,6 +21,10 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_NUMBER)]
 """Bounds that are checked when an event is read."""
 
 
+MAX_EVENTS = 256
+"""Most starts and ends of one epoch: a worker holds them until the epoch is over."""
+
+
 class TrackPlan(msgspec.Struct, frozen=True):
     """A track that a session will have: its role and the modalities to wait for."""
 

@@ -80,7 +80,7 @@ def co_partitions(existing: dict[str, int], default: int) -> int:
         counted = ", ".join(f"{name}: {count}" for name, count in sorted(existing.items()))
         raise WrongBrokerError(
             f"the chunk and session topics must have the same number of partitions, but have {counted}: "
-            "recreate them, or set kafka.topic_prefix to use other topics"
+            "give all of them the largest (kafka-topics.sh --alter --partitions), or set kafka.topic_prefix to use other topics"
         )
     return counts.pop() if counts else default
 

@@ -123,6 +123,11 @@ class EpochProcessor:
         )
         self._tasks.watch(scoring.publisher.runner)
 
+    @property
+    def events_held(self) -> int:
+        """Starts and ends that are held until the summary is written."""
+        return len(self._events)
+
     def on_event(self, event: KeyedSessionEvent, record: InboundRecord) -> None:
         """Process a start, heartbeat or end. Starts and ends stay unacknowledged until the summary is written: a replay needs them."""
         if isinstance(event.event, SessionHeartbeat):

@@ -78,7 +78,12 @@ class Placement:
 
     async def _learn(self) -> None:
         while True:
-            counts = await self._ask()
+            try:
+                counts = await self._ask()
+            except Exception as error:  # records wait for an answer, and nobody else would ask again
+                log.warning("partitions_unknown", error=type(error).__name__)
+                await asyncio.sleep(ASK_AGAIN_S)
+                continue
             numbers = set(counts.values())
             if len(numbers) == 1 and (partitions := numbers.pop()):
                 break

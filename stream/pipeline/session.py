@@ -13,7 +13,7 @@ from stream.domain.delivery import InboundRecord
 from stream.domain.epoch import SessionEpochs, epoch_at
 from stream.domain.identity import SessionKey
 from stream.domain.kafka_records import BadRecordError
-from stream.domain.session_events import KeyedSessionEvent
+from stream.domain.session_events import MAX_EVENTS, KeyedSessionEvent, SessionHeartbeat
 from stream.pipeline.epoch import EpochProcessor
 from stream.pipeline.ownership import Claim
 from stream.pipeline.processing_context import ProcessingContext
@@ -97,8 +97,11 @@ class SessionProcessor:
     async def on_event(self, event: KeyedSessionEvent, record: InboundRecord, claim: Claim) -> None:
         """Pass a start, heartbeat or end to its epoch."""
         epoch = await self._epoch_of(event.event.epoch, _media_start_at_ms(event), record, claim)
-        if epoch is not None:
-            epoch.on_event(event, record)
+        if epoch is None:
+            return
+        if epoch.events_held >= MAX_EVENTS and not isinstance(event.event, SessionHeartbeat):
+            raise BadRecordError("too_many_events", "the epoch has as many starts and ends as it may have")
+        epoch.on_event(event, record)
 
     async def _epoch_of(self, declared: int, media_start_at_ms: float, record: InboundRecord, claim: Claim) -> EpochProcessor | None:
         """The epoch that a record belongs to, opened if need be; None if the claim is lost.

@@ -91,7 +91,7 @@ def topic_findings(topics: Topics, partitions: dict[str, int]) -> list[Finding]:
         findings.append(Finding("topics", Status.OK, "all exist"))
     if len(set(counts.values())) > 1:
         found = ", ".join(f"{name} {count}" for name, count in counts.items())
-        fix = "delete these topics and create them again with the same number of partitions"
+        fix = "give all of them the largest number (kafka-topics.sh --alter --topic NAME --partitions NUMBER) while no session is open"
         findings.append(Finding("co-partitioned", Status.MISSING, found, "equal", fix))
     elif counts:
         findings.append(Finding("co-partitioned", Status.OK, f"{next(iter(counts.values()))} partitions each", "equal"))

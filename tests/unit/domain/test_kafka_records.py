@@ -307,3 +307,11 @@ def test_a_byte_order_mark_before_json_is_ignored() -> None:
     key, value, headers = session_record(event, "test", 1000)
     assert parse_session(key, b"\xef\xbb\xbf" + value, headers).event == event.event
     assert decode_text(b'\xef\xbb\xbf{"words": []}').words == ()
+
+
+def test_a_session_event_is_smaller_than_a_chunk_may_be() -> None:
+    key, _, headers = session_record(KeyedSessionEvent(SessionKey("acme", "call-1"), SessionHeartbeat(0, 0)), "test", 0)
+    value = b'{"event": "heartbeat", "epoch": 0, "media_ms": 0, "more": "' + b"x" * 70_000 + b'"}'
+    with pytest.raises(BadRecordError, match="larger than 65536 bytes") as error:
+        parse_session(key, value, headers)
+    assert error.value.reason == "too_large"

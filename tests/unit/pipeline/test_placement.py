@@ -11,6 +11,7 @@ from stream.domain.delivery import InboundRecord
 from stream.domain.modality import Modality
 from stream.domain.partition import partition_of
 from stream.domain.session_events import SessionEnd, SessionStart, TrackEnd, TrackPlan
+from stream.domain.topics import Topics
 from stream.pipeline import placement
 from tests.fakes.chunks import header
 from tests.fakes.processing_context import FakeWorker
@@ -110,3 +111,19 @@ async def test_a_record_that_waited_for_the_partitions_when_its_own_was_revoked_
     worker.partitions[worker.topics.sessions] = 6
     await asyncio.wait_for(asyncio.gather(*waiting), 5)
     assert (worker.acknowledged, worker.reasons(), worker.router.open_epochs) == ([], [], 0)
+
+
+async def test_a_broker_that_does_not_say_how_many_partitions_there_are_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(placement, "ASK_AGAIN_S", 0.01)
+    worker = worker_of(6)
+    answers: list[Exception | dict[str, int]] = [ConnectionError("away"), dict.fromkeys(Topics().inputs, 6)]
+
+    async def ask() -> dict[str, int]:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    worker.context.placement._ask = ask
+    await asyncio.wait_for(worker.router.on_record(placed(worker.words(0), 6)), 5)
+    assert (worker.router.open_epochs, worker.reasons()) == (1, [])

@@ -16,9 +16,9 @@ from stream.domain.features import Features, Word
 from stream.domain.identity import TrackKey
 from stream.domain.kafka_records import chunk_headers, decode_text, encode_words
 from stream.domain.modality import Modality
-from stream.domain.session_events import MAX_TRACKS, SessionEnd, SessionHeartbeat, SessionStart, TrackEnd, TrackPlan
+from stream.domain.session_events import MAX_EVENTS, MAX_TRACKS, SessionEnd, SessionHeartbeat, SessionStart, TrackEnd, TrackPlan
 from stream.pipeline.ports import Addressed
-from tests.fakes.chunks import header
+from tests.fakes.chunks import MEDIA_START_AT_MS, header
 from tests.fakes.processing_context import FakeEncoder, FakeScorer, FakeStore, FakeWorker
 
 TRACK = header(0).track
@@ -407,3 +407,12 @@ async def test_numbers_that_are_used_again_are_conflicts_and_close_no_window_ear
     assert ends(worker) == []
     await worker.advance(worker.settings.windows.end_grace_ms + 1000)
     assert [final.score for final in worker.store.scores[TRACK]] == [1.0]
+
+
+async def test_a_flood_of_session_events_is_bounded_and_the_session_goes_on() -> None:
+    worker = FakeWorker()
+    await worker.feed(worker.event(START), *(worker.event(START, at_ms=MEDIA_START_AT_MS + n) for n in range(MAX_EVENTS + 9)))
+    assert worker.reasons() == ["too_many_events"] * 10
+    await worker.feed(*(worker.words(seq) for seq in range(5)), worker.event(SessionHeartbeat(0, 5000)))
+    assert ends(worker) == [4000]
+    assert worker.reasons() == ["too_many_events"] * 10
