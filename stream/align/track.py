@@ -13,8 +13,9 @@ from stream.align.lateness import Timeliness, reject, timeliness
 from stream.align.modality_state import ModalityState, Novelty
 from stream.align.outcome import A, ClosedWindow, EncodedChunk, LateWords, Outcome, UnusedChunks
 from stream.align.windower import Span, Windower
+from stream.domain.chunk import ChunkHeader
 from stream.domain.clock_skew import ClockSkew, ClockSkews
-from stream.domain.features import AudioFeatures, TextFeatures, VideoFeatures
+from stream.domain.features import AudioFeatures, TextFeatures, VideoFeatures, Word
 from stream.domain.identity import TrackKey
 from stream.domain.modality import MODALITIES, Modality
 from stream.domain.warning_codes import WarningCode
@@ -151,7 +152,8 @@ class TrackAligner(Generic[A]):
 
     def _hold_or_reject(self, chunk: EncodedChunk[A], modality: ModalityState[A], outcome: Outcome[A]) -> None:
         header, logic = chunk.header, self._logic
-        content = _content(chunk, logic.closed_until_ms)
+        words = chunk.features.words if isinstance(chunk.features, TextFeatures) else ()
+        content = _content(header, words, logic.closed_until_ms)
         timely = timeliness(
             content.end_ms, closed_until_ms=logic.closed_until_ms, final_before_ms=self._final_before_ms, track_ended=self._ended
         )
@@ -164,17 +166,17 @@ class TrackAligner(Generic[A]):
         self._content_end_ms = max(self._content_end_ms, content.end_ms)
         self._newest_ms = max(self._newest_ms, header.start_ms, content.end_ms - 1 if content.end_ms > header.end_ms else 0)
         self.held += 1
-        self._report_late_words(chunk, outcome)
+        if words:
+            self._report_late_words(chunk, words, outcome)
         if logic.on_chunk(content.spoken_ms, content.end_ms, chunk.features) and self._advanced_to > -math.inf:
             self._close_windows(self._advanced_to, outcome, ())
 
-    def _report_late_words(self, chunk: EncodedChunk[A], outcome: Outcome[A]) -> None:
+    def _report_late_words(self, chunk: EncodedChunk[A], words: tuple[Word, ...], outcome: Outcome[A]) -> None:
         """Add words to the outcome that are in no further window. Words that were final before are those of a replay."""
-        closed_until_ms = self._logic.closed_until_ms
-        if isinstance(chunk.features, TextFeatures):
-            late = [word.end_ms for word in chunk.features.words if self._final_before_ms < word.end_ms <= closed_until_ms]
-            if late:
-                outcome.late_words += (LateWords(chunk, len(late), max(1, closed_until_ms - min(late))),)
+        closed_until_ms, final_before_ms = self._logic.closed_until_ms, self._final_before_ms
+        late = [word.end_ms for word in words if final_before_ms < word.end_ms <= closed_until_ms]
+        if late:
+            outcome.late_words += (LateWords(chunk, len(late), max(1, closed_until_ms - min(late))),)
 
     def on_time(self, now: int) -> Outcome[A]:
         """Let time pass during which everything that existed had been read, so that quiet means silence.
@@ -363,13 +365,13 @@ class TrackAligner(Generic[A]):
         )
 
 
-def _content(chunk: EncodedChunk[A], closed_until_ms: int) -> Content:
+def _content(header: ChunkHeader, words: tuple[Word, ...], closed_until_ms: int) -> Content:
     """The content of a chunk. Words that end where windows have closed are left out."""
-    header, features = chunk.header, chunk.features
     start_ms, end_ms = header.start_ms, header.end_ms
-    if not isinstance(features, TextFeatures) or not features.words:
-        return Content(start_ms, end_ms, start_ms)
-    words = [word for word in features.words if word.end_ms > closed_until_ms]
-    ends_ms = [word.end_ms for word in words]
-    spoken_ms = min([start_ms, *[word.start_ms for word in words if word.end_ms <= start_ms]])
-    return Content(min([start_ms, *[at - 1 for at in ends_ms]]), max([end_ms, *ends_ms]), spoken_ms)
+    first_ms, last_ms, spoken_ms = start_ms, end_ms, start_ms
+    for word in words:
+        if word.end_ms > last_ms:
+            last_ms = word.end_ms
+        elif closed_until_ms < word.end_ms <= start_ms:
+            first_ms, spoken_ms = min(first_ms, word.end_ms - 1), min(spoken_ms, word.start_ms)
+    return Content(first_ms, last_ms, spoken_ms)
