@@ -82,13 +82,22 @@ def explanation_of(window: Window, context: Sequence[ContextFeatures] = ()) -> E
 
 @dataclass
 class FakeScorer:
-    """Counts words. ``delays`` (s) slow down windows, by their end; ``refused`` are the ends of windows that the model rejects."""
+    """Counts words.
+
+    Attributes:
+        delays: How long (s) scoring takes, by the end of a window.
+        gates: What scoring waits for, by the end of a window.
+        refused: Ends of windows that the model rejects.
+    """
 
     delays: dict[int, float] = field(default_factory=dict)
+    gates: dict[int, asyncio.Event] = field(default_factory=dict)
     refused: set[int] = field(default_factory=set)
 
     async def final(self, window: Window, context: WindowContext) -> tuple[ScoreRecord, ExplanationRecord]:
         await asyncio.sleep(self.delays.get(window.end_ms, 0))
+        if (gate := self.gates.get(window.end_ms)) is not None:
+            await gate.wait()
         if window.end_ms in self.refused:
             raise ValueError("refused")
         context.contribute(contribution_of(window))

@@ -92,10 +92,12 @@ async def test_a_track_that_begins_while_its_session_is_completed_goes_to_the_ne
 
 
 async def test_windows_are_published_in_order_however_long_scoring_takes() -> None:
-    worker = FakeWorker(scorer=FakeScorer(delays={4000: 0.05}))
+    gate = asyncio.Event()
+    worker = FakeWorker(scorer=FakeScorer(gates={4000: gate}))
     await whole_session(worker)
     assert ends(worker) == []
-    await worker.settle(0.06)
+    gate.set()
+    await worker.settle()
     assert ends(worker) == [4000, 6000, 8000]
 
 
@@ -108,10 +110,12 @@ async def test_chunks_of_open_windows_stay_unacknowledged() -> None:
 
 async def test_silence_is_acknowledged_after_the_utterance_before_it() -> None:
     settings = Settings(windows=WindowSettings(kind="utterance"))
-    worker = FakeWorker(scorer=FakeScorer(delays={2000: 0.05}), settings=settings)
+    gate = asyncio.Event()
+    worker = FakeWorker(scorer=FakeScorer(gates={2000: gate}), settings=settings)
     await worker.feed(worker.event(START), *(worker.words(seq, spoken=seq < 2) for seq in range(6)))
     assert not worker.acknowledged
-    await worker.settle(0.06)
+    gate.set()
+    await worker.settle()
     assert ends(worker) == [2000]
     assert sorted(offset for _, offset in worker.acknowledged) == [0, 1, 2, 3]
 
