@@ -85,7 +85,8 @@ def _denied(
         allowed = topic.get("authorized_operations")
         if topic.get("error_code") == TOPIC_AUTHORIZATION_FAILED:
             lacking.setdefault(" and ".join(sorted({*operations, "DESCRIBE"})), []).append(name)
-        elif topic.get("partitions") and allowed is not None and not operations <= set(allowed):
+        # Whoever sees a topic has at least one right: no right at all means that this broker does not tell.
+        elif topic.get("partitions") and allowed and not operations <= set(allowed):
             lacking.setdefault(" and ".join(sorted(operations)), []).append(name)
     for rights, names in lacking.items():
         text = f"Kafka at {kafka.bootstrap} does not allow this user {rights} on {', '.join(names)}: add these ACLs"
