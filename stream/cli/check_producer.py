@@ -104,7 +104,8 @@ def _check(settings: Settings, session: SessionKey, since_ms: int, timeout_s: fl
             if not reader.is_refusal(record):
                 check.add(record)
             elif check.belongs(record):
-                refused[record.attributes.get("dl_reason", b"unknown").decode("ascii", errors="replace")] += 1
+                reason = record.attributes.get("dl_reason", b"").decode("ascii", errors="replace")
+                refused[reason if reason.isidentifier() else "unknown"] += 1
         hidden = Counter(is_open for record, is_open in reader.read_hidden() if check.belongs(record))
     log = reader.facts(aborted=hidden[False], still_open=hidden[True], refused=refused)
     return check.report(log), log
