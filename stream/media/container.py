@@ -18,20 +18,8 @@ INDEXED = "mov,mp4"
 """Beginning of the name of the demuxer that reads by an index. Where a file is cut off, it fails once for each entry without bytes, while
 entries of other streams still have theirs."""
 
-LONG_LOOK = {"analyzeduration": str(24 * 3600 * av.time_base), "probesize": str(1 << 28)}
-"""Options with which FFmpeg looks for streams in a quarter of a gigabyte, for files whose streams do not all begin with the file."""
-
 MAX_INDEX_FAILURES = 100_000
 """The same, for files that are read by an index: half an hour of sound has as many entries."""
-
-
-class LateStreamError(Exception):
-    """A stream begins after the part of the file in which FFmpeg looks for streams."""
-
-
-def looks_long(container: Any) -> bool:
-    """True when a container was opened with `LONG_LOOK`."""
-    return str(container.options.get("probesize")) == LONG_LOOK["probesize"]
 
 
 def open_media(path: str, segment: Segment | None = None) -> Any:
@@ -53,7 +41,12 @@ def only(container: Any, indices: frozenset[int]) -> None:
             stream.discard = av.stream.Discard.all
 
 
-def packets(container: Any, on_packet: Callable[[], None] | None = None, on_failure: Callable[[], None] | None = None) -> Iterator[Any]:
+def packets(
+    container: Any,
+    on_packet: Callable[[], None] | None = None,
+    on_failure: Callable[[], None] | None = None,
+    on_late_stream: Callable[[], None] | None = None,
+) -> Iterator[Any]:
     """The packets of all streams that are not discarded, in the order of the file.
 
     A place that cannot be read is skipped: the rest of the recording is still worth sending.
@@ -62,9 +55,7 @@ def packets(container: Any, on_packet: Callable[[], None] | None = None, on_fail
         container: Open input.
         on_packet: Called for each packet.
         on_failure: Called for each place that cannot be read.
-
-    Raises:
-        LateStreamError: The file has to be opened with `LONG_LOOK`.
+        on_late_stream: Called where a stream begins that FFmpeg did not find when the file was opened: it is not read.
     """
     chosen = {stream.index for stream in container.streams if stream.discard != av.stream.Discard.all}
     failures = read = 0
@@ -82,8 +73,8 @@ def packets(container: Any, on_packet: Callable[[], None] | None = None, on_fail
                 return
         except IndexError:
             # PyAV does not know streams that appear on the way, which only MPEG has.
-            if not looks_long(container):
-                raise LateStreamError from None
+            if on_late_stream is not None:
+                on_late_stream()
         except (av.FFmpegError, OSError):
             if on_failure is not None:
                 on_failure()

@@ -7,7 +7,7 @@ import os
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -17,7 +17,7 @@ import av
 
 from stream.domain.modality import Modality
 from stream.media import headers
-from stream.media.container import LONG_LOOK, LateStreamError, only, open_media, packets
+from stream.media.container import only, open_media, packets
 from stream.media.headerless import begins_like_media, is_raw
 from stream.media.media_info import MAX_STREAMS, MAX_TEXT, MediaInfo, Problem, StreamInfo, UnreadableReason, UnusableStream
 from stream.media.segments import Segment, SegmentFile, find_segments
@@ -122,17 +122,22 @@ def probe(path: str, on_packet: Callable[[], None] | None = None) -> Probe:
     except (av.FFmpegError, OSError, ValueError, EOFError):
         raise Unusable(UnreadableReason.CUT_OFF if begins_like_media(Path(path)) else UnreadableReason.NOT_MEDIA) from None
     segments = find_segments(path, format_name)
-    probes: list[_Found] = []
+    probes, unreadable = _probes(path, segments, on_packet)
+    if any(of_segment.late_stream for of_segment in probes):
+        probes, unreadable = _probes(path, find_segments(path, format_name, additions=True), on_packet)
+    return _joined(probes, unreadable=unreadable)
+
+
+def _probes(path: str, segments: Sequence[Segment], on_packet: Callable[[], None] | None) -> tuple[list[_Found], int]:
+    """What was found in each segment, and the number of segments that cannot be read."""
+    found: list[_Found] = []
     unreadable = 0
     for segment in segments:
         try:
-            probes.append(_probe(path, segment, on_packet))
-        except LateStreamError:
-            with contextlib.suppress(av.FFmpegError, OSError, ValueError, EOFError):
-                probes.append(_probe(path, replace(segment, options=LONG_LOOK), on_packet))
+            found.append(_probe(path, segment, on_packet))
         except (av.FFmpegError, OSError, ValueError, EOFError):
             unreadable += 1
-    return _joined(probes, unreadable=unreadable)
+    return found, unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +150,8 @@ class _Found:
     times: Mapping[int, StreamTimes]
     length_ms: int | None
     cut_off: bool
+    late_stream: bool
+    """A stream begins where FFmpeg does not look for streams."""
 
 
 def _joined(found: list[_Found], *, unreadable: int) -> Probe:
@@ -217,7 +224,13 @@ def _probe(path: str, segment: Segment, on_packet: Callable[[], None] | None) ->
         with SegmentFile(path, segment) as file:
             missing = missing_packets(file) if name == "mpegts" else {}
         losses = {stream.index: missing.get(container.streams[stream.index].id, []) for stream in streams}
-        times, encrypted = _stream_times(container, losses, on_packet)
+        late_stream = False
+
+        def on_late_stream() -> None:
+            nonlocal late_stream
+            late_stream = True
+
+        times, encrypted = _stream_times(container, losses, on_packet, on_late_stream)
         unusable += tuple(UnusableStream(s.index, s.modality, s.codec, ENCRYPTED) for s in streams if s.index in encrypted)
         streams = [stream for stream in streams if stream.index not in encrypted]
         if name in CLOCKLESS_FORMATS:
@@ -228,7 +241,7 @@ def _probe(path: str, segment: Segment, on_packet: Callable[[], None] | None) ->
         states_length = bool(announced) and container.duration is not None and container.duration > 0
         length_ms = round(container.duration / 1000) if states_length else None
     streams = [replace(stream, announced_ms=announced.get(stream.index)) for stream in streams]
-    return _Found(segment, tuple(streams), unusable, times, length_ms, cut_off)
+    return _Found(segment, tuple(streams), unusable, times, length_ms, cut_off, late_stream)
 
 
 def _learned(path: str, segment: Segment, refused: UnusableStream) -> StreamInfo | None:
@@ -246,7 +259,7 @@ def _learned(path: str, segment: Segment, refused: UnusableStream) -> StreamInfo
 
 
 def _stream_times(
-    container: Any, losses: Mapping[int, list[int]], on_packet: Callable[[], None] | None
+    container: Any, losses: Mapping[int, list[int]], on_packet: Callable[[], None] | None, on_late_stream: Callable[[], None]
 ) -> tuple[Mapping[int, StreamTimes], frozenset[int]]:
     """The clocks of streams, and the streams that are encrypted.
 
@@ -254,6 +267,7 @@ def _stream_times(
         container: Open input.
         losses: The streams, with the positions before which the container misses packets.
         on_packet: Called for each packet.
+        on_late_stream: Called where a stream begins that was not found when the file was opened.
     """
     builder = TimelineBuilder()
     position = 0
@@ -261,7 +275,7 @@ def _stream_times(
     encrypted: set[int] = set()
     # Fractions are exact, and a hundred times as slow.
     ticks_s = {index: float(container.streams[index].time_base) for index in losses}
-    for packet in packets(container, on_packet):
+    for packet in packets(container, on_packet, on_late_stream=on_late_stream):
         if packet.has_sidedata("encryption_info"):
             encrypted.add(packet.stream_index)
         # The packets of an Ogg page have the same position.

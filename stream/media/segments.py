@@ -45,21 +45,22 @@ class Segment:
     options: Mapping[str, str] = field(default_factory=dict)
 
 
-def find_segments(path: str, format_name: str) -> tuple[Segment, ...]:
+def find_segments(path: str, format_name: str, *, additions: bool = False) -> tuple[Segment, ...]:
     """The files that a file consists of, in order; most consist of one.
 
     Args:
         path: The file.
         format_name: FFmpeg's name of its format.
+        additions: Divide a transport stream also where a stream is added.
     """
     with open(path, "rb") as file:
         size = file.seek(0, 2)
-        begins = sorted({begin for begin in _begins(file, size, format_name) if 0 < begin < size})[: MAX_SEGMENTS - 1]
+        begins = sorted({begin for begin in _begins(file, size, format_name, additions=additions) if 0 < begin < size})[: MAX_SEGMENTS - 1]
         options = _READ_ON if format_name == "wav" and not begins and wav_goes_on(file, size) else {}
     return tuple(Segment(begin, end, not begins, options) for begin, end in zip([0, *begins], [*begins, size], strict=True))
 
 
-def _begins(file: BinaryIO, size: int, format_name: str) -> Iterator[int]:
+def _begins(file: BinaryIO, size: int, format_name: str, *, additions: bool) -> Iterator[int]:
     if format_name == "ogg":
         yield from _ogg_chains(file)
     elif format_name == "flac":
@@ -71,7 +72,7 @@ def _begins(file: BinaryIO, size: int, format_name: str) -> Iterator[int]:
     elif format_name in ("wav", "avi"):
         yield from _riff_files(file, size)
     elif format_name == "mpegts":
-        yield from program_changes(file)
+        yield from program_changes(file, additions=additions)
     elif format_name.startswith("mov,mp4"):
         yield from _mp4_files(file, size)
 

@@ -23,11 +23,12 @@ Streams = Mapping[int, bytes]
 """Type and, for private data, descriptors of each stream, by its packet identifier."""
 
 
-def program_changes(file: Readable) -> Iterator[int]:
-    """Positions from which on a packet identifier stands for another kind of stream, or streams are replaced. An added one is no change.
+def program_changes(file: Readable, *, additions: bool = False) -> Iterator[int]:
+    """Positions from which on a packet identifier stands for another kind of stream, or streams are replaced.
 
     Args:
         file: An MPEG transport stream with packets of 188 bytes.
+        additions: Whether a stream that is added to the others counts as a change, too. It costs the pictures up to the next key frame.
     """
     maps: set[int] = set()
     programs: dict[int, Streams] = {}
@@ -47,7 +48,9 @@ def program_changes(file: Readable) -> Iterator[int]:
                 elif sections.get(identifier) != section:
                     sections[identifier] = section
                     streams = _streams(section)
-                    if streams and is_other(programs.get(identifier, {}), streams):
+                    before = programs.get(identifier, {})
+                    added = additions and bool(before) and not streams.keys() <= before.keys()
+                    if streams and (added or is_other(before, streams)):
                         yield last_table
                     programs[identifier] = streams or programs.get(identifier, {})
             # The first association table names the maps: those of the same chunk are looked at again.

@@ -390,11 +390,15 @@ def test_a_track_with_two_descriptions_of_its_samples_is_read_to_its_end(tmp_pat
     assert came.problems() == {Problem.PARAMETERS_CHANGED}
 
 
-def test_a_stream_that_begins_where_ffmpeg_looks_for_none_is_read(tmp_path: Path) -> None:
-    picture = write(tmp_path / "1.ts", "mpegts", Film([(0, 4)]))
-    both = write(tmp_path / "2.ts", "mpegts", Film([(4, 4)]), Sound([(4, _stereo(4))], "aac", "stereo"))
+def test_a_sound_in_the_middle_of_a_long_film_is_read(tmp_path: Path) -> None:
+    before = write(tmp_path / "1.ts", "mpegts", Film([(0, 8)]))
+    both = write(tmp_path / "2.ts", "mpegts", Film([(8, 4)]), Sound([(8, _stereo(4))], "aac", "stereo"))
+    after = write(tmp_path / "3.ts", "mpegts", Film([(12, 8)]))
+    # FFmpeg looks for streams in the first and the last megabytes.
     padding = tmp_path / "padding.ts"
     padding.write_bytes((b"\x47\x1f\xff\x10" + bytes(184)) * 30_000)
-    came = _read(join(tmp_path / "joined.ts", picture, padding, both))
-    assert came.level_db(0, 4.5, 7.5) == pytest.approx(LEVEL_DB, abs=1)
-    assert not came.reports[came.info.audio[0].index].damaged
+    came = _read(join(tmp_path / "joined.ts", before, padding, both, padding, after))
+    assert came.level_db(0, 8.5, 11.5) == pytest.approx(LEVEL_DB, abs=1)
+    assert came.level_db(0, 0, 7.8) < -100
+    assert came.video[-1].start_ms + came.video[-1].duration_ms == pytest.approx(20_000, abs=100)
+    assert not any(report.damaged for report in came.reports.values())
