@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from stream.domain.kafka_records import HEADER_NAMES
+from stream.domain.media_format import SAMPLE_RATE
 
 CHUNK_HEADERS = tuple(sorted(HEADER_NAMES))
 EVENT_HEADERS = ("ce_type", "ce_subject", "ce_tenant", "ce_schemaversion")
@@ -21,6 +22,9 @@ LOOKED_AT = 4096
 
 MAGIC_BYTES = 5
 """Serialisers of a schema registry put a zero byte and the number of the schema (4 bytes) before the content."""
+
+LONGEST_DURATION = 4
+"""Digits of the longest duration of a chunk in milliseconds."""
 
 LONGEST_NAME = 40
 """A longer name of a header is none of ours that is misspelt."""
@@ -45,6 +49,11 @@ class Oddity:
     fix: str
 
 
+SCHEMA_REGISTRY = Oddity(
+    "schema_registry",
+    "the value begins with the header of a schema registry (a zero byte and the number of a schema)",
+    "send plain bytes, with a ByteArraySerializer: values are no Avro, Protobuf or JSON Schema records here",
+)
 STRUCTURED = Oddity(
     "structured_mode",
     "the CloudEvent is in structured mode: the whole event is JSON in the value",
@@ -80,7 +89,9 @@ def odd_record(
             odd = _odd_header(detail, attributes) or odd_media(payload)
         case "bad_words" | "bad_event":
             odd = odd_json(payload)
-        case "bad_media" | "odd_bytes" | "too_long":
+        case "odd_bytes" | "too_long":
+            odd = odd_samples(payload, attributes.get("ce_mediaduration", b""))
+        case "bad_media":
             odd = odd_media(payload)
     return odd
 
@@ -99,6 +110,14 @@ def odd_json(value: bytes) -> Oddity | None:
 def odd_media(value: bytes) -> Oddity | None:
     """What a value is instead of media; None if it is none of the known oddities."""
     return _first(value, _ODD_MEDIA)
+
+
+def odd_samples(value: bytes, duration_ms: bytes) -> Oddity | None:
+    """What a value is instead of raw samples of a duration (decimal digits); None if it is none of the known oddities."""
+    wanted = int(duration_ms) * SAMPLE_RATE // 1000 * 2 if duration_ms.isdigit() and len(duration_ms) <= LONGEST_DURATION else len(value)
+    if value[:2] == b"\0\0" and MAGIC_BYTES <= len(value) - wanted <= 2 * MAGIC_BYTES:
+        return SCHEMA_REGISTRY
+    return odd_media(value)
 
 
 def similar_header(wanted: str, names: Iterable[str]) -> str | None:
@@ -124,11 +143,7 @@ _ODD_JSON: tuple[tuple[Callable[[bytes], object], Oddity], ...] = (
     ),
     (
         lambda start: start[:2] == b"\0\0" and len(start) > MAGIC_BYTES,
-        Oddity(
-            "schema_registry",
-            "the value begins with the header of a schema registry (a zero byte and the number of a schema)",
-            "send plain bytes, with a ByteArraySerializer: values are no Avro, Protobuf or JSON Schema records here",
-        ),
+        SCHEMA_REGISTRY,
     ),
     (
         lambda start: start[:2] == b"\x1f\x8b",

@@ -11,7 +11,7 @@ from stream.domain.features import TextFeatures
 from stream.domain.kafka_records import BadRecordError, decode_text, decode_words
 from stream.domain.media_format import SAMPLE_RATE
 from stream.domain.modality import Modality
-from stream.domain.odd_records import odd_json, odd_media
+from stream.domain.odd_records import odd_json, odd_media, odd_samples
 from stream.media.errors import MediaError
 from stream.media.pcm import read_pcm
 from stream.media.sniff import jpeg_size, sniff
@@ -100,7 +100,7 @@ class PayloadCheck:
                 example=at,
             )
             return True
-        odd = odd_media(payload)
+        odd = odd_samples(payload, str(header.duration_ms).encode())
         if odd is not None:
             findings.error(odd.code, f"{name}: {odd.text}", odd.fix, example=at)
             return False

@@ -98,3 +98,11 @@ def test_values_of_headers() -> None:
     assert _code("bad_header", detail="ce_sequence is not a number", headers=[("ce_sequence", b"seven")]) is None
     assert _code("empty", value=None) == "empty"
     assert _code("conflict") is None
+
+
+def test_samples_with_the_header_of_a_schema_registry() -> None:
+    headers = [*HEADERS, ("ce_mediaduration", b"100")]
+    assert _code("too_long", value=b"\0\0\0\0\7" + bytes(3200), headers=headers) == "schema_registry"
+    assert _code("odd_bytes", value=b"\0\0\0\0\7" + bytes(3200), headers=headers) == "schema_registry"
+    assert _code("too_long", value=bytes(6400), headers=headers) is None
+    assert _code("too_long", value=b"\0\0\0\0\7" + bytes(3200)) is None

@@ -167,6 +167,7 @@ def test_words_that_are_wrapped_or_have_other_times(payload: Callable[..., bytes
         (b"RIFF" + tone(), "wav_header"),
         (base64.b64encode(tone()), "base64"),
         (b"OggS" + tone(), "wrong_type"),
+        (b"\0\0\0\0\7\x80\xf4\x03" + tone(), "schema_registry"),
     ],
 )
 def test_sound_that_is_not_what_its_headers_say(payload: bytes, code: str) -> None:
