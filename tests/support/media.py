@@ -13,6 +13,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+FAST = {
+    "libx264": {"preset": "ultrafast", "g": "25"},
+    "libvpx": {"deadline": "realtime", "cpu-used": "8"},
+    "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8"},
+}
+"""Options of encoders: tests need no beauty."""
+
 
 def picture(width: int = 320, height: int = 240, seed: int = 0) -> npt.NDArray[np.uint8]:
     """A blurred random colour picture."""
@@ -91,7 +98,7 @@ def write_film(
 ) -> None:
     """A film file without sound."""
     with av.open(str(path), "w", options=container_options or {}) as output:
-        stream: Any = output.add_stream(codec, rate=fps, options={"preset": "ultrafast", "g": "25"} if codec == "libx264" else {})
+        stream: Any = output.add_stream(codec, rate=fps, options=FAST.get(codec, {}))
         stream.width, stream.height, stream.pix_fmt = width, height, "yuvj420p" if codec == "mjpeg" else "yuv420p"
         for number in range(round(seconds * fps)):
             frame = av.VideoFrame.from_ndarray(picture(width, height, number % 7), format="rgb24")
