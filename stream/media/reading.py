@@ -54,10 +54,10 @@ class StreamReading:
 
     def sent(self, start_ms: int, end_ms: int) -> None:
         """Count a piece. The pieces of several channels count once."""
-        # A stream may begin later than the others: that is no gap.
+        # A stream may begin later than the others: that is no gap, and the silence before it is not its sound.
         gap_ms = start_ms - max(self.reached_ms, self.times.start_ms)
         self.gap_ms += gap_ms if gap_ms > MIN_GAP_MS else 0
-        self.sent_ms += end_ms - start_ms
+        self.sent_ms += end_ms - min(end_ms, max(start_ms, self.times.start_ms))
         self.reached_ms = end_ms
 
     def report(self) -> StreamReport:

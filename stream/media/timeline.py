@@ -237,8 +237,10 @@ class TimelineBuilder:
 
     def _is_pause(self, run: _Run, jump_s: float, epochs: Sequence[_Epoch]) -> bool:
         """True when a jump forward within the last of these epochs can be a pause."""
+        if not 0.0 < jump_s <= MAX_PAUSE_S:
+            return False
         earlier_s = sum(epoch.end_s - epoch.start_s for epoch in epochs[:-1])
-        if not 0.0 < jump_s <= MAX_PAUSE_S or earlier_s + run.end_s - epochs[-1].start_s > MAX_SESSION_MS / 1000:
+        if earlier_s + run.end_s - epochs[-1].start_s > MAX_SESSION_MS / 1000:
             return False
         return not any(self._contradicts(other, before_s, run) for other, before_s in run.others_s.items())
 

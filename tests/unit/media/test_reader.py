@@ -349,6 +349,9 @@ def test_sound_that_begins_long_after_the_picture_is_found(tmp_path: Path) -> No
     came = _read(join(tmp_path / "joined.ts", *parts))
     assert [(stream.channels, stream.layout) for stream in came.info.audio] == [(2, "stereo")]
     assert came.level_db(0, 12.2, 15.8) == pytest.approx(LEVEL_DB, abs=1)
+    report = came.reports[came.info.audio[0].index]
+    assert report.announced_ms == pytest.approx(4_000, abs=50)
+    assert report.sent_ms == pytest.approx(4_000, abs=50)
     assert came.level_db(0, 0, 11.8) < -100
 
 
