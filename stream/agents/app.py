@@ -104,6 +104,8 @@ class WorkerApp:
         self._faust.agent(self._faust.topic(*topics.inputs, schema=RawSchema()), name="chunks")(self._read)
         self._faust.timer(TICK_S)(self._tick)
         self._faust.timer(HEARTBEAT_S)(self._check_consumer_thread)
+        # Asked by the monitor of the services: Faust's timers do not run before the worker has sought to the committed offsets.
+        self._state.broker_silent_s = lambda: self._lag.silent_s
         self._state.group_error = lambda: group_error(self._faust)
         self._faust.on_partitions_revoked.connect(self._on_revoked)
         self._faust.on_partitions_assigned.connect(self._on_assigned)
@@ -188,9 +190,8 @@ class WorkerApp:
         self._state.topics_problem = self._lag.check_transactions() or self._router.problem
 
     async def _check_consumer_thread(self) -> None:
-        """Let the thread that reads from Kafka record that its event loop turns, and note whether the broker answers it."""
+        """Let the thread that reads from Kafka record that its event loop turns."""
         call_in_consumer_thread(self._faust, self._state.on_consumer_turn, time.monotonic)
-        self._state.broker_silent_s = self._lag.silent_s
 
     async def _on_revoked(self, _app: Any, /, *args: Any, **_kwargs: Any) -> None:
         revoked: set[TP] = args[0]

@@ -31,7 +31,7 @@ class KafkaHealth:
         refused = dict(self._state.refused_sends)
         if (error := self._state.group_error()) is not None:
             refused["the group"] = error
-        if self._state.partitions is not None and self._state.broker_silent_s < SILENT_S and not refused:
+        if self._state.partitions is not None and self._state.broker_silent_s() < SILENT_S and not refused:
             return None
         problem = await asyncio.to_thread(broker_problem, self._settings)
         if problem is not None and problem.serious:

@@ -273,6 +273,7 @@ def test_topics_that_lose_chunks_are_refused_and_others_are_remarked(secured: Se
     admin.create_topics({name: one for name in (*topics.inputs, *topics.outputs) if name not in {topics.scores, topics.sessions}})
     admin.create_topics({topics.scores: {**one, "configs": {"cleanup.policy": "compact"}}})
     admin.create_topics({topics.sessions: {**one, "configs": {"max.message.bytes": "20000"}}})
+    admin.wait_for_topics([*topics.inputs, *topics.outputs])
     settings = secured.settings(topic_prefix=prefix)
     notes: list[str] = []
     ensure_topics(settings, on_note=lambda note: notes.append(note.code))
@@ -282,6 +283,9 @@ def test_topics_that_lose_chunks_are_refused_and_others_are_remarked(secured: Se
     assert "the topic odd.sessions has max.message.bytes below" in texts["small_messages"]
     admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, "odd.chunks.audio", configs={"cleanup.policy": "compact"})])
     admin.close()
+    until = time.monotonic() + 20
+    while not any(problem.serious for problem in access_problems(settings)) and time.monotonic() < until:
+        time.sleep(0.1)  # the broker applies it a moment later
     with pytest.raises(WrongBrokerError, match=r"the topic odd\.chunks\.audio has cleanup\.policy=compact"):
         ensure_topics(settings)
 

@@ -27,13 +27,17 @@ async def problem(state: WorkerState) -> ServiceProblem | None:
 
 
 async def test_a_broker_that_answers_is_not_looked_at(looks: list[ServiceProblem | None]) -> None:
-    assert await problem(WorkerState(partitions=6, broker_silent_s=0.2)) is None
+    assert await problem(WorkerState(partitions=6, broker_silent_s=lambda: 0.2)) is None
     assert looks == []
 
 
 @pytest.mark.parametrize(
     "state",
-    [WorkerState(), WorkerState(partitions=6, broker_silent_s=9.0), WorkerState(partitions=6, refused_sends={"p.scores": "TimeoutError"})],
+    [
+        WorkerState(),
+        WorkerState(partitions=6, broker_silent_s=lambda: 9.0),
+        WorkerState(partitions=6, refused_sends={"p.scores": "TimeoutError"}),
+    ],
     ids=["not assigned", "silent", "refused"],
 )
 async def test_a_reason_leads_to_a_look(state: WorkerState, looks: list[ServiceProblem | None]) -> None:
@@ -44,7 +48,7 @@ async def test_a_reason_leads_to_a_look(state: WorkerState, looks: list[ServiceP
 async def test_a_full_worker_and_a_single_broker_of_several_are_no_problem(looks: list[ServiceProblem | None]) -> None:
     looks += [None, PARTLY]
     for _ in range(2):
-        assert await problem(WorkerState(partitions=6, broker_silent_s=9.0)) is None
+        assert await problem(WorkerState(partitions=6, broker_silent_s=lambda: 9.0)) is None
 
 
 @pytest.mark.parametrize(
