@@ -111,19 +111,23 @@ def _absent(kafka: KafkaSettings, absent: list[str], cluster: Mapping[str, Any])
     yield ServiceProblem("topics_missing", f"missing topics: {', '.join(absent)}; {how}", lasting=False, serious=False)
 
 
+def differing_partitions(counts: Mapping[str, int]) -> str:
+    """A sentence about input topics whose numbers of partitions differ, and what to do."""
+    counted = ", ".join(f"{name}: {count}" for name, count in sorted(counts.items()))
+    return (
+        f"the chunk and session topics must have the same number of partitions, but have {counted}: "
+        "give all of them the largest (kafka-topics.sh --alter --partitions), or set kafka.topic_prefix to use other topics"
+    )
+
+
 def _partition_counts(kafka: KafkaSettings, counts: Mapping[str, int]) -> Iterator[ServiceProblem]:
     if len(set(counts.values())) > 1:
-        counted = ", ".join(f"{name}: {count}" for name, count in sorted(counts.items()))
-        text = (
-            f"the chunk and session topics must have the same number of partitions, but have {counted}: "
-            "recreate them, or set kafka.topic_prefix to use other topics"
-        )
-        yield ServiceProblem("partitions_differ", text, lasting=True)
+        yield ServiceProblem("partitions_differ", differing_partitions(counts), lasting=True)
     elif counts and min(counts.values()) < kafka.partitions:
         count = min(counts.values())
         text = (
             f"the topics have {count} partition{'' if count == 1 else 's'}, and kafka.partitions is {kafka.partitions}: no more than "
-            f"{count} worker{'' if count == 1 else 's'} can share the load; recreate the topics, or lower kafka.partitions"
+            f"{count} worker{'' if count == 1 else 's'} can share the load; enlarge the topics, or lower kafka.partitions"
         )
         yield ServiceProblem("few_partitions", text, lasting=True, serious=False)
 

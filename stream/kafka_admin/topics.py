@@ -13,7 +13,7 @@ from kafka.errors import TopicAlreadyExistsError
 from stream.config.settings import KafkaSettings
 from stream.domain.service_problem import ServiceProblem
 from stream.domain.topics import Topics
-from stream.kafka_admin.access import Use, examine, wanted_operations
+from stream.kafka_admin.access import Use, differing_partitions, examine, wanted_operations
 from stream.kafka_admin.connection import as_error, broker_errors, kafka_options, require_broker
 from stream.kafka_admin.errors import WrongBrokerError
 
@@ -77,11 +77,7 @@ def co_partitions(existing: dict[str, int], default: int) -> int:
     """The common partition count of the existing input topics, or the default without any. Raises `WrongBrokerError` when they differ."""
     counts = set(existing.values())
     if len(counts) > 1:
-        counted = ", ".join(f"{name}: {count}" for name, count in sorted(existing.items()))
-        raise WrongBrokerError(
-            f"the chunk and session topics must have the same number of partitions, but have {counted}: "
-            "give all of them the largest (kafka-topics.sh --alter --partitions), or set kafka.topic_prefix to use other topics"
-        )
+        raise WrongBrokerError(differing_partitions(existing))
     return counts.pop() if counts else default
 
 

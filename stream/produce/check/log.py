@@ -34,7 +34,7 @@ def check_log(log: LogFacts, first_ms: int, newest_ms: int, findings: Findings) 
     if len(set(counts.values())) > 1:
         counted = ", ".join(f"{name}: {count}" for name, count in sorted(counts.items()))
         text = f"the input topics have different numbers of partitions ({counted}): the records of a session do not meet in one worker"
-        findings.error("partition_counts", text, "recreate them with the same number, or set kafka.topic_prefix to use others", count=0)
+        findings.error("partition_counts", text, "give all of them the largest, or set kafka.topic_prefix to use others", count=0)
     for reason, count in log.refused.items():
         text = f"workers have refused records of this session with the reason {reason}"
         findings.error("refused", text, "docs/producers.md says what to do about each reason", count=count)
