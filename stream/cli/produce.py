@@ -57,7 +57,7 @@ def produce(
     Ctrl-C ends the session properly, so that workers close its windows at once.
 
     At the end, what was sent is compared with what the file announces. A difference is a warning, and in the summary of --json. Exit codes:
-    0 sent, 1 failed, 2 wrong options, 4 not all was sent (with --strict), 130 stopped.
+    0 sent, 1 failed, 2 wrong options, 3 Kafka is not what the settings say, 4 not all was sent (with --strict), 130 stopped.
 
     For example:
 

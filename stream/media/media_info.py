@@ -78,12 +78,13 @@ UNREADABLE: Mapping[UnreadableReason, str] = {
     UnreadableReason.EMPTY: "the file is empty",
     UnreadableReason.NO_HEADER: "these are samples without a header, which does not say their rate: convert them to WAV, for example with "
     "ffmpeg -f s16le -ar 8000 -ac 1 -i FILE call.wav",
-    UnreadableReason.NOT_MEDIA: "this is not a video or audio file that can be read",
+    UnreadableReason.NOT_MEDIA: "this is not a video or audio file that can be read, nor does its name end like that of a transcript "
+    "(.vtt, .srt, .json and others)",
     UnreadableReason.CUT_OFF: "the file is cut off before the index or header without which it cannot be read: the recording was not "
     "finished, or not copied whole",
     UnreadableReason.NO_STREAMS: "the file holds neither sound nor pictures",
-    UnreadableReason.NO_DECODER: "there is no decoder for what the file holds",
-    UnreadableReason.ENCRYPTED: "the file is encrypted",
+    UnreadableReason.NO_DECODER: "there is no decoder for what the file holds; convert it, for example to WAV or MP4",
+    UnreadableReason.ENCRYPTED: "the file is encrypted; decrypt it first",
     UnreadableReason.TOO_MANY_CHANNELS: "the sound has more than 64 channels",
     UnreadableReason.NOTHING_DECODED: "nothing in this file can be decoded: it holds a header without usable media",
     UnreadableReason.BAD_SELECTION: "the file does not have the stream or channel that was asked for",

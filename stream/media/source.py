@@ -62,6 +62,8 @@ class _Reader:
     """A child process that reads one file, and the messages to and from it."""
 
     def __init__(self, path: Path, command: Sequence[str]) -> None:
+        if path.is_dir():
+            raise SourceError(f"{path}: this is a folder; name a file")
         if not path.is_file():
             raise SourceError(f"{path}: there is no such file")
         self._path = path

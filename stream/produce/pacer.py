@@ -24,7 +24,7 @@ def parse_speed(text: str) -> float | None:
         speed = 0.0
     # NaN fails this comparison, too.
     if not 0.0 < speed <= MAX_SPEED:
-        raise ValueError(f"speed must be a number above 0 and at most {MAX_SPEED:.0f}, or max")
+        raise ValueError(f"--speed must be a number above 0 and at most {MAX_SPEED:.0f}, or max")
     return speed
 
 

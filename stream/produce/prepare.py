@@ -20,7 +20,7 @@ from stream.produce.routing import RoutedWords, route_transcript
 from stream.produce.sent import LeftOutStream
 from stream.produce.session import SessionPlan, TrackSetup, plan_records
 
-NO_TEXT = "text is absent: give --transcript, or install speech recognition with pip install 'sentistream[asr]'"
+NO_TEXT = "text is absent: give --transcript, or use speech recognition (pip install 'sentistream[asr]'; not with --no-asr)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ class Recordings:
         """Return a request for each recording. Raises `CommandError` if the options do not fit the number of files."""
         media, transcripts = self.media, self.transcripts
         if len(transcripts) > len(media):
-            raise CommandError(f"--transcript is given {len(transcripts)} times for {len(media)} MEDIA: name the MEDIA of each of them")
+            raise CommandError(f"{len(transcripts)} --transcript, but {len(media)} MEDIA: name the recording of each transcript as MEDIA")
         if not media and (self.channels or self.audio_track or self.video_track):
             raise CommandError("--channels, --audio-track and --video-track are for your own recordings: name them as MEDIA")
         requests = tuple(map(self._request, media, [*transcripts, *[None] * (len(media) - len(transcripts))])) or sample_requests()

@@ -32,8 +32,8 @@ SHAPES: tuple[tuple[str, Reader], ...] = (
     ("Vosk", others.vosk),
     ("NVIDIA NeMo", whisper.nemo),
     ("Hugging Face", whisper.chunks),
-    ("Whisper (openai-whisper, faster-whisper, whisperX) or words and segments", whisper.segments),
-    ("a list of entries", others.entries),
+    ("Whisper (openai-whisper, faster-whisper, whisperX)", whisper.segments),
+    ("a list of entries with text, start_ms and end_ms", others.entries),
 )
 """Name and reader of each shape, the most special first. A reader returns None for documents of another shape."""
 
@@ -54,10 +54,8 @@ def read_document(document: Any) -> list[Segment]:
     """
     segments = _read(document, MAX_WRAPPERS)
     if segments is None:
-        known = ", ".join(name for name, _ in SHAPES)
-        raise TranscriptError(
-            f"the JSON has no shape that is known: {known}. A list of entries with text, start_ms and end_ms is always understood"
-        )
+        *known, last = (name for name, _ in SHAPES)
+        raise TranscriptError(f"the JSON has no shape that is known: {', '.join(known)}, or {last}")
     return segments
 
 
