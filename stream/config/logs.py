@@ -74,3 +74,5 @@ def configure_logging(settings: Settings) -> None:
     logging.getLogger(OWN).setLevel(level)
     # kafka-python warns when decompressing a large batch takes more than 0.1 s, which is no fault.
     logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)
+    # It logs an error if a client is closed while it asks for metadata; an error that matters is raised.
+    logging.getLogger("kafka.cluster").setLevel(logging.CRITICAL)

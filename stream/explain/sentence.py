@@ -63,16 +63,16 @@ class Findings:
 def sentence(findings: Findings) -> str:
     """The explanation as one sentence, free of control characters and markup."""
     when = _when(findings.start_ms, findings.end_ms)
-    opening = (
-        f"The {_plain(findings.role)} comes across as {findings.label} ({signed(findings.score)}, {findings.confidence:.0%} sure) {when}"
-    )
+    who = _named(findings.role)
+    who = who[0].upper() + who[1:]
+    opening = f"{who} comes across as {findings.label} ({signed(findings.score)}, {findings.confidence:.0%} sure) {when}"
     parts = [f"{opening}, {_drivers(findings)}", *_otherwise(findings), *_cautions(findings)]
     return "; ".join(parts) + "."
 
 
 def sentence_for_nothing(role: str, start_ms: int, end_ms: int) -> str:
     """The sentence for a window without a word, a voice or a face."""
-    return f"Nothing was said by the {_plain(role)} {_when(start_ms, end_ms)}."
+    return f"Nothing was said by {_named(role)} {_when(start_ms, end_ms)}."
 
 
 def clock(ms: int) -> str:
@@ -107,8 +107,10 @@ def _when(start_ms: int, end_ms: int) -> str:
     return f"between {clock(start_ms)} and {clock(end_ms)}"
 
 
-def _plain(role: str) -> str:
-    return role.replace("_", " ")
+def _named(role: str) -> str:
+    """``the customer``, but without an article what is a name: ``Anna``, ``speaker-2``."""
+    text = role.replace("_", " ")
+    return text if text[0].isupper() or any(c.isdigit() for c in text) else f"the {text}"
 
 
 def _drivers(findings: Findings) -> str:

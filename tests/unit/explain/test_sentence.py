@@ -11,7 +11,7 @@ from msgspec import structs
 
 from stream.domain.modality import Modality
 from stream.explain.records import final_records
-from stream.explain.sentence import clock, quote, signed
+from stream.explain.sentence import clock, quote, sentence_for_nothing, signed
 from tests.fakes.windows import MODEL, make_inference, make_inputs, make_window
 
 SCORES = [0.1, -1.5, 0.4, -1.2, 0.1, -1.6, 0.3, -1.3]
@@ -100,6 +100,13 @@ def test_a_call_misses_no_face(expected: tuple[Modality, ...], note: str | None)
 
 def test_the_sentence_about_nothing_has_no_number() -> None:
     assert sentence_of([], [], segments=0, frames=0) == "Nothing was said by the customer between 0:04 and 0:05."
+
+
+@pytest.mark.parametrize(
+    ("role", "named"), [("customer", "the customer"), ("team_lead", "the team lead"), ("speaker-2", "speaker-2"), ("Anna", "Anna")]
+)
+def test_a_name_has_no_article(role: str, named: str) -> None:
+    assert sentence_for_nothing(role, 4000, 5000) == f"Nothing was said by {named} between 0:04 and 0:05."
 
 
 def test_a_score_that_rounds_to_zero_has_no_minus() -> None:
