@@ -66,7 +66,9 @@ def decode_text(raw: bytes, *, unicode_only: bool) -> tuple[str, tuple[str, ...]
         return repaired.replace("\ufffd", ""), (f"damaged characters of the transcript are left out: {wrong}",)
     encoding_8 = None if unicode_only else _older_encoding(raw)
     if encoding_8 is None:
-        raise TranscriptError("the transcript is not UTF-8 text" + ("" if unicode_only else ", and its encoding is not recognised"), line)
+        raise TranscriptError(
+            "the transcript is not UTF-8 text" + ("" if unicode_only else ", and its encoding is not recognised: save it as UTF-8"), line
+        )
     return _damaged(raw, encoding_8, (f"the transcript is not UTF-8 text: it is read as {encoding_8}",))
 
 

@@ -94,7 +94,7 @@ def parse_transcript(raw: bytes, suffix: str, duration_ms: int | None = None, sp
     named = name_speakers(parsed.segments, speakers)
     spoken, marks = without_marks(named)
     if not any(segment.text.strip() for segment in spoken):
-        found = f", only {marks.total()} marks such as sounds" if marks else ""
+        found = f", only {marks.total()} {'mark' if marks.total() == 1 else 'marks'} such as sounds" if marks else ""
         raise TranscriptError(f"the transcript holds no words{found}: nobody speaks in it")
     spoken = [segment for segment in spoken if segment.text.strip()]
     if not any(True for segment in spoken for _ in segment.times_ms()):
