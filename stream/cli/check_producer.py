@@ -45,7 +45,8 @@ def check_producer(
     It checks partitions, keys, headers, the order and the numbers of chunks, media and capture times, content types against bytes, word
     times, rates, start and end records, transactions and the topics' retention.
 
-    Exits with 1 if there is an error, or no record of the session.
+    Exits with 0 if there is no error, 1 if there is one or no record of the session, 2 for a wrong setting, and 3 if Kafka is not what the
+    settings say.
 
     For example:
 

@@ -26,7 +26,13 @@ KafkaAddress = Annotated[
     typer.Option("--kafka", metavar="HOST:PORT", help="Kafka brokers, separated by commas.", show_default="setting kafka.bootstrap"),
 ]
 RedisUrl = Annotated[
-    str | None, typer.Option("--redis", metavar="URL", help="Redis, as a redis:// or rediss:// URL.", show_default="setting redis.url")
+    str | None,
+    typer.Option(
+        "--redis",
+        metavar="URL",
+        help="Redis, as a URL: redis://, rediss:// (with TLS), unix:// or redis+sentinel://.",
+        show_default="setting redis.url",
+    ),
 ]
 TritonAddress = Annotated[
     str | None, typer.Option("--triton", metavar="HOST:PORT", help="Triton's gRPC endpoint.", show_default="setting triton.url")
