@@ -137,7 +137,7 @@ def _text(error: Any) -> str:
         case "string_pattern_mismatch":
             return f"must match the pattern {error['ctx']['pattern']}"
         case _:
-            text = str(error["msg"]).removeprefix("Value error, ")
+            text = str(error["msg"]).removeprefix("Value error, ").partition(", unable to")[0]
             for subject in ("Input should", "String should", "Value should"):
                 text = text.replace(subject, "must")
             return text.replace("Input is", "is")
@@ -147,7 +147,7 @@ def _did_you_mean(place: Place) -> str:
     names = setting_names()
     wanted = ".".join(place).lower()
     in_place = [name for name in names if name.startswith(wanted + ".") or name.rpartition(".")[2] == place[-1].lower()]
-    near = in_place or difflib.get_close_matches(wanted, names, n=1) or _near_sections(place)
+    near = in_place or _near_sections(place) or difflib.get_close_matches(wanted, names, n=1)
     return f"; did you mean {near[0]}?" if near else " (see `sentistream config show`)"
 
 

@@ -198,7 +198,7 @@ def test_the_introspection_sees_every_setting() -> None:
         ("triton.url", f"{'a' * 64}.example:8001", "must have a host name that DNS allows"),
         ("health.host", "0.0.0.0:8080", "must be a host alone"),
         ("kafka.group", "", "must not be blank"),
-        ("kafka.partitions", "six", "must be a valid integer"),
+        ("kafka.partitions", "six", "must be a valid integer (SENTISTREAM_KAFKA__PARTITIONS)"),
         ("kafka.partitions", "0", "must be greater than or equal to 1"),
         ("kafka.security", "ssl_sasl", "must be 'plaintext', 'ssl', 'sasl_plaintext' or 'sasl_ssl'"),
         ("triton.timeout_s", "nan", "must be a finite number"),
@@ -317,6 +317,7 @@ def test_values_are_texts_as_in_the_environment(tmp_path: Path) -> None:
     [
         ("kafka: {partitons: 3}", "kafka.partitons: there is no such setting; did you mean kafka.partitions?"),
         ("kafak: {partitions: 3}", "kafak: there is no such setting; did you mean kafka?"),
+        ("reddis: {url: redis://h}", "reddis: there is no such setting; did you mean redis?"),
         ("bootstrap: broker:9092", "bootstrap: there is no such setting; did you mean kafka.bootstrap?"),
         ("windows: {LENGTH_MS: 4000}", "windows.LENGTH_MS: there is no such setting; did you mean windows.length_ms?"),
         ("zzz: 1", "zzz: there is no such setting (see `sentistream config show`)"),
