@@ -9,6 +9,7 @@ import struct
 from enum import StrEnum
 
 from stream.aio.probes import exchange
+from stream.domain.address import Address, format_address
 from stream.domain.service_problem import ServiceProblem
 
 CONNECT_TIMEOUT_S = 1.0
@@ -112,7 +113,7 @@ _SPEAKS = {
 }
 
 
-def listener_problem(service: str, address: tuple[str, int], found: Listener, setting: str) -> ServiceProblem:
+def listener_problem(service: str, address: Address, found: Listener, setting: str) -> ServiceProblem:
     """The problem of a service that does not answer as it should at an address.
 
     Args:
@@ -121,11 +122,10 @@ def listener_problem(service: str, address: tuple[str, int], found: Listener, se
         found: What is there.
         setting: What to correct: an option or a setting.
     """
-    host, port = address
-    at = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    at = format_address(address)
     match found:
         case Listener.UNKNOWN_HOST:
-            text = f"{service}: no host {host} is known; correct {setting}, or wait until DNS knows it"
+            text = f"{service}: no host {address[0]} is known; correct {setting}, or wait until DNS knows it"
         case Listener.REFUSED:
             text = f"{service} does not answer at {at}; start it, or correct {setting}"
         case Listener.UNREACHABLE:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from ipaddress import IPv6Address
 from urllib.parse import urlsplit
 
+from stream.domain.address import Address
+
 SCHEMES = frozenset(
     {"grpc", "grpcs", "http", "https", "kafka", "plaintext", "redis", "rediss", "sasl_plaintext", "sasl_ssl", "ssl", "tcp", "tls"}
 )
 """Usual schemes. A message quotes no other, because it might be part of a password."""
 
 
-def parse_address(text: str) -> tuple[str, int]:
+def parse_address(text: str) -> Address:
     """Return the host and the port of ``HOST:PORT``; an IPv6 address stands in brackets.
 
     Raises:
@@ -39,7 +41,7 @@ def parse_address(text: str) -> tuple[str, int]:
     return host, port
 
 
-def parse_addresses(text: str) -> tuple[tuple[str, int], ...]:
+def parse_addresses(text: str) -> tuple[Address, ...]:
     """Return the hosts and ports of ``HOST:PORT,HOST:PORT``. Raises ``ValueError``."""
     items = [item for item in text.split(",") if item.strip()]
     if not items:

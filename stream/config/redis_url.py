@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote
 
 from stream.config.addresses import check_host
+from stream.domain.address import Address, format_address
 
 REDIS_PORT = 6379
 SENTINEL_PORT = 26379
@@ -54,7 +55,7 @@ class RedisAddress:
         sentinel: User and password for the Sentinels, if they have their own.
     """
 
-    hosts: tuple[tuple[str, int], ...] = ()
+    hosts: tuple[Address, ...] = ()
     socket: str | None = None
     primary: str | None = None
     database: int = 0
@@ -66,7 +67,7 @@ class RedisAddress:
 
     def __str__(self) -> str:
         """The address without user and password, for people."""
-        where = self.socket or ",".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.hosts)
+        where = self.socket or ",".join(map(format_address, self.hosts))
         return f"{where} (Sentinel)" if self.primary else where
 
 
@@ -151,13 +152,13 @@ def _decoded(text: str) -> str:
         raise ValueError(f"cannot be parsed, because a percent-encoded character of user or password is not UTF-8; {ENCODE}") from None
 
 
-def _hosts(text: str, default_port: int) -> tuple[tuple[str, int], ...]:
+def _hosts(text: str, default_port: int) -> tuple[Address, ...]:
     if not text:
         raise ValueError(f"names no host; write {FORM}")
     return tuple(_host(item, default_port) for item in text.split(","))
 
 
-def _host(text: str, default_port: int) -> tuple[str, int]:
+def _host(text: str, default_port: int) -> Address:
     found = re.fullmatch(r"(?:\[(?P<six>[0-9A-Fa-f:.%]+)\]|(?P<name>[\w.-]*))(?::(?P<port>.*))?", text)
     if found is None or (found["name"] == "" and text.count(":") > 1):
         raise ValueError(f"has a host that cannot be parsed; write {FORM}, with an IPv6 address in brackets")

@@ -19,6 +19,7 @@ from kafka.net.sasl import get_sasl_mechanism
 from stream.aio.protocols import CONNECT_TIMEOUT_S, Listener, identify, listener_problem
 from stream.config.addresses import parse_addresses
 from stream.config.settings import KafkaSettings
+from stream.domain.address import Address, format_address
 from stream.domain.service_problem import ServiceProblem
 
 SETTING = "--kafka or kafka.bootstrap"
@@ -29,8 +30,6 @@ LARGEST_ANSWER = 4 * 1024 * 1024
 PRODUCE, METADATA, HANDSHAKE, API_VERSIONS, AUTHENTICATE = 0, 3, 17, 18, 36
 OLDEST_PRODUCE = 3
 """Kafka 0.11 (June 2017): the first version of Kafka whose records have headers."""
-
-Address = tuple[str, int]
 
 
 class KafkaRefusedError(Exception):
@@ -135,11 +134,6 @@ def _text(value: str) -> bytes:
     return struct.pack(">h", len(value.encode())) + value.encode()
 
 
-def _at(address: Address) -> str:
-    host, port = address
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 def _refuse(code: str, text: str, *, lasting: bool = True) -> KafkaRefusedError:
     return KafkaRefusedError(ServiceProblem(code, text, lasting=lasting))
 
@@ -160,7 +154,8 @@ def _connect(kafka: KafkaSettings, address: Address) -> socket.socket:
     except (OSError, ValueError) as error:
         connection.close()
         if "ALERT" in (getattr(error, "reason", None) or ""):
-            text = f"Kafka at {_at(address)} refuses the TLS connection: it may want a certificate of the client, which is not supported"
+            at = format_address(address)
+            text = f"Kafka at {at} refuses the TLS connection: it may want a certificate of the client, which is not supported"
             raise _refuse("tls_refused", text) from None
         raise KafkaRefusedError(_wrong_protocol(kafka, address)) from None
 
@@ -179,12 +174,12 @@ def tls_context(kafka: KafkaSettings) -> ssl.SSLContext:
 def _certificate(kafka: KafkaSettings, address: Address, error: ssl.SSLCertVerificationError) -> KafkaRefusedError:
     host = address[0]
     if error.verify_code in {62, 64}:  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
-        text = f"the certificate of Kafka at {_at(address)} is not for {host}; write a name that it has into {SETTING}"
+        text = f"the certificate of Kafka at {format_address(address)} is not for {host}; write a name that it has into {SETTING}"
     elif error.verify_code in {9, 10}:  # not yet valid, expired
-        text = f"the certificate of Kafka at {_at(address)} is not valid today; renew it, or correct the clock of this machine"
+        text = f"the certificate of Kafka at {format_address(address)} is not valid today; renew it, or correct the clock of this machine"
     else:
         signed = "not signed by the authority in kafka.ca_file" if kafka.ca_file else "not signed by an authority that this system knows"
-        text = f"the certificate of Kafka at {_at(address)} is {signed}; name the file of its authority in kafka.ca_file"
+        text = f"the certificate of Kafka at {format_address(address)} is {signed}; name the file of its authority in kafka.ca_file"
     return _refuse("certificate", text)
 
 
@@ -196,33 +191,34 @@ def _identify(address: Address) -> Listener:
 
 def _wrong_protocol(kafka: KafkaSettings, address: Address) -> ServiceProblem:
     """Why a server does not answer the first request."""
-    found, security = _identify(address), kafka.security
+    found, security, at = _identify(address), kafka.security, format_address(address)
     login = "sasl_" if security.startswith("sasl") else ""
     if found is Listener.TLS and "ssl" not in security:
-        text = f"{_at(address)} expects TLS, and kafka.security is {security}; if it is Kafka, set kafka.security to {login}ssl"
+        text = f"{at} expects TLS, and kafka.security is {security}; if it is Kafka, set kafka.security to {login}ssl"
         return ServiceProblem("tls_expected", text, lasting=True)
     if found is Listener.KAFKA and "ssl" in security:
-        text = f"Kafka at {_at(address)} is without TLS, and kafka.security is {security}; set it to {login}plaintext"
+        text = f"Kafka at {at} is without TLS, and kafka.security is {security}; set it to {login}plaintext"
         return ServiceProblem("no_tls", text, lasting=True)
     if found in {Listener.TLS, Listener.KAFKA}:
-        return ServiceProblem("no_answer", f"Kafka at {_at(address)} does not answer in time; wait, or see its log", lasting=False)
+        return ServiceProblem("no_answer", f"Kafka at {at} does not answer in time; wait, or see its log", lasting=False)
     return listener_problem("Kafka", address, found, SETTING)
 
 
 def _require_version(address: Address, answer: _Reader) -> None:
+    at = format_address(address)
     answer.number("h")
     newest = {}
     for _ in range(answer.number("i")):
         key, _, newest[key] = answer.number("h"), answer.number("h"), answer.number("h")
     if METADATA not in newest:
-        text = f"{_at(address)} is a port of a Kafka controller, not of a broker; correct {SETTING} (by default port 9092)"
+        text = f"{at} is a port of a Kafka controller, not of a broker; correct {SETTING} (by default port 9092)"
         raise _refuse("wrong_port", text)
     if newest.get(PRODUCE, OLDEST_PRODUCE) < OLDEST_PRODUCE:
-        raise _refuse("too_old", f"Kafka at {_at(address)} is older than 0.11, whose records have no headers; use Kafka 2.1 or newer")
+        raise _refuse("too_old", f"Kafka at {at} is older than 0.11, whose records have no headers; use Kafka 2.1 or newer")
 
 
 def _log_in(kafka: KafkaSettings, address: Address, exchange: _Exchange) -> None:
-    at, mechanism = _at(address), kafka.sasl_mechanism
+    at, mechanism = format_address(address), kafka.sasl_mechanism
     try:
         answer = exchange.ask(HANDSHAKE, _text(mechanism), version=1)
     except (OSError, _NoAnswerError):
@@ -249,7 +245,7 @@ def _authenticate(kafka: KafkaSettings, address: Address, exchange: _Exchange) -
     password = kafka.password.get_secret_value() if kafka.password else ""
     wrong = _refuse(
         "login_refused",
-        f"Kafka at {_at(address)} refuses the login: correct kafka.username and kafka.password, or create this user in Kafka "
+        f"Kafka at {format_address(address)} refuses the login: correct kafka.username and kafka.password, or create this user in Kafka "
         f"for {kafka.sasl_mechanism}",
     )
     mechanism: Any = get_sasl_mechanism(kafka.sasl_mechanism)(
@@ -278,23 +274,25 @@ def _brokers(answer: _Reader) -> tuple[Address, ...]:
 
 def _closed(kafka: KafkaSettings, address: Address) -> ServiceProblem:
     """Why a broker that has answered the first request does not answer the second one."""
+    at = format_address(address)
     if kafka.security.startswith("sasl"):
-        return ServiceProblem("no_answer", f"Kafka at {_at(address)} does not answer after the login; see its log", lasting=False)
-    text = f"Kafka at {_at(address)} wants a login, and kafka.security is {kafka.security}; set it to sasl_{kafka.security}"
+        return ServiceProblem("no_answer", f"Kafka at {at} does not answer after the login; see its log", lasting=False)
+    text = f"Kafka at {at} wants a login, and kafka.security is {kafka.security}; set it to sasl_{kafka.security}"
     return ServiceProblem("login_needed", text + ", and set kafka.username and kafka.password", lasting=True)
 
 
 def _advertised_problem(address: Address, brokers: tuple[Address, ...]) -> ServiceProblem | None:
     """Whether clients, which use the addresses that the broker names and not the one of the settings, will get there."""
+    at = format_address(address)
     if not brokers:
-        return ServiceProblem("no_brokers", f"Kafka at {_at(address)} is starting: it knows no broker yet; wait", lasting=False)
+        return ServiceProblem("no_brokers", f"Kafka at {at} is starting: it knows no broker yet; wait", lasting=False)
     with ThreadPoolExecutor(min(8, len(brokers))) as threads:
         reached = list(threads.map(_connects, brokers))
     if all(reached):
         return None
-    away = ", ".join(_at(broker) for broker, is_reached in zip(brokers, reached, strict=True) if not is_reached)
+    away = ", ".join(format_address(broker) for broker, is_reached in zip(brokers, reached, strict=True) if not is_reached)
     text = (
-        f"Kafka at {_at(address)} tells its clients to use {away}, which cannot be reached from here: correct advertised.listeners "
+        f"Kafka at {at} tells its clients to use {away}, which cannot be reached from here: correct advertised.listeners "
         "in the broker's server.properties, or the network between here and there"
     )
     # If only some brokers cannot be reached, they may just be down, and the others do their work.

@@ -9,6 +9,7 @@ from stream.aio.probes import http_body
 from stream.aio.protocols import ANSWER_TIMEOUT_S, Listener, identify, listener_problem
 from stream.config.addresses import parse_address
 from stream.config.settings import TritonSettings
+from stream.domain.address import Address, format_address
 from stream.domain.service_problem import ServiceProblem
 from stream.model_repository.model_config import GPU_CONFIG, read_config
 from stream.model_repository.served_models import MMCI, MODEL_NAMES
@@ -118,16 +119,16 @@ async def _model_problem(settings: TritonSettings, client: TritonClient, unready
     return ServiceProblem("model_not_loaded", f"{at} has not loaded {names}; load them, or start it with all models", lasting=False)
 
 
-async def _address_problem(address: tuple[str, int], found: Listener) -> ServiceProblem:
-    host, port = address
+async def _address_problem(address: Address, found: Listener) -> ServiceProblem:
+    at = format_address(address)
     if found is Listener.HTTP:
-        if b'"triton"' in await http_body(host, port, "/v2", ANSWER_TIMEOUT_S):
-            return ServiceProblem("wrong_port", f"{host}:{port} is Triton's HTTP port; {SETTING} {GRPC_PORT}", lasting=True)
-        if b"# HELP" in await http_body(host, port, "/metrics", ANSWER_TIMEOUT_S):
-            return ServiceProblem("wrong_port", f"{host}:{port} is a port for metrics; {SETTING} {GRPC_PORT}", lasting=True)
+        if b'"triton"' in await http_body(*address, "/v2", ANSWER_TIMEOUT_S):
+            return ServiceProblem("wrong_port", f"{at} is Triton's HTTP port; {SETTING} {GRPC_PORT}", lasting=True)
+        if b"# HELP" in await http_body(*address, "/metrics", ANSWER_TIMEOUT_S):
+            return ServiceProblem("wrong_port", f"{at} is a port for metrics; {SETTING} {GRPC_PORT}", lasting=True)
     if found is Listener.HTTP2:
-        text = f"Triton at {host}:{port} accepts connections, but does not answer; wait if it is starting or busy, else restart it"
+        text = f"Triton at {at} accepts connections, but does not answer; wait if it is starting or busy, else restart it"
         return ServiceProblem("no_answer", text, lasting=False)
     if found is Listener.TLS:
-        return ServiceProblem("wrong_port", f"{host}:{port} expects TLS; {SETTING} {GRPC_PORT}, without TLS", lasting=True)
+        return ServiceProblem("wrong_port", f"{at} expects TLS; {SETTING} {GRPC_PORT}, without TLS", lasting=True)
     return listener_problem("Triton", address, found, SETTING)
