@@ -15,7 +15,7 @@ from typing import Any, Self
 from aiohttp import web
 
 from stream.agents.worker_state import WorkerState
-from stream.aio.service_monitor import Lasting, ServiceMonitor
+from stream.aio.service_monitor import OngoingProblem, ServiceMonitor
 from stream.config.settings import HealthSettings
 
 
@@ -80,15 +80,15 @@ class HealthServer:
     async def _timings(self, _request: web.Request) -> web.Response:
         return web.json_response(self._state.timings.summary())
 
-    def _answer(self, name: str, reasons: Mapping[str, str], services: Mapping[str, Lasting] | None = None) -> web.Response:
+    def _answer(self, name: str, reasons: Mapping[str, str], services: Mapping[str, OngoingProblem] | None = None) -> web.Response:
         services = services or {}
-        reasons = {**reasons, **{service: lasting.problem.text for service, lasting in services.items()}}
+        reasons = {**reasons, **{service: ongoing.problem.text for service, ongoing in services.items()}}
         body: dict[str, Any] = {name: not reasons, "partitions": self._state.partitions, "reasons": reasons}
         if services:
-            body["services"] = {service: _described(lasting) for service, lasting in services.items()}
+            body["services"] = {service: _described(ongoing) for service, ongoing in services.items()}
         return web.json_response(body, status=503 if reasons else 200)
 
 
-def _described(lasting: Lasting) -> dict[str, Any]:
-    since = datetime.fromtimestamp(lasting.since_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    return {"code": lasting.problem.code, "since": since, "lasting": lasting.problem.lasting}
+def _described(ongoing: OngoingProblem) -> dict[str, Any]:
+    since = datetime.fromtimestamp(ongoing.since_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return {"code": ongoing.problem.code, "since": since, "lasting": ongoing.problem.lasting}

@@ -93,7 +93,7 @@ async def _examine_redis(settings: RedisSettings) -> None:
     """Begin no work that Redis will refuse. What passes by itself, or when the server is mended, is left to the monitor."""
     found = await examine_until_failed_over(settings)
     for risk in found.risks:
-        log.warning("service_note", service="redis", code=risk.code, what=risk.sentence(found.address))
+        log.warning("service_note", service="redis", code=risk.code, what=risk.text)
     if found.problem is not None and found.problem.problem.ends_a_start:
         raise RedisRefusedError(found.problem, found.address)
 

@@ -27,8 +27,8 @@ REUSED_FOR_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Lasting:
-    """A problem and its beginning.
+class OngoingProblem:
+    """A problem that a service has now, and its beginning.
 
     Attributes:
         problem: What it is now; it may change while it lasts.
@@ -74,11 +74,11 @@ class ServiceMonitor:
         self._checking = asyncio.Lock()
         self._checked_s = float("-inf")
         self._reported_s: dict[str, float] = {}
-        self._reported: dict[str, Lasting] = {}
-        self.problems: dict[str, Lasting] = {}
+        self._reported: dict[str, OngoingProblem] = {}
+        self.problems: dict[str, OngoingProblem] = {}
         """The problems of the last check, by service."""
 
-    async def check(self) -> Mapping[str, Lasting]:
+    async def check(self) -> Mapping[str, OngoingProblem]:
         """Check all services at the same time, unless they have just been checked. One caller checks; the others use its result."""
         async with self._checking:
             if self._clock() - self._checked_s < REUSED_FOR_S:
@@ -86,7 +86,7 @@ class ServiceMonitor:
             found = await asyncio.gather(*(_problem(check) for check in self._checks.values()))
             now_s = self._clock()
             self.problems = {
-                name: Lasting(problem, self.problems[name].since_s if name in self.problems else now_s)
+                name: OngoingProblem(problem, self.problems[name].since_s if name in self.problems else now_s)
                 for name, problem in zip(self._checks, found, strict=True)
                 if problem is not None and problem.serious
             }
@@ -95,9 +95,9 @@ class ServiceMonitor:
 
     async def require_usable(self) -> None:
         """Check once. Raises `WrongServiceError` for a problem that does not pass by itself; an outage is left to `run`."""
-        for lasting in (await self.check()).values():
-            if lasting.problem.lasting:
-                raise WrongServiceError(lasting.problem.text)
+        for ongoing in (await self.check()).values():
+            if ongoing.problem.lasting:
+                raise WrongServiceError(ongoing.problem.text)
 
     async def run(self) -> NoReturn:
         """Check and report until cancelled."""
@@ -110,13 +110,13 @@ class ServiceMonitor:
         if self._reporter is None:
             return
         now_s = self._clock()
-        for name, lasting in self.problems.items():
+        for name, ongoing in self.problems.items():
             before = self._reported.get(name)
-            changed = before is None or before.problem.code != lasting.problem.code
+            changed = before is None or before.problem.code != ongoing.problem.code
             if changed or now_s - self._reported_s[name] >= REPEAT_S:
-                self._reporter.on_problem(name, lasting.problem, now_s - lasting.since_s)
+                self._reporter.on_problem(name, ongoing.problem, now_s - ongoing.since_s)
                 self._reported_s[name] = now_s
-                self._reported[name] = lasting
+                self._reported[name] = ongoing
         for name in [name for name in self._reported if name not in self.problems]:
             self._reporter.on_recovery(name, now_s - self._reported.pop(name).since_s)
 

@@ -111,14 +111,13 @@ async def _look_at_kafka(kafka: KafkaSettings, *, topics_too: bool) -> list[Serv
 async def _look_at_redis(redis: RedisSettings, *, writes: bool) -> list[ServiceProblem]:
     limited = redis.model_copy(update={"timeout_s": min(redis.timeout_s, REDIS_TIMEOUT_S)})
     found = await examine(limited, writes=writes)
-    risks = [ServiceProblem(risk.code, risk.sentence(found.address), lasting=True, serious=False) for risk in found.risks]
     if found.problem is None:
-        return risks
+        return list(found.risks)
     problem = found.problem.as_problem(found.address, lasting=found.problem.problem.remedy is Remedy.SETTING)
     if found.problem.problem is RedisProblem.AWAY:
         # The words of the other services.
         problem = replace(problem, text=f"Redis does not answer at {found.address}; start it, or correct --redis or redis.url")
-    return [problem, *risks]
+    return [problem, *found.risks]
 
 
 async def _look_at_triton(triton: TritonSettings) -> list[ServiceProblem]:

@@ -42,46 +42,20 @@ OTHER_SERVICES = {Listener.KAFKA: "a Kafka broker", Listener.HTTP: "an HTTP serv
 
 
 @dataclass(frozen=True, slots=True)
-class Risk:
-    """Something that works now and may lose data or be abused.
-
-    Attributes:
-        code: Short code.
-        found: What is risky; follows "Redis at HOST:PORT".
-        fix: What to do.
-    """
-
-    code: str
-    found: str
-    fix: str
-
-    def sentence(self, address: str) -> str:
-        """One sentence about the Redis at an address, which holds no secret."""
-        return f"Redis at {address} {self.found}; {self.fix}"
-
-
-@dataclass(frozen=True, slots=True)
 class Examination:
     """What was found.
 
     Attributes:
         address: Where Redis is, without user and password.
-        version: Name and version, for example ``valkey 9.1.2``; empty if it does not answer.
         mode: ``standalone`` or ``cluster``; empty if it does not answer.
         problem: Why it cannot be used; None if it can.
-        risks: What is risky.
+        risks: What works now and may lose data or be abused.
     """
 
     address: str
-    version: str = ""
     mode: str = ""
     problem: Diagnosis | None = None
-    risks: tuple[Risk, ...] = ()
-
-    def check(self) -> None:
-        """Raise the problem, if there is one, as `RedisUnusableError`."""
-        if self.problem is not None:
-            raise self.problem.as_error(self.address)
+    risks: tuple[ServiceProblem, ...] = ()
 
 
 async def examine(settings: RedisSettings, *, writes: bool) -> Examination:
@@ -98,8 +72,7 @@ async def examine(settings: RedisSettings, *, writes: bool) -> Examination:
         risks = () if problem else tuple([risk async for risk in _risks(redis)])
     finally:
         await redis.close()
-    version = f"{redis.hello.get('server', '')} {redis.hello.get('version', '')}".strip()
-    return Examination(address, version, str(redis.hello.get("mode", "")), problem, risks)
+    return Examination(address, str(redis.hello.get("mode", "")), problem, risks)
 
 
 async def examine_until_failed_over(settings: RedisSettings) -> Examination:
@@ -238,7 +211,7 @@ def _by_listener(found: Diagnosis, listener: Listener, *, tls: bool) -> Diagnosi
     return found
 
 
-async def _risks(redis: RedisConnection) -> AsyncIterator[Risk]:
+async def _risks(redis: RedisConnection) -> AsyncIterator[ServiceProblem]:
     try:
         memory = await redis.once(lambda client: client.info("memory"))
     except RedisUnusableError:
@@ -247,19 +220,24 @@ async def _risks(redis: RedisConnection) -> AsyncIterator[Risk]:
     for node in memory.values() if memory and all(isinstance(value, dict) for value in memory.values()) else [memory]:
         policy = str(node.get("maxmemory_policy", "noeviction"))
         if int(node.get("maxmemory", 0)) > 0 and policy != "noeviction":
-            yield Risk(
+            yield _risk(
+                redis,
                 "eviction",
-                f"drops keys when its memory is full (maxmemory-policy {policy}), and with them results and the record of what is final",
+                f"drops keys when its memory is full (maxmemory-policy {policy}), and with them results and the record of what is final; "
                 "set maxmemory-policy noeviction, and give sentistream a Redis of its own",
             )
             break
     address = redis.address
     if address.password and address.hosts and not address.tls and not address.primary and await redis_answers(*address.hosts[0]):
-        yield Risk(
+        yield _risk(
+            redis,
             "password_not_needed",
-            "answers without a password, although one is given",
-            "set requirepass, or an ACL for its default user",
+            "answers without a password, although one is given; set requirepass, or an ACL for its default user",
         )
+
+
+def _risk(redis: RedisConnection, code: str, text: str) -> ServiceProblem:
+    return ServiceProblem(code, f"Redis at {redis.address} {text}", lasting=True, serious=False)
 
 
 def _older(version: str, than: str) -> bool:

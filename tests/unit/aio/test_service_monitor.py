@@ -93,7 +93,7 @@ async def test_only_what_does_not_pass_by_itself_stops_a_start(check: Check, cod
             await monitor.require_usable()
     else:
         await monitor.require_usable()
-    assert [lasting.problem.code for lasting in monitor.problems.values()] == ([code] if code else [])
+    assert [ongoing.problem.code for ongoing in monitor.problems.values()] == ([code] if code else [])
     assert "hunter2" not in str(monitor.problems)
 
 
