@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -50,9 +50,9 @@ def examine(kafka: KafkaSettings, admin: Any, use: Use) -> Iterator[ServiceProbl
     partitions = {name: len(topic["partitions"]) for name, topic in described.items() if topic["partitions"]}
     absent = [name for name in wanted if name not in partitions and described.get(name, {}).get("error_code") != TOPIC_AUTHORIZATION_FAILED]
     if absent:
-        yield from _absent(kafka, absent, _asked(admin.describe_cluster) or {})
+        yield from _absent(kafka, absent, asked(admin.describe_cluster) or {})
     yield from _partition_counts(kafka, {name: count for name, count in partitions.items() if name in topics.inputs})
-    configs = _asked(lambda: _topic_configs(admin, list(partitions))) or {}
+    configs = asked(lambda: topic_configs(admin, list(partitions))) or {}
     yield from _config_problems(topics, configs)
     if use is Use.WORK:
         yield from _group(kafka, admin)
@@ -65,7 +65,7 @@ def wanted_operations(topics: Topics, use: Use) -> dict[str, frozenset[str]]:
     return {**dict.fromkeys(topics.inputs, frozenset({"READ"})), **dict.fromkeys(topics.outputs, frozenset({"WRITE"}))}
 
 
-def _asked(question: Callable[[], T]) -> T | None:
+def asked(question: Callable[[], T]) -> T | None:
     """The answer to a question; None if the broker does not tell, or if this user may not ask. What is not known is not checked.
 
     A broker that is not Apache Kafka may answer with what kafka-python cannot read (``ValueError``).
@@ -132,12 +132,16 @@ def _partition_counts(kafka: KafkaSettings, counts: Mapping[str, int]) -> Iterat
         yield ServiceProblem("few_partitions", text, lasting=True, serious=False)
 
 
-def _topic_configs(admin: Any, names: list[str]) -> dict[str, dict[str, str]]:
+def topic_configs(admin: Any, names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """The settings of topics, by name, as far as the broker tells their values. Raises kafka-python's errors."""
     if not names:
         return {}
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
     answer = admin.describe_configs(resources, config_filter="all").get("topic", {})
-    return {name: {key: str(entry.get("value")) for key, entry in config.items()} for name, config in answer.items()}
+    return {
+        name: {key: str(entry["value"]) for key, entry in config.items() if entry.get("value") is not None}
+        for name, config in answer.items()
+    }
 
 
 def _config_problems(topics: Topics, configs: Mapping[str, Mapping[str, str]]) -> Iterator[ServiceProblem]:

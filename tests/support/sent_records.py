@@ -20,7 +20,7 @@ from stream.domain.session_events import KeyedSessionEvent, SessionEnd, SessionE
 from stream.domain.topics import Topics
 from stream.produce.check.finding import Finding, Position
 from stream.produce.check.record import LogFacts, SentRecord, TopicFacts
-from stream.produce.check.session import SessionReport, check_session
+from stream.produce.check.session import SessionCheck, SessionReport
 
 SESSION = SessionKey("default", "call-1")
 SECONDS = 8
@@ -103,7 +103,10 @@ def with_headers(record: SentRecord, **headers: bytes | None) -> SentRecord:
 
 def check(records: Iterable[SentRecord], log: LogFacts = FACTS) -> SessionReport:
     """Check records as those of the session."""
-    return check_session(SESSION, TOPICS, WindowSettings(), records, log)
+    session_check = SessionCheck(SESSION, TOPICS, WindowSettings(), {topic.name: topic.partitions for topic in log.topics})
+    for record in records:
+        session_check.add(record)
+    return session_check.report(log)
 
 
 def problems(report: SessionReport) -> dict[str, Finding]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from stream.config.settings import WindowSettings
 from stream.domain.modality import Modality
-from stream.domain.session_events import KeyedSessionEvent, SessionEnd, SessionHeartbeat, SessionStart
+from stream.domain.session_events import KeyedSessionEvent, SessionEnd, SessionStart
 from stream.produce.check.clocks import seconds
 from stream.produce.check.finding import Findings, Position
 from stream.produce.check.payload import modality_name
@@ -41,7 +41,6 @@ class EventCheck:
 
     windows: WindowSettings
     findings: Findings
-    heartbeats: int = 0
     _starts: dict[int, list[tuple[SessionStart, int, Position]]] = field(default_factory=lambda: defaultdict(list))
     _ends: dict[int, list[tuple[SessionEnd, int, Position]]] = field(default_factory=lambda: defaultdict(list))
 
@@ -62,8 +61,6 @@ class EventCheck:
         match event.event:
             case SessionStart():
                 self._starts[event.event.epoch].append((event.event, written_ms, at))
-            case SessionHeartbeat():
-                self.heartbeats += 1
             case SessionEnd():
                 self._ends[event.event.epoch].append((event.event, written_ms, at))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stream.produce.check.clocks import YEAR_2000_MS
 from stream.produce.check.finding import Findings
 from stream.produce.check.record import LogFacts, TopicFacts
 
@@ -13,9 +14,6 @@ ABOUT_TO_GO = 0.9
 
 LEAST_RETENTION_MS = 3_600_000
 """A worker that is down or behind for an hour should still find the chunks."""
-
-EARLIEST_MS = 946_684_800_000
-"""The year 2000: clients that send no valid timestamp write 0 or -1."""
 
 LEAST_RECORD_BYTES = 1_000_000
 """What a topic must take: the largest chunk with its headers."""
@@ -42,14 +40,15 @@ def check_log(log: LogFacts, first_ms: int, newest_ms: int, findings: Findings) 
         text = "records could not be read here: the name of a header is not UTF-8, or they are damaged"
         findings.warn("unreadable", text, "names of headers are text in UTF-8; check what your client writes", count=log.unreadable)
     _check_transactions(log, findings)
-    if first_ms < EARLIEST_MS:
+    # Clients that send no valid timestamp write 0 or -1.
+    if first_ms < YEAR_2000_MS:
         text = "Kafka's timestamps are before the year 2000: Kafka deletes such records at once, for their age"
         findings.error(
             "kafka_timestamp", text, "leave the timestamp of records out, or set it to the present time in milliseconds", count=0
         )
     for topic in log.topics:
         _check_topic(topic, findings)
-        if first_ms >= EARLIEST_MS and topic.retention_ms is not None:
+        if first_ms >= YEAR_2000_MS and topic.retention_ms is not None:
             _check_retention(topic.name, topic.retention_ms, newest_ms - first_ms, log.read_ms - first_ms, findings)
     if not log.to_end:
         fix = "raise --timeout, or set --since to a later time"

@@ -15,17 +15,12 @@ from stream.domain.odd_records import odd_json, odd_media, odd_samples
 from stream.media.errors import MediaError
 from stream.media.pcm import read_pcm
 from stream.media.sniff import jpeg_size, sniff
+from stream.produce.check.clocks import LEAST_CHUNKS, ROUNDING_MS
 from stream.produce.check.finding import Findings, Position
 from stream.produce.check.unreadable import FIXES
 
-ROUNDING_MS = 20
-"""A difference that a packet or the rounding of times explains."""
-
 FAR_MS = 1000
 """A word that ends this far from its chunk may miss a window."""
-
-LEAST_CHUNKS = 3
-"""What is said about a whole stream needs this many chunks."""
 
 ROUGHER = 2.0
 """With its bytes swapped, sound turns into noise: its samples then jump several times as far. This much smoother is certain."""
@@ -47,17 +42,17 @@ class PayloadCheck:
         self._jumps = self._jumps_swapped = 0.0
         self._words = _Words()
 
-    def add(self, chunk: Chunk, at: Position) -> bool:
-        """Check one chunk; False if a worker would refuse its payload."""
+    def add(self, chunk: Chunk, at: Position) -> None:
+        """Check one chunk."""
         match chunk.header.content_type:
             case ContentType.WORDS:
-                return self._check_words(chunk, at)
+                self._check_words(chunk, at)
             case ContentType.PCM:
-                return self._check_pcm(chunk, at)
+                self._check_pcm(chunk, at)
             case ContentType.FEATURES:
-                return True
+                pass
             case _:
-                return self._check_container(chunk, at)
+                self._check_container(chunk, at)
 
     def finish(self) -> None:
         """Report what only the whole stream shows."""
@@ -73,23 +68,21 @@ class PayloadCheck:
                 )
         self._words.report(name, findings)
 
-    def _check_words(self, chunk: Chunk, at: Position) -> bool:
+    def _check_words(self, chunk: Chunk, at: Position) -> None:
         try:
             text = decode_text(chunk.payload)
         except BadRecordError as error:
             odd = odd_json(chunk.payload)
             code, what, fix = (error.reason, str(error), FIXES["bad_words"]) if odd is None else (odd.code, odd.text, odd.fix)
             self._findings.error(code, f"{self._name}: {what}", fix, example=at)
-            return False
+            return
         self._words.add(text, chunk, at)
         try:
             decode_words(chunk.payload, chunk.header.start_ms, chunk.header.duration_ms)
         except BadRecordError as error:
             self._words.refused = self._words.refused or (str(error), at)
-            return False
-        return True
 
-    def _check_pcm(self, chunk: Chunk, at: Position) -> bool:
+    def _check_pcm(self, chunk: Chunk, at: Position) -> None:
         header, payload, findings, name = chunk.header, chunk.payload, self._findings, self._name
         found = sniff(payload)
         if payload[:4] == b"RIFF":
@@ -99,20 +92,20 @@ class PayloadCheck:
                 "leave the header out",
                 example=at,
             )
-            return True
+            return
         odd = odd_samples(payload, str(header.duration_ms).encode())
         if odd is not None:
             findings.error(odd.code, f"{name}: {odd.text}", odd.fix, example=at)
-            return False
+            return
         if found:
             what = " or ".join(sorted(found))
             findings.error("wrong_type", f"{name}: the bytes are {what}, not samples", "set content-type to what the bytes are", example=at)
-            return False
+            return
         try:
             samples = read_pcm(payload, header.duration_ms)
         except MediaError as error:
             self._refused(error, at, f"{len(payload)} bytes are {len(payload) // 2 * 1000 // SAMPLE_RATE} ms at 16 kHz, 16 bit, mono")
-            return False
+            return
         played_ms = len(samples) * 1000 // SAMPLE_RATE
         if header.duration_ms - played_ms > ROUNDING_MS:
             findings.warn(
@@ -125,9 +118,8 @@ class PayloadCheck:
         self._silent_chunks += not samples.any()
         self._jumps += _jump(samples)
         self._jumps_swapped += _jump(samples.byteswap())
-        return True
 
-    def _check_container(self, chunk: Chunk, at: Position) -> bool:
+    def _check_container(self, chunk: Chunk, at: Position) -> None:
         payload, content_type, findings = chunk.payload, chunk.header.content_type, self._findings
         found = sniff(payload)
         if content_type not in found:
@@ -138,14 +130,11 @@ class PayloadCheck:
                 what = "are " + " or ".join(sorted(found)) if found else "are in no format that a chunk may have"
                 fix = "every chunk must be decodable by itself, with its container's header; content-type says what the bytes are"
                 findings.error("wrong_type", f"{self._name}: content-type is {content_type}, but the bytes {what}", fix, example=at)
-            return False
-        if content_type == ContentType.JPEG:
+        elif content_type == ContentType.JPEG:
             try:
                 jpeg_size(payload)
             except MediaError as error:
                 self._refused(error, at, "the JPEG is not complete or of an unusual kind")
-                return False
-        return True
 
     def _refused(self, error: MediaError, at: Position, detail: str) -> None:
         fix = "a chunk holds as much media as ce_mediaduration says" if error.reason == "too_long" else "send complete samples or pictures"

@@ -9,12 +9,13 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
-from kafka.errors import CorruptRecordError, KafkaError
+from kafka.admin import KafkaAdminClient
+from kafka.errors import CorruptRecordError
 
 from stream.config.settings import KafkaSettings
 from stream.domain.topics import Topics
-from stream.kafka_admin.connection import broker_errors, kafka_options, require_broker
+from stream.kafka_admin.access import asked, topic_configs
+from stream.kafka_admin.connection import broker_errors, consumer_options, kafka_options, require_broker
 from stream.kafka_admin.errors import BrokerError
 from stream.produce.check.finding import Position
 from stream.produce.check.record import LogFacts, SentRecord, TopicFacts
@@ -201,20 +202,18 @@ class LogReader:
         return ends
 
     def _topic_facts(self) -> list[TopicFacts]:
-        try:
-            with closing(KafkaAdminClient(**kafka_options(self._kafka), request_timeout_ms=CONFIG_TIMEOUT_MS)) as admin:
-                resources = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in self._inputs]
-                described = admin.describe_configs(resources, config_filter="all").get("topic", {})
-        # What the broker does not tell, or what this user may not ask, is not checked.
-        except (KafkaError, OSError, ValueError, TimeoutError):
-            described = {}
-        return [_facts(topic, self.partitions[topic], described.get(topic, {})) for topic in self._inputs]
+        configs = asked(self._topic_configs) or {}
+        return [_facts(topic, self.partitions[topic], configs.get(topic, {})) for topic in self._inputs]
+
+    def _topic_configs(self) -> dict[str, dict[str, str]]:
+        with closing(KafkaAdminClient(**kafka_options(self._kafka), request_timeout_ms=CONFIG_TIMEOUT_MS)) as admin:
+            return topic_configs(admin, self._inputs)
 
     @contextmanager
     def _consumer(self, isolation_level: str) -> Iterator[Any]:
-        options = kafka_options(self._kafka)
         # The broker has checked the checksums; in Python that takes longer than everything else.
-        with closing(KafkaConsumer(**options, enable_auto_commit=False, isolation_level=isolation_level, check_crcs=False)) as consumer:
+        options = consumer_options(self._kafka) | {"isolation_level": isolation_level, "check_crcs": False}
+        with closing(KafkaConsumer(**options)) as consumer:
             yield consumer
 
 
@@ -224,14 +223,14 @@ def _sent(record: Any) -> SentRecord:
     )
 
 
-def _facts(name: str, partitions: int, described: Mapping[str, Mapping[str, Any]]) -> TopicFacts:
-    values = {key: entry.get("value") for key, entry in described.items()}
-    retention, largest, policy = values.get("retention.ms"), values.get("max.message.bytes"), values.get("cleanup.policy")
+def _facts(name: str, partitions: int, config: Mapping[str, str]) -> TopicFacts:
+    retention, largest, policy = config.get("retention.ms"), config.get("max.message.bytes"), config.get("cleanup.policy")
+    timestamps = config.get("message.timestamp.type")
     return TopicFacts(
         name,
         partitions,
-        append_time=None if values.get("message.timestamp.type") is None else values["message.timestamp.type"] == "LogAppendTime",
+        append_time=None if timestamps is None else timestamps == "LogAppendTime",
         retention_ms=None if retention is None or int(retention) < 0 else int(retention),
-        compacted=None if policy is None else "compact" in str(policy),
+        compacted=None if policy is None else "compact" in policy,
         max_record_bytes=None if largest is None else int(largest),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -49,16 +49,6 @@ class SessionReport:
     streams: tuple[StreamSummary, ...]
     findings: tuple[Finding, ...]
     recent: tuple[str, ...]
-
-
-def check_session(
-    session: SessionKey, topics: Topics, windows: WindowSettings, records: Iterable[SentRecord], log: LogFacts
-) -> SessionReport:
-    """Check the records of a session; records of other sessions may be among them."""
-    check = SessionCheck(session, topics, windows, {topic.name: topic.partitions for topic in log.topics})
-    for record in records:
-        check.add(record)
-    return check.report(log)
 
 
 class SessionCheck:
