@@ -9,17 +9,15 @@ from typing import Any
 import av
 
 from stream.media.headerless import open_headerless
+from stream.media.headers import MP4
 from stream.media.segments import Segment, SegmentFile
 
 MAX_FAILURES = 100
 """Reads that may fail one after the other before the rest of a file is given up."""
 
-INDEXED = "mov,mp4"
-"""Beginning of the name of the demuxer that reads by an index. Where a file is cut off, it fails once for each entry without bytes, while
-entries of other streams still have theirs."""
-
 MAX_INDEX_FAILURES = 100_000
-"""The same, for files that are read by an index: half an hour of sound has as many entries."""
+"""The same, for MP4, which is read by an index: half an hour of sound has as many entries. Where a file is cut off, reading fails once for
+each entry without bytes, while entries of other streams still have theirs."""
 
 
 def open_media(path: str, segment: Segment | None = None) -> Any:
@@ -83,7 +81,7 @@ def packets(
 
 def _unread_entries(container: Any, read: int) -> int:
     """Packets that the index of a file lists and that were not read. Other containers than MP4 have an index for seeking only."""
-    if not container.format.name.startswith(INDEXED):
+    if not container.format.name.startswith(MP4):
         return 0
     entries = sum(len(stream.index_entries) for stream in container.streams if stream.discard != av.stream.Discard.all)
     return min(MAX_INDEX_FAILURES, max(0, entries - read))

@@ -25,7 +25,11 @@ MAX_TRAILER_BYTES = 1024
 """More bytes than these after the samples of a WAV file, and not in a chunk of their own, are samples: a tag is shorter."""
 
 TS_PACKET_BYTES = 188
-_TS_SYNC = 0x47
+TS_SYNC = 0x47
+"""Length and first byte of the packets of an MPEG transport stream."""
+
+MP4 = "mov,mp4"
+"""Beginning of FFmpeg's name of MP4 and MOV, which goes on with other relatives."""
 
 _ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
@@ -116,7 +120,7 @@ def is_cut_off(file: Readable, format_name: str) -> bool:
     """True when the bytes end before a structure that they belong to."""
     size = _size(file)
     checks = {"matroska,webm": _matroska_is_cut_off, "ogg": _ogg_is_cut_off, "mpegts": _ts_is_cut_off, "avi": _riff_is_cut_off}
-    if format_name.startswith("mov,mp4"):
+    if format_name.startswith(MP4):
         return _mp4_is_cut_off(file, size)
     if format_name in checks:
         return checks[format_name](file, size)
@@ -259,5 +263,5 @@ def _ogg_is_cut_off(file: Readable, size: int) -> bool:
 def _ts_is_cut_off(file: Readable, size: int) -> bool:
     # Disc recorders write packets of 192 or 204 bytes: these are left to the decoder.
     head = file.read(TS_PACKET_BYTES + 1)
-    plain = len(head) > TS_PACKET_BYTES and head[0] == head[TS_PACKET_BYTES] == _TS_SYNC
+    plain = len(head) > TS_PACKET_BYTES and head[0] == head[TS_PACKET_BYTES] == TS_SYNC
     return plain and size % TS_PACKET_BYTES != 0

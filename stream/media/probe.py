@@ -27,10 +27,9 @@ from stream.media.transport_stream import missing_packets
 CLOCKLESS_FORMATS = frozenset({"mp3", "aac", "ac3", "eac3", "dts", "flac", "amr", "loas", "mlp", "truehd"})
 """Formats whose frames carry no times: FFmpeg counts, and miscounts where the sample rate changes."""
 
-TRACK_LENGTHS = "mov,mp4"
 SAMPLE_COUNTS = frozenset({"wav", "w64", "aiff", "au", "caf", "flac", "mp3", "tta", "wv", "ape"})
 FILE_LENGTHS = frozenset({"asf", "flv", "mxf", "matroska,webm"})
-"""Formats whose header states the length of each track, the number of samples, or the length of the whole. The others state none: for
+"""Formats whose header states the number of samples, or the length of the whole; MP4 states that of each track. The others state none: for
 them, FFmpeg gives the time of the last packet or divides the size by the bit rate."""
 
 TRACK_TAG = "DURATION"
@@ -345,7 +344,7 @@ def _announced_ms(file: SegmentFile, container: Any, streams: list[StreamInfo], 
     if any(of_stream.problems - {Problem.LONG_GAP} for of_stream in times.values()):
         return {}
     by_index = {stream.index: stream for stream in container.streams}
-    if name.startswith(TRACK_LENGTHS) or (name in SAMPLE_COUNTS and _counts(file, name)):
+    if name.startswith(headers.MP4) or (name in SAMPLE_COUNTS and _counts(file, name)):
         stated = headers.stated_bytes(file, name)
         share = stated[0] / stated[1] if stated is not None and stated[1] else 1.0
         lengths = {s.index: round(_duration_ms(by_index[s.index]) * share) for s in streams}

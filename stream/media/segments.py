@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from stream.media.headers import MAX_BOXES, STREAMED_SIZE, wav_goes_on
+from stream.media.headers import MAX_BOXES, MP4, STREAMED_SIZE, wav_goes_on
 from stream.media.transport_stream import program_changes
 
 MAX_SEGMENTS = 1000
@@ -73,7 +73,7 @@ def _begins(file: BinaryIO, size: int, format_name: str, *, additions: bool) -> 
         yield from _riff_files(file, size)
     elif format_name == "mpegts":
         yield from program_changes(file, additions=additions)
-    elif format_name.startswith("mov,mp4"):
+    elif format_name.startswith(MP4):
         yield from _mp4_files(file, size)
 
 

@@ -9,7 +9,7 @@ from itertools import takewhile
 import av
 import numpy as np
 
-from stream.domain.media_format import SAMPLE_RATE
+from stream.domain.media_format import FULL_SCALE, SAMPLE_RATE
 from stream.domain.modality import Modality
 from stream.media.decode import upright
 from stream.media.downmix import LIVE_LEVEL
@@ -79,7 +79,7 @@ def _sound(path: str, stream: StreamInfo, probed: Probe, on_sample: Callable[[],
     for block in takewhile(_in_time(on_sample), _blocks(path, stream, probed)):
         if content is Content.UNREADABLE:
             content = Content.SILENT
-        if np.sqrt(np.mean(np.square(block / 32_768.0))) < LIVE_LEVEL:
+        if np.sqrt(np.mean(np.square(block / FULL_SCALE))) < LIVE_LEVEL:
             continue
         content = Content.SOUND
         voiced += int(confirmed_segments(block).sum())

@@ -10,10 +10,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from stream.media.headers import Readable
+from stream.media.headers import TS_PACKET_BYTES, TS_SYNC, Readable
 
-PACKET_BYTES = 188
-_SYNC = 0x47
 _NO_CONTENT = 0x1FFF
 _CHUNK_PACKETS = 8_000
 _PRIVATE_DATA = 6
@@ -44,7 +42,7 @@ def program_changes(file: Readable, *, additions: bool = False) -> Iterator[int]
                 identifier, section = int(identifiers[row]), _section(packets[row].tobytes())
                 if identifier == 0:
                     maps |= _map_identifiers(section)
-                    last_table = begin + int(row) * PACKET_BYTES
+                    last_table = begin + int(row) * TS_PACKET_BYTES
                 elif sections.get(identifier) != section:
                     sections[identifier] = section
                     streams = _streams(section)
@@ -78,7 +76,7 @@ def missing_packets(file: Readable) -> dict[int, list[int]]:
             before = np.concatenate([[counts.get(int(identifier), int(own[0]) - 1)], own[:-1]])
             steps = (own.astype(np.int16) - before) % 16
             # A packet may be sent twice.
-            missing.setdefault(int(identifier), []).extend(begin + int(row) * PACKET_BYTES for row in rows[steps > 1])
+            missing.setdefault(int(identifier), []).extend(begin + int(row) * TS_PACKET_BYTES for row in rows[steps > 1])
             counts[int(identifier)] = int(own[-1])
     return missing
 
@@ -94,24 +92,24 @@ def _aligned(file: Readable) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
     position = 0
     while True:
         file.seek(position)
-        chunk = np.frombuffer(file.read(_CHUNK_PACKETS * PACKET_BYTES), np.uint8)
-        count = len(chunk) // PACKET_BYTES
+        chunk = np.frombuffer(file.read(_CHUNK_PACKETS * TS_PACKET_BYTES), np.uint8)
+        count = len(chunk) // TS_PACKET_BYTES
         if not count:
             return
-        packets = chunk[: count * PACKET_BYTES].reshape(-1, PACKET_BYTES)
-        wrong = np.flatnonzero(packets[:, 0] != _SYNC)
+        packets = chunk[: count * TS_PACKET_BYTES].reshape(-1, TS_PACKET_BYTES)
+        wrong = np.flatnonzero(packets[:, 0] != TS_SYNC)
         good = int(wrong[0]) if wrong.size else count
         if good:
             yield position, packets[:good]
-        position += good * PACKET_BYTES
+        position += good * TS_PACKET_BYTES
         if wrong.size:
-            position += _next_sync(chunk[good * PACKET_BYTES :])
+            position += _next_sync(chunk[good * TS_PACKET_BYTES :])
 
 
 def _next_sync(data: npt.NDArray[np.uint8]) -> int:
     """Distance of the next place at which two packets begin, or the length of the data."""
-    places = np.flatnonzero(data[:-PACKET_BYTES] == _SYNC) if data.size > PACKET_BYTES else np.empty(0, np.int64)
-    aligned = places[(places > 0) & (data[places + PACKET_BYTES] == _SYNC)]
+    places = np.flatnonzero(data[:-TS_PACKET_BYTES] == TS_SYNC) if data.size > TS_PACKET_BYTES else np.empty(0, np.int64)
+    aligned = places[(places > 0) & (data[places + TS_PACKET_BYTES] == TS_SYNC)]
     return int(aligned[0]) if aligned.size else max(1, data.size)
 
 
@@ -120,7 +118,7 @@ def _section(packet: bytes) -> bytes:
     payload = 4
     if packet[3] & 0x20:
         payload += 1 + packet[4]
-    if payload >= PACKET_BYTES or not packet[3] & 0x10:
+    if payload >= TS_PACKET_BYTES or not packet[3] & 0x10:
         return b""
     begin = payload + 1 + packet[payload]
     length = int.from_bytes(packet[begin + 1 : begin + 3], "big") & 0xFFF

@@ -5,10 +5,9 @@ from __future__ import annotations
 import html
 import re
 
+from stream.domain.kafka_records import MAX_SPEAKER_CHARACTERS
 from stream.media.transcript.segment import Segment, Stretch
 from stream.media.transcript.times import CLOCK, clock_ms
-
-MAX_SPEAKER_CHARACTERS = 64
 
 _TAG = re.compile(r"<(/?[A-Za-z][^<>]*|/|[\d][\d:.,]*|\|[^<>|]*\|)>")
 """A tag begins with a letter, a digit (a time) or a bar (a model's own token). Anything else after ``<`` is text, such as ``5 < 6``."""

@@ -11,6 +11,7 @@ from stream.media.transcript.recognisers.entries import (
     child,
     confidence,
     dicts,
+    first_dict,
     phrase,
     punctuated,
     segment_of_words,
@@ -52,7 +53,7 @@ def _job(results: Json) -> list[Segment]:
 
 
 def _item(item: Json, speakers: dict[str, object]) -> Entry:
-    best = next(iter(dicts(item.get("alternatives"))), {})
+    best = first_dict(item.get("alternatives"))
     name = item.get("speaker_label") or speakers.get(string(item.get("start_time")))
     times = seconds_ms(item.get("start_time")), seconds_ms(item.get("end_time"))
     return Entry(string(best.get("content")), *times, confidence(best.get("confidence")), speaker(name))
@@ -66,7 +67,7 @@ def streaming(documents: Sequence[Json]) -> list[Segment] | None:
         return None
     read = []
     for result in (result for results in lists for result in dicts(results)):
-        best = next(iter(dicts(result.get("Alternatives"))), {})
+        best = first_dict(result.get("Alternatives"))
         if result.get("IsPartial") or not best:
             continue
         times = seconds_ms(result.get("StartTime")), seconds_ms(result.get("EndTime"))

@@ -11,8 +11,10 @@ from stream.media.transcript.recognisers.entries import (
     channel,
     child,
     dicts,
+    end_ms_of,
+    first_dict,
     phrase,
-    read_entry,
+    read_entries,
     segment_of_words,
     speaker,
     string,
@@ -31,7 +33,7 @@ def recording(documents: Sequence[Json]) -> list[Segment] | None:
     for results in found:
         channels = dicts(results.get("channels"))
         segments = [
-            _words(next(iter(dicts(one.get("alternatives"))), {}), Entry("", channel=number if len(channels) > 1 else None))
+            _words(first_dict(one.get("alternatives")), Entry("", channel=number if len(channels) > 1 else None))
             for number, one in enumerate(channels)
         ]
         spoken = [segment for segment in segments if segment is not None]
@@ -50,19 +52,18 @@ def live(documents: Sequence[Json]) -> list[Segment] | None:
             continue
         numbers = message.get("channel_index")
         start_ms, duration_ms = seconds_ms(message.get("start")), seconds_ms(message.get("duration"))
-        end_ms = None if start_ms is None or duration_ms is None else start_ms + duration_ms
+        end_ms = end_ms_of(start_ms, duration_ms)
         # The second number is that of all channels.
         number = channel(numbers[0]) if isinstance(numbers, list) and len(numbers) == 2 and numbers[1] != 1 else None
-        segment = _words(next(iter(dicts(child(message, "channel", "alternatives"))), {}), Entry("", start_ms, end_ms, channel=number))
+        segment = _words(first_dict(child(message, "channel", "alternatives")), Entry("", start_ms, end_ms, channel=number))
         read += [segment] if segment is not None else []
     return read
 
 
 def _words(best: Json, whole: Entry) -> Segment | None:
-    words = [read_entry(word, number, "$.words") for number, word in enumerate(dicts(best.get("words")), start=1)]
-    known = [word for word in words if word is not None]
-    if known:
-        return segment_of_words(known, whole, glued=False)
+    words = read_entries(dicts(best.get("words")), "$.words")
+    if words:
+        return segment_of_words(words, whole, glued=False)
     text = string(best.get("transcript"))
     return phrase(replace(whole, text=text)) if text.strip() else None
 

@@ -57,6 +57,11 @@ def dicts(value: object) -> list[Json]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
+def first_dict(value: object) -> Json:
+    """The first object of a list, as the best alternative is; an empty one if there is none."""
+    return next(iter(dicts(value)), {})
+
+
 def rows_of(value: object, length: int) -> list[list[Any]]:
     """The lists of this length in a list; none if it is no list."""
     return [row for row in value if isinstance(row, list) and len(row) == length] if isinstance(value, list) else []
@@ -168,6 +173,17 @@ def _check_own(number: int, text: str | None, start_ms: float | None, end_ms: fl
         raise TranscriptError(f"entry {number} ends before it starts, or starts before 0")
     if probability is not None and confidence(probability) is None:
         raise TranscriptError(f"the confidence of entry {number} is not between 0 and 1")
+
+
+def read_entries(values: Sequence[Json], path: str, unit: Unit = seconds_ms) -> list[Entry]:
+    """The entries of a list that have a text. The arguments and errors are those of `read_entry`."""
+    read = (read_entry(entry, number, f"{path}[{number - 1}]", unit) for number, entry in enumerate(values, start=1))
+    return [entry for entry in read if entry is not None]
+
+
+def end_ms_of(start_ms: float | None, duration_ms: float | None) -> float | None:
+    """The end of what starts at a time and has a length; None if either is unknown."""
+    return None if start_ms is None or duration_ms is None else start_ms + duration_ms
 
 
 def segments_of_entries(entries: Sequence[Entry]) -> list[Segment]:

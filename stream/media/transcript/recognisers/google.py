@@ -11,6 +11,7 @@ from stream.media.transcript.recognisers.entries import (
     child,
     confidence,
     dicts,
+    first_dict,
     phrase,
     punctuated,
     read_entry,
@@ -41,7 +42,7 @@ def google(documents: Sequence[Json]) -> list[Segment] | None:
     ends_ms: dict[int | None, float] = {}
     for result, listed in zip(results, words, strict=True):
         number = channel(result.get("channelTag", result.get("channel_tag")), first=1)
-        best = next(iter(dicts(result.get("alternatives"))), {})
+        best = first_dict(result.get("alternatives"))
         end_ms = seconds_ms(next((result[k] for k in ("resultEndTime", "resultEndOffset", "result_end_time") if k in result), None))
         whole = Entry(string(best.get("transcript")), ends_ms.get(number, 0.0), end_ms, confidence(best.get("confidence")), channel=number)
         ends_ms[number] = ends_ms.get(number, 0.0) if end_ms is None else end_ms
@@ -68,7 +69,7 @@ def _is_result(result: Json) -> bool:
 
 
 def _words(result: Json) -> list[Entry]:
-    best = next(iter(dicts(result.get("alternatives"))), {})
+    best = first_dict(result.get("alternatives"))
     words = []
     for number, value in enumerate(dicts(best.get("words")), start=1):
         # Protobuf leaves out what is zero: a word without a start begins with the recording, and tag 0 is no speaker.
@@ -88,7 +89,7 @@ def _offsets(value: Json) -> Json:
 def watson(documents: Sequence[Json]) -> list[Segment] | None:
     """IBM Watson: ``timestamps`` and ``word_confidence`` as lists, and ``speaker_labels`` beside the results."""
     results = [result for document in documents for result in dicts(document.get("results"))]
-    bests = [next(iter(dicts(result.get("alternatives"))), {}) for result in results if result.get("final") is not False]
+    bests = [first_dict(result.get("alternatives")) for result in results if result.get("final") is not False]
     if not any("timestamps" in best for best in bests):
         return None
     speakers = {

@@ -11,6 +11,8 @@ from stream.media.transcript.recognisers.entries import (
     channel,
     confidence,
     dicts,
+    end_ms_of,
+    first_dict,
     phrase,
     punctuated,
     segment_of_words,
@@ -51,7 +53,7 @@ def fast(documents: Sequence[Json]) -> list[Segment] | None:
 def _recognised(result: Json) -> Segment | None:
     if string(result.get("recognitionstatus")) not in ("", "Success", "0"):
         return None
-    best = _lower(next(iter(dicts(result.get("nbest"))), {}))
+    best = _lower(first_dict(result.get("nbest")))
     name = speaker(result.get("speaker", result.get("speakerid")))
     whole = Entry(
         string(best.get("display") or result.get("displaytext") or best.get("lexical")),
@@ -77,7 +79,7 @@ def _ticks(entry: Json) -> tuple[float | None, float | None]:
     # In a batch, "offset" is a duration such as PT1.3S.
     start_ms = seconds_ms(entry.get("offset")) if start_ms is None else start_ms
     duration_ms = seconds_ms(entry.get("duration")) if duration_ms is None else duration_ms
-    return start_ms, None if start_ms is None or duration_ms is None else start_ms + duration_ms
+    return start_ms, end_ms_of(start_ms, duration_ms)
 
 
 def _fast_phrase(value: Json) -> Segment:
@@ -94,7 +96,7 @@ def _fast_phrase(value: Json) -> Segment:
 
 def _milliseconds(entry: Json) -> tuple[float | None, float | None]:
     start_ms, duration_ms = milliseconds(entry.get("offsetMilliseconds")), milliseconds(entry.get("durationMilliseconds"))
-    return start_ms, None if start_ms is None or duration_ms is None else start_ms + duration_ms
+    return start_ms, end_ms_of(start_ms, duration_ms)
 
 
 def _lower(entry: dict[str, Any]) -> Json:

@@ -11,7 +11,9 @@ from stream.media.transcript.recognisers.entries import (
     channel,
     confidence,
     dicts,
+    first_dict,
     phrase,
+    read_entries,
     read_entry,
     segment_of_words,
     segments_of_entries,
@@ -64,13 +66,11 @@ def _assembly_turns(documents: Sequence[Json]) -> list[Json] | None:
 
 def _assembly_words(turn: Json) -> list[Segment]:
     """Segments of a transcript, an utterance or a turn, one for each channel. Channels count from 1."""
-    words = [read_entry(w, number, "$.words", milliseconds) for number, w in enumerate(dicts(turn.get("words")), start=1)]
     times = milliseconds(turn.get("start", turn.get("audio_start"))), milliseconds(turn.get("end", turn.get("audio_end")))
     whole = Entry(string(turn.get("text")), *times, confidence(turn.get("confidence")), speaker(turn.get("speaker")))
     by_channel: dict[int | None, list[Entry]] = {}
-    for word in words:
-        if word is not None:
-            by_channel.setdefault(word.channel, []).append(word)
+    for word in read_entries(dicts(turn.get("words")), "$.words", milliseconds):
+        by_channel.setdefault(word.channel, []).append(word)
     if by_channel:
         bounds = Entry("", whole.start_ms, whole.end_ms, None, whole.speaker)
         return [
@@ -88,8 +88,7 @@ def vosk(documents: Sequence[Json]) -> list[Segment] | None:
         return None
     read = []
     for final in finals:
-        words = [read_entry(word, number, "$.result") for number, word in enumerate(dicts(final["result"]), start=1)]
-        read.append(segment_of_words([word for word in words if word is not None], Entry(""), glued=False))
+        read.append(segment_of_words(read_entries(dicts(final["result"]), "$.result"), Entry(""), glued=False))
     untimed = [] if finals else [phrase(Entry(string(d["text"]))) for d in documents if string(d.get("text")).strip()]
     return read + untimed
 
@@ -106,7 +105,7 @@ def speechmatics(documents: Sequence[Json]) -> list[Segment] | None:
         return None
     by_channel: dict[str, list[Entry]] = {}
     for item in items:
-        best = next(iter(dicts(item.get("alternatives"))), {})
+        best = first_dict(item.get("alternatives"))
         name = best.get("speaker", item.get("speaker"))
         times = seconds_ms(item.get("start_time")), seconds_ms(item.get("end_time"))
         voice = speaker(item.get("channel")) or (None if name == "UU" else speaker(name))
@@ -194,5 +193,4 @@ def _is_entry(part: Json) -> bool:
 def _with_words(parts: Sequence[Json], path: str) -> list[Segment]:
     if any(isinstance(part.get("words"), list) for part in parts):
         return read_parts(parts, path)
-    found = [read_entry(part, number, f"{path}[{number - 1}]") for number, part in enumerate(parts, start=1)]
-    return segments_of_entries([entry for entry in found if entry is not None])
+    return segments_of_entries(read_entries(parts, path))

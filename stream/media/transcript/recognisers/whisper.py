@@ -15,6 +15,7 @@ from stream.media.transcript.recognisers.entries import (
     entry_text,
     phrase,
     punctuated,
+    read_entries,
     read_entry,
     segment_of_words,
     segments_of_entries,
@@ -72,11 +73,11 @@ def segments(documents: Sequence[Json]) -> list[Segment] | None:
 def _document_segments(document: Json) -> list[Segment]:
     parts, words = dicts(document.get("segments")), dicts(document.get("words"))
     if words and not any(part.get("words") for part in parts):
-        entries = _entries(words, "$.words")
+        entries = read_entries(words, "$.words")
         text = " ".join(string(part.get("text")).strip() for part in parts) or string(document.get("text"))
         return segments_of_entries(punctuated(entries, text))
     if not parts:
-        return segments_of_entries(_entries(dicts(document.get("word_segments")), "$.word_segments"))
+        return segments_of_entries(read_entries(dicts(document.get("word_segments")), "$.word_segments"))
     return read_parts(parts, "$.segments")
 
 
@@ -84,7 +85,7 @@ def read_parts(parts: Sequence[Json], path: str) -> list[Segment]:
     """Segments of phrases that may have ``words``."""
     read = []
     for number, part in enumerate(parts, start=1):
-        words = _entries(dicts(part.get("words")), f"{path}[{number - 1}].words")
+        words = read_entries(dicts(part.get("words")), f"{path}[{number - 1}].words")
         whole = read_entry(part, number, f"{path}[{number - 1}]")
         if any(word.start_ms is not None for word in words):
             bounds = whole or Entry("")
@@ -94,18 +95,13 @@ def read_parts(parts: Sequence[Json], path: str) -> list[Segment]:
     return without_lone_channel(read)
 
 
-def _entries(values: Sequence[Json], path: str) -> list[Entry]:
-    read = (read_entry(entry, number, f"{path}[{number - 1}]") for number, entry in enumerate(values, start=1))
-    return [entry for entry in read if entry is not None]
-
-
 def chunks(documents: Sequence[Json]) -> list[Segment] | None:
     """Hugging Face's pipeline: ``chunks`` with ``timestamp`` pairs; insanely-fast-whisper adds ``speakers`` of the same form."""
     found = [document for document in documents if isinstance(document.get("chunks"), list)]
     if not found:
         return None
-    entries = [entry for document in found for entry in _entries(dicts(document.get("speakers")) or dicts(document["chunks"]), "$.chunks")]
-    return segments_of_entries(entries)
+    lists = [dicts(document.get("speakers")) or dicts(document["chunks"]) for document in found]
+    return segments_of_entries([entry for listed in lists for entry in read_entries(listed, "$.chunks")])
 
 
 def nemo(documents: Sequence[Json]) -> list[Segment] | None:
@@ -114,7 +110,7 @@ def nemo(documents: Sequence[Json]) -> list[Segment] | None:
     found = [stamp for stamp in stamps if isinstance(stamp, dict) and ("word" in stamp or "segment" in stamp)]
     if not found:
         return None
-    entries = [entry for stamp in found for entry in _entries(dicts(stamp.get("word")) or dicts(stamp.get("segment")), "$.timestamp")]
+    entries = [entry for stamp in found for entry in read_entries(dicts(stamp.get("word")) or dicts(stamp.get("segment")), "$.timestamp")]
     return segments_of_entries(entries)
 
 
@@ -159,7 +155,7 @@ def _segment_row(row: Sequence[object]) -> Segment | None:
     for value in row[place + 1 :]:
         rows = [word for word in value if isinstance(word, list)] if isinstance(value, list) else []
         words = [word for item in rows if (word := _word_row(item)) is not None]
-        words += [word for word in _entries(dicts(value), "$.words") if word.start_ms is not None]
+        words += [word for word in read_entries(dicts(value), "$.words") if word.start_ms is not None]
         if words:
             return segment_of_words(words, Entry("", start * 1000, end * 1000))
     return phrase(Entry(text, start * 1000, end * 1000))
