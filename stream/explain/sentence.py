@@ -122,9 +122,10 @@ def _drivers(findings: Findings) -> str:
         return "and nothing in particular moved the score"
     clauses = [_driver(findings, modality, "it" if index else "the score") for index, modality in enumerate(moved)]
     opposed = [findings.contributions[m] * findings.contributions[moved[0]] < 0 for m in moved]
+    first_against = opposed.index(True) if True in opposed else None
     text = "mainly because " + clauses[0]
-    for clause, against in zip(clauses[1:], opposed[1:], strict=True):
-        text += f", {'while' if against else 'and'} {clause}"
+    for index, clause in enumerate(clauses[1:], start=1):
+        text += f", {'while' if index == first_against else 'and'} {clause}"
     return text
 
 

@@ -102,6 +102,13 @@ def test_the_sentence_about_nothing_has_no_number() -> None:
     assert sentence_of([], [], segments=0, frames=0) == "Nothing was said by the customer between 0:04 and 0:05."
 
 
+def test_two_modalities_against_the_first_are_joined_by_and() -> None:
+    window = make_window(["terrible"], 1, 1)
+    scores = [sum(moved for bit, moved in enumerate((-1.0, 0.4, 0.3)) if coalition >> bit & 1) for coalition in range(8)]
+    text = final_records(window, make_inputs(window), make_inference(scores), MODEL, 500)[1].sentence
+    assert "lowered the score by 1.00, while the voice raised it by 0.40, and the face raised it by 0.30" in text
+
+
 @pytest.mark.parametrize(
     ("role", "named"), [("customer", "the customer"), ("team_lead", "the team lead"), ("speaker-2", "speaker-2"), ("Anna", "Anna")]
 )
