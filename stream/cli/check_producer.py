@@ -143,6 +143,7 @@ def _print_report(report: SessionReport, console: Console) -> None:
     from rich.table import Table  # noqa: PLC0415 - heavy imports stay out of --help
     from rich.text import Text  # noqa: PLC0415
 
+    from stream.domain.wording import quantity  # noqa: PLC0415
     from stream.explain.sentence import clock  # noqa: PLC0415
 
     table = Table("track", "modality", "epoch", "chunks", "media time", "chunk", "bytes/s", box=None, header_style="bold")
@@ -165,11 +166,12 @@ def _print_report(report: SessionReport, console: Console) -> None:
         console.print()
     for finding in report.findings:
         style = STYLES[finding.severity]
-        count = f" ({finding.count} times, first {finding.example})" if finding.count and finding.example else ""
+        count = f" ({quantity(finding.count, 'time')}, first {finding.example})" if finding.count and finding.example else ""
         console.print(
             Text.assemble((f"{SIGNS[finding.severity]} {finding.severity}: ", style), finding.text, (count, "dim")), soft_wrap=True
         )
         if finding.fix:
             console.print(Text(f"    → {finding.fix}"), soft_wrap=True)
     counts = {severity: sum(finding.severity == severity for finding in report.findings) for severity in STYLES}
-    console.print(f"\n{report.records} records: {counts['error']} errors, {counts['warning']} warnings, {counts['ok']} ok")
+    found = f"{quantity(counts['error'], 'error')}, {quantity(counts['warning'], 'warning')}, {counts['ok']} ok"
+    console.print(f"\n{quantity(report.records, 'record')}: {found}")

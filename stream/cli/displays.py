@@ -12,8 +12,8 @@ from rich.text import Text
 
 from stream.cli.json_lines import write_record
 from stream.cli.live_view import LiveView, score_bar
-from stream.cli.run_report import quantity
 from stream.domain.result import ExplanationRecord, PartialRecord, Record, ScoreRecord, SessionRecord
+from stream.domain.wording import quantity
 from stream.explain.sentence import clock, signed
 
 FRAMES_PER_SECOND = 8

@@ -15,10 +15,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from stream.cli.run_report import quantity
 from stream.domain.inference import SCORE_LIMIT
 from stream.domain.modality import MODALITIES, Modality
 from stream.domain.result import ExplanationRecord, PartialRecord, Record, ScoreRecord, SessionRecord
+from stream.domain.wording import quantity
 from stream.explain.sentence import clock, signed
 
 BAR_WIDTH = 19

@@ -12,6 +12,7 @@ import msgspec
 from stream.domain.identity import SessionKey
 from stream.domain.modality import MODALITIES, Modality
 from stream.domain.result import PartialRecord, Record, ScoreRecord, SessionRecord
+from stream.domain.wording import quantity
 from stream.produce.sent import SentRecording
 
 if TYPE_CHECKING:
@@ -111,11 +112,6 @@ def percentile(values: Sequence[float], percent: float) -> float:
     """Return the nearest-rank percentile of at least one value: the smallest value that `percent` % of them do not exceed."""
     ranked = sorted(values)
     return ranked[max(1, ceil(len(ranked) * percent / 100)) - 1]
-
-
-def quantity(number: int, noun: str) -> str:
-    """``1 window``, ``2 windows``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def summary_lines(summary: RunSummary) -> Iterator[str]:

@@ -14,6 +14,7 @@ from kafka.errors import AuthorizationError, GroupAuthorizationFailedError, Kafk
 from stream.config.settings import KafkaSettings
 from stream.domain.service_problem import ServiceProblem
 from stream.domain.topics import Topics
+from stream.domain.wording import quantity
 from stream.kafka_admin.connection import CONNECT_TIMEOUT_MS, SMALLEST_LIMIT, broker_errors, kafka_options
 
 TOPIC_AUTHORIZATION_FAILED = 29
@@ -97,8 +98,8 @@ def _absent(kafka: KafkaSettings, absent: list[str], cluster: Mapping[str, Any])
     brokers = len(cluster.get("brokers") or ())
     if 0 < brokers < kafka.replication:
         text = (
-            f"kafka.replication is {kafka.replication}, but the cluster at {kafka.bootstrap} has {brokers} "
-            f"broker{'' if brokers == 1 else 's'}: lower it, or start more brokers"
+            f"kafka.replication is {kafka.replication}, but the cluster at {kafka.bootstrap} has "
+            f"{quantity(brokers, 'broker')}: lower it, or start more brokers"
         )
         yield ServiceProblem("replication", text, lasting=True)
     allowed = cluster.get("authorized_operations")
@@ -126,8 +127,8 @@ def _partition_counts(kafka: KafkaSettings, counts: Mapping[str, int]) -> Iterat
     elif counts and min(counts.values()) < kafka.partitions:
         count = min(counts.values())
         text = (
-            f"the topics have {count} partition{'' if count == 1 else 's'}, and kafka.partitions is {kafka.partitions}: no more than "
-            f"{count} worker{'' if count == 1 else 's'} can share the load; enlarge the topics, or lower kafka.partitions"
+            f"the topics have {quantity(count, 'partition')}, and kafka.partitions is {kafka.partitions}: no more than "
+            f"{quantity(count, 'worker')} can share the load; enlarge the topics, or lower kafka.partitions"
         )
         yield ServiceProblem("few_partitions", text, lasting=True, serious=False)
 

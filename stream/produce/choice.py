@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from stream.domain.identity import check_name
 from stream.domain.modality import Modality
 from stream.domain.session_events import MAX_TRACKS
+from stream.domain.wording import quantity
 from stream.media.errors import SourceError
 from stream.media.media_info import AudioSource, Content, MediaInfo, Selection, StreamInfo, Survey, UnusableStream
 from stream.produce.sent import LeftOutStream
@@ -154,7 +155,7 @@ class _Chooser:
         if not audio:
             raise SourceError(f"--channels has {count} names, but {self._inventory(Modality.AUDIO)}")
         raise SourceError(
-            f"--channels has {count} {'name' if count == 1 else 'names'}, but {self._inventory(Modality.AUDIO)}: give each audio track of "
+            f"--channels has {quantity(count, 'name')}, but {self._inventory(Modality.AUDIO)}: give each audio track of "
             f"the file a name, or each channel of one track (choose it with --audio-track); {LEFT_OUT_NAME} in the place of a name leaves "
             "one out"
         )
@@ -165,10 +166,9 @@ class _Chooser:
         if not streams:
             return f"the file has no {modality} track that can be read"
         if len(streams) == 1 and modality is Modality.AUDIO:
-            channels = streams[0].channels
-            return f"the file has {channels} audio {'channel' if channels == 1 else 'channels'} in one track"
+            return f"the file has {quantity(streams[0].channels, 'audio channel')} in one track"
         listed = ", ".join(f"{self._numbers[stream.index]} ({describe(stream)})" for stream in streams)
-        return f"the file has {len(streams)} {modality} {'track' if len(streams) == 1 else 'tracks'}: {listed}"
+        return f"the file has {quantity(len(streams), f'{modality} track')}: {listed}"
 
     def _choice(self, tracks: tuple[TrackSetup, ...], video: StreamInfo | None) -> Choice:
         selection = Selection(tuple(track.audio for track in tracks if track.audio is not None), video.index if video else None)

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from stream.domain.modality import Modality
+from stream.domain.wording import duration
 from stream.media.media_info import MediaReport, Problem, StreamReport
 
 _NOUNS = {Modality.AUDIO: "sound", Modality.VIDEO: "picture"}
@@ -149,15 +150,6 @@ def compare(
         notices=(*notices, *remarks),
         warnings=warnings,
     )
-
-
-def duration(milliseconds: int) -> str:
-    """``3.2 s``, ``12:05 min``, ``2:03:20 h``."""
-    if milliseconds < 60_000:
-        return f"{milliseconds / 1000:.1f} s"
-    minutes, seconds = divmod(round(milliseconds / 1000), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02} h" if hours else f"{minutes}:{seconds:02} min"
 
 
 def _sent_stream(stream: StreamReport, numbers: Mapping[int, int]) -> SentStream:

@@ -13,6 +13,7 @@ from stream.config.settings import WindowSettings
 from stream.domain.chunk import ChunkHeader
 from stream.domain.media_format import MAX_CHUNK_BYTES
 from stream.domain.modality import Modality
+from stream.domain.wording import seconds
 from stream.produce.check.finding import Findings, Position
 
 Column = npt.NDArray[np.int64]
@@ -279,8 +280,3 @@ class StreamCheck:
             text = f"{self.name}: chunks come in bursts: the time from capture to {whose} differs by {seconds(int(spread))}"
             fix = "send every chunk as soon as it is complete; keep linger.ms below 100"
             self._findings.warn("bursts", text, fix)
-
-
-def seconds(milliseconds: int) -> str:
-    """A span for people: ``1.5 s``."""
-    return f"{milliseconds / 1000:,.1f} s"

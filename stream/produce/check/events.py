@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from stream.config.settings import WindowSettings
 from stream.domain.modality import Modality
 from stream.domain.session_events import KeyedSessionEvent, SessionEnd, SessionStart
-from stream.produce.check.clocks import seconds
+from stream.domain.wording import seconds
 from stream.produce.check.finding import Findings, Position
 from stream.produce.check.payload import modality_name
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stream.domain.wording import rough_duration
 from stream.produce.check.clocks import YEAR_2000_MS
 from stream.produce.check.finding import Findings
 from stream.produce.check.record import LogFacts, TopicFacts
@@ -77,17 +78,9 @@ def _check_topic(topic: TopicFacts, findings: Findings) -> None:
 
 def _check_retention(topic: str, retention_ms: int, length_ms: int, age_ms: int, findings: Findings) -> None:
     if retention_ms < max(LEAST_RETENTION_MS, SOON * length_ms):
-        text = f"{topic} keeps records for {span(retention_ms)} only"
+        text = f"{topic} keeps records for {rough_duration(retention_ms)} only"
         fix = "set retention.ms to a day or more: workers that were down read the chunks of open windows again"
         findings.warn("retention", text, fix, count=0)
     elif age_ms > ABOUT_TO_GO * retention_ms:
-        text = f"{topic} keeps records for {span(retention_ms)}; the first of this session are {span(age_ms)} old"
+        text = f"{topic} keeps records for {rough_duration(retention_ms)}; the first of this session are {rough_duration(age_ms)} old"
         findings.warn("retention", text, "read what you still need of it now", count=0)
-
-
-def span(milliseconds: int) -> str:
-    """A long span for people: ``90 min``, ``36 h``, ``7 days``."""
-    minutes = milliseconds / 60_000
-    if minutes < 120:
-        return f"{minutes:.0f} min"
-    return f"{minutes / 60:.0f} h" if minutes < 72 * 60 else f"{minutes / 1440:.0f} days"

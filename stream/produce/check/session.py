@@ -16,7 +16,8 @@ from stream.domain.kafka_records import BadRecordError, parse_chunk, parse_sessi
 from stream.domain.modality import MODALITIES, Modality
 from stream.domain.odd_records import LOOKED_AT, is_structured, similar_header
 from stream.domain.topics import Topics
-from stream.produce.check.clocks import StreamCheck, StreamSummary, seconds
+from stream.domain.wording import seconds
+from stream.produce.check.clocks import StreamCheck, StreamSummary
 from stream.produce.check.events import EventCheck, SentStream
 from stream.produce.check.finding import Finding, Findings, Position
 from stream.produce.check.fine import say_what_is_fine

@@ -7,7 +7,7 @@ import pytest
 
 from stream.domain.modality import Modality
 from stream.media.media_info import PROBLEMS, MediaReport, Problem, StreamInfo, StreamReport
-from stream.produce.sent import LeftOutStream, SentRecording, SentWords, compare, duration
+from stream.produce.sent import LeftOutStream, SentRecording, SentWords, compare
 
 SOUND = StreamInfo(0, Modality.AUDIO, "aac", 1, "mono")
 PICTURE = StreamInfo(1, Modality.VIDEO, "h264")
@@ -106,10 +106,3 @@ def test_the_record_of_a_stream_has_its_times_and_the_codes_of_its_problems() ->
     assert msgspec.to_builtins(recording)["streams"] == (
         {"kind": "audio", "track": 2, "announced_ms": 8000, "sent_ms": 3000, "gap_ms": 1000, "lost_ms": 4000, "problems": ("cut_off",)},
     )
-
-
-@pytest.mark.parametrize(
-    ("milliseconds", "text"), [(0, "0.0 s"), (3240, "3.2 s"), (60_000, "1:00 min"), (725_400, "12:05 min"), (7_400_000, "2:03:20 h")]
-)
-def test_durations_read_like_those_of_players(milliseconds: int, text: str) -> None:
-    assert duration(milliseconds) == text

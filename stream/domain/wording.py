@@ -1,0 +1,30 @@
+"""Numbers and spans of time as people read them in messages."""
+
+from __future__ import annotations
+
+
+def quantity(number: int, noun: str) -> str:
+    """``1 window``, ``2 windows``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def seconds(milliseconds: int) -> str:
+    """A short span: ``1.5 s``."""
+    return f"{milliseconds / 1000:,.1f} s"
+
+
+def duration(milliseconds: int) -> str:
+    """The length of a recording: ``3.2 s``, ``12:05 min``, ``2:03:20 h``."""
+    if milliseconds < 60_000:
+        return seconds(milliseconds)
+    minutes, rest = divmod(round(milliseconds / 1000), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02} h" if hours else f"{minutes}:{rest:02} min"
+
+
+def rough_duration(milliseconds: int) -> str:
+    """A long span, such as a retention: ``90 min``, ``36 h``, ``7 days``."""
+    minutes = milliseconds / 60_000
+    if minutes < 120:
+        return f"{minutes:.0f} min"
+    return f"{minutes / 60:.0f} h" if minutes < 72 * 60 else f"{minutes / 1440:.0f} days"

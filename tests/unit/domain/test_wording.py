@@ -1,0 +1,29 @@
+"""Numbers and spans of time in messages."""
+
+from __future__ import annotations
+
+import pytest
+
+from stream.domain.wording import duration, quantity, rough_duration, seconds
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "text"), [(0, "0.0 s"), (3240, "3.2 s"), (60_000, "1:00 min"), (725_400, "12:05 min"), (7_400_000, "2:03:20 h")]
+)
+def test_durations_read_like_those_of_players(milliseconds: int, text: str) -> None:
+    assert duration(milliseconds) == text
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "text"), [(90 * 60_000, "90 min"), (2 * 3_600_000, "2 h"), (36 * 3_600_000, "36 h"), (7 * 86_400_000, "7 days")]
+)
+def test_long_spans_are_rough(milliseconds: int, text: str) -> None:
+    assert rough_duration(milliseconds) == text
+
+
+def test_one_thing_is_not_many() -> None:
+    assert [quantity(number, "audio track") for number in (0, 1, 2)] == ["0 audio tracks", "1 audio track", "2 audio tracks"]
+
+
+def test_seconds_have_tenths() -> None:
+    assert [seconds(milliseconds) for milliseconds in (0, 1_460, 3_600_000)] == ["0.0 s", "1.5 s", "3,600.0 s"]
