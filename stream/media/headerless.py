@@ -1,4 +1,7 @@
-"""Sound without a header, as telephone systems store it: the name of the file alone says what it is. Runs in the reader's child process."""
+"""What the name or the beginning of a file says that FFmpeg must be told: above all, sound without a header, as telephone systems store it.
+
+Runs in the reader's child process.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,11 @@ _FORMATS = {
 _RAW_SUFFIXES = frozenset({".raw", ".pcm", ".sw", ".s16", ".s16le", ".s8", ".u8", ".f32"})
 """These say neither the rate nor the channels."""
 
-_BEGINNINGS = (b"RIFF", b"RF64", b"OggS", b"fLaC", b".snd", b"ID3", b"FORM", b"caff", b"\x1aE\xdf\xa3")
+_BEGINNINGS = (
+    *(b"RIFF", b"RF64", b"OggS", b"fLaC", b".snd", b"ID3", b"FORM", b"caff", b"\x1aE\xdf\xa3"),
+    *(b"FLV\x01", b"#!AMR", b"0&\xb2u", b"wvpk", b"TTA1"),
+)
+_MAX_PLAYLIST_BYTES = 10_000_000
 _BOXES = (b"ftyp", b"styp", b"moov", b"moof", b"sidx", b"mdat", b"wide")
 """First boxes of MP4 and MOV files, and of their segments."""
 
@@ -37,6 +44,13 @@ def open_headerless(path: Path, options: dict[str, str]) -> Any | None:
 def is_raw(path: Path) -> bool:
     """True for samples of which neither the name nor a header says what they are: FFmpeg would guess, and send noise."""
     return path.suffix.lower() in _RAW_SUFFIXES and not begins_like_media(path)
+
+
+def is_open_playlist(path: Path) -> bool:
+    """True for an HLS playlist that is not ended: FFmpeg would leave out its beginning, and wait for its recorder to add more."""
+    with path.open("rb") as file:
+        content = file.read(_MAX_PLAYLIST_BYTES)
+    return content.startswith(b"#EXTM3U") and b"#EXT-X-ENDLIST" not in content
 
 
 def begins_like_media(path: Path) -> bool:

@@ -32,6 +32,7 @@ class Problem(StrEnum):
     DAMAGED = "damaged"
     CLOCK_RESTARTED = "clock_restarted"
     CLOCK_JUMPED = "clock_jumped"
+    CLOCK_STOPPED = "clock_stopped"
     LONG_GAP = "long_gap"
     PARAMETERS_CHANGED = "parameters_changed"
     CHANNELS_INVERTED = "channels_inverted"
@@ -46,6 +47,7 @@ PROBLEMS: Mapping[Problem, str] = {
     Problem.DAMAGED: "some of it could not be decoded",
     Problem.CLOCK_RESTARTED: "its clock starts again on the way: what follows was sent without a gap",
     Problem.CLOCK_JUMPED: "its clock jumps further than a pause can last: what follows was sent without a gap",
+    Problem.CLOCK_STOPPED: "its clock stands still: its parts were sent one after the other",
     Problem.LONG_GAP: "its clock runs on for more than a minute without any media: nothing is sent for this time",
     Problem.PARAMETERS_CHANGED: "its sample rate, channels or picture size change on the way: all of it was read",
     Problem.CHANNELS_INVERTED: "two channels are the same sound with opposite sign: one was turned over, so that they do not cancel out",
@@ -221,7 +223,8 @@ class StreamReport:
         stream: The stream.
         announced_ms: Media time that it announces: its length in the container's header where that is stated, else the end of its last
             packet; None when neither is known.
-        sent_ms: Media that came out as pieces. Several channels of a stream count once.
+        sent_ms: Media that came out as pieces, and for video the time in between in which the picture before is shown. Several channels of
+            a stream count once.
         gap_ms: Time in which its clock runs on without any packet, such as a hold. It is no loss.
         lost_ms: `announced_ms` without `sent_ms` and `gap_ms`, or 0 below `LOSS_TOLERANCE_MS`.
         problems: What its owner should know, each once, in the order of `Problem`.

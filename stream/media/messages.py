@@ -82,14 +82,15 @@ DecoderReply = Ready | Refused | Samples16k | FacesFound
 class OpenMedia(msgspec.Struct, frozen=True, tag="open"):
     """Read a user's file. Answered by `Opened`, `PieceHeader`s and `Finished`, or by `Unreadable`. No selection: `MediaInfo.first`."""
 
-    path: str
+    path: bytes
+    """A file name need not be UTF-8."""
     selection: Selection | None
 
 
 class SurveyMedia(msgspec.Struct, frozen=True, tag="survey"):
     """Take samples of every stream of a user's file. Answered by `Surveyed` or `Unreadable`."""
 
-    path: str
+    path: bytes
 
 
 class Opened(msgspec.Struct, frozen=True, tag="opened"):

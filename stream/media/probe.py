@@ -18,7 +18,7 @@ import av
 from stream.domain.modality import Modality
 from stream.media import headers
 from stream.media.container import only, open_media, packets
-from stream.media.headerless import begins_like_media, is_raw
+from stream.media.headerless import begins_like_media, is_open_playlist, is_raw
 from stream.media.media_info import MAX_STREAMS, MAX_TEXT, MediaInfo, Problem, StreamInfo, UnreadableReason, UnusableStream
 from stream.media.segments import Segment, SegmentFile, find_segments
 from stream.media.timeline import PacketTimes, StreamTimes, TimelineBuilder
@@ -37,6 +37,9 @@ TRACK_TAG = "DURATION"
 
 NEAR_END_MS = 2_000
 """Where only the length of the whole is stated, it counts for the streams that end within this time of the last of them."""
+
+TEXT_AS_PICTURE = "tty"
+"""FFmpeg draws any text file as the screen of a terminal."""
 
 MAX_CHANNELS = 64
 """As many as FFmpeg resamples."""
@@ -115,9 +118,13 @@ def probe(path: str, on_packet: Callable[[], None] | None = None) -> Probe:
         raise Unusable(UnreadableReason.EMPTY)
     if is_raw(Path(path)):
         raise Unusable(UnreadableReason.NO_HEADER)
+    if is_open_playlist(Path(path)):
+        raise Unusable(UnreadableReason.CUT_OFF)
     try:
         with open_media(path) as container:
             format_name = container.format.name
+        if format_name == TEXT_AS_PICTURE:
+            raise Unusable(UnreadableReason.NOT_MEDIA)
     except (av.FFmpegError, OSError, ValueError, EOFError):
         raise Unusable(UnreadableReason.CUT_OFF if begins_like_media(Path(path)) else UnreadableReason.NOT_MEDIA) from None
     segments = find_segments(path, format_name)
@@ -345,9 +352,12 @@ def _announced_ms(file: SegmentFile, container: Any, streams: list[StreamInfo], 
         return {}
     by_index = {stream.index: stream for stream in container.streams}
     if name.startswith(headers.MP4) or (name in SAMPLE_COUNTS and _counts(file, name)):
+        lengths = {s.index: _duration_ms(by_index[s.index]) for s in streams}
         stated = headers.stated_bytes(file, name)
-        share = stated[0] / stated[1] if stated is not None and stated[1] else 1.0
-        lengths = {s.index: round(_duration_ms(by_index[s.index]) * share) for s in streams}
+        if stated is not None and 0 < stated[1] < stated[0]:
+            # FFmpeg corrects the length in some headers by the size of the file, but not in all.
+            share = stated[0] / stated[1]
+            lengths = {index: max(length, round(_length_ms(times, index) * share)) for index, length in lengths.items()}
     elif name == "avi":
         lengths = dict(enumerate(headers.avi_lengths_ms(file)))
     elif name in FILE_LENGTHS:
@@ -386,6 +396,11 @@ def _tag_ms(tag: str) -> int:
         return 0
     hours, minutes, seconds, fraction = match.groups(default="0")
     return round((int(hours) * 3600 + int(minutes) * 60 + int(seconds) + float(fraction)) * 1000)
+
+
+def _length_ms(times: Mapping[int, StreamTimes], index: int) -> int:
+    of_stream = times.get(index, StreamTimes())
+    return of_stream.end_ms - of_stream.start_ms
 
 
 def _duration_ms(stream: Any) -> int:

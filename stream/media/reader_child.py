@@ -66,7 +66,7 @@ def _send(header: msgspec.Struct, body: bytes = b"") -> None:
 
 
 def _read(request: messages.OpenMedia) -> None:
-    reader = FileReader(request.path, request.selection, _keep_alive())
+    reader = FileReader(os.fsdecode(request.path), request.selection, _keep_alive())
     _send(messages.Opened(reader.info, reader.selection))
     for piece in reader.pieces():
         _send(messages.PieceHeader(piece.modality, piece.source, piece.start_ms, piece.duration_ms), piece.payload)
@@ -74,7 +74,7 @@ def _read(request: messages.OpenMedia) -> None:
 
 
 def _survey(request: messages.SurveyMedia) -> None:
-    _send(messages.Surveyed(survey_file(request.path, _keep_alive())))
+    _send(messages.Surveyed(survey_file(os.fsdecode(request.path), _keep_alive())))
 
 
 def _keep_alive() -> Callable[[], None]:

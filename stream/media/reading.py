@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from stream.domain.modality import Modality
 from stream.media.media_info import LOSS_TOLERANCE_MS, Problem, StreamInfo, StreamReport
 from stream.media.timeline import StreamTimes
 
@@ -23,7 +24,7 @@ class StreamReading:
         times: Its clock.
         cut_off: The file ends before its structure does.
         frame_rate: Pictures a second as the container states them; 0 when it states none.
-        sent_ms: Media that came out as pieces.
+        sent_ms: Media that came out as pieces, and for video the time in between in which the picture before is shown.
         gap_ms: Time between pieces.
         reached_ms: Media time of the end of the last piece.
         shown_until_ms: Media time until which the last decoded picture is shown, which may be long after its piece.
@@ -56,7 +57,11 @@ class StreamReading:
         """Count a piece. The pieces of several channels count once."""
         # A stream may begin later than the others: that is no gap, and the silence before it is not its sound.
         gap_ms = start_ms - max(self.reached_ms, self.times.start_ms)
-        self.gap_ms += gap_ms if gap_ms > MIN_GAP_MS else 0
+        if gap_ms > MIN_GAP_MS:
+            self.gap_ms += gap_ms
+        elif gap_ms > 0 and self.reached_ms and self.stream.modality is Modality.VIDEO:
+            # A piece ends with its second, while its last picture is shown until the first of the next piece.
+            self.sent_ms += gap_ms
         self.sent_ms += end_ms - min(end_ms, max(start_ms, self.times.start_ms))
         self.reached_ms = end_ms
 

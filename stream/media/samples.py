@@ -62,9 +62,10 @@ def sampled_frames(
 def _at_places(container: Any, source: Any, times: StreamTimes, places: int, seconds: float) -> Iterator[Any]:
     begin_s = times.start_ms / 1000 - times.parts[0].offset_s
     for place in range(places):
-        # Where a file cannot be searched, reading goes on from where it is.
-        with contextlib.suppress(av.FFmpegError, OSError, OverflowError):
-            container.seek(round((begin_s + (times.end_ms - times.start_ms) / 1000 * place / places) * av.time_base))
+        if place:
+            # Where a file cannot be searched, reading goes on from where it is, or has come to the end.
+            with contextlib.suppress(av.FFmpegError, OSError, OverflowError):
+                container.seek(round((begin_s + (times.end_ms - times.start_ms) / 1000 * place / places) * av.time_base))
         yield from _decoded(container, source, seconds, MAX_PLACE_PACKETS)
 
 

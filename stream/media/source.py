@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ from stream.domain.modality import Modality
 from stream.media import messages
 from stream.media.confine import child_environment
 from stream.media.errors import SourceError
+from stream.media.file_problem import file_problem
 from stream.media.media_info import UNREADABLE, AudioSource, MediaInfo, MediaReport, Problem, Selection, StreamReport, Survey
 from stream.media.pcm import Samples
 
@@ -62,10 +64,9 @@ class _Reader:
     """A child process that reads one file, and the messages to and from it."""
 
     def __init__(self, path: Path, command: Sequence[str]) -> None:
-        if path.is_dir():
-            raise SourceError(f"{path}: this is a folder; name a file")
-        if not path.is_file():
-            raise SourceError(f"{path}: there is no such file")
+        problem = file_problem(path)
+        if problem is not None:
+            raise SourceError(f"{path}: {problem}")
         self._path = path
         self.process = subprocess.Popen(
             [*command, str(MEMORY_MB)],
@@ -150,7 +151,7 @@ class MediaFile:
         """
         self._reader = _Reader(path, command)
         try:
-            reply = self._reader.ask(messages.OpenMedia(str(path.resolve()), selection))
+            reply = self._reader.ask(messages.OpenMedia(os.fsencode(path.resolve()), selection))
             if not isinstance(reply, messages.Opened):
                 raise SourceError(f"{path}: reading failed; the file may be damaged")
         except BaseException:
@@ -221,7 +222,7 @@ def survey(path: Path, *, command: Sequence[str] = READER) -> Survey:
     """
     reader = _Reader(path, command)
     try:
-        reply = reader.ask(messages.SurveyMedia(str(path.resolve())))
+        reply = reader.ask(messages.SurveyMedia(os.fsencode(path.resolve())))
     finally:
         reader.close()
     if not isinstance(reply, messages.Surveyed):

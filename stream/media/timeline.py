@@ -7,6 +7,7 @@ A file's clock is believed as long as it can be true. The rule:
   follows continues where everything before it ended. Streams that start again together stay in step.
 - **Forward by more than a day, beyond a session's end, or in one stream while another goes on at the old time** is a broken clock. It
   is treated like one that started again.
+- **Standing still**, or without any time, there is no clock: samples and pictures follow each other.
 
 Times are in seconds as the container states them, and decoding times where there are any: these never run back in a sound stream.
 """
@@ -38,6 +39,9 @@ MAX_SILENCE_S = 60.0
 
 MAX_RUNS = 1000
 """Jumps of all clocks that are looked at. A file with more has no clock."""
+
+MAX_LAG_S = 1.0
+"""A clock that stands still while more than this is played is none: some recorders give every packet the same time."""
 
 MAX_PACKET_S = 10.0
 """Longest duration that a packet is believed to have."""
@@ -82,10 +86,6 @@ class StreamTimes:
         return replace(self, parts=parts, start_ms=self.start_ms + offset_ms, end_ms=self.end_ms + offset_ms)
 
 
-CLOCKLESS = StreamTimes(problems=frozenset({Problem.CLOCK_JUMPED}), has_clock=False)
-"""The times of a stream whose clock jumps all the time."""
-
-
 @dataclass(slots=True)
 class _Run:
     """Packets of one stream without a large step of the clock."""
@@ -102,6 +102,26 @@ class _Run:
     others_s: dict[int, float]
     """Where the clocks of the other streams stood at its beginning."""
     last_position: int = 0
+
+
+@dataclass(slots=True)
+class _Content:
+    """The packets of one stream, whatever their times."""
+
+    packets: int = 0
+    seconds: float = 0.0
+    """Their durations together."""
+    still_s: float = 0.0
+    """Durations of those for which the clock did not go on."""
+    last_s: float | None = None
+    """Time of the newest."""
+
+    def add(self, time_s: float | None, duration_s: float) -> None:
+        self.packets += 1
+        self.seconds += duration_s
+        if time_s is not None:
+            self.still_s += duration_s if time_s == self.last_s else 0.0
+            self.last_s = time_s
 
 
 @dataclass(slots=True, eq=False)
@@ -149,9 +169,10 @@ class TimelineBuilder:
     def __init__(self) -> None:
         self._runs: list[_Run] = []
         self._current: dict[int, _Run] = {}
-        self._packets: dict[int, int] = {}
+        self._content: dict[int, _Content] = {}
         self._position = 0
-        self._clockless: set[int] = set()
+        self._jumping: set[int] = set()
+        """Streams whose clock jumps all the time."""
         self._skipped_bytes = 0
         self._holes: dict[int, HoleFinder] = {}
 
@@ -165,8 +186,10 @@ class TimelineBuilder:
             skipped_bytes: Bytes of the file between it and the packet before it, of any stream.
             corrupt: The container says that something is missing in or near it.
         """
-        number = self._packets.get(stream, 0)
-        self._packets[stream] = number + 1
+        content = self._content.setdefault(stream, _Content())
+        number = content.packets
+        duration_s = min(max(packet.duration_s, 0.0), MAX_PACKET_S)
+        content.add(packet.time_s, duration_s)
         self._position += 1
         self._skipped_bytes += skipped_bytes
         run = self._current.get(stream)
@@ -178,7 +201,7 @@ class TimelineBuilder:
         jump_s = 0.0 if run is None else time_s - run.next_s
         if run is None or not -MAX_JITTER_S <= jump_s <= MAX_STEP_S:
             if len(self._runs) == MAX_RUNS:
-                self._clockless.add(stream)
+                self._jumping.add(stream)
                 return
             others_s = {other: current.end_s for other, current in self._current.items() if other != stream}
             # Packets before the first time belong to the first run.
@@ -188,7 +211,6 @@ class TimelineBuilder:
         if stream not in self._holes:
             self._holes[stream] = HoleFinder()
         self._holes[stream].add(packet.duration_s, jump_s, size, self._skipped_bytes, corrupt=corrupt)
-        duration_s = min(max(packet.duration_s, 0.0), MAX_PACKET_S)
         run.next_s = max(run.next_s, time_s + duration_s)
         # A picture that is shown long after it is decoded has a broken time.
         shown_s = time_s if packet.shown_s is None or packet.shown_s - time_s > MAX_STEP_S else packet.shown_s
@@ -196,7 +218,7 @@ class TimelineBuilder:
         run.last_position = self._position
 
     def build(self, origin_s: float | None = None) -> Mapping[int, StreamTimes]:
-        """The times of every stream that has a packet with a time.
+        """The times of every stream that has a packet.
 
         Args:
             origin_s: Container time that is media time 0 according to the container. It counts only if a stream begins near it.
@@ -213,12 +235,18 @@ class TimelineBuilder:
             epoch_of[run.stream] = epoch
             times.setdefault(run.stream, []).append((run, epoch))
         _lay_out(epochs, origin_s)
-        clocked = {
-            stream: replace(_stream_times(runs), lost_ms=round(self._holes[stream].lost_s * 1000))
-            for stream, runs in times.items()
-            if stream not in self._clockless
-        }
-        return clocked | dict.fromkeys(self._clockless, CLOCKLESS)
+        result: dict[int, StreamTimes] = {}
+        for stream, content in self._content.items():
+            runs = times.get(stream, [])
+            if stream in self._jumping:
+                result[stream] = _clockless(content, Problem.CLOCK_JUMPED)
+            elif min(content.still_s, content.seconds - sum(run.end_s - run.start_s for run, _ in runs)) > MAX_LAG_S:
+                result[stream] = _clockless(content, Problem.CLOCK_STOPPED)
+            elif runs:
+                result[stream] = replace(_stream_times(runs), lost_ms=round(self._holes[stream].lost_s * 1000))
+            else:
+                result[stream] = _clockless(content)
+        return result
 
     def _joined(self, run: _Run, epochs: list[_Epoch], own: _Epoch | None) -> _Epoch | None:
         """The epoch that a run belongs to; None when it begins a new one."""
@@ -248,6 +276,10 @@ class TimelineBuilder:
         """True when another stream goes on at the old time although this one has jumped."""
         current = next(r for r in reversed(self._runs) if r.stream == other and r.position < run.position)
         return current.end_s - before_s > MAX_AHEAD_S and current.end_s < run.start_s - MAX_STEP_S
+
+
+def _clockless(content: _Content, *problems: Problem) -> StreamTimes:
+    return StreamTimes(end_ms=round(content.seconds * 1000), problems=frozenset(problems), has_clock=False)
 
 
 def _problem(run: _Run) -> Problem:

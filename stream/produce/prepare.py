@@ -141,7 +141,7 @@ def prepare(request: MediaRequest, on_step: Callable[[str], None] | None = None)
     return PreparedSession(
         _plan(key, words.given_to(choice.tracks)),
         request.media,
-        request.media.name,
+        _printable(request.media.name),
         choice.selection,
         None if announced_ms is None else max(announced_ms, *ends_ms, 0),
         tuple(notices),
@@ -149,6 +149,11 @@ def prepare(request: MediaRequest, on_step: Callable[[str], None] | None = None)
         choice.left_out,
         words.unrouted,
     )
+
+
+def _printable(name: str) -> str:
+    """A file name, fit for a terminal and for JSON: it may hold any byte."""
+    return "".join(character if character.isprintable() else "?" for character in name)
 
 
 def _plan(key: SessionKey, tracks: tuple[TrackSetup, ...]) -> SessionPlan:
@@ -174,7 +179,7 @@ def _prepare_transcript(request: MediaRequest, key: SessionKey) -> PreparedSessi
     return PreparedSession(
         _plan(key, silent.given_to(tracks)),
         None,
-        request.media.name,
+        _printable(request.media.name),
         Selection(),
         transcript.words[-1].end_ms,
         words.notices,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from stream.domain.features import Word
 from stream.media.errors import TranscriptError
+from stream.media.file_problem import file_problem
 from stream.media.transcript.cues import read_cues
 from stream.media.transcript.encoding import decode_text
 from stream.media.transcript.json_text import parse_json
@@ -62,6 +63,9 @@ class _Parsed:
 
 def read_transcript(path: Path, duration_ms: int | None = None, speakers: Collection[str] = ()) -> Transcript:
     """Read a transcript file. The arguments are those of `parse_transcript`. Raises `TranscriptError`, which never quotes the file."""
+    problem = file_problem(path)
+    if problem is not None:
+        raise TranscriptError(f"{path}: {problem}")
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise TranscriptError(f"{path}: the transcript is larger than {MAX_FILE_BYTES // 1_000_000} MB")

@@ -405,3 +405,57 @@ def test_a_sound_in_the_middle_of_a_long_film_is_read(tmp_path: Path) -> None:
     assert came.level_db(0, 0, 7.8) < -100
     assert came.video[-1].start_ms + came.video[-1].duration_ms == pytest.approx(20_000, abs=100)
     assert not any(report.damaged for report in came.reports.values())
+
+
+def test_film_without_times_is_read(tmp_path: Path) -> None:
+    came = _read(write(tmp_path / "film.h264", "h264", Film([(0, 3)])))
+    assert _length_ms(came.video) == 3_000
+    assert not came.problems()
+
+
+def test_a_transport_stream_whose_times_are_all_the_same_is_read(tmp_path: Path) -> None:
+    whole = write(tmp_path / "whole.ts", "mpegts", Film([(0, 3)]), Sound([(0, tone(3))], "aac"))
+    content = bytearray(whole.read_bytes())
+    for packet in range(0, len(content), 188):
+        begins_unit, adaptation = content[packet + 1] & 0x40, content[packet + 3] >> 4 & 3
+        unit = packet + (5 + content[packet + 4] if adaptation & 2 else 4)
+        if begins_unit and content[unit : unit + 3] == b"\0\0\1":
+            # The presentation time, and the decoding time behind it.
+            for at in range(unit + 9, unit + 9 + 5 * (content[unit + 7] >> 6 & 2) // 2, 5):
+                content[at : at + 5] = bytes([content[at] & 0xF0 | 1, 0, 3, 0, 1])
+    (tmp_path / "same.ts").write_bytes(content)
+    came = _read(tmp_path / "same.ts")
+    assert _length_ms(came.video) == 3_000
+    assert _length_ms(came.audio[0]) == pytest.approx(3_000, abs=50)
+    assert came.problems(0) == came.problems(1) == {Problem.CLOCK_STOPPED}
+
+
+def test_a_picture_that_is_shown_across_a_second_counts_as_sent(tmp_path: Path) -> None:
+    # In a transport stream with AAC, each second begins within a picture.
+    report = _read(write(tmp_path / "film.ts", "mpegts", Film([(0, 8)]), Sound([(0, tone(8))], "aac"))).reports[0]
+    assert report.announced_ms == 8_000
+    assert report.sent_ms == pytest.approx(8_000, abs=40)
+
+
+def test_a_long_wav_file_that_is_cut_off_announces_its_whole_length(tmp_path: Path) -> None:
+    whole = write(tmp_path / "whole.wav", "wav", Sound([(0, tone(4))], "pcm_s24le"), options={"rf64": "always"})
+    report = _read(cut(tmp_path / "cut.wav", whole, 0.5)).reports[0]
+    assert report.announced_ms == pytest.approx(4_000, abs=5)
+    assert report.lost_ms == pytest.approx(2_000, abs=10)
+    assert report.problems == (Problem.CUT_OFF,)
+
+
+def test_a_playlist_that_its_recorder_did_not_end_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "part.ts", "mpegts", Sound([(0, tone(2))], "aac"))
+    playlist = tmp_path / "call.m3u8"
+    playlist.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\npart.ts\n")
+    with pytest.raises(Unusable, match=UnreadableReason.CUT_OFF):
+        _read(playlist)
+    playlist.write_text(playlist.read_text() + "#EXT-X-ENDLIST\n")
+    assert _length_ms(_read(playlist).audio[0]) == pytest.approx(2_000, abs=50)
+
+
+def test_text_is_no_picture(tmp_path: Path) -> None:
+    (tmp_path / "call.txt").write_text("Hello, this is a call.\n" * 20)
+    with pytest.raises(Unusable, match=UnreadableReason.NOT_MEDIA):
+        _read(tmp_path / "call.txt")

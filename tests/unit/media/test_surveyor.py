@@ -83,6 +83,11 @@ def test_a_file_of_which_nothing_can_be_used_is_refused_with_the_reason(tmp_path
         assert reason is None or error.value.reason is reason, name
 
 
+def test_film_without_times_is_looked_at(tmp_path: Path, face: Any) -> None:
+    film = write(tmp_path / "film.h264", "h264", Film([(0, 11)], fps=5, width=face.shape[1], height=face.shape[0], picture=face))
+    assert survey_file(str(film)).contents == {0: Content.FACE}
+
+
 def test_every_problem_and_reason_has_a_sentence() -> None:
     assert set(PROBLEMS) == set(Problem)
     assert set(UNREADABLE) == set(UnreadableReason)

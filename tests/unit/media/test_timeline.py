@@ -140,3 +140,21 @@ def test_a_clock_that_jumps_all_the_time_is_none() -> None:
 def test_a_stream_whose_clock_breaks_alone_is_not_moved_behind_a_longer_one() -> None:
     times = _times(_both(0, 5), _stream(VIDEO, 5, 5), _stream(AUDIO, 3 * DAY_S, 5))
     assert (times[AUDIO].end_ms, times[VIDEO].end_ms) == (10_000, 10_000)
+
+
+def test_a_clock_that_stands_still_is_none() -> None:
+    times = _times(_stream(VIDEO, 5, 10), iter([(AUDIO, 5.0)] * 20))
+    assert times[AUDIO] == StreamTimes(end_ms=10_000, problems=frozenset({Problem.CLOCK_STOPPED}), has_clock=False)
+    assert times[VIDEO].has_clock
+
+
+def test_packets_that_share_a_time_while_the_clock_goes_on_are_no_standstill() -> None:
+    times = _times(iter((AUDIO, pair * 2 * TICK_S) for pair in range(20) for _ in range(2)))[AUDIO]
+    assert times == StreamTimes(end_ms=19_500)
+
+
+def test_a_stream_without_times_lasts_as_long_as_its_packets() -> None:
+    builder = TimelineBuilder()
+    for _ in range(50):
+        builder.add(VIDEO, PacketTimes(None, 0.04))
+    assert builder.build()[VIDEO] == StreamTimes(end_ms=2_000, has_clock=False)

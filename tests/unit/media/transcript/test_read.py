@@ -85,7 +85,7 @@ def test_a_bad_transcript_is_one_clear_error_without_its_content(raw: bytes, suf
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(TranscriptError, match=r"gone\.vtt: No such file"):
+    with pytest.raises(TranscriptError, match=r"gone\.vtt: there is no such file"):
         read_transcript(tmp_path / "gone.vtt")
 
 
