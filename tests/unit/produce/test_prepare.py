@@ -96,7 +96,7 @@ def test_a_transcript_alone_is_a_session(tmp_path: Path) -> None:
 def test_the_error_says_why_a_file_cannot_be_sent(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no such file"):
         prepare(MediaRequest(tmp_path / "gone.mp4"))
-    with pytest.raises(TranscriptError, match="No such file"):
+    with pytest.raises(TranscriptError, match="no such file"):
         prepare(MediaRequest(tmp_path / "gone.vtt"))
     file = tmp_path / "w.srt"
     file.write_text("1\n00:00:00,000 --> 00:00:01,000\nhello\n")
