@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stream.cli.errors import EXIT_FAILED, CommandError, friendly_errors
+from stream.cli.errors import EXIT_FAILED, CommandError, UsageError, friendly_errors
 from stream.cli.options import ConfigFile, JsonLines, KafkaAddress, load_settings_with, since_time_ms
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def check_producer(
     try:
         wanted = SessionKey(tenant, session)
     except ValueError as error:
-        raise CommandError(str(error)) from None
+        raise UsageError(str(error)) from None
     since_ms = since_time_ms(since, round(time.time() * 1000))
     report, log = _check(settings, wanted, since_ms, timeout, Console(stderr=True))
     with quiet_when_closed():

@@ -28,6 +28,7 @@ KNOWN_ERRORS: dict[str, tuple[str, int]] = {
     "stream.agents.health.HealthPortError": ("", EXIT_FAILED),
     "stream.sinks.rebuild.RebuildError": ("", EXIT_FAILED),
     "stream.training.errors.TrainingError": ("", EXIT_USAGE),
+    "stream.cli.errors.UsageError": ("", EXIT_USAGE),
     "stream.cli.errors.CommandError": ("", EXIT_FAILED),
     "kafka.errors.KafkaError": ("Kafka: ", EXIT_FAILED),
     "aiokafka.errors.KafkaError": ("Kafka: ", EXIT_FAILED),
@@ -43,6 +44,10 @@ Names instead of classes keep ``sentistream --help`` fast: importing the classes
 
 class CommandError(Exception):
     """A command cannot continue; the message is one sentence that says what to do."""
+
+
+class UsageError(CommandError):
+    """The options of a command have a wrong value, or do not fit each other."""
 
 
 def describe(error: BaseException) -> tuple[str, int] | None:

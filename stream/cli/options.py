@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stream.cli.errors import EXIT_INCOMPLETE, CommandError
+from stream.cli.errors import EXIT_INCOMPLETE, UsageError
 
 if TYPE_CHECKING:
     from stream.config.settings import Settings
@@ -87,12 +87,12 @@ JsonLines = Annotated[bool, typer.Option("--json", help="Print one JSON object a
 
 
 def parse_channels(text: str | None) -> tuple[str, ...]:
-    """``"agent, customer"`` → ``("agent", "customer")``; nothing → ``()``. Raises `CommandError` if a name is empty."""
+    """``"agent, customer"`` → ``("agent", "customer")``; nothing → ``()``. Raises `UsageError` if a name is empty."""
     if text is None:
         return ()
     names = tuple(name.strip() for name in text.split(","))
     if not all(names):
-        raise CommandError("--channels has an empty name: separate the names by one comma each, for example agent,customer")
+        raise UsageError("--channels has an empty name: separate the names by one comma each, for example agent,customer")
     return names
 
 
@@ -113,7 +113,7 @@ def since_time_ms(text: str, now_ms: int) -> int:
     """Return the time (Unix ms) that is ``90m``, ``12h`` or ``7d`` ago, or that is given in RFC 3339 with an offset.
 
     Raises:
-        CommandError: The text is neither.
+        UsageError: The text is neither.
     """
     ago = re.fullmatch(r"(\d{1,9})([smhd])", text)
     if ago:
@@ -123,5 +123,5 @@ def since_time_ms(text: str, now_ms: int) -> int:
     except ValueError:
         moment = datetime.min  # noqa: DTZ901 (it has no offset, so it is refused below)
     if moment.tzinfo is None:
-        raise CommandError(f"--since {text!r} is neither like 90m, 12h or 7d nor a time with an offset like 2026-11-22T10:00+00:00")
+        raise UsageError(f"--since {text!r} is neither like 90m, 12h or 7d nor a time with an offset like 2026-11-22T10:00+00:00")
     return round(moment.timestamp() * 1000)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stream.cli.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED, CommandError, friendly_errors
+from stream.cli.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED, UsageError, friendly_errors
 from stream.cli.options import (
     AudioTrack,
     Channels,
@@ -79,7 +79,7 @@ def produce(
 
     names = parse_channels(channels)
     if names and (track, role) != ("speaker", "speaker"):
-        raise CommandError("--track and --role are for a single track, --channels is for several: use one or the other")
+        raise UsageError("--track and --role are for a single track, --channels is for several: use one or the other")
     settings = load_settings_with(config, kafka=kafka)
     console = Console(stderr=True)
     try:
@@ -103,7 +103,7 @@ def produce(
         _print_plan(console, prepared)
         produced = _send(console, settings.kafka, prepared, pace)
     except ValueError as error:
-        raise CommandError(str(error)) from None
+        raise UsageError(str(error)) from None
     _print_result(console, prepared, produced)
     if json:
         with quiet_when_closed():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stream.cli.errors import CommandError, friendly_errors
+from stream.cli.errors import CommandError, UsageError, friendly_errors
 from stream.cli.options import ConfigFile, KafkaAddress, RedisUrl, load_settings_with, since_time_ms
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def rebuild(
     try:
         wanted = None if session is None else SessionKey(tenant, session)
     except ValueError as error:
-        raise CommandError(str(error)) from None
+        raise UsageError(str(error)) from None
     now_ms = round(time.time() * 1000)
     since_ms = now_ms - settings.redis.result_ttl_s * 1000 if since is None else since_time_ms(since, now_ms)
     console = Console(stderr=True)

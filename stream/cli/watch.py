@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stream.cli.errors import CommandError, friendly_errors
+from stream.cli.errors import UsageError, friendly_errors
 from stream.cli.options import ConfigFile, JsonLines, RedisUrl, load_settings_with
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def watch(
     try:
         wanted = SessionKey(tenant or "default", session) if session is not None else None
     except ValueError as error:
-        raise CommandError(str(error)) from None
+        raise UsageError(str(error)) from None
     with quiet_when_closed():
         run_until_signal(_follow(settings, wanted, tenant, json=json, from_start=from_start))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stream.cli.errors import EXIT_INCOMPLETE, CommandError, friendly_errors
+from stream.cli.errors import EXIT_INCOMPLETE, UsageError, friendly_errors
 from stream.cli.options import (
     AudioTrack,
     Channels,
@@ -116,7 +116,7 @@ def _speed(text: str) -> float | None:
     try:
         return parse_speed(text)
     except ValueError as error:
-        raise CommandError(str(error)) from None
+        raise UsageError(str(error)) from None
 
 
 def _prepare(steps: StepReporter, recordings: Recordings) -> tuple[PreparedSession, ...]:

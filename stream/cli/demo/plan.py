@@ -9,7 +9,7 @@ from itertools import cycle, islice
 from pathlib import Path
 from secrets import token_hex
 
-from stream.cli.errors import CommandError
+from stream.cli.errors import CommandError, UsageError
 from stream.domain.identity import SessionKey
 from stream.media.errors import MediaError
 from stream.produce.prepare import MediaRequest, PreparedSession, prepare
@@ -39,15 +39,15 @@ class Recordings:
     video_track: int | None = None
 
     def requests(self) -> tuple[MediaRequest, ...]:
-        """Return a request for each recording. Raises `CommandError` if the options do not fit the number of files."""
+        """Return a request for each recording. Raises `UsageError` if the options do not fit the number of files."""
         media, transcripts = self.media, self.transcripts
         if len(transcripts) > len(media):
-            raise CommandError(f"{len(transcripts)} --transcript, but {len(media)} MEDIA: name the recording of each transcript as MEDIA")
+            raise UsageError(f"{len(transcripts)} --transcript, but {len(media)} MEDIA: name the recording of each transcript as MEDIA")
         if not media and (self.channels or self.audio_track or self.video_track):
-            raise CommandError("--channels, --audio-track and --video-track are for your own recordings: name them as MEDIA")
+            raise UsageError("--channels, --audio-track and --video-track are for your own recordings: name them as MEDIA")
         requests = tuple(map(self._request, media, [*transcripts, *[None] * (len(media) - len(transcripts))])) or sample_requests()
         if self.sessions is not None and self.sessions < len(requests):
-            raise CommandError(f"--sessions {self.sessions} is too few: there are {len(requests)} recordings, one session each")
+            raise UsageError(f"--sessions {self.sessions} is too few: there are {len(requests)} recordings, one session each")
         return requests
 
     def _request(self, media: Path, transcript: Path | None) -> MediaRequest:
@@ -69,8 +69,8 @@ def plan_sessions(recordings: Recordings, on_step: Callable[[str], None]) -> tup
         on_step: Called with the name of a step that takes a while.
 
     Raises:
-        CommandError: The numbers of files, transcripts and sessions do not match, or files cannot be used: the message has a line for
-            each of them, so that one start of the command finds them all.
+        UsageError: The numbers of files, transcripts and sessions do not match.
+        CommandError: Files cannot be used. The message has a line for each of them, so that one start of the command finds them all.
     """
     prepared: list[PreparedSession] = []
     problems: list[str] = []

@@ -15,7 +15,7 @@ from stream.cli.doctor import command as doctor
 from stream.cli.doctor.finding import Status
 from stream.cli.doctor.installation import check_packages
 from stream.cli.doctor.services import topic_findings
-from stream.cli.errors import CommandError, describe, friendly_errors
+from stream.cli.errors import CommandError, UsageError, describe, friendly_errors
 from stream.config.load import ConfigError
 from stream.domain.topics import Topics
 from stream.local.errors import LocalStackError, ServiceLostError
@@ -47,6 +47,7 @@ def command_that_raises(error: BaseException) -> typer.Typer:
         (ModelRepositoryError("no weights"), "no weights", 1),
         (TritonUnavailableError("away"), "Triton: away", 1),
         (CommandError("[odd] sentence"), "[odd] sentence", 1),
+        (UsageError("--since is no time"), "--since is no time", 2),
         (ExceptionGroup("", [ExceptionGroup("", [LocalStackError("inner")])]), "inner", 1),
     ],
 )
