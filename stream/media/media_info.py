@@ -254,11 +254,9 @@ class MediaReport:
 
     Attributes:
         streams: One report for each stream that was read, audio first.
-        complete: The reading reached its end. False when it was stopped, or when the reader process ended early.
     """
 
     streams: Annotated[tuple[StreamReport, ...], msgspec.Meta(max_length=MAX_STREAMS + 1)] = ()
-    complete: bool = True
 
     @property
     def damaged(self) -> bool:

@@ -207,7 +207,7 @@ class MediaFile:
         chosen = {source.stream for source in self.selection.audio} | {self.selection.video}
         streams = (stream for stream in (*self.info.audio, *self.info.video) if stream.index in chosen)
         reports = (StreamReport(stream, stream.announced_ms, self._sent_ms[stream.index], problems=problems) for stream in streams)
-        return MediaReport(tuple(reports), complete=False)
+        return MediaReport(tuple(reports))
 
 
 def survey(path: Path, *, command: Sequence[str] = READER) -> Survey:

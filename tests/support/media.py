@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Iterator
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +23,32 @@ FAST = {
 """Options of encoders: tests need no beauty."""
 
 
+@lru_cache(maxsize=64)
 def picture(width: int = 320, height: int = 240, seed: int = 0) -> npt.NDArray[np.uint8]:
-    """A blurred random colour picture."""
+    """A blurred random colour picture. It is made once, and cannot be written to."""
     noise = np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8)
-    return np.asarray(cv2.GaussianBlur(noise, (31, 31), 0), np.uint8)
+    pixels = np.asarray(cv2.GaussianBlur(noise, (31, 31), 0), np.uint8)
+    pixels.setflags(write=False)
+    return pixels
+
+
+def film_frames(
+    count: int, fps: int = 25, width: int = 320, height: int = 240, *, first: int = 0, pixels: npt.NDArray[np.uint8] | None = None
+) -> Iterator[Any]:
+    """Frames of some random pictures in turn, or of one picture.
+
+    Args:
+        count: How many.
+        fps: Frames a second.
+        width: Pixels of a random picture.
+        height: Pixels of a random picture.
+        first: Number of the first frame on the clock of the film.
+        pixels: (h, w, 3) picture to show instead.
+    """
+    for number in range(count):
+        frame = av.VideoFrame.from_ndarray(picture(width, height, number % 7) if pixels is None else pixels, format="rgb24")
+        frame.pts, frame.time_base = first + number, Fraction(1, fps)
+        yield frame
 
 
 def jpeg(width: int = 320, height: int = 240) -> bytes:
@@ -44,9 +68,7 @@ def film(frames: int = 25, fps: int = 25, width: int = 320, height: int = 240, c
     with av.open(buffer, "w", format="mp4", options={"movflags": "frag_keyframe+empty_moov+default_base_moof"}) as output:
         stream: Any = output.add_stream(codec, rate=fps)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for number in range(frames):
-            frame = av.VideoFrame.from_ndarray(picture(width, height, number), format="rgb24")
-            frame.pts, frame.time_base = number, Fraction(1, fps)
+        for frame in film_frames(frames, fps, width, height):
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
     return buffer.getvalue()
@@ -100,9 +122,7 @@ def write_film(
     with av.open(str(path), "w", options=container_options or {}) as output:
         stream: Any = output.add_stream(codec, rate=fps, options=FAST.get(codec, {}))
         stream.width, stream.height, stream.pix_fmt = width, height, "yuvj420p" if codec == "mjpeg" else "yuv420p"
-        for number in range(round(seconds * fps)):
-            frame = av.VideoFrame.from_ndarray(picture(width, height, number % 7), format="rgb24")
-            frame.pts, frame.time_base = number, Fraction(1, fps)
+        for frame in film_frames(round(seconds * fps), fps, width, height):
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
 
@@ -131,9 +151,7 @@ def write_film_with_broken_sound(path: Path) -> None:
         film: Any = output.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
         film.width, film.height, film.pix_fmt = 320, 240, "yuv420p"
         sound: Any = output.add_stream("aac", rate=48_000, layout="mono")
-        for number in range(50):
-            frame = av.VideoFrame.from_ndarray(picture(seed=number % 7), format="rgb24")
-            frame.pts, frame.time_base = number, Fraction(1, 25)
+        for frame in film_frames(50):
             output.mux(film.encode(frame))
         output.mux(film.encode(None))
         for number in range(94):

@@ -12,7 +12,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from tests.support.media import picture
+from tests.support.media import film_frames
 
 Planes = npt.NDArray[np.float32]
 TONE_DB = -20.0
@@ -131,10 +131,8 @@ def _packets(out: Any, stream: Sound | Film) -> Iterator[Any]:
 
 def _film_packets(out: Any, film: Film) -> Iterator[Any]:
     for start_s, seconds in film.parts:
-        for number in range(round(seconds * film.fps)):
-            pixels = film.picture if film.picture is not None else picture(film.width, film.height, number % 7)
-            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-            frame.pts, frame.time_base = round(start_s * film.fps) + number, Fraction(1, film.fps)
+        first = round(start_s * film.fps)
+        for frame in film_frames(round(seconds * film.fps), film.fps, film.width, film.height, first=first, pixels=film.picture):
             yield from out.encode(frame)
     yield from out.encode(None)
 

@@ -14,7 +14,7 @@ OTHER_KEYS = 1000
 """Keys of other sessions in wrong partitions that are kept: they tell which partitioner was used."""
 
 
-class Placement:
+class PlacementCheck:
     """Notes in which partitions records are.
 
     Args:

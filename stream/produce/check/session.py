@@ -23,7 +23,7 @@ from stream.produce.check.finding import Finding, Findings, Position
 from stream.produce.check.fine import say_what_is_fine
 from stream.produce.check.log import check_log
 from stream.produce.check.payload import PayloadCheck, modality_name
-from stream.produce.check.placement import Placement
+from stream.produce.check.placement import PlacementCheck
 from stream.produce.check.record import LogFacts, SentRecord
 from stream.produce.check.unreadable import explain
 
@@ -78,7 +78,7 @@ class SessionCheck:
         self._ids: set[str] = set()
         self._written: list[int] = []
         self._first_chunk_ms: dict[int, int] = {}
-        self._placement = Placement(self._key, partitions)
+        self._placement = PlacementCheck(self._key, partitions)
         self._unreadable: set[Modality] = set()
         self._recent: dict[str, int] = {}
 

@@ -138,6 +138,7 @@ def test_task_loss_counts_only_scores_that_are_known() -> None:
     assert float(task_loss(answer, known)) == pytest.approx(np.log(3.0) + 0.5, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_few_steps_lower_the_loss(pools: Pools) -> None:
     torch.manual_seed(0)
     generator = torch.Generator().manual_seed(0)
