@@ -21,6 +21,7 @@ from stream.domain.identity import SessionKey, TrackKey, check_name
 from stream.domain.media_format import MAX_CHUNK_BYTES, MAX_CHUNK_MS, MAX_SESSION_MS
 from stream.domain.modality import Modality
 from stream.domain.session_events import KeyedSessionEvent, SessionEnd, SessionEvent, SessionHeartbeat, SessionStart
+from stream.domain.wording import printable
 
 Headers = list[tuple[str, bytes]]
 
@@ -195,7 +196,7 @@ def decode_words(payload: bytes, start_ms: int, duration_ms: int) -> TextFeature
 
 def _word(number: int, word: _WordOnWire) -> Word:
     """A word with its times rounded to milliseconds. A word that ends at 0 is given a millisecond: no window has words that end before."""
-    text = _printable(word.text)
+    text = printable(word.text).strip()
     if not text or len(text) > MAX_WORD_CHARACTERS:
         raise BadRecordError("bad_words", f"words[{number}].text is empty or longer than {MAX_WORD_CHARACTERS} characters")
     if not 0 <= word.start_ms <= MAX_SESSION_MS or not 0 <= word.end_ms <= MAX_SESSION_MS:
@@ -211,14 +212,10 @@ def _word(number: int, word: _WordOnWire) -> Word:
 def _speaker(number: int, speaker: str | None) -> str | None:
     if speaker is None:
         return None
-    name = _printable(speaker)
+    name = printable(speaker).strip()
     if len(name) > MAX_SPEAKER_CHARACTERS:
         raise BadRecordError("bad_words", f"words[{number}].speaker is longer than {MAX_SPEAKER_CHARACTERS} characters")
     return name or None
-
-
-def _printable(text: str) -> str:
-    return (text if text.isprintable() else "".join(c for c in text if c.isprintable())).strip()
 
 
 def _problem(error: Exception) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 MAX_CHUNK_BYTES = 900_000
 """Largest payload of a chunk: with its headers a record stays below Kafka's default limit of 1 MiB."""
 
+MAX_RECORD_BYTES = MAX_CHUNK_BYTES + 64 * 1024
+"""What topics must take: a record holds a chunk with its key and headers; a dead letter holds the record with its reason."""
+
 MAX_CHUNK_MS = 1_000
 """Most media in one chunk."""
 

@@ -1,6 +1,11 @@
-"""Numbers and spans of time as people read them in messages."""
+"""Texts, numbers and spans of time as people read them in messages."""
 
 from __future__ import annotations
+
+
+def printable(text: str) -> str:
+    """Text without the characters that do not print: they would end up in terminals and logs."""
+    return text if text.isprintable() else "".join(character for character in text if character.isprintable())
 
 
 def quantity(number: int, noun: str) -> str:

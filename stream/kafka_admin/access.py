@@ -12,10 +12,11 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import AuthorizationError, GroupAuthorizationFailedError, KafkaError
 
 from stream.config.settings import KafkaSettings
+from stream.domain.media_format import MAX_RECORD_BYTES
 from stream.domain.service_problem import ServiceProblem
 from stream.domain.topics import Topics
 from stream.domain.wording import quantity
-from stream.kafka_admin.connection import CONNECT_TIMEOUT_MS, SMALLEST_LIMIT, broker_errors, kafka_options
+from stream.kafka_admin.connection import CONNECT_TIMEOUT_MS, broker_errors, kafka_options
 
 TOPIC_AUTHORIZATION_FAILED = 29
 GROUP_OPERATIONS = frozenset({"READ"})
@@ -162,10 +163,10 @@ def _config_problems(topics: Topics, configs: Mapping[str, Mapping[str, str]]) -
         )
         yield ServiceProblem("compaction_of_results", text, lasting=True, serious=False)
     small = [name for name, config in configs.items() if config.get("max.message.bytes", "").isdigit()]
-    small = [name for name in small if int(configs[name]["max.message.bytes"]) < SMALLEST_LIMIT]
+    small = [name for name in small if int(configs[name]["max.message.bytes"]) < MAX_RECORD_BYTES]
     if small:
         text = (
-            f"the topic {', '.join(small)} has max.message.bytes below {SMALLEST_LIMIT:,}, so that large chunks of video are refused: "
+            f"the topic {', '.join(small)} has max.message.bytes below {MAX_RECORD_BYTES:,}, so that large chunks of video are refused: "
             "raise it (or message.max.bytes of the broker)"
         )
         yield ServiceProblem("small_messages", text, lasting=True, serious=False)

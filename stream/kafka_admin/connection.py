@@ -26,17 +26,13 @@ from kafka.errors import (
 )
 
 from stream.config.settings import KafkaSettings
-from stream.domain.media_format import MAX_CHUNK_BYTES
+from stream.domain.media_format import MAX_RECORD_BYTES
 from stream.domain.service_problem import ServiceProblem
 from stream.kafka_admin.errors import BrokerError, WrongBrokerError
 from stream.kafka_admin.handshake import broker_problem
 
 CONNECT_TIMEOUT_MS = 5_000
 """A broker that is up answers within a second. kafka-python's default of 30 s would leave users waiting in front of a wrong address."""
-
-RECORD_OVERHEAD_BYTES = 64 * 1024
-SMALLEST_LIMIT = MAX_CHUNK_BYTES + RECORD_OVERHEAD_BYTES
-"""A record holds a chunk with its key and headers; a dead letter holds the record with its reason."""
 
 
 def kafka_options(kafka: KafkaSettings) -> dict[str, Any]:
@@ -121,7 +117,7 @@ _WRONG: tuple[tuple[tuple[type[KafkaError], ...], str], ...] = (
     ((InvalidTopicError,), "refuses the name of a topic: correct kafka.topic_prefix"),
     (
         (MessageSizeTooLargeError, RecordListTooLargeError),
-        f"refuses a record as too large: set max.message.bytes of the topics, or message.max.bytes of the broker, to {SMALLEST_LIMIT} "
+        f"refuses a record as too large: set max.message.bytes of the topics, or message.max.bytes of the broker, to {MAX_RECORD_BYTES} "
         "or more",
     ),
     (

@@ -16,6 +16,7 @@ from typing import Any
 import av
 
 from stream.domain.modality import Modality
+from stream.domain.wording import printable
 from stream.media import headers
 from stream.media.container import only, open_media, packets
 from stream.media.headerless import begins_like_media, is_open_playlist, is_raw
@@ -426,7 +427,7 @@ def _codec(stream: Any) -> str:
 
 def _text(text: str) -> str:
     """A tag of the file, fit for a terminal: one line, no control characters, of bounded length."""
-    return "".join(character for character in text if character.isprintable())[:MAX_TEXT]
+    return printable(text)[:MAX_TEXT]
 
 
 def _is_cover(stream: Any) -> bool:

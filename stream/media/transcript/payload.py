@@ -6,6 +6,7 @@ import html
 import re
 
 from stream.domain.kafka_records import MAX_SPEAKER_CHARACTERS
+from stream.domain.wording import printable
 from stream.media.transcript.segment import Segment, Stretch
 from stream.media.transcript.times import CLOCK, clock_ms
 
@@ -57,7 +58,7 @@ def unescaped(text: str) -> str:
 
 def speaker_name(text: str) -> str | None:
     """A name as it is shown: on one line, printable and short; None if nothing is left of it."""
-    name = " ".join("".join(c for c in " ".join(unescaped(text).split()) if c.isprintable()).split())
+    name = " ".join(printable(" ".join(unescaped(text).split())).split())
     return name[:MAX_SPEAKER_CHARACTERS] or None
 
 

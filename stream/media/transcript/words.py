@@ -11,6 +11,7 @@ from itertools import accumulate
 
 from stream.domain.features import Word
 from stream.domain.kafka_records import MAX_WORD_CHARACTERS
+from stream.domain.wording import printable
 from stream.media.transcript.marks import closes_word, is_spoken
 from stream.media.transcript.segment import Segment
 
@@ -66,11 +67,6 @@ def with_bounds(segments: Sequence[Segment]) -> list[Segment]:
             bounded[index] = replace(bounded[index], end_ms=following_ms)
         following_ms = min(times, default=following_ms)
     return bounded
-
-
-def printable(text: str) -> str:
-    """Text without the characters that do not print: they would end up in terminals and logs."""
-    return "".join(c for c in text if c.isprintable())
 
 
 def _segment_words(segment: Segment, previous_end_ms: float) -> Iterator[Word]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stream.domain.media_format import MAX_RECORD_BYTES
 from stream.domain.wording import rough_duration
 from stream.produce.check.clocks import YEAR_2000_MS
 from stream.produce.check.finding import Findings
@@ -15,9 +16,6 @@ ABOUT_TO_GO = 0.9
 
 LEAST_RETENTION_MS = 3_600_000
 """A worker that is down or behind for an hour should still find the chunks."""
-
-LEAST_RECORD_BYTES = 1_000_000
-"""What a topic must take: the largest chunk with its headers."""
 
 
 def check_log(log: LogFacts, first_ms: int, newest_ms: int, findings: Findings) -> None:
@@ -70,7 +68,7 @@ def _check_topic(topic: TopicFacts, findings: Findings) -> None:
     if topic.compacted:
         text = f"{topic.name} is compacted: Kafka deletes all but the last record of a session"
         findings.error("compacted", text, f"set cleanup.policy=delete for {topic.name}", count=0)
-    if topic.max_record_bytes is not None and topic.max_record_bytes < LEAST_RECORD_BYTES:
+    if topic.max_record_bytes is not None and topic.max_record_bytes < MAX_RECORD_BYTES:
         text = f"{topic.name} takes records of at most {topic.max_record_bytes:,} bytes"
         fix = "set max.message.bytes to 1048588: a chunk may have 900,000 bytes and its headers"
         findings.warn("max_message_bytes", text, fix, count=0)

@@ -1,10 +1,10 @@
-"""Numbers and spans of time in messages."""
+"""Texts, numbers and spans of time in messages."""
 
 from __future__ import annotations
 
 import pytest
 
-from stream.domain.wording import duration, quantity, rough_duration, seconds
+from stream.domain.wording import duration, printable, quantity, rough_duration, seconds
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,7 @@ def test_one_thing_is_not_many() -> None:
 
 def test_seconds_have_tenths() -> None:
     assert [seconds(milliseconds) for milliseconds in (0, 1_460, 3_600_000)] == ["0.0 s", "1.5 s", "3,600.0 s"]
+
+
+def test_only_what_prints_is_left() -> None:
+    assert [printable(text) for text in ("schön, 素晴らしい", "a\x1b[31m\u202eb\n")] == ["schön, 素晴らしい", "a[31mb"]
