@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import faust
 import structlog
+from aiokafka.errors import BrokerResponseError, GroupAuthorizationFailedError
 from faust.types import TP, EventT, StreamT
 
 from stream.agents.consumer_lag import ConsumerLag
@@ -25,6 +26,7 @@ from stream.config.settings import KafkaSettings, Settings
 from stream.domain.delivery import InboundRecord
 from stream.domain.kafka_records import Headers
 from stream.domain.topics import Topics
+from stream.kafka_admin.connection import THE_GROUP
 from stream.pipeline.ports import ResultStore, Scorer, TrackEncoder
 from stream.pipeline.processing_context import ProcessingContext
 from stream.pipeline.router import SessionRouter
@@ -46,12 +48,29 @@ HEARTBEAT_S = 1.0
 TOPICS_EVERY_MS = 10_000
 """How often the broker is asked whether the topics have more partitions than before."""
 
+REFUSALS_EVERY_S = 0.5
+"""How often the worker looks whether the group refuses it."""
+
 STALE_MS = 1000
 """A broker that is this late with the answer to a fetch counts as away."""
 
 
 class WorkerCrashedError(Exception):
     """An unexpected error stopped the worker; unpublished chunks stay in Kafka."""
+
+
+class WorkerRefusedError(Exception):
+    """The broker does not allow this worker to read, or to be in its group, and aiokafka cannot go on; unpublished chunks stay in Kafka.
+
+    Attributes:
+        what: The topic, or `stream.kafka_admin.connection.THE_GROUP`.
+        error: The name of the error.
+    """
+
+    def __init__(self, what: str, error: str) -> None:
+        super().__init__(f"{what}: {error}")
+        self.what = what
+        self.error = error
 
 
 class WorkerApp:
@@ -81,18 +100,21 @@ class WorkerApp:
         kafka, topics = settings.kafka, Topics(settings.kafka.topic_prefix)
         self._faust = faust.App(kafka.group, datadir=str(data_directory), **_app_options(kafka))
         self._commits = Commits()
-        self._faust.transport = WorkerTransport(self._faust, self._commits, kafka.fetch_max_wait_ms, kafka.fetch_min_bytes)
+        self._faust.transport = WorkerTransport(
+            self._faust, self._commits, kafka.fetch_max_wait_ms, kafka.fetch_min_bytes, on_refusal=self._on_refusal
+        )
         self._drain_s = settings.limits.drain_s
         self._on_ready = on_ready
         self._state = state or WorkerState()
         self._lag = ConsumerLag(self._faust, topics.inputs, stale_after_ms=kafka.fetch_max_wait_ms + STALE_MS)
         self._crash: asyncio.Future[None] | None = None
+        self._refusal: WorkerRefusedError | None = None
         self._router = SessionRouter(
             ProcessingContext(
                 settings=settings,
                 store=store,
                 scorer=scorer,
-                send=ResultProducer(self._faust, self._state.refused_sends).send,
+                send=ResultProducer(self._faust, self._state.refused).send,
                 new_encoder=new_encoder,
                 now=lambda: time.monotonic_ns() // 1_000_000,
                 on_failure=self._fail,
@@ -106,7 +128,6 @@ class WorkerApp:
         self._faust.timer(HEARTBEAT_S)(self._check_consumer_thread)
         # Asked by the monitor of the services: Faust's timers do not run before the worker has sought to the committed offsets.
         self._state.broker_silent_s = lambda: self._lag.silent_s
-        self._state.group_error = lambda: group_error(self._faust)
         self._faust.on_partitions_revoked.connect(self._on_revoked)
         self._faust.on_partitions_assigned.connect(self._on_assigned)
 
@@ -119,15 +140,21 @@ class WorkerApp:
 
         Raises:
             WorkerCrashedError: An unexpected error ended the work before.
+            WorkerRefusedError: The same of the broker, which does not allow this worker to read, or to be in its group.
         """
-        await self._faust.start()
+        refused = asyncio.ensure_future(self._wait_for_refusal())
+        # Faust has started when the group has assigned partitions, which it never does if it refuses the worker.
+        starting = asyncio.ensure_future(self._faust.start())
+        await asyncio.wait({starting, refused}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            await starting
         self._faust.sensors.remove(self._faust.monitor)  # it keeps statistics of every message that nothing reads
         stopping = asyncio.ensure_future(stop.wait())
         crashed = asyncio.ensure_future(self._faust.wait_until_stopped())
         try:
-            await asyncio.wait({stopping, crashed}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({stopping, crashed, refused}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for waiting in (stopping, crashed):
+            for waiting in (stopping, crashed, refused):
                 waiting.cancel()
             self._state.draining = True
             # 1. Not after a crash: whatever is wrong must not be published.
@@ -137,8 +164,25 @@ class WorkerApp:
             self._router.stop()
             # 3.
             await self._leave()
+            starting.cancel()
         if self._faust.crash_reason is not None:
             raise WorkerCrashedError(type(self._faust.crash_reason).__name__) from self._faust.crash_reason
+        if self._refusal is not None and not stop.is_set():
+            raise self._refusal
+
+    async def _wait_for_refusal(self) -> None:
+        while self._refusal is None:
+            if (error := group_error(self._faust)) is not None:
+                self._refuse(THE_GROUP, error)
+            await asyncio.sleep(REFUSALS_EVERY_S)
+
+    def _on_refusal(self, error: BrokerResponseError) -> None:
+        self._refuse(THE_GROUP if isinstance(error, GroupAuthorizationFailedError) else _topics(error), type(error).__name__)
+
+    def _refuse(self, what: str, error: str) -> None:
+        if self._refusal is None:
+            self._refusal = WorkerRefusedError(what, error)
+            self._state.refused[what] = error
 
     async def _drain(self) -> None:
         log.info("draining", epochs=self._router.open_epochs)
@@ -248,6 +292,12 @@ def _credentials(kafka: KafkaSettings) -> faust.types.auth.CredentialsT | None:
             mechanism=kafka.sasl_mechanism,
         )
     return faust.SSLCredentials(context) if context else None
+
+
+def _topics(error: BrokerResponseError) -> str:
+    """The topics that an error of aiokafka names: one, or a set of them."""
+    named = error.args[0] if error.args else ()
+    return named if isinstance(named, str) else ", ".join(sorted(named))
 
 
 def _headers(headers: Iterable[tuple[str, bytes | None]] | None) -> Headers:

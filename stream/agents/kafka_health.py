@@ -15,7 +15,7 @@ SILENT_S = 3.0
 
 
 class KafkaHealth:
-    """Looks at the broker only if the worker has a reason to: nothing is assigned, no fetch was answered, or results are refused.
+    """Looks at the broker only if the worker has a reason to: nothing is assigned, no fetch was answered, or something is refused.
 
     Args:
         settings: The broker.
@@ -28,9 +28,7 @@ class KafkaHealth:
 
     async def problem(self) -> ServiceProblem | None:
         """Why Kafka cannot be used now; None if it can."""
-        refused = dict(self._state.refused_sends)
-        if (error := self._state.group_error()) is not None:
-            refused["the group"] = error
+        refused = dict(self._state.refused)
         if self._state.partitions is not None and self._state.broker_silent_s() < SILENT_S and not refused:
             return None
         problem = await asyncio.to_thread(broker_problem, self._settings)

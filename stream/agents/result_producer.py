@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import structlog
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 from faust import App
 from faust.exceptions import ProducerSendError
 
@@ -42,10 +42,13 @@ class ResultProducer:
         topics = [topic for topic, *_ in records]
 
         def on_outage(error: Exception, failures: int) -> None:
-            self._refused.update(dict.fromkeys(topics, type(error).__name__))
+            # Faust wraps the reason why a record cannot be sent at all.
+            reason = error.__cause__ if isinstance(error, ProducerSendError) and error.__cause__ is not None else error
+            denied = reason.args if isinstance(reason, TopicAuthorizationFailedError) else ()
+            self._refused.update(dict.fromkeys([topic for topic in topics if topic in denied] or topics, type(reason).__name__))
             # The monitor of the services says again and again what lasts.
             if failures == 1:
-                log.warning("send_failed", topics=topics, error=type(error).__name__)
+                log.warning("send_failed", topics=topics, error=type(reason).__name__)
 
         await wait_out(attempt, is_outage=is_outage, backoff=BACKOFF, on_outage=on_outage)
         for topic in topics:

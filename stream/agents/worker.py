@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import gc
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
-from stream.agents.app import WorkerApp
+from stream.agents.app import WorkerApp, WorkerRefusedError
 from stream.agents.health import HealthServer
 from stream.agents.kafka_health import KafkaHealth
 from stream.agents.service_log import ServiceLog
@@ -19,6 +20,7 @@ from stream.aio.service_monitor import ServiceMonitor
 from stream.aio.signals import stop_on_signals
 from stream.config.settings import RedisSettings, Settings
 from stream.encoders.text import Tokenizer
+from stream.kafka_admin.connection import as_error, refusal
 from stream.media.sandbox import Sandbox
 from stream.pipeline.encode import ChunkEncoder
 from stream.pipeline.score import WindowScorer
@@ -41,6 +43,7 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
         WorkerCrashedError: An unexpected error stopped the worker.
         HealthPortError: The health endpoints cannot listen on the configured address.
         WrongServiceError: A service is not what the settings say, so that waiting cannot help.
+        BrokerError: The broker does not allow the worker to read, or to be in its group.
         RedisRefusedError: The same of Redis, or it is a read-only replica for longer than a failover takes.
     """
     stop = asyncio.Event()
@@ -80,7 +83,12 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
             state=state,
         )
         reduce_garbage_collection()
-        await app.run(stop)
+        try:
+            await app.run(stop)
+        except WorkerRefusedError as refused:
+            problem = refusal(settings.kafka, refused.error, refused.what)
+            monitor.report("kafka", problem)
+            raise as_error(replace(problem, text=f"{problem.text}; the worker has stopped, and nothing is lost")) from None
 
 
 async def _log_other_weights(models: Models) -> None:

@@ -23,8 +23,8 @@ class WorkerState:
         draining: The worker has been told to stop.
         topics_problem: What is wrong with the topics, so that records wait; None if nothing is.
         broker_silent_s: Returns how long ago (s) the broker last answered a fetch; 0 while nothing is fetched.
-        group_error: Returns the name of the error with which the broker refuses this member of the group; None if it does not.
-        refused_sends: By topic to which results cannot be written now, the name of the error.
+        refused: By topic that cannot be read or written now, and `stream.kafka_admin.connection.THE_GROUP`, the
+            name of the error with which the broker refuses it.
         consumer_turned_s: When the event loop of the thread that reads from Kafka last turned; None before it runs.
         timings: How long each step takes.
     """
@@ -33,8 +33,7 @@ class WorkerState:
     draining: bool = False
     topics_problem: str | None = None
     broker_silent_s: Callable[[], float] = lambda: 0.0
-    group_error: Callable[[], str | None] = lambda: None
-    refused_sends: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
     consumer_turned_s: float | None = None
     timings: Timings = field(default_factory=Timings)
 

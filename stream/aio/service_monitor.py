@@ -55,7 +55,7 @@ class ServiceMonitor:
     Args:
         checks: By name of a service, its check. A check that raises an error is a problem, too: only the name of the error's class is
             shown, because its text may hold a password.
-        reporter: Told about changes, by `run` only.
+        reporter: Told about changes, by `run` and `report` only.
         clock: Unix time in seconds.
         sleep: Waits for some seconds.
     """
@@ -98,6 +98,12 @@ class ServiceMonitor:
         for ongoing in (await self.check()).values():
             if ongoing.problem.lasting:
                 raise WrongServiceError(ongoing.problem.text)
+
+    def report(self, service: str, problem: ServiceProblem) -> None:
+        """Report a problem that was found without a check, unless it has been reported."""
+        since_s = self.problems[service].since_s if service in self.problems else self._clock()
+        self.problems = {**self.problems, service: OngoingProblem(problem, since_s)}
+        self._report()
 
     async def run(self) -> NoReturn:
         """Check and report until cancelled."""

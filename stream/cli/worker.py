@@ -37,7 +37,8 @@ def worker(
     The first signal lets it publish the windows that are closed (for at most `limits.drain_s`), a second one ends it at once.
 
     At its start it waits for Redis and Triton, but exits with 1 if Kafka is away. If a service is not what the settings say, so that
-    waiting cannot help, it exits with 3, for example at Triton's HTTP port or a refused login. Later it always waits.
+    waiting cannot help, it exits with 3, for example at Triton's HTTP port or a refused login. Later it waits; only if Kafka no longer lets
+    it read, or be in its group, it stops in order and exits with 3, and nothing is lost.
 
     Example: `sentistream worker --kafka broker:9092 --redis redis://store:6379/0 --triton triton:8001`
     """

@@ -132,14 +132,23 @@ _WRONG: tuple[tuple[tuple[type[KafkaError], ...], str], ...] = (
 """Errors that say what is wrong, and the sentence for each; it begins with "Kafka at HOST:PORT"."""
 
 
+THE_GROUP = "the group"
+
+_DENIED = {"TopicAuthorizationFailedError": "topic_denied", "GroupAuthorizationFailedError": "group_denied"}
+"""The codes of `stream.kafka_admin.access` for the same."""
+
+
 def refusal(kafka: KafkaSettings, error: str, topic: str) -> ServiceProblem:
-    """The problem for the name of an error with which records are refused; aiokafka and kafka-python use the same names."""
+    """The problem for the name of an error with which a topic or the group is refused; aiokafka and kafka-python use the same names."""
     cls = getattr(errors, error, None)
     sentence = _sentence(cls) if isinstance(cls, type) else None
     at = f"Kafka at {kafka.bootstrap}"
     if sentence is None:
-        return ServiceProblem("refused_request", f"{at} does not take records for {topic} ({error}); see its log", lasting=False)
-    return ServiceProblem("refused_request", f"{at} {sentence.format(kafka=kafka, name=f'{error}, {topic}')}", lasting=True)
+        what = "keep this worker in" if topic == THE_GROUP else "take records for"
+        return ServiceProblem("refused_request", f"{at} does not {what} {topic} ({error}); see its log", lasting=False)
+    return ServiceProblem(
+        _DENIED.get(error, "refused_request"), f"{at} {sentence.format(kafka=kafka, name=f'{error}, {topic}')}", lasting=True
+    )
 
 
 def _sentence(cls: type) -> str | None:

@@ -9,14 +9,18 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession
+from kafka import KafkaProducer
 from kafka.admin import (
     ACL,
+    ACLFilter,
     ACLOperation,
     ACLPermissionType,
     ConfigResource,
@@ -24,13 +28,17 @@ from kafka.admin import (
     KafkaAdminClient,
     ResourcePattern,
     ResourceType,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
 )
 from pydantic import SecretStr
 
 from stream.config.settings import KafkaSettings, Settings
+from stream.domain.modality import Modality
 from stream.domain.service_problem import ServiceProblem
 from stream.domain.topics import Topics
 from stream.kafka_admin.access import Use, access_problems
+from stream.kafka_admin.connection import kafka_options
 from stream.kafka_admin.errors import BrokerError, WrongBrokerError
 from stream.kafka_admin.handshake import broker_problem
 from stream.kafka_admin.topics import ensure_topics
@@ -40,14 +48,18 @@ from stream.local.redis_server import RedisServer
 from stream.local.triton import TritonServer
 from stream.produce.check.read import LogReader
 from stream.produce.producer import RecordSender
+from stream.sinks.redis_sink import RedisSink
+from tests.fakes.processing_context import FakeWorker
 from tests.support.certificates import PASSWORD, Certificate, make_certificate
+from tests.support.delivery import END, EXPECTED, SECONDS, START, finals, send, unique_sessions, until
 from tests.support.kafka import ApacheKafka, Listener, why_unavailable
+from tests.support.kafka_records import read_topic
 
 SECRET = "hunter2-secret"
 
 PROPERTIES = """
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
-super.users=User:ANONYMOUS
+super.users=User:ANONYMOUS;User:erin
 sasl.enabled.mechanisms=SCRAM-SHA-256
 listener.name.sasl.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 ssl.keystore.location={keystore}
@@ -78,6 +90,16 @@ class Secured:
         admin.create_acls([ACL(f"User:{user}", "*", operation, ACLPermissionType.ALLOW, pattern) for operation in operations])
         admin.close()
 
+    def forbid(self, user: str, kind: ResourceType, name: str) -> None:
+        admin = KafkaAdminClient(bootstrap_servers=self.kafka.bootstrap)
+        admin.delete_acls([ACLFilter(f"User:{user}", "*", ACLOperation.ANY, ACLPermissionType.ANY, ResourcePattern(kind, name))])
+        admin.close()
+
+    def set_password(self, user: str, password: str) -> None:
+        admin = KafkaAdminClient(bootstrap_servers=self.kafka.bootstrap)
+        admin.alter_user_scram_credentials([UserScramCredentialUpsertion(user, ScramMechanism.SCRAM_SHA_256, password)])
+        admin.close()
+
 
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
@@ -95,7 +117,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
             "AWAY": Listener("PLAINTEXT", f"{LOOPBACK}:{free_port()}"),
             "UNKNOWN": Listener("PLAINTEXT", "kafka.invalid:9092"),
         },
-        scram_users={"alice": SECRET, "bob": SECRET},
+        scram_users={"alice": SECRET, "bob": SECRET, "dora": SECRET, "erin": SECRET},
     )
     asyncio.run(kafka.start())
     yield Secured(kafka, certificate)
@@ -343,54 +365,149 @@ def kafka_events(log: Path, name: str) -> list[dict[str, Any]]:
     return [line for line in lines if line["event"] == name and line["service"] == "kafka"]
 
 
-async def test_a_group_that_refuses_the_worker_is_said(secured: Secured, server: RedisServer, tmp_path: Path) -> None:
+@asynccontextmanager
+async def logged_worker(settings: Settings, log: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A worker, killed at the end of the block unless it has ended. It logs into the file, and writes ``.ready`` beside it."""
+    log.with_suffix(".ready").unlink(missing_ok=True)
+    command = (sys.executable, "-m", "stream.cli", "worker", "--ready-file", str(log.with_suffix(".ready")))
+    with log.open("ab") as file:
+        process = await asyncio.create_subprocess_exec(*command, env=child_environment(settings), stdout=file, stderr=file)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def test_a_group_that_refuses_the_worker_ends_it_with_one_sentence(secured: Secured, server: RedisServer, tmp_path: Path) -> None:
     """aiokafka only logs it once, and waits for ever."""
     settings = Settings.model_validate({"redis": {"url": server.url}, "log_format": "json"})
     settings = settings.model_copy(update={"kafka": secured.settings(topic_prefix="short.", group="short", session_timeout_s=2)})
-    log, command = tmp_path / "worker.log", (sys.executable, "-m", "stream.cli", "worker")
-    with log.open("wb") as file:
-        worker = await asyncio.create_subprocess_exec(*command, env=child_environment(settings), stdout=file, stderr=file)
-    try:
-        async with asyncio.timeout(60):
-            while not kafka_events(log, "service_unusable"):
-                await asyncio.sleep(0.1)
-    finally:
-        worker.kill()
-        await worker.wait()
+    log = tmp_path / "worker.log"
+    async with logged_worker(settings, log) as worker:
+        assert await asyncio.wait_for(worker.wait(), 30) == 3
     (said,) = kafka_events(log, "service_unusable")
     assert (said["code"], said["then"]) == ("refused_request", "this does not pass by itself")
     assert "does not allow kafka.session_timeout_s: 2 is outside of its group.min.session.timeout.ms" in said["what"]
+    assert log.read_text().splitlines()[-1] == f"{said['what']}; the worker has stopped, and nothing is lost"
+    assert "Traceback" not in log.read_text()
 
 
-async def test_a_worker_says_once_that_kafka_is_away_and_once_that_it_is_back(
-    secured: Secured, server: RedisServer, tmp_path: Path
+async def ready_answer(settings: Settings) -> dict[str, Any]:
+    """The answer of ``/ready``."""
+    async with ClientSession() as client, client.get(f"http://{LOOPBACK}:{settings.health.port}/ready") as answer:
+        return {"status": answer.status, **await answer.json()}
+
+
+async def test_rights_that_are_taken_away_in_mid_run_lose_nothing(
+    secured: Secured, server: RedisServer, triton_server: TritonServer, tmp_path: Path
 ) -> None:
-    """It stands last: it kills the broker."""
-    settings = Settings.model_validate({"redis": {"url": server.url}, "log_format": "json"})
-    settings = settings.model_copy(update={"kafka": secured.settings(topic_prefix="outage.", group="outage")})
-    ready, log = tmp_path / "ready", tmp_path / "worker.log"
-    command = (sys.executable, "-m", "stream.cli", "worker", "--ready-file", str(ready))
+    """A worker that may not write waits. One that may not read, or may not be in its group, ends in order: the next one goes on."""
+    prefix, factory, log = "taken.", FakeWorker(), tmp_path / "worker.log"
+    topics = Topics(prefix)
+    settings = Settings.model_validate(
+        {"redis": {"url": server.url}, "log_format": "json", "triton": {"url": triton_server.grpc_url}, "health": {"port": free_port()}}
+    )
+    kafka = secured.login("dora", topic_prefix=prefix, group="taken", session_timeout_s=6, partitions=1, fetch_max_wait_ms=20)
+    settings = settings.model_copy(update={"kafka": kafka})
+    ensure_topics(secured.settings(topic_prefix=prefix, partitions=1))
+    for name in topics.inputs:
+        secured.allow("dora", ResourceType.TOPIC, name, ACLOperation.READ)
+    for name in topics.outputs:
+        secured.allow("dora", ResourceType.TOPIC, name, ACLOperation.WRITE)
+    secured.allow("dora", ResourceType.GROUP, "taken", ACLOperation.READ)
+    problems_once(kafka, [])
+    unwritten, unread, groupless = unique_sessions(3)
+    producer, store = KafkaProducer(**kafka_options(secured.settings())), RedisSink(settings.redis)
 
-    with log.open("wb") as file:
-        worker = await asyncio.create_subprocess_exec(*command, env=child_environment(settings), stdout=file, stderr=file)
-    try:
-        async with asyncio.timeout(100):
-            while not ready.exists():
-                await asyncio.sleep(0.1)
-            secured.kafka.kill()
-            while not kafka_events(log, "service_unusable"):
-                await asyncio.sleep(0.1)
-            await secured.kafka.start()
-            while not kafka_events(log, "service_usable"):
-                await asyncio.sleep(0.1)
+    def first_half(session: str) -> None:
+        send(producer, prefix, factory.event(START, session), *(factory.words(seq, session=session) for seq in range(SECONDS // 2)))
+
+    def second_half(session: str) -> None:
+        send(producer, prefix, *(factory.words(seq, session=session) for seq in range(SECONDS // 2, SECONDS)))
+        send(producer, prefix, factory.event(END, session))
+
+    async def ends(session: str) -> list[int]:
+        (windows,) = await finals(store, [session], 30)
+        return [end_ms for end_ms, _ in windows]
+
+    def codes() -> list[str]:
+        return [event["code"] for event in kafka_events(log, "service_unusable")]
+
+    expected = [end_ms for end_ms, _ in EXPECTED]
+    async with logged_worker(settings, log) as worker:
+        await until(log.with_suffix(".ready").exists, 60)
+        secured.forbid("dora", ResourceType.TOPIC, topics.scores)
+        problems_once(kafka, ["topic_denied"])
+        first_half(unwritten)
+        second_half(unwritten)
+        await until(lambda: codes() == ["topic_denied"], 30)
+        answer = await ready_answer(settings)
+        assert (answer["status"], answer["services"]["kafka"]["code"]) == (503, "topic_denied")
+        secured.allow("dora", ResourceType.TOPIC, topics.scores, ACLOperation.WRITE)
+        assert await ends(unwritten) == expected
+        await until(lambda: len(kafka_events(log, "service_usable")) == 1, 30)
+        first_half(unread)
+        await until(lambda: len(read_topic(secured.settings(), topics.scores)) > len(expected), 30)
+        secured.forbid("dora", ResourceType.TOPIC, topics.chunks(Modality.TEXT))
+        assert await asyncio.wait_for(worker.wait(), 30) == 3
+    second_half(unread)
+    assert codes() == ["topic_denied", "topic_denied"]
+    assert "does not allow this user what it asks for (TopicAuthorizationFailedError, taken.chunks.text): give it" in log.read_text()
+    secured.allow("dora", ResourceType.TOPIC, topics.chunks(Modality.TEXT), ACLOperation.READ)
+    problems_once(kafka, [])
+    async with logged_worker(settings, log) as worker:
+        assert await ends(unread) == expected
+        first_half(groupless)
+        await until(lambda: len(read_topic(secured.settings(), topics.scores)) > 2 * len(expected), 30)
+        secured.forbid("dora", ResourceType.GROUP, "taken")
+        assert await asyncio.wait_for(worker.wait(), 30) == 3
+    second_half(groupless)
+    assert codes() == ["topic_denied", "topic_denied", "group_denied"]
+    assert (
+        log.read_text()
+        .splitlines()[-1]
+        .endswith("give it READ on the group, or correct kafka.group; the worker has stopped, and nothing is lost")
+    )
+    secured.allow("dora", ResourceType.GROUP, "taken", ACLOperation.READ)
+    problems_once(kafka, [])
+    async with logged_worker(settings, log) as worker:
+        assert await ends(groupless) == expected
         worker.terminate()
         assert await asyncio.wait_for(worker.wait(), 40) == 0
-    finally:
-        if worker.returncode is None:
-            worker.kill()
-            await worker.wait()
-    (said,) = kafka_events(log, "service_unusable")
-    assert (said["level"], said["code"]) == ("error", "refused")
-    assert said["what"] == f"Kafka does not answer at {secured.kafka.bootstrap}; start it, or correct --kafka or kafka.bootstrap"
+    assert [await ends(session) for session in (unwritten, unread)] == [expected, expected]
+    contents = {(dict(record.headers)["ce_id"], record.value) for record in read_topic(secured.settings(), topics.scores)}
+    assert len(contents) == 3 * len(expected)
+    assert "Traceback" not in log.read_text()
+    assert SECRET not in log.read_text()
+    producer.close()
+    await store.close()
+
+
+async def test_a_worker_says_once_that_kafka_is_away_or_refuses_the_login_and_once_that_it_is_back(
+    secured: Secured, server: RedisServer, tmp_path: Path
+) -> None:
+    """It stands last: it kills the broker. The password is changed meanwhile, and then changed back."""
+    settings = Settings.model_validate({"redis": {"url": server.url}, "log_format": "json"})
+    kafka = secured.login("erin", topic_prefix="outage.", group="outage")
+    settings, log = settings.model_copy(update={"kafka": kafka}), tmp_path / "worker.log"
+    async with logged_worker(settings, log) as worker:
+        await until(log.with_suffix(".ready").exists, 60)
+        secured.set_password("erin", "another")
+        secured.kafka.kill()
+        await until(lambda: len(kafka_events(log, "service_unusable")) == 1, 30)
+        await secured.kafka.start()
+        await until(lambda: len(kafka_events(log, "service_unusable")) == 2, 30)
+        secured.set_password("erin", SECRET)
+        await until(lambda: bool(kafka_events(log, "service_usable")), 60)
+        worker.terminate()
+        assert await asyncio.wait_for(worker.wait(), 40) == 0
+    away, refused = kafka_events(log, "service_unusable")
+    assert (away["level"], away["code"]) == ("error", "refused")
+    assert away["what"] == f"Kafka does not answer at {kafka.bootstrap}; start it, or correct --kafka or kafka.bootstrap"
+    assert (refused["level"], refused["code"]) == ("error", "login_refused")
+    assert "refuses the login: correct kafka.username and kafka.password" in refused["what"]
+    assert "Traceback" not in log.read_text()
     libraries = [line for line in log.read_text().splitlines() if '"logger": "aiokafka' in line]
     assert len(libraries) < 60

@@ -5,11 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, ClassVar, cast
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import IllegalStateError
+from aiokafka.errors import (
+    BrokerResponseError,
+    CommitFailedError,
+    GroupAuthorizationFailedError,
+    IllegalStateError,
+    TopicAuthorizationFailedError,
+)
+from aiokafka.structs import OffsetAndMetadata
 from faust import App
 from faust.transport.consumer import RecordMap
 from faust.transport.drivers import aiokafka as driver
@@ -29,6 +36,11 @@ FETCH_S = 0.1
 """How long Faust waits for records at most: how far the partitions are read is noted as often, also where only markers have come."""
 
 NOTHING_READ = ReadTo(0)
+
+REFUSALS = (TopicAuthorizationFailedError, GroupAuthorizationFailedError)
+"""The broker does not allow this user a topic or the group."""
+
+OnRefusal = Callable[[BrokerResponseError], None]
 
 
 class RewindingThread(driver.AIOKafkaConsumerThread):
@@ -52,6 +64,34 @@ class RewindingThread(driver.AIOKafkaConsumerThread):
             with contextlib.suppress(IllegalStateError):  # revoked in the meantime: the worker that is assigned them seeks again
                 await self.seek_to_beginning(*fresh)
         return committed
+
+    async def call_thread(self, fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call a function of aiokafka's consumer. If the broker refuses it for good, say so and wait for the worker to stop.
+
+        Faust would log a traceback and end the worker somewhere in its middle.
+        """
+        try:
+            return await super().call_thread(fun, *args, **kwargs)
+        except REFUSALS as refusal:
+            cast(WorkerTransport, self.consumer.transport).on_refusal(refusal)
+            return await asyncio.Event().wait()
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        """Commit, as Faust does it; but a refusal is said, and ends the worker in order."""
+        assigned = self.assignment()
+        after = {driver.ensure_aiokafka_TP(tp): OffsetAndMetadata(offset, "") for tp, offset in offsets.items() if tp in assigned}
+        try:
+            await self._ensure_consumer().commit(after)
+        except CommitFailedError:  # the group has rebalanced in the meantime
+            return False
+        except REFUSALS as refusal:
+            self.parent_loop.call_soon_threadsafe(cast(WorkerTransport, self.consumer.transport).on_refusal, refusal)
+            return False
+        except Exception as error:
+            self.log.exception("Got exception: %r", error)
+            await self.crash(error)
+            return False
+        return True
 
     async def on_thread_stop(self) -> None:
         """Stop reading.
@@ -180,13 +220,15 @@ class WorkerTransport(driver.Transport):
         fetch_max_wait_ms: Longest wait of a fetch. Faust fixes it at 1.5 s. Apache Kafka answers as soon as there is data, but other
             brokers answer late in a long poll, which would delay every window.
         fetch_min_bytes: A fetch waits until there is this much data.
+        on_refusal: Called when the broker does not allow this user to read, to commit or to be in the group.
     """
 
     Consumer: ClassVar[type[driver.Consumer]] = WorkerConsumer
     Producer: ClassVar[type[driver.Producer]] = UnbufferedProducer
 
-    def __init__(self, app: App, commits: Commits, fetch_max_wait_ms: int, fetch_min_bytes: int) -> None:
+    def __init__(self, app: App, commits: Commits, fetch_max_wait_ms: int, fetch_min_bytes: int, on_refusal: OnRefusal) -> None:
         super().__init__(app.conf.broker_consumer, app)
         self.commits = commits
         self.fetch_max_wait_ms = fetch_max_wait_ms
         self.fetch_min_bytes = fetch_min_bytes
+        self.on_refusal = on_refusal

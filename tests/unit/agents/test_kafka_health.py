@@ -9,6 +9,7 @@ from stream.agents.kafka_health import KafkaHealth
 from stream.agents.worker_state import WorkerState
 from stream.config.settings import KafkaSettings
 from stream.domain.service_problem import ServiceProblem
+from stream.kafka_admin.connection import THE_GROUP
 
 AWAY = ServiceProblem("refused", "Kafka does not answer", lasting=False)
 PARTLY = ServiceProblem("advertised_listener", "one of three", lasting=False, serious=False)
@@ -36,7 +37,7 @@ async def test_a_broker_that_answers_is_not_looked_at(looks: list[ServiceProblem
     [
         WorkerState(),
         WorkerState(partitions=6, broker_silent_s=lambda: 9.0),
-        WorkerState(partitions=6, refused_sends={"p.scores": "TimeoutError"}),
+        WorkerState(partitions=6, refused={"p.scores": "TimeoutError"}),
     ],
     ids=["not assigned", "silent", "refused"],
 )
@@ -52,25 +53,46 @@ async def test_a_full_worker_and_a_single_broker_of_several_are_no_problem(looks
 
 
 @pytest.mark.parametrize(
-    ("error", "lasting", "said"),
+    ("error", "code", "lasting", "said"),
     [
-        ("TopicAuthorizationFailedError", True, "does not allow this user what it asks for (TopicAuthorizationFailedError, p.scores)"),
-        ("MessageSizeTooLargeError", True, "refuses a record as too large: set max.message.bytes"),
-        ("NotEnoughReplicasError", False, "does not take records for p.scores (NotEnoughReplicasError); see its log"),
-        ("ProducerSendError", False, "does not take records for p.scores (ProducerSendError)"),
+        (
+            "TopicAuthorizationFailedError",
+            "topic_denied",
+            True,
+            "does not allow this user what it asks for (TopicAuthorizationFailedError, p.scores)",
+        ),
+        ("MessageSizeTooLargeError", "refused_request", True, "refuses a record as too large: set max.message.bytes"),
+        ("NotEnoughReplicasError", "refused_request", False, "does not take records for p.scores (NotEnoughReplicasError); see its log"),
+        ("ProducerSendError", "refused_request", False, "does not take records for p.scores (ProducerSendError)"),
     ],
 )
-async def test_refused_results_are_explained(error: str, lasting: bool, said: str, looks: list[ServiceProblem | None]) -> None:
+async def test_refused_results_are_explained(error: str, code: str, lasting: bool, said: str, looks: list[ServiceProblem | None]) -> None:
     looks.append(None)
-    found = await problem(WorkerState(partitions=6, refused_sends={"p.scores": error}))
+    found = await problem(WorkerState(partitions=6, refused={"p.scores": error}))
     assert found is not None
-    assert (found.code, found.lasting) == ("refused_request", lasting)
+    assert (found.code, found.lasting) == (code, lasting)
     assert said in found.text
+
+
+async def test_a_group_that_refuses_for_an_unknown_reason_is_named(looks: list[ServiceProblem | None]) -> None:
+    looks.append(None)
+    found = await problem(WorkerState(refused={THE_GROUP: "KafkaError"}))
+    assert found is not None
+    assert (found.code, found.lasting) == ("refused_request", False)
+    assert found.text.endswith("does not keep this worker in the group (KafkaError); see its log")
+
+
+async def test_a_group_that_is_not_allowed_has_its_code(looks: list[ServiceProblem | None]) -> None:
+    looks.append(None)
+    found = await problem(WorkerState(partitions=6, refused={THE_GROUP: "GroupAuthorizationFailedError"}))
+    assert found is not None
+    assert (found.code, found.lasting) == ("group_denied", True)
+    assert found.text.endswith("give it READ on the group, or correct kafka.group")
 
 
 async def test_a_group_that_refuses_the_worker_is_explained(looks: list[ServiceProblem | None]) -> None:
     looks.append(None)
-    found = await KafkaHealth(KafkaSettings(session_timeout_s=2), WorkerState(group_error=lambda: "InvalidSessionTimeoutError")).problem()
+    found = await KafkaHealth(KafkaSettings(session_timeout_s=2), WorkerState(refused={THE_GROUP: "InvalidSessionTimeoutError"})).problem()
     assert found is not None
     assert (found.code, found.lasting) == ("refused_request", True)
     assert "does not allow kafka.session_timeout_s: 2 is outside of its group.min.session.timeout.ms" in found.text

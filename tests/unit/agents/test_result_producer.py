@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka.errors import MessageSizeTooLargeError, NotLeaderForPartitionError
+from aiokafka.errors import MessageSizeTooLargeError, NotLeaderForPartitionError, TopicAuthorizationFailedError
 from faust.exceptions import ProducerSendError
 
 from stream.agents import result_producer
@@ -61,7 +61,8 @@ async def test_an_outage_is_waited_out_and_all_are_sent_again(error: Exception) 
     assert producer.sent[-2:] == [("scores", b"score"), ("explanations", b"explanation")]
 
 
-async def test_topics_that_are_refused_are_known_until_they_are_not() -> None:
+async def refused_after(error: Exception) -> dict[str, str]:
+    """The refused topics after the first attempt to send a score and an explanation has failed; none are left after the second one."""
     seen: list[dict[str, str]] = []
     refused: dict[str, str] = {}
 
@@ -70,7 +71,16 @@ async def test_topics_that_are_refused_are_known_until_they_are_not() -> None:
             seen.append(dict(refused))
             return await super().send(*args)
 
-    producer = Watching(MessageSizeTooLargeError())
-    await ResultProducer(SimpleNamespace(producer=producer), refused).send(SCORE)  # type: ignore[arg-type]
-    assert seen == [{}, {"scores": "MessageSizeTooLargeError"}]
-    assert refused == {}
+    await ResultProducer(SimpleNamespace(producer=Watching(error)), refused).send(SCORE, EXPLANATION)  # type: ignore[arg-type]
+    assert (seen[0], refused) == ({}, {})
+    return seen[-1]
+
+
+async def test_topics_that_are_refused_are_known_until_they_are_not() -> None:
+    assert await refused_after(MessageSizeTooLargeError()) == dict.fromkeys(("scores", "explanations"), "MessageSizeTooLargeError")
+
+
+async def test_only_the_topic_that_may_not_be_written_is_named_with_the_reason_that_faust_wraps() -> None:
+    error = ProducerSendError("Error while sending")
+    error.__cause__ = TopicAuthorizationFailedError("explanations")
+    assert await refused_after(error) == {"explanations": "TopicAuthorizationFailedError"}

@@ -105,3 +105,16 @@ async def test_services_are_checked_at_the_same_time() -> None:
 
     checks: dict[str, Callable[[], Awaitable[None]]] = {"kafka": waits_for_the_other, "redis": waits_for_the_other}
     assert await ServiceMonitor(checks).check() == {}
+
+
+async def test_a_problem_that_is_reported_without_a_check_is_said_once() -> None:
+    log = Log(lambda: 0.0)
+
+    async def check() -> ServiceProblem | None:
+        return FOREIGN
+
+    monitor = ServiceMonitor({"triton": check}, log, lambda: 0.0)
+    for _ in range(2):
+        monitor.report("triton", FOREIGN)
+    assert log.said == [(0.0, "triton", "model_foreign", 0.0)]
+    assert monitor.problems["triton"].problem is FOREIGN
