@@ -97,8 +97,11 @@ def asf_length_ms(file: Readable) -> int:
 
 
 def mp3_counts_frames(file: Readable) -> bool:
-    """True when an MP3 file begins with a frame that states how many follow (Xing, Info or VBRI)."""
-    file.seek(0)
+    """True when an MP3 file begins with a frame that states how many follow (Xing, Info or VBRI), and what follows is no more than that.
+
+    A file that was joined of several has the number of the first, and FFmpeg then guesses from the bit rate of the first frame.
+    """
+    size = _size(file)
     start = file.read(10)
     begin = 0
     if start[:3] == b"ID3" and len(start) == 10:
@@ -106,7 +109,20 @@ def mp3_counts_frames(file: Readable) -> bool:
         begin = 10 + sum((byte & 0x7F) << shift for byte, shift in zip(start[6:10], (21, 14, 7, 0), strict=True))
     file.seek(begin)
     head = file.read(512)
-    return any(tag in head for tag in (b"Xing", b"Info", b"VBRI"))
+    stated = _xing_bytes(head)
+    return stated is not None and (not stated or size - begin <= stated + stated // 16)
+
+
+def _xing_bytes(head: bytes) -> int | None:
+    """Bytes of the file that its first frame states, 0 where it states none; None where it does not count frames."""
+    at = max(head.find(b"Xing"), head.find(b"Info"))
+    if 0 <= at <= len(head) - 16:
+        flags, _, second = struct.unpack_from(">3I", head, at + 4)
+        if not flags & 1:
+            return None
+        return int(second) if flags & 2 else 0
+    at = head.find(b"VBRI")
+    return int.from_bytes(head[at + 10 : at + 14], "big") if 0 <= at <= len(head) - 18 else None
 
 
 def flac_counts_samples(file: Readable) -> bool:

@@ -16,6 +16,12 @@ _DIALOGUE_FIELDS = ("layer", "start", "end", "style", "name", "marginl", "margin
 _DRAWING = re.compile(r"\{[^{}]*\\p[1-9][^{}]*\}")
 _LYRIC = re.compile(r"((?:\[\d{1,3}:\d{1,2}(?:[.:]\d{1,3})?\][ \t]*)+)(.*)", re.ASCII)
 _LYRIC_TIME = re.compile(r"\[(\d{1,3}:\d{1,2}(?:[.:]\d{1,3})?)\]", re.ASCII)
+_LYRIC_TAG = re.compile(r"\[[a-z#]{1,20}:.*\]", re.IGNORECASE)
+"""``[ti:Title]`` and the like."""
+_LYRIC_END = re.compile(r"<(\d{1,3}:\d{1,2}(?:[.:]\d{1,3})?)>\s*$", re.ASCII)
+"""A time behind the last word is its end."""
+_LYRIC_OFFSET = re.compile(r"\[offset:\s*([+-]?\d{1,7})\s*\]", re.IGNORECASE | re.ASCII)
+"""Milliseconds by which all lines are shown earlier."""
 MAX_LYRIC_MS = 10_000
 
 _OTHERS = (
@@ -75,13 +81,15 @@ def read_table(text: str) -> list[Segment]:
 
 
 def is_lyrics(text: str) -> bool:
-    """Whether most lines of a text begin with a time in brackets."""
-    lines = [line for line in text[:20_000].splitlines() if line.strip()]
+    """Whether most lines of a text, apart from tags, begin with a time in brackets."""
+    lines = [line for line in text[:20_000].splitlines() if line.strip() and not _LYRIC_TAG.fullmatch(line.strip())]
     return bool(lines) and "-->" not in text[:20_000] and 2 * sum(bool(_LYRIC.fullmatch(line.strip())) for line in lines) > len(lines)
 
 
 def read_lyrics(text: str) -> list[Segment]:
     """Lines of an LRC file. A line lasts until the next one, but no longer than `MAX_LYRIC_MS`."""
+    shift = _LYRIC_OFFSET.search(text)
+    shift_ms = -int(shift[1]) if shift else 0
     timed: list[tuple[int, str]] = []
     for line in text.splitlines():
         if found := _LYRIC.fullmatch(line.strip()):
@@ -92,5 +100,8 @@ def read_lyrics(text: str) -> list[Segment]:
     for (start_ms, line), following in zip(timed, [*timed[1:], None], strict=True):
         longest_ms = max(MAX_LYRIC_MS, MS_PER_CHARACTER * len(line))
         end_ms = start_ms + (longest_ms if following else MS_PER_CHARACTER * len(line))
-        segments.append(parse_payload(line, start_ms, min(end_ms, following[0]) if following else end_ms))
+        if (end := _LYRIC_END.search(line)) and (clock := CLOCK.fullmatch(end[1])):
+            end_ms = max(start_ms, clock_ms(clock))
+        segment = parse_payload(line, start_ms, min(end_ms, following[0]) if following else end_ms)
+        segments.append(segment.rescaled(1.0, shift_ms) if shift_ms else segment)
     return segments

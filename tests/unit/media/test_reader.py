@@ -459,3 +459,13 @@ def test_text_is_no_picture(tmp_path: Path) -> None:
     (tmp_path / "call.txt").write_text("Hello, this is a call.\n" * 20)
     with pytest.raises(Unusable, match=UnreadableReason.NOT_MEDIA):
         _read(tmp_path / "call.txt")
+
+
+def test_joined_mp3_files_of_other_bit_rates_are_complete(tmp_path: Path) -> None:
+    quiet = write(tmp_path / "quiet.mp3", "mp3", Sound([(0, tone(10, 24_000))], "libmp3lame", rate=24_000))
+    loud = write(tmp_path / "loud.mp3", "mp3", Sound([(0, np.repeat(noise(10), 2, axis=0))], "libmp3lame", "stereo"))
+    assert loud.stat().st_size > 2 * quiet.stat().st_size
+    for first, second in ((quiet, loud), (loud, quiet)):
+        came = _read(join(tmp_path / "joined.mp3", first, second))
+        assert _length_ms(came.audio[0]) == pytest.approx(20_000, abs=150)
+        assert not came.reports[0].damaged

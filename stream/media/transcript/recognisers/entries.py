@@ -17,7 +17,7 @@ from stream.media.transcript.times import as_number, milliseconds, seconds_ms
 Json = dict[str, Any]
 Unit = Callable[[object], float | None]
 
-_TEXTS = ("punctuated_word", "text", "word", "w", "transcript", "content", "value", "sentence", "segment", "char")
+_TEXTS = ("punctuated_word", "text", "word", "w", "transcript", "content", "value", "sentence", "body", "segment", "char")
 _SPANS: tuple[tuple[str, str, Unit | None], ...] = (
     ("start_ms", "end_ms", milliseconds),
     ("startMs", "endMs", milliseconds),
@@ -110,6 +110,11 @@ def channel(value: object, *, first: int = 0) -> int | None:
 def first_of(entry: Json, keys: Iterable[str]) -> Any:
     """The value of the first of these keys that has one."""
     return next((entry[key] for key in keys if entry.get(key) is not None), None)
+
+
+def has_text(entry: Json) -> bool:
+    """Whether an entry has a text under any of the usual keys."""
+    return any(key in entry for key in _TEXTS)
 
 
 def entry_text(entry: Json, path: str) -> str | None:

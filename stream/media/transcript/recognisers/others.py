@@ -24,8 +24,12 @@ from stream.media.transcript.recognisers.whisper import read_parts
 from stream.media.transcript.segment import Segment
 from stream.media.transcript.times import as_number, milliseconds, seconds_ms
 
-_ENTRY_TEXTS = ("text", "w", "word", "transcript", "content", "sentence")
+_ENTRY_TEXTS = ("text", "w", "word", "transcript", "content", "sentence", "body")
 _ENTRY_TIMES = ("start_ms", "startMs", "s", "start", "start_time", "startTime", "begin", "from", "ts", "timestamp")
+_ENTRY_LISTS = (
+    *("utterances", "sentences", "captions", "cues", "items", "transcript"),
+    *("transcription", "results", "entries", "lines", "data"),
+)
 _ASSEMBLY_KEYS = ("audio_duration", "acoustic_model", "language_model", "speech_model", "audio_url", "utterances", "webhook_url")
 
 
@@ -175,7 +179,7 @@ def youtube(documents: Sequence[Json]) -> list[Segment] | None:
 
 def entries(documents: Sequence[Json]) -> list[Segment] | None:
     """Entries in a list of any of the usual names (Gladia: ``utterances``), or a plain list of them: our own form."""
-    for key in ("utterances", "captions", "cues", "items", "transcript", "transcription", "results", "entries", "lines", "data"):
+    for key in _ENTRY_LISTS:
         parts = [part for document in documents for part in dicts(document.get(key))]
         if _are_entries(parts):
             return _with_words(parts, f"$.{key}")

@@ -13,6 +13,7 @@ from stream.media.transcript.recognisers.entries import (
     confidence,
     dicts,
     entry_text,
+    has_text,
     phrase,
     punctuated,
     read_entries,
@@ -25,6 +26,8 @@ from stream.media.transcript.recognisers.entries import (
 )
 from stream.media.transcript.segment import Segment
 from stream.media.transcript.times import as_number, milliseconds
+
+_LISTS = ("segments", "words", "word_segments")
 
 
 def whisper_cpp(documents: Sequence[Json]) -> list[Segment] | None:
@@ -63,9 +66,13 @@ def segments(documents: Sequence[Json]) -> list[Segment] | None:
 
     openai-whisper, faster-whisper, whisperX, whisper-timestamped, stable-ts and OpenAI's API write this; our own form does, too.
     """
-    found = [d for d in documents if any(isinstance(d.get(key), list) for key in ("segments", "words", "word_segments"))]
+    found = [d for d in documents if any(isinstance(d.get(key), list) for key in _LISTS)]
     # A document with times of its own is a segment, one of a list.
     if not found or any("start" in d or "start_ms" in d or "s" in d for d in found):
+        return None
+    listed = [entry for d in found for key in _LISTS for entry in dicts(d.get(key))]
+    if listed and not any(has_text(entry) or "words" in entry for entry in listed):
+        # Segments of something else than text.
         return None
     return [segment for document in found for segment in _document_segments(document)]
 

@@ -242,6 +242,11 @@ def test_ass_and_lrc_are_read() -> None:
     assert times(parse_transcript(lrc.encode(), ".lrc")) == [("hello", 1000, 2500), ("there", 2500, 5000), ("there", 5000, 5350)]
 
 
+def test_lrc_ends_words_and_moves_lines_as_it_says() -> None:
+    lrc = "[ti:Title]\n[ar:Anna]\n[al:Album]\n[offset:+500]\n[00:10.00]<00:10.00>so <00:10.50>good<00:11.00>\n[00:20.00]there\n"
+    assert times(parse_transcript(lrc.encode(), ".lrc")) == [("so", 9500, 10_000), ("good", 10_000, 10_500), ("there", 19_500, 19_850)]
+
+
 @pytest.mark.parametrize(
     ("text", "name"),
     [

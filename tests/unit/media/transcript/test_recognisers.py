@@ -900,8 +900,27 @@ def test_an_empty_transcript_says_that_nobody_speaks(document: object) -> None:
         read(document)
 
 
+def test_transcripts_of_podcasts_and_meetings_are_read() -> None:
+    podcast = {"version": "1.0.0", "segments": [{"speaker": "Anna", "startTime": 0.5, "endTime": 1.5, "body": "so good"}]}
+    assert rows(podcast) == [("so", 500, 833, 1.0, "Anna"), ("good", 833, 1500, 1.0, "Anna")]
+    sentences = [{"index": 0, "speaker_name": "Anna", "text": "so", "start_time": 0.5, "end_time": 1}]
+    for meeting in ({"sentences": sentences}, {"data": {"transcript": {"sentences": sentences}}}):
+        assert rows(meeting) == [("so", 500, 1000, 1.0, "Anna")]
+
+
 @pytest.mark.parametrize(
-    "document", [{"secret": "hello"}, {"foo": [{"bar": "secret"}]}, 5, "secret", None, [1, 2], {"results": []}, [["secret"]]]
+    "document",
+    [
+        {"secret": "hello"},
+        {"foo": [{"bar": "secret"}]},
+        {"segments": [{"start": 1, "end": 2, "secret": "secret"}]},
+        5,
+        "secret",
+        None,
+        [1, 2],
+        {"results": []},
+        [["secret"]],
+    ],
 )
 def test_an_unknown_shape_names_those_that_are_known(document: object) -> None:
     with pytest.raises(TranscriptError, match=r"no shape that is known: .*Amazon Transcribe.*Whisper.*a list of entries") as error:
