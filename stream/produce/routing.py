@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from stream.domain.features import Word
 from stream.media.transcript.read import Transcript
+from stream.produce.choice import LEFT_OUT_NAME
 from stream.produce.session import TrackSetup
 
 SHOWN_SPEAKERS = 8
@@ -23,7 +24,7 @@ class RoutedWords:
 
     Attributes:
         by_track: One for each track; None where there is no transcript, or where it says nothing about any track.
-        unrouted: Number of words that belong to no track.
+        unrouted: Number of words that belong to no track, without those of channels that the user leaves out.
         notices: Sentences for the user, which may name speakers.
     """
 
@@ -45,8 +46,10 @@ def route_words(words: Sequence[Word], tracks: Sequence[str]) -> tuple[list[tupl
     Returns:
         The words of each track, and the number of words that belong to no track.
     """
-    if len(tracks) == 1:
-        return [tuple(words)], 0
+    return ([tuple(words)], 0) if len(tracks) == 1 else _by_name(words, tracks)
+
+
+def _by_name(words: Sequence[Word], tracks: Sequence[str]) -> tuple[list[tuple[Word, ...]], int]:
     by_name = {name.casefold(): tuple(w for w in words if (w.speaker or "").casefold() == name.casefold()) for name in tracks}
     routed = [by_name[name.casefold()] for name in tracks]
     return routed, len(words) - sum(map(len, routed))
@@ -63,10 +66,12 @@ def route_transcript(transcript: Transcript, tracks: Sequence[str], channels: Se
         channels: Names of the recording's channels, among them those of the tracks; empty if each track is a channel.
     """
     words = transcript.words
-    routed, unrouted = route_words(words, tracks)
-    if len(tracks) == 1:
+    # Of several channels all but one may be left out: the track gets the words of its own channel then.
+    if len(tracks) == 1 and (len(channels) < 2 or len(transcript.speakers) < 2):
+        routed, _ = route_words(words, tracks)
         together = f"the transcript's speakers {_listed(transcript.speakers)} are all in the track {tracks[0]}"
         return RoutedWords(routed, 0, (*transcript.notices, *([together] if len(transcript.speakers) > 1 else [])))
+    routed, unrouted = _by_name(words, tracks)
     if unrouted < len(words):
         left_out = f"{unrouted} of {len(words)} words are left out: their speaker is not named like a track ({', '.join(tracks)})"
         return RoutedWords(routed, unrouted, (*transcript.notices, *([left_out] if unrouted else [])))
@@ -74,11 +79,13 @@ def route_transcript(transcript: Transcript, tracks: Sequence[str], channels: Se
     names = channels or tracks
     if places and max(places.values()) < len(names):
         renamed = tuple(replace(word, speaker=names[places[word.speaker]]) if word.speaker else word for word in words)
-        routed, unrouted = route_words(renamed, tracks)
+        routed, unrouted = _by_name(renamed, tracks)
         matched = ", ".join(f"{name} is {names[place]}" for name, place in sorted(places.items(), key=lambda item: item[1]))
         left_out = f"{unrouted} of {len(words)} words are left out: they have no speaker, or one who is left out"
         notices = (f"the transcript's {kind} are matched by number: {matched}", *([left_out] if unrouted else []))
-        return RoutedWords(routed, unrouted, (*transcript.notices, *notices))
+        # What the user leaves out is not missing.
+        chosen = sum(word.speaker == LEFT_OUT_NAME for word in renamed)
+        return RoutedWords(routed, unrouted - chosen, (*transcript.notices, *notices))
     # A transcript that names none of the tracks says nothing about them: "absent", not "they are silent".
     return RoutedWords([None for _ in tracks], len(words), (*transcript.notices, _unmatched(transcript, tracks)))
 

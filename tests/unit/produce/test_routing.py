@@ -50,6 +50,14 @@ def test_a_channel_that_is_left_out_has_no_track() -> None:
     assert words.notices[1] == "1 of 2 words are left out: they have no speaker, or one who is left out"
 
 
+def test_the_only_channel_that_is_not_left_out_gets_its_own_words() -> None:
+    words = routed("ch_0", "ch_1", "ch_1", tracks=("agent",), channels=("-", "agent"))
+    assert (texts(words), words.unrouted) == ([["w1", "w2"]], 0)
+    assert words.notices[0] == "the transcript's channels are matched by number: ch_0 is -, ch_1 is agent"
+    assert texts(routed("Agent", "Customer", tracks=("agent",), channels=("-", "agent"))) == [["w0"]]
+    assert texts(routed("Anna", "Ben", tracks=("agent",), channels=("-", "agent"))) == [None]
+
+
 def test_words_without_a_speaker_are_left_out_and_said() -> None:
     words = routed("Speaker 0", None, "Speaker 1")
     assert (texts(words), words.unrouted) == ([["w0"], ["w2"]], 1)
