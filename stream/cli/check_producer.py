@@ -84,14 +84,12 @@ def check_producer(
 def _check(settings: Settings, session: SessionKey, since_ms: int, timeout_s: float, console: Console) -> tuple[SessionReport, LogFacts]:
     from collections import Counter  # noqa: PLC0415 - heavy imports stay out of --help
 
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
-
+    from stream.cli.progress import counted_progress  # noqa: PLC0415
     from stream.domain.topics import Topics  # noqa: PLC0415
     from stream.produce.check.read import LogReader  # noqa: PLC0415
     from stream.produce.check.session import SessionCheck  # noqa: PLC0415
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with counted_progress(console, transient=True) as progress:
         reading = progress.add_task("reading records", total=None)
         reader = LogReader(
             settings.kafka,

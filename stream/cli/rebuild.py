@@ -75,8 +75,7 @@ def rebuild(
 
 
 async def _rebuild(settings: Settings, session: SessionKey | None, since_ms: int, console: Console) -> RebuildReport:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
-
+    from stream.cli.progress import counted_progress  # noqa: PLC0415 - heavy imports stay out of --help
     from stream.local.reachable import Service, require_services  # noqa: PLC0415
     from stream.sinks.rebuild import read_history, refill  # noqa: PLC0415
     from stream.sinks.redis_sink import RedisSink  # noqa: PLC0415
@@ -84,9 +83,8 @@ async def _rebuild(settings: Settings, session: SessionKey | None, since_ms: int
     await require_services(settings, (Service.KAFKA,), writes=False)
     await require_services(settings, (Service.REDIS,))
     store = RedisSink(settings.redis)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     try:
-        with Progress(*columns, console=console) as progress:
+        with counted_progress(console) as progress:
             reading = progress.add_task("reading records", total=None)
             history = await read_history(
                 settings.kafka,

@@ -147,14 +147,12 @@ def _missing_corpora() -> Iterator[None]:
         raise CommandError(f"{missing}: not found. Set --data (or SENTISTREAM_DATA) to the folder of the corpora.") from error
 
 
-@contextmanager
-def _progress() -> Iterator[Progress]:
+def _progress() -> Progress:
     from rich.console import Console  # noqa: PLC0415 - heavy imports stay out of --help
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        yield progress
+    from stream.cli.progress import counted_progress  # noqa: PLC0415
+
+    return counted_progress(Console(stderr=True))
 
 
 def _print_results(results: Results) -> None:
