@@ -13,7 +13,10 @@ HEAD_BYTES = 1 << 16
 """Beginning of a file in which its header is looked for."""
 
 TAIL_BYTES = 1 << 17
-"""End of an Ogg file in which its last page is looked for: a page has at most 65,307 bytes."""
+"""End of a file in which the last page of Ogg, or packet of MPEG, is looked for: these have at most 65,541 bytes."""
+
+_PS_STREAMS = (0xBD, *range(0xC0, 0xF0))
+"""Numbers of the streams of an MPEG program stream; none of the codes within a picture is as high."""
 
 MAX_BOXES = 100_000
 """Boxes or elements of a file that are stepped over: a day of one-second fragments has twice as many."""
@@ -135,7 +138,13 @@ def flac_counts_samples(file: Readable) -> bool:
 def is_cut_off(file: Readable, format_name: str) -> bool:
     """True when the bytes end before a structure that they belong to."""
     size = _size(file)
-    checks = {"matroska,webm": _matroska_is_cut_off, "ogg": _ogg_is_cut_off, "mpegts": _ts_is_cut_off, "avi": _riff_is_cut_off}
+    checks = {
+        "matroska,webm": _matroska_is_cut_off,
+        "mpeg": _ps_is_cut_off,
+        "ogg": _ogg_is_cut_off,
+        "mpegts": _ts_is_cut_off,
+        "avi": _riff_is_cut_off,
+    }
     if format_name.startswith(MP4):
         return _mp4_is_cut_off(file, size)
     if format_name in checks:
@@ -274,6 +283,16 @@ def _ogg_is_cut_off(file: Readable, size: int) -> bool:
     length = 27 + segments + sum(tail[at + 27 : at + 27 + segments])
     end_of_stream = tail[at + 5] & 4
     return not end_of_stream or at + length > len(tail)
+
+
+def _ps_is_cut_off(file: Readable, size: int) -> bool:
+    file.seek(max(0, size - TAIL_BYTES))
+    tail = file.read(TAIL_BYTES)
+    at = max((tail.rfind(b"\0\0\1" + bytes([stream])) for stream in _PS_STREAMS), default=-1)
+    if at < 0 or len(tail) < at + 6:
+        return at >= 0
+    length = int.from_bytes(tail[at + 4 : at + 6], "big")
+    return at + 6 + length > len(tail)
 
 
 def _ts_is_cut_off(file: Readable, size: int) -> bool:

@@ -469,3 +469,10 @@ def test_joined_mp3_files_of_other_bit_rates_are_complete(tmp_path: Path) -> Non
         came = _read(join(tmp_path / "joined.mp3", first, second))
         assert _length_ms(came.audio[0]) == pytest.approx(20_000, abs=150)
         assert not came.reports[0].damaged
+
+
+def test_a_program_stream_that_is_cut_off_says_so(tmp_path: Path) -> None:
+    whole = write(tmp_path / "whole.mpg", "mpeg", Film([(0, 4)], codec="mpeg2video"), Sound([(0, tone(4))], "mp2"))
+    assert not _read(whole).reports[0].damaged
+    for share in (0.93, 0.61, 0.27):
+        assert Problem.CUT_OFF in _read(cut(tmp_path / "cut.mpg", whole, share)).problems()
