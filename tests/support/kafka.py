@@ -134,10 +134,17 @@ class ApacheKafka:
         return f"{LOOPBACK}:{self.port}"
 
     async def start(self) -> None:
-        """Start the broker and wait until it listens (about 3 s). A new directory is formatted first."""
+        """Start the broker and wait until it listens on all its ports (about 3 s). A new directory is formatted first."""
         if not (self._directory / "data" / "meta.properties").is_file():
             self._format()
-        await self.process.start(lambda: listens(LOOPBACK, self.port), START_TIMEOUT_S)
+        await self.process.start(self._listens, START_TIMEOUT_S)
+
+    async def _listens(self) -> bool:
+        # The broker opens its ports one after the other.
+        for port in (self.port, *self.port_behind.values(), *self.ports.values()):
+            if not await listens(LOOPBACK, port):
+                return False
+        return True
 
     def _format(self) -> None:
         users = [f"SCRAM-SHA-256=[name={user},password={password}]" for user, password in self._scram_users.items()]

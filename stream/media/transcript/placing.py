@@ -53,13 +53,19 @@ def in_place(segments: Sequence[Segment], duration_ms: int | None, *, clocks: bo
         placed = [segment.rescaled(factor) for segment in placed]
         units = _UNITS[factor]
         notices.append(f"the transcript's times are {units}: they are read as such")
-    if max(_times(placed)) > MAX_SESSION_MS:
-        raise TranscriptError("the transcript ends beyond a week, the longest session")
+    _check_end(placed)
     moved_ms = _offset_ms(placed, duration_ms)
     if moved_ms:
         placed = [segment.rescaled(1, -moved_ms) for segment in placed]
+        # A time far below 0 moves the others far away.
+        _check_end(placed)
         notices.append(_moved_notice(moved_ms, duration_ms))
     return placed, notices
+
+
+def _check_end(segments: Sequence[Segment]) -> None:
+    if max(_times(segments)) > MAX_SESSION_MS:
+        raise TranscriptError("the transcript ends beyond a week, the longest session")
 
 
 def with_lengths(segments: Sequence[Segment]) -> tuple[list[Segment], list[str]]:

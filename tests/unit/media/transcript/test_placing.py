@@ -7,6 +7,7 @@ import json
 import pytest
 
 from stream.domain.features import Word
+from stream.media.errors import TranscriptError
 from stream.media.transcript.read import Transcript, parse_transcript
 
 
@@ -49,6 +50,11 @@ def test_times_that_are_all_negative_begin_with_the_recording() -> None:
     transcript = cues(("-00:00:05.000", "-00:00:04.000"), ("-00:00:03.000", "-00:00:02.000"))
     assert times(transcript) == [(0, 1000), (2000, 3000)]
     assert transcript.notices == ("the transcript begins 0:00:05 before the recording: it is moved to its beginning",)
+
+
+def test_a_time_far_below_zero_moves_nothing_beyond_the_longest_session() -> None:
+    with pytest.raises(TranscriptError, match="beyond a week"):
+        parse_transcript(b'[0.0, -604860, "hello"]\n[]', ".json")
 
 
 def words(factor: float, key: str = "") -> bytes:
