@@ -86,7 +86,7 @@ class _Run:
 
 
 def _send(sender: RecordSender, topics: Topics, session: str, samples: Samples) -> None:
-    """Send a session of sound alone, as fast as possible. Its capture time 0 counts for every chunk."""
+    """Send a session of sound alone, as fast as possible. Capture times are media times, so that no clock matters."""
     plan = SessionPlan(SessionKey(TENANT, session), (TrackSetup("speaker", "speaker", audio=SOUND),))
     sent = SentCounts(plan)
     sender.send(topics.sessions, *session_record(KeyedSessionEvent(plan.key, plan.start()), plan.source, 0))

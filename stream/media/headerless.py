@@ -27,6 +27,7 @@ _BEGINNINGS = (
     *(b"RIFF", b"RF64", b"OggS", b"fLaC", b".snd", b"ID3", b"FORM", b"caff", b"\x1aE\xdf\xa3"),
     *(b"FLV\x01", b"#!AMR", b"0&\xb2u", b"wvpk", b"TTA1"),
 )
+_PLAYLIST = b"#EXTM3U"
 _MAX_PLAYLIST_BYTES = 10_000_000
 _BOXES = (b"ftyp", b"styp", b"moov", b"moof", b"sidx", b"mdat", b"wide")
 """First boxes of MP4 and MOV files, and of their segments."""
@@ -49,8 +50,7 @@ def is_raw(path: Path) -> bool:
 def is_open_playlist(path: Path) -> bool:
     """True for an HLS playlist that is not ended: FFmpeg would leave out its beginning, and wait for its recorder to add more."""
     with path.open("rb") as file:
-        content = file.read(_MAX_PLAYLIST_BYTES)
-    return content.startswith(b"#EXTM3U") and b"#EXT-X-ENDLIST" not in content
+        return file.read(len(_PLAYLIST)) == _PLAYLIST and b"#EXT-X-ENDLIST" not in file.read(_MAX_PLAYLIST_BYTES)
 
 
 def begins_like_media(path: Path) -> bool:

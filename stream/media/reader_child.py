@@ -1,7 +1,7 @@
 """The process that reads a user's media file: ``python -m stream.media.reader_child MEMORY_MB``.
 
 A damaged file can crash a decoder and the interpreter with it. Here the crash costs this process only. The process reads one
-`OpenMedia`, writes the file's pieces to standard output and ends when it is done or when the parent closes the pipe (see
+`OpenMedia` or `SurveyMedia`, writes the file's pieces to standard output and ends when it is done or when the parent closes the pipe (see
 `stream.media.messages`).
 """
 

@@ -131,12 +131,10 @@ class MediaFile:
     Attributes:
         info: The content of the file.
         selection: What is read of it.
-        report: What came of each stream so far; final after the last piece.
     """
 
     info: MediaInfo
     selection: Selection
-    report: MediaReport
 
     def __init__(self, path: Path, selection: Selection | None = None, *, command: Sequence[str] = READER) -> None:
         """Open the file.
@@ -159,7 +157,14 @@ class MediaFile:
             raise
         self.info, self.selection = reply.info, reply.selection
         self._sent_ms: dict[int, int] = defaultdict(int)
-        self.report = self._partial_report(())
+        # Several channels of a stream are one stream: the first of them counts.
+        self._counted = {source.stream: source for source in reversed(self.selection.audio)}
+        self._final: MediaReport | None = None
+
+    @property
+    def report(self) -> MediaReport:
+        """What came of each stream so far; final after the last piece."""
+        return self._final or self._partial_report(())
 
     def pieces(self) -> Iterator[SourcePiece]:
         """The file's pieces in order of their ends. Can be iterated once. They end early when the reader process does (see `report`)."""
@@ -167,12 +172,12 @@ class MediaFile:
             while isinstance((message := self._reader.next())[0], messages.PieceHeader):
                 yield self._piece(*message)
         except SourceError:
-            self.report = self._partial_report((Problem.DAMAGED,))
+            self._final = self._partial_report((Problem.DAMAGED,))
             return
         if isinstance(message[0], messages.Finished):
-            self.report = message[0].report
+            self._final = message[0].report
         else:
-            self.report = self._partial_report((Problem.DAMAGED,))
+            self._final = self._partial_report((Problem.DAMAGED,))
 
     def close(self) -> None:
         """End the child."""
@@ -195,11 +200,8 @@ class MediaFile:
                 raise SourceError("the reader process sent a piece that was not asked for")
             source = self.selection.audio[header.source]
         stream = source.stream if source is not None else self.selection.video
-        # Several channels of a stream are one stream: the first of them counts.
-        first_of_stream = source is None or next(s for s in self.selection.audio if s.stream == source.stream) == source
-        if stream is not None and first_of_stream:
+        if stream is not None and (source is None or self._counted[stream] == source):
             self._sent_ms[stream] += header.duration_ms
-            self.report = self._partial_report(())
         return SourcePiece(Modality(header.modality), source, header.start_ms, header.duration_ms, body)
 
     def _partial_report(self, problems: tuple[Problem, ...]) -> MediaReport:

@@ -153,7 +153,7 @@ class _Chooser:
             if len(voiced) == 1 or len(fitting) == 1:
                 return _channels((voiced or fitting)[0])
         if not audio:
-            raise SourceError(f"--channels has {count} names, but {self._inventory(Modality.AUDIO)}")
+            raise SourceError(f"--channels has {quantity(count, 'name')}, but {self._inventory(Modality.AUDIO)}")
         raise SourceError(
             f"--channels has {quantity(count, 'name')}, but {self._inventory(Modality.AUDIO)}: give each audio track of "
             f"the file a name, or each channel of one track (choose it with --audio-track); {LEFT_OUT_NAME} in the place of a name leaves "

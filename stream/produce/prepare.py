@@ -137,7 +137,7 @@ def prepare(request: MediaRequest, on_step: Callable[[str], None] | None = None)
     notices = [*choice.notices, *words.notices]
     if announced_ms is not None and max(ends_ms, default=0) > announced_ms + MAX_OVERHANG_MS:
         after = sum(end_ms > announced_ms for end_ms in ends_ms)
-        notices.append(f"{after} of {len(ends_ms)} words lie after the end of the recording: check that the transcript is of this file")
+        notices.append(f"words after the end of the recording: {after} of {len(ends_ms)}; check that the transcript is of this file")
     return PreparedSession(
         _plan(key, words.given_to(choice.tracks)),
         request.media,
