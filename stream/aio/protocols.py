@@ -103,14 +103,14 @@ async def _answer(host: str, port: int, request: bytes) -> bytes:
     return await exchange(host, port, request, ANSWER_TIMEOUT_S) or b""
 
 
-_SPEAKS = {
-    Listener.TLS: "expects TLS",
-    Listener.KAFKA: "is a Kafka broker",
-    Listener.REDIS: "is a Redis",
-    Listener.ZOOKEEPER: "is a ZooKeeper",
-    Listener.HTTP2: "is a gRPC server",
-    Listener.HTTP: "is an HTTP server",
+SERVERS = {
+    Listener.KAFKA: "a Kafka broker",
+    Listener.REDIS: "a Redis",
+    Listener.ZOOKEEPER: "a ZooKeeper",
+    Listener.HTTP2: "a gRPC server",
+    Listener.HTTP: "an HTTP server",
 }
+"""Servers that are known by what they speak, as messages name them."""
 
 
 def listener_problem(service: str, address: Address, found: Listener, setting: str) -> ServiceProblem:
@@ -133,5 +133,6 @@ def listener_problem(service: str, address: Address, found: Listener, setting: s
         case Listener.OTHER:
             text = f"{at} accepts connections, but does not answer as {service} does; correct {setting}, or restart the server there"
         case _:
-            return ServiceProblem("wrong_port", f"{at} {_SPEAKS[found]}, not {service}; correct {setting}", lasting=True)
+            speaks = "expects TLS" if found is Listener.TLS else f"is {SERVERS[found]}"
+            return ServiceProblem("wrong_port", f"{at} {speaks}, not {service}; correct {setting}", lasting=True)
     return ServiceProblem("no_answer" if found is Listener.OTHER else found.value, text, lasting=False)

@@ -12,7 +12,7 @@ from redis.asyncio import RedisCluster
 from redis.exceptions import ReadOnlyError, RedisError
 
 from stream.aio.probes import redis_answers
-from stream.aio.protocols import Listener, identify
+from stream.aio.protocols import SERVERS, Listener, identify
 from stream.config.settings import RedisSettings
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.service_problem import ServiceProblem
@@ -37,8 +37,6 @@ TRY_EVERY_S = 10.0
 """Time between two tries to write, by a worker whose Redis answers: its own windows may be far apart."""
 
 REPLICA = ("replica", "slave")
-
-OTHER_SERVICES = {Listener.KAFKA: "a Kafka broker", Listener.HTTP: "an HTTP server", Listener.HTTP2: "a gRPC server"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +198,8 @@ async def _closer(found: Diagnosis, redis: RedisConnection) -> Diagnosis:
 
 
 def _by_listener(found: Diagnosis, listener: Listener, *, tls: bool) -> Diagnosis:
-    if listener in OTHER_SERVICES:
-        return diagnosis(RedisProblem.NOT_REDIS, OTHER_SERVICES[listener])
+    if listener in SERVERS and listener is not Listener.REDIS:
+        return diagnosis(RedisProblem.NOT_REDIS, SERVERS[listener])
     if listener is Listener.REDIS and tls:
         return diagnosis(RedisProblem.NO_TLS)
     if listener is Listener.TLS and not tls:
