@@ -16,7 +16,7 @@ class WarningCode(StrEnum):
     TO_REVIEW = "to_review"
     """The model is unsure of the label: a person should check it. The threshold is fitted, see the model card."""
     MODALITIES_DISAGREE = "modalities_disagree"
-    """Two modalities pull in opposite directions, see `stream.explain.warnings.DISAGREEMENT`."""
+    """Two modalities, each alone, are sure of opposite polarities, see `stream.explain.warnings.SURE`."""
     SHORTCUT_EFFECT = "shortcut_effect"
     """The backdoor adjustment changes the score a lot, see `stream.explain.warnings.SHORTCUT_EFFECT`."""
     SEVERAL_FACES = "several_faces"

@@ -187,7 +187,7 @@ def _numbers(window: Window, inputs: WindowInputs, inference: Inference | None) 
         confidence=probabilities[label],
         probabilities=probabilities,
         contributions=contributions,
-        warnings=warning_codes(window, inputs, inference, contributions),
+        warnings=warning_codes(window, inputs, inference, present),
     )
 
 

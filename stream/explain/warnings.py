@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
-from stream.domain.inference import Inference, WindowInputs
+from stream.domain.features import Floats
+from stream.domain.inference import LABELS, Inference, WindowInputs
 from stream.domain.modality import Modality
 from stream.domain.warning_codes import WarningCode
 from stream.domain.window import Window
 
-DISAGREEMENT = 0.25
-"""Score points by which two modalities have to pull in opposite directions to count as disagreeing."""
+SURE = 0.6
+"""Calibrated probability from which a modality alone counts as sure of a polarity."""
 
 SHORTCUT_EFFECT = 0.5
 """Difference (score points) between the scores with and without backdoor adjustment that leads to a warning."""
@@ -27,12 +28,12 @@ PLAIN: dict[WarningCode, str] = {
 """Codes as clauses of the sentence. `NOTHING_PRESENT` has a sentence of its own; the sentence does not mention `SHED`."""
 
 
-def warning_codes(window: Window, inputs: WindowInputs, inference: Inference, contributions: dict[Modality, float]) -> tuple[str, ...]:
+def warning_codes(window: Window, inputs: WindowInputs, inference: Inference, present: Collection[Modality]) -> tuple[str, ...]:
     """All codes of a window with a score."""
     score = float(inference.scores[-1])
     applies = {
         WarningCode.TO_REVIEW: inference.to_review,
-        WarningCode.MODALITIES_DISAGREE: disagree(contributions.values()),
+        WarningCode.MODALITIES_DISAGREE: disagree(inference.probabilities, present),
         WarningCode.SHORTCUT_EFFECT: abs(score - inference.score_unadjusted) >= SHORTCUT_EFFECT,
         WarningCode.SEVERAL_FACES: window.faces_max > 1,
         WarningCode.WORDS_DROPPED: inputs.words_dropped > 0,
@@ -52,7 +53,15 @@ def _in_order(codes: Collection[WarningCode], window: Window) -> tuple[str, ...]
     return listed + tuple(sorted(every - set(listed)))
 
 
-def disagree(contributions: Iterable[float]) -> bool:
-    """True if one contribution raises the score by `DISAGREEMENT` or more and another lowers it by as much or more."""
-    values = tuple(contributions)
-    return max(values, default=0.0) >= DISAGREEMENT and min(values, default=0.0) <= -DISAGREEMENT
+def disagree(probabilities: Floats, present: Collection[Modality]) -> bool:
+    """True if one modality alone is sure that the window is negative, and another alone that it is positive.
+
+    A modality that is at chance somewhere is not sure of anything there: its calibrated probabilities are flat, whatever it does to the
+    score.
+
+    Args:
+        probabilities: (8, 3) calibrated probabilities of `LABELS` of every coalition, index = sum of the modalities' bits.
+        present: Modalities with content in the window.
+    """
+    alone = probabilities[[modality.bit for modality in present]]
+    return all(bool((alone[:, LABELS.index(polarity)] >= SURE).any()) for polarity in ("negative", "positive"))

@@ -15,11 +15,14 @@ from stream.explain.sentence import clock, quote, sentence_for_nothing, signed
 from tests.fakes.windows import MODEL, make_inference, make_inputs, make_window
 
 SCORES = [0.1, -1.5, 0.4, -1.2, 0.1, -1.6, 0.3, -1.3]
+VOICE_ALONE = (0.1, 0.2, 0.7)
+"""Probabilities of the labels by the voice alone: it disagrees with the words."""
 
 
 def sentence_of(words: Sequence[str], relevance: Sequence[float], *, segments: int = 4, frames: int = 2, faces: int = 1) -> str:
     window = make_window(words, segments, frames, faces=faces)
     inference = make_inference(SCORES, words=relevance, audio=[0.1, 0.2, -0.1, 0.0][:segments], video=[-0.05, 0.0][:frames])
+    inference.probabilities[Modality.AUDIO.bit] = VOICE_ALONE
     return final_records(window, make_inputs(window), inference, MODEL, 500)[1].sentence
 
 
