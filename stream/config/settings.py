@@ -187,8 +187,8 @@ class TritonSettings(_Section):
         30.0,
         ge=0,
         le=1000,
-        description="Time (ms) that a closed window waits for others to share an inference; at most 16 do. "
-        "Higher saves CPU time under load, lower gives results sooner.",
+        description="Time (ms) that a window, its words, a second of sound or a face waits for others to share an inference of at most 16. "
+        "Where nothing came before for five times as long, nothing waits. Higher saves CPU time under load, lower gives results sooner.",
     )
     text_model: Text | None = Field(
         None, description="Hugging Face model to build text_encoder from; default: the packaged weights of MiniLM."

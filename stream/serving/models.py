@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -29,11 +29,19 @@ if TYPE_CHECKING:
     from stream.encoders.text import TokenisedWords
 
 Array = npt.NDArray[Any]
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 
 MAX_MODEL_FAILURES = 5
 """Failures of the model on one request, with the server up, after which the request counts as invalid.
 
 Repeated for ever, it would hold up every later window of its track.
+"""
+
+QUIET_DELAYS = 5
+"""A row waits for others only if a request like its own began less than this many times `triton.batch_delay_ms` ago.
+
+One session therefore waits for nobody, and when rows come more often, the wait is worth what it costs.
 """
 
 FAILURES_OF_A_STUCK_MODEL = 3
@@ -60,35 +68,46 @@ class Models:
         self._verified = False
         """Whether the served models were those of this release when they were last checked."""
         self._breakers = {name: Breaker(TritonUnavailableError, self._backoff) for name in MODEL_NAMES}
-        self._windows = Batcher(
-            self._infer_together, shape=_nodes, max_size=MAX_ROWS, delay_s=settings.batch_delay_ms / 1000, refusals=(ModelRejectedError,)
-        )
+        self._texts = self._batcher(self._encode_texts_together, _tokens)
+        self._voices = self._batcher(self._encode_voices_together, _alike)
+        self._faces = self._batcher(self._encode_faces_together, _alike)
+        self._windows = self._batcher(self._infer_together, _nodes)
 
     async def encode_text(self, tokenised: TokenisedWords) -> Floats:
-        """Token states (T, 384) of one sequence of T tokens."""
-        inputs = {
-            name: np.asarray(getattr(tokenised, name), dtype=np.int64)[np.newaxis]
-            for name in ("input_ids", "attention_mask", "token_type_ids")
-        }
-        tokens = inputs["input_ids"].shape[-1]
-        answer = await self._run(TEXT_ENCODER, inputs, {"last_hidden_state": (1, tokens, WORD_WIDTH)})
-        states: Floats = answer["last_hidden_state"][0]
-        return states
+        """Token states (T, 384) of one sequence of T tokens, which shares a request with others of its length."""
+        return await self._texts.answer(tokenised)
 
     async def encode_audio(self, log_mel: Floats) -> Floats:
         """Segment embeddings (n, 10, 64) of n one-second blocks (n, 64, 100)."""
-        return await self._encode_rows(AUDIO_ENCODER, "log_mel", log_mel, (64, 100), (SEGMENTS_PER_BLOCK, EMBEDDING_WIDTH))
+        return await _rows(AUDIO_ENCODER, self._voices, log_mel, (64, 100), (SEGMENTS_PER_BLOCK, EMBEDDING_WIDTH))
 
     async def encode_faces(self, faces: Floats) -> Floats:
         """Embeddings (n, 64) of n normalised face crops (n, 1, 48, 48)."""
-        return await self._encode_rows(FACE_ENCODER, "face", faces, (1, 48, 48), (EMBEDDING_WIDTH,))
+        return await _rows(FACE_ENCODER, self._faces, faces, (1, 48, 48), (EMBEDDING_WIDTH,))
 
     async def infer(self, inputs: WindowInputs) -> Inference:
         """Run the MMCI model on one window, in one batch with other windows of its length that are ready at about the same time."""
         return await self._windows.answer(inputs)
 
+    async def _encode_texts_together(self, sequences: Sequence[TokenisedWords]) -> Sequence[Floats]:
+        inputs = {
+            name: np.stack([np.asarray(getattr(tokenised, name), dtype=np.int64) for tokenised in sequences]) for name in _TOKEN_TENSORS
+        }
+        answer = await self._run(TEXT_ENCODER, inputs, {"last_hidden_state": (*inputs["input_ids"].shape, WORD_WIDTH)})
+        return [*answer["last_hidden_state"]]
+
+    async def _encode_voices_together(self, blocks: Sequence[Floats]) -> Sequence[Floats]:
+        shapes = {"embedding": (len(blocks), SEGMENTS_PER_BLOCK, EMBEDDING_WIDTH)}
+        return [*(await self._run(AUDIO_ENCODER, {"log_mel": np.stack(blocks)}, shapes))["embedding"]]
+
+    async def _encode_faces_together(self, faces: Sequence[Floats]) -> Sequence[Floats]:
+        shapes = {"embedding": (len(faces), EMBEDDING_WIDTH)}
+        return [*(await self._run(FACE_ENCODER, {"face": np.stack(faces)}, shapes))["embedding"]]
+
     async def _infer_together(self, windows: Sequence[WindowInputs]) -> list[Inference]:
         tensors = {name: np.stack([getattr(inputs, name) for inputs in windows]) for name in _WINDOW_TENSORS}
+        for name, tensor in tensors.items():
+            _check_finite(MMCI, name, tensor)
         rows, nodes = len(windows), sum(_nodes(windows[0]))
         shapes = {
             "coalition_scores": (rows, COALITIONS),
@@ -140,28 +159,33 @@ class Models:
 
     async def close(self) -> None:
         """Close the connection."""
-        self._windows.close()
+        for batcher in (self._texts, self._voices, self._faces, self._windows):
+            batcher.close()
         await self._client.close()
 
-    async def _encode_rows(self, model: str, name: str, rows: Floats, row_shape: tuple[int, ...], out_shape: tuple[int, ...]) -> Floats:
-        if rows.shape[1:] != row_shape:
-            raise ModelRejectedError(f"{model} takes rows of shape {row_shape}, not {rows.shape[1:]}")
-        if len(rows) == 0:
-            return np.zeros((0, *out_shape), np.float32)
-        parts = [rows[start : start + MAX_ROWS].astype(np.float32, copy=False) for start in range(0, len(rows), MAX_ROWS)]
-        answers = await asyncio.gather(*(self._run(model, {name: part}, {"embedding": (len(part), *out_shape)}) for part in parts))
-        return np.concatenate([answer["embedding"] for answer in answers])
+    def _batcher(
+        self, run: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]], shape: Callable[[Item], Hashable]
+    ) -> Batcher[Item, Answer]:
+        delay_s = self._settings.batch_delay_ms / 1000
+        return Batcher(
+            run,
+            shape=shape,
+            max_size=MAX_ROWS,
+            delay_s=delay_s,
+            quiet_s=QUIET_DELAYS * delay_s,
+            refusals=(ModelRejectedError, ModelFailedError),
+        )
 
     async def _run(self, model: str, inputs: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Floats]:
-        # A NaN would pass through the model and end as null in a published record.
-        for name, array in inputs.items():
-            if not np.isfinite(array).all():
-                raise ModelRejectedError(f"{model}: {name} is not finite")
+        """Ask for one batch. If the model fails on several rows, `ModelFailedError` has each of them asked again on its own."""
+        rows = max(len(array) for array in inputs.values())
         failures = 0
         while True:
             try:
                 return await self._breakers[model].run(lambda: self._attempt(model, inputs, shapes))
             except ModelFailedError as error:
+                if rows > 1:
+                    raise
                 failures += 1
                 if failures >= MAX_MODEL_FAILURES:
                     raise ModelRejectedError(f"{model} failed {failures} times: {error}") from None
@@ -179,11 +203,33 @@ class Models:
             raise
 
 
+async def _rows(
+    model: str, batcher: Batcher[Floats, Floats], rows: Floats, row_shape: tuple[int, ...], out_shape: tuple[int, ...]
+) -> Floats:
+    """Answers (n, *out_shape) to n rows, which share requests with those of other callers."""
+    if rows.shape[1:] != row_shape:
+        raise ModelRejectedError(f"{model} takes rows of shape {row_shape}, not {rows.shape[1:]}")
+    _check_finite(model, "a row", rows)
+    if len(rows) == 0:
+        return np.zeros((0, *out_shape), np.float32)
+    return np.stack(await asyncio.gather(*map(batcher.submit, rows.astype(np.float32, copy=False))))
+
+
+def _alike(_row: Floats) -> None:
+    """Every row may share a request with every other."""
+
+
+def _tokens(tokenised: TokenisedWords) -> int:
+    """Length of a sequence. Cutting to the longest of the batch would make fewer batches possible: there are few lengths as it is."""
+    return len(tokenised.input_ids)
+
+
 def _nodes(inputs: WindowInputs) -> tuple[int, int, int]:
     """Rows of each modality. Windows of one length have the same rows, and can share a batch."""
     return len(inputs.words), len(inputs.audio), len(inputs.video)
 
 
+_TOKEN_TENSORS: Sequence[str] = ("input_ids", "attention_mask", "token_type_ids")
 _WINDOW_TENSORS: Sequence[str] = (
     *("words", "word_times", "word_mask"),
     *("audio", "audio_times", "audio_mask"),
@@ -192,11 +238,16 @@ _WINDOW_TENSORS: Sequence[str] = (
 )
 
 
+def _check_finite(model: str, name: str, array: Array) -> None:
+    """Refuse NaN: it would pass through the model and end as null in a published record."""
+    if not np.isfinite(array).all():
+        raise ModelRejectedError(f"{model}: {name} is not finite")
+
+
 def _checked(model: str, name: str, array: Array, shape: tuple[int, ...]) -> Floats:
     if array.shape != shape or array.dtype != np.float32:
         raise ModelRejectedError(f"{model}: {name} is {array.dtype} {array.shape}, not float32 {shape}")
-    if not np.isfinite(array).all():
-        raise ModelRejectedError(f"{model}: {name} is not finite")
+    _check_finite(model, name, array)
     return array
 
 

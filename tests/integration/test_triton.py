@@ -152,6 +152,27 @@ async def test_concurrent_windows_share_executions_and_keep_their_answers(models
         assert one.relevance.shape == other.relevance.shape
 
 
+async def test_a_row_has_the_same_bytes_whatever_shares_its_request(models: Models) -> None:
+    """Replays share requests with other rows than before. Distinct answers prove that no row gets that of another."""
+    chance = np.random.default_rng(5)
+    blocks = chance.normal(size=(16, 64, 100)).astype(np.float32)
+    faces = chance.normal(size=(16, 1, 48, 48)).astype(np.float32)
+    texts = [tokens(16 if seed % 3 else 32, seed) for seed in range(16)]
+    together = await asyncio.gather(
+        asyncio.gather(*(models.encode_audio(block[np.newaxis]) for block in blocks)),
+        asyncio.gather(*(models.encode_faces(face[np.newaxis]) for face in faces)),
+        asyncio.gather(*map(models.encode_text, texts)),
+    )
+    alone = (
+        [await models.encode_audio(block[np.newaxis]) for block in blocks],
+        [await models.encode_faces(face[np.newaxis]) for face in faces],
+        [await models.encode_text(text) for text in texts],
+    )
+    for one, other in zip(alone, together, strict=True):
+        assert [array.tobytes() for array in one] == [array.tobytes() for array in other]
+        assert len({array.tobytes() for array in one}) == 16
+
+
 async def test_an_invalid_request_is_rejected_and_no_other(models: Models, triton_url: str) -> None:
     client = TritonClient(triton_url, 10.0)
     wrong = {"input_ids": np.zeros((1, 4), np.int64)}

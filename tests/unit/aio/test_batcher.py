@@ -27,8 +27,10 @@ class Doubler:
         return [2 * item for item in items]
 
 
-def batcher(model: Doubler, max_size: int = 4, delay_s: float = 0.02) -> Batcher[int, int]:
-    return Batcher(model, shape=lambda item: abs(item) % 2, max_size=max_size, delay_s=delay_s, refusals=(ModelRejectedError,))
+def batcher(model: Doubler, max_size: int = 4, delay_s: float = 0.02, quiet_s: float | None = None) -> Batcher[int, int]:
+    return Batcher(
+        model, shape=lambda item: abs(item) % 2, max_size=max_size, delay_s=delay_s, quiet_s=quiet_s, refusals=(ModelRejectedError,)
+    )
 
 
 async def test_items_of_one_shape_that_come_together_share_a_batch() -> None:
@@ -67,6 +69,52 @@ async def test_a_cancelled_item_is_left_out_of_its_batch() -> None:
     cancelled.cancel()
     assert await waiting == 8
     assert model.batches == [[4]]
+
+
+async def test_an_item_waits_only_if_others_of_its_shape_came_shortly_before() -> None:
+    model = Doubler()
+    batching = batcher(model, delay_s=60, quiet_s=0.05)
+    async with asyncio.timeout(1):
+        assert await batching.answer(2) == 4
+        assert await batching.answer(3) == 6
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await batching.answer(4)
+    batching = batcher(model, delay_s=60, quiet_s=0.05)
+    async with asyncio.timeout(1):
+        assert await batching.answer(2) == 4
+        await asyncio.sleep(0.06)
+        assert await batching.answer(4) == 8
+
+
+async def test_items_that_wait_for_nobody_still_share_a_batch_if_they_come_at_once() -> None:
+    model = Doubler()
+    batching = batcher(model, delay_s=60, quiet_s=0)
+    async with asyncio.timeout(1):
+        assert await asyncio.gather(*map(batching.submit, (2, 4, 6))) == [4, 8, 12]
+    assert model.batches == [[2, 4, 6]]
+
+
+async def test_a_batch_that_nobody_wants_any_more_is_stopped() -> None:
+    stopped = asyncio.Event()
+
+    async def outage(_items: Sequence[int]) -> list[int]:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            stopped.set()
+            raise
+        return []
+
+    batching: Batcher[int, int] = Batcher(outage, shape=lambda _: 0, max_size=2, delay_s=0)
+    first, second = batching.submit(1), batching.submit(2)
+    await asyncio.sleep(0.01)
+    first.cancel()
+    await asyncio.sleep(0.01)
+    assert not stopped.is_set()
+    second.cancel()
+    async with asyncio.timeout(1):
+        await stopped.wait()
 
 
 async def test_closing_cancels_running_batches() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from typing import Any, cast
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 
 from stream.aio.backoff import Backoff
 from stream.config.settings import TritonSettings
-from stream.model_repository.served_models import MAX_ROWS
+from stream.encoders.text import TokenisedWords
+from stream.model_repository.served_models import AUDIO_ENCODER, MAX_ROWS, TEXT_ENCODER
 from stream.serving.client import TritonClient, classify
 from stream.serving.errors import ModelFailedError, ModelProcessDeadError, ModelRejectedError, ServingError, TritonUnavailableError
 from stream.serving.models import MAX_MODEL_FAILURES, Models
@@ -35,6 +37,92 @@ async def test_many_rows_are_split_and_put_together_in_order() -> None:
     embeddings = await models.encode_faces(faces(2 * MAX_ROWS + 3))
     assert [len(inputs["face"]) for _, inputs in client.calls] == [MAX_ROWS, MAX_ROWS, 3]
     np.testing.assert_array_equal(embeddings[:, 0], np.arange(2 * MAX_ROWS + 3))
+
+
+def encode(model: str, inputs: Arrays) -> dict[str, npt.NDArray[Any]]:
+    """Each answer repeats a number of its own row."""
+    if model == TEXT_ENCODER:
+        return {"last_hidden_state": np.repeat(inputs["input_ids"][..., np.newaxis], 384, axis=-1).astype(np.float32)}
+    if model == AUDIO_ENCODER:
+        return {"embedding": np.repeat(inputs["log_mel"][:, :1, :1], 640, axis=-1).reshape(-1, 10, 64)}
+    return embed(model, inputs)
+
+
+def blocks(*values: float) -> npt.NDArray[np.float32]:
+    return np.array(values, np.float32).reshape(-1, 1, 1) * np.ones((1, 64, 100), np.float32)
+
+
+def tokens(count: int, value: int) -> TokenisedWords:
+    ids = np.full(count, value, np.int64)
+    return TokenisedWords(ids, np.ones_like(ids), np.zeros_like(ids), np.arange(count), count)
+
+
+async def test_rows_of_many_callers_share_requests_and_each_gets_its_own_answers() -> None:
+    models, client = models_with(encode)
+    answers = await asyncio.gather(
+        *(models.encode_faces(faces(3) + session) for session in range(4)),
+        *(models.encode_audio(blocks(session, -session)) for session in range(4)),
+        *(models.encode_text(tokens(16, session)) for session in range(4)),
+    )
+    assert [(model, len(next(iter(inputs.values())))) for model, inputs in client.calls] == [
+        ("face_encoder", 12),
+        ("audio_encoder", 8),
+        ("text_encoder", 4),
+    ]
+    for session in range(4):
+        np.testing.assert_array_equal(answers[session][:, 0], np.arange(3) + session)
+        np.testing.assert_array_equal(answers[4 + session][:, 0, 0], [session, -session])
+        assert (answers[8 + session].shape, answers[8 + session][0, 0]) == ((16, 384), session)
+
+
+async def test_only_sequences_of_one_length_share_a_request() -> None:
+    models, client = models_with(encode)
+    answers = await asyncio.gather(*(models.encode_text(tokens(count, count)) for count in (16, 32, 16)))
+    assert [answer.shape[0] for answer in answers] == [16, 32, 16]
+    assert sorted(inputs["input_ids"].shape for _, inputs in client.calls) == [(1, 32), (2, 16)]
+
+
+async def test_a_row_that_the_model_refuses_does_not_fail_the_others() -> None:
+    def answer(model: str, inputs: Arrays) -> dict[str, npt.NDArray[Any]]:
+        if (inputs["log_mel"] < 0).any():
+            raise ModelRejectedError("negative")
+        return encode(model, inputs)
+
+    models, client = models_with(answer)
+    answers = await asyncio.gather(*(models.encode_audio(blocks(value)) for value in (1, -1, 2)), return_exceptions=True)
+    assert isinstance(answers[1], ModelRejectedError)
+    assert [answer[0, 0, 0] for answer in answers if isinstance(answer, np.ndarray)] == [1, 2]
+    assert [len(inputs["log_mel"]) for _, inputs in client.calls] == [3, 1, 1, 1]
+
+
+async def test_a_row_on_which_the_model_fails_does_not_hold_up_the_others() -> None:
+    def answer(model: str, inputs: Arrays) -> dict[str, npt.NDArray[Any]]:
+        if (inputs["log_mel"] < 0).any():
+            raise ModelFailedError("INTERNAL: onnxruntime: Fail")
+        return encode(model, inputs)
+
+    models, client = models_with(answer)
+    answers = await asyncio.gather(*(models.encode_audio(blocks(value)) for value in (1, -1, 2)), return_exceptions=True)
+    assert isinstance(answers[1], ModelRejectedError)
+    assert [answer[0, 0, 0] for answer in answers if isinstance(answer, np.ndarray)] == [1, 2]
+    assert [len(inputs["log_mel"]) for _, inputs in client.calls] == [3, *[1] * (2 + MAX_MODEL_FAILURES)]
+
+
+async def test_a_row_that_is_not_finite_is_refused_before_it_joins_others() -> None:
+    models, client = models_with(encode)
+    answers = await asyncio.gather(*(models.encode_audio(blocks(value)) for value in (1, np.nan, 2)), return_exceptions=True)
+    assert isinstance(answers[1], ModelRejectedError)
+    assert [len(inputs["log_mel"]) for _, inputs in client.calls] == [2]
+
+
+async def test_rows_of_a_cancelled_caller_are_left_out() -> None:
+    models, client = models_with(encode)
+    await models.encode_audio(blocks(0))
+    cancelled, waiting = (asyncio.ensure_future(models.encode_audio(blocks(*values))) for values in ((1, 2), (3,)))
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    assert (await waiting)[0, 0, 0] == 3
+    assert [len(inputs["log_mel"]) for _, inputs in client.calls] == [1, 1]
 
 
 async def test_an_outage_is_waited_out() -> None:
