@@ -14,6 +14,7 @@ from stream.domain.features import Floats
 from stream.domain.inference import COALITIONS
 from stream.domain.modality import MODALITIES, Modality
 from stream.model.served import FULL, ServedMMCI
+from stream.training import routine_talk
 from stream.training.features import Pools
 from stream.training.metrics import accuracy, bootstrap_by_group, classification, regression, reliability, review
 from stream.training.mmci import answer, batches
@@ -42,8 +43,8 @@ class Answers:
 def evaluate(served: ServedMMCI, pools: Pools) -> Results:
     """Evaluate each modality alone on its own test part, each group of speakers, and every coalition on paired windows."""
     maker = WindowMaker(pools, 0)
-    text = range(len(pools.text.utterances))
-    answers = _answers(served, batches(maker.paired, text, BATCH))
+    answers = _answers(served, batches(maker.paired, range(len(pools.text.utterances)), BATCH))
+    paired = answers_where(answers, ~_made_up(pools))
     below = [float(bound) for bound in served.review_below]
     voices = _answers(served, batches(maker.voices_only, range(pools.voice.polarities.shape[0]), BATCH))
     faces = _answers(served, batches(maker.faces_only, range(pools.face.polarities.shape[0]), BATCH))
@@ -56,15 +57,20 @@ def evaluate(served: ServedMMCI, pools: Pools) -> Results:
         | _interval(voices, FULL, [str(actor) for actor in pools.voice.actors]),
         "face": classification(faces.probabilities[:, FULL], faces.polarity)
         | review(faces.probabilities[:, FULL], faces.polarity, below[Modality.VIDEO.bit]),
-        **{f"paired {_name(coalition)}": _coalition(answers, coalition, below[coalition]) for coalition in range(COALITIONS)},
-        "agreement": _agreement(answers),
+        **{f"paired {_name(coalition)}": _coalition(paired, coalition, below[coalition]) for coalition in range(COALITIONS)},
+        "agreement": _agreement(paired),
     }
 
 
 def reliabilities(served: ServedMMCI, pools: Pools) -> dict[str, list[tuple[float, float, int]]]:
     """The calibration curve of every coalition but the empty one, on paired windows; see `stream.training.metrics.reliability`."""
-    answers = _answers(served, batches(WindowMaker(pools, 0).paired, range(len(pools.text.utterances)), BATCH))
+    answers = _answers(served, batches(WindowMaker(pools, 0).paired, np.flatnonzero(~_made_up(pools)).tolist(), BATCH))
     return {_name(coalition): reliability(answers.probabilities[:, coalition], answers.polarity) for coalition in range(1, COALITIONS)}
+
+
+def _made_up(pools: Pools) -> npt.NDArray[np.bool_]:
+    """True for made-up calls, which have a row of their own: nobody has said or judged them."""
+    return np.array([utterance.corpus == routine_talk.CORPUS for utterance in pools.text.utterances])
 
 
 def _speakers(answers: Answers, pools: Pools) -> Results:

@@ -20,10 +20,7 @@ from stream.model_repository.errors import TextWeightsError
 from stream.model_repository.text_weights import build_text_encoder
 from stream.training import faces, voice
 from stream.training.corpora import Faces, Utterance, Voice
-from stream.training.rated_sentences import APOSTROPHES
-
-MOST_WORDS = 32
-"""Most words of an utterance that are kept: the capacity of a window of four seconds."""
+from stream.training.excerpts import Excerpt
 
 VOICE_VARIANTS = 3
 FACE_VARIANTS = 3
@@ -94,41 +91,27 @@ def text_weights(repository: Path) -> Path:
         raise FileNotFoundError(str(error)) from error
 
 
-def embed_text(utterances: Sequence[Utterance], weights: Path, progress: Progress, *, plain_too: bool) -> TextPool:
-    """Encode the words of utterances, as the worker does.
+def embed_text(excerpts: Sequence[Excerpt], weights: Path, progress: Progress) -> TextPool:
+    """Encode words, as the worker does: after the earlier words of their sentence, whose states are dropped.
 
     Args:
-        utterances: The utterances. Those without a word are left out.
+        excerpts: The words; each has at least one.
         weights: ONNX file of the text encoder.
         progress: Shows a progress bar.
-        plain_too: Add each utterance with punctuation a second time without it, because speech recognisers may write none.
     """
-    kept = [utterance for utterance in utterances if utterance.text.split()]
-    rows = [(utterance, utterance.text.split()[:MOST_WORDS]) for utterance in kept]
-    if plain_too:
-        for utterance in kept:
-            plain = _plain_words(utterance.text)
-            if plain and plain != utterance.text.split():
-                rows.append((utterance, plain[:MOST_WORDS]))
-    tokenised = [default_tokenizer().tokenise(words) for _, words in rows]
+    tokenised = [default_tokenizer().tokenise(excerpt.earlier + excerpt.words) for excerpt in excerpts]
     encoder = session(weights)
-    states: list[npt.NDArray[np.float16]] = [np.empty((0, 0), dtype=np.float16)] * len(rows)
-    bar = progress.add_task("text features", total=len(rows))
+    states: list[npt.NDArray[np.float16]] = [np.empty((0, 0), dtype=np.float16)] * len(excerpts)
+    bar = progress.add_task("text features", total=len(excerpts))
     for group in _same_length(tokenised):
         hidden = encoder.run(
             ["last_hidden_state"],
             {name: np.stack([getattr(tokenised[i], name) for i in group]) for name in ("input_ids", "attention_mask", "token_type_ids")},
         )[0]
         for row, index in enumerate(group):
-            states[index] = pool_words(hidden[row], tokenised[index]).astype(np.float16)
+            states[index] = pool_words(hidden[row], tokenised[index])[len(excerpts[index].earlier) :].astype(np.float16)
         progress.advance(bar, len(group))
-    return TextPool(tuple(utterance for utterance, _ in rows), tuple(states))
-
-
-def _plain_words(text: str) -> list[str]:
-    """Words without punctuation; words of punctuation alone are left out."""
-    stripped = ("".join(c for c in word if c.isalnum() or c in APOSTROPHES) for word in text.split())
-    return [word for word in stripped if word]
+    return TextPool(tuple(excerpt.utterance for excerpt in excerpts), tuple(states))
 
 
 def embed_voices(voices: Sequence[Voice], encoder: onnxruntime.InferenceSession, seed: int, progress: Progress) -> VoicePool:

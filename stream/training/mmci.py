@@ -17,6 +17,7 @@ from stream.domain.modality import MODALITIES
 from stream.model.backdoor import k_means
 from stream.model.mmci import MMCI, MMCIConfig
 from stream.model.served import FULL, INPUT_NAMES, ServedMMCI, coalition_gates
+from stream.training import routine_talk
 from stream.training.features import Pools
 from stream.training.loop import descend
 from stream.training.losses import LossWeights, causal_intervention_loss
@@ -33,7 +34,8 @@ class MMCIRecipe:
 
     Attributes:
         epochs: Passes over the windows.
-        windows: Windows of a pass, half with transcripts of MOSI and half of MELD.
+        windows: Windows of a pass.
+        routine_share: Share of the windows of a pass with made-up calls. Of the others, half have transcripts of MOSI and half of MELD.
         batch: Windows of a step.
         peak_rate: Highest learning rate of the one-cycle schedule.
         weight_decay: Weight decay of AdamW.
@@ -48,6 +50,7 @@ class MMCIRecipe:
 
     epochs: int = 10
     windows: int = 6_000
+    routine_share: float = 0.15
     batch: int = 64
     peak_rate: float = 2e-3
     weight_decay: float = 0.02
@@ -113,14 +116,17 @@ def fit(training: Pools, validation: Pools, recipe: MMCIRecipe, seed: int, progr
 def draw_texts(pools: Pools, recipe: MMCIRecipe, rng: np.random.Generator) -> Iterator[list[int]]:
     """Draw batches of transcripts for one pass, as many of MOSI as of MELD; MOSI is smaller, so its transcripts repeat."""
     corpora = np.array([utterance.corpus for utterance in pools.text.utterances])
+    names = np.unique(corpora)
     steps = max(1, recipe.windows // recipe.batch)
-    halves = []
-    for corpus in np.unique(corpora):
+    routine = recipe.routine_share if routine_talk.CORPUS in names else 0.0
+    drawn = []
+    for corpus in names:
         of_corpus = np.flatnonzero(corpora == corpus)
-        wanted = steps * recipe.batch // len(np.unique(corpora)) + 1
+        share = routine if corpus == routine_talk.CORPUS else (1.0 - routine) / int((names != routine_talk.CORPUS).sum())
+        wanted = int(steps * recipe.batch * share) + 1
         repeats = -(-wanted // of_corpus.size)
-        halves.append(np.concatenate([rng.permutation(of_corpus) for _ in range(repeats)])[:wanted])
-    order = rng.permutation(np.concatenate(halves))
+        drawn.append(np.concatenate([rng.permutation(of_corpus) for _ in range(repeats)])[:wanted])
+    order = rng.permutation(np.concatenate(drawn))
     for step in range(steps):
         yield [int(index) for index in order[step * recipe.batch : (step + 1) * recipe.batch]]
 

@@ -18,15 +18,20 @@ from stream.training import corpora, faces, voice
 from stream.training.checkpoints import save_classifier, save_mmci
 from stream.training.corpora import Part, Utterance
 from stream.training.evaluate import Results, evaluate, reliabilities
+from stream.training.excerpts import cut, unpunctuated, whole
 from stream.training.export import AUDIO_ENTRY, FACE_ENTRY, MMCI_ENTRY, export_encoder, export_mmci
 from stream.training.features import Pools, embed_faces, embed_text, embed_voices, sample_faces, session, text_weights
 from stream.training.files import replace_text
 from stream.training.loop import Validations
 from stream.training.metrics import Classes, classification, macro_recall
 from stream.training.mmci import MMCIRecipe, Outcome, fit
+from stream.training.routine_talk import routine_talk
 from stream.training.text import TextRecipe, train_text
 
 STEPS = ("text", "audio", "face", "mmci")
+
+HELD_OUT_CALLS = 0.1
+"""Made-up utterances of calls in the validation part and in the test part, relative to those in the training part."""
 
 CARD_SEED = 0
 """Seed of the voice and face variants among the test windows: that of configs/training/live.yaml."""
@@ -46,6 +51,7 @@ class Recipe:
         seeds: Number of networks that are trained; the one with the best validation criterion is shipped.
         most_faces: Most training images of the face encoder; None for all.
         most_utterances: Most transcripts of each part and corpus; None for all.
+        routine_utterances: Made-up utterances of calls for training.
         pool_faces: Images in the pool of training windows.
     """
 
@@ -56,6 +62,7 @@ class Recipe:
     seeds: int = 3
     most_faces: int | None = None
     most_utterances: int | None = None
+    routine_utterances: int = 3_000
     pool_faces: int = 12_000
 
 
@@ -191,12 +198,14 @@ def read_pools(
     face_encoder = session(repository / FACE_ENTRY.name / "1" / "model.onnx")
     pools = {}
     for part in parts:
-        said = _first([u for u in utterances if u.part is part], recipe.most_utterances)
-        text = embed_text(said, weights, progress, plain_too=part is Part.TRAIN)
+        talk = routine_talk(round(recipe.routine_utterances * (1.0 if part is Part.TRAIN else HELD_OUT_CALLS)), seed, part)
+        said = _first([u for u in utterances if u.part is part] + talk, recipe.most_utterances)
+        shown = whole(said) if part is not Part.TRAIN else whole(said) + unpunctuated(said) + cut(said, seed)
+        text = embed_text(shown, weights, progress)
         spoken = embed_voices([recording for recording in recordings if recording.part is part], audio_encoder, seed, progress)
         images = corpora.read_faces(data, part)
-        shown = sample_faces(images, recipe.pool_faces, seed) if part is Part.TRAIN else images
-        pools[part] = Pools(text, spoken, embed_faces(shown, face_encoder, seed, progress))
+        seen = sample_faces(images, recipe.pool_faces, seed) if part is Part.TRAIN else images
+        pools[part] = Pools(text, spoken, embed_faces(seen, face_encoder, seed, progress))
     return pools
 
 

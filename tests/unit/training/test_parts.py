@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
@@ -28,6 +30,7 @@ from stream.training.metrics import (
     review,
 )
 from stream.training.mmci import MMCIRecipe, draw_texts, random_gates
+from stream.training.routine_talk import routine_talk
 from stream.training.windows import AUDIO, WINDOW_S, WORDS, WindowMaker
 
 TEXT, VOICE, FACE = MODALITIES
@@ -109,6 +112,28 @@ def test_passes_are_half_mosi_half_meld(pools: Pools) -> None:
     mosi = sum(pools.text.utterances[index].corpus == "mosi" for index in drawn)
     assert len(drawn) == 40
     assert 18 <= mosi <= 22
+
+
+def test_made_up_calls_have_their_share_of_a_pass(pools: Pools) -> None:
+    calls = tuple(routine_talk(20, 0, Part.TRAIN))
+    text = TextPool(pools.text.utterances + calls, pools.text.states + (np.zeros((3, 384), np.float16),) * len(calls))
+    recipe = MMCIRecipe(windows=400, batch=8, routine_share=0.2)
+    drawn = [index for texts in draw_texts(Pools(text, pools.voice, pools.face), recipe, np.random.default_rng(0)) for index in texts]
+    counts = Counter(text.utterances[index].corpus for index in drawn)
+    assert len(drawn) == 400
+    assert counts["routine"] == pytest.approx(80, abs=3)
+    assert counts["mosi"] == pytest.approx(160, abs=3)
+
+
+def test_made_up_calls_are_in_no_table_of_what_people_have_said(pools: Pools) -> None:
+    calls = tuple(routine_talk(20, 0, Part.TEST))
+    text = TextPool(pools.text.utterances + calls, pools.text.states + (np.zeros((3, 384), np.float16),) * len(calls))
+    served = ServedMMCI(MMCI(MMCIConfig(hidden=8, head_hidden=8, past=CONTEXT_WINDOWS))).eval()
+    results = evaluate(served, Pools(text, pools.voice, pools.face))
+    assert results["text routine"]["n"] == 20
+    assert results["paired text"]["n"] == len(pools.text.utterances)
+    counted = sum(count for _, _, count in reliabilities(served, Pools(text, pools.voice, pools.face))["text"])
+    assert counted == len(pools.text.utterances)
 
 
 def test_modality_dropout_has_all_one_and_other() -> None:

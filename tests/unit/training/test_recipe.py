@@ -28,6 +28,7 @@ TINY = Recipe(
     face=faces.FaceRecipe(epochs=1, batch=6),
     mmci=MMCIRecipe(epochs=1, windows=16, batch=8, config=MMCIConfig(hidden=8, head_hidden=8, strata=2, past=CONTEXT_WINDOWS)),
     seeds=2,
+    routine_utterances=30,
 )
 
 
