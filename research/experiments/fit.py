@@ -11,7 +11,6 @@ from typing import Any, cast
 import numpy as np
 import torch
 from rich.progress import Progress
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from research.experiments.absence import draw_missing, without
 from research.experiments.calibration import Answers
@@ -21,7 +20,7 @@ from research.experiments.windows import Windows
 from research.models.interface import ModelInput, SentimentModel, Targets
 from research.models.text_encoder import WithTextEncoder
 from stream.training.corpora import Part
-from stream.training.loop import descend
+from stream.training.loop import descend, moving_average
 from stream.training.metrics import polarity_numbers, score_numbers
 
 EVALUATION_BATCH = 256
@@ -99,7 +98,7 @@ class _Trainer:
         rates = [float(group["lr"]) for group in self._optimiser.param_groups]
         total = config.epochs * self.steps
         self._cycle = torch.optim.lr_scheduler.OneCycleLR(self._optimiser, rates, total_steps=total, pct_start=WARM_UP)
-        self._average = _moving_average(model, config.average) if config.average else None
+        self._average = moving_average(model, config.average) if config.average else None
         self.result = cast("SentimentModel", self._average.module) if self._average else model
 
     def epoch(self, after_step: Callable[[], None]) -> float:
@@ -124,10 +123,6 @@ class _Trainer:
         if not self._dropout:
             return inputs, targets
         return without(inputs, draw_missing(inputs.window, self._dropout, self._generator)), targets
-
-
-def _moving_average(model: SentimentModel, decay: float) -> AveragedModel:
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
 
 
 def parameter_groups(model: SentimentModel, config: TrainingConfig) -> list[dict[str, Any]]:

@@ -57,6 +57,7 @@ class VariantConfig(BaseModel):
         inter: MMCI: relations across modalities.
         typed: MMCI: separate weights for each relation.
         attention: MMCI: learned causal and shortcut shares.
+        skip: MMCI: the pooled encoder outputs in the causal read-out.
         shortcut_stream: MMCI: the shortcut stream, and with it the intervention.
     """
 
@@ -72,6 +73,7 @@ class VariantConfig(BaseModel):
     inter: bool = True
     typed: bool = True
     attention: bool = True
+    skip: bool = True
     shortcut_stream: bool = True
 
 
@@ -119,4 +121,5 @@ def graph_config(config: VariantConfig, widths: dict[Modality, int], past: int) 
         inter=config.inter,
         typed=config.typed,
         attention=config.attention,
+        skip=config.skip,
     )

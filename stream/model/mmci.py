@@ -7,7 +7,12 @@ full text was not available to us.
     (2) [a^c, a^s]_ij,r = softmax(W^e_r [h_i || h_j]),  [b^c, b^s]_i = softmax(W^n h_i)
     (3) z_i^k = ReLU(W_0^k b_i^k h_i + sum_r 1/|N_r(i)| sum_{j in N_r(i)} a^k_ij,r W_r^k (b_j^k h_j)),   k in {c, s}
         in two parts: z_intra with the relations within the modality of i, z_inter with those from other modalities
-    (4) g^k   = concatenation over m of [sum_i w_i^k z_intra,i, sum_i w_i^k z_inter,i],  w_i^k = b_i^k / sum_{i in m} b_i^k
+    (4) g^k   = concatenation over m of [sum_i w_i^k z_intra,i, sum_i w_i^k z_inter,i, skip_m^k],
+        w_i^k = b_i^k / sum_{i in m} b_i^k,   skip_m^c = S_m sum_i w_i^c x_i,   skip_m^s = 0
+
+The skip is ours. Through it, the encoder outputs themselves reach the causal read-out, as they do in plain concatenation, and the
+graph adds what relations between nodes tell. It is linear and without LayerNorm, so the level of an encoder output is kept. The
+shortcut stream has zeros in its place, so adding g^s to g^c (recombination and adjustment) leaves the skip unchanged.
 
 Past windows of the session are nodes too: one for each window and modality, the mean of the window's nodes plus an embedding
 of its age in windows. They send messages through relations of their own, for the same and for other speakers, and receive none.
@@ -56,6 +61,7 @@ class MMCIConfig:
         inter: Use the relations across modalities.
         typed: Learn weights for each relation; else all relations share theirs.
         attention: Learn the causal and shortcut shares; else each is `EVEN_SHARE`.
+        skip: Add the pooled encoder outputs to the causal read-out.
     """
 
     hidden: int = 64
@@ -68,11 +74,17 @@ class MMCIConfig:
     inter: bool = True
     typed: bool = True
     attention: bool = True
+    skip: bool = True
+
+    @property
+    def parts(self) -> int:
+        """Number of parts of a modality's read-out: intra-modal, inter-modal and, with a skip, the pooled encoder outputs."""
+        return 3 if self.skip else 2
 
     @property
     def readout(self) -> int:
-        """Width G of a read-out: an intra- and an inter-modal part for each modality."""
-        return 2 * len(MODALITIES) * self.hidden
+        """Width G of a read-out: the parts of each modality."""
+        return self.parts * len(MODALITIES) * self.hidden
 
     @property
     def relations(self) -> tuple[Relation, ...]:
@@ -129,20 +141,41 @@ class NodeEncoder(nn.Module):
         return states
 
 
-class RelationalStream(nn.Module):
-    """Equations (3) and (4) of one stream k."""
+class Skip(nn.Module):
+    """The skip of equation (4) for one modality."""
 
-    def __init__(self, config: MMCIConfig) -> None:
+    def __init__(self, width: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.project = nn.Linear(width, hidden, bias=False)
+
+    def forward(self, values: Tensor, weights: Tensor) -> Tensor:
+        """(B, N_m, width) encoder outputs and their (B, N_m) weights w^c to (B, H)."""
+        pooled: Tensor = self.project(self.dropout((weights.unsqueeze(1) @ values).squeeze(1)))
+        return pooled
+
+    def relevance(self, values: Tensor, slope: Tensor) -> Tensor:
+        """(B, N_m) slope . S_m x_i, from (B, N_m, width) encoder outputs and the (B, H) derivative with respect to the skip."""
+        return (values @ (slope @ self.project.weight).unsqueeze(-1)).squeeze(-1)
+
+
+class RelationalStream(nn.Module):
+    """Equations (3) and (4) of one stream k. Only the causal stream has a skip."""
+
+    def __init__(self, config: MMCIConfig, *, skip: bool) -> None:
         super().__init__()
         self.config = config
         self.own = nn.ModuleDict({modality: nn.Linear(config.hidden, config.hidden) for modality in MODALITIES})
         names = dict.fromkeys(config.weights_of(relation) for relation in config.relations)
         self.message = nn.ModuleDict({name: nn.Linear(config.hidden, config.hidden, bias=False) for name in names})
+        widths = zip(MODALITIES, config.widths, strict=True)
+        self.skip = nn.ModuleDict({m: Skip(width, config.hidden, config.dropout) for m, width in widths} if skip else {})
 
-    def forward(self, nodes: Groups, share: Groups, edges: dict[str, Tensor], gates: Tensor) -> Stream:
+    def forward(self, window: Window, nodes: Groups, share: Groups, edges: dict[str, Tensor], gates: Tensor) -> Stream:
         """Pass the messages and read the nodes out.
 
         Args:
+            window: Nodes of every modality; the skip reads their encoder outputs.
             nodes: By group, (B, J, H) states h.
             share: By group, (B, J) shares b^k, 0 where there is no node.
             edges: By relation, (B, I, J) a^k_ij,r / |N_r(i)|, 0 where j does not send to i.
@@ -153,8 +186,16 @@ class RelationalStream(nn.Module):
         received = {r.name: edges[r.name] @ self.message[self.config.weights_of(r)](sent[r.sender]) for r in self.config.relations}
         intra = {m: F.relu(self.own[m](sent[m]) + sum(received[r.name] for r in self._into(m, within=True))) for m in MODALITIES}
         inter = {m: F.relu(self._across(m, received, gates, like=sent[m])) for m in MODALITIES}
-        parts = [_read_out(weights[m], intra[m], inter[m], gates, m) for m in MODALITIES]
-        return Stream(torch.cat(parts, dim=-1), weights, intra, inter)
+        pooled = {m: _pooled(weights[m], intra[m], inter[m], self._skipped(m, window, weights[m])) for m in MODALITIES}
+        readout = torch.cat([_gate(gates, m).squeeze(-1) * pooled[m] for m in MODALITIES], dim=-1)
+        return Stream(readout, weights, intra, inter)
+
+    def _skipped(self, modality: Modality, window: Window, weights: Tensor) -> Tensor:
+        """(B, H) skip of one modality, (B, 0) where the configuration has none."""
+        if modality in self.skip:
+            skipped: Tensor = self.skip[modality](window[modality].values, weights)
+            return skipped
+        return weights.new_zeros(weights.shape[0], self.config.hidden if self.config.skip else 0)
 
     def _into(self, modality: Modality, *, within: bool) -> list[Relation]:
         return [r for r in self.config.relations if r.within is within and r.target is modality]
@@ -176,8 +217,8 @@ class MMCI(nn.Module):
         self.node_attention = NodeAttention(config.hidden)
         names = dict.fromkeys(config.weights_of(relation) for relation in config.relations)
         self.edge_attention = nn.ModuleDict({name: EdgeAttention(config.hidden) for name in names})
-        self.causal = RelationalStream(config)
-        self.shortcut = RelationalStream(config)
+        self.causal = RelationalStream(config, skip=config.skip)
+        self.shortcut = RelationalStream(config, skip=False)
         self.head_causal = Head(config.readout, config.head_hidden, config.dropout)
         self.head_shortcut = Head(config.readout, config.head_hidden, config.dropout)
         self.head = Head(config.readout, config.head_hidden, config.dropout)
@@ -204,8 +245,8 @@ class MMCI(nn.Module):
         shortcut = {group: mask[group] - causal[group] for group in nodes}
         causal_edges, shortcut_edges = self._edges(window, past, nodes)
         return Streams(
-            self.causal(nodes, causal, causal_edges, gates),
-            self.shortcut(nodes, shortcut, shortcut_edges, gates if shortcut_gates is None else shortcut_gates),
+            self.causal(window, nodes, causal, causal_edges, gates),
+            self.shortcut(window, nodes, shortcut, shortcut_edges, gates if shortcut_gates is None else shortcut_gates),
             {m: causal[m] for m in MODALITIES},
         )
 
@@ -238,9 +279,9 @@ def _gate(gates: Tensor, modality: Modality) -> Tensor:
     return gates[:, :, MODALITIES.index(modality)].unsqueeze(-1).unsqueeze(-1)
 
 
-def _read_out(weights: Tensor, intra: Tensor, inter: Tensor, gates: Tensor, modality: Modality) -> Tensor:
-    """Equation (4) for one modality: (B, S, 2H)."""
-    gate = _gate(gates, modality).squeeze(-1)
-    intra_mean = weights.unsqueeze(1) @ intra
+def _pooled(weights: Tensor, intra: Tensor, inter: Tensor, skip: Tensor) -> Tensor:
+    """Equation (4) for one modality, before its gate: (B, S, parts H)."""
+    coalitions = inter.shape[1]
+    intra_mean = (weights.unsqueeze(1) @ intra).expand(-1, coalitions, -1)
     inter_mean = (weights.unsqueeze(1).unsqueeze(1) @ inter).squeeze(2)
-    return torch.cat([gate * intra_mean, gate * inter_mean], dim=-1)
+    return torch.cat([intra_mean, inter_mean, skip.unsqueeze(1).expand(-1, coalitions, -1)], dim=-1)

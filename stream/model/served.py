@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -13,8 +14,8 @@ from torch import Tensor, nn
 
 from stream.domain.context import CONTEXT_WINDOWS
 from stream.domain.inference import COALITIONS
-from stream.domain.modality import MODALITIES
-from stream.model.mmci import MMCI, WIDTHS, MMCIConfig, Stream
+from stream.domain.modality import MODALITIES, Modality
+from stream.model.mmci import MMCI, WIDTHS, MMCIConfig, Skip, Stream
 from stream.model.nodes import Nodes, Past, Window
 
 FULL = COALITIONS - 1
@@ -25,6 +26,9 @@ MIXED = tuple(index for index in range(COALITIONS) if index.bit_count() > 1)
 
 The read-out of a single modality is a part of the full coalition's read-out, so it need not be computed again.
 """
+
+INTER = 1
+"""Index of the inter-modal part among the parts of a modality's read-out."""
 
 WEIGHTS = "weights.safetensors"
 """File beside the ONNX file that holds the same weights for torch."""
@@ -38,7 +42,10 @@ INPUT_NAMES: tuple[str, ...] = (
     *("video", "video_times", "video_mask"),
     *("past_words", "past_audio", "past_video", "past_mask", "past_same"),
 )
-OUTPUT_NAMES: tuple[str, ...] = ("coalition_scores", "coalition_probabilities", "causal", "relevance", "score_unadjusted", "to_review")
+OUTPUT_NAMES: tuple[str, ...] = (
+    *("coalition_scores", "coalition_probabilities", "causal", "relevance"),
+    *("score_unadjusted", "to_review", "arousal"),
+)
 
 
 def coalition_gates() -> Tensor:
@@ -47,16 +54,16 @@ def coalition_gates() -> Tensor:
     return torch.tensor([rows])
 
 
-def kept_readout(hidden: int) -> Tensor:
+def kept_readout(config: MMCIConfig) -> Tensor:
     """(8, G) mask that cuts the read-out of each coalition out of that of a mixed one.
 
     It keeps the parts of the coalition's modalities; their inter-modal parts only where the coalition itself is mixed.
     """
     rows = [
-        [float(bool(index & modality.bit) and (part == 0 or index in MIXED)) for modality in MODALITIES for part in range(2)]
+        [float(bool(index & modality.bit) and (part != INTER or index in MIXED)) for modality in MODALITIES for part in range(config.parts)]
         for index in range(COALITIONS)
     ]
-    return torch.tensor(rows).repeat_interleave(hidden, dim=1)
+    return torch.tensor(rows).repeat_interleave(config.hidden, dim=1)
 
 
 class ServedMMCI(nn.Module):
@@ -71,12 +78,16 @@ class ServedMMCI(nn.Module):
             coalition of text and voice is the coalition of text in a window without voice.
         review_below: (8,) thresholds, indexed in the same way: a window whose label has a lower probability is set aside for
             review by a person.
+        arousal_slope: () slope of the arousal's logit, fitted on validation windows.
+        arousal_offset: () its offset.
     """
 
     gates: Tensor
     bits: Tensor
     temperatures: Tensor
     review_below: Tensor
+    arousal_slope: Tensor
+    arousal_offset: Tensor
     mixed_row: Tensor
     kept: Tensor
 
@@ -87,9 +98,11 @@ class ServedMMCI(nn.Module):
         self.register_buffer("bits", torch.tensor([float(modality.bit) for modality in MODALITIES]))
         self.register_buffer("temperatures", torch.ones(COALITIONS))
         self.register_buffer("review_below", torch.zeros(COALITIONS))
+        self.register_buffer("arousal_slope", torch.tensor(1.0))
+        self.register_buffer("arousal_offset", torch.tensor(0.0))
         rows = [MIXED.index(index if index in MIXED else FULL) for index in range(COALITIONS)]
         self.register_buffer("mixed_row", torch.tensor(rows), persistent=False)
-        self.register_buffer("kept", kept_readout(model.config.hidden), persistent=False)
+        self.register_buffer("kept", kept_readout(model.config), persistent=False)
 
     def forward(  # noqa: PLR0917 - the inputs of an ONNX graph are positional
         self,
@@ -128,7 +141,8 @@ class ServedMMCI(nn.Module):
 
         Returns:
             In the order of `OUTPUT_NAMES`: scores (B, 8) and probabilities (B, 8, 3) of the coalitions, causal node attention
-            (B, W + A + V), relevance (B, W + A + V), the unadjusted score (B, 1), and 1 for a window to review (B, 1).
+            (B, W + A + V), relevance (B, W + A + V), the unadjusted score (B, 1), 1 for a window to review (B, 1), and the
+            arousal of the voice (B, 1).
         """
         nodes = (Nodes(words, word_times, word_mask), Nodes(audio, audio_times, audio_mask), Nodes(video, video_times, video_mask))
         window: Window = dict(zip(MODALITIES, nodes, strict=True))
@@ -146,10 +160,21 @@ class ServedMMCI(nn.Module):
             adjusted.score,
             adjusted.probabilities,
             torch.cat([streams.attention[m] for m in MODALITIES], dim=1),
-            node_relevance(streams.causal, gradient),
+            node_relevance(self.model, window, streams.causal, gradient),
             unadjusted.score.unsqueeze(-1),
             (confidence < self.review_below[effective[:, FULL]]).float().unsqueeze(-1),
+            self._arousal(window[Modality.AUDIO]),
         )
+
+    def _arousal(self, voice: Nodes) -> Tensor:
+        """(B, 1) sigmoid(a * evidence + b) in [0, 1]; 0.5 where the window has no voice."""
+        present = voice.mask.amax(dim=1, keepdim=True)
+        return torch.sigmoid(present * (self.arousal_slope * arousal_evidence(voice) + self.arousal_offset))
+
+
+def arousal_evidence(voice: Nodes) -> Tensor:
+    """(B, 1) mean over the audible segments of the last dimension of their embeddings, the evidence for arousal; 0 without voice."""
+    return (voice.values[..., -1] * voice.mask).sum(dim=1, keepdim=True) / voice.mask.sum(dim=1, keepdim=True).clamp_min(1.0)
 
 
 def served_past(values: tuple[Tensor, Tensor, Tensor], mask: Tensor, same: Tensor) -> Past:
@@ -180,25 +205,29 @@ def load_weights(path: Path) -> ServedMMCI:
     return module.eval()
 
 
-def node_relevance(causal: Stream, gradient: Tensor) -> Tensor:
+def node_relevance(model: MMCI, window: Window, causal: Stream, gradient: Tensor) -> Tensor:
     """Compute gradient times activation at the node features that the read-out sums: HiResCAM (arXiv 2011.08891) on a graph.
 
-    relevance_i = w_i (d score / d g_intra,m . z_intra,i + d score / d g_inter,m . z_inter,i), for the score with all modalities.
+    relevance_i = w_i (d score / d g_intra,m . z_intra,i + d score / d g_inter,m . z_inter,i + d score / d skip_m . S_m x_i), for the
+    score with all modalities.
 
     Args:
+        model: The network, with its skips.
+        window: Nodes of every modality.
         causal: The causal stream, with the full coalition last.
         gradient: (B, G) derivative of the adjusted score with respect to g^c of the full coalition.
 
     Returns:
         (B, N) relevance in score points, nodes in the order of the modalities; 0 where there is no node.
     """
-    slopes = gradient.chunk(2 * len(MODALITIES), dim=-1)
-    parts = []
-    for index, modality in enumerate(MODALITIES):
-        intra = causal.intra[modality] @ slopes[2 * index].unsqueeze(-1)
-        inter = causal.inter[modality][:, -1] @ slopes[2 * index + 1].unsqueeze(-1)
-        parts.append(causal.weights[modality] * (intra + inter).squeeze(-1))
-    return torch.cat(parts, dim=1)
+    rows = []
+    for modality, own in zip(MODALITIES, gradient.chunk(len(MODALITIES), dim=-1), strict=True):
+        to_intra, to_inter, *to_skip = own.chunk(model.config.parts, dim=-1)
+        summed = (causal.intra[modality] @ to_intra.unsqueeze(-1) + causal.inter[modality][:, -1] @ to_inter.unsqueeze(-1)).squeeze(-1)
+        for slope in to_skip:
+            summed = summed + cast("Skip", model.causal.skip[modality]).relevance(window[modality].values, slope)
+        rows.append(causal.weights[modality] * summed)
+    return torch.cat(rows, dim=1)
 
 
 def example_inputs(batch: int, words: int, audio: int, video: int, generator: torch.Generator) -> tuple[Tensor, ...]:

@@ -59,7 +59,10 @@ AUDIO_ENTRY = ModelEntry(
 )
 FACE_ENTRY = ModelEntry("face_encoder", (("face", (1, FACE_SIZE, FACE_SIZE)),), (("embedding", (EMBEDDING_WIDTH,)),), 64)
 MMCI_ENTRY = ModelEntry(
-    "mmci", _mmci_inputs(), tuple(zip(OUTPUT_NAMES, ((COALITIONS,), (COALITIONS, len(LABELS)), (-1,), (-1,), (1,), (1,)), strict=True)), 32
+    "mmci",
+    _mmci_inputs(),
+    tuple(zip(OUTPUT_NAMES, ((COALITIONS,), (COALITIONS, len(LABELS)), (-1,), (-1,), (1,), (1,), (1,)), strict=True)),
+    32,
 )
 
 

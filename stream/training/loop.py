@@ -122,8 +122,7 @@ def train(
         state: File of the state after each epoch. If it exists and has the same schedule, training resumes from it.
     """
     optimiser = torch.optim.AdamW(module.parameters(), lr=schedule.peak_rate, weight_decay=schedule.weight_decay)
-    average = get_ema_multi_avg_fn(schedule.averaging)  # type: ignore[no-untyped-call]
-    averaged = AveragedModel(module, multi_avg_fn=average, use_buffers=True)
+    averaged = moving_average(module, schedule.averaging, buffers=True)
     kept = _State(module, averaged, optimiser, torch.optim.lr_scheduler.LambdaLR(optimiser, schedule.rate), schedule, [])
     done = kept.load(state) if state is not None and state.is_file() else 0
     bar = progress.add_task(title, total=schedule.epochs * schedule.steps, completed=done * schedule.steps)
@@ -139,6 +138,17 @@ def train(
     module.load_state_dict(averaged.module.state_dict())
     module.eval()
     return tuple(kept.values)
+
+
+def moving_average(module: nn.Module, decay: float, *, buffers: bool = False) -> AveragedModel:
+    """A copy of a module whose weights are the exponential moving average of the module's.
+
+    Args:
+        module: The module that is trained.
+        decay: Decay of the average in a step.
+        buffers: Average the buffers too; else they are copied at each step.
+    """
+    return AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=buffers)  # type: ignore[no-untyped-call]
 
 
 def epoch_losses(loss: BatchLoss, items: int, batch: int, seed: int) -> EpochLosses:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 import torch
@@ -19,13 +20,16 @@ from stream.model.mmci import MMCI, MMCIConfig
 from stream.model.served import FULL, INPUT_NAMES, ServedMMCI, coalition_gates
 from stream.training import routine_talk
 from stream.training.features import Pools
-from stream.training.loop import descend
+from stream.training.loop import descend, moving_average
 from stream.training.losses import LossWeights, causal_intervention_loss
 from stream.training.metrics import REVIEWED, TEMPERATURES
 from stream.training.windows import Batch, WindowMaker
 
 SINGLES = (1, 2, 4)
 PAIRS_OR_NONE = (3, 5, 6, 0)
+
+AROUSAL_RIDGE = 1e-3
+"""Penalty of the squared slope and offset of the arousal, which keeps them finite where the evidence separates all windows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ class MMCIRecipe:
             encoder knows its training actors better than new speakers, and real calls differ from acted speech.
         face_mismatch: Share of training windows whose face has a random polarity, for the same reason.
         past_dropout: Share of training windows without a context, like the first windows of a session.
+        average: Decay, in a step, of the moving average of the weights that becomes the model.
         mae_weight: Weight of MOSI's validation MAE, relative to the mean cross-entropy of the coalitions, in the criterion.
         weights: Weights of the loss.
         config: Sizes of the network.
@@ -57,6 +62,7 @@ class MMCIRecipe:
     voice_mismatch: float = 0.5
     face_mismatch: float = 0.25
     past_dropout: float = 0.25
+    average: float = 0.98
     mae_weight: float = 0.3
     weights: LossWeights = field(default_factory=LossWeights)
     config: MMCIConfig = field(default_factory=lambda: MMCIConfig(past=CONTEXT_WINDOWS))
@@ -82,7 +88,7 @@ class Outcome:
 
 
 def fit(training: Pools, validation: Pools, recipe: MMCIRecipe, seed: int, progress: Progress) -> Outcome:
-    """Train one MMCI. The epoch and the calibration are chosen on validation windows."""
+    """Train one MMCI, which is the moving average of the trained weights. Epoch and calibration are chosen on validation windows."""
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     rng = np.random.default_rng(seed)
@@ -90,25 +96,28 @@ def fit(training: Pools, validation: Pools, recipe: MMCIRecipe, seed: int, progr
     maker = WindowMaker(training, seed, past_dropout=recipe.past_dropout, **mismatches)
     checked = list(batches(WindowMaker(validation, 0).paired, range(len(validation.text.utterances)), recipe.batch))
     model = MMCI(recipe.config)
+    average = moving_average(model, recipe.average)
+    averaged = cast("MMCI", average.module)
     steps = max(1, recipe.windows // recipe.batch)
     optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.peak_rate, weight_decay=recipe.weight_decay)
     cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.peak_rate, epochs=recipe.epochs, steps_per_epoch=steps)
     bar = progress.add_task(f"mmci, seed {seed}", total=recipe.epochs * steps)
     history: list[float] = []
-    best = copy.deepcopy(model.state_dict())
+    best = copy.deepcopy(averaged.state_dict())
     for _ in range(recipe.epochs):
         model.train()
         for texts in draw_texts(training, recipe, rng):
             loss = causal_intervention_loss(model, maker.paired(texts), random_gates(len(texts), generator), recipe.weights, generator)
             descend(loss, model, optimiser, cycle)
+            average.update_parameters(model)
             progress.advance(bar)
-        set_bank(model, maker, recipe, generator, rng)
-        history.append(criterion(ServedMMCI(model).eval(), checked, recipe.mae_weight))
+        set_bank(averaged, maker, recipe, generator, rng)
+        history.append(criterion(ServedMMCI(averaged).eval(), checked, recipe.mae_weight))
         progress.update(bar, description=f"mmci, seed {seed} [dim]validation {history[-1]:.4f}[/]")
         if history[-1] == min(history):
-            best = copy.deepcopy(model.state_dict())
-    model.load_state_dict(best)
-    served = ServedMMCI(model).eval()
+            best = copy.deepcopy(averaged.state_dict())
+    averaged.load_state_dict(best)
+    served = ServedMMCI(averaged).eval()
     calibrate(served, checked)
     return Outcome(served, seed, min(history), history.index(min(history)) + 1, tuple(history))
 
@@ -164,7 +173,8 @@ def answer(served: ServedMMCI, batch: Batch) -> dict[str, Tensor]:
     tensors += [torch.stack([past.mask[m] for m in MODALITIES], dim=2), past.same_speaker]
     with torch.no_grad():
         outputs = served(**dict(zip(INPUT_NAMES, tensors, strict=True)))
-    return dict(zip(("scores", "probabilities", "causal", "relevance", "score_unadjusted", "to_review"), outputs, strict=True))
+    names = ("scores", "probabilities", "causal", "relevance", "score_unadjusted", "to_review", "arousal")
+    return dict(zip(names, outputs, strict=True))
 
 
 def criterion(served: ServedMMCI, checked: Sequence[Batch], mae_weight: float) -> float:
@@ -196,6 +206,28 @@ def calibrate(served: ServedMMCI, checked: Sequence[Batch]) -> None:
     served.temperatures.copy_(torch.tensor(TEMPERATURES)[torch.stack(entropies).argmin(dim=0)])
     confidence = torch.cat([answer(served, batch)["probabilities"].amax(dim=-1) for batch in checked])
     served.review_below.copy_(confidence.quantile(REVIEWED, dim=0))
+
+
+def calibrate_arousal(served: ServedMMCI, evidence: Tensor, excited: Tensor) -> None:
+    """Fit the arousal to validation windows by logistic regression.
+
+    Args:
+        served: The model whose slope and offset are set.
+        evidence: (n,) `arousal_evidence` of windows with voice.
+        excited: (n,) 1 where the voice is excited, 0 where it is calm.
+    """
+    line = torch.zeros(2, requires_grad=True)
+    optimiser = torch.optim.LBFGS([line], max_iter=100, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimiser.zero_grad()
+        entropy = functional.binary_cross_entropy_with_logits(line[0] * evidence + line[1], excited) + AROUSAL_RIDGE * line.square().sum()
+        entropy.backward()  # type: ignore[no-untyped-call]
+        return entropy
+
+    optimiser.step(loss)  # type: ignore[no-untyped-call]
+    served.arousal_slope.copy_(line[0].detach())
+    served.arousal_offset.copy_(line[1].detach())
 
 
 def _cross_entropy(probabilities: Tensor, polarity: Tensor) -> Tensor:

@@ -12,9 +12,20 @@ import torch
 from stream.domain.context import CONTEXT_WINDOWS
 from stream.domain.modality import MODALITIES, Modality
 from stream.model.encoders import AudioEncoder, FaceEncoder
-from stream.model.mmci import MMCI, MMCIConfig
+from stream.model.mmci import MMCI, MMCIConfig, Skip
 from stream.model.nodes import Nodes
-from stream.model.served import FULL, INPUT_NAMES, OUTPUT_NAMES, ServedMMCI, coalition_gates, example_inputs, served_past
+from stream.model.served import (
+    FULL,
+    INPUT_NAMES,
+    OUTPUT_NAMES,
+    WEIGHTS,
+    ServedMMCI,
+    coalition_gates,
+    example_inputs,
+    load_weights,
+    save_weights,
+    served_past,
+)
 from stream.training.export import AUDIO_ENTRY, FACE_ENTRY, MMCI_ENTRY, export_encoder, export_mmci
 
 TENSORS = tuple[torch.Tensor, ...]
@@ -39,6 +50,13 @@ def inputs() -> TENSORS:
 def run(served: ServedMMCI, inputs: TENSORS) -> dict[str, torch.Tensor]:
     with torch.no_grad():
         return dict(zip(OUTPUT_NAMES, served(*inputs), strict=True))
+
+
+def skip_weight(served: ServedMMCI, modality: Modality) -> torch.Tensor:
+    """(H, width) weights of S_m, the skip of a modality."""
+    skip = served.model.causal.skip[modality]
+    assert isinstance(skip, Skip)
+    return skip.project.weight
 
 
 def masked_to(inputs: TENSORS, coalition: int) -> TENSORS:
@@ -145,19 +163,81 @@ def test_later_words_do_not_change_the_states_of_earlier_words(served: ServedMMC
 def test_relevance_is_gradient_times_activation(served: ServedMMCI, inputs: TENSORS) -> None:
     window = {m: Nodes(*inputs[3 * i : 3 * i + 3]) for i, m in enumerate(MODALITIES)}
     streams = served.model(window, served.gates, served_past((inputs[9], inputs[10], inputs[11]), inputs[12], inputs[13]))
-    features = {(kind, m): getattr(streams.causal, kind)[m].detach().requires_grad_() for kind in ("intra", "inter") for m in MODALITIES}
+    features = {("intra", m): streams.causal.intra[m] for m in MODALITIES}
+    features |= {("inter", m): streams.causal.inter[m][:, FULL] for m in MODALITIES}
+    features |= {("input", m): window[m].values for m in MODALITIES}
+    features = {name: values.detach().requires_grad_() for name, values in features.items()}
     parts = []
     for m in MODALITIES:
         weights = streams.causal.weights[m].detach().unsqueeze(1)
-        parts += [(weights @ features["intra", m]).squeeze(1), (weights @ features["inter", m][:, FULL]).squeeze(1)]
+        pooled = [(weights @ features[kind, m]).squeeze(1) for kind in ("intra", "inter", "input")]
+        parts += [*pooled[:2], pooled[2] @ skip_weight(served, m).T]
     score = served.model.bank.adjust(served.model.head, torch.cat(parts, dim=-1), torch.tensor(1.0)).score
     assert torch.allclose(score, run(served, inputs)["coalition_scores"][:, FULL], atol=1e-5)
     gradients = dict(zip(features, torch.autograd.grad(score.sum(), list(features.values())), strict=True))
-    expected = [
-        (gradients["intra", m] * features["intra", m]).sum(-1) + (gradients["inter", m] * features["inter", m])[:, FULL].sum(-1)
-        for m in MODALITIES
-    ]
-    assert torch.allclose(torch.cat(expected, dim=1), run(served, inputs)["relevance"], atol=1e-5)
+    products = {name: (gradients[name] * values).sum(-1) for name, values in features.items()}
+    expected = torch.cat([products["intra", m] + products["inter", m] + products["input", m] for m in MODALITIES], dim=1)
+    assert all(products["input", m].abs().max() > 1e-4 for m in MODALITIES)
+    assert torch.allclose(expected, run(served, inputs)["relevance"], atol=1e-5)
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_the_skip_of_a_modality_opens_with_its_own_gate_only(served: ServedMMCI, inputs: TENSORS, modality: Modality) -> None:
+    plain = run(served, inputs)["coalition_scores"]
+    weight = skip_weight(served, modality)
+    kept = weight.detach().clone()
+    with torch.no_grad():
+        weight.add_(0.5)
+    try:
+        change = (run(served, inputs)["coalition_scores"] - plain).abs().amax(dim=0)
+    finally:
+        with torch.no_grad():
+            weight.copy_(kept)
+    assert [bool(size > 1e-6) for size in change] == [bool(coalition & modality.bit) for coalition in range(8)]
+
+
+def test_the_shortcut_stream_has_no_skip(served: ServedMMCI, inputs: TENSORS) -> None:
+    window = {m: Nodes(*inputs[3 * i : 3 * i + 3]) for i, m in enumerate(MODALITIES)}
+    streams = served.model(window, served.gates)
+    for stream, has_skip in ((streams.causal, True), (streams.shortcut, False)):
+        by_part = stream.readout[:, FULL].unflatten(-1, (len(MODALITIES), 3, served.model.config.hidden))
+        assert bool((by_part[:, :, 2] != 0).all()) is has_skip
+        assert (by_part[:, :, 0] != 0).any()
+
+
+def test_a_network_without_skip_has_two_parts_for_each_modality(inputs: TENSORS) -> None:
+    torch.manual_seed(0)
+    config = MMCIConfig(hidden=16, head_hidden=12, strata=3, past=CONTEXT_WINDOWS, skip=False)
+    plain = ServedMMCI(MMCI(config)).eval()
+    assert config.readout == 6 * 16
+    for coalition in range(8):
+        masked = run(plain, masked_to(inputs, coalition))["coalition_scores"][:, FULL]
+        assert torch.allclose(run(plain, inputs)["coalition_scores"][:, coalition], masked, atol=1e-5)
+    assert run(plain, inputs)["relevance"].shape == (3, 19)
+
+
+def test_arousal_is_the_calibrated_mean_of_the_last_dimension_of_the_voice(served: ServedMMCI, inputs: TENSORS) -> None:
+    served.arousal_slope.fill_(1.7)
+    served.arousal_offset.fill_(-0.4)
+    try:
+        found = run(served, inputs)["arousal"]
+        silent = run(served, masked_to(inputs, FULL & ~Modality.AUDIO.bit))["arousal"]
+    finally:
+        served.arousal_slope.fill_(1.0)
+        served.arousal_offset.zero_()
+    means = torch.stack([row[mask > 0, -1].mean() for row, mask in zip(inputs[3], inputs[5], strict=True)])
+    assert torch.allclose(found[:, 0], torch.sigmoid(1.7 * means - 0.4), atol=1e-6)
+    assert silent.tolist() == [[0.5]] * 3
+
+
+def test_weights_on_disk_have_the_calibration_of_the_arousal(tmp_path: Path) -> None:
+    served = ServedMMCI(MMCI(MMCIConfig(past=CONTEXT_WINDOWS)))
+    served.arousal_slope.fill_(2.0)
+    served.arousal_offset.fill_(0.25)
+    save_weights(served, tmp_path / WEIGHTS)
+    loaded = load_weights(tmp_path / WEIGHTS)
+    assert (float(loaded.arousal_slope), float(loaded.arousal_offset)) == (2.0, 0.25)
+    assert torch.equal(skip_weight(loaded, Modality.TEXT), skip_weight(served, Modality.TEXT))
 
 
 def test_adjustment_averages_predictions_over_strata(served: ServedMMCI) -> None:

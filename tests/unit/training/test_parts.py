@@ -29,7 +29,7 @@ from stream.training.metrics import (
     reliability,
     review,
 )
-from stream.training.mmci import MMCIRecipe, draw_texts, random_gates
+from stream.training.mmci import MMCIRecipe, calibrate_arousal, draw_texts, random_gates
 from stream.training.routine_talk import routine_talk
 from stream.training.windows import AUDIO, WINDOW_S, WORDS, WindowMaker
 
@@ -225,6 +225,17 @@ def test_results_have_groups_of_speakers_and_the_share_set_aside(pools: Pools) -
     curves = reliabilities(served, pools)
     assert len(curves) == 7
     assert all(sum(count for _, _, count in bins) == 36 for bins in curves.values())
+
+
+def test_the_calibration_of_the_arousal_gives_shares_as_probabilities() -> None:
+    served = ServedMMCI(MMCI(MMCIConfig(hidden=8, head_hidden=8, strata=2, past=CONTEXT_WINDOWS)))
+    evidence = torch.tensor([-1.0] * 20 + [1.0] * 20)
+    excited = torch.tensor([1.0] * 4 + [0.0] * 16 + [1.0] * 15 + [0.0] * 5)
+    calibrate_arousal(served, evidence, excited)
+    found = torch.sigmoid(served.arousal_slope * torch.tensor([-1.0, 1.0]) + served.arousal_offset)
+    assert found.tolist() == pytest.approx([0.2, 0.75], abs=0.01)
+    calibrate_arousal(served, evidence, (evidence > 0).float())
+    assert 1.0 < float(served.arousal_slope) < 20.0
 
 
 def test_bootstrap_is_wider_by_group() -> None:
