@@ -11,7 +11,7 @@ import torch
 
 from stream.config.settings import Settings
 from stream.domain.chunk import Chunk
-from stream.domain.context import CONTEXT_WINDOWS, ContextFeatures
+from stream.domain.context import CONTEXT_KEPT, CONTEXT_WINDOWS, ContextFeatures, earlier_windows
 from stream.domain.features import AudioFeatures, Features, TextFeatures, VideoFeatures
 from stream.domain.inference import Inference, WindowInputs
 from stream.domain.kafka_records import parse_chunk
@@ -46,9 +46,11 @@ class SessionState:
         """Tensors of a window and its context. The windows must come in order."""
         states = window.word_states()
         alone = build(window, np.zeros((0, WORD_WIDTH), np.float32) if states is None else states)
-        earlier = [features for features in reversed(self.past) if features.end_ms <= window.start_ms]
-        self.past = [*self.past[1 - 2 * CONTEXT_WINDOWS :], contribution(window, alone)]
-        return with_context(alone, window, earlier[:CONTEXT_WINDOWS])
+        by_window = {features.window: features for features in reversed(self.past)}
+        context = [features for features in by_window.values() if features.end_ms <= window.start_ms][:CONTEXT_WINDOWS]
+        earlier = [by_window[chosen] for chosen in earlier_windows(by_window, window.start_ms)]
+        self.past = [*self.past[1 - CONTEXT_KEPT :], contribution(window, alone)]
+        return with_context(alone, window, context, earlier)
 
     def add(self, chunk: Chunk) -> Iterable[Window]:
         """Add a chunk. Returns the windows that it completes."""

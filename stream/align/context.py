@@ -2,7 +2,10 @@
 
 A window [4.0, 8.0) of the customer has as its context the windows that end by 4.0: first those of the customer and of the agent that end
 at 4.0, then those that end at 2.0. The window is released once no other track can still produce a window that ends by 4.0. So neither
-the order in which chunks arrive nor a replay changes the choice. Pure: the module asks for no time.
+the order in which chunks arrive nor a replay changes the choice.
+
+It also chooses the earlier windows of the window's own track (`stream.domain.context.earlier_windows`). The windows of a track stay in
+order, so this choice does not depend on other tracks. Pure: the module asks for no time.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import Generic
 
 from stream.align.outcome import A, ClosedWindow, Outcome, UnusedChunks
-from stream.domain.context import CONTEXT_KEPT, CONTEXT_WINDOWS, ContextWindow
+from stream.domain.context import CONTEXT_KEPT, CONTEXT_WINDOWS, ContextWindow, earlier_windows
 from stream.domain.window import Window
 
 Queued = ClosedWindow[A] | UnusedChunks[A]
@@ -42,16 +45,19 @@ class ContextQueue(Generic[A]):
         by_track: dict[str, set[ContextWindow]] = {}
         for window in windows:
             by_track.setdefault(window.track, set()).add(window)
-        self._ended |= {track: sorted(ended)[-CONTEXT_KEPT:] for track, ended in by_track.items()}
+        self._ended |= {track: sorted(ended, key=lambda window: window.end_ms)[-CONTEXT_KEPT:] for track, ended in by_track.items()}
 
     def with_context(self, window: Window) -> Window:
-        """The window with its context as known now: newest first; of windows with one end, its own track first, then by name."""
+        """The window with its context and the earlier windows of its track as known now.
+
+        The context is in order, newest first; of windows with one end, the window's own track comes first, then the others by name.
+        """
         own, start_ms = window.track.track, window.start_ms
         found = [ended for windows in self._ended.values() for ended in _newest(windows, start_ms)]
         if len(self._ended) > 1:
             found.sort(key=lambda ended: (-ended.end_ms, ended.track != own, ended.track))
         context = tuple(found[:CONTEXT_WINDOWS])
-        return window.with_context(context) if context else window
+        return window.with_context(context, earlier_windows(reversed(self._ended.get(own, [])), start_ms)) if context else window
 
     def hand_out(self, closed: ClosedWindow[A]) -> ClosedWindow[A]:
         """The closed window with its context as known now; from here on it may be context of later windows."""
@@ -59,7 +65,7 @@ class ContextQueue(Generic[A]):
         ended = self._ended.setdefault(window.track.track, [])
         in_context = self.with_context(window)
         if not ended or ended[-1].end_ms < window.end_ms:
-            ended.append(ContextWindow(window.track.track, window.end_ms))
+            ended.append(ContextWindow(window.track.track, window.start_ms, window.end_ms))
             del ended[:-CONTEXT_KEPT]
         return closed if in_context is window else ClosedWindow(in_context, closed.acks, closed.released)
 

@@ -114,7 +114,7 @@ class SessionAligner(Generic[A]):
         """Add windows of any track that were already final; called before a track is opened. Open tracks keep their windows."""
         final = sorted([window for window in windows if window.track not in self._tracks], key=lambda window: window.end_ms)
         self._context.add_final_windows(final)
-        for track, end_ms in final:
+        for track, _, end_ms in final:
             since, _ = self._expected.get(track, (now, None))
             self._expected[track] = ExpectedTrack(since, end_ms)
 

@@ -32,6 +32,8 @@ class Window(msgspec.Struct, frozen=True):
         clock_skews: Clock skews of modalities against the audio.
         warnings: Codes of peculiarities of the window's input, for example `WarningCode.SHED`.
         context: Finished windows of the session that the model sees beside it, newest first.
+        earlier: Finished windows of its own track that overlap neither each other nor this one, newest first: from them the voice of its
+            speaker and the beginning of its first sentence are known.
         modalities_expected: Modalities that the session's plan names for the track, or of which a usable chunk touches this window or an
             earlier final window of the track in this epoch.
     """
@@ -51,11 +53,12 @@ class Window(msgspec.Struct, frozen=True):
     clock_skews: ClockSkews = {}
     warnings: tuple[str, ...] = ()
     context: tuple[ContextWindow, ...] = ()
+    earlier: tuple[ContextWindow, ...] = ()
     modalities_expected: tuple[Modality, ...] = ()
 
-    def with_context(self, context: tuple[ContextWindow, ...]) -> Window:
-        """The same window with its context."""
-        return msgspec.structs.replace(self, context=context)
+    def with_context(self, context: tuple[ContextWindow, ...], earlier: tuple[ContextWindow, ...]) -> Window:
+        """The same window with its context and the earlier windows of its track."""
+        return msgspec.structs.replace(self, context=context, earlier=earlier)
 
     @property
     def id(self) -> str:

@@ -55,23 +55,26 @@ class WindowScorer:
 
     async def _infer(self, window: Window, context: WindowContext) -> tuple[WindowInputs, Inference | None, ModelVersion]:
         """Inputs of the window, the model's answer and its version. The model is not asked about a window in which nothing is present."""
-        alone = build(window, await self._word_states(window))
+        alone = build(window, await self._word_states(window, context.words_before))
         # Contribute first: windows of the context may wait for this window, directly or through others, and all would wait for ever.
         context.contribute(contribution(window, alone))
         inputs, inference = alone, None
         if window.present():
-            inputs = with_context(alone, window, await context.features())
+            inputs = with_context(alone, window, await context.features(), await context.earlier())
             inference = await self._models.infer(inputs)
         # Shielded: a window that is dropped while it waits must not cancel the task for all later windows.
         return inputs, inference, self._version.result() if self._version.done() else await asyncio.shield(self._version)
 
-    async def _word_states(self, window: Window) -> Floats:
-        """The states that the producer sent, or the states from the text encoder, which sees all words of the window together."""
+    async def _word_states(self, window: Window, words_before: tuple[str, ...]) -> Floats:
+        """The states that the producer sent, or those from the text encoder.
+
+        The encoder sees all words of the window together, after the words before them with which their sentence began.
+        """
         words = [word.text for word in window.words()]
         if not words:
             return np.zeros((0, WORD_WIDTH), np.float32)
         states = window.word_states()
         if states is None:
-            tokenised = self._tokenizer.tokenise(words)
-            states = pool_words(await self._models.encode_text(tokenised), tokenised)
+            tokenised = self._tokenizer.tokenise([*words_before, *words])
+            states = pool_words(await self._models.encode_text(tokenised), tokenised)[len(words_before) :]
         return states

@@ -1,33 +1,49 @@
-"""Window contexts under construction: the contribution of each finished window to the windows after it."""
+"""Window contexts under construction: what each finished window contributes to the windows after it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
-from stream.domain.context import CONTEXT_KEPT, ContextFeatures, ContextWindow
+from stream.domain.context import CONTEXT_KEPT, ContextFeatures, ContextWindow, OpenSentence
 from stream.domain.window import Window
+from stream.encoders.sentence import open_sentence, words_before
 
 
 class WindowContext:
-    """The context of one window, and the window's own contribution to later windows.
+    """What one window knows of the windows before it, and the window's own contribution to later windows.
 
     Args:
         window: The window.
         context: The contributions of the windows of its context; some may not be known yet.
+        earlier: The contributions of the earlier windows of its track, likewise.
+        words_before: The beginning of the window's first sentence, from the earlier windows of its track.
         contributed: Receives the window's own contribution.
     """
 
     def __init__(
-        self, window: Window, context: Sequence[asyncio.Future[ContextFeatures]], contributed: asyncio.Future[ContextFeatures]
+        self,
+        window: Window,
+        context: Sequence[asyncio.Future[ContextFeatures]],
+        earlier: Sequence[asyncio.Future[ContextFeatures]],
+        words_before: tuple[str, ...],
+        contributed: asyncio.Future[ContextFeatures],
     ) -> None:
         self._window = window
         self._context = context
+        self._earlier = earlier
+        self.words_before = words_before
+        """Words of earlier windows with which the window's first sentence began; known at once, so that no window waits for them."""
         self._contributed = contributed
 
     async def features(self) -> list[ContextFeatures]:
         """The contributions of the windows of the context, newest window first; waits until all are known."""
-        return [features.result() if features.done() else await asyncio.shield(features) for features in self._context]
+        return await _results(self._context)
+
+    async def earlier(self) -> list[ContextFeatures]:
+        """The contributions of the earlier windows of the window's track, newest first; waits until all are known."""
+        return await _results(self._earlier)
 
     def contribute(self, features: ContextFeatures) -> None:
         """Publish the window's contribution to later windows."""
@@ -36,7 +52,8 @@ class WindowContext:
 
     def contribute_nothing(self) -> None:
         """The window cannot be scored: later windows must not wait for it."""
-        self.contribute(ContextFeatures(self._window.track.track, self._window.epoch, self._window.end_ms, {}))
+        window = self._window
+        self.contribute(ContextFeatures(window.track.track, window.epoch, window.end_ms, {}, window.start_ms))
 
     @property
     def contributed(self) -> ContextFeatures | None:
@@ -44,27 +61,48 @@ class WindowContext:
         return self._contributed.result() if self._contributed.done() else None
 
 
+class _Kept(NamedTuple):
+    """A finished window: the sentence that is unfinished at its end, and its contribution, which may not be known yet."""
+
+    sentence: OpenSentence | None
+    features: asyncio.Future[ContextFeatures]
+
+
 class ContextStore:
     """The contributions of the newest finished windows of each track of an epoch."""
 
     def __init__(self) -> None:
-        self._tracks: dict[str, dict[int, asyncio.Future[ContextFeatures]]] = {}
+        self._tracks: dict[str, dict[int, _Kept]] = {}
 
     def add(self, contributions: Iterable[ContextFeatures]) -> None:
         """Add the contributions of windows that were already final; do not replace known ones."""
         for features in sorted(contributions, key=lambda features: features.end_ms):
             if features.end_ms not in self._tracks.get(features.track, {}):
-                self._expect(features.window).set_result(features)
+                self._expect(features.window, features.sentence).set_result(features)
 
     def context_of(self, window: Window) -> WindowContext:
-        """The context of a window. The aligner releases it after the windows of its context. An open window contributes nothing."""
-        context = [known for track, end_ms in window.context if (known := self._tracks.get(track, {}).get(end_ms)) is not None]
-        own = ContextWindow(window.track.track, window.end_ms)
-        return WindowContext(window, context, self._expect(own) if window.is_final else asyncio.get_running_loop().create_future())
+        """What a window knows of the windows before it, which the aligner releases before it. An open window contributes nothing."""
+        context, earlier = self._known(window.context), self._known(window.earlier)
+        before = words_before(window.words(), [kept.sentence for kept in earlier])
+        if window.is_final:
+            own = ContextWindow(window.track.track, window.start_ms, window.end_ms)
+            contributed = self._expect(own, open_sentence(window))
+        else:
+            contributed = asyncio.get_running_loop().create_future()
+        return WindowContext(window, [kept.features for kept in context], [kept.features for kept in earlier], before, contributed)
 
-    def _expect(self, window: ContextWindow) -> asyncio.Future[ContextFeatures]:
+    def _known(self, windows: Iterable[ContextWindow]) -> list[_Kept]:
+        return [kept for track, _, end_ms in windows if (kept := self._tracks.get(track, {}).get(end_ms)) is not None]
+
+    def _expect(self, window: ContextWindow, sentence: OpenSentence | None) -> asyncio.Future[ContextFeatures]:
         track = self._tracks.setdefault(window.track, {})
-        track[window.end_ms] = future = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[ContextFeatures] = asyncio.get_running_loop().create_future()
+        track[window.end_ms] = _Kept(sentence, future)
         while len(track) > CONTEXT_KEPT:
-            del track[next(iter(track))]
+            del track[min(track)]
         return future
+
+
+async def _results(contributions: Sequence[asyncio.Future[ContextFeatures]]) -> list[ContextFeatures]:
+    # Shielded: a window that is dropped while it waits must not cancel what others wait for.
+    return [features.result() if features.done() else await asyncio.shield(features) for features in contributions]

@@ -11,7 +11,7 @@ import numpy as np
 
 from stream.config.settings import Settings
 from stream.domain.chunk import Chunk
-from stream.domain.context import CONTEXT_KEPT, ContextFeatures, packed_mean
+from stream.domain.context import CONTEXT_KEPT, ContextFeatures, decode_context, encode_context, packed_mean
 from stream.domain.delivery import FinaliseOutcome, InboundRecord, LastFinal
 from stream.domain.epoch import EpochAssignment, SessionEpochs
 from stream.domain.features import Features, TextFeatures, Word
@@ -57,7 +57,7 @@ def score_of(window: Window) -> ScoreRecord:
 def contribution_of(window: Window) -> ContextFeatures:
     """What a window contributes to the context of later windows: its number of words."""
     mean = packed_mean(np.array([[len(window.words())]], np.float32))
-    return ContextFeatures(window.track.track, window.epoch, window.end_ms, {Modality.TEXT: mean})
+    return ContextFeatures(window.track.track, window.epoch, window.end_ms, {Modality.TEXT: mean}, window.start_ms)
 
 
 def explanation_of(window: Window, context: Sequence[ContextFeatures] = ()) -> ExplanationRecord:
@@ -114,7 +114,7 @@ class FakeStore:
 
     scores: dict[TrackKey, list[ScoreRecord]] = field(default_factory=lambda: defaultdict(list))
     explanations: dict[TrackKey, list[ExplanationRecord]] = field(default_factory=lambda: defaultdict(list))
-    contributions: dict[TrackKey, list[ContextFeatures]] = field(default_factory=lambda: defaultdict(list))
+    contributions: dict[TrackKey, list[bytes]] = field(default_factory=lambda: defaultdict(list))
     summaries: list[SessionRecord] = field(default_factory=list)
     partials: list[PartialRecord] = field(default_factory=list)
     tokens: dict[SessionKey, int] = field(default_factory=dict)
@@ -134,7 +134,7 @@ class FakeStore:
         finals.append(score)
         self.explanations[TrackKey(session, score.track)].append(explanation)
         if contribution is not None:
-            self.contributions[TrackKey(session, score.track)].append(contribution)
+            self.contributions[TrackKey(session, score.track)].append(encode_context(contribution))
         return FinaliseOutcome.ACCEPTED
 
     async def put_partial(self, partial: PartialRecord) -> None:
@@ -149,8 +149,8 @@ class FakeStore:
         return finals[-1] if finals else None
 
     async def context(self, session: SessionKey, epoch: int) -> list[ContextFeatures]:
-        newest = [features for track, kept in self.contributions.items() if track.session == session for features in kept[-CONTEXT_KEPT:]]
-        return [features for features in newest if features.epoch == epoch]
+        newest = [item for track, kept in self.contributions.items() if track.session == session for item in kept[-CONTEXT_KEPT:]]
+        return [features for features in map(decode_context, newest) if features.epoch == epoch]
 
     async def finals(self, session: SessionKey) -> list[ScoreRecord]:
         return [final for track, finals in self.scores.items() if track.session == session for final in finals]

@@ -11,6 +11,7 @@ from typing import Any, cast
 from msgspec import structs
 
 from stream.align import clock_skew, session
+from stream.align import context as align_context
 from stream.align.caught_up_clock import CaughtUpClock
 from stream.align.context import ContextQueue
 from stream.align.expiry import Expiry
@@ -21,6 +22,7 @@ from stream.align.session import SessionAligner
 from stream.align.track import TrackAligner, WindowPolicy
 from stream.align.utterance import UtteranceLogic, UtteranceWindower, _Run
 from stream.align.windower import HoppingLogic, Span
+from stream.domain.context import SPEAKER_WINDOWS
 from stream.domain.features import Features, TextFeatures, VideoFeatures
 from stream.domain.window import Window
 from tests.support import invariants
@@ -288,6 +290,14 @@ def _up_to_the_end_of_the_window(with_context: Rule) -> Rule:
     )
 
 
+def _that_overlap(earlier_windows: Rule) -> Rule:
+    return lambda ended, until_ms: tuple(window for window in ended if window.end_ms <= until_ms)[:SPEAKER_WINDOWS]
+
+
+def _without_starts(add_final_windows: Rule) -> Rule:
+    return lambda queue, windows: add_final_windows(queue, [window._replace(start_ms=0) for window in windows])
+
+
 def _of_open_tracks_only(next_ends: Rule) -> Rule:
     return lambda aligner: {name: end for name, end in next_ends(aligner).items() if name in aligner._tracks}
 
@@ -378,6 +388,14 @@ MUTANTS = (
         _up_to_the_end_of_the_window,
         invariants.context_never_holds_later_windows,
     ),
+    Mutant(
+        "choose earlier windows that overlap",
+        align_context,
+        "earlier_windows",
+        _that_overlap,
+        invariants.earlier_windows_are_those_of_the_track,
+    ),
+    Mutant("forget where final windows began", ContextQueue, "add_final_windows", _without_starts, invariants.a_crash_changes_nothing),
     Mutant("hold without limit", SessionAligner, "__init__", _without_limit, invariants.memory_is_bounded),
     Mutant("shed without counting", SessionAligner, "shed", _uncounted, invariants.memory_is_bounded),
     Mutant("count time while disconnected", CaughtUpClock, "tick", _all_time_counts, invariants.an_outage_is_not_silence),

@@ -14,7 +14,7 @@ from msgspec import structs
 
 from stream.align.outcome import ClosedWindow
 from stream.align.windower import HoppingWindower
-from stream.domain.context import CONTEXT_WINDOWS, ContextWindow
+from stream.domain.context import CONTEXT_WINDOWS, SPEAKER_WINDOWS, ContextWindow
 from stream.domain.modality import Modality
 from stream.domain.warning_codes import WarningCode
 from stream.domain.window import Window
@@ -199,10 +199,26 @@ def context_never_holds_later_windows(history: History) -> None:
             handed_out.append(closed.window)
 
 
+def earlier_windows_are_those_of_the_track(history: History) -> None:
+    """P10: even if chunks are lost or late, and without a plan, the earlier windows are chosen from all that the track had before."""
+    for run in (play_backlog(history), play_live(history)):
+        handed_out: list[Window] = []
+        for window in run.finals().values():
+            expected, until_ms = list[Window](), window.start_ms
+            while (before := [w for w in handed_out if w.track == window.track and w.end_ms <= until_ms]) and len(
+                expected
+            ) < SPEAKER_WINDOWS:
+                expected.append(max(before, key=lambda w: w.end_ms))
+                until_ms = expected[-1].start_ms
+            assert window.earlier == tuple(ContextWindow(w.track.track, w.start_ms, w.end_ms) for w in expected)
+            handed_out.append(window)
+
+
 def _ended_before(window: Window, others: Iterable[Window]) -> tuple[ContextWindow, ...]:
     own = window.track.track
     earlier = [(-w.end_ms, w.track.track != own, w.track.track) for w in others if w.end_ms <= window.start_ms]
-    return tuple(ContextWindow(track, -end) for end, _, track in sorted(earlier)[:CONTEXT_WINDOWS])
+    starts = {(w.track.track, w.end_ms): w.start_ms for w in others}
+    return tuple(ContextWindow(track, starts[track, -end], -end) for end, _, track in sorted(earlier)[:CONTEXT_WINDOWS])
 
 
 def _crash_points(history: History) -> list[int]:
@@ -230,7 +246,7 @@ def _crash(history: History, crash_after: int, unpublished: int) -> tuple[dict[s
     acknowledged |= {ack for track, before, acks in player.run.unused if before <= len(published.get(track, ())) for ack in acks}
     last_finals = {track: windows[-1][0] for track, windows in published.items() if windows}
     finals = {window.id: window for windows in published.values() for window, _ in windows}
-    final_windows = [ContextWindow(window.track.track, window.end_ms) for window in finals.values()]
+    final_windows = [ContextWindow(window.track.track, window.start_ms, window.end_ms) for window in finals.values()]
     return finals, play_backlog(history, _uncommitted(steps, acknowledged), last_finals, final_windows=final_windows)
 
 
@@ -320,4 +336,5 @@ ANY_CHECKS: tuple[Check, ...] = (
     an_outage_is_not_silence,
     sessions_are_independent,
     context_never_holds_later_windows,
+    earlier_windows_are_those_of_the_track,
 )

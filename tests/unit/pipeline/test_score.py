@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import cast
 
 import numpy as np
+import pytest
 from msgspec import structs
 
-from stream.domain.context import ContextWindow
+from stream.domain.context import CONTEXT_KEPT, ContextFeatures, ContextWindow
 from stream.domain.features import Floats, TextFeatures, Word
+from stream.domain.identity import TrackKey
 from stream.domain.inference import Inference, WindowInputs
 from stream.domain.modality import Modality
 from stream.domain.result import ModelVersion
@@ -26,11 +29,14 @@ class RecordingModels:
 
     def __init__(self) -> None:
         self.inputs: list[WindowInputs] = []
+        self.sentences: list[int] = []
+        """Number of words of each request to the text encoder."""
 
     async def mmci_version(self) -> ModelVersion:
         return MODEL
 
     async def encode_text(self, tokenised: TokenisedWords) -> Floats:
+        self.sentences.append(tokenised.words)
         return np.full((tokenised.input_ids.shape[0], 384), float(tokenised.words), np.float32)
 
     async def infer(self, inputs: WindowInputs) -> Inference:
@@ -39,26 +45,82 @@ class RecordingModels:
 
 
 def later(window: Window, by_ms: int, *context: ContextWindow) -> Window:
+    """A window with one word, and with these windows of its own track before it."""
     start_ms = window.start_ms + by_ms
     again = (TextFeatures((Word("again", start_ms, start_ms + 100),)),)
-    return structs.replace(window, start_ms=start_ms, end_ms=window.end_ms + by_ms, text=again, context=context)
+    return structs.replace(window, start_ms=start_ms, end_ms=window.end_ms + by_ms, text=again, context=context, earlier=context)
 
 
 async def test_the_model_gets_a_window_with_the_contributions_of_its_context() -> None:
     models, context_store = RecordingModels(), ContextStore()
     scorer = WindowScorer(cast(Models, models), default_tokenizer(), 500)
     first = make_window(["well", "then"])
-    second = later(first, 1000, ContextWindow("customer", first.end_ms))
+    second = later(first, 1000, ContextWindow("customer", first.start_ms, first.end_ms))
     contexts = [context_store.context_of(window) for window in (first, second)]
     await scorer.final(first, contexts[0])
     await scorer.final(second, contexts[1])
     scorer.close()
     assert [inputs.past_mask.sum() for inputs in models.inputs] == [0.0, 1.0]
     assert models.inputs[1].past_words[0].tolist() == [2.0] * 384
+    assert models.inputs[1].words[0].tolist() == [3.0] * 384, "the text encoder sees the sentence of three words"
+    assert models.inputs[1].word_mask.sum() == 1
     assert models.inputs[1].past_same.tolist() == [1.0, 0.0, 0.0, 0.0]
     contribution = contexts[0].contributed
     assert contribution is not None
-    assert contribution.window == ("customer", first.end_ms)
+    assert contribution.window == ("customer", first.start_ms, first.end_ms)
+
+
+async def test_no_window_waits_for_the_windows_of_its_sentence_before_it_contributes() -> None:
+    models, context_store = RecordingModels(), ContextStore()
+    scorer = WindowScorer(cast(Models, models), default_tokenizer(), 500)
+    first = make_window(["well", "then"])
+    second = later(first, 1000, ContextWindow("customer", first.start_ms, first.end_ms))
+    contexts = [context_store.context_of(window) for window in (first, second)]
+    waiting = asyncio.create_task(scorer.final(second, contexts[1]))
+    await asyncio.sleep(0.01)
+    assert contexts[1].words_before == ("well", "then")
+    assert (contexts[0].contributed, contexts[1].contributed is None, waiting.done()) == (None, False, False)
+    await scorer.final(first, contexts[0])
+    await waiting
+    scorer.close()
+
+
+async def test_words_of_another_track_begin_no_sentence() -> None:
+    context_store = ContextStore()
+    first = make_window(["well", "then"])
+    other = structs.replace(first, track=TrackKey(first.track.session, "agent"), text=(TextFeatures((Word("so", 4100, 4900),)),))
+    own, of_other = (ContextWindow(w.track.track, w.start_ms, w.end_ms) for w in (first, other))
+    for window in (other, first):
+        context_store.context_of(window)
+    second = structs.replace(later(first, 1000, own), context=(own, of_other))
+    assert context_store.context_of(second).words_before == ("well", "then")
+
+
+async def test_states_that_a_producer_sent_stay_as_they_are() -> None:
+    models, context_store = RecordingModels(), ContextStore()
+    scorer = WindowScorer(cast(Models, models), default_tokenizer(), 500)
+    first = make_window(["well", "then"])
+    second = later(first, 1000, ContextWindow("customer", first.start_ms, first.end_ms))
+    sent = tuple(replace(chunk, states=np.full((1, 384), 0.5, np.float32)) for chunk in second.text)
+    second = structs.replace(second, text=sent)
+    contexts = [context_store.context_of(window) for window in (first, second)]
+    await scorer.final(first, contexts[0])
+    await scorer.final(second, contexts[1])
+    scorer.close()
+    assert models.inputs[1].words[0].tolist() == [0.5] * 384
+    assert models.sentences == [2]
+
+
+async def test_the_oldest_windows_are_forgotten_first() -> None:
+    store, window = ContextStore(), make_window(["well"])
+    ends = range(100_000, 100_000 + CONTEXT_KEPT * 1000, 1000)
+    for end_ms in ends:
+        store.context_of(structs.replace(window, start_ms=end_ms - 1000, end_ms=end_ms))
+    store.add(ContextFeatures("customer", 0, end_ms, {}) for end_ms in range(1000, 50_000, 1000))
+    every = tuple(ContextWindow("customer", end_ms - 1000, end_ms) for end_ms in ends)
+    newest = structs.replace(window, start_ms=ends[-1], end_ms=ends[-1] + 1000, earlier=every, is_final=False)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(store.context_of(newest).earlier(), 0.01)
 
 
 async def test_the_model_is_not_asked_about_a_window_in_which_nothing_is_present() -> None:
