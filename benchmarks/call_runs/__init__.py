@@ -1,0 +1,1 @@
+"""Parts of ``benchmarks.call``: a call through the running product, labelled turns, measures."""

@@ -1,0 +1,47 @@
+"""Sends one recording through the running product: an embedded stack with one worker."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+from benchmarks.call_runs.measures import ScoredWindow, scored
+from stream.config.settings import Settings
+from stream.domain.result import ExplanationRecord, PartialRecord, ScoreRecord, SessionRecord
+from stream.kafka_admin.topics import ensure_topics
+from stream.local.stack import Stack
+from stream.local.worker import Workers
+from stream.produce.prepare import PreparedSession
+from stream.produce.producer import produce_session
+from stream.sinks.reader import ResultReader
+
+
+async def windows_of(session: PreparedSession) -> list[ScoredWindow]:
+    """Send a session as fast as possible; returns its final windows with a score.
+
+    Raises:
+        SourceError: Nothing in the file can be decoded.
+        TranscriptError: The transcript cannot be sent.
+    """
+    with tempfile.TemporaryDirectory(prefix="sentistream-call-") as directory:
+        async with Stack(Settings(), Path(directory)) as stack:
+            await asyncio.to_thread(ensure_topics, stack.settings.kafka)
+            async with Workers(stack.settings, Path(directory)), ResultReader(stack.settings.redis, [session.plan.key]) as reader:
+                await asyncio.to_thread(produce_session, stack.settings.kafka, session, speed=None)
+                return await _received(reader)
+
+
+async def _received(reader: ResultReader) -> list[ScoredWindow]:
+    scores, explanations = [], []
+    async for received in reader:
+        match received.record:
+            case PartialRecord():
+                pass
+            case ScoreRecord() as record:
+                scores.append(record)
+            case ExplanationRecord() as record:
+                explanations.append(record)
+            case SessionRecord():
+                break
+    return scored(scores, explanations)
