@@ -34,11 +34,16 @@ def open_sentence(window: Window) -> OpenSentence | None:
     first = 0
     for index, word in enumerate(words, start=1):
         is_before_pause = index < len(words) and words[index].start_ms - word.end_ms >= PAUSE_MS
-        if is_before_pause or word in last_of_utterances or word.text.rstrip(_CLOSING).endswith(_ENDS):
+        if is_before_pause or word in last_of_utterances or ends_sentence(word.text):
             first = index
     kept = words[first:][-SENTENCE_WORDS:]
     texts = tuple(word.text[:WORD_CHARACTERS] for word in kept)
     return OpenSentence(texts, kept[0].start_ms if kept else words[-1].end_ms, words[-1].end_ms, from_before=not first)
+
+
+def ends_sentence(word: str) -> bool:
+    """Whether a word has the punctuation of an end."""
+    return word.rstrip(_CLOSING).endswith(_ENDS)
 
 
 def words_before(words: tuple[Word, ...], earlier: Iterable[OpenSentence | None]) -> tuple[str, ...]:

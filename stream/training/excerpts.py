@@ -10,16 +10,12 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from stream.encoders.sentence import SENTENCE_WORDS, ends_sentence
 from stream.training.corpora import Utterance
 from stream.training.rated_sentences import APOSTROPHES
 
 MOST_WORDS = 32
 """Most words of an utterance that are kept: the capacity of a window of four seconds."""
-
-EARLIER_WORDS = 24
-"""Most words of a sentence before the window that are encoded with it."""
-
-SENTENCE_ENDS = (".", "?", "!", "\u2026")
 
 CUT_FROM = 6
 """Utterances with fewer words are not cut."""
@@ -69,9 +65,12 @@ def cut(utterances: Sequence[Utterance], seed: int) -> list[Excerpt]:
 
 
 def unfinished(words: Sequence[str]) -> tuple[str, ...]:
-    """The words after the last end of a sentence, at most `EARLIER_WORDS`."""
-    ends = [index for index, word in enumerate(words) if word.endswith(SENTENCE_ENDS)]
-    return tuple(words[ends[-1] + 1 if ends else 0 :][-EARLIER_WORDS:])
+    """The words after the last end of a sentence, at most `SENTENCE_WORDS`, as the worker keeps them."""
+    begun = 0
+    for index, word in enumerate(words, start=1):
+        if ends_sentence(word):
+            begun = index
+    return tuple(words[begun:][-SENTENCE_WORDS:])
 
 
 def _plain_words(text: str) -> list[str]:

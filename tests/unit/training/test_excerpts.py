@@ -9,9 +9,10 @@ import numpy.typing as npt
 import pytest
 from rich.progress import Progress
 
+from stream.encoders.sentence import SENTENCE_WORDS
 from stream.training import features
 from stream.training.corpora import Part, Utterance
-from stream.training.excerpts import CUT_FROM, EARLIER_WORDS, MOST_WORDS, Excerpt, cut, unfinished, unpunctuated, whole
+from stream.training.excerpts import CUT_FROM, MOST_WORDS, Excerpt, cut, unfinished, unpunctuated, whole
 from stream.training.features import embed_text
 
 
@@ -59,7 +60,7 @@ def test_short_utterances_are_not_cut() -> None:
 def test_the_unfinished_sentence_is_bounded() -> None:
     assert unfinished(["Yes.", "and", "then"]) == ("and", "then")
     assert unfinished(["Really?"]) == ()
-    assert len(unfinished(["so"] * 40)) == EARLIER_WORDS
+    assert len(unfinished(["so"] * 40)) == SENTENCE_WORDS
 
 
 def test_only_the_windows_words_have_states(monkeypatch: pytest.MonkeyPatch) -> None:
