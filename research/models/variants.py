@@ -57,7 +57,8 @@ class VariantConfig(BaseModel):
         inter: MMCI: relations across modalities.
         typed: MMCI: separate weights for each relation.
         attention: MMCI: learned causal and shortcut shares.
-        skip: MMCI: the pooled encoder outputs in the causal read-out.
+        skip: MMCI: the pooled encoder outputs in the causal read-out. Left out of dumps at its default, so that seeds that were
+            trained before it existed stay finished.
         shortcut_stream: MMCI: the shortcut stream, and with it the intervention.
     """
 
@@ -73,7 +74,7 @@ class VariantConfig(BaseModel):
     inter: bool = True
     typed: bool = True
     attention: bool = True
-    skip: bool = True
+    skip: bool = Field(False, exclude_if=lambda value: not value)
     shortcut_stream: bool = True
 
 

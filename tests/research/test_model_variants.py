@@ -33,6 +33,7 @@ ROWS = [
     VariantConfig(name=Variant.MMCI, hidden=8, shortcut_stream=False),
     VariantConfig(name=Variant.MMCI, hidden=8, attention=False),
     VariantConfig(name=Variant.MMCI, hidden=8, typed=False),
+    VariantConfig(name=Variant.MMCI, hidden=8, skip=True),
     VariantConfig(name=Variant.MMCI, hidden=8, inter=False),
     VariantConfig(name=Variant.MMCI, hidden=8, intra=False),
 ]
@@ -238,10 +239,11 @@ def test_each_ablation_removes_its_part_of_the_model() -> None:
 
     untyped = graph(VariantConfig(name=Variant.MMCI, hidden=8, typed=False))
     assert list(untyped.network.causal.message) == ["any"]
-    parts = predict(graph(VariantConfig(name=Variant.MMCI, hidden=8, inter=False)), inputs()).readouts["causal"].view(SIZE, 3, 3, 8)
+    within = graph(VariantConfig(name=Variant.MMCI, hidden=8, inter=False, skip=True))
+    parts = predict(within, inputs()).readouts["causal"].view(SIZE, 3, 3, 8)
     assert torch.all(parts[:, :, 1] == 0)
     assert all(torch.any(parts[:, :, part] != 0) for part in (0, 2))
-    without_skip = predict(graph(VariantConfig(name=Variant.MMCI, hidden=8, skip=False)), inputs()).readouts["causal"]
+    without_skip = predict(graph(VariantConfig(name=Variant.MMCI, hidden=8)), inputs()).readouts["causal"]
     assert without_skip.shape == (SIZE, 2 * 3 * 8)
     without_attention = graph(VariantConfig(name=Variant.MMCI, hidden=8, attention=False))
     shares = without_attention.network(inputs().window, torch.ones(1, 1, 3), inputs().past).attention
