@@ -32,7 +32,7 @@ from stream.config.settings import PROJECT_ROOT
 from stream.domain.features import Floats
 from stream.domain.media_format import AUDIO_PER_SECOND, FACE_SIZE, MEL_BINS, MEL_FRAMES, VIDEO_PER_SECOND, WORDS_PER_SECOND
 from stream.model.served import INPUT_NAMES, WEIGHTS, example_inputs, load_weights
-from stream.model_repository.text_weights import build_text_encoder
+from stream.model_repository.repository import build_encoders
 
 REPOSITORY = PROJECT_ROOT / "triton_models"
 MMCI = "mmci"
@@ -164,7 +164,7 @@ def main() -> int:
     if options.gpu and not (torch.cuda.is_available() and "CUDAExecutionProvider" in onnxruntime.get_available_providers()):
         parser.error("--gpu needs an NVIDIA GPU, a CUDA build of torch, and onnxruntime-gpu instead of onnxruntime")
     onnxruntime.set_default_logger_severity(3)
-    build_text_encoder(REPOSITORY / "text_encoder")
+    build_encoders(REPOSITORY)
     measurements = measure(gpu=options.gpu, seconds=0.2 if options.quick else 0.5)
     runtime = "onnxruntime-gpu" if options.gpu else "onnxruntime"
     hardware = machine() | ({"gpu": torch.cuda.get_device_name()} if options.gpu else {})

@@ -20,7 +20,7 @@ from stream.local.ports import LOOPBACK, free_port
 from stream.local.process import ManagedProcess
 from stream.local.redis_server import RedisServer
 from stream.local.triton import TritonServer
-from stream.model_repository.repository import assemble_text_encoder
+from stream.model_repository.repository import build_encoders
 from tests.support.fault_proxy import FaultProxy
 from tests.support.kafka import ApacheKafka
 
@@ -90,7 +90,7 @@ async def services(directory: Path, slot_count: int, *, triton: bool) -> AsyncIt
 @contextlib.asynccontextmanager
 async def _triton(directory: Path) -> AsyncIterator[TritonServer]:
     repository = Settings().triton.model_repository
-    assemble_text_encoder(repository)
+    build_encoders(repository)
     server = TritonServer(repository, directory)
     await server.start()
     yield server

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from stream.domain.chunk import ContentType
 from stream.domain.features import AudioFeatures, Features, TextFeatures, VideoFeatures, Word
 from stream.domain.kafka_records import decode_text, encode_words
-from stream.domain.media_format import EMBEDDING_WIDTH, SEGMENT_MS, SEGMENTS_PER_BLOCK, VIDEO_PER_SECOND, WORD_WIDTH
+from stream.domain.media_format import FACE_WIDTH, SEGMENT_MS, SEGMENTS_PER_BLOCK, VIDEO_PER_SECOND, VOICE_WIDTH, WORD_WIDTH
 from stream.domain.modality import MODALITIES, Modality
 from stream.encoders.packed import pack
 from stream.produce.sample import sample_sessions
@@ -35,12 +35,12 @@ def encoded(second: int) -> dict[Modality, tuple[str, bytes]]:
         Modality.TEXT: TextFeatures(words, states=rng.standard_normal((count, WORD_WIDTH), np.float32)),
         Modality.AUDIO: AudioFeatures(
             spans(start_ms, SEGMENT_MS, SEGMENTS_PER_BLOCK),
-            rng.standard_normal((SEGMENTS_PER_BLOCK, EMBEDDING_WIDTH), np.float32),
+            rng.standard_normal((SEGMENTS_PER_BLOCK, VOICE_WIDTH), np.float32),
             np.ones(SEGMENTS_PER_BLOCK, np.bool_),
         ),
         Modality.VIDEO: VideoFeatures(
             spans(start_ms, SECOND_MS // VIDEO_PER_SECOND, VIDEO_PER_SECOND),
-            rng.standard_normal((VIDEO_PER_SECOND, EMBEDDING_WIDTH), np.float32),
+            rng.standard_normal((VIDEO_PER_SECOND, FACE_WIDTH), np.float32),
             np.tile(np.array([0.4, 0.2, 0.6, 0.5], np.float32), (VIDEO_PER_SECOND, 1)),
             1,
             VIDEO_PER_SECOND,

@@ -26,7 +26,7 @@ from stream.local.process import ManagedProcess
 from stream.local.redis_server import RedisServer
 from stream.local.triton import TritonServer
 from stream.local.worker import Workers
-from stream.model_repository.repository import assemble_text_encoder
+from stream.model_repository.repository import build_encoders
 from stream.serving.client import TritonClient
 from tests.support.kafka import ApacheKafka
 
@@ -203,7 +203,7 @@ def _timings(settings: Settings) -> dict[str, Any]:
 async def open_bench(directory: Path) -> AsyncIterator[Bench]:
     """Start the services, and stop them afterwards."""
     repository = Settings().triton.model_repository
-    await asyncio.to_thread(assemble_text_encoder, repository)
+    await asyncio.to_thread(build_encoders, repository)
     kafka, redis, triton = ApacheKafka(directory / "kafka"), RedisServer(directory), TritonServer(repository, directory)
     async with contextlib.AsyncExitStack() as stack:
         for service in (kafka, redis, triton):

@@ -29,7 +29,7 @@ from research.models.variants import build
 from stream.domain.features import Floats
 from stream.domain.modality import Modality
 from stream.model.minilm import MiniLM, pool
-from stream.model_repository.errors import TextWeightsError
+from stream.model_repository.errors import WeightsError
 from stream.model_repository.text_weights import packaged_weights
 from stream.training.corpora import Part
 from stream.training.errors import TrainingError
@@ -192,7 +192,7 @@ def start_of(data: DataConfig, folders: Folders, seed: int) -> Path:
     try:
         if data.text_start in {"", SERVED}:
             return text_weights(folders.repository) if data.text_start else packaged_weights()
-    except (FileNotFoundError, TextWeightsError) as error:
+    except (FileNotFoundError, WeightsError) as error:
         raise TrainingError(str(error)) from error
     own, first = (folders.runs / data.text_start / f"seed-{number}.pt" for number in (seed, 0))
     start = own if own.is_file() else first

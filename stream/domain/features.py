@@ -5,12 +5,19 @@ The aligner holds them until their windows close, and windows consist of them. T
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from stream.domain.media_format import FACE_WIDTH, VOICE_WIDTH, WORD_WIDTH
+from stream.domain.modality import Modality
+
 Floats = npt.NDArray[np.float32]
+
+WIDTHS: Mapping[Modality, int] = {Modality.TEXT: WORD_WIDTH, Modality.AUDIO: VOICE_WIDTH, Modality.VIDEO: FACE_WIDTH}
+"""Width of the features of a word, an audio segment and a face."""
 
 LEAST_VOICE_MS = 300
 """Shorter voice without a word is a noise: it begins no utterance, and alone it says nothing."""
@@ -57,7 +64,7 @@ class AudioFeatures:
 
     Attributes:
         spans_ms: (n, 2) int64, start and end of each segment.
-        embeddings: (n, `EMBEDDING_WIDTH`) float32.
+        embeddings: (n, `VOICE_WIDTH`) float32.
         audible: (n,) bool, False where the segment is silence.
         voiced: (n,) bool, True where somebody speaks or seems to: utterances begin and end by it. None if voice was not looked for.
         confirmed: (n,) bool, True where somebody certainly speaks, and it is no music; None if this was not looked for.
@@ -76,7 +83,7 @@ class VideoFeatures:
 
     Attributes:
         spans_ms: (n, 2) int64, when each face frame was on screen.
-        embeddings: (n, `EMBEDDING_WIDTH`) float32, of the followed face.
+        embeddings: (n, `FACE_WIDTH`) float32, of the followed face.
         boxes: (n, 4) float32, left, top, right, bottom of the followed face as fractions of the picture.
         faces_max: Most faces in one frame of the chunk.
         frames: Frames that were searched, with or without a face.

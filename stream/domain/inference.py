@@ -44,15 +44,15 @@ class WindowInputs:
         words: (W, 384) float32 word states.
         word_times: (W, 2) float32, start and end in seconds from the window's start.
         word_mask: (W,) float32, 1 where there is a word.
-        audio: (A, 64) float32 segment embeddings; only audible segments are unmasked.
+        audio: (A, `VOICE_WIDTH`) float32 segment embeddings; only audible segments are unmasked.
         audio_times: (A, 2) float32.
         audio_mask: (A,) float32.
-        video: (V, 64) float32 face embeddings.
+        video: (V, `FACE_WIDTH`) float32 face embeddings.
         video_times: (V, 2) float32.
         video_mask: (V,) float32.
         past_words: (K, 384) float32, mean word states of the windows of the context, the newest first.
-        past_audio: (K, 64) float32, mean segment embeddings of the same windows.
-        past_video: (K, 64) float32, mean face embeddings.
+        past_audio: (K, `VOICE_WIDTH`) float32, mean segment embeddings of the same windows.
+        past_video: (K, `FACE_WIDTH`) float32, mean face embeddings.
         past_mask: (K, 3) float32, 1 where a window of the context has text, audio, video.
         past_same: (K,) float32, 1 where a window of the context belongs to the window's own track.
         word_nodes: The word of each unmasked row of `words`, in order.

@@ -29,9 +29,13 @@ SEGMENT_MS = 100
 BLOCK_MS = 1_000
 """The audio encoder's input: one block of a second."""
 
-MEL_BINS = 64
+MEL_BINS = 80
 MEL_FRAMES = 100
 """Log-mel frames of one block: 25 ms windows every 10 ms."""
+
+FEATURE_STEPS = 50
+FEATURE_WIDTH = 384
+"""The audio encoder's frozen features of one block: one row every 20 ms, as wide as Whisper tiny's states."""
 
 SEGMENTS_PER_BLOCK = BLOCK_MS // SEGMENT_MS
 SEGMENT_SAMPLES = SAMPLE_RATE * SEGMENT_MS // 1_000
@@ -43,8 +47,11 @@ FACE_SIZE = 48
 WORD_WIDTH = 384
 """Width of a word's state: that of MiniLM's token states."""
 
-EMBEDDING_WIDTH = 64
-"""Width of an audio segment's and of a face's embedding."""
+VOICE_WIDTH = 12
+"""Width of an audio segment's embedding."""
+
+FACE_WIDTH = 64
+"""Width of a face's embedding."""
 
 WORDS_PER_SECOND = 8
 AUDIO_PER_SECOND = SEGMENTS_PER_BLOCK

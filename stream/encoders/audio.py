@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 
 import numpy as np
 import numpy.typing as npt
@@ -12,48 +13,50 @@ from stream.domain.media_format import BLOCK_SAMPLES, FULL_SCALE, MEL_BINS, MEL_
 
 FRAME_SAMPLES = SAMPLE_RATE * 25 // 1_000
 HOP_SAMPLES = SAMPLE_RATE * 10 // 1_000
-"""Windows of 25 ms every 10 ms, as usual for speech."""
+"""Windows of 25 ms every 10 ms, as usual for speech. The transform is as long as a window."""
 
-FFT_SAMPLES = 512
-"""Next power of two above a frame; the rest of the transform's input is zeros."""
+TOP_MEL = 15.0 + 27.0 * math.log(SAMPLE_RATE / 2 / 1_000.0) / math.log(6.4)
+"""8 kHz on Slaney's mel scale, which is linear to 1 kHz (15 mels) and then has 27 mels for each factor of 6.4."""
 
-MEL_LOW_HZ = 50.0
-MEL_HIGH_HZ = 7_800.0
-"""Range of the mel filters."""
+POWER_FLOOR = 1e-10
+"""Smallest mel power, relative to full scale. It keeps the logarithm of digital silence finite."""
 
-POWER_FLOOR = 1e-8
-"""Smallest mel power, relative to full scale: about the noise of a quiet room. Without it the logarithm would make digital silence, which
-only some recordings have, the strongest feature of all."""
+LOG_RANGE = 8.0
+"""A block's mel powers are raised to at least 10^-8 of its greatest one."""
 
-LOG_MEAN = -9.0
-LOG_SCALE = 4.5
-"""Bring the log-mel of speech near zero mean and unit variance. Part of the input format: the served encoder is trained with them."""
+LOUDEST = 1.5
+"""Where the greatest log10 power of every block is put, about that of loud speech: the level of a line says nothing about the speaker."""
 
 
 def log_mel(samples: npt.NDArray[np.int16]) -> Floats:
-    """Standardised log-mel spectrogram of one block.
+    """Whisper's input for one block: its log-mel power (arXiv 2212.04356), here with the level taken out.
+
+    With the mel power p of bin b in frame t,
+
+        l(b, t) = log10 max(p(b, t), 1e-10)
+        x(b, t) = (max(l(b, t) - max l, -8) + 1.5 + 4) / 4
 
     Args:
         samples: (n,) int16 at 16 kHz, at most a second; a shorter block is padded with zeros.
 
     Returns:
-        (64, 100) float32: bin, frame. Frame t is centred on t * 10 ms + 5 ms.
+        (80, 100) float32: bin, frame. Frame t is centred on t * 10 ms.
 
     Raises:
         ValueError: There is more than a second, or the array is not one-dimensional.
     """
     if samples.ndim != 1 or samples.shape[0] > BLOCK_SAMPLES:
         raise ValueError(f"a block has at most {BLOCK_SAMPLES} samples in one dimension")
-    # Zeros on both sides centre each frame on its 10 ms; without them the block's last frames would lack samples.
-    margin = (FRAME_SAMPLES - HOP_SAMPLES) // 2
-    signal = np.zeros(BLOCK_SAMPLES + 2 * margin, dtype=np.float32)
-    signal[margin : margin + samples.shape[0]] = samples.astype(np.float32) / FULL_SCALE
-    frames = np.lib.stride_tricks.sliding_window_view(signal, FRAME_SAMPLES)[::HOP_SAMPLES][:MEL_FRAMES]
-    spectrum = np.fft.rfft(frames * _hann(), n=FFT_SAMPLES, axis=1)
-    power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32) / FRAME_SAMPLES
-    mel = power @ _filters()
-    log = np.log(np.maximum(mel, POWER_FLOOR))
-    return np.ascontiguousarray(((log - LOG_MEAN) / LOG_SCALE).T.astype(np.float32))
+    signal = np.zeros(BLOCK_SAMPLES, dtype=np.float32)
+    signal[: samples.shape[0]] = samples.astype(np.float32) / FULL_SCALE
+    # The first frame is centred on the first sample: what would be before it is reflected.
+    padded = np.pad(signal, FRAME_SAMPLES // 2, mode="reflect")
+    frames = np.lib.stride_tricks.sliding_window_view(padded, FRAME_SAMPLES)[::HOP_SAMPLES][:MEL_FRAMES]
+    spectrum = np.fft.rfft(frames * _hann(), axis=1)
+    power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
+    log = np.log10(np.maximum(power @ _filters(), POWER_FLOOR))
+    levelled = np.maximum(log - log.max(), -LOG_RANGE) + LOUDEST
+    return np.ascontiguousarray(((levelled + 4.0) / 4.0).T.astype(np.float32))
 
 
 def segments(start_ms: int, samples: npt.NDArray[np.int16], silence_dbfs: float) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
@@ -90,16 +93,15 @@ def _hann() -> Floats:
 
 @functools.cache
 def _filters() -> Floats:
-    """(257, 64) triangular mel filters, each with unit sum (O'Shaughnessy's mel scale, 2595 log10(1 + f / 700))."""
-    low, high = (2595.0 * np.log10(1.0 + hz / 700.0) for hz in (MEL_LOW_HZ, MEL_HIGH_HZ))
-    edges = 700.0 * (10.0 ** (np.linspace(low, high, MEL_BINS + 2) / 2595.0) - 1.0)
-    hz = np.linspace(0.0, SAMPLE_RATE / 2, FFT_SAMPLES // 2 + 1)[:, None]
+    """(201, 80) triangular mel filters of equal area from 0 to 8 kHz, on Slaney's mel scale: linear to 1 kHz, logarithmic above."""
+    edges = _slaney_hz(np.linspace(0.0, TOP_MEL, MEL_BINS + 2))
+    hz = np.linspace(0.0, SAMPLE_RATE / 2, FRAME_SAMPLES // 2 + 1)[:, None]
     rising = (hz - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - hz) / (edges[2:] - edges[1:-1])
-    weights = np.maximum(0.0, np.minimum(rising, falling))
-    # The lowest triangles are narrower than the distance of two FFT bins. A triangle without a bin gets the nearest: otherwise its mel
-    # bin would be zero for every sound.
-    empty = weights.sum(axis=0) == 0
-    weights[np.abs(hz - edges[1:-1]).argmin(axis=0)[empty], np.flatnonzero(empty)] = 1.0
-    filters: Floats = (weights / weights.sum(axis=0)).astype(np.float32)
+    filters: Floats = (np.maximum(0.0, np.minimum(rising, falling)) * 2.0 / (edges[2:] - edges[:-2])).astype(np.float32)
     return filters
+
+
+def _slaney_hz(mel: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Frequencies of mels: 15 mels to 1 kHz, then 27 for each factor of 6.4."""
+    return np.where(mel < 15.0, mel * 200.0 / 3.0, 1_000.0 * 6.4 ** ((mel - 15.0) / 27.0))

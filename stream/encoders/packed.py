@@ -18,7 +18,7 @@ from safetensors.numpy import save
 from stream.domain.chunk import Chunk, ChunkHeader
 from stream.domain.features import AudioFeatures, Features, TextFeatures, VideoFeatures
 from stream.domain.kafka_records import BadRecordError, decode_words, encode_words
-from stream.domain.media_format import EMBEDDING_WIDTH, SEGMENT_MS, VIDEO_PER_SECOND, WORD_WIDTH
+from stream.domain.media_format import FACE_WIDTH, SEGMENT_MS, VIDEO_PER_SECOND, VOICE_WIDTH, WORD_WIDTH
 from stream.domain.modality import Modality
 
 Tensors = dict[str, dict[str, Any]]
@@ -69,7 +69,7 @@ def _text(tensors: Tensors, header: ChunkHeader) -> TextFeatures:
 
 def _audio(tensors: Tensors, header: ChunkHeader) -> AudioFeatures:
     spans = _segments(header.duration_ms) + header.start_ms
-    embeddings = _tensor(tensors, "embeddings", "F32", len(spans), EMBEDDING_WIDTH)
+    embeddings = _tensor(tensors, "embeddings", "F32", len(spans), VOICE_WIDTH)
     voiced = _tensor(tensors, "voiced", "BOOL", len(spans)) if "voiced" in tensors else None
     return AudioFeatures(spans, embeddings, _tensor(tensors, "audible", "BOOL", len(spans)), voiced)
 
@@ -90,7 +90,7 @@ def _video(tensors: Tensors, header: ChunkHeader) -> VideoFeatures:
         raise BadRecordError("bad_features", "seen is negative")
     return VideoFeatures(
         spans.astype(np.int64) + header.start_ms,
-        _tensor(tensors, "embeddings", "F32", len(spans), EMBEDDING_WIDTH),
+        _tensor(tensors, "embeddings", "F32", len(spans), FACE_WIDTH),
         _tensor(tensors, "boxes", "F32", len(spans), BOX_EDGES),
         faces_max,
         frames,

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from stream.domain.context import CONTEXT_WINDOWS
 from stream.domain.features import Floats
 from stream.domain.inference import WindowInputs
-from stream.domain.media_format import AUDIO_PER_SECOND, EMBEDDING_WIDTH, VIDEO_PER_SECOND, WORD_WIDTH, WORDS_PER_SECOND
+from stream.domain.media_format import AUDIO_PER_SECOND, FACE_WIDTH, VIDEO_PER_SECOND, VOICE_WIDTH, WORD_WIDTH, WORDS_PER_SECOND
 from stream.domain.modality import MODALITIES
 from stream.domain.window import Window
 
@@ -16,11 +16,10 @@ Span = tuple[int, int]
 Spans = npt.NDArray[np.int64]
 
 NO_SPANS: Spans = np.zeros((0, 2), np.int64)
-NO_EMBEDDINGS: Floats = np.zeros((0, EMBEDDING_WIDTH), np.float32)
 NO_CONTEXT: dict[str, Floats] = {
     "past_words": np.zeros((CONTEXT_WINDOWS, WORD_WIDTH), np.float32),
-    "past_audio": np.zeros((CONTEXT_WINDOWS, EMBEDDING_WIDTH), np.float32),
-    "past_video": np.zeros((CONTEXT_WINDOWS, EMBEDDING_WIDTH), np.float32),
+    "past_audio": np.zeros((CONTEXT_WINDOWS, VOICE_WIDTH), np.float32),
+    "past_video": np.zeros((CONTEXT_WINDOWS, FACE_WIDTH), np.float32),
     "past_mask": np.zeros((CONTEXT_WINDOWS, len(MODALITIES)), np.float32),
     "past_same": np.zeros(CONTEXT_WINDOWS, np.float32),
 }
@@ -49,9 +48,9 @@ def build(window: Window, word_states: Floats) -> WindowInputs:
     word_rows = _Rows(seconds * WORDS_PER_SECOND, WORD_WIDTH, window.start_ms)
     word_spans = np.array([(word.start_ms, word.end_ms) for word in kept_words], np.int64).reshape(-1, 2)
     word_rows.fill(word_spans, word_states[len(words) - len(kept_words) :])
-    audio_rows = _Rows(seconds * AUDIO_PER_SECOND, EMBEDDING_WIDTH, window.start_ms)
+    audio_rows = _Rows(seconds * AUDIO_PER_SECOND, VOICE_WIDTH, window.start_ms)
     audio_spans = audio_rows.fill(*_audible_segments(window))
-    video_rows = _Rows(seconds * VIDEO_PER_SECOND, EMBEDDING_WIDTH, window.start_ms)
+    video_rows = _Rows(seconds * VIDEO_PER_SECOND, FACE_WIDTH, window.start_ms)
     video_spans = video_rows.fill(*_face_frames(window))
     return WindowInputs(
         words=word_rows.values,
@@ -93,7 +92,7 @@ class _Rows:
 
 def _audible_segments(window: Window) -> tuple[Spans, Floats]:
     if not window.audio:
-        return NO_SPANS, NO_EMBEDDINGS
+        return NO_SPANS, np.zeros((0, VOICE_WIDTH), np.float32)
     spans = np.concatenate([chunk.spans_ms for chunk in window.audio])
     audible = np.concatenate([chunk.audible for chunk in window.audio])
     return _in_order(spans, window.inside(spans) & audible, [chunk.embeddings for chunk in window.audio])
@@ -101,7 +100,7 @@ def _audible_segments(window: Window) -> tuple[Spans, Floats]:
 
 def _face_frames(window: Window) -> tuple[Spans, Floats]:
     if not window.video:
-        return NO_SPANS, NO_EMBEDDINGS
+        return NO_SPANS, np.zeros((0, FACE_WIDTH), np.float32)
     spans = np.concatenate([chunk.spans_ms for chunk in window.video])
     return _in_order(spans, window.inside(spans), [chunk.embeddings for chunk in window.video])
 

@@ -23,7 +23,7 @@ from stream.local.triton import TritonPorts, TritonServer
 from stream.local.triton_files import fetch_server
 from stream.local.triton_health import TritonHealth
 from stream.model_repository.errors import ModelRepositoryError
-from stream.model_repository.repository import assemble_text_encoder
+from stream.model_repository.repository import build_encoders
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ class Stack:
     async def _start_triton(self) -> None:
         triton = self._settings.triton
         try:
-            await asyncio.to_thread(assemble_text_encoder, triton.model_repository, triton.text_model)
+            await asyncio.to_thread(build_encoders, triton.model_repository, triton.text_model)
         except ModelRepositoryError as error:
             raise LocalStackError(str(error)) from None
         await fetch_server(self._on_event)

@@ -1,11 +1,11 @@
-"""The two small convolutional encoders: one embeds 100 ms of voice, the other a face crop, each as 64 numbers."""
+"""The small convolutional encoder of face crops."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from stream.domain.media_format import EMBEDDING_WIDTH, SEGMENTS_PER_BLOCK
+from stream.domain.media_format import FACE_WIDTH
 
 
 def _convolution(inputs: int, outputs: int, stride: tuple[int, int] = (1, 1), kernel: int = 3) -> nn.Sequential:
@@ -18,51 +18,6 @@ def _convolution(inputs: int, outputs: int, stride: tuple[int, int] = (1, 1), ke
 def _channel_weights(channels: int) -> nn.Sequential:
     """A weight in (0, 1) for each channel, from the means of all channels (squeeze and excitation, arXiv 1709.01507)."""
     return nn.Sequential(nn.Linear(channels, channels // 8), nn.ReLU(), nn.Linear(channels // 8, channels), nn.Sigmoid())
-
-
-class _Dilated(nn.Module):
-    """A dilated convolution over time with a residual connection; its channels are weighted by squeeze and excitation."""
-
-    def __init__(self, channels: int, dilation: int) -> None:
-        super().__init__()
-        self.branch = nn.Sequential(
-            nn.Conv1d(channels, channels, 3, padding=dilation, dilation=dilation, bias=False), nn.BatchNorm1d(channels), nn.ReLU()
-        )
-        self.weigh = _channel_weights(channels)
-
-    def forward(self, steps: Tensor) -> Tensor:
-        """(B, C, T) to (B, C, T)."""
-        branch: Tensor = self.branch(steps)
-        weights: Tensor = self.weigh(branch.mean(dim=2))
-        return steps + branch * weights.unsqueeze(2)
-
-
-class AudioEncoder(nn.Module):
-    """One second of log-mel to ten segment embeddings.
-
-    Four convolutions reduce the frequency axis to 4 bands and the time axis to steps of 20 ms. Dilated convolutions over time
-    give each step half a second of context. Five steps are averaged into a segment.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.spectral = nn.Sequential(
-            _convolution(1, 16, stride=(2, 2), kernel=5),
-            _convolution(16, 32, stride=(2, 1)),
-            _convolution(32, 64, stride=(2, 1)),
-            _convolution(64, 64, stride=(2, 1)),
-        )
-        self.temporal = nn.Sequential(
-            nn.Conv1d(64 * 4, 96, 3, padding=1, bias=False), nn.BatchNorm1d(96), nn.ReLU(), *(_Dilated(96, dilation) for dilation in (4, 8))
-        )
-        self.embed = nn.Linear(96, EMBEDDING_WIDTH)
-
-    def forward(self, log_mel: Tensor) -> Tensor:
-        """(B, 64, 100) log-mel to (B, 10, 64) embeddings in [-1, 1]."""
-        bands: Tensor = self.spectral(log_mel.unsqueeze(1))
-        steps: Tensor = self.temporal(bands.flatten(1, 2))
-        by_segment = steps.reshape(-1, self.embed.in_features, SEGMENTS_PER_BLOCK, steps.shape[2] // SEGMENTS_PER_BLOCK).mean(dim=3)
-        return torch.tanh(self.embed(by_segment.transpose(1, 2)))
 
 
 class _Residual(nn.Module):
@@ -92,7 +47,7 @@ class FaceEncoder(nn.Module):
         self.features = nn.Sequential(
             _convolution(1, 32, stride=(2, 2), kernel=5), _Residual(32, 32), _Residual(32, 64, stride=2), _Residual(64, 128, stride=2)
         )
-        self.embed = nn.Linear(128, EMBEDDING_WIDTH)
+        self.embed = nn.Linear(128, FACE_WIDTH)
 
     def feature_map(self, face: Tensor) -> Tensor:
         """(B, 1, 48, 48) crops to the (B, 128, 6, 6) activations of the last block, from which Grad-CAM++ is computed."""
@@ -100,5 +55,5 @@ class FaceEncoder(nn.Module):
         return activations
 
     def forward(self, face: Tensor) -> Tensor:
-        """(B, 1, 48, 48) crops, normalised by `stream.encoders.face.normalise`, to (B, 64) embeddings in [-1, 1]."""
+        """(B, 1, 48, 48) crops, normalised by `stream.encoders.face.normalise`, to (B, `FACE_WIDTH`) embeddings in [-1, 1]."""
         return torch.tanh(self.embed(self.feature_map(face).mean(dim=(2, 3))))

@@ -33,7 +33,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stream.domain.media_format import EMBEDDING_WIDTH, WORD_WIDTH
+from stream.domain.features import WIDTHS
 from stream.domain.modality import MODALITIES, Modality
 from stream.model.attention import EdgeAttention, NodeAttention
 from stream.model.backdoor import ShortcutBank
@@ -41,7 +41,6 @@ from stream.model.heads import Head
 from stream.model.nodes import Past, Window, no_past
 from stream.model.relations import PAST_RELATIONS, RELATIONS, Relation, neighbours, past_group, past_neighbours
 
-WIDTHS: dict[Modality, int] = {Modality.TEXT: WORD_WIDTH, Modality.AUDIO: EMBEDDING_WIDTH, Modality.VIDEO: EMBEDDING_WIDTH}
 EVEN_SHARE = 0.5
 """Causal share of every node and edge without attention."""
 

@@ -13,9 +13,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from stream.domain.context import CONTEXT_WINDOWS
+from stream.domain.features import WIDTHS
 from stream.domain.inference import COALITIONS
 from stream.domain.modality import MODALITIES, Modality
-from stream.model.mmci import MMCI, WIDTHS, MMCIConfig, Skip, Stream
+from stream.model.mmci import MMCI, MMCIConfig, Skip, Stream
 from stream.model.nodes import Nodes, Past, Window
 
 FULL = COALITIONS - 1
@@ -127,15 +128,15 @@ class ServedMMCI(nn.Module):
             words: (B, W, 384) word states.
             word_times: (B, W, 2) start and end in seconds from the window's start.
             word_mask: (B, W), 0 where there is no word.
-            audio: (B, A, 64) segment embeddings.
+            audio: (B, A, `VOICE_WIDTH`) segment embeddings.
             audio_times: (B, A, 2).
             audio_mask: (B, A).
-            video: (B, V, 64) face embeddings.
+            video: (B, V, `FACE_WIDTH`) face embeddings.
             video_times: (B, V, 2).
             video_mask: (B, V).
             past_words: (B, K, 384) mean word states of the `CONTEXT_WINDOWS` newest earlier windows of the session, newest first.
-            past_audio: (B, K, 64) mean segment embeddings of the same windows.
-            past_video: (B, K, 64) mean face embeddings of the same windows.
+            past_audio: (B, K, `VOICE_WIDTH`) mean segment embeddings of the same windows.
+            past_video: (B, K, `FACE_WIDTH`) mean face embeddings of the same windows.
             past_mask: (B, K, 3), 0 where there is no past window or it lacks the modality.
             past_same: (B, K), 1 where the past window is of the same track.
 

@@ -1,1 +1,1 @@
-"""The Triton model repository on disk: assembles the text encoder, which is not committed, and checks all models."""
+"""The Triton model repository on disk: builds the encoders that are not committed, and checks all models."""

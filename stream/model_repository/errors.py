@@ -7,5 +7,5 @@ class ModelRepositoryError(Exception):
     """The model repository on disk cannot be built or served; the message is one sentence that says what to do."""
 
 
-class TextWeightsError(Exception):
-    """The text encoder's weights are not available; the message is one sentence that says what to do."""
+class WeightsError(Exception):
+    """The weights of an encoder are not available; the message is one sentence that says what to do."""

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from stream.model_repository.errors import ModelRepositoryError, TextWeightsError
+from stream.model_repository.audio_weights import build_audio_encoder
+from stream.model_repository.errors import ModelRepositoryError, WeightsError
+from stream.model_repository.files import MODEL_FILE, VERSION, sha256_of, write_atomically
 from stream.model_repository.model_config import (
     CPU_CONFIG,
     GPU_CONFIG,
@@ -16,10 +18,8 @@ from stream.model_repository.model_config import (
     read_config,
     tensor_problems,
 )
-from stream.model_repository.served_models import MODEL_NAMES, TEXT_ENCODER
-from stream.model_repository.text_weights import MODEL_FILE, build_text_encoder, sha256_of, write_atomically
-
-VERSION = "1"
+from stream.model_repository.served_models import AUDIO_ENCODER, BUILT, MODEL_NAMES
+from stream.model_repository.text_weights import build_text_encoder
 
 HUB_FILES = ("onnx/model.onnx", "model.onnx")
 """Where models on the Hugging Face hub keep their ONNX file; tried in this order."""
@@ -56,7 +56,7 @@ class ModelReport:
 
 
 def build_models(repository: Path, text_model: str | None = None) -> tuple[ModelReport, ...]:
-    """Assemble ``text_encoder`` and check every model.
+    """Build the encoders of `BUILT` and check every model.
 
     Args:
         repository: The repository, for example ``triton_models``.
@@ -66,25 +66,28 @@ def build_models(repository: Path, text_model: str | None = None) -> tuple[Model
     Raises:
         ModelRepositoryError: The weights are not available, are not the pinned weights, or cannot be written.
     """
-    assemble_text_encoder(repository, text_model)
+    build_encoders(repository, text_model)
     return check_models(repository)
 
 
-def assemble_text_encoder(repository: Path, text_model: str | None = None) -> Path:
-    """Write the text encoder's ONNX file, unless it is up to date. Raises the errors of `build_models`."""
-    directory = repository / TEXT_ENCODER
-    if not (directory / GPU_CONFIG).is_file():
-        raise ModelRepositoryError(f"{repository} is not a sentistream model repository: it has no {TEXT_ENCODER}/{GPU_CONFIG}")
-    target = directory / VERSION / MODEL_FILE
-    try:
-        if text_model is None:
-            return build_text_encoder(directory)
-        write_atomically(target, _hub_weights(text_model).read_bytes())
-    except TextWeightsError as error:
-        raise ModelRepositoryError(str(error)) from None
-    except OSError as error:
-        raise ModelRepositoryError(f"{target} cannot be written: {error.strerror}") from None
-    return target
+def build_encoders(repository: Path, text_model: str | None = None) -> None:
+    """Write the ONNX files of the encoders of `BUILT`, unless they are up to date. Arguments and errors are those of `build_models`."""
+    for name in BUILT:
+        directory = repository / name
+        if not (directory / GPU_CONFIG).is_file():
+            raise ModelRepositoryError(f"{repository} is not a sentistream model repository: it has no {name}/{GPU_CONFIG}")
+        target = directory / VERSION / MODEL_FILE
+        try:
+            if name == AUDIO_ENCODER:
+                build_audio_encoder(directory)
+            elif text_model is None:
+                build_text_encoder(directory)
+            else:
+                write_atomically(target, _hub_weights(text_model).read_bytes())
+        except WeightsError as error:
+            raise ModelRepositoryError(str(error)) from None
+        except OSError as error:
+            raise ModelRepositoryError(f"{target} cannot be written: {error.strerror}") from None
 
 
 def _hub_weights(text_model: str) -> Path:
@@ -129,7 +132,7 @@ def check_model(directory: Path) -> ModelReport:
     digest = sha256_of(file) if file.is_file() else ""
     tensors = onnx_tensors(file, problems) if digest else None
     if not digest:
-        how = "run `sentistream models build`" if name == TEXT_ENCODER else "run `sentistream train` or restore it from git"
+        how = "run `sentistream models build`" if name in BUILT else "run `sentistream train` or restore it from git"
         problems.append(f"{VERSION}/{MODEL_FILE} is missing; {how}")
     for config_file in (GPU_CONFIG, CPU_CONFIG):
         config = read_config(directory / config_file, problems)

@@ -8,6 +8,9 @@ FACE_ENCODER = "face_encoder"
 MMCI = "mmci"
 MODEL_NAMES = (TEXT_ENCODER, AUDIO_ENCODER, FACE_ENCODER, MMCI)
 
+BUILT = (TEXT_ENCODER, AUDIO_ENCODER)
+"""Models whose ONNX file is not in git: it is built from weights in installed packages."""
+
 MAX_ROWS = 16
 """Most rows of one request; the ``max_batch_size`` of every model is at least this."""
 

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError
 from onnx import helper, numpy_helper
 from safetensors.numpy import load_file
 
 from stream.domain.features import Floats
-from stream.model_repository.errors import TextWeightsError
+from stream.model_repository.errors import WeightsError
+from stream.model_repository.origin import content_with_origin
 
 PREFIX = "inner."
 """Prefix of the checkpoint's names in the graph."""
@@ -34,10 +34,10 @@ def apply_adapter(source: Path, adapter: Path, origin: str) -> bytes:
     Args:
         source: The packaged file.
         adapter: File with the small matrices; it need not exist.
-        origin: Stored in the result, for `origin_of`.
+        origin: Stored in the result (`stream.model_repository.origin`).
 
     Raises:
-        TextWeightsError: The adapter does not fit this graph.
+        WeightsError: The adapter does not fit this graph.
     """
     model = onnx.load(str(source))
     graph = model.graph
@@ -51,10 +51,9 @@ def apply_adapter(source: Path, adapter: Path, origin: str) -> bytes:
         elif PREFIX + name in initializers and tuple(initializers[PREFIX + name].dims) == full.shape:
             initializers[PREFIX + name].CopyFrom(numpy_helper.from_array(full, PREFIX + name))
         elif not name.endswith(RIGHT):
-            raise TextWeightsError(f"{adapter.name} changes {name}, which {source.name} does not have in this shape")
+            raise WeightsError(f"{adapter.name} changes {name}, which {source.name} does not have in this shape")
     _add_products(graph, changes)
-    helper.set_model_props(model, {"origin": origin})
-    return model.SerializeToString(deterministic=True)
+    return content_with_origin(model, origin)
 
 
 def weight_names(graph: onnx.GraphProto) -> dict[str, str]:
@@ -89,12 +88,3 @@ def _add_products(graph: onnx.GraphProto, changes: dict[str, tuple[Floats, Float
     copied = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
     del graph.node[:]
     graph.node.extend(copied)
-
-
-def origin_of(file: Path) -> str:
-    """The origin that `apply_adapter` stored in a file; empty for any other file."""
-    try:
-        model = onnx.load(str(file))
-    except DecodeError:
-        return ""
-    return next((prop.value for prop in model.metadata_props if prop.key == "origin"), "")

@@ -8,7 +8,7 @@ from stream.config.settings import AudioSettings, VideoSettings
 from stream.domain.chunk import Chunk, ContentType
 from stream.domain.features import AudioFeatures, Features, VideoFeatures
 from stream.domain.kafka_records import decode_words
-from stream.domain.media_format import EMBEDDING_WIDTH
+from stream.domain.media_format import FACE_WIDTH, VOICE_WIDTH
 from stream.domain.modality import Modality
 from stream.encoders.audio import log_mel, segments
 from stream.encoders.face import normalise
@@ -61,7 +61,7 @@ class ChunkEncoder:
         else:
             samples = trim(await self._sandbox.decode_audio(chunk.payload, header.content_type), header.duration_ms)
         spans_ms, audible = segments(header.start_ms, samples, self._audio.silence_dbfs)
-        embeddings = np.zeros((len(spans_ms), EMBEDDING_WIDTH), np.float32)
+        embeddings = np.zeros((len(spans_ms), VOICE_WIDTH), np.float32)
         # The model's input leaves silent segments out: encoding a silent chunk would only load Triton.
         if audible.any():
             embeddings = (await self._models.encode_audio(log_mel(samples)[np.newaxis]))[0, : len(spans_ms)]
@@ -73,7 +73,7 @@ class ChunkEncoder:
         header, video = chunk.header, self._video
         detections = await self._sandbox.find_faces(chunk.payload, header.content_type, video.frames_per_second, video.max_pixels)
         faces = self._face_tracker.follow(detections, header.start_ms, header.duration_ms)
-        embeddings = np.zeros((0, EMBEDDING_WIDTH), np.float32)
+        embeddings = np.zeros((0, FACE_WIDTH), np.float32)
         if len(faces.crops):
             embeddings = await self._models.encode_faces(normalise(faces.crops))
         return VideoFeatures(faces.spans_ms, embeddings, faces.boxes, faces.faces_max, faces.frames)

@@ -17,7 +17,7 @@ from stream.aio.breaker import Breaker
 from stream.config.settings import TritonSettings
 from stream.domain.features import Floats
 from stream.domain.inference import COALITIONS, LABELS, Inference, WindowInputs
-from stream.domain.media_format import EMBEDDING_WIDTH, SEGMENTS_PER_BLOCK, WORD_WIDTH
+from stream.domain.media_format import FACE_SIZE, FACE_WIDTH, MEL_BINS, MEL_FRAMES, SEGMENTS_PER_BLOCK, VOICE_WIDTH, WORD_WIDTH
 from stream.domain.result import ModelVersion
 from stream.domain.service_problem import ServiceProblem
 from stream.model_repository.served_models import AUDIO_ENCODER, FACE_ENCODER, MAX_ROWS, MMCI, MODEL_NAMES, TEXT_ENCODER
@@ -78,12 +78,12 @@ class Models:
         return await self._texts.answer(tokenised)
 
     async def encode_audio(self, log_mel: Floats) -> Floats:
-        """Segment embeddings (n, 10, 64) of n one-second blocks (n, 64, 100)."""
-        return await _rows(AUDIO_ENCODER, self._voices, log_mel, (64, 100), (SEGMENTS_PER_BLOCK, EMBEDDING_WIDTH))
+        """Segment embeddings (n, 10, `VOICE_WIDTH`) of n one-second blocks (n, 80, 100)."""
+        return await _rows(AUDIO_ENCODER, self._voices, log_mel, (MEL_BINS, MEL_FRAMES), (SEGMENTS_PER_BLOCK, VOICE_WIDTH))
 
     async def encode_faces(self, faces: Floats) -> Floats:
-        """Embeddings (n, 64) of n normalised face crops (n, 1, 48, 48)."""
-        return await _rows(FACE_ENCODER, self._faces, faces, (1, 48, 48), (EMBEDDING_WIDTH,))
+        """Embeddings (n, `FACE_WIDTH`) of n normalised face crops (n, 1, 48, 48)."""
+        return await _rows(FACE_ENCODER, self._faces, faces, (1, FACE_SIZE, FACE_SIZE), (FACE_WIDTH,))
 
     async def infer(self, inputs: WindowInputs) -> Inference:
         """Run the MMCI model on one window, in one batch with other windows of its length that are ready at about the same time."""
@@ -97,11 +97,11 @@ class Models:
         return [*answer["last_hidden_state"]]
 
     async def _encode_voices_together(self, blocks: Sequence[Floats]) -> Sequence[Floats]:
-        shapes = {"embedding": (len(blocks), SEGMENTS_PER_BLOCK, EMBEDDING_WIDTH)}
+        shapes = {"embedding": (len(blocks), SEGMENTS_PER_BLOCK, VOICE_WIDTH)}
         return [*(await self._run(AUDIO_ENCODER, {"log_mel": np.stack(blocks)}, shapes))["embedding"]]
 
     async def _encode_faces_together(self, faces: Sequence[Floats]) -> Sequence[Floats]:
-        shapes = {"embedding": (len(faces), EMBEDDING_WIDTH)}
+        shapes = {"embedding": (len(faces), FACE_WIDTH)}
         return [*(await self._run(FACE_ENCODER, {"face": np.stack(faces)}, shapes))["embedding"]]
 
     async def _infer_together(self, windows: Sequence[WindowInputs]) -> list[Inference]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from stream.domain.context import CONTEXT_WINDOWS
 from stream.domain.inference import COALITIONS, LABELS
-from stream.domain.media_format import EMBEDDING_WIDTH, FACE_SIZE, MEL_BINS, MEL_FRAMES, SEGMENTS_PER_BLOCK, WORD_WIDTH
+from stream.domain.media_format import FACE_SIZE, FACE_WIDTH, MEL_BINS, MEL_FRAMES, SEGMENTS_PER_BLOCK, VOICE_WIDTH, WORD_WIDTH
 from stream.domain.modality import MODALITIES
 from stream.model_repository.model_config import TensorSpec
 from stream.model_repository.served_models import AUDIO_ENCODER, FACE_ENCODER, MAX_ROWS, MMCI, TEXT_ENCODER
@@ -67,15 +67,15 @@ SIGNATURES: Mapping[str, Signature] = {
         tuple(TensorSpec(name, "INT64", (-1,)) for name in ("input_ids", "attention_mask", "token_type_ids")),
         (_floats("last_hidden_state", -1, WORD_WIDTH),),
     ),
-    AUDIO_ENCODER: Signature((_floats("log_mel", MEL_BINS, MEL_FRAMES),), (_floats("embedding", SEGMENTS_PER_BLOCK, EMBEDDING_WIDTH),)),
-    FACE_ENCODER: Signature((_floats("face", 1, FACE_SIZE, FACE_SIZE),), (_floats("embedding", EMBEDDING_WIDTH),)),
+    AUDIO_ENCODER: Signature((_floats("log_mel", MEL_BINS, MEL_FRAMES),), (_floats("embedding", SEGMENTS_PER_BLOCK, VOICE_WIDTH),)),
+    FACE_ENCODER: Signature((_floats("face", 1, FACE_SIZE, FACE_SIZE),), (_floats("embedding", FACE_WIDTH),)),
     MMCI: Signature(
         (
             *_nodes("word", "words", WORD_WIDTH),
-            *_nodes("audio", "audio", EMBEDDING_WIDTH),
-            *_nodes("video", "video", EMBEDDING_WIDTH),
+            *_nodes("audio", "audio", VOICE_WIDTH),
+            *_nodes("video", "video", FACE_WIDTH),
             _floats("past_words", _K, WORD_WIDTH),
-            *(_floats("past_audio", _K, EMBEDDING_WIDTH), _floats("past_video", _K, EMBEDDING_WIDTH)),
+            *(_floats("past_audio", _K, VOICE_WIDTH), _floats("past_video", _K, FACE_WIDTH)),
             *(_floats("past_mask", _K, len(MODALITIES)), _floats("past_same", _K)),
         ),
         (

@@ -9,7 +9,7 @@ import torch
 
 from stream.model.mmci import MMCI, MMCIConfig
 from stream.model.served import ServedMMCI
-from stream.training.export import AUDIO_ENTRY, FACE_ENTRY, export_encoder, export_mmci
+from stream.training.export import FACE_ENTRY, export_encoder, export_mmci
 from stream.training.faces import FaceClassifier
 from stream.training.voice import VoiceClassifier
 
@@ -50,10 +50,10 @@ def load_mmci(folder: Path) -> ServedMMCI:
 
 
 def export_all(folder: Path, repository: Path) -> list[Path]:
-    """Export the three trained models; returns the paths of their ONNX files.
+    """Export the trained models; returns the paths of their ONNX files.
 
     Raises:
         FileNotFoundError: If one of them has no checkpoint. Nothing is written in this case.
     """
-    audio, face, served = load_voice(folder).encoder, load_face(folder).encoder, load_mmci(folder)
-    return [export_encoder(audio, AUDIO_ENTRY, repository), export_encoder(face, FACE_ENTRY, repository), export_mmci(served, repository)]
+    face, served = load_face(folder).encoder, load_mmci(folder)
+    return [export_encoder(face, FACE_ENTRY, repository), export_mmci(served, repository)]

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
 import torch
+from safetensors.numpy import save
 from torch import Tensor, nn
 
 from stream.domain.context import CONTEXT_WINDOWS
+from stream.domain.features import Floats
 from stream.domain.inference import COALITIONS, LABELS
-from stream.domain.media_format import EMBEDDING_WIDTH, FACE_SIZE, MEL_BINS, MEL_FRAMES, SEGMENTS_PER_BLOCK, WORD_WIDTH
+from stream.domain.media_format import (
+    FACE_SIZE,
+    FACE_WIDTH,
+    FEATURE_STEPS,
+    FEATURE_WIDTH,
+    MEL_BINS,
+    MEL_FRAMES,
+    SEGMENTS_PER_BLOCK,
+    VOICE_WIDTH,
+    WORD_WIDTH,
+)
 from stream.domain.modality import MODALITIES
 from stream.model.served import INPUT_NAMES, OUTPUT_NAMES, WEIGHTS, ServedMMCI, example_inputs, save_weights
+from stream.model_repository.audio_weights import PROJECTION, build_audio_encoder
+from stream.model_repository.files import MODEL_FILE, VERSION, sha256_of, write_atomically
+from stream.model_repository.served_models import AUDIO_ENCODER, BUILT, FACE_ENCODER, MMCI
 from stream.training.files import publish, replace_text
 
 OPSET = 18
@@ -49,17 +63,20 @@ class ModelEntry:
 
 def _mmci_inputs() -> tuple[tuple[str, Shape], ...]:
     shapes: dict[str, Shape] = {"past_mask": (CONTEXT_WINDOWS, len(MODALITIES)), "past_same": (CONTEXT_WINDOWS,)}
-    for name, prefix, width in (("words", "word", WORD_WIDTH), ("audio", "audio", EMBEDDING_WIDTH), ("video", "video", EMBEDDING_WIDTH)):
+    for name, prefix, width in (("words", "word", WORD_WIDTH), ("audio", "audio", VOICE_WIDTH), ("video", "video", FACE_WIDTH)):
         shapes |= {name: (-1, width), f"{prefix}_times": (-1, 2), f"{prefix}_mask": (-1,), f"past_{name}": (CONTEXT_WINDOWS, width)}
     return tuple([(name, shapes[name]) for name in INPUT_NAMES])
 
 
 AUDIO_ENTRY = ModelEntry(
-    "audio_encoder", (("log_mel", (MEL_BINS, MEL_FRAMES)),), (("embedding", (SEGMENTS_PER_BLOCK, EMBEDDING_WIDTH)),), 32
+    AUDIO_ENCODER,
+    (("log_mel", (MEL_BINS, MEL_FRAMES)),),
+    (("embedding", (SEGMENTS_PER_BLOCK, VOICE_WIDTH)), ("feature_map", (FEATURE_STEPS, FEATURE_WIDTH))),
+    32,
 )
-FACE_ENTRY = ModelEntry("face_encoder", (("face", (1, FACE_SIZE, FACE_SIZE)),), (("embedding", (EMBEDDING_WIDTH,)),), 64)
+FACE_ENTRY = ModelEntry(FACE_ENCODER, (("face", (1, FACE_SIZE, FACE_SIZE)),), (("embedding", (FACE_WIDTH,)),), 64)
 MMCI_ENTRY = ModelEntry(
-    "mmci",
+    MMCI,
     _mmci_inputs(),
     tuple(zip(OUTPUT_NAMES, ((COALITIONS,), (COALITIONS, len(LABELS)), (-1,), (-1,), (1,), (1,), (1,)), strict=True)),
     32,
@@ -67,9 +84,26 @@ MMCI_ENTRY = ModelEntry(
 
 
 def export_encoder(module: nn.Module, entry: ModelEntry, repository: Path) -> Path:
-    """Export one of the two encoders; returns the path of the ONNX file."""
+    """Export the face encoder; returns the path of the ONNX file."""
     ((_, shape),) = entry.inputs
     return _export(module, entry, (torch.zeros(2, *shape),), {name: {0: "batch"} for name, _ in entry.inputs + entry.outputs}, repository)
+
+
+def export_projection(weight: Floats, bias: Floats, repository: Path) -> Path:
+    """Write the audio encoder's projection and configurations, and build its ONNX file; returns that file's path.
+
+    Args:
+        weight: (`VOICE_WIDTH`, 384) float32.
+        bias: (`VOICE_WIDTH`,) float32.
+        repository: The model repository.
+
+    Raises:
+        WeightsError: The package with Whisper is not installed, or an array has another shape.
+    """
+    folder = repository / AUDIO_ENTRY.name
+    write_configs(AUDIO_ENTRY, repository)
+    write_atomically(folder / PROJECTION, save({"weight": weight, "bias": bias}))
+    return build_audio_encoder(folder)
 
 
 def export_mmci(module: ServedMMCI, repository: Path) -> Path:
@@ -89,13 +123,15 @@ def write_configs(entry: ModelEntry, repository: Path) -> None:
     """Write ``config.pbtxt`` (for a GPU) and ``configs/cpu.pbtxt`` of one model."""
     folder = repository / entry.name
     (folder / "configs").mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256((folder / "1" / "model.onnx").read_bytes()).hexdigest()[:DIGEST_DIGITS]
+    # The file of a model that is built may come after its configuration.
+    digest = "" if entry.name in BUILT else sha256_of(folder / VERSION / MODEL_FILE)[:DIGEST_DIGITS]
     replace_text(folder / "config.pbtxt", config_text(entry, "KIND_GPU", digest))
     replace_text(folder / "configs" / "cpu.pbtxt", config_text(entry, "KIND_CPU", digest))
 
 
 def config_text(entry: ModelEntry, kind: str, digest: str) -> str:
-    """The Triton configuration of one model for one kind of device. `digest` tells clients which weights answer them."""
+    """The Triton configuration of one model for one kind of device. `digest` tells clients which weights answer them; it may be empty."""
+    parameters = f'parameters {{ key: "digest" value {{ string_value: "{digest}" }} }}\n' if digest else ""
     return f"""name: "{entry.name}"
 backend: "onnxruntime"
 default_model_filename: "model.onnx"
@@ -108,8 +144,7 @@ output [
 ]
 instance_group [ {{ kind: {kind}, count: 1 }} ]
 dynamic_batching {{ max_queue_delay_microseconds: {entry.queue_delay_us} }}
-parameters {{ key: "digest" value {{ string_value: "{digest}" }} }}
-"""
+{parameters}"""
 
 
 def _tensors(tensors: tuple[tuple[str, Shape], ...]) -> str:

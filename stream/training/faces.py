@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stream.domain.features import Floats
-from stream.domain.media_format import EMBEDDING_WIDTH, FACE_SIZE
+from stream.domain.media_format import FACE_SIZE, FACE_WIDTH
 from stream.encoders.face import normalise
 from stream.model.encoders import FaceEncoder
 from stream.training.corpora import Faces
@@ -57,8 +57,8 @@ class FaceClassifier(nn.Module):
         super().__init__()
         self.encoder = FaceEncoder()
         self.dropout = nn.Dropout(dropout)
-        self.emotion = nn.Linear(EMBEDDING_WIDTH, classes)
-        self.polarity = nn.Linear(EMBEDDING_WIDTH, 3)
+        self.emotion = nn.Linear(FACE_WIDTH, classes)
+        self.polarity = nn.Linear(FACE_WIDTH, 3)
 
     def forward(self, faces: Tensor) -> tuple[Tensor, Tensor]:
         """(B, 1, 48, 48) crops to logits of expressions, (B, classes), and of polarities, (B, 3)."""

@@ -13,10 +13,12 @@ import torch
 from rich.progress import Progress
 
 from stream.domain.features import Floats
-from stream.domain.media_format import EMBEDDING_WIDTH
+from stream.domain.media_format import VOICE_WIDTH
 from stream.encoders.face import normalise
 from stream.encoders.text import TokenisedWords, default_tokenizer, pool_words
-from stream.model_repository.errors import TextWeightsError
+from stream.model_repository.audio_weights import build_audio_encoder
+from stream.model_repository.errors import WeightsError
+from stream.model_repository.served_models import AUDIO_ENCODER, TEXT_ENCODER
 from stream.model_repository.text_weights import build_text_encoder
 from stream.training import faces, voice
 from stream.training.corpora import Faces, Utterance, Voice
@@ -40,7 +42,7 @@ class VoicePool:
     """Segment embeddings of recordings.
 
     Attributes:
-        embeddings: For each recording, the (k, 64) float32 audible segments of each variant.
+        embeddings: For each recording, the (k, `VOICE_WIDTH`) float32 audible segments of each variant.
         offsets: For each recording, the (k,) int64 positions of these segments in steps of 100 ms.
         polarities: (n,) polarities.
         valences: (n,) valence constants.
@@ -56,7 +58,7 @@ class VoicePool:
 
 @dataclass(frozen=True, slots=True)
 class FacePool:
-    """Embeddings (n, variants, 64) of face images, with (n,) polarities and valences."""
+    """Embeddings (n, variants, `FACE_WIDTH`) of face images, with (n,) polarities and valences."""
 
     embeddings: Floats
     polarities: npt.NDArray[np.int64]
@@ -72,11 +74,11 @@ class Pools:
     face: FacePool
 
 
-def session(path: Path) -> onnxruntime.InferenceSession:
-    """Open an ONNX model, to run on one thread."""
+def session(model: Path | bytes) -> onnxruntime.InferenceSession:
+    """Open an ONNX model, given by its file or its contents, to run on one thread."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def text_weights(repository: Path) -> Path:
@@ -86,8 +88,20 @@ def text_weights(repository: Path) -> Path:
         FileNotFoundError: If the packaged weights are not installed.
     """
     try:
-        return build_text_encoder(repository / "text_encoder")
-    except TextWeightsError as error:
+        return build_text_encoder(repository / TEXT_ENCODER)
+    except WeightsError as error:
+        raise FileNotFoundError(str(error)) from error
+
+
+def audio_weights(repository: Path) -> Path:
+    """Path of the served audio encoder's ONNX file, which is built if it does not exist.
+
+    Raises:
+        FileNotFoundError: If the packaged weights are not installed, or the repository has no projection.
+    """
+    try:
+        return build_audio_encoder(repository / AUDIO_ENCODER)
+    except WeightsError as error:
         raise FileNotFoundError(str(error)) from error
 
 
@@ -160,7 +174,7 @@ def _voice_variant(
     samples = voice.at_peak(voice.trimmed(recording.samples), float(rng.uniform(*voice.PEAK_DBFS)))
     lead = np.zeros(int(rng.integers(0, 16_000)), dtype=np.int16)
     mel, audible = voice.blocks_of(np.concatenate([lead, samples]))
-    embeddings = encoder.run(None, {"log_mel": mel})[0].reshape(-1, EMBEDDING_WIDTH)
+    embeddings = encoder.run(None, {"log_mel": mel})[0].reshape(-1, VOICE_WIDTH)
     steps = np.flatnonzero(audible)
     return embeddings[steps], steps - (steps[0] if steps.size else 0)
 

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import torch
 
 from stream.domain.context import CONTEXT_WINDOWS
-from stream.domain.features import Floats
-from stream.domain.media_format import EMBEDDING_WIDTH, WORD_WIDTH
+from stream.domain.features import WIDTHS, Floats
+from stream.domain.media_format import VOICE_WIDTH
 from stream.domain.modality import MODALITIES, Modality
 from stream.model.nodes import Past
 from stream.training.features import Pools, TextPool
@@ -39,8 +39,7 @@ class PastMaker:
 
     def draw(self, texts: Sequence[int]) -> Past:
         """Draw the context of windows, given by the indices of their transcripts; a negative index has no context."""
-        widths = {Modality.TEXT: WORD_WIDTH, Modality.AUDIO: EMBEDDING_WIDTH, Modality.VIDEO: EMBEDDING_WIDTH}
-        values = {m: np.zeros((len(texts), CONTEXT_WINDOWS, width), np.float32) for m, width in widths.items()}
+        values = {m: np.zeros((len(texts), CONTEXT_WINDOWS, width), np.float32) for m, width in WIDTHS.items()}
         mask = {m: np.zeros((len(texts), CONTEXT_WINDOWS), np.float32) for m in MODALITIES}
         same = np.zeros((len(texts), CONTEXT_WINDOWS), np.float32)
         for row, text in enumerate(texts):
@@ -67,7 +66,7 @@ class PastMaker:
             case Modality.AUDIO:
                 variants = self._pools.voice.embeddings[self._draw_voice(polarity)]
                 segments = variants[int(self._rng.integers(len(variants)))]
-                mean = segments.mean(axis=0) if len(segments) else np.zeros(EMBEDDING_WIDTH, np.float32)
+                mean = segments.mean(axis=0) if len(segments) else np.zeros(VOICE_WIDTH, np.float32)
             case Modality.VIDEO:
                 mean = self._face_means[self._draw_face(polarity)]
         return mean

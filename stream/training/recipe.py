@@ -19,8 +19,8 @@ from stream.training.checkpoints import save_classifier, save_mmci
 from stream.training.corpora import Part, Utterance
 from stream.training.evaluate import Results, evaluate, reliabilities
 from stream.training.excerpts import cut, unpunctuated, whole
-from stream.training.export import AUDIO_ENTRY, FACE_ENTRY, MMCI_ENTRY, export_encoder, export_mmci
-from stream.training.features import Pools, embed_faces, embed_text, embed_voices, sample_faces, session, text_weights
+from stream.training.export import FACE_ENTRY, MMCI_ENTRY, export_encoder, export_mmci
+from stream.training.features import Pools, audio_weights, embed_faces, embed_text, embed_voices, sample_faces, session, text_weights
 from stream.training.files import replace_text
 from stream.training.loop import Validations
 from stream.training.metrics import Classes, classification, macro_recall
@@ -129,7 +129,6 @@ def run_audio(paths: Paths, recipe: Recipe, seed: int, progress: Progress) -> Me
     )
     save_classifier(model, "audio", paths.checkpoints)
     state.unlink()
-    export_encoder(model.encoder, AUDIO_ENTRY, paths.repository)
     results: Results = {}
     for part, own in voices.items():
         answers = voice.predict(model, [voice.blocks_of(voice.at_peak(recording.samples, -6.0)) for recording in own])
@@ -194,7 +193,7 @@ def read_pools(
     utterances = corpora.read_mosi(data) + corpora.read_meld(data)
     recordings = corpora.read_voices(data)
     weights = text_weights(repository)
-    audio_encoder = session(repository / AUDIO_ENTRY.name / "1" / "model.onnx")
+    audio_encoder = session(audio_weights(repository))
     face_encoder = session(repository / FACE_ENTRY.name / "1" / "model.onnx")
     pools = {}
     for part in parts:

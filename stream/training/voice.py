@@ -16,9 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stream.domain.features import Floats
-from stream.domain.media_format import BLOCK_SAMPLES, EMBEDDING_WIDTH, MEL_BINS, MEL_FRAMES, SEGMENTS_PER_BLOCK
-from stream.encoders.audio import LOG_MEAN, LOG_SCALE, POWER_FLOOR, log_mel, segments
-from stream.model.encoders import AudioEncoder
+from stream.domain.media_format import BLOCK_SAMPLES, MEL_BINS, MEL_FRAMES, SEGMENTS_PER_BLOCK, VOICE_WIDTH
+from stream.encoders.audio import LOG_RANGE, LOUDEST, log_mel, segments
 from stream.training.corpora import VOICE_EMOTIONS, VOICE_SHARES, VOICE_SIGNS, Voice
 from stream.training.line_effects import Signal, noise, random_line
 from stream.training.loop import Indices, Schedule, Validations, epoch_losses, low_precision, train
@@ -63,11 +62,68 @@ class VoiceRecipe:
 
 
 class Logits(NamedTuple):
-    """Output for B recordings: logits of (B, 8) emotions and (B, 3) polarities, and (B, K * 10, 64) segment embeddings."""
+    """Output for B recordings: logits of (B, 8) emotions and (B, 3) polarities, and (B, K * 10, `VOICE_WIDTH`) segment embeddings."""
 
     emotions: Tensor
     polarities: Tensor
     segments: Tensor
+
+
+def _convolution(inputs: int, outputs: int, stride: tuple[int, int] = (1, 1), kernel: int = 3) -> nn.Sequential:
+    """Convolution, batch normalisation and ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+    )
+
+
+def _channel_weights(channels: int) -> nn.Sequential:
+    """A weight in (0, 1) for each channel, from the means of all channels (squeeze and excitation, arXiv 1709.01507)."""
+    return nn.Sequential(nn.Linear(channels, channels // 8), nn.ReLU(), nn.Linear(channels // 8, channels), nn.Sigmoid())
+
+
+class _Dilated(nn.Module):
+    """A dilated convolution over time with a residual connection; its channels are weighted by squeeze and excitation."""
+
+    def __init__(self, channels: int, dilation: int) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(
+            nn.Conv1d(channels, channels, 3, padding=dilation, dilation=dilation, bias=False), nn.BatchNorm1d(channels), nn.ReLU()
+        )
+        self.weigh = _channel_weights(channels)
+
+    def forward(self, steps: Tensor) -> Tensor:
+        """(B, C, T) to (B, C, T)."""
+        branch: Tensor = self.branch(steps)
+        weights: Tensor = self.weigh(branch.mean(dim=2))
+        return steps + branch * weights.unsqueeze(2)
+
+
+class AudioEncoder(nn.Module):
+    """One second of log-mel to ten segment embeddings.
+
+    Four convolutions reduce the frequency axis to 5 bands and the time axis to steps of 20 ms. Dilated convolutions over time
+    give each step half a second of context. Five steps are averaged into a segment.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spectral = nn.Sequential(
+            _convolution(1, 16, stride=(2, 2), kernel=5),
+            _convolution(16, 32, stride=(2, 1)),
+            _convolution(32, 64, stride=(2, 1)),
+            _convolution(64, 64, stride=(2, 1)),
+        )
+        self.temporal = nn.Sequential(
+            nn.Conv1d(64 * 5, 96, 3, padding=1, bias=False), nn.BatchNorm1d(96), nn.ReLU(), *(_Dilated(96, dilation) for dilation in (4, 8))
+        )
+        self.embed = nn.Linear(96, VOICE_WIDTH)
+
+    def forward(self, log_mel: Tensor) -> Tensor:
+        """(B, 80, 100) log-mel to (B, 10, `VOICE_WIDTH`) embeddings in [-1, 1]."""
+        bands: Tensor = self.spectral(log_mel.unsqueeze(1))
+        steps: Tensor = self.temporal(bands.flatten(1, 2))
+        by_segment = steps.reshape(-1, self.embed.in_features, SEGMENTS_PER_BLOCK, steps.shape[2] // SEGMENTS_PER_BLOCK).mean(dim=3)
+        return torch.tanh(self.embed(by_segment.transpose(1, 2)))
 
 
 class VoiceClassifier(nn.Module):
@@ -80,14 +136,14 @@ class VoiceClassifier(nn.Module):
     def __init__(self, dropout: float = 0.0) -> None:
         super().__init__()
         self.encoder = AudioEncoder()
-        self.attention = nn.Linear(EMBEDDING_WIDTH, 1)
+        self.attention = nn.Linear(VOICE_WIDTH, 1)
         self.dropout = nn.Dropout(dropout)
-        self.emotion = nn.Linear(2 * EMBEDDING_WIDTH, len(VOICE_EMOTIONS))
-        self.polarity = nn.Linear(2 * EMBEDDING_WIDTH, 3)
+        self.emotion = nn.Linear(2 * VOICE_WIDTH, len(VOICE_EMOTIONS))
+        self.polarity = nn.Linear(2 * VOICE_WIDTH, 3)
 
     def forward(self, blocks: Tensor, audible: Tensor) -> Logits:
-        """(B, K, 64, 100) log-mel blocks, and (B, K * 10) bool for audible segments, to logits."""
-        embeddings = self.encoder(blocks.flatten(0, 1)).reshape(blocks.shape[0], -1, EMBEDDING_WIDTH).float()
+        """(B, K, 80, 100) log-mel blocks, and (B, K * 10) bool for audible segments, to logits."""
+        embeddings = self.encoder(blocks.flatten(0, 1)).reshape(blocks.shape[0], -1, VOICE_WIDTH).float()
         # -1e4 instead of minus infinity: a recording without an audible segment would give NaN.
         relevance = self.attention(embeddings).masked_fill(~audible.unsqueeze(2), -1e4)
         weights = torch.softmax(relevance, dim=1)
@@ -122,7 +178,7 @@ def at_peak(samples: Samples, peak_dbfs: float) -> Samples:
 
 
 def blocks_of(samples: Samples) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """Cut samples into (K, 64, 100) log-mel blocks of one second, as the worker does; (K * 10,) True for audible segments."""
+    """Cut samples into (K, 80, 100) log-mel blocks of one second, as the worker does; (K * 10,) True for audible segments."""
     count = max(1, -(-samples.shape[0] // BLOCK_SAMPLES))
     mel = np.stack([log_mel(samples[i * BLOCK_SAMPLES : (i + 1) * BLOCK_SAMPLES]) for i in range(count)])
     audible = np.zeros(count * SEGMENTS_PER_BLOCK, dtype=np.bool_)
@@ -160,7 +216,7 @@ class VoiceVariants:
     """Log-mel blocks of every recording in V variants, each on two channels: as recorded (0) and over a line (1).
 
     Attributes:
-        mel: (n, V, 2, K, 64, 100) float16 blocks.
+        mel: (n, V, 2, K, 80, 100) float16 blocks.
         audible: (n, V, 2, K * 10) bool, True for audible segments.
     """
 
@@ -170,7 +226,7 @@ class VoiceVariants:
     def shown(self, *where: Indices) -> tuple[Tensor, Tensor]:
         """Select `BLOCKS_SHOWN` consecutive blocks of B variants, by (B,) indices: recording, variant, channel, first block.
 
-        Returns (B, BLOCKS_SHOWN, 64, 100) float32 blocks and (B, BLOCKS_SHOWN * 10) bool audibility.
+        Returns (B, BLOCKS_SHOWN, 80, 100) float32 blocks and (B, BLOCKS_SHOWN * 10) bool audibility.
         """
         *variant, first = (index[:, None] for index in where)
         blocks = first + np.arange(BLOCKS_SHOWN)
@@ -199,18 +255,16 @@ def to_samples(signal: Signal) -> Samples:
 
 
 def masked(blocks: Tensor, generator: torch.Generator) -> Tensor:
-    """Lower the level at random, and apply SpecAugment's masks (arXiv 1904.08779): a band of all blocks and a span of each block.
+    """Apply SpecAugment's masks (arXiv 1904.08779): a band of all blocks and a span of each block.
 
-    From (B, K, 64, 100) log-mel blocks to the same shape.
+    From (B, K, 80, 100) log-mel blocks to the same shape.
     """
-    floor = (math.log(POWER_FLOOR) - LOG_MEAN) / LOG_SCALE
+    floor = (LOUDEST - LOG_RANGE + 4.0) / 4.0
 
     def chance(*shape: int) -> Tensor:
         return torch.rand(*shape, generator=generator)
 
     batch, count = blocks.shape[:2]
-    quieter_db = chance(batch, 1, 1, 1) * (PEAK_DBFS[1] - PEAK_DBFS[0])
-    blocks = (blocks - quieter_db * (math.log(10.0) / 10.0 / LOG_SCALE)).clamp_min(floor)
     band = _covered(MEL_BINS, chance(batch, 1), chance(batch, 1) * 12)
     time = _covered(MEL_FRAMES, chance(batch, count, 1), chance(batch, count, 1) * 25)
     return blocks.masked_fill(band[:, None, :, None] | time[:, :, None, :], floor)
@@ -243,7 +297,7 @@ class _VoiceLoss:
         polarities = self.truth.polarities[chosen[rows]]
         polarity = functional.cross_entropy(logits.polarities.float(), polarities, weight=self.polarity_weights)
         both = (audible[:pairs] & audible[size:]).unsqueeze(2)
-        gap = ((logits.segments[:pairs] - logits.segments[size:]) ** 2 * both).sum() / (both.sum() * EMBEDDING_WIDTH).clamp_min(1)
+        gap = ((logits.segments[:pairs] - logits.segments[size:]) ** 2 * both).sum() / (both.sum() * VOICE_WIDTH).clamp_min(1)
         total: Tensor = emotion + self.recipe.polarity_weight * polarity + self.recipe.agreement_weight * gap
         return total
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from stream.domain.media_format import AUDIO_PER_SECOND, EMBEDDING_WIDTH, SEGMENT_MS, VIDEO_PER_SECOND, WORD_WIDTH, WORDS_PER_SECOND
+from stream.domain.media_format import AUDIO_PER_SECOND, FACE_WIDTH, SEGMENT_MS, VIDEO_PER_SECOND, VOICE_WIDTH, WORD_WIDTH, WORDS_PER_SECOND
 from stream.domain.modality import MODALITIES
 from stream.model.nodes import Nodes, Past, Window
 from stream.training.features import Pools
@@ -94,7 +94,7 @@ class WindowMaker:
     def make(self, texts: Sequence[int], voices: Sequence[int], faces: Sequence[int], polarities: Sequence[int]) -> Batch:
         """Compose windows from indices into the pools, `NONE` for a missing part; the polarities are the targets."""
         size = len(polarities)
-        rows = [_NodeRows(size, WORDS, WORD_WIDTH), _NodeRows(size, AUDIO, EMBEDDING_WIDTH), _NodeRows(size, VIDEO, EMBEDDING_WIDTH)]
+        rows = [_NodeRows(size, WORDS, WORD_WIDTH), _NodeRows(size, AUDIO, VOICE_WIDTH), _NodeRows(size, VIDEO, FACE_WIDTH)]
         score = np.full(size, np.nan, dtype=np.float32)
         valence = np.zeros((size, 2), dtype=np.float32)
         for row in range(size):

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from stream.model_repository.served_models import BUILT
+
 ROOT = Path(__file__).parents[2]
-TEXT_WEIGHTS = "triton_models/text_encoder/1/model.onnx"
-"""Assembled where it is needed."""
+BUILT_FILES = {f"triton_models/{model}/1/model.onnx" for model in BUILT}
+"""Built where they are needed."""
 
 pytestmark = pytest.mark.timeout(420)
 
@@ -52,9 +54,10 @@ def test_the_wheel_has_what_the_demo_needs_and_no_more(built: Path) -> None:
         "triton_models/text_encoder/config.pbtxt",
         "triton_models/text_encoder/configs/cpu.pbtxt",
         "triton_models/text_encoder/adapter.safetensors",
+        "triton_models/audio_encoder/projection.safetensors",
     }
     assert {name.partition("/")[0] for name in names if ".dist-info/" not in name} == {"stream", "triton_models"}
-    assert TEXT_WEIGHTS not in names
+    assert not names & BUILT_FILES
     assert any(name.endswith(".dist-info/licenses/NOTICE") for name in names)
 
 
@@ -62,7 +65,7 @@ def test_the_source_distribution_has_the_tests(built: Path) -> None:
     with tarfile.open(the_one(built, "*.tar.gz")) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert names >= {"pyproject.toml", "Makefile", "noxfile.py", "README.md", "LICENSE", "tests/conftest.py", "configs/default.yaml"}
-    assert TEXT_WEIGHTS not in names
+    assert not names & BUILT_FILES
 
 
 def test_doctor_and_demo_run_from_an_empty_environment(built: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from stream.domain.features import AudioFeatures, TextFeatures, VideoFeatures, Word
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.inference import Inference, WindowInputs
-from stream.domain.media_format import EMBEDDING_WIDTH
+from stream.domain.media_format import FACE_WIDTH, VOICE_WIDTH
 from stream.domain.modality import MODALITIES
 from stream.domain.result import ModelVersion
 from stream.domain.window import Window
@@ -38,12 +38,8 @@ def make_window(
         revision=3,
         is_final=is_final,
         text=(TextFeatures(spoken),) if words else (),
-        audio=(AudioFeatures(audio_spans, np.zeros((segments, EMBEDDING_WIDTH), np.float32), np.ones(segments, np.bool_)),)
-        if segments
-        else (),
-        video=(
-            VideoFeatures(video_spans, np.zeros((frames, EMBEDDING_WIDTH), np.float32), np.zeros((frames, 4), np.float32), faces, frames),
-        )
+        audio=(AudioFeatures(audio_spans, np.zeros((segments, VOICE_WIDTH), np.float32), np.ones(segments, np.bool_)),) if segments else (),
+        video=(VideoFeatures(video_spans, np.zeros((frames, FACE_WIDTH), np.float32), np.zeros((frames, 4), np.float32), faces, frames),)
         if frames
         else (),
         media_end_at_ms=1_700_000_000_000,
@@ -61,10 +57,10 @@ def make_inputs(window: Window, words_dropped: int = 0) -> WindowInputs:
         words=np.zeros((WORD_NODES, 384), np.float32),
         word_times=np.zeros((WORD_NODES, 2), np.float32),
         word_mask=_mask(len(words), WORD_NODES),
-        audio=np.zeros((AUDIO_NODES, EMBEDDING_WIDTH), np.float32),
+        audio=np.zeros((AUDIO_NODES, VOICE_WIDTH), np.float32),
         audio_times=np.zeros((AUDIO_NODES, 2), np.float32),
         audio_mask=_mask(len(audio), AUDIO_NODES),
-        video=np.zeros((VIDEO_NODES, EMBEDDING_WIDTH), np.float32),
+        video=np.zeros((VIDEO_NODES, FACE_WIDTH), np.float32),
         video_times=np.zeros((VIDEO_NODES, 2), np.float32),
         video_mask=_mask(len(video), VIDEO_NODES),
         **NO_CONTEXT,

@@ -18,7 +18,7 @@ from stream.local.broker import Broker
 from stream.local.redis_server import RedisServer
 from stream.local.stack import Stack
 from stream.local.triton import TritonServer
-from stream.model_repository.repository import assemble_text_encoder
+from stream.model_repository.repository import build_encoders
 from stream.sinks.redis_sink import RedisSink
 from tests.support.kafka import ApacheKafka, why_unavailable
 from tests.support.settings import own_settings
@@ -65,7 +65,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def triton_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
     """The embedded Triton with our models, unsupervised."""
     repository = Settings().triton.model_repository
-    assemble_text_encoder(repository)
+    build_encoders(repository)
     triton = TritonServer(repository, tmp_path_factory.mktemp("triton"))
     asyncio.run(triton.start())
     yield triton

@@ -17,6 +17,7 @@ from stream.config.settings import RedisSettings
 from stream.domain.context import CONTEXT_KEPT, ContextFeatures, packed_mean
 from stream.domain.delivery import FinaliseOutcome
 from stream.domain.identity import TrackKey
+from stream.domain.media_format import VOICE_WIDTH
 from stream.domain.modality import Modality
 from stream.explain.session_summary import summarise
 from stream.local.ports import choose_port
@@ -61,7 +62,7 @@ async def test_windows_that_share_a_round_trip_get_their_own_answers(sink: Redis
 
 
 def contribution(end_ms: int, track: str = "customer", epoch: int = 0) -> ContextFeatures:
-    return ContextFeatures(track, epoch, end_ms, {Modality.AUDIO: packed_mean(np.full((1, 64), end_ms / 7, np.float32))})
+    return ContextFeatures(track, epoch, end_ms, {Modality.AUDIO: packed_mean(np.full((1, VOICE_WIDTH), end_ms / 7, np.float32))})
 
 
 async def test_contributions_are_kept_with_their_windows_and_bounded(sink: RedisSink, server: RedisServer) -> None:

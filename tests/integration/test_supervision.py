@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -12,10 +13,12 @@ import pytest
 import redis.asyncio
 
 from stream.config.settings import Settings
+from stream.domain.media_format import FACE_WIDTH
 from stream.local.errors import LocalStackError
 from stream.local.events import ServiceState, StackEvent
 from stream.local.stack import Stack, StackPorts
 from stream.local.triton import SHARED_MEMORY
+from stream.model_repository.served_models import BUILT
 from stream.serving.models import Models
 from tests.support.processes import contribution, descendants
 
@@ -40,10 +43,10 @@ async def test_a_dead_or_hanging_stub_is_detected_and_replaced(tmp_path: Path, f
     async with Stack(Settings(), tmp_path, embed_kafka=False, embed_redis=False, on_event=events.append) as stack:
         assert stack.triton is not None
         models = Models(stack.settings.triton)
-        assert await encode(models) == (1, 64)
+        assert await encode(models) == (1, FACE_WIDTH)
         stub = next(child for child in descendants(stack.triton.process.pid) if "face_encoder" in child.command)
         os.kill(stub.pid, fault)
-        assert await encode(models) == (1, 64)
+        assert await encode(models) == (1, FACE_WIDTH)
         restarted = await wait_for_event(events, "triton", ServiceState.RESTARTED)
         assert restarted.restarts == stack.supervisors["triton"].restarts == 1
         await models.close()
@@ -58,7 +61,7 @@ async def test_a_killed_triton_comes_back_at_its_address(tmp_path: Path) -> None
         models = Models(stack.settings.triton)
         address, pid = stack.endpoints.triton_grpc, stack.triton.process.pid
         os.kill(pid, signal.SIGKILL)
-        assert await encode(models) == (1, 64)
+        assert await encode(models) == (1, FACE_WIDTH)
         assert stack.endpoints.triton_grpc == address
         assert stack.triton.process.pid != pid
         assert (await wait_for_event(events, "triton", ServiceState.RESTARTING)).detail == "its process ended"
@@ -108,10 +111,11 @@ async def test_a_port_in_use_is_reported_and_the_other_services_are_stopped(tmp_
 
 async def test_a_model_that_does_not_load_is_reported_in_one_line(tmp_path: Path) -> None:
     repository = tmp_path / "models"
-    (repository / "text_encoder" / "configs").mkdir(parents=True)
-    packaged = Settings().triton.model_repository / "text_encoder"
+    for model in BUILT:
+        shutil.copytree(Settings().triton.model_repository / model, repository / model)
     for name in ("config.pbtxt", "configs/cpu.pbtxt"):
-        (repository / "text_encoder" / name).write_text((packaged / name).read_text().replace('"input_ids"', '"no_such_input"'))
+        config = repository / "text_encoder" / name
+        config.write_text(config.read_text().replace('"input_ids"', '"no_such_input"'))
     settings = Settings.model_validate({"triton": {"model_repository": str(repository)}})
     with pytest.raises(LocalStackError, match="Triton") as caught:
         async with Stack(settings, tmp_path / "run", embed_kafka=False, embed_redis=False):

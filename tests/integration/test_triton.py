@@ -14,6 +14,7 @@ from stream.config.settings import TritonSettings
 from stream.domain.context import CONTEXT_WINDOWS
 from stream.domain.features import Floats
 from stream.domain.inference import WindowInputs
+from stream.domain.media_format import FACE_WIDTH, MEL_BINS, MEL_FRAMES, VOICE_WIDTH
 from stream.encoders.text import TokenisedWords
 from stream.local.triton import TritonServer
 from stream.model_repository.repository import check_models
@@ -48,15 +49,15 @@ def window_inputs(seed: int, words: int = 8, audio: int = 10, video: int = 5) ->
         words=chance.normal(0, 0.3, (words, 384)).astype(np.float32),
         word_times=times(words),
         word_mask=np.ones(words, np.float32),
-        audio=chance.normal(0, 1, (audio, 64)).astype(np.float32),
+        audio=chance.normal(0, 1, (audio, VOICE_WIDTH)).astype(np.float32),
         audio_times=times(audio),
         audio_mask=np.ones(audio, np.float32),
-        video=chance.normal(0, 1, (video, 64)).astype(np.float32),
+        video=chance.normal(0, 1, (video, FACE_WIDTH)).astype(np.float32),
         video_times=times(video),
         video_mask=np.ones(video, np.float32),
         past_words=chance.normal(0, 0.3, (CONTEXT_WINDOWS, 384)).astype(np.float32),
-        past_audio=chance.normal(0, 1, (CONTEXT_WINDOWS, 64)).astype(np.float32),
-        past_video=chance.normal(0, 1, (CONTEXT_WINDOWS, 64)).astype(np.float32),
+        past_audio=chance.normal(0, 1, (CONTEXT_WINDOWS, VOICE_WIDTH)).astype(np.float32),
+        past_video=chance.normal(0, 1, (CONTEXT_WINDOWS, FACE_WIDTH)).astype(np.float32),
         past_mask=np.ones((CONTEXT_WINDOWS, 3), np.float32),
         past_same=(np.arange(CONTEXT_WINDOWS) % 2).astype(np.float32),
         word_nodes=(),
@@ -86,7 +87,7 @@ def batches() -> dict[str, dict[str, Array]]:
     windows = [window_inputs(seed, 32, 40, 20) for seed in range(3)]
     return {
         TEXT_ENCODER: {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)},
-        AUDIO_ENCODER: {"log_mel": chance.normal(size=(3, 64, 100)).astype(np.float32)},
+        AUDIO_ENCODER: {"log_mel": chance.normal(size=(3, MEL_BINS, MEL_FRAMES)).astype(np.float32)},
         FACE_ENCODER: {"face": chance.normal(size=(3, 1, 48, 48)).astype(np.float32)},
         MMCI: {name: np.stack([getattr(window, name) for window in windows]) for name in MMCI_INPUTS},
     }
@@ -112,11 +113,11 @@ async def test_encoders_return_the_documented_shapes(models: Models) -> None:
     text = await models.encode_text(tokens(16))
     assert text.shape == (16, 384)
     assert np.abs(text).max() > 0.1
-    audio = await models.encode_audio(np.random.default_rng(1).normal(size=(2, 64, 100)).astype(np.float32))
-    assert audio.shape == (2, 10, 64)
+    audio = await models.encode_audio(np.random.default_rng(1).normal(size=(2, MEL_BINS, MEL_FRAMES)).astype(np.float32))
+    assert audio.shape == (2, 10, VOICE_WIDTH)
     faces = await models.encode_faces(np.random.default_rng(2).normal(size=(11, 1, 48, 48)).astype(np.float32))
-    assert faces.shape == (11, 64)
-    assert (await models.encode_faces(np.zeros((0, 1, 48, 48), np.float32))).shape == (0, 64)
+    assert faces.shape == (11, FACE_WIDTH)
+    assert (await models.encode_faces(np.zeros((0, 1, 48, 48), np.float32))).shape == (0, FACE_WIDTH)
 
 
 async def test_rows_do_not_depend_on_their_batch(models: Models) -> None:
@@ -155,7 +156,7 @@ async def test_concurrent_windows_share_executions_and_keep_their_answers(models
 async def test_a_row_has_the_same_bytes_whatever_shares_its_request(models: Models) -> None:
     """Replays share requests with other rows than before. Distinct answers prove that no row gets that of another."""
     chance = np.random.default_rng(5)
-    blocks = chance.normal(size=(16, 64, 100)).astype(np.float32)
+    blocks = chance.normal(size=(16, MEL_BINS, MEL_FRAMES)).astype(np.float32)
     faces = chance.normal(size=(16, 1, 48, 48)).astype(np.float32)
     texts = [tokens(16 if seed % 3 else 32, seed) for seed in range(16)]
     together = await asyncio.gather(
@@ -194,9 +195,9 @@ async def test_a_request_that_the_model_cannot_run_fails_alone(models: Models) -
 
 async def test_not_a_number_is_rejected_before_it_is_sent(models: Models) -> None:
     with pytest.raises(ModelRejectedError, match="not finite"):
-        await models.encode_audio(np.full((1, 64, 100), np.nan, np.float32))
+        await models.encode_audio(np.full((1, MEL_BINS, MEL_FRAMES), np.nan, np.float32))
     with pytest.raises(ModelRejectedError, match="rows of shape"):
-        await models.encode_audio(np.zeros((1, 64, 99), np.float32))
+        await models.encode_audio(np.zeros((1, MEL_BINS, MEL_FRAMES - 1), np.float32))
 
 
 async def test_version_names_the_weights(models: Models, triton_server: TritonServer) -> None:

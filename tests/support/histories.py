@@ -12,9 +12,8 @@ from stream.align.outcome import EncodedChunk
 from stream.align.track import WindowPolicy
 from stream.align.utterance import UtteranceWindower
 from stream.align.windower import HoppingWindower, Windower
-from stream.domain.features import AudioFeatures, Features, TextFeatures, VideoFeatures, Word
+from stream.domain.features import WIDTHS, AudioFeatures, Features, TextFeatures, VideoFeatures, Word
 from stream.domain.identity import TrackKey
-from stream.domain.media_format import EMBEDDING_WIDTH
 from stream.domain.modality import MODALITIES, Modality
 from stream.domain.session_events import SessionEnd, SessionStart, TrackEnd, TrackPlan
 from tests.fakes.chunks import header
@@ -98,7 +97,7 @@ class Delivery:
             return TextFeatures(tuple(Word(self.name, self.start_ms + a, self.start_ms + b) for a, b in self.spans), self.ends_utterance)
         nodes = self.spans if self.modality is Modality.VIDEO else tuple((at, at + 100) for at in range(0, self.duration_ms, 100))
         spans_ms = np.array(nodes, np.int64).reshape(-1, 2) + self.start_ms
-        embeddings = np.zeros((len(nodes), EMBEDDING_WIDTH), np.float32)
+        embeddings = np.zeros((len(nodes), WIDTHS[self.modality]), np.float32)
         if self.modality is Modality.VIDEO:
             return VideoFeatures(spans_ms, embeddings, np.zeros((len(nodes), 4), np.float32), 1, 5)
         voiced = np.array([any(a <= at < b for a, b in self.spans) for at, _ in nodes], np.bool_)

@@ -15,8 +15,7 @@ from stream.align import clock_skew, track
 from stream.align.outcome import EncodedChunk
 from stream.align.track import TrackAligner
 from stream.domain.clock_skew import ClockSkew, decode_skews, encode_skews
-from stream.domain.features import AudioFeatures, Features, TextFeatures, VideoFeatures, Word
-from stream.domain.media_format import EMBEDDING_WIDTH
+from stream.domain.features import WIDTHS, AudioFeatures, Features, TextFeatures, VideoFeatures, Word
 from stream.domain.modality import MODALITIES, Modality
 from stream.domain.warning_codes import WarningCode
 from stream.domain.window import Window
@@ -63,7 +62,7 @@ def features_of(modality: Modality, second: int) -> Features:
         return TextFeatures((Word("word", start + 400, start + 600),))
     step = 100 if modality is Modality.AUDIO else 200
     spans = np.array([[at, at + step] for at in range(start, start + 1000, step)], np.int64)
-    embeddings = np.zeros((len(spans), EMBEDDING_WIDTH), np.float32)
+    embeddings = np.zeros((len(spans), WIDTHS[modality]), np.float32)
     if modality is Modality.AUDIO:
         return AudioFeatures(spans, embeddings, np.ones(len(spans), np.bool_))
     return VideoFeatures(spans, embeddings, np.zeros((len(spans), 4), np.float32), 1, len(spans))

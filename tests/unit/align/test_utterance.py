@@ -8,7 +8,7 @@ from stream.align.outcome import EncodedChunk, Outcome
 from stream.align.track import TrackAligner, WindowPolicy
 from stream.align.utterance import UtteranceWindower
 from stream.domain.features import AudioFeatures, TextFeatures, VideoFeatures, Word
-from stream.domain.media_format import EMBEDDING_WIDTH
+from stream.domain.media_format import FACE_WIDTH, VOICE_WIDTH
 from stream.domain.modality import Modality
 from tests.fakes.chunks import header
 from tests.unit.align.builders import TRACK
@@ -32,7 +32,7 @@ def voice(seq: int, *spans: tuple[int, int]) -> EncodedChunk[str]:
     voiced = np.array([any(start <= at < end for start, end in spans) for at in starts])
     segments = np.stack([starts, starts + 100], axis=1)
     return EncodedChunk(
-        header(seq, AUDIO), AudioFeatures(segments, np.zeros((10, EMBEDDING_WIDTH), np.float32), voiced, voiced), f"audio-{seq}"
+        header(seq, AUDIO), AudioFeatures(segments, np.zeros((10, VOICE_WIDTH), np.float32), voiced, voiced), f"audio-{seq}"
     )
 
 
@@ -40,7 +40,7 @@ def face(seq: int, *, visible: bool = True) -> EncodedChunk[str]:
     starts = np.arange(seq * 1000, seq * 1000 + 1000 * visible, 200)
     frames = VideoFeatures(
         np.stack([starts, starts + 200], axis=1),
-        np.zeros((len(starts), EMBEDDING_WIDTH), np.float32),
+        np.zeros((len(starts), FACE_WIDTH), np.float32),
         np.zeros((len(starts), 4), np.float32),
         int(visible),
         5,

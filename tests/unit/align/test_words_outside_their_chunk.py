@@ -10,6 +10,7 @@ from stream.align.outcome import ClosedWindow, EncodedChunk, Outcome
 from stream.align.track import TrackAligner, WindowPolicy
 from stream.align.utterance import UtteranceWindower
 from stream.domain.features import AudioFeatures, TextFeatures, Word
+from stream.domain.media_format import VOICE_WIDTH
 from stream.domain.modality import Modality
 from stream.domain.window import Window
 from tests.fakes.chunks import header
@@ -99,7 +100,7 @@ def test_an_utterance_gets_the_words_of_a_late_final() -> None:
     for seq in range(6):
         spans = np.array([[seq * 1000 + 100 * n, seq * 1000 + 100 * (n + 1)] for n in range(10)])
         voice = np.full(10, seq < 4)
-        sound = AudioFeatures(spans, np.zeros((10, 64), np.float32), voice, voice)
+        sound = AudioFeatures(spans, np.zeros((10, VOICE_WIDTH), np.float32), voice, voice)
         outcome.extend([aligner.on_chunk(EncodedChunk(header(seq, Modality.AUDIO), sound, f"audio-{seq}"), 0)])
         outcome.extend([aligner.on_chunk(text(seq, 900, 1700, 2600, 3900) if seq == 4 else text(seq), 0)])
     [(end_ms, words)] = contents(outcome.closed)

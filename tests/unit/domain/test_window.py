@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from stream.domain.features import AudioFeatures, TextFeatures, VideoFeatures, Word
+from stream.domain.media_format import FACE_WIDTH, VOICE_WIDTH
 from stream.domain.modality import Modality
 from stream.domain.window import Window
 from tests.fakes.chunks import header
@@ -27,7 +28,7 @@ def audio(
     start_ms: int, *audible: bool, voiced: tuple[bool, ...] | None = None, confirmed: tuple[bool, ...] | None = None
 ) -> AudioFeatures:
     starts = start_ms + 100 * np.arange(len(audible))
-    spans, embeddings = np.stack([starts, starts + 100], axis=1), np.zeros((len(audible), 64), np.float32)
+    spans, embeddings = np.stack([starts, starts + 100], axis=1), np.zeros((len(audible), VOICE_WIDTH), np.float32)
     voice = [None if found is None else np.array(found) for found in (voiced, confirmed)]
     return AudioFeatures(spans, embeddings, np.array(audible), *voice)
 
@@ -35,7 +36,11 @@ def audio(
 def video(*spans: tuple[int, int], faces: int = 1) -> VideoFeatures:
     n = len(spans)
     return VideoFeatures(
-        np.array(spans, np.int64).reshape(n, 2), np.zeros((n, 64), np.float32), np.zeros((n, 4), np.float32), faces_max=faces, frames=5
+        np.array(spans, np.int64).reshape(n, 2),
+        np.zeros((n, FACE_WIDTH), np.float32),
+        np.zeros((n, 4), np.float32),
+        faces_max=faces,
+        frames=5,
     )
 
 

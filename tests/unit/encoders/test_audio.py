@@ -27,16 +27,61 @@ def test_higher_tone_lands_in_higher_bin() -> None:
     assert len(set(peaks)) == 3
 
 
+def by_formula(samples: npt.NDArray[np.int16]) -> npt.NDArray[np.float64]:
+    """The definition, in double precision and one frame and bin at a time."""
+
+    def mel(hz: float) -> float:
+        return hz * 3 / 200 if hz < 1_000 else 15 + 27 * np.log(hz / 1_000) / np.log(6.4)
+
+    def hz(mels: float) -> float:
+        return mels * 200 / 3 if mels < 15 else 1_000 * np.exp((mels - 15) * np.log(6.4) / 27)
+
+    signal = np.zeros(SAMPLE_RATE)
+    signal[: len(samples)] = samples / 32_768
+    around = np.concatenate([signal[200:0:-1], signal, signal[-2:-202:-1]])
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(400) / 400)
+    edges = [hz(mel(8_000.0) * i / 81) for i in range(82)]
+    bins = np.arange(201) * 40.0
+    log = np.empty((80, 100))
+    for t in range(100):
+        power = np.abs(np.fft.rfft(around[160 * t : 160 * t + 400] * window)) ** 2
+        for b in range(80):
+            low, centre, high = edges[b : b + 3]
+            triangle = np.interp(bins, [low, centre, high], [0.0, 2 / (high - low), 0.0], left=0.0, right=0.0)
+            log[b, t] = np.log10(max(triangle @ power, 1e-10))
+    level: npt.NDArray[np.float64] = (np.maximum(log - log.max(), -8.0) + 1.5 + 4.0) / 4.0
+    return level
+
+
+@pytest.mark.parametrize("seconds", [1.0, 0.37])
+def test_log_mel_follows_its_formula(seconds: float) -> None:
+    noise = np.random.default_rng(0).normal(0, 300, int(SAMPLE_RATE * seconds))
+    samples = (tone(330.0, seconds) + tone(2_500.0, seconds, 400.0) + noise).astype(np.int16)
+    np.testing.assert_allclose(log_mel(samples), by_formula(samples), atol=2e-4)
+
+
+def test_the_level_does_not_matter() -> None:
+    samples = (tone(330.0, 1.0) + np.random.default_rng(0).normal(0, 300, SAMPLE_RATE)).astype(np.int16) // 4 * 4
+    np.testing.assert_allclose(log_mel(samples // 4), log_mel(samples), atol=1e-5)
+    assert float(log_mel(samples).max()) == pytest.approx(1.375)
+
+
+def test_digital_silence_is_finite() -> None:
+    for samples in (np.zeros(SAMPLE_RATE, np.int16), np.zeros(0, np.int16)):
+        assert np.unique(log_mel(samples)).tolist() == [1.375]
+
+
 def test_missing_samples_are_silence() -> None:
     short = log_mel(tone(440.0, 0.5))
-    silent = log_mel(np.zeros(0, dtype=np.int16))
-    assert np.array_equal(short[:, 55:], silent[:, 55:])
-    assert short[:, :45].max() > silent.max()
+    padded = log_mel(np.concatenate([tone(440.0, 0.5), np.zeros(SAMPLE_RATE // 2, np.int16)]))
+    assert np.array_equal(short, padded)
+    assert np.unique(short[:, 52:]).tolist() == [-0.625]
+    assert short[:, :48].max() == pytest.approx(1.375)
 
 
 def test_frames_follow_time() -> None:
     samples = np.zeros(SAMPLE_RATE, dtype=np.int16)
-    samples[8_000:8_160] = tone(1_000.0, 0.01)
+    samples[7_920:8_080] = tone(1_000.0, 0.01)
     assert int(log_mel(samples).max(axis=0).argmax()) == 50
 
 

@@ -6,6 +6,7 @@ import pytest
 from msgspec import structs
 
 from stream.domain.context import CONTEXT_WINDOWS, ContextFeatures, decode_context, encode_context, packed_mean
+from stream.domain.features import WIDTHS
 from stream.domain.media_format import WORD_WIDTH
 from stream.domain.modality import Modality
 from stream.encoders.context_inputs import contribution, with_context
@@ -16,9 +17,11 @@ TEXT, AUDIO, VIDEO = Modality.TEXT, Modality.AUDIO, Modality.VIDEO
 
 
 def features(track: str, end_ms: int, **means: float) -> ContextFeatures:
-    widths = {"text": 384, "audio": 64, "video": 64}
     return ContextFeatures(
-        track, 0, end_ms, {Modality(name): packed_mean(np.full((1, widths[name]), value, np.float32)) for name, value in means.items()}
+        track,
+        0,
+        end_ms,
+        {Modality(name): packed_mean(np.full((1, WIDTHS[Modality(name)]), value, np.float32)) for name, value in means.items()},
     )
 
 

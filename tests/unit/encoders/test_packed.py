@@ -13,7 +13,7 @@ from safetensors.numpy import load, save
 from stream.domain.chunk import Chunk, ContentType
 from stream.domain.features import AudioFeatures, Features, TextFeatures, VideoFeatures, Word
 from stream.domain.kafka_records import BadRecordError
-from stream.domain.media_format import EMBEDDING_WIDTH, WORD_WIDTH
+from stream.domain.media_format import FACE_WIDTH, VOICE_WIDTH, WORD_WIDTH
 from stream.domain.modality import Modality
 from stream.encoders.packed import pack, unpack
 from tests.fakes.chunks import header
@@ -27,13 +27,13 @@ FEATURES: dict[Modality, Features] = {
     ),
     Modality.AUDIO: AudioFeatures(
         np.stack([STARTS, np.minimum(STARTS + 100, START_MS + 950)], axis=1),
-        RANDOM.standard_normal((10, EMBEDDING_WIDTH)).astype(np.float32),
+        RANDOM.standard_normal((10, VOICE_WIDTH)).astype(np.float32),
         np.arange(10) % 3 > 0,
         np.arange(10) % 4 > 0,
     ),
     Modality.VIDEO: VideoFeatures(
         np.array([[3000, 3200], [3200, 3400]]),
-        RANDOM.standard_normal((2, EMBEDDING_WIDTH)).astype(np.float32),
+        RANDOM.standard_normal((2, FACE_WIDTH)).astype(np.float32),
         np.full((2, 4), 0.5, np.float32),
         2,
         5,
@@ -81,7 +81,7 @@ def test_a_payload_that_is_not_a_safetensors_file_is_refused(modality: Modality,
         changed(Modality.TEXT, states=np.zeros((2, WORD_WIDTH), np.float64)),
         changed(Modality.TEXT, states=np.full((2, WORD_WIDTH), np.nan, np.float32)),
         changed(Modality.TEXT, states=np.full((2, WORD_WIDTH), np.inf, np.float32)),
-        changed(Modality.AUDIO, embeddings=np.zeros((9, EMBEDDING_WIDTH), np.float32)),
+        changed(Modality.AUDIO, embeddings=np.zeros((9, VOICE_WIDTH), np.float32)),
         changed(Modality.AUDIO, audible=np.zeros(10, np.uint8)),
         changed(Modality.VIDEO, spans_ms=np.array([[0, 200], [200, 1000]], np.int32)),
         changed(Modality.VIDEO, spans_ms=np.array([[0, 200], [-5, 100]], np.int32)),
@@ -91,7 +91,7 @@ def test_a_payload_that_is_not_a_safetensors_file_is_refused(modality: Modality,
         changed(
             Modality.VIDEO,
             spans_ms=np.zeros((6, 2), np.int32),
-            embeddings=np.zeros((6, EMBEDDING_WIDTH), np.float32),
+            embeddings=np.zeros((6, FACE_WIDTH), np.float32),
             boxes=np.zeros((6, 4), np.float32),
         ),
     ],

@@ -5,6 +5,7 @@ import pytest
 
 from stream.domain.features import AudioFeatures, Floats, TextFeatures, VideoFeatures, Word
 from stream.domain.identity import SessionKey, TrackKey
+from stream.domain.media_format import FACE_WIDTH, VOICE_WIDTH
 from stream.domain.modality import Modality
 from stream.domain.window import Window
 from stream.encoders.window_inputs import build
@@ -35,13 +36,13 @@ def states(count: int) -> Floats:
 
 
 def audio(spans: list[tuple[int, int]], audible: list[bool]) -> AudioFeatures:
-    embeddings = np.arange(len(spans), dtype=np.float32)[:, None] * np.ones((1, 64), dtype=np.float32)
+    embeddings = np.arange(len(spans), dtype=np.float32)[:, None] * np.ones((1, VOICE_WIDTH), dtype=np.float32)
     return AudioFeatures(np.array(spans, dtype=np.int64), embeddings, np.array(audible))
 
 
 def test_an_empty_window_is_all_padding() -> None:
     inputs = build(window(), np.zeros((0, 384), dtype=np.float32))
-    assert (inputs.words.shape, inputs.audio.shape, inputs.video.shape) == ((32, 384), (40, 64), (20, 64))
+    assert (inputs.words.shape, inputs.audio.shape, inputs.video.shape) == ((32, 384), (40, VOICE_WIDTH), (20, FACE_WIDTH))
     assert inputs.word_mask.sum() == inputs.audio_mask.sum() == inputs.video_mask.sum() == 0
     assert inputs.word_nodes == ()
     assert window().present() == ()
@@ -89,7 +90,7 @@ def test_only_audible_segments_inside_become_nodes() -> None:
 
 def test_faces_become_nodes_and_the_earliest_are_dropped_when_there_are_too_many() -> None:
     spans = np.array([[10_000 + 100 * i, 10_100 + 100 * i] for i in range(30)], dtype=np.int64)
-    video = VideoFeatures(spans, np.ones((30, 64), dtype=np.float32), np.zeros((30, 4), dtype=np.float32), 1, 30)
+    video = VideoFeatures(spans, np.ones((30, FACE_WIDTH), dtype=np.float32), np.zeros((30, 4), dtype=np.float32), 1, 30)
     inputs = build(window(video=video), np.zeros((0, 384), dtype=np.float32))
     assert inputs.video_mask.sum() == 20
     assert inputs.video_spans_ms[0] == (11_000, 11_100)

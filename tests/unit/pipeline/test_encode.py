@@ -7,7 +7,7 @@ import numpy as np
 from stream.config.settings import AudioSettings, VideoSettings
 from stream.domain.chunk import Chunk
 from stream.domain.features import AudioFeatures, Floats
-from stream.domain.media_format import EMBEDDING_WIDTH
+from stream.domain.media_format import VOICE_WIDTH
 from stream.domain.modality import Modality
 from stream.media.media_info import AudioSource
 from stream.media.sandbox import Sandbox
@@ -20,7 +20,7 @@ from tests.fakes.chunks import header
 
 class NoModels:
     async def encode_audio(self, blocks: Floats) -> Floats:
-        return np.zeros((len(blocks), 10, EMBEDDING_WIDTH), np.float32)
+        return np.zeros((len(blocks), 10, VOICE_WIDTH), np.float32)
 
 
 async def test_voice_is_found_where_sound_is_audible() -> None:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from stream.config.settings import Settings
+from stream.domain.media_format import FACE_WIDTH, VOICE_WIDTH
 from stream.model_repository.errors import ModelRepositoryError
 from stream.model_repository.served_models import MODEL_NAMES
 from stream.serving.canary import Canary, Health, canaries
@@ -60,9 +61,10 @@ def test_every_canary_is_the_smallest_request_of_its_model() -> None:
     assert set(found) == set(MODEL_NAMES)
     assert {name: array.shape for name, array in found["mmci"].inputs.items()} == {
         **{"words": (1, 1, 384), "word_times": (1, 1, 2), "word_mask": (1, 1)},
-        **{"audio": (1, 1, 64), "audio_times": (1, 1, 2), "audio_mask": (1, 1)},
-        **{"video": (1, 1, 64), "video_times": (1, 1, 2), "video_mask": (1, 1)},
-        **{"past_words": (1, 4, 384), "past_audio": (1, 4, 64), "past_video": (1, 4, 64), "past_mask": (1, 4, 3), "past_same": (1, 4)},
+        **{"audio": (1, 1, VOICE_WIDTH), "audio_times": (1, 1, 2), "audio_mask": (1, 1)},
+        **{"video": (1, 1, FACE_WIDTH), "video_times": (1, 1, 2), "video_mask": (1, 1)},
+        **{"past_words": (1, 4, 384), "past_audio": (1, 4, VOICE_WIDTH), "past_video": (1, 4, FACE_WIDTH)},
+        **{"past_mask": (1, 4, 3), "past_same": (1, 4)},
     }
     assert found["text_encoder"].inputs["input_ids"].dtype == np.int64
 

@@ -9,6 +9,7 @@ import pytest
 
 from stream.aio.backoff import Backoff
 from stream.config.settings import TritonSettings
+from stream.domain.media_format import FACE_WIDTH, MEL_BINS, MEL_FRAMES, VOICE_WIDTH
 from stream.encoders.text import TokenisedWords
 from stream.model_repository.served_models import AUDIO_ENCODER, MAX_ROWS, TEXT_ENCODER
 from stream.serving.client import TritonClient, classify
@@ -25,7 +26,7 @@ def models_with(answer: Answer) -> tuple[Models, FakeTritonClient]:
 
 
 def embed(_model: str, inputs: Arrays) -> dict[str, npt.NDArray[Any]]:
-    return {"embedding": inputs["face"].mean(axis=(1, 2, 3)).repeat(64).reshape(-1, 64).astype(np.float32)}
+    return {"embedding": inputs["face"].mean(axis=(1, 2, 3)).repeat(FACE_WIDTH).reshape(-1, FACE_WIDTH).astype(np.float32)}
 
 
 def faces(count: int) -> npt.NDArray[np.float32]:
@@ -44,12 +45,12 @@ def encode(model: str, inputs: Arrays) -> dict[str, npt.NDArray[Any]]:
     if model == TEXT_ENCODER:
         return {"last_hidden_state": np.repeat(inputs["input_ids"][..., np.newaxis], 384, axis=-1).astype(np.float32)}
     if model == AUDIO_ENCODER:
-        return {"embedding": np.repeat(inputs["log_mel"][:, :1, :1], 640, axis=-1).reshape(-1, 10, 64)}
+        return {"embedding": np.repeat(inputs["log_mel"][:, :1, :1], 10 * VOICE_WIDTH, axis=-1).reshape(-1, 10, VOICE_WIDTH)}
     return embed(model, inputs)
 
 
 def blocks(*values: float) -> npt.NDArray[np.float32]:
-    return np.array(values, np.float32).reshape(-1, 1, 1) * np.ones((1, 64, 100), np.float32)
+    return np.array(values, np.float32).reshape(-1, 1, 1) * np.ones((1, MEL_BINS, MEL_FRAMES), np.float32)
 
 
 def tokens(count: int, value: int) -> TokenisedWords:
@@ -134,7 +135,7 @@ async def test_an_outage_is_waited_out() -> None:
         return embed(model, inputs)
 
     models, client = models_with(answer)
-    assert (await models.encode_faces(faces(2))).shape == (2, 64)
+    assert (await models.encode_faces(faces(2))).shape == (2, FACE_WIDTH)
     assert len(client.calls) == 4
 
 
@@ -151,9 +152,9 @@ async def test_a_request_that_always_fails_is_given_up() -> None:
 @pytest.mark.parametrize(
     ("embedding", "message"),
     [
-        (np.full((1, 64), np.nan, np.float32), "not finite"),
-        (np.zeros((1, 63), np.float32), "not float32"),
-        (np.zeros((1, 64), np.float64), "not float32"),
+        (np.full((1, FACE_WIDTH), np.nan, np.float32), "not finite"),
+        (np.zeros((1, FACE_WIDTH - 1), np.float32), "not float32"),
+        (np.zeros((1, FACE_WIDTH), np.float64), "not float32"),
     ],
 )
 async def test_a_wrong_answer_is_not_passed_on(embedding: npt.NDArray[Any], message: str) -> None:

@@ -12,8 +12,8 @@ import torch
 from rich.progress import Progress
 from torch import Tensor, nn
 
-from stream.domain.media_format import SAMPLE_RATE
-from stream.encoders.audio import LOG_MEAN, LOG_SCALE, POWER_FLOOR
+from stream.domain.media_format import MEL_BINS, MEL_FRAMES, SAMPLE_RATE
+from stream.encoders.audio import log_mel
 from stream.training import faces, line_effects, voice
 from stream.training.checkpoints import load_face, load_voice, save_classifier
 from stream.training.corpora import VOICE_SHARES, Part, Voice
@@ -73,20 +73,21 @@ def test_a_step_is_shown_neighbouring_blocks_with_their_segments(progress: Progr
 
 
 def test_masks_only_lower_and_never_below_the_floor() -> None:
-    blocks = torch.randn(6, 3, 64, 100).clamp_min((np.log(POWER_FLOOR) - LOG_MEAN) / LOG_SCALE)
+    floor = float(log_mel(tone(1_000.0).astype(np.int16)).min())
+    blocks = torch.randn(6, 3, MEL_BINS, MEL_FRAMES).clamp_min(floor)
     masked = voice.masked(blocks, torch.Generator().manual_seed(0))
     assert bool((masked <= blocks + 1e-6).all())
-    assert float(masked.min()) >= (np.log(POWER_FLOOR) - LOG_MEAN) / LOG_SCALE - 1e-5
+    assert float(masked.min()) >= floor - 1e-5
     assert not torch.equal(masked, blocks)
 
 
 def test_inaudible_segments_do_not_count() -> None:
     torch.manual_seed(0)
     model = voice.VoiceClassifier().eval()
-    blocks = torch.randn(1, 2, 64, 100)
+    blocks = torch.randn(1, 2, MEL_BINS, MEL_FRAMES)
     audible = torch.ones(1, 20, dtype=torch.bool)
     audible[:, 10:] = False
-    other = torch.cat([blocks[:, :1], torch.randn(1, 1, 64, 100)], dim=1)
+    other = torch.cat([blocks[:, :1], torch.randn(1, 1, MEL_BINS, MEL_FRAMES)], dim=1)
     with torch.no_grad():
         assert torch.allclose(model(blocks, audible).polarities, model(other, audible).polarities, atol=1e-5)
         assert not torch.allclose(model(blocks, ~audible).polarities, model(other, ~audible).polarities, atol=1e-5)
@@ -174,7 +175,7 @@ def test_classifiers_are_kept_with_their_encoders(tmp_path: Path) -> None:
     heard, seen = voice.VoiceClassifier(0.3).eval(), faces.FaceClassifier(7, 0.2).eval()
     save_classifier(heard, "audio", tmp_path)
     save_classifier(seen, "face", tmp_path)
-    blocks, audible, crops = torch.randn(2, 1, 64, 100), torch.ones(2, 10, dtype=torch.bool), torch.randn(2, 1, 48, 48)
+    blocks, audible, crops = torch.randn(2, 1, MEL_BINS, MEL_FRAMES), torch.ones(2, 10, dtype=torch.bool), torch.randn(2, 1, 48, 48)
     with torch.no_grad():
         assert torch.equal(load_voice(tmp_path)(blocks, audible).emotions, heard(blocks, audible).emotions)
         assert torch.equal(load_face(tmp_path)(crops)[0], seen(crops)[0])

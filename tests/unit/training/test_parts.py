@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from stream.domain.context import CONTEXT_WINDOWS
+from stream.domain.media_format import FACE_WIDTH, VOICE_WIDTH
 from stream.domain.modality import MODALITIES
 from stream.model.backdoor import k_means
 from stream.model.heads import Answer, uniform_divergence
@@ -42,8 +43,8 @@ def pools() -> Pools:
     utterances = [Utterance("mosi", "v", "a b c", float(i % 3 - 1) * 2, i % 3, Part.TRAIN, "v", i) for i in range(6)]
     utterances += [Utterance("meld", f"d{i % 3}", "a b", None, i % 3, Part.TRAIN, f"s{i % 2}", i) for i in range(30)]
     states = tuple(rng.standard_normal((len(u.text.split()) + i % 5, 384)).astype(np.float16) for i, u in enumerate(utterances))
-    segments = [rng.standard_normal((12, 64)).astype(np.float32) for _ in range(9)]
-    long = rng.standard_normal((60, 64)).astype(np.float32)
+    segments = [rng.standard_normal((12, VOICE_WIDTH)).astype(np.float32) for _ in range(9)]
+    long = rng.standard_normal((60, VOICE_WIDTH)).astype(np.float32)
     voices = VoicePool(
         tuple((s,) for s in [*segments, long]),
         tuple((np.arange(s.shape[0]) * (1 if s.shape[0] > 12 else 2),) for s in [*segments, long]),
@@ -52,7 +53,7 @@ def pools() -> Pools:
         np.arange(10),
     )
     faces = FacePool(
-        rng.standard_normal((9, 2, 64)).astype(np.float32), np.array([0, 1, 2] * 3), np.array([-0.7, 0, 0.8] * 3, dtype=np.float32)
+        rng.standard_normal((9, 2, FACE_WIDTH)).astype(np.float32), np.array([0, 1, 2] * 3), np.array([-0.7, 0, 0.8] * 3, dtype=np.float32)
     )
     return Pools(TextPool(tuple(utterances), states), voices, faces)
 
