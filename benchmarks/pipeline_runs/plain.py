@@ -23,7 +23,7 @@ from stream.encoders.context_inputs import contribution, with_context
 from stream.encoders.packed import unpack
 from stream.encoders.window_inputs import build
 from stream.explain.records import final_records
-from stream.model.served import INPUT_NAMES, WEIGHTS, ServedMMCI, load_weights
+from stream.model.served import INPUT_NAMES, OUTPUT_NAMES, WEIGHTS, ServedMMCI, load_weights
 
 SETTINGS = Settings().windows
 VERSION = ModelVersion("mmci", "1", "torch")
@@ -104,8 +104,16 @@ def infer(model: ServedMMCI, batch: list[WindowInputs]) -> list[Inference]:
     """Run the model in torch. All windows must have the same length."""
     tensors = [torch.from_numpy(np.stack([getattr(inputs, name) for inputs in batch])) for name in INPUT_NAMES]
     with torch.inference_mode():
-        scores, probabilities, causal, relevance, unadjusted, review = (tensor.numpy() for tensor in model(*tensors))
+        outputs = dict(zip(OUTPUT_NAMES, (tensor.numpy() for tensor in model(*tensors)), strict=True))
     return [
-        Inference(scores[row], probabilities[row], causal[row], relevance[row], float(unadjusted[row, 0]), bool(review[row, 0]))
+        Inference(
+            scores=outputs["coalition_scores"][row],
+            probabilities=outputs["coalition_probabilities"][row],
+            causal=outputs["causal"][row],
+            relevance=outputs["relevance"][row],
+            score_unadjusted=float(outputs["score_unadjusted"][row, 0]),
+            to_review=bool(outputs["to_review"][row, 0]),
+            arousal=float(outputs["arousal"][row, 0]),
+        )
         for row in range(len(batch))
     ]

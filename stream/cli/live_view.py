@@ -202,6 +202,8 @@ def _summary_line(summary: SessionRecord) -> Text:
     for name, value in (("mean", summary.mean), ("trend", summary.trend)):
         if value is not None:
             text.append(f"  {name} {signed(value)}", style="default not bold")
+    if summary.mean_arousal is not None:
+        text.append(f"  arousal {summary.mean_arousal:.2f}", style="default not bold")
     for name, moment in (("best", summary.best), ("worst", summary.worst)):
         if moment is not None:
             text.append(f"  {name} {signed(moment.score)} at {clock(moment.end_ms)} ({moment.track})", style="default not bold")

@@ -26,6 +26,7 @@ class Inference:
         relevance: (W + A + V,) signed contribution of each node to the score with all modalities, in score points.
         score_unadjusted: Score with the window's own shortcut features in place of the backdoor adjustment.
         to_review: True if the label is among the least certain fifth of windows with these modalities.
+        arousal: How excited the voice sounds, in [0, 1]; 0.5 without an audible segment.
     """
 
     scores: Floats
@@ -34,6 +35,7 @@ class Inference:
     relevance: Floats
     score_unadjusted: float
     to_review: bool
+    arousal: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ class ScoreRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", 
         label: ``negative``, ``neutral`` or ``positive``.
         confidence: Calibrated probability of `label`.
         probabilities: Calibrated probability of each label.
+        arousal: How excited the voice sounds, in [0, 1], whether pleasantly or not. None if the window has no voice (`Window.has_voice`),
+            and in records of earlier releases.
         modalities_present: Modalities with a word, sound or face in the window, see `Window.present`.
         modalities_expected: Modalities that the track has announced or sent so far, see `Window.modalities_expected`. One that is expected
             but not present is missing. Empty in records of version 0.1.
@@ -53,6 +55,7 @@ class ScoreRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", 
     label: str | None
     confidence: float | None
     probabilities: dict[str, float]
+    arousal: float | None = None
     modalities_present: tuple[Modality, ...]
     modalities_expected: tuple[Modality, ...] = ()
     shares: dict[Modality, float]
@@ -138,6 +141,7 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"
     Attributes:
         windows: Number of final windows of all tracks.
         mean: Mean score; None if no window has a score.
+        mean_arousal: Mean arousal of the windows with a voice; None if there is none, and in records of earlier releases.
         trend: Mean score of the last third of the windows minus that of the first third; None for fewer than three windows.
         best: Window with the highest score.
         worst: Window with the lowest score.
@@ -152,6 +156,7 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"
     epoch: int
     windows: int
     mean: float | None
+    mean_arousal: float | None = None
     trend: float | None
     best: Moment | None
     worst: Moment | None

@@ -97,7 +97,7 @@ class Window(msgspec.Struct, frozen=True):
         has_face = any(self.inside(chunk.spans_ms).any() for chunk in self.video)
         has_content = {
             Modality.TEXT: has_words,
-            Modality.AUDIO: self._is_audible() if has_words or has_face else self._has_voice(),
+            Modality.AUDIO: self._is_audible() if has_words or has_face else self.has_voice(),
             Modality.VIDEO: has_face,
         }
         return tuple(m for m in MODALITIES if has_content[m])
@@ -105,7 +105,7 @@ class Window(msgspec.Struct, frozen=True):
     def _is_audible(self) -> bool:
         return any(self.inside(chunk.spans_ms[chunk.audible]).any() for chunk in self.audio)
 
-    def _has_voice(self) -> bool:
+    def has_voice(self) -> bool:
         """Whether confirmed voice lasts `LEAST_VOICE_MS` in all, or a tenth of a short window. What was not looked for counts as found.
 
         Short windows are utterances: they have enough voice already, and a short word is confirmed in part only.

@@ -137,6 +137,7 @@ def _fields(window: Window, numbers: _Numbers | None, model: ModelVersion, allow
         "label": None if numbers is None else numbers.label,
         "confidence": None if numbers is None else numbers.confidence,
         "probabilities": {} if numbers is None else numbers.probabilities,
+        "arousal": None if numbers is None or not window.has_voice() else rounded(numbers.inference.arousal),
         "modalities_present": () if numbers is None else numbers.present,
         "modalities_expected": window.modalities_expected,
         "shares": {} if numbers is None else shares(numbers.contributions, numbers.present),

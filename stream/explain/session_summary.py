@@ -20,6 +20,7 @@ def summarise(session: SessionKey, epoch: int, finals: Iterable[ScoreRecord]) ->
     Windows in which nothing is present have no score. They are counted, but nothing else in the summary takes them into account.
     """
     windows = sorted((f for f in finals if f.epoch == epoch), key=lambda f: (f.start_ms, f.end_ms, f.track))
+    aroused = [w.arousal for w in windows if w.arousal is not None]
     moments = [Moment(w.window_id, w.track, w.start_ms, w.end_ms, w.score) for w in windows if w.score is not None and w.modalities_present]
     return SessionRecord(
         tenant=session.tenant,
@@ -27,6 +28,7 @@ def summarise(session: SessionKey, epoch: int, finals: Iterable[ScoreRecord]) ->
         epoch=epoch,
         windows=len(windows),
         mean=_mean(moments) if moments else None,
+        mean_arousal=rounded(sum(aroused) / len(aroused)) if aroused else None,
         trend=_trend(moments),
         best=max(moments, key=lambda moment: moment.score, default=None),
         worst=min(moments, key=lambda moment: moment.score, default=None),

@@ -116,6 +116,7 @@ class Models:
             "relevance": (rows, nodes),
             "score_unadjusted": (rows, 1),
             "to_review": (rows, 1),
+            "arousal": (rows, 1),
         }
         answer = await self._run(MMCI, tensors, shapes)
         return [
@@ -126,6 +127,7 @@ class Models:
                 relevance=answer["relevance"][row],
                 score_unadjusted=float(answer["score_unadjusted"][row, 0]),
                 to_review=bool(answer["to_review"][row, 0]),
+                arousal=float(answer["arousal"][row, 0]),
             )
             for row in range(rows)
         ]

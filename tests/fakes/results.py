@@ -28,6 +28,7 @@ def make_score(
     session: SessionKey = SESSION,
     warnings: tuple[str, ...] = (),
     sync: ClockSkews | None = None,
+    arousal: float | None = None,
 ) -> ScoreRecord:
     """A final score of the 4 s window that ends at `end_ms`. Without a score nothing is present."""
     present = () if score is None else present
@@ -46,6 +47,7 @@ def make_score(
         label=None if score is None else "neutral",
         confidence=None if score is None else 0.6,
         probabilities={} if score is None else {"negative": 0.2, "neutral": 0.6, "positive": 0.2},
+        arousal=arousal,
         modalities_present=present,
         modalities_expected=ALL,
         shares={m: 1.0 / len(present) for m in present},

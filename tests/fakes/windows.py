@@ -81,6 +81,7 @@ def make_inference(
     probabilities: Sequence[Sequence[float]] | None = None,
     score_unadjusted: float | None = None,
     to_review: bool = False,
+    arousal: float = 0.5,
 ) -> Inference:
     """An inference with these coalition scores and node relevances; by default the label follows the score's sign."""
     relevance = np.zeros(WORD_NODES + AUDIO_NODES + VIDEO_NODES, np.float32)
@@ -95,6 +96,7 @@ def make_inference(
         relevance=relevance,
         score_unadjusted=scores[7] if score_unadjusted is None else score_unadjusted,
         to_review=to_review,
+        arousal=arousal,
     )
 
 

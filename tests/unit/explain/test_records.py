@@ -109,11 +109,26 @@ def test_a_window_with_content_needs_an_inference() -> None:
         final_records(window, make_inputs(window), None, MODEL, 500)
 
 
-def test_a_record_of_version_0_1_is_read_without_the_new_field() -> None:
+def test_arousal_is_that_of_the_voice() -> None:
+    inference = make_inference(SCORES, arousal=0.654321)
+    voice, noise = make_window(WORDS, segments=4), make_window(WORDS, segments=4)
+    noise = structs.replace(noise, audio=(replace(noise.audio[0], confirmed=np.zeros(4, np.bool_)),))
+    score = final_records(voice, make_inputs(voice), inference, MODEL, 500)[0]
+    assert score.arousal == 0.6543
+    assert decode_record(encode_record(score)) == score
+    open_window = structs.replace(voice, is_final=False)
+    assert partial_record(open_window, make_inputs(open_window), inference, MODEL, 500).arousal == 0.6543
+    assert final_records(noise, make_inputs(noise), inference, MODEL, 500)[0].modalities_present == (Modality.TEXT, Modality.AUDIO)
+    assert final_records(noise, make_inputs(noise), inference, MODEL, 500)[0].arousal is None
+    words = make_window(WORDS)
+    assert final_records(words, make_inputs(words), inference, MODEL, 500)[0].arousal is None
+
+
+def test_a_record_of_an_earlier_release_is_read_without_the_new_fields() -> None:
     old = msgspec.json.decode(encode_record(final_score()))
-    del old["modalities_expected"]
+    del old["modalities_expected"], old["arousal"]
     record = decode_record(msgspec.json.encode(old))
-    assert record == structs.replace(final_score(), modalities_expected=())
+    assert record == structs.replace(final_score(), modalities_expected=(), arousal=None)
 
 
 def test_every_warning_is_raised_by_its_cause_alone() -> None:

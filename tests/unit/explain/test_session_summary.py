@@ -41,6 +41,12 @@ def test_windows_in_which_nothing_was_said_are_counted_and_else_left_out() -> No
     assert (summary.best.score, summary.worst.score) == (3.0, 1.0)
 
 
+def test_the_mean_arousal_is_that_of_windows_with_a_voice() -> None:
+    finals = [make_score(4000, 1.0, arousal=0.25), make_score(6000, 1.0), make_score(8000, 1.0, arousal=0.5)]
+    assert summarise(SESSION, 0, finals).mean_arousal == 0.375
+    assert summarise(SESSION, 0, finals[1:2]).mean_arousal is None
+
+
 def test_a_session_in_which_nothing_was_said_has_no_mean() -> None:
     summary = summarise(SESSION, 0, [make_score(4000, None), make_score(6000, None)])
     assert (summary.windows, summary.windows_empty) == (2, 2)
