@@ -66,7 +66,7 @@ def audio_graph(whisper: Weights, weight: Floats, bias: Floats, origin: str) -> 
 
 
 def _attention(graph: _Graph, steps: str, whisper: Weights, name: str) -> str:
-    """X + W_o softmax(q k' / sqrt(d)) v, with q, k and v of d = 64 for each of 6 heads."""
+    """Self-attention with six heads of d = 64: x + W_o softmax(q k' / sqrt(d)) v."""
     weight, bias = _pair(whisper, f"{name}/linear_0")
     # The scale of the dot products, 1/8, goes into the queries' weights: it is exact there.
     scale = np.ones(len(bias), np.float32)
@@ -81,7 +81,7 @@ def _attention(graph: _Graph, steps: str, whisper: Weights, name: str) -> str:
 
 
 def _feed_forward(graph: _Graph, steps: str, whisper: Weights, name: str) -> str:
-    """X + W_2 gelu(W_1 x)."""
+    """Feed-forward network: x + W_2 gelu(W_1 x)."""
     inner = graph.gelu(graph.linear(graph.norm(steps, whisper, name), *_pair(whisper, f"{name}/linear_0")))
     return graph.node("Add", [steps, graph.linear(inner, *_pair(whisper, f"{name}/linear_1"))])
 
@@ -121,7 +121,7 @@ class _Graph:
         return self.linear(self.node("Concat", shifted, axis=2), weight.transpose(0, 2, 1).reshape(len(weight), -1), bias)
 
     def gelu(self, values: str) -> str:
-        """X / 2 (1 + erf(x / sqrt 2)), in the form that ONNX Runtime replaces by one operator."""
+        """GELU, x / 2 (1 + erf(x / sqrt 2)), in the form that ONNX Runtime replaces by one operator."""
         root, one, half = (self.constant(np.array(number, np.float32)) for number in (2.0**0.5, 1.0, 0.5))
         erf = self.node("Erf", [self.node("Div", [values, root])])
         return self.node("Mul", [self.node("Mul", [values, self.node("Add", [erf, one])]), half])

@@ -102,6 +102,16 @@ async def keeps_bits(client: TritonClient, kind: str, sent: Array) -> bool:
     )
 
 
+async def test_a_request_gets_the_outputs_that_it_asks_for_whatever_its_batch(client: TritonClient) -> None:
+    sent = random_bits("INT32", (1, 3, 5), 0)
+    wanted = [("same",), ("transposed",), ("same", "transposed"), ("same",)] * 5
+    answers = await asyncio.gather(*(client.infer("int32", {"x": sent}, names) for names in wanted))
+    for names, answer in zip(wanted, answers, strict=True):
+        assert set(answer) == set(names)
+        for name in names:
+            np.testing.assert_array_equal(answer[name], sent if name == "same" else sent.transpose(0, 2, 1))
+
+
 @pytest.mark.parametrize("kind", TYPES)
 async def test_no_bit_of_a_tensor_changes(client: TritonClient, kind: str) -> None:
     changed = [shape for seed, shape in enumerate(SHAPES) if not await keeps_bits(client, kind, random_bits(kind, shape, seed))]

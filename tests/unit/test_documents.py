@@ -14,6 +14,7 @@ from benchmarks.markdown import fill_tables
 from benchmarks.tables import DOCUMENTS, TABLES
 from stream.cli.main import app
 from stream.config.settings import PROJECT_ROOT
+from stream.domain.features import WIDTHS
 from stream.domain.modality import Modality
 from stream.media.errors import REASONS
 from stream.media.media_info import Problem, StreamInfo, StreamReport
@@ -99,6 +100,12 @@ def test_the_page_of_producers_says_what_to_do_about_every_dead_letter() -> None
     advice = (docs / "producers.md").read_text(encoding="utf-8").partition("## Dead letters")[2]
     assert len(reasons) > 25
     assert sorted(reason for reason in reasons if f"`{reason}`" not in advice) == []
+
+
+def test_the_page_of_records_gives_the_widths_of_features() -> None:
+    rows = (PROJECT_ROOT / "docs" / "records.md").read_text(encoding="utf-8")
+    for nodes, modality in (("words", Modality.TEXT), ("segments", Modality.AUDIO), ("frames", Modality.VIDEO)):
+        assert f"({nodes}, {WIDTHS[modality]}) float32" in rows
 
 
 def headings(page: Path) -> set[str]:

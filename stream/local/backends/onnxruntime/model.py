@@ -39,27 +39,33 @@ class TritonPythonModel:
             raise pb_utils.TritonModelException(f"model.onnx has no {', '.join(unknown)}")
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        """Answer the requests of one batch, in order. If the batch fails, each request is tried alone: one must not fail the others."""
+        """Answer the requests of one batch, in order. If the batch fails, each request is tried alone: one must not fail the others.
+
+        Only outputs that a request asks for are computed: feature maps cost nothing otherwise.
+        """
+        asked = {name for request in requests for name in request.requested_output_names()}
+        outputs = [name for name in self.outputs if name in asked]
         arrays = [[to_array(pb_utils.get_input_tensor_by_name(request, name)) for name in self.inputs] for request in requests]
         try:
-            return self.run(arrays)
+            return self.run(arrays, outputs)
         except Exception as error:
             if len(arrays) == 1:
                 return [pb_utils.InferenceResponse(error=pb_utils.TritonError(f"onnxruntime: {type(error).__name__}"))]
             return [response for request in requests for response in self.execute([request])]
 
-    def run(self, arrays: list[list[Any]]) -> list[Any]:
+    def run(self, arrays: list[list[Any]], outputs: list[str]) -> list[Any]:
         """Run all requests as one batch and return to each its rows."""
         if len(arrays) == 1:
-            return [self.response(self.session.run(self.outputs, dict(zip(self.inputs, arrays[0], strict=True))))]
+            return [response(outputs, self.session.run(outputs, dict(zip(self.inputs, arrays[0], strict=True))))]
         feed = {name: np.concatenate([tensors[i] for tensors in arrays]) for i, name in enumerate(self.inputs)}
         ends = np.cumsum([len(tensors[0]) for tensors in arrays])[:-1]
-        results = self.session.run(self.outputs, feed)
-        return [self.response(part) for part in zip(*(np.split(result, ends) for result in results), strict=True)]
+        results = self.session.run(outputs, feed)
+        return [response(outputs, part) for part in zip(*(np.split(result, ends) for result in results), strict=True)]
 
-    def response(self, arrays: Sequence[Any]) -> Any:
-        """A response of the model's outputs."""
-        return pb_utils.InferenceResponse([to_tensor(name, array) for name, array in zip(self.outputs, arrays, strict=True)])
+
+def response(outputs: Sequence[str], arrays: Sequence[Any]) -> Any:
+    """A response of named outputs."""
+    return pb_utils.InferenceResponse([to_tensor(name, array) for name, array in zip(outputs, arrays, strict=True)])
 
 
 def to_array(tensor: Any) -> Any:
