@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from rich.progress import Progress
 
 from stream.domain.context import CONTEXT_WINDOWS
 from stream.domain.media_format import FACE_WIDTH, VOICE_WIDTH
@@ -30,7 +32,7 @@ from stream.training.metrics import (
     reliability,
     review,
 )
-from stream.training.mmci import MMCIRecipe, calibrate_arousal, draw_texts, random_gates
+from stream.training.mmci import MMCIRecipe, calibrate_arousal, draw_texts, fit, random_gates
 from stream.training.routine_talk import routine_talk
 from stream.training.windows import AUDIO, WINDOW_S, WORDS, WindowMaker
 
@@ -211,6 +213,21 @@ def test_reliability_and_review() -> None:
     assert calibration_error(probabilities, truth) == pytest.approx((0.55 + 0.4 + 2 * 0.435) / 4)
     assert review(probabilities, truth, 0.6) == {"reviewed": 0.25, "wrong_reviewed": 1.0, "wrong_kept": pytest.approx(1 / 3)}
     assert review(probabilities, truth, 0.0) == {"reviewed": 0.0, "wrong_reviewed": 0.0, "wrong_kept": 0.5}
+
+
+def test_the_chosen_weights_are_averages_of_the_trained_ones(pools: Pools) -> None:
+    config = MMCIConfig(hidden=8, head_hidden=8, strata=2, past=CONTEXT_WINDOWS)
+    recipe = MMCIRecipe(epochs=1, windows=24, batch=8, config=config)
+    steps = {}
+    for average in (0.0, 0.5, 1.0):
+        with Progress(disable=True) as progress:
+            served = fit(pools, pools, replace(recipe, average=average), 3, progress).served
+        assert float(served.model.bank.frequencies.sum()) == pytest.approx(1.0)
+        assert served.model.bank.prototypes.abs().sum() > 0
+        steps[average] = torch.cat([parameter.detach().flatten() for parameter in served.model.parameters()])
+    last, first = steps[0.0], steps[1.0]
+    assert (last - first).norm() > 0
+    assert 0.1 < (steps[0.5] - first).norm() / (last - first).norm() < 0.9
 
 
 def test_results_have_groups_of_speakers_and_the_share_set_aside(pools: Pools) -> None:
