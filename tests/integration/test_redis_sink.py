@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from stream.config.settings import RedisSettings
-from stream.domain.context import CONTEXT_KEPT, ContextFeatures, packed_mean
+from stream.domain.context import CONTEXT_KEPT, ContextFeatures, OpenSentence, packed_mean
 from stream.domain.delivery import FinaliseOutcome
 from stream.domain.identity import TrackKey
 from stream.domain.media_format import VOICE_WIDTH
@@ -62,7 +62,9 @@ async def test_windows_that_share_a_round_trip_get_their_own_answers(sink: Redis
 
 
 def contribution(end_ms: int, track: str = "customer", epoch: int = 0) -> ContextFeatures:
-    return ContextFeatures(track, epoch, end_ms, {Modality.AUDIO: packed_mean(np.full((1, VOICE_WIDTH), end_ms / 7, np.float32))})
+    means = {Modality.AUDIO: packed_mean(np.full((1, VOICE_WIDTH), end_ms / 7, np.float32))}
+    sentence = OpenSentence(("où", "“est", "ça"), end_ms - 900, end_ms - 100, from_before=True)
+    return ContextFeatures(track, epoch, end_ms, means, end_ms - 4000, 37, sentence)
 
 
 async def test_contributions_are_kept_with_their_windows_and_bounded(sink: RedisSink, server: RedisServer) -> None:

@@ -18,13 +18,12 @@ from stream.domain.delivery import InboundRecord
 from stream.domain.features import AudioFeatures, Features, Floats, Word
 from stream.domain.inference import Inference, WindowInputs
 from stream.domain.kafka_records import chunk_headers, encode_words
-from stream.domain.media_format import WORD_WIDTH
+from stream.domain.media_format import VOICE_WIDTH, WORD_WIDTH
 from stream.domain.modality import Modality
 from stream.domain.result import ExplanationRecord, ModelVersion, PartialRecord, ScoreRecord
 from stream.domain.session_events import SessionEnd, SessionStart, TrackEnd, TrackPlan
 from stream.domain.window import Window
 from stream.encoders.text import TokenisedWords, default_tokenizer
-from stream.encoders.window_inputs import NO_CONTEXT
 from stream.pipeline.score import WindowScorer
 from stream.pipeline.window_context import WindowContext
 from stream.serving.models import Models
@@ -34,7 +33,6 @@ from tests.fakes.windows import MODEL, make_inference
 
 TRACKS = ("agent", "customer")
 SECONDS = 44
-VOICE_WIDTH = NO_CONTEXT["past_audio"].shape[1]
 START = SessionStart(0, tuple(TrackPlan(track, track, (Modality.TEXT, Modality.AUDIO)) for track in TRACKS))
 END = SessionEnd(0, SECONDS * 1000, tuple(TrackEnd(track, {Modality.TEXT: SECONDS, Modality.AUDIO: SECONDS}) for track in TRACKS))
 SILENCE_MS = 8000
