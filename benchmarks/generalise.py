@@ -2,9 +2,9 @@
 
     python -m benchmarks.generalise [--quick] [--data FOLDER] [--voices FOLDER]
 
-Every recording of the corpora of voices goes through the running product (an embedded stack with a worker) as a session of sound alone.
-The answer to a recording is the mean of its windows. Faces are test images of FER2013 for the served encoder and MMCI. A corpus that the
-served models were trained on does not show how they generalise: docs/model-card.md lists these.
+The corpora of voices go through the running product (an embedded stack with a worker). A session is sound alone: recordings of one speaker
+in a random order, with pauses. The answer to a recording is the mean of its windows. Faces are test images of FER2013 for the served
+encoder and MMCI. A corpus that the served models were trained on does not show how they generalise: docs/model-card.md lists these.
 
 ``--voices`` names the folder of one corpus or of several. A corpus has a ``labels.csv`` with the columns file (16 kHz mono), emotion (in
 the vocabulary of RAVDESS) and valence (in [-1, 1]). ``--quick`` draws a part of each corpus.

@@ -13,7 +13,7 @@ from stream.domain.features import Floats
 from stream.domain.media_format import VIDEO_PER_SECOND
 from stream.encoders.face import normalise
 from stream.training.corpora import Part, read_faces
-from stream.training.features import session
+from stream.training.inference import session
 
 SHIFTS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 WINDOW_S = 4

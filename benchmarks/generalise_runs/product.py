@@ -1,4 +1,8 @@
-"""Sends recordings through the running product: an embedded stack with one worker. Each recording is a session of its own."""
+"""Sends recordings through the running product: an embedded stack with one worker.
+
+The recordings of a speaker are one session, with pauses in which no window holds two of them: as in a conversation, the service has
+heard the speaker before.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from pathlib import Path
 
 from rich.progress import Progress
 
-from benchmarks.generalise_runs.voices import Answer, Recording, WindowMean
+from benchmarks.generalise_runs.voices import Answer, Recording, WindowMean, conversations
 from stream.config.settings import KafkaSettings, Settings
 from stream.domain.identity import SessionKey
 from stream.domain.kafka_records import chunk_headers, session_record
@@ -31,16 +35,22 @@ from stream.sinks.reader import ResultReader
 
 TENANT = "generalise"
 SOUND = AudioSource(0)
-"""What the recording's only sound is called in its session."""
+"""What the only sound is called in its session."""
 
-OPEN_SESSIONS = 64
+OPEN_SESSIONS = 24
 """Sessions that are sent and not yet scored: enough to fill the worker's batches, and few enough that none waits long."""
 
+RECORDINGS = 40
+"""Most recordings in a session, which then lasts some minutes."""
 
-async def answers(recordings: Sequence[Recording], progress: Progress, title: str) -> list[Answer | None]:
-    """The product's answers to recordings, in their order."""
+PAUSE_MS = 6_000
+"""Least time between two recordings: longer than a window, so that no window holds two of them."""
+
+
+async def answers(recordings: Sequence[Recording], progress: Progress, title: str, settings: Settings | None = None) -> list[Answer | None]:
+    """The product's answers to recordings, in their order; `settings` name another model repository, for example."""
     with tempfile.TemporaryDirectory(prefix="sentistream-generalise-") as directory:
-        async with Stack(Settings(), Path(directory)) as stack:
+        async with Stack(settings or Settings(), Path(directory)) as stack:
             await asyncio.to_thread(ensure_topics, stack.settings.kafka)
             async with Workers(stack.settings, Path(directory)), ResultReader(stack.settings.redis, tenant=TENANT) as reader:
                 return await _Run(recordings, stack.settings.kafka).answers(reader, progress, title)
@@ -50,47 +60,65 @@ class _Run:
     def __init__(self, recordings: Sequence[Recording], kafka: KafkaSettings) -> None:
         self._recordings = recordings
         self._kafka = kafka
-        self._means: dict[str, WindowMean] = {}
+        self._sessions = {f"{number:05d}": own for number, own in enumerate(conversations(recordings, RECORDINGS, seed=0))}
+        self._means: dict[str, dict[str, WindowMean]] = {}
         self._free = asyncio.Semaphore(OPEN_SESSIONS)
 
     async def answers(self, reader: ResultReader, progress: Progress, title: str) -> list[Answer | None]:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._send_all())
             tasks.create_task(self._receive(reader, progress, title))
-        return [self._means[recording.name].answer() for recording in self._recordings]
+        found = {name: mean.answer() for means in self._means.values() for name, mean in means.items()}
+        return [found[recording.name] for recording in self._recordings]
 
     async def _send_all(self) -> None:
         loop = asyncio.get_running_loop()
         # One thread, because the sender belongs to the thread that uses it.
         with ThreadPoolExecutor(1) as thread, RecordSender(self._kafka) as sender:
-            for recording in self._recordings:
+            for session, recordings in self._sessions.items():
                 await self._free.acquire()
-                samples = await loop.run_in_executor(thread, recording.samples)
-                self._means[recording.name] = WindowMean(samples.shape[0] * 1000 // SAMPLE_RATE)
-                await loop.run_in_executor(thread, _send, sender, Topics(self._kafka.topic_prefix), recording.name, samples)
+                samples = await loop.run_in_executor(thread, lambda own: [recording.samples() for recording in own], recordings)
+                spans = _spans([own.shape[0] for own in samples])
+                self._means[session] = {
+                    recording.name: WindowMean(start_ms, end_ms) for recording, (start_ms, end_ms) in zip(recordings, spans, strict=True)
+                }
+                pieces = [piece for own, (start_ms, _) in zip(samples, spans, strict=True) for piece in _pieces(own, start_ms)]
+                await loop.run_in_executor(thread, _send, sender, Topics(self._kafka.topic_prefix), session, pieces)
             await loop.run_in_executor(thread, sender.flush)
 
     async def _receive(self, reader: ResultReader, progress: Progress, title: str) -> None:
-        left = len(self._recordings)
-        bar = progress.add_task(title, total=left)
+        left = len(self._sessions)
+        bar = progress.add_task(title, total=len(self._recordings))
         async for received in reader:
             record = received.record
             if isinstance(record, ScoreRecord) and not isinstance(record, PartialRecord):
-                self._means[record.session].add(record)
+                for mean in self._means[record.session].values():
+                    mean.add(record)
             if isinstance(record, SessionRecord):
                 self._free.release()
-                progress.advance(bar)
+                progress.advance(bar, len(self._sessions[record.session]))
                 left -= 1
                 if not left:
                     return
 
 
-def _send(sender: RecordSender, topics: Topics, session: str, samples: Samples) -> None:
+def _spans(sizes: Sequence[int]) -> list[tuple[int, int]]:
+    """Start and end (ms) of recordings of some samples each, one after the other with pauses; each starts at a full second."""
+    spans: list[tuple[int, int]] = []
+    start_ms = 0
+    for size in sizes:
+        end_ms = start_ms + -(-size * 1000 // SAMPLE_RATE)
+        spans.append((start_ms, end_ms))
+        start_ms = -(-(end_ms + PAUSE_MS) // MAX_CHUNK_MS) * MAX_CHUNK_MS
+    return spans
+
+
+def _send(sender: RecordSender, topics: Topics, session: str, pieces: Sequence[SourcePiece]) -> None:
     """Send a session of sound alone, as fast as possible. Capture times are media times, so that no clock matters."""
     plan = SessionPlan(SessionKey(TENANT, session), (TrackSetup("speaker", "speaker", audio=SOUND),))
     sent = SentCounts(plan)
     sender.send(topics.sessions, *session_record(KeyedSessionEvent(plan.key, plan.start()), plan.source, 0))
-    for record in plan_records(plan, _pieces(samples)):
+    for record in plan_records(plan, pieces):
         if isinstance(record, PlannedChunk):
             header = record.header(plan, record.due_ms)
             sender.send(topics.chunks(record.modality), str(plan.key).encode("ascii"), record.payload, chunk_headers(header))
@@ -98,8 +126,8 @@ def _send(sender: RecordSender, topics: Topics, session: str, samples: Samples) 
     sender.send(topics.sessions, *session_record(KeyedSessionEvent(plan.key, sent.end()), plan.source, sent.media_ms))
 
 
-def _pieces(samples: Samples) -> Iterator[SourcePiece]:
-    for start in range(0, samples.shape[0], SAMPLE_RATE):
-        own = samples[start : start + SAMPLE_RATE]
+def _pieces(samples: Samples, start_ms: int) -> Iterator[SourcePiece]:
+    for second in range(-(-samples.shape[0] // SAMPLE_RATE)):
+        own = samples[second * SAMPLE_RATE : (second + 1) * SAMPLE_RATE]
         duration_ms = -(-own.shape[0] * 1000 // SAMPLE_RATE)
-        yield SourcePiece(Modality.AUDIO, SOUND, start // SAMPLE_RATE * MAX_CHUNK_MS, duration_ms, own.astype("<i2").tobytes())
+        yield SourcePiece(Modality.AUDIO, SOUND, start_ms + second * MAX_CHUNK_MS, duration_ms, own.astype("<i2").tobytes())

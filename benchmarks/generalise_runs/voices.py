@@ -8,15 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import soundfile
 
 from stream.domain.inference import LABELS
 from stream.domain.media_format import SAMPLE_RATE
 from stream.domain.result import ScoreRecord
 from stream.media.pcm import Samples
-from stream.training.corpora import polarity_of_valence
-from stream.training.metrics import calibration_error, macro_recall
+from stream.training.corpora import AROUSED, VOICE_EMOTIONS, polarity_of_valence
+from stream.training.metrics import auc, calibration_error, macro_recall
 
 HAPPY = "happy"
 STRONG = 0.9
@@ -30,12 +29,14 @@ class Recording:
     Attributes:
         name: A name that is unique in the corpus.
         path: Its file, 16 kHz mono.
+        speaker: Name of the speaker; the recording's own name where the corpus names none.
         emotion: The label, in the vocabulary of RAVDESS.
         polarity: 0 negative, 1 neutral, 2 positive.
     """
 
     name: str
     path: Path
+    speaker: str
     emotion: str
     polarity: int
 
@@ -49,41 +50,56 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The product's answer to one recording: a score in [-3, 3] and the probabilities of negative, neutral and positive."""
+    """The product's answer to one recording: score in [-3, 3], arousal in [0, 1], probabilities of negative, neutral and positive."""
 
     score: float
+    arousal: float
     probabilities: tuple[float, float, float]
 
 
 @dataclass(slots=True)
 class WindowMean:
-    """Averages the final windows of a recording, each weighted by how much of the recording it covers."""
+    """Averages the final windows of a recording, each weighted by how much of the recording it covers.
 
-    duration_ms: int
+    Attributes:
+        start_ms: Media time at which the recording begins in its session.
+        end_ms: Media time at which it ends.
+    """
+
+    start_ms: int
+    end_ms: int
     _weights: list[float] = field(default_factory=list)
     _numbers: list[tuple[float, ...]] = field(default_factory=list)
 
     def add(self, record: ScoreRecord) -> None:
         """Add a window. A window without a voice has no score, and says nothing of the recording."""
-        covered = min(record.end_ms, self.duration_ms) - max(record.start_ms, 0)
-        if record.score is not None and covered > 0:
+        covered = min(record.end_ms, self.end_ms) - max(record.start_ms, self.start_ms)
+        if record.score is not None and record.arousal is not None and covered > 0:
             self._weights.append(covered)
-            self._numbers.append((record.score, *(record.probabilities[label] for label in LABELS)))
+            self._numbers.append((record.score, record.arousal, *(record.probabilities[label] for label in LABELS)))
 
     def answer(self) -> Answer | None:
         """The average, or None if no window scores the recording."""
         if not self._weights:
             return None
-        score, *probabilities = np.average(self._numbers, axis=0, weights=self._weights).tolist()
+        score, arousal, *probabilities = np.average(self._numbers, axis=0, weights=self._weights).tolist()
         negative, neutral, positive = probabilities
-        return Answer(score, (negative, neutral, positive))
+        return Answer(score, arousal, (negative, neutral, positive))
+
+
+def conversations(recordings: Sequence[Recording], most: int, seed: int) -> list[list[Recording]]:
+    """The recordings of each speaker in a random order, in sessions of at most `most` recordings."""
+    speakers: dict[str, list[Recording]] = {}
+    for index in np.random.default_rng(seed).permutation(len(recordings)):
+        speakers.setdefault(recordings[index].speaker, []).append(recordings[index])
+    return [own[start : start + most] for own in speakers.values() for start in range(0, len(own), most)]
 
 
 def corpora(folder: Path) -> dict[str, list[Recording]]:
     """Read ``labels.csv`` of a corpus, or of every corpus in a folder of corpora.
 
-    A corpus is a folder with ``labels.csv``, whose columns ``file``, ``emotion`` and ``valence`` are used, and with the files
-    beside it or in ``ogg16k``.
+    A corpus is a folder with ``labels.csv``, whose columns ``file``, ``emotion``, ``valence`` and, if there is one, ``speaker`` (or
+    ``actor``) are used, and with the files beside it or in ``ogg16k``.
 
     Raises:
         FileNotFoundError: If there is no ``labels.csv``.
@@ -96,11 +112,13 @@ def corpora(folder: Path) -> dict[str, list[Recording]]:
 
 def _read(table: Path) -> list[Recording]:
     sounds = table.parent / "ogg16k" if (table.parent / "ogg16k").is_dir() else table.parent
+    recordings = []
     with table.open(encoding="utf-8", newline="") as file:
-        return [
-            Recording(f"{number:05d}", sounds / row["file"], row["emotion"], polarity_of_valence(float(row["valence"])))
-            for number, row in enumerate(csv.DictReader(file))
-        ]
+        for number, row in enumerate(csv.DictReader(file)):
+            name = f"{number:05d}"
+            speaker = row.get("speaker") or row.get("actor") or name
+            recordings.append(Recording(name, sounds / row["file"], speaker, row["emotion"], polarity_of_valence(float(row["valence"]))))
+    return recordings
 
 
 def sample(recordings: Sequence[Recording], most: int, seed: int) -> list[Recording]:
@@ -121,34 +139,24 @@ def measures(recordings: Sequence[Recording], answers: Sequence[Answer | None]) 
         ``polarity_recall``, the macro recall of the most probable polarity; ``happy_negative_auc``, the chance that a happy
         recording scores above one of negative polarity (None without either); ``ece``, the calibration error of the most probable
         polarity; ``wrong_strong`` and ``right_strong``, the shares of recordings with a score beyond ±`STRONG` of the wrong and
-        of the right sign; ``arousal_auc``, None: the service gives no arousal.
+        of the right sign; ``arousal_auc``, the chance that an excited recording has more arousal than a quiet one (`AROUSED`).
     """
-    given = [answer or Answer(0.0, (0.0, 1.0, 0.0)) for answer in answers]
+    given = [answer or Answer(0.0, 0.5, (0.0, 1.0, 0.0)) for answer in answers]
     truth = np.array([recording.polarity for recording in recordings])
     probabilities = np.array([answer.probabilities for answer in given], dtype=np.float32)
     scores = np.array([answer.score for answer in given])
     strong = np.abs(scores) > STRONG
     right = np.sign(scores) == truth - 1
+    arousal = np.array([answer.arousal for answer in given])
+    aroused = np.array([AROUSED[VOICE_EMOTIONS.index(recording.emotion)] for recording in recordings])
     happy = np.array([recording.emotion == HAPPY for recording in recordings])
     return {
         "recordings": len(recordings),
         "unanswered": sum(answer is None for answer in answers),
         "polarity_recall": macro_recall(probabilities.argmax(axis=1), truth),
         "happy_negative_auc": auc(scores[happy], scores[truth == 0]),
-        "arousal_auc": None,
+        "arousal_auc": auc(arousal[aroused == 1], arousal[aroused == 0]),
         "ece": calibration_error(probabilities, truth),
         "wrong_strong": float((strong & ~right).mean()),
         "right_strong": float((strong & right).mean()),
     }
-
-
-def auc(above: npt.NDArray[np.float64], below: npt.NDArray[np.float64]) -> float | None:
-    """Chance that a value of `above` is larger than one of `below`; equal values count half. None if either is empty.
-
-    This is the area under the ROC curve (Mann and Whitney 1947).
-    """
-    if not above.size or not below.size:
-        return None
-    ordered = np.sort(below)
-    smaller = np.searchsorted(ordered, above, "left") + np.searchsorted(ordered, above, "right")
-    return float(smaller.mean() / (2 * below.size))

@@ -18,7 +18,7 @@ from research.shortcuts.rows import Rows
 from stream.domain.features import Floats
 from stream.domain.modality import MODALITIES
 from stream.encoders.text import default_tokenizer
-from stream.training.features import session
+from stream.training.inference import session
 
 DEVELOPMENT_VIDEOS = 10
 PERMUTATION_SEED = 0

@@ -11,20 +11,12 @@ from stream.model.mmci import MMCI, MMCIConfig
 from stream.model.served import ServedMMCI
 from stream.training.export import FACE_ENTRY, export_encoder, export_mmci
 from stream.training.faces import FaceClassifier
-from stream.training.voice import VoiceClassifier
 
 
-def save_classifier(module: VoiceClassifier | FaceClassifier, name: str, folder: Path) -> None:
-    """Save the weights of an encoder and of the classifier around it as ``NAME.pt``."""
+def save_face(module: FaceClassifier, folder: Path) -> None:
+    """Save the weights of the face encoder and of the classifiers around it as ``face.pt``."""
     folder.mkdir(parents=True, exist_ok=True)
-    torch.save(module.state_dict(), folder / f"{name}.pt")
-
-
-def load_voice(folder: Path) -> VoiceClassifier:
-    """Read the audio encoder and its classifier from ``audio.pt``."""
-    module = VoiceClassifier()
-    module.load_state_dict(torch.load(folder / "audio.pt", weights_only=True))
-    return module.eval()
+    torch.save(module.state_dict(), folder / "face.pt")
 
 
 def load_face(folder: Path) -> FaceClassifier:
@@ -50,7 +42,7 @@ def load_mmci(folder: Path) -> ServedMMCI:
 
 
 def export_all(folder: Path, repository: Path) -> list[Path]:
-    """Export the trained models; returns the paths of their ONNX files.
+    """Export the face encoder and MMCI; returns the paths of their ONNX files. The voice encoder has no checkpoint but its projection.
 
     Raises:
         FileNotFoundError: If one of them has no checkpoint. Nothing is written in this case.

@@ -1,4 +1,4 @@
-"""Readers of CMU-MOSI, MELD, RAVDESS and FER2013, with common terms: part, polarity, valence.
+"""Readers of CMU-MOSI, MELD, corpora of voices and FER2013, with common terms: part, polarity, valence.
 
 The valence of a voice or a face is a constant that was set by hand for each acted or labelled emotion, not an annotation. The
 polarity follows from it by `polarity_of_valence`.
@@ -7,6 +7,7 @@ polarity follows from it by `polarity_of_valence`.
 from __future__ import annotations
 
 import csv
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -19,20 +20,22 @@ import soundfile
 from stream.domain.media_format import SAMPLE_RATE
 
 NEGATIVE, NEUTRAL, POSITIVE = range(3)
-NEUTRAL_VALENCE = 0.2
-"""Valence constants up to this distance from 0 are neutral (surprise has +0.1)."""
+NEUTRAL_VALENCE = 0.3
+"""Valence constants up to this distance from 0 are neutral: those of surprise (+0.1) and calm (+0.3), beside neutral itself."""
 
 NEUTRAL_SCORE = 0.5
 """MOSI scores nearer to 0 than this are neutral: the middle one of the corpus's seven classes."""
 
 VOICE_EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
-VOICE_SIGNS = (1, 2, 2, 0, 0, 0, 0, 2)
-"""Sign of each emotion's valence constant: 0 negative, 1 zero, 2 positive."""
-
-VOICE_SHARES = (1 / 15, *(2 / 15,) * 7)
-"""Share of each emotion in the recordings: neutral has no strong variant, and so half as many."""
+AROUSED = (0.0, 0.0, 1.0, 0.0, 1.0, 1.0, math.nan, 1.0)
+"""Whether each emotion is an excited one (Russell's circumplex, 1980); disgust is acted in both ways, and so unknown."""
 
 TRAIN_ACTORS, VALIDATION_ACTORS = range(1, 17), range(17, 21)
+"""Actors of RAVDESS for training and validation; the others are for the test."""
+
+PARTED_SPEAKERS = 6
+"""Of six speakers of another corpus of voices, in the order of their names, four are for training, one for validation, one for the test. A
+corpus with fewer speakers is for training alone."""
 
 
 class Part(StrEnum):
@@ -70,14 +73,36 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """One RAVDESS recording: int16 `samples` at 16 kHz; `emotion` is an index into `VOICE_EMOTIONS`."""
+    """One recording of a voice.
 
-    samples: npt.NDArray[np.int16]
-    actor: int
+    Attributes:
+        path: Its file, 16 kHz mono.
+        corpus: Name of the corpus, that of its folder.
+        speaker: Name of the speaker in the corpus.
+        emotion: Index into `VOICE_EMOTIONS`.
+        polarity: 0 negative, 1 neutral, 2 positive.
+        valence: The emotion's constant.
+        part: Part of the corpus.
+    """
+
+    path: Path
+    corpus: str
+    speaker: str
     emotion: int
     polarity: int
     valence: float
     part: Part
+
+    def samples(self) -> npt.NDArray[np.int16]:
+        """Read the (n,) int16 samples at 16 kHz.
+
+        Raises:
+            ValueError: If the file is not 16 kHz mono.
+        """
+        samples, rate = soundfile.read(self.path, dtype="int16", always_2d=False)
+        if rate != SAMPLE_RATE or samples.ndim != 1:
+            raise ValueError(f"{self.path.name}: recordings of voices must be 16 kHz mono")
+        return np.asarray(samples, dtype=np.int16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,16 +153,37 @@ def read_meld(data: Path) -> list[Utterance]:
 
 
 def read_voices(data: Path) -> list[Voice]:
-    """Read RAVDESS's speech: actors 1-16 for training, 17-20 for validation, 21-24 for the test."""
+    """Read RAVDESS's speech, and every corpus in the folder ``voices``.
+
+    A corpus has ``labels.csv`` with the columns file (16 kHz mono, in ``ogg16k``), speaker (RAVDESS: actor), emotion (one of
+    `VOICE_EMOTIONS`) and valence.
+    """
+    tables = [data / "ravdess" / "labels.csv", *sorted(data.glob("voices/*/labels.csv"))]
+    return [voice for table in tables for voice in _read_corpus(table)]
+
+
+def _read_corpus(table: Path) -> list[Voice]:
+    with table.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    speakers = [row.get("speaker") or row["actor"] for row in rows]
+    parts = _speaker_parts(table.parent.name, sorted(set(speakers)))
     voices = []
-    with (data / "ravdess" / "labels.csv").open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            actor = int(row["actor"])
-            part = Part.TRAIN if actor in TRAIN_ACTORS else Part.VALIDATION if actor in VALIDATION_ACTORS else Part.TEST
-            samples = _read_samples(data / "ravdess" / "ogg16k" / row["file"])
-            valence = float(row["valence"])
-            voices.append(Voice(samples, actor, VOICE_EMOTIONS.index(row["emotion"]), polarity_of_valence(valence), valence, part))
+    for row, speaker in zip(rows, speakers, strict=True):
+        path, valence = table.parent / "ogg16k" / row["file"], float(row["valence"])
+        emotion = VOICE_EMOTIONS.index(row["emotion"])
+        voices.append(Voice(path, table.parent.name, speaker, emotion, polarity_of_valence(valence), valence, parts[speaker]))
     return voices
+
+
+def _speaker_parts(corpus: str, speakers: list[str]) -> dict[str, Part]:
+    """The part of each speaker of a corpus, whose names are sorted."""
+    if corpus == "ravdess":
+        train, validation = ({str(actor) for actor in actors} for actors in (TRAIN_ACTORS, VALIDATION_ACTORS))
+        return {name: Part.TRAIN if name in train else Part.VALIDATION if name in validation else Part.TEST for name in speakers}
+    if len(speakers) < PARTED_SPEAKERS:
+        return dict.fromkeys(speakers, Part.TRAIN)
+    last = {PARTED_SPEAKERS - 2: Part.VALIDATION, PARTED_SPEAKERS - 1: Part.TEST}
+    return {name: last.get(index % PARTED_SPEAKERS, Part.TRAIN) for index, name in enumerate(speakers)}
 
 
 def read_faces(data: Path, part: Part) -> Faces:
@@ -158,13 +204,6 @@ def read_faces(data: Path, part: Part) -> Faces:
         valences = archive["class_valence"].astype(np.float32)
     polarities = np.array([polarity_of_valence(float(valence)) for valence in valences], dtype=np.int64)
     return Faces(images, emotions, polarities[emotions], valences[emotions], len(valences))
-
-
-def _read_samples(path: Path) -> npt.NDArray[np.int16]:
-    samples, rate = soundfile.read(path, dtype="int16", always_2d=False)
-    if rate != SAMPLE_RATE or samples.ndim != 1:
-        raise ValueError("the RAVDESS recordings must be 16 kHz mono")
-    return np.asarray(samples, dtype=np.int16)
 
 
 def _decode(jpeg: bytes) -> npt.NDArray[np.uint8]:

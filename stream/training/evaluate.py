@@ -16,7 +16,7 @@ from stream.domain.modality import MODALITIES, Modality
 from stream.model.served import FULL, ServedMMCI
 from stream.training import routine_talk
 from stream.training.features import Pools
-from stream.training.metrics import accuracy, bootstrap_by_group, classification, regression, reliability, review
+from stream.training.metrics import accuracy, bootstrap_by_group, classification, macro_recall, regression, reliability, review
 from stream.training.mmci import answer, batches
 from stream.training.windows import Batch, WindowMaker
 
@@ -52,9 +52,7 @@ def evaluate(served: ServedMMCI, pools: Pools) -> Results:
         **_text_results(answers, pools, below[Modality.TEXT.bit]),
         **_speakers(answers, pools),
         **_actors(voices, pools),
-        "voice": classification(voices.probabilities[:, FULL], voices.polarity)
-        | review(voices.probabilities[:, FULL], voices.polarity, below[Modality.AUDIO.bit])
-        | _interval(voices, FULL, [str(actor) for actor in pools.voice.actors]),
+        **_voice_results(voices, pools, below[Modality.AUDIO.bit]),
         "face": classification(faces.probabilities[:, FULL], faces.polarity)
         | review(faces.probabilities[:, FULL], faces.polarity, below[Modality.VIDEO.bit]),
         **{f"paired {_name(coalition)}": _coalition(paired, coalition, below[coalition]) for coalition in range(COALITIONS)},
@@ -81,11 +79,28 @@ def _speakers(answers: Answers, pools: Pools) -> Results:
     return {f"speaker {name}": _group(answers, Modality.TEXT.bit, names == name) for name in np.unique(names) if name}
 
 
+def _voice_results(answers: Answers, pools: Pools, below: float) -> Results:
+    """Voice alone, by corpus; the interval comes from resampling speakers."""
+    results = {}
+    for name in np.unique(pools.voice.corpora):
+        chosen = pools.voice.corpora == name
+        own = answers_where(answers, chosen)
+        probabilities = own.probabilities[:, FULL]
+        results[f"voice {name}"] = (
+            classification(probabilities, own.polarity)
+            | {"macro_recall": macro_recall(probabilities.argmax(axis=1), own.polarity)}
+            | review(probabilities, own.polarity, below)
+            | _interval(own, FULL, list(pools.voice.speakers[chosen]))
+        )
+    return results
+
+
 def _actors(voices: Answers, pools: Pools) -> Results:
-    """RAVDESS by sex and by actor, voice alone. Every actor speaks the same lines with the same emotions."""
-    actors = pools.voice.actors
-    groups = {"actors male": actors % 2 == 1, "actors female": actors % 2 == 0}
-    groups |= {f"actor {actor}": actors == actor for actor in np.unique(actors)}
+    """RAVDESS by sex and by actor, voice alone. Every actor speaks the same lines with the same emotions; men have odd numbers."""
+    own = pools.voice.corpora == "ravdess"
+    actors = np.array([int(name) if mine else 0 for name, mine in zip(pools.voice.speakers, own, strict=True)])
+    groups = {"actors male": own & (actors % 2 == 1), "actors female": own & (actors % 2 == 0)}
+    groups |= {f"actor {actor}": actors == actor for actor in np.unique(actors[own])}
     return {name: _group(voices, FULL, chosen) for name, chosen in groups.items() if chosen.any()}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,17 +15,21 @@ from rich.progress import Progress
 from stream.domain.features import Floats
 from stream.domain.media_format import VOICE_WIDTH
 from stream.encoders.face import normalise
+from stream.encoders.speaker import speaker_offset
 from stream.encoders.text import TokenisedWords, default_tokenizer, pool_words
-from stream.model_repository.audio_weights import build_audio_encoder
 from stream.model_repository.errors import WeightsError
-from stream.model_repository.served_models import AUDIO_ENCODER, TEXT_ENCODER
+from stream.model_repository.served_models import TEXT_ENCODER
 from stream.model_repository.text_weights import build_text_encoder
-from stream.training import faces, voice
-from stream.training.corpora import Faces, Utterance, Voice
+from stream.training import faces
+from stream.training.corpora import AROUSED, Faces, Utterance, Voice
 from stream.training.excerpts import Excerpt
+from stream.training.inference import session
+from stream.training.voice import Projection, VoiceFeatures, VoiceRecipe
 
-VOICE_VARIANTS = 3
 FACE_VARIANTS = 3
+EARLIER_RECORDINGS = 8
+"""Most recordings of a speaker that are heard before a training window."""
+
 _BATCH = 16
 
 
@@ -42,18 +46,24 @@ class VoicePool:
     """Segment embeddings of recordings.
 
     Attributes:
-        embeddings: For each recording, the (k, `VOICE_WIDTH`) float32 audible segments of each variant.
+        embeddings: For each recording, the (k, VOICE_WIDTH) float32 audible segments of each variant.
         offsets: For each recording, the (k,) int64 positions of these segments in steps of 100 ms.
         polarities: (n,) polarities.
         valences: (n,) valence constants.
-        actors: (n,) numbers of the speakers.
+        aroused: (n,) 1 for an excited emotion, 0 for a quiet one, NaN where it is unknown.
+        corpora: (n,) names of the corpora.
+        speakers: (n,) names of the speakers in their corpora.
+        weights: (n,) weights with which training draws the recordings.
     """
 
     embeddings: tuple[tuple[Floats, ...], ...]
     offsets: tuple[tuple[npt.NDArray[np.int64], ...], ...]
     polarities: npt.NDArray[np.int64]
     valences: Floats
-    actors: npt.NDArray[np.int64]
+    aroused: Floats
+    corpora: npt.NDArray[np.str_]
+    speakers: npt.NDArray[np.str_]
+    weights: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +84,6 @@ class Pools:
     face: FacePool
 
 
-def session(model: Path | bytes) -> onnxruntime.InferenceSession:
-    """Open an ONNX model, given by its file or its contents, to run on one thread."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-
-
 def text_weights(repository: Path) -> Path:
     """Path of the served text encoder's ONNX file, which is built if it does not exist.
 
@@ -89,18 +92,6 @@ def text_weights(repository: Path) -> Path:
     """
     try:
         return build_text_encoder(repository / TEXT_ENCODER)
-    except WeightsError as error:
-        raise FileNotFoundError(str(error)) from error
-
-
-def audio_weights(repository: Path) -> Path:
-    """Path of the served audio encoder's ONNX file, which is built if it does not exist.
-
-    Raises:
-        FileNotFoundError: If the packaged weights are not installed, or the repository has no projection.
-    """
-    try:
-        return build_audio_encoder(repository / AUDIO_ENCODER)
     except WeightsError as error:
         raise FileNotFoundError(str(error)) from error
 
@@ -128,23 +119,58 @@ def embed_text(excerpts: Sequence[Excerpt], weights: Path, progress: Progress) -
     return TextPool(tuple(excerpt.utterance for excerpt in excerpts), tuple(states))
 
 
-def embed_voices(voices: Sequence[Voice], encoder: onnxruntime.InferenceSession, seed: int, progress: Progress) -> VoicePool:
-    """Encode recordings, each in `VOICE_VARIANTS` variants with random levels and random starts in the first block."""
+def voice_pool(
+    voices: Sequence[Voice], features: VoiceFeatures, projections: Mapping[str, Projection], recipe: VoiceRecipe, seed: int
+) -> VoicePool:
+    """Project the frozen features of recordings, each corpus with its own projection.
+
+    With projections that were fitted without the corpus itself, MMCI learns how far the evidence of a voice is to be trusted for people,
+    rooms and languages that its projection has never heard.
+
+    In half of the variants the speaker has been heard before, as in the middle of a conversation: a share of the mean of some of the
+    speaker's other recordings is taken away, as the worker does.
+    """
     rng = np.random.default_rng(seed)
-    bar = progress.add_task("voice features", total=len(voices))
-    embeddings, offsets = [], []
-    for recording in voices:
-        variants = [_voice_variant(recording, encoder, rng) for _ in range(VOICE_VARIANTS)]
-        embeddings.append(tuple(values for values, _ in variants))
-        offsets.append(tuple(steps for _, steps in variants))
-        progress.advance(bar)
+    embedded = [
+        tuple([projections[voice.corpus](own) for own in variants]) for voice, variants in zip(voices, features.segments, strict=True)
+    ]
+    owners: dict[tuple[str, str], list[int]] = {}
+    for index, voice in enumerate(voices):
+        owners.setdefault((voice.corpus, voice.speaker), []).append(index)
+    embeddings = [
+        tuple([own - _history(embedded, owners[voice.corpus, voice.speaker], number, rng) for number, own in enumerate(variants)])
+        for voice, variants in zip(voices, embedded, strict=True)
+    ]
+    corpora, polarities = np.array([voice.corpus for voice in voices]), np.array([voice.polarity for voice in voices], dtype=np.int64)
     return VoicePool(
         tuple(embeddings),
-        tuple(offsets),
-        np.array([recording.polarity for recording in voices], dtype=np.int64),
-        np.array([recording.valence for recording in voices], dtype=np.float32),
-        np.array([recording.actor for recording in voices], dtype=np.int64),
+        features.steps,
+        polarities,
+        np.array([voice.valence for voice in voices], dtype=np.float32),
+        np.array([AROUSED[voice.emotion] for voice in voices], dtype=np.float32),
+        corpora,
+        np.array([voice.speaker for voice in voices]),
+        _weights(corpora, polarities, recipe),
     )
+
+
+def _history(embedded: Sequence[tuple[Floats, ...]], speaker: Sequence[int], variant: int, rng: np.random.Generator) -> Floats:
+    """(VOICE_WIDTH,) what the worker takes away from a speaker's segments at a random time of a conversation; zeros at its start."""
+    count = int(rng.integers(1, EARLIER_RECORDINGS + 1)) if rng.random() < 1 / 2 else 0
+    drawn = [embedded[index][variant] for index in rng.choice(np.asarray(speaker), count)]
+    earlier = [own for own in drawn if len(own)]
+    means = np.stack([own.mean(axis=0) for own in earlier]) if earlier else np.zeros((0, VOICE_WIDTH), dtype=np.float32)
+    return speaker_offset(means, np.array([len(own) for own in earlier], dtype=np.int64))
+
+
+def _weights(corpora: npt.NDArray[np.str_], polarities: npt.NDArray[np.int64], recipe: VoiceRecipe) -> Floats:
+    """All corpora count alike but for the recipe's weights, whatever their sizes, in each polarity."""
+    weights, of_corpus = np.zeros(len(corpora), dtype=np.float32), dict(recipe.weights)
+    for name in np.unique(corpora):
+        for polarity in range(3):
+            own = (corpora == name) & (polarities == polarity)
+            weights[own] = of_corpus.get(str(name), 1.0) / max(1, own.sum())
+    return weights
 
 
 def embed_faces(images: Faces, encoder: onnxruntime.InferenceSession, seed: int, progress: Progress) -> FacePool:
@@ -166,17 +192,6 @@ def sample_faces(images: Faces, most: int, seed: int) -> Faces:
     share = most // 3
     chosen = np.concatenate([rng.permutation(np.flatnonzero(images.polarities == polarity))[:share] for polarity in range(3)])
     return Faces(images.images[chosen], images.emotions[chosen], images.polarities[chosen], images.valences[chosen], images.classes)
-
-
-def _voice_variant(
-    recording: Voice, encoder: onnxruntime.InferenceSession, rng: np.random.Generator
-) -> tuple[Floats, npt.NDArray[np.int64]]:
-    samples = voice.at_peak(voice.trimmed(recording.samples), float(rng.uniform(*voice.PEAK_DBFS)))
-    lead = np.zeros(int(rng.integers(0, 16_000)), dtype=np.int16)
-    mel, audible = voice.blocks_of(np.concatenate([lead, samples]))
-    embeddings = encoder.run(None, {"log_mel": mel})[0].reshape(-1, VOICE_WIDTH)
-    steps = np.flatnonzero(audible)
-    return embeddings[steps], steps - (steps[0] if steps.size else 0)
 
 
 def _same_length(tokenised: Sequence[TokenisedWords]) -> list[list[int]]:

@@ -30,7 +30,8 @@ class LossWeights:
         shortcut: l1, weight of the shortcut stream's divergence from uniform.
         recombined: l2, weight of the loss of the recombined prediction.
         score: Weight of the score's absolute error, relative to the cross-entropy of the polarity.
-        valence: Weight of the score's absolute error where the target is only a valence constant.
+        valence: Weight of the score's squared error where the target is only a valence constant: the score is then the mean
+            of what the voice or the face may mean, and small where they say little.
         neutral: Weight of the score's absolute error from 0 where MELD labels a transcript neutral.
     """
 
@@ -48,12 +49,14 @@ class Targets:
     Attributes:
         polarity: Classes.
         score: Scores; 0 where no target is known.
-        score_weight: Weights of the score's error; 0 where no target is known.
+        score_weight: Weights of the score's absolute error; 0 where no target is known.
+        valence_weight: Weights of the score's squared error.
     """
 
     polarity: Tensor
     score: Tensor
     score_weight: Tensor
+    valence_weight: Tensor
 
 
 def targets(batch: Batch, gates: Tensor, weights: LossWeights) -> Targets:
@@ -72,14 +75,15 @@ def targets(batch: Batch, gates: Tensor, weights: LossWeights) -> Targets:
     only_others = (1.0 - has_text) * (others.sum(dim=2) > 0).float()
     score = (1.0 - only_others) * batch.score.nan_to_num().unsqueeze(1) + only_others * constants
     labelled_neutral = has_text * (1.0 - annotated) * (batch.polarity == NEUTRAL).float().unsqueeze(1)
-    score_weight = weights.score * (1.0 - only_others) * annotated + weights.valence * only_others + weights.neutral * labelled_neutral
-    return Targets(batch.polarity.unsqueeze(1).expand(-1, gates.shape[1]), score, score_weight)
+    score_weight = weights.score * (1.0 - only_others) * annotated + weights.neutral * labelled_neutral
+    return Targets(batch.polarity.unsqueeze(1).expand(-1, gates.shape[1]), score, score_weight, weights.valence * only_others)
 
 
 def task_loss(answer: Answer, wanted: Targets) -> Tensor:
-    """L_task: cross-entropy of the polarity plus weighted absolute error of the score, mean over (B, S)."""
+    """L_task: cross-entropy of the polarity plus weighted absolute and squared errors of the score, mean over (B, S)."""
     polarity = functional.cross_entropy(answer.logits.flatten(0, 1), wanted.polarity.flatten())
-    return polarity + (wanted.score_weight * (answer.score - wanted.score).abs()).mean()
+    error = answer.score - wanted.score
+    return polarity + (wanted.score_weight * error.abs() + wanted.valence_weight * error.square()).mean()
 
 
 def causal_intervention_loss(model: MMCI, batch: Batch, gates: Tensor, weights: LossWeights, generator: torch.Generator) -> Tensor:

@@ -46,6 +46,18 @@ def macro_recall(predicted: Classes, truth: Classes) -> float:
     return float(np.mean([(predicted[truth == label] == label).mean() for label in np.unique(truth)]))
 
 
+def auc(above: npt.NDArray[np.floating], below: npt.NDArray[np.floating]) -> float | None:
+    """Chance that a value of `above` is larger than one of `below`, equal values counting half; None if either is empty.
+
+    This is the area under the ROC curve (Mann and Whitney 1947).
+    """
+    if not above.size or not below.size:
+        return None
+    ordered = np.sort(below)
+    smaller = np.searchsorted(ordered, above, "left") + np.searchsorted(ordered, above, "right")
+    return float(smaller.mean() / (2 * below.size))
+
+
 def reliability(probabilities: Floats, truth: Classes) -> list[tuple[float, float, int]]:
     """The calibration curve: mean probability of the winning class, accuracy and count of each of `CALIBRATION_BINS` equal bins.
 

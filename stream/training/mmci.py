@@ -14,10 +14,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from stream.domain.context import CONTEXT_WINDOWS
-from stream.domain.modality import MODALITIES
+from stream.domain.modality import MODALITIES, Modality
 from stream.model.backdoor import k_means
 from stream.model.mmci import MMCI, MMCIConfig
-from stream.model.served import FULL, INPUT_NAMES, ServedMMCI, coalition_gates
+from stream.model.served import FULL, INPUT_NAMES, ServedMMCI, arousal_evidence, coalition_gates
 from stream.training import routine_talk
 from stream.training.features import Pools
 from stream.training.loop import descend, moving_average
@@ -119,6 +119,8 @@ def fit(training: Pools, validation: Pools, recipe: MMCIRecipe, seed: int, progr
     averaged.load_state_dict(best)
     served = ServedMMCI(averaged).eval()
     calibrate(served, checked)
+    voices = batches(WindowMaker(validation, 0).voices_only, range(len(validation.voice.polarities)), recipe.batch)
+    calibrate_arousal(served, *_arousal_examples(list(voices)))
     return Outcome(served, seed, min(history), history.index(min(history)) + 1, tuple(history))
 
 
@@ -206,6 +208,14 @@ def calibrate(served: ServedMMCI, checked: Sequence[Batch]) -> None:
     served.temperatures.copy_(torch.tensor(TEMPERATURES)[torch.stack(entropies).argmin(dim=0)])
     confidence = torch.cat([answer(served, batch)["probabilities"].amax(dim=-1) for batch in checked])
     served.review_below.copy_(confidence.quantile(REVIEWED, dim=0))
+
+
+def _arousal_examples(voices: Sequence[Batch]) -> tuple[Tensor, Tensor]:
+    """The evidence of windows of voice alone, and whether each voice is excited, (n,) each, where this is known."""
+    evidence = torch.cat([arousal_evidence(batch.window[Modality.AUDIO]).squeeze(1) for batch in voices])
+    aroused = torch.cat([batch.aroused for batch in voices])
+    known = ~aroused.isnan()
+    return evidence[known], aroused[known]
 
 
 def calibrate_arousal(served: ServedMMCI, evidence: Tensor, excited: Tensor) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +15,41 @@ from rich.progress import Progress
 
 from stream.domain.features import Floats
 from stream.model.served import WEIGHTS, load_weights
-from stream.training import corpora, faces, voice
-from stream.training.checkpoints import save_classifier, save_mmci
-from stream.training.corpora import Part, Utterance
+from stream.model_repository.audio_weights import PROJECTION
+from stream.training import corpora, faces
+from stream.training.checkpoints import save_face, save_mmci
+from stream.training.corpora import Part, Utterance, Voice
 from stream.training.evaluate import Results, evaluate, reliabilities
 from stream.training.excerpts import cut, unpunctuated, whole
-from stream.training.export import FACE_ENTRY, MMCI_ENTRY, export_encoder, export_mmci
-from stream.training.features import Pools, audio_weights, embed_faces, embed_text, embed_voices, sample_faces, session, text_weights
+from stream.training.export import AUDIO_ENTRY, FACE_ENTRY, MMCI_ENTRY, export_encoder, export_mmci, export_projection
+from stream.training.features import Pools, embed_faces, embed_text, sample_faces, text_weights, voice_pool
 from stream.training.files import replace_text
+from stream.training.inference import session
 from stream.training.loop import Validations
 from stream.training.metrics import Classes, classification, macro_recall
 from stream.training.mmci import MMCIRecipe, Outcome, fit
 from stream.training.routine_talk import routine_talk
 from stream.training.text import TextRecipe, train_text
+from stream.training.voice import (
+    Projection,
+    VoiceFeatures,
+    VoiceRecipe,
+    evidence_measures,
+    fit_projection,
+    frozen_features,
+    held_out_projections,
+    kept_features,
+    training_voices,
+)
+from stream.training.voice_features import frozen_encoder
 
 STEPS = ("text", "audio", "face", "mmci")
 
 HELD_OUT_CALLS = 0.1
 """Made-up utterances of calls in the validation part and in the test part, relative to those in the training part."""
+
+VOICE_FEATURES = "voice_features.npz"
+"""File of the frozen features beside the checkpoints."""
 
 CARD_SEED = 0
 """Seed of the voice and face variants among the test windows: that of configs/training/live.yaml."""
@@ -56,7 +74,7 @@ class Recipe:
     """
 
     text: TextRecipe = field(default_factory=TextRecipe)
-    voice: voice.VoiceRecipe = field(default_factory=voice.VoiceRecipe)
+    voice: VoiceRecipe = field(default_factory=VoiceRecipe)
     face: faces.FaceRecipe = field(default_factory=faces.FaceRecipe)
     mmci: MMCIRecipe = field(default_factory=MMCIRecipe)
     seeds: int = 3
@@ -67,7 +85,7 @@ class Recipe:
 
 
 QUICK = Recipe(
-    voice=voice.VoiceRecipe(epochs=1, variants=1),
+    voice=VoiceRecipe(variants=1),
     face=faces.FaceRecipe(epochs=1),
     mmci=replace(MMCIRecipe(), epochs=1, windows=640),
     seeds=1,
@@ -119,24 +137,34 @@ def run_text(paths: Paths, recipe: Recipe, seed: int, progress: Progress) -> Met
 
 
 def run_audio(paths: Paths, recipe: Recipe, seed: int, progress: Progress) -> Metrics:
-    """Train and export the audio encoder; returns its numbers."""
-    recordings = corpora.read_voices(paths.data)
-    voices = {part: [recording for recording in recordings if recording.part is part] for part in Part}
-    variants = voice.make_variants(voices[Part.TRAIN], recipe.voice.variants, seed, progress)
-    state = paths.checkpoints / f"audio-seed{seed}.state"
-    model, validations = voice.train_voice(
-        voices[Part.TRAIN], variants, voices[Part.VALIDATION], recipe.voice, seed=seed, progress=progress, state=state
-    )
-    save_classifier(model, "audio", paths.checkpoints)
-    state.unlink()
-    results: Results = {}
-    for part, own in voices.items():
-        answers = voice.predict(model, [voice.blocks_of(voice.at_peak(recording.samples, -6.0)) for recording in own])
-        truth = voice.Truth.of(own)
-        results[f"{part} emotion"] = _classes(answers.emotions, truth.emotions.numpy())
-        results[f"{part} polarity"] = _classes(answers.polarities, truth.polarities.numpy())
-        results[f"{part} sign"] = _classes(answers.signs, truth.signs.numpy())
-    return _training_report(validations, asdict(recipe.voice), seed, results)
+    """Fit the voice encoder's projection on the voices of all corpora, and build the served file; returns its numbers."""
+    voices, features = read_voices(paths.data, recipe, seed, progress, kept=paths.checkpoints / VOICE_FEATURES)
+    projection = fit_projection(*training_voices(voices, features), recipe.voice)
+    export_projection(projection.weight, projection.bias, paths.repository)
+    return {"recipe": asdict(recipe.voice), "seed": seed, "results": _voice_results(voices, features, projection)}
+
+
+def read_voices(
+    data: Path, recipe: Recipe, seed: int, progress: Progress, *, parts: Sequence[Part] = tuple(Part), kept: Path | None = None
+) -> tuple[list[Voice], VoiceFeatures]:
+    """The recordings of some parts of all corpora of voices, and their frozen features.
+
+    The features of all recordings take minutes. So they are written to the file `kept`, and read again from there.
+    """
+    voices = [voice for voice in corpora.read_voices(data) if voice.part in parts]
+    made = partial(kept_features, kept) if kept else frozen_features
+    return voices, made(voices, frozen_encoder(), variants=recipe.voice.variants, seed=seed, progress=progress)
+
+
+def _voice_results(voices: Sequence[Voice], features: VoiceFeatures, projection: Projection) -> dict[str, dict[str, float | None]]:
+    """The evidence of the projection alone, on the recordings of each part of each corpus, as recorded."""
+    results = {}
+    for part in Part:
+        for corpus in dict.fromkeys(voice.corpus for voice in voices):
+            chosen = [index for index, voice in enumerate(voices) if voice.part is part and voice.corpus == corpus]
+            if chosen:
+                results[f"{part} {corpus}"] = evidence_measures([voices[i] for i in chosen], features.of(chosen), projection)
+    return results
 
 
 def run_face(paths: Paths, recipe: Recipe, seed: int, progress: Progress) -> Metrics:
@@ -145,7 +173,7 @@ def run_face(paths: Paths, recipe: Recipe, seed: int, progress: Progress) -> Met
     training_images = images[Part.TRAIN] if recipe.most_faces is None else sample_faces(images[Part.TRAIN], recipe.most_faces, seed)
     state = paths.checkpoints / f"face-seed{seed}.state"
     model, validations = faces.train_faces(training_images, images[Part.VALIDATION], recipe.face, seed=seed, progress=progress, state=state)
-    save_classifier(model, "face", paths.checkpoints)
+    save_face(model, paths.checkpoints)
     state.unlink()
     export_encoder(model.encoder, FACE_ENTRY, paths.repository)
     results: Results = {}
@@ -159,7 +187,7 @@ def run_face(paths: Paths, recipe: Recipe, seed: int, progress: Progress) -> Met
 
 def run_mmci(paths: Paths, recipe: Recipe, seed: int, progress: Progress) -> Metrics:
     """Train MMCI with several seeds on the outputs of the frozen encoders, and export the best on validation; returns its numbers."""
-    pools = read_pools(paths.data, paths.repository, recipe, seed, progress)
+    pools = read_pools(paths.data, paths.repository, recipe, seed, progress, kept=paths.checkpoints / VOICE_FEATURES)
     outcomes = [fit(pools[Part.TRAIN], pools[Part.VALIDATION], recipe.mmci, seed + offset, progress) for offset in range(recipe.seeds)]
     shipped = min(outcomes, key=lambda outcome: outcome.criterion)
     save_mmci(shipped.served, paths.checkpoints)
@@ -187,13 +215,26 @@ def measure(data: Path, repository: Path, progress: Progress) -> Results:
 
 
 def read_pools(
-    data: Path, repository: Path, recipe: Recipe, seed: int, progress: Progress, *, parts: Sequence[Part] = tuple(Part)
+    data: Path,
+    repository: Path,
+    recipe: Recipe,
+    seed: int,
+    progress: Progress,
+    *,
+    parts: Sequence[Part] = tuple(Part),
+    kept: Path | None = None,
 ) -> dict[Part, Pools]:
-    """Encode parts of all corpora with the encoders of the repository."""
+    """Encode parts of all corpora with the encoders of the repository.
+
+    In the training and the validation part, the voices of each corpus are projected as if the projection had never heard the corpus.
+    The file `kept` is that of `read_voices`.
+    """
     utterances = corpora.read_mosi(data) + corpora.read_meld(data)
-    recordings = corpora.read_voices(data)
     weights = text_weights(repository)
-    audio_encoder = session(audio_weights(repository))
+    voices, features = read_voices(data, recipe, seed, progress, parts=parts, kept=kept)
+    projection = Projection.load(repository / AUDIO_ENTRY.name / PROJECTION)
+    names = dict.fromkeys(voice.corpus for voice in voices)
+    held_out = held_out_projections(voices, features, recipe.voice) if set(parts) - {Part.TEST} else {}
     face_encoder = session(repository / FACE_ENTRY.name / "1" / "model.onnx")
     pools = {}
     for part in parts:
@@ -201,7 +242,9 @@ def read_pools(
         said = _first([u for u in utterances if u.part is part] + talk, recipe.most_utterances)
         shown = whole(said) if part is not Part.TRAIN else whole(said) + unpunctuated(said) + cut(said, seed)
         text = embed_text(shown, weights, progress)
-        spoken = embed_voices([recording for recording in recordings if recording.part is part], audio_encoder, seed, progress)
+        own = [index for index, voice in enumerate(voices) if voice.part is part]
+        of_corpus = dict.fromkeys(names, projection) if part is Part.TEST else held_out
+        spoken = voice_pool([voices[index] for index in own], features.of(own), of_corpus, recipe.voice, seed)
         images = corpora.read_faces(data, part)
         seen = sample_faces(images, recipe.pool_faces, seed) if part is Part.TRAIN else images
         pools[part] = Pools(text, spoken, embed_faces(seen, face_encoder, seed, progress))

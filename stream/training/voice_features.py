@@ -8,7 +8,7 @@ import onnxruntime
 from stream.domain.features import Floats
 from stream.domain.media_format import FEATURE_STEPS, FEATURE_WIDTH, SEGMENTS_PER_BLOCK, VOICE_WIDTH
 from stream.model_repository.audio_weights import encoder_with
-from stream.training.features import session
+from stream.training.inference import session
 
 
 def frozen_encoder() -> onnxruntime.InferenceSession:

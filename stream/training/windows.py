@@ -16,7 +16,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from stream.domain.media_format import AUDIO_PER_SECOND, FACE_WIDTH, SEGMENT_MS, VIDEO_PER_SECOND, VOICE_WIDTH, WORD_WIDTH, WORDS_PER_SECOND
+from stream.domain.features import Floats
+from stream.domain.media_format import (
+    AUDIO_PER_SECOND,
+    FACE_WIDTH,
+    SEGMENT_MS,
+    VIDEO_PER_SECOND,
+    VOICE_WIDTH,
+    WORD_WIDTH,
+    WORDS_PER_SECOND,
+)
 from stream.domain.modality import MODALITIES
 from stream.model.nodes import Nodes, Past, Window
 from stream.training.features import Pools
@@ -41,6 +50,7 @@ class Batch:
         polarity: (B,) int64 polarities.
         score: (B,) scores of MOSI; NaN where the transcript has none.
         valence: (B, 2) valence constants of voice and face.
+        aroused: (B,) 1 for an excited voice, 0 for a quiet one, NaN where it is unknown or there is no voice.
         past: The context.
     """
 
@@ -48,6 +58,7 @@ class Batch:
     polarity: Tensor
     score: Tensor
     valence: Tensor
+    aroused: Tensor
     past: Past
 
 
@@ -68,10 +79,10 @@ class WindowMaker:
         """
         self.pools = pools
         self._rng = np.random.default_rng(seed)
-        self._voices = [np.flatnonzero(pools.voice.polarities == polarity) for polarity in range(3)]
-        self._faces = [np.flatnonzero(pools.face.polarities == polarity) for polarity in range(3)]
-        self._draw_voice = partial(self._draw, self._voices, mismatch=voice_mismatch)
-        self._draw_face = partial(self._draw, self._faces, mismatch=face_mismatch)
+        voices = [_Urn.of(pools.voice.polarities == polarity, pools.voice.weights) for polarity in range(3)]
+        faces = [_Urn.of(pools.face.polarities == polarity, np.ones(len(pools.face.polarities), np.float32)) for polarity in range(3)]
+        self._draw_voice = partial(self._draw, voices, mismatch=voice_mismatch)
+        self._draw_face = partial(self._draw, faces, mismatch=face_mismatch)
         self._past = PastMaker(pools, self._draw_voice, self._draw_face, past_dropout, seed)
 
     def paired(self, texts: Sequence[int]) -> Batch:
@@ -97,6 +108,7 @@ class WindowMaker:
         rows = [_NodeRows(size, WORDS, WORD_WIDTH), _NodeRows(size, AUDIO, VOICE_WIDTH), _NodeRows(size, VIDEO, FACE_WIDTH)]
         score = np.full(size, np.nan, dtype=np.float32)
         valence = np.zeros((size, 2), dtype=np.float32)
+        aroused = np.full(size, np.nan, dtype=np.float32)
         for row in range(size):
             begin, end = self._add_voice(rows[1], row, voices[row], texts[row])
             if texts[row] != NONE:
@@ -105,15 +117,17 @@ class WindowMaker:
                 score[row] = np.nan if given is None else given
             if voices[row] != NONE:
                 valence[row, 0] = self.pools.voice.valences[voices[row]]
+                aroused[row] = self.pools.voice.aroused[voices[row]]
             if faces[row] != NONE:
                 self._add_face(rows[2], row, faces[row])
                 valence[row, 1] = self.pools.face.valences[faces[row]]
         window = {modality: part.nodes() for modality, part in zip(MODALITIES, rows, strict=True)}
-        return Batch(window, torch.tensor(polarities), torch.from_numpy(score), torch.from_numpy(valence), self._past.draw(texts))
+        scores, valences, excited = (torch.from_numpy(part) for part in (score, valence, aroused))
+        return Batch(window, torch.tensor(polarities), scores, valences, excited, self._past.draw(texts))
 
-    def _draw(self, by_polarity: list[Indices], polarity: int, mismatch: float) -> int:
+    def _draw(self, by_polarity: list[_Urn], polarity: int, mismatch: float) -> int:
         wanted = int(self._rng.integers(3)) if self._rng.random() < mismatch else polarity
-        return int(self._rng.choice(by_polarity[wanted]))
+        return by_polarity[wanted].draw(self._rng)
 
     def _add_voice(self, rows: _NodeRows, row: int, voice: int, text: int) -> tuple[float, float]:
         """Put a voice at a random position in the window; returns the span of the speech, in seconds."""
@@ -144,6 +158,22 @@ class WindowMaker:
         variants = self._rng.integers(0, self.pools.face.embeddings.shape[1], size=frames.size)
         starts = frames / VIDEO_PER_SECOND
         rows.put(row, self.pools.face.embeddings[face, variants], starts, starts + 1.0 / VIDEO_PER_SECOND)
+
+
+@dataclass(frozen=True, slots=True)
+class _Urn:
+    """Indices that are drawn with unequal chances: (n,) indices and the (n,) sums of their weights so far."""
+
+    indices: Indices
+    sums: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, chosen: npt.NDArray[np.bool_], weights: Floats) -> _Urn:
+        indices = np.flatnonzero(chosen)
+        return cls(indices, np.cumsum(weights[indices], dtype=np.float64))
+
+    def draw(self, rng: np.random.Generator) -> int:
+        return int(self.indices[np.searchsorted(self.sums, rng.random() * self.sums[-1], side="right")])
 
 
 class _NodeRows:

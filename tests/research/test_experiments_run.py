@@ -35,7 +35,8 @@ from stream.model.minilm import pool
 from stream.model_repository.text_weights import packaged_weights
 from stream.training.corpora import Part
 from stream.training.errors import TrainingError
-from stream.training.features import session, text_weights
+from stream.training.features import text_weights
+from stream.training.inference import session
 from stream.training.metrics import score_numbers
 from stream.training.minilm_weights import pretrained
 from tests.support.tiny_mosi import write_mosi

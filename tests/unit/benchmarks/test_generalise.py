@@ -10,16 +10,17 @@ import pytest
 import soundfile
 
 from benchmarks.generalise_runs.faces import shifted
-from benchmarks.generalise_runs.voices import Answer, Recording, WindowMean, auc, corpora, measures, sample
+from benchmarks.generalise_runs.product import _spans
+from benchmarks.generalise_runs.voices import Answer, Recording, WindowMean, conversations, corpora, measures, sample
 from tests.fakes.results import make_score
 
 
 def recording(number: int, emotion: str, polarity: int) -> Recording:
-    return Recording(f"{number:05d}", Path("none.ogg"), emotion, polarity)
+    return Recording(f"{number:05d}", Path("none.ogg"), f"speaker {number % 2}", emotion, polarity)
 
 
-def answer(score: float, probabilities: tuple[float, float, float]) -> Answer:
-    return Answer(score, probabilities)
+def answer(score: float, probabilities: tuple[float, float, float], arousal: float = 0.5) -> Answer:
+    return Answer(score, arousal, probabilities)
 
 
 def write_corpus(folder: Path, rows: list[str]) -> None:
@@ -66,38 +67,56 @@ def test_a_sample_has_as_many_of_each_emotion() -> None:
     assert drawn == sample(recordings, 6, seed=0)
 
 
+def test_a_speaker_without_a_name_has_one_recording(tmp_path: Path) -> None:
+    write_corpus(tmp_path / "corpus", ["a.wav,ann,happy,0.8", "b.wav,,happy,0.8", "c.wav,,happy,0.8", "d.wav,ann,sad,-0.6"])
+    first, second, third, fourth = corpora(tmp_path)["corpus"]
+    assert first.speaker == fourth.speaker == "ann"
+    assert second.speaker != third.speaker
+
+
+def test_a_session_holds_recordings_of_one_speaker() -> None:
+    recordings = [recording(n, "happy", 2) for n in range(9)]
+    sessions = conversations(recordings, 3, seed=0)
+    assert sorted(len(own) for own in sessions) == [1, 2, 3, 3]
+    assert all(len({r.speaker for r in own}) == 1 for own in sessions)
+    assert sorted((r for own in sessions for r in own), key=lambda r: r.name) == recordings
+    assert sessions == conversations(recordings, 3, seed=0)
+
+
+def test_no_window_holds_two_recordings() -> None:
+    assert _spans([16_000, 16_001, 8_000]) == [(0, 1_000), (7_000, 8_001), (15_000, 15_500)]
+
+
 def test_windows_count_by_what_they_cover_of_the_recording() -> None:
-    mean = WindowMean(3_000)
-    for start_ms, score, positive in ((-2_000, 3.0, 1.0), (0, 1.0, 0.2), (2_000, -3.0, 0.6)):
+    mean = WindowMean(10_000, 13_000)
+    for start_ms, score, positive in ((8_000, 3.0, 1.0), (10_000, 1.0, 0.2), (12_000, -3.0, 0.6)):
         probabilities = {"negative": 0.0, "neutral": 1 - positive, "positive": positive}
-        mean.add(msgspec.structs.replace(make_score(start_ms + 4_000, score), probabilities=probabilities))
+        record = make_score(start_ms + 4_000, score)
+        mean.add(msgspec.structs.replace(record, probabilities=probabilities, arousal=positive))
     found = mean.answer()
     assert found is not None
     assert found.score == pytest.approx((2 * 3.0 + 3 * 1.0 - 1 * 3.0) / 6)
+    assert found.arousal == pytest.approx(3.2 / 6)
     assert found.probabilities == pytest.approx((0.0, 1 - 3.2 / 6, 3.2 / 6))
 
 
 def test_a_recording_without_a_scored_window_has_no_answer() -> None:
-    mean = WindowMean(3_000)
+    mean = WindowMean(0, 3_000)
     mean.add(make_score(4_000, None))
-    mean.add(make_score(8_000, 1.0))
+    mean.add(msgspec.structs.replace(make_score(8_000, 1.0), arousal=0.5))
     assert mean.answer() is None
-
-
-def test_the_auc_counts_equal_values_half() -> None:
-    assert auc(np.array([1.0, 2.0]), np.array([0.0, 1.0])) == pytest.approx(3.5 / 4)
-    assert auc(np.array([]), np.array([0.0])) is None
 
 
 def test_the_measures_of_a_corpus() -> None:
     recordings = [recording(0, "happy", 2), recording(1, "sad", 0), recording(2, "neutral", 1), recording(3, "angry", 0)]
-    answers = [answer(1.5, (0.1, 0.1, 0.8)), answer(1.0, (0.2, 0.2, 0.6)), None, answer(-2.0, (0.7, 0.2, 0.1))]
+    answers = [answer(1.5, (0.1, 0.1, 0.8), 0.6), answer(1.0, (0.2, 0.2, 0.6), 0.7), None, answer(-2.0, (0.7, 0.2, 0.1), 0.9)]
     found = measures(recordings, answers)
     assert found["recordings"] == 4
     assert found["unanswered"] == 1
     assert found["polarity_recall"] == pytest.approx((1 + 1 / 2 + 1) / 3)
     assert found["happy_negative_auc"] == 1.0
-    assert found["arousal_auc"] is None
+    # Excited: .6 and .9. Quiet: .7, and .5 where there is no answer.
+    assert found["arousal_auc"] == 3 / 4
     assert (found["wrong_strong"], found["right_strong"]) == (0.25, 0.5)
     # The confidences .8 (right), .6 (wrong), 1 (right) and .7 (right) are each alone in a bin.
     assert found["ece"] == pytest.approx((0.2 + 0.6 + 0.0 + 0.3) / 4)

@@ -15,7 +15,7 @@ from stream.model.minilm import MiniLM
 from stream.model_repository.errors import WeightsError
 from stream.model_repository.text_adapter import apply_adapter
 from stream.model_repository.text_weights import ADAPTER, build_text_encoder, packaged_weights
-from stream.training.features import session
+from stream.training.inference import session
 from stream.training.minilm_weights import adapter_of, pretrained
 
 RANK = 4

@@ -52,7 +52,10 @@ def pools() -> Pools:
         tuple((np.arange(s.shape[0]) * (1 if s.shape[0] > 12 else 2),) for s in [*segments, long]),
         np.array([0, 1, 2] * 3 + [2]),
         np.array([-0.7, 0.0, 0.8] * 3 + [0.8], dtype=np.float32),
-        np.arange(10),
+        np.array([1.0, 0.0, 1.0] * 3 + [np.nan], dtype=np.float32),
+        np.array(["ravdess"] * 9 + ["other"]),
+        np.array([str(number) for number in range(9)] + ["ann"]),
+        np.ones(10, dtype=np.float32),
     )
     faces = FacePool(
         rng.standard_normal((9, 2, FACE_WIDTH)).astype(np.float32), np.array([0, 1, 2] * 3), np.array([-0.7, 0, 0.8] * 3, dtype=np.float32)
@@ -61,7 +64,7 @@ def pools() -> Pools:
 
 
 def test_polarity_rules() -> None:
-    assert [polarity_of_valence(v) for v in (-0.6, -0.2, 0.1, 0.3)] == [NEGATIVE, NEUTRAL, NEUTRAL, POSITIVE]
+    assert [polarity_of_valence(v) for v in (-0.6, 0.1, 0.3, 0.8)] == [NEGATIVE, NEUTRAL, NEUTRAL, POSITIVE]
     assert [polarity_of_score(s) for s in (-0.5, -0.4, 0.0, 0.6)] == [NEGATIVE, NEUTRAL, NEUTRAL, POSITIVE]
 
 
@@ -94,6 +97,15 @@ def test_nodes_lie_in_the_window_with_words_inside_the_speech(pools: Pools) -> N
         assert said.max() <= heard.max() + 1e-5
     assert text.values.shape[1] == WORDS
     assert audio.mask.sum(dim=1).max() <= AUDIO
+
+
+def test_voices_are_drawn_by_their_weights(pools: Pools) -> None:
+    weights = np.where(np.arange(10) == 9, 3.0, 1.0).astype(np.float32)
+    maker = WindowMaker(Pools(pools.text, replace(pools.voice, weights=weights), pools.face), 0)
+    positive = [index for index, utterance in enumerate(pools.text.utterances) if utterance.polarity == 2]
+    unknown = torch.cat([maker.paired(positive).aroused.isnan() for _ in range(20)])
+    # Three of the positive voices weigh 1 each, and the one whose arousal is unknown weighs 3.
+    assert 0.4 < float(unknown.float().mean()) < 0.6
 
 
 def test_windows_of_one_modality(pools: Pools) -> None:
@@ -152,7 +164,8 @@ def test_score_targets(pools: Pools) -> None:
     gates = torch.tensor([[[1.0, 1, 1], [0, 1, 1], [0, 0, 0]]]).expand(2, -1, -1)
     wanted = targets(batch, gates, LossWeights(score=1.0, valence=0.1, neutral=0.5))
     assert wanted.score[0].tolist() == pytest.approx([2.0, 2.4, 2.0])
-    assert wanted.score_weight.tolist() == [[1.0, pytest.approx(0.1), 1.0], [0.5, pytest.approx(0.1), 0.0]]
+    assert wanted.score_weight.tolist() == [[1.0, 0.0, 1.0], [0.5, 0.0, 0.0]]
+    assert wanted.valence_weight.tolist() == [[0.0, pytest.approx(0.1), 0.0]] * 2
 
 
 def test_uniform_answers_have_no_divergence_and_sure_ones_do() -> None:
@@ -162,8 +175,11 @@ def test_uniform_answers_have_no_divergence_and_sure_ones_do() -> None:
 
 def test_task_loss_counts_only_scores_that_are_known() -> None:
     answer = Answer(torch.tensor([[1.0, -1.0]]), torch.zeros(1, 2, 3), torch.ones(1, 2))
-    known = Targets(torch.zeros(1, 2, dtype=torch.int64), torch.tensor([[2.0, 2.0]]), torch.tensor([[1.0, 0.0]]))
-    assert float(task_loss(answer, known)) == pytest.approx(np.log(3.0) + 0.5, abs=1e-5)
+    classes, scores, none = torch.zeros(1, 2, dtype=torch.int64), torch.tensor([[2.0, 2.0]]), torch.zeros(1, 2)
+    annotated = Targets(classes, scores, torch.tensor([[1.0, 0.0]]), none)
+    assert float(task_loss(answer, annotated)) == pytest.approx(np.log(3.0) + 0.5, abs=1e-5)
+    constants = Targets(classes, scores, none, torch.tensor([[0.0, 0.5]]))
+    assert float(task_loss(answer, constants)) == pytest.approx(np.log(3.0) + 0.5 * 9.0 / 2, abs=1e-5)
 
 
 @pytest.mark.slow
@@ -237,9 +253,10 @@ def test_results_have_groups_of_speakers_and_the_share_set_aside(pools: Pools) -
     found = evaluate(served, pools)
     speakers = {name: found[name]["n"] for name in found if name.startswith("speaker ")}
     assert speakers == {f"speaker {OTHERS}": 30}
-    assert found["actors male"]["n"] + found["actors female"]["n"] == 10
+    assert found["actors male"]["n"] + found["actors female"]["n"] == 9
     assert found["actor 3"]["n"] == 1
-    assert all(found[name]["reviewed"] == 1.0 for name in ("text mosi", "voice", "face", "paired text + audio"))
+    assert (found["voice ravdess"]["n"], found["voice other"]["n"]) == (9, 1)
+    assert all(found[name]["reviewed"] == 1.0 for name in ("text mosi", "voice ravdess", "face", "paired text + audio"))
     curves = reliabilities(served, pools)
     assert len(curves) == 7
     assert all(sum(count for _, _, count in bins) == 36 for bins in curves.values())
@@ -270,7 +287,6 @@ def test_recordings_are_cut_to_the_speech_and_levelled() -> None:
     cut = voice.trimmed(recording)
     assert cut.shape[0] == 8_000
     assert np.abs(cut).max() == pytest.approx(32_767 * 10 ** (-6 / 20), rel=0.01)
-    assert voice.resampled(cut, np.random.default_rng(0)).shape[0] == voice.BLOCKS * 16_000
 
 
 def test_the_context_is_the_utterances_before(pools: Pools) -> None:

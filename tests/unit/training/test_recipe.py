@@ -12,19 +12,20 @@ from rich.progress import Progress
 from stream.domain.context import CONTEXT_WINDOWS
 from stream.model.mmci import MMCIConfig
 from stream.model.served import OUTPUT_NAMES
-from stream.training import faces, voice
+from stream.training import faces
 from stream.training.checkpoints import export_all
 from stream.training.export import MMCI_ENTRY
-from stream.training.features import session
+from stream.training.inference import session
 from stream.training.mmci import MMCIRecipe
 from stream.training.recipe import Paths, Recipe, run
+from stream.training.voice import VoiceRecipe
 from tests.support.tiny_corpora import write_corpora
 
 pytestmark = pytest.mark.slow
 
 STEPS = ("audio", "face", "mmci")
 TINY = Recipe(
-    voice=voice.VoiceRecipe(epochs=1, batch=6),
+    voice=VoiceRecipe(variants=1),
     face=faces.FaceRecipe(epochs=1, batch=6),
     mmci=MMCIRecipe(epochs=1, windows=16, batch=8, config=MMCIConfig(hidden=8, head_hidden=8, strata=2, past=CONTEXT_WINDOWS)),
     seeds=2,

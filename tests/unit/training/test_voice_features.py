@@ -8,7 +8,7 @@ import numpy as np
 
 from stream.domain.media_format import FEATURE_STEPS, FEATURE_WIDTH, MEL_BINS, MEL_FRAMES, SEGMENTS_PER_BLOCK, VOICE_WIDTH
 from stream.training.export import AUDIO_ENTRY, config_text, export_projection
-from stream.training.features import session
+from stream.training.inference import session
 from stream.training.voice_features import frozen_encoder, frozen_segments, frozen_steps
 
 
