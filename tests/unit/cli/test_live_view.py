@@ -92,6 +92,13 @@ def test_a_summary_says_how_many_windows_were_shed() -> None:
     assert "1 closed early" in drawn(shed, summarise(*summary, [whole, shed]))
 
 
+def test_a_summary_has_the_mean_arousal_where_there_was_a_voice() -> None:
+    excited, written = make_score(4000, arousal=0.75), make_score(6000)
+    summary = SessionKey("default", "call-1"), 0
+    assert "arousal 0.75" in drawn(excited, summarise(*summary, [excited, written]))
+    assert "arousal" not in drawn(written, summarise(*summary, [written]))
+
+
 def test_a_summary_says_in_how_many_windows_nothing_was_said() -> None:
     spoken, nothing = make_score(4000, 1.0), make_score(6000, None)
     summary = SessionKey("default", "call-1"), 0

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from stream.config.settings import Settings, WindowSettings
+from stream.config.settings import LimitSettings, Settings, WindowSettings
 from stream.domain.chunk import Chunk
 from stream.domain.delivery import InboundRecord
 from stream.domain.features import AudioFeatures, Features, Floats, Word
@@ -110,9 +110,9 @@ def _is_quiet(track: str, seq: int) -> bool:
     return (seq // 5) % 3 == TRACKS.index(track)
 
 
-def worker(kind: str, store: FakeStore | None = None) -> tuple[FakeWorker, TensorScorer]:
+def worker(kind: str, store: FakeStore | None = None, limits: LimitSettings | None = None) -> tuple[FakeWorker, TensorScorer]:
     scorer = TensorScorer()
-    settings = Settings(windows=SETTINGS[kind])
+    settings = Settings(windows=SETTINGS[kind], limits=limits or LimitSettings())
     return FakeWorker(cast(FakeScorer, scorer), store or FakeStore(), settings, VoiceEncoder), scorer
 
 
@@ -140,10 +140,11 @@ def same(one: WindowInputs | None, other: WindowInputs | None) -> bool:
     return all(np.array_equal(a, b) if isinstance(a, np.ndarray) else a == b for a, b in pairs)
 
 
-async def whole(kind: str) -> TensorScorer:
+async def whole(kind: str, limits: LimitSettings | None = None) -> TensorScorer:
     """What a worker does that processes the whole session."""
-    one, scorer = worker(kind)
+    one, scorer = worker(kind, limits=limits)
     await one.feed(*session(one))
+    await one.settle(0.5)
     assert not one.failures
     return scorer
 
@@ -168,6 +169,12 @@ async def test_a_worker_that_takes_over_builds_the_same_tensors(kind: str) -> No
             for key, inputs in scorer.finals.items():
                 assert same(inputs, expected.finals[key]), (crash_after, key)
                 assert scorer.words_before[key] == expected.words_before[key], (crash_after, key)
+
+
+async def test_a_single_window_slot_is_enough() -> None:
+    expected, slow = await whole("defaults"), await whole("defaults", LimitSettings(windows_in_flight=1))
+    assert slow.finals.keys() == expected.finals.keys()
+    assert all(same(inputs, expected.finals[key]) for key, inputs in slow.finals.items())
 
 
 async def test_voices_are_centred_on_what_was_heard_of_the_own_track_alone() -> None:
