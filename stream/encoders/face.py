@@ -1,4 +1,4 @@
-"""From grey face crops to the face encoder's input."""
+"""From grey face crops to the face encoder's input, and from its embeddings to those of a chunk's frames."""
 
 from __future__ import annotations
 
@@ -30,3 +30,24 @@ def normalise(crops: npt.NDArray[np.uint8]) -> Floats:
     mean = pixels.mean(axis=(1, 2), keepdims=True)
     contrast = np.maximum(pixels.std(axis=(1, 2), keepdims=True), MIN_CONTRAST)
     return np.ascontiguousarray(((pixels - mean) / contrast)[:, None])
+
+
+def smoothed(embeddings: Floats, spans_ms: npt.NDArray[np.int64]) -> Floats:
+    """Average each frame of a chunk with the frames right before and after it: a box jumps by pixels, and a face does not.
+
+    A frame after a gap, in which no face was found, is not averaged with those before it: it may show somebody else. Frames of other
+    chunks do not count, so a chunk that is encoded again gives the same embeddings.
+
+    Args:
+        embeddings: (n, 64), in order of time.
+        spans_ms: (n, 2) media time that each frame stands for.
+
+    Returns:
+        (n, 64) means of one to three embeddings.
+    """
+    total, count = embeddings.copy(), np.ones((len(embeddings), 1), np.float32)
+    touching = (spans_ms[1:, :1] == spans_ms[:-1, 1:]).astype(np.float32)
+    for own, other in ((slice(1, None), slice(None, -1)), (slice(None, -1), slice(1, None))):
+        total[own] += touching * embeddings[other]
+        count[own] += touching
+    return total / count

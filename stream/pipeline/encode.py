@@ -11,7 +11,7 @@ from stream.domain.kafka_records import decode_words
 from stream.domain.media_format import FACE_WIDTH, VOICE_WIDTH
 from stream.domain.modality import Modality
 from stream.encoders.audio import log_mel, segments
-from stream.encoders.face import normalise
+from stream.encoders.face import normalise, smoothed
 from stream.encoders.packed import unpack
 from stream.media.faces import FaceTracker
 from stream.media.pcm import read_pcm, trim
@@ -75,5 +75,5 @@ class ChunkEncoder:
         faces = self._face_tracker.follow(detections, header.start_ms, header.duration_ms)
         embeddings = np.zeros((0, FACE_WIDTH), np.float32)
         if len(faces.crops):
-            embeddings = await self._models.encode_faces(normalise(faces.crops))
+            embeddings = smoothed(await self._models.encode_faces(normalise(faces.crops)), faces.spans_ms)
         return VideoFeatures(faces.spans_ms, embeddings, faces.boxes, faces.faces_max, faces.frames)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stream.encoders.face import normalise
+from stream.encoders.face import normalise, smoothed
 from stream.encoders.text import BUCKETS, MAX_PIECES, TOKENIZER_FILE, default_tokenizer, pool_words
 
 
@@ -90,3 +90,25 @@ def test_no_faces() -> None:
 def test_a_face_of_another_size_is_refused() -> None:
     with pytest.raises(ValueError, match="48"):
         normalise(np.zeros((1, 64, 64), dtype=np.uint8))
+
+
+def spans(*starts_ms: int) -> np.ndarray:
+    return np.array([(start, start + 200) for start in starts_ms], np.int64).reshape(-1, 2)
+
+
+def test_a_frame_is_averaged_with_its_neighbours() -> None:
+    embeddings = np.array([[0.0, 6.0], [3.0, 0.0], [9.0, 3.0]], np.float32)
+    out = smoothed(embeddings, spans(0, 200, 400))
+    assert out.tolist() == [[1.5, 3.0], [4.0, 3.0], [6.0, 1.5]]
+    assert out.dtype == np.float32
+    assert embeddings.tolist() == [[0.0, 6.0], [3.0, 0.0], [9.0, 3.0]], "the embeddings of the model stay as they are"
+
+
+def test_frames_are_not_averaged_over_a_gap() -> None:
+    embeddings = np.array([[1.0], [3.0], [10.0]], np.float32)
+    assert smoothed(embeddings, spans(0, 200, 600)).tolist() == [[2.0], [2.0], [10.0]]
+
+
+def test_a_single_frame_and_none_stay_as_they_are() -> None:
+    assert smoothed(np.ones((1, 64), np.float32), spans(0)).tolist() == [[1.0] * 64]
+    assert smoothed(np.zeros((0, 64), np.float32), spans()).shape == (0, 64)
