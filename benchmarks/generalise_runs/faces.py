@@ -13,6 +13,8 @@ from stream.domain.features import Floats
 from stream.domain.media_format import VIDEO_PER_SECOND
 from stream.encoders.face import normalise
 from stream.training.corpora import Part, read_faces
+from stream.training.export import served_face
+from stream.training.faces import predict
 from stream.training.inference import session
 
 SHIFTS = ((0, 1), (0, -1), (1, 0), (-1, 0))
@@ -38,7 +40,7 @@ class ServedFaces:
 
     def _batch(self, crops: Crops) -> tuple[Floats, Floats]:
         rows, frames = crops.shape[0], WINDOW_S * VIDEO_PER_SECOND
-        (embeddings,) = self._encoder.run(None, {"face": normalise(crops)})
+        (embeddings,) = self._encoder.run(["embedding"], {"face": normalise(crops)})
         begins = np.arange(frames, dtype=np.float32) / VIDEO_PER_SECOND
         times = np.stack([begins, begins + 1 / VIDEO_PER_SECOND], axis=1)
         feed = {given.name: np.zeros(_shape(given, rows), np.float32) for given in self._mmci.get_inputs()}
@@ -73,8 +75,9 @@ def measures(data: Path, repository: Path, most: int | None) -> dict[str, float 
         most: Most images; None for all.
 
     Returns:
-        ``images``, their number; ``polarity_accuracy``, of the most probable label; ``shift_p95`` and ``shift_mean``, the change of
-        the score (points) when the crop moves by one pixel, over all images and four directions.
+        ``images``, their number; ``polarity_accuracy``, of the most probable label; ``fer_accuracy``, of the seven expressions by
+        the classifier with which the encoder was trained, whose weights are beside the served model; ``shift_p95`` and
+        ``shift_mean``, the change of the score (points) when the crop moves by one pixel, over all images and four directions.
     """
     faces = read_faces(data, Part.TEST)
     chosen = np.random.default_rng(0).permutation(faces.images.shape[0])[:most]
@@ -84,6 +87,7 @@ def measures(data: Path, repository: Path, most: int | None) -> dict[str, float 
     return {
         "images": int(chosen.size),
         "polarity_accuracy": float((probabilities.argmax(axis=1) == faces.polarities[chosen]).mean()),
+        "fer_accuracy": float((predict(served_face(repository), images)[0].argmax(axis=1) == faces.emotions[chosen]).mean()),
         "shift_p95": float(np.quantile(changes, 0.95)),
         "shift_mean": float(changes.mean()),
     }

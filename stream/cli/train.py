@@ -72,6 +72,7 @@ def train(
     """
     _require_checkout_and_torch()
     from stream.training.config import read_live_config  # noqa: PLC0415 - torch stays out of --help
+    from stream.training.faces import FINE_TUNING, FaceRecipe  # noqa: PLC0415
     from stream.training.recipe import QUICK, Paths, Recipe, run  # noqa: PLC0415
 
     live = read_live_config(config)
@@ -80,7 +81,8 @@ def train(
     steps = tuple(step for step in live.steps if step != "text") if quick else live.steps
     paths = Paths(data, out, docs / "model-metrics.json", runs / "live")
     with _progress() as progress, _missing_corpora():
-        run(paths, QUICK if quick else Recipe(), live.seed, steps, progress)
+        recipe = QUICK if quick else Recipe(face=FINE_TUNING if live.face == "fine-tuned" else FaceRecipe())
+        run(paths, recipe, live.seed, steps, progress)
     typer.secho(f"Wrote {', '.join(steps)} to {out} and the numbers to {paths.metrics}.", fg="green", err=True)
     if not quick:
         typer.echo("Fill the model card from these numbers: python -m benchmarks.model_card", err=True)

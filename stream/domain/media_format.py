@@ -44,6 +44,9 @@ BLOCK_SAMPLES = SAMPLE_RATE * BLOCK_MS // 1_000
 FACE_SIZE = 48
 """Side of the square grey face crop in pixels, as in FER2013."""
 
+FACE_MAP = (128, 6, 6)
+"""Channels, rows and columns of the face encoder's last feature map."""
+
 WORD_WIDTH = 384
 """Width of a word's state: that of MiniLM's token states."""
 

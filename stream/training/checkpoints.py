@@ -9,8 +9,8 @@ import torch
 
 from stream.model.mmci import MMCI, MMCIConfig
 from stream.model.served import ServedMMCI
-from stream.training.export import FACE_ENTRY, export_encoder, export_mmci
-from stream.training.faces import FaceClassifier
+from stream.training.export import export_face, export_mmci
+from stream.training.faces import FaceClassifier, classifier_of
 
 
 def save_face(module: FaceClassifier, folder: Path) -> None:
@@ -21,10 +21,7 @@ def save_face(module: FaceClassifier, folder: Path) -> None:
 
 def load_face(folder: Path) -> FaceClassifier:
     """Read the face encoder and its classifier from ``face.pt``."""
-    state = torch.load(folder / "face.pt", weights_only=True)
-    module = FaceClassifier(state["emotion.weight"].shape[0])
-    module.load_state_dict(state)
-    return module.eval()
+    return classifier_of(torch.load(folder / "face.pt", weights_only=True))
 
 
 def save_mmci(served: ServedMMCI, folder: Path) -> None:
@@ -47,5 +44,5 @@ def export_all(folder: Path, repository: Path) -> list[Path]:
     Raises:
         FileNotFoundError: If one of them has no checkpoint. Nothing is written in this case.
     """
-    face, served = load_face(folder).encoder, load_mmci(folder)
-    return [export_encoder(face, FACE_ENTRY, repository), export_mmci(served, repository)]
+    face, served = load_face(folder), load_mmci(folder)
+    return [export_face(face, repository), export_mmci(served, repository)]

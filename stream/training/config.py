@@ -20,6 +20,7 @@ class LiveConfig(BaseModel):
         kind: Distinguishes this file from that of a row of the research tables.
         seed: Seed of all random choices. MMCI is trained with this seed and the next two; the best on validation data is kept.
         steps: The models to train. ``mmci`` alone uses the encoders in the repository.
+        face: Whether the face encoder starts from random weights or, in a short training, from the served ones.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
@@ -27,6 +28,7 @@ class LiveConfig(BaseModel):
     kind: Literal["live"]
     seed: int = Field(0, ge=0)
     steps: tuple[Literal["text", "audio", "face", "mmci"], ...] = ("text", "audio", "face", "mmci")
+    face: Literal["from scratch", "fine-tuned"] = "from scratch"
 
 
 def read_live_config(file: Path) -> LiveConfig:

@@ -9,12 +9,14 @@ from pathlib import Path
 import onnx
 import torch
 from safetensors.numpy import save
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from stream.domain.context import CONTEXT_WINDOWS
 from stream.domain.features import Floats
 from stream.domain.inference import COALITIONS, LABELS
 from stream.domain.media_format import (
+    FACE_MAP,
     FACE_SIZE,
     FACE_WIDTH,
     FEATURE_STEPS,
@@ -30,6 +32,7 @@ from stream.model.served import INPUT_NAMES, OUTPUT_NAMES, WEIGHTS, ServedMMCI, 
 from stream.model_repository.audio_weights import PROJECTION, build_audio_encoder
 from stream.model_repository.files import MODEL_FILE, VERSION, sha256_of, write_atomically
 from stream.model_repository.served_models import AUDIO_ENCODER, BUILT, FACE_ENCODER, MMCI
+from stream.training.faces import FaceClassifier, classifier_of
 from stream.training.files import publish, replace_text
 
 OPSET = 18
@@ -74,7 +77,7 @@ AUDIO_ENTRY = ModelEntry(
     (("embedding", (SEGMENTS_PER_BLOCK, VOICE_WIDTH)), ("feature_map", (FEATURE_STEPS, FEATURE_WIDTH))),
     32,
 )
-FACE_ENTRY = ModelEntry(FACE_ENCODER, (("face", (1, FACE_SIZE, FACE_SIZE)),), (("embedding", (FACE_WIDTH,)),), 64)
+FACE_ENTRY = ModelEntry(FACE_ENCODER, (("face", (1, FACE_SIZE, FACE_SIZE)),), (("embedding", (FACE_WIDTH,)), ("feature_map", FACE_MAP)), 64)
 MMCI_ENTRY = ModelEntry(
     MMCI,
     _mmci_inputs(),
@@ -104,6 +107,18 @@ def export_projection(weight: Floats, bias: Floats, repository: Path) -> Path:
     write_configs(AUDIO_ENTRY, repository)
     write_atomically(folder / PROJECTION, save({"weight": weight, "bias": bias}))
     return build_audio_encoder(folder)
+
+
+def export_face(module: FaceClassifier, repository: Path) -> Path:
+    """Export the face encoder, and its weights with those of its classifiers beside it; returns the ONNX file's path."""
+    graph = export_encoder(module.encoder, FACE_ENTRY, repository)
+    save_file({name: tensor.contiguous() for name, tensor in module.state_dict().items()}, graph.with_name(WEIGHTS))
+    return graph
+
+
+def served_face(repository: Path) -> FaceClassifier:
+    """Read the face encoder and its classifiers, in evaluation mode, from the weights beside the served model."""
+    return classifier_of(load_file(repository / FACE_ENTRY.name / "1" / WEIGHTS))
 
 
 def export_mmci(module: ServedMMCI, repository: Path) -> Path:

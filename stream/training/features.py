@@ -181,7 +181,7 @@ def embed_faces(images: Faces, encoder: onnxruntime.InferenceSession, seed: int,
     for start in range(0, images.images.shape[0], 128):
         crops = normalise(images.images[start : start + 128])
         moved = [faces.augmented(torch.from_numpy(crops), generator).numpy() for _ in range(FACE_VARIANTS - 1)]
-        rows.append(np.stack([encoder.run(None, {"face": variant})[0] for variant in (crops, *moved)], axis=1))
+        rows.append(np.stack([encoder.run(["embedding"], {"face": variant})[0] for variant in (crops, *moved)], axis=1))
         progress.advance(bar, crops.shape[0])
     return FacePool(np.concatenate(rows), images.polarities, images.valences)
 

@@ -21,7 +21,7 @@ from stream.training.checkpoints import save_face, save_mmci
 from stream.training.corpora import Part, Utterance, Voice
 from stream.training.evaluate import Results, evaluate, reliabilities
 from stream.training.excerpts import cut, unpunctuated, whole
-from stream.training.export import AUDIO_ENTRY, FACE_ENTRY, MMCI_ENTRY, export_encoder, export_mmci, export_projection
+from stream.training.export import AUDIO_ENTRY, FACE_ENTRY, MMCI_ENTRY, export_face, export_mmci, export_projection, served_face
 from stream.training.features import Pools, embed_faces, embed_text, sample_faces, text_weights, voice_pool
 from stream.training.files import replace_text
 from stream.training.inference import session
@@ -172,10 +172,18 @@ def run_face(paths: Paths, recipe: Recipe, seed: int, progress: Progress) -> Met
     images = {part: corpora.read_faces(paths.data, part) for part in Part}
     training_images = images[Part.TRAIN] if recipe.most_faces is None else sample_faces(images[Part.TRAIN], recipe.most_faces, seed)
     state = paths.checkpoints / f"face-seed{seed}.state"
-    model, validations = faces.train_faces(training_images, images[Part.VALIDATION], recipe.face, seed=seed, progress=progress, state=state)
+    model, validations = faces.train_faces(
+        training_images,
+        images[Part.VALIDATION],
+        recipe.face,
+        seed=seed,
+        progress=progress,
+        initial=served_face(paths.repository) if recipe.face.from_served else None,
+        state=state,
+    )
     save_face(model, paths.checkpoints)
     state.unlink()
-    export_encoder(model.encoder, FACE_ENTRY, paths.repository)
+    export_face(model, paths.repository)
     results: Results = {}
     for part, own in images.items():
         shown = sample_faces(own, 3_300, seed) if part is Part.TRAIN else own

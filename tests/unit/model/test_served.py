@@ -11,7 +11,7 @@ import torch
 
 from stream.domain.context import CONTEXT_WINDOWS
 from stream.domain.features import WIDTHS
-from stream.domain.media_format import FACE_WIDTH
+from stream.domain.media_format import FACE_MAP, FACE_WIDTH
 from stream.domain.modality import MODALITIES, Modality
 from stream.model.encoders import FaceEncoder
 from stream.model.mmci import MMCI, MMCIConfig, Skip
@@ -278,15 +278,30 @@ def test_the_exported_face_encoder_equals_torch(tmp_path: Path) -> None:
     session = onnxruntime.InferenceSession(str(export_encoder(encoder, FACE_ENTRY, tmp_path)))
     ((name, shape),) = FACE_ENTRY.inputs
     batch = torch.randn(5, *shape)
-    (found,) = session.run(None, {name: batch.numpy()})
-    assert found.shape == (5, FACE_WIDTH)
-    assert np.allclose(found, encoder(batch).detach().numpy(), atol=1e-4)
+    found, wanted = session.run(None, {name: batch.numpy()}), encoder(batch)
+    assert [tensor.shape for tensor in found] == [(5, *shape) for shape in ((FACE_WIDTH,), FACE_MAP)]
+    for tensor, expected in zip(found, wanted, strict=True):
+        assert np.allclose(tensor, expected.detach().numpy(), atol=1e-4)
 
 
-def test_the_face_encoder_is_small_and_returns_its_feature_map() -> None:
+def test_the_face_encoder_is_small_and_its_embedding_is_that_of_its_feature_map() -> None:
+    torch.manual_seed(0)
     encoder = FaceEncoder().eval()
     assert sum(parameter.numel() for parameter in encoder.parameters()) <= 500_000
-    assert encoder.feature_map(torch.zeros(2, 1, 48, 48)).shape == (2, 128, 6, 6)
+    with torch.no_grad():
+        embedding, feature_map = encoder(torch.randn(2, 1, 48, 48))
+        assert feature_map.shape == (2, *FACE_MAP)
+        assert torch.allclose(embedding, torch.tanh(encoder.embed(feature_map.mean(dim=(2, 3)))))
+
+
+def test_the_face_encoder_filters_what_alternates_from_pixel_to_pixel() -> None:
+    torch.manual_seed(0)
+    encoder = FaceEncoder().eval()
+    fine = (torch.arange(48).reshape(1, 1, 1, 48) % 2 * 2.0 - 1.0).expand(1, 1, 48, 48)
+    with torch.no_grad():
+        (found, _), (plain, _) = encoder(fine), encoder(torch.zeros(1, 1, 48, 48))
+        coarse, _ = encoder((torch.arange(48).reshape(1, 1, 1, 48) // 8 % 2 * 2.0 - 1.0).expand(1, 1, 48, 48))
+    assert torch.dist(found, plain) < 0.3 * torch.dist(coarse, plain)
 
 
 def test_configurations_name_every_tensor(served: ServedMMCI, tmp_path: Path) -> None:
