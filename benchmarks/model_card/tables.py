@@ -69,6 +69,8 @@ def modalities_table(metrics: Mapping[str, Any]) -> str:
     """The whole served model with one modality at a time, on that modality's test part: the shipped seed, and the mean over the seeds."""
     titles = {
         "text mosi": "text: MOSI test, by video",
+        "text mosi, cut": "text: windows that cut MOSI's sentences, encoded after the earlier words",
+        "text mosi, cut, alone": "text: the same windows, encoded alone",
         "text meld": "text: MELD test, by dialogue",
         "text routine": "text: made-up calls, with phrases of their own",
         **{key: f"voice: {key.removeprefix('voice ')}, test speakers" for key in _shipped(metrics) if key.startswith("voice ")},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from stream.domain.inference import COALITIONS
 from stream.domain.modality import MODALITIES, Modality
 from stream.model.served import FULL, ServedMMCI
 from stream.training import routine_talk
-from stream.training.features import Pools
+from stream.training.features import Pools, TextPool
 from stream.training.metrics import accuracy, bootstrap_by_group, classification, macro_recall, regression, reliability, review
 from stream.training.mmci import answer, batches
 from stream.training.windows import Batch, WindowMaker
@@ -49,7 +49,8 @@ def evaluate(served: ServedMMCI, pools: Pools) -> Results:
     voices = _answers(served, batches(maker.voices_only, range(pools.voice.polarities.shape[0]), BATCH))
     faces = _answers(served, batches(maker.faces_only, range(pools.face.polarities.shape[0]), BATCH))
     return {
-        **_text_results(answers, pools, below[Modality.TEXT.bit]),
+        **_text_results(answers, pools.text, below[Modality.TEXT.bit]),
+        **_cut_results(served, pools),
         **_speakers(answers, pools),
         **_actors(voices, pools),
         **_voice_results(voices, pools, below[Modality.AUDIO.bit]),
@@ -116,9 +117,20 @@ def _group(answers: Answers, coalition: int, chosen: npt.NDArray[np.bool_]) -> d
     }
 
 
-def _text_results(answers: Answers, pools: Pools, below: float) -> Results:
-    corpus = np.array([utterance.corpus for utterance in pools.text.utterances])
-    groups = np.array([utterance.group for utterance in pools.text.utterances])
+def _cut_results(served: ServedMMCI, pools: Pools) -> Results:
+    """Text alone in windows that cut transcripts, by how these are encoded."""
+    results: Results = {}
+    for name, text in pools.cut_text.items():
+        maker = WindowMaker(replace(pools, text=text), 0)
+        answers = _answers(served, batches(maker.paired, range(len(text.utterances)), BATCH))
+        found = _text_results(answers, text, float(served.review_below[Modality.TEXT.bit]))
+        results |= {f"{corpus}, {name}": numbers for corpus, numbers in found.items()}
+    return results
+
+
+def _text_results(answers: Answers, text: TextPool, below: float) -> Results:
+    corpus = np.array([utterance.corpus for utterance in text.utterances])
+    groups = np.array([utterance.group for utterance in text.utterances])
     alone = Modality.TEXT.bit
     results = {}
     for name in np.unique(corpus):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -77,11 +77,15 @@ class FacePool:
 
 @dataclass(frozen=True, slots=True)
 class Pools:
-    """The three pools of one part of the corpora."""
+    """The three pools of one part of the corpora.
+
+    `cut_text` has windows that cut transcripts, by how they are encoded: they are only measured.
+    """
 
     text: TextPool
     voice: VoicePool
     face: FacePool
+    cut_text: Mapping[str, TextPool] = field(default_factory=dict)
 
 
 def text_weights(repository: Path) -> Path:

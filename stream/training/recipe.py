@@ -22,7 +22,7 @@ from stream.training.corpora import Part, Utterance, Voice
 from stream.training.evaluate import Results, evaluate, reliabilities
 from stream.training.excerpts import cut, unpunctuated, whole
 from stream.training.export import AUDIO_ENTRY, FACE_ENTRY, MMCI_ENTRY, export_face, export_mmci, export_projection, served_face
-from stream.training.features import Pools, embed_faces, embed_text, sample_faces, text_weights, voice_pool
+from stream.training.features import Pools, TextPool, embed_faces, embed_text, sample_faces, text_weights, voice_pool
 from stream.training.files import replace_text
 from stream.training.inference import session
 from stream.training.loop import Validations
@@ -255,8 +255,20 @@ def read_pools(
         spoken = voice_pool([voices[index] for index in own], features.of(own), of_corpus, recipe.voice, seed)
         images = corpora.read_faces(data, part)
         seen = sample_faces(images, recipe.pool_faces, seed) if part is Part.TRAIN else images
-        pools[part] = Pools(text, spoken, embed_faces(seen, face_encoder, seed, progress))
+        cut_text = _cut_text([u for u in said if u.corpus == "mosi"], weights, seed, progress) if part is Part.TEST else {}
+        pools[part] = Pools(text, spoken, embed_faces(seen, face_encoder, seed, progress), cut_text)
     return pools
+
+
+def _cut_text(utterances: list[Utterance], weights: Path, seed: int, progress: Progress) -> dict[str, TextPool]:
+    """Windows that cut transcripts, with the earlier words of their sentence and without."""
+    windows = cut(utterances, seed)
+    if not windows:
+        return {}
+    return {
+        "cut": embed_text(windows, weights, progress),
+        "cut, alone": embed_text([replace(window, earlier=()) for window in windows], weights, progress),
+    }
 
 
 def _first(utterances: list[Utterance], most: int | None) -> list[Utterance]:

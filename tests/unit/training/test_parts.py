@@ -151,6 +151,16 @@ def test_made_up_calls_are_in_no_table_of_what_people_have_said(pools: Pools) ->
     assert counted == len(pools.text.utterances)
 
 
+def test_windows_that_cut_sentences_are_measured_apart(pools: Pools) -> None:
+    served = ServedMMCI(MMCI(MMCIConfig(hidden=8, head_hidden=8, past=CONTEXT_WINDOWS))).eval()
+    without = evaluate(served, pools)
+    mosi = TextPool(pools.text.utterances[:6], pools.text.states[:6])
+    results = evaluate(served, replace(pools, cut_text={"cut": mosi}))
+    assert set(results) - set(without) == {"text mosi, cut"}
+    assert results["text mosi, cut"]["n"] == 6
+    assert {name: results[name] for name in without} == without
+
+
 def test_modality_dropout_has_all_one_and_other() -> None:
     gates = random_gates(200, torch.Generator().manual_seed(0))
     counts = gates.sum(dim=2)
