@@ -62,6 +62,9 @@ class Targets:
 def targets(batch: Batch, gates: Tensor, weights: LossWeights) -> Targets:
     """Targets of each coalition of each window.
 
+    A single modality has the polarity of its own part, all other coalitions have that of the window. So MMCI learns from windows whose parts
+    do not go together how much to trust each beside the others, and still how sure each is by itself.
+
     With text, the score is MOSI's annotation; MELD has none, but its neutral transcripts get the score 0. With only voice or
     face, the target is three times the mean of their valence constants, with a small weight. Without any modality it is MOSI's
     annotation again, so that the answer to an empty window is the middle of the training scores.
@@ -76,7 +79,10 @@ def targets(batch: Batch, gates: Tensor, weights: LossWeights) -> Targets:
     score = (1.0 - only_others) * batch.score.nan_to_num().unsqueeze(1) + only_others * constants
     labelled_neutral = has_text * (1.0 - annotated) * (batch.polarity == NEUTRAL).float().unsqueeze(1)
     score_weight = weights.score * (1.0 - only_others) * annotated + weights.neutral * labelled_neutral
-    return Targets(batch.polarity.unsqueeze(1).expand(-1, gates.shape[1]), score, score_weight, weights.valence * only_others)
+    single = (gates.sum(dim=2) == 1.0).expand(batch.polarity.shape[0], -1)
+    own = batch.own_polarity.gather(1, gates.argmax(dim=2).expand_as(single))
+    polarity = torch.where(single, own, batch.polarity.unsqueeze(1))
+    return Targets(polarity, score, score_weight, weights.valence * only_others)
 
 
 def task_loss(answer: Answer, wanted: Targets) -> Tensor:

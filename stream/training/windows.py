@@ -47,7 +47,9 @@ class Batch:
 
     Attributes:
         window: Nodes of every modality.
-        polarity: (B,) int64 polarities.
+        polarity: (B,) int64 polarities of the windows: those of their transcripts, if they have any.
+        own_polarity: (B, 3) int64 polarities of transcript, voice and face, which differ where they do not go together; that of the
+            window where a part is missing.
         score: (B,) scores of MOSI; NaN where the transcript has none.
         valence: (B, 2) valence constants of voice and face.
         aroused: (B,) 1 for an excited voice, 0 for a quiet one, NaN where it is unknown or there is no voice.
@@ -56,6 +58,7 @@ class Batch:
 
     window: Window
     polarity: Tensor
+    own_polarity: Tensor
     score: Tensor
     valence: Tensor
     aroused: Tensor
@@ -109,6 +112,7 @@ class WindowMaker:
         score = np.full(size, np.nan, dtype=np.float32)
         valence = np.zeros((size, 2), dtype=np.float32)
         aroused = np.full(size, np.nan, dtype=np.float32)
+        own = np.repeat(np.array(polarities, dtype=np.int64)[:, None], len(MODALITIES), axis=1)
         for row in range(size):
             begin, end = self._add_voice(rows[1], row, voices[row], texts[row])
             if texts[row] != NONE:
@@ -116,14 +120,17 @@ class WindowMaker:
                 given = self.pools.text.utterances[texts[row]].score
                 score[row] = np.nan if given is None else given
             if voices[row] != NONE:
+                own[row, 1] = self.pools.voice.polarities[voices[row]]
                 valence[row, 0] = self.pools.voice.valences[voices[row]]
                 aroused[row] = self.pools.voice.aroused[voices[row]]
             if faces[row] != NONE:
                 self._add_face(rows[2], row, faces[row])
+                own[row, 2] = self.pools.face.polarities[faces[row]]
                 valence[row, 1] = self.pools.face.valences[faces[row]]
         window = {modality: part.nodes() for modality, part in zip(MODALITIES, rows, strict=True)}
         scores, valences, excited = (torch.from_numpy(part) for part in (score, valence, aroused))
-        return Batch(window, torch.tensor(polarities), scores, valences, excited, self._past.draw(texts))
+        labels = torch.tensor(polarities), torch.from_numpy(own)
+        return Batch(window, *labels, scores, valences, excited, self._past.draw(texts))
 
     def _draw(self, by_polarity: list[_Urn], polarity: int, mismatch: float) -> int:
         wanted = int(self._rng.integers(3)) if self._rng.random() < mismatch else polarity
