@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ import numpy.typing as npt
 import onnx
 import onnxruntime
 import pytest
+import soundfile
 from safetensors.numpy import save_file
 
 from stream.config.settings import PROJECT_ROOT
 from stream.domain.features import Floats
-from stream.domain.media_format import FEATURE_STEPS, FEATURE_WIDTH, MEL_BINS, MEL_FRAMES, SEGMENTS_PER_BLOCK, VOICE_WIDTH
-from stream.model_repository.audio_graph import IR_VERSION, LAYERS, OPSET
+from stream.domain.media_format import BLOCK_SAMPLES, FEATURE_STEPS, FEATURE_WIDTH, MEL_BINS, MEL_FRAMES, SEGMENTS_PER_BLOCK, VOICE_WIDTH
+from stream.encoders.audio import log_mel, segments
+from stream.model_repository.audio_graph import IR_VERSION, LAYERS, OPSET, RANGES, Weights, audio_graph
 from stream.model_repository.audio_weights import PROJECTION, WHISPER, build_audio_encoder, read_projection
 from stream.model_repository.ctranslate2_file import read_variables
 from stream.model_repository.errors import WeightsError
@@ -36,13 +39,13 @@ def blocks(count: int) -> Floats:
 def in_torch(log_mel: Floats) -> Floats:
     """(n, 50, 384) output of the second layer, computed by PyTorch's own modules."""
     torch = pytest.importorskip("torch")
-    whisper = {name: torch.tensor(values.astype(np.float32)) for name, values in read_variables(WHISPER.path(), "encoder/").items()}
+    variables = {name: torch.tensor(values.astype(np.float32)) for name, values in whisper().items()}
     gelu = torch.nn.functional.gelu
     steps = torch.from_numpy(log_mel)
     for name, stride in (("conv1", 1), ("conv2", 2)):
-        weight, bias = whisper[f"{name}/weight"], whisper[f"{name}/bias"]
+        weight, bias = variables[f"{name}/weight"], variables[f"{name}/bias"]
         steps = gelu(torch.nn.functional.conv1d(steps, weight, bias, stride=stride, padding=1))
-    steps = steps.transpose(1, 2) + whisper["position_encodings/encodings"][:FEATURE_STEPS]
+    steps = steps.transpose(1, 2) + variables["position_encodings/encodings"][:FEATURE_STEPS]
     for number in range(LAYERS):
         # Whisper's block is PyTorch's encoder layer with its norms first.
         layer = torch.nn.TransformerEncoderLayer(FEATURE_WIDTH, 6, 1536, 0.0, gelu, batch_first=True, norm_first=True)
@@ -52,9 +55,9 @@ def in_torch(log_mel: Floats) -> Floats:
             "linear1.": "ffn/linear_0/",
             "linear2.": "ffn/linear_1/",
         }
-        state = {f"{ours}{kind}": whisper[f"layer_{number}/{its}{kind}"] for ours, its in names.items() for kind in ("weight", "bias")}
+        state = {f"{ours}{kind}": variables[f"layer_{number}/{its}{kind}"] for ours, its in names.items() for kind in ("weight", "bias")}
         for ours, its in (("norm1", "self_attention"), ("norm2", "ffn")):
-            state |= {f"{ours}.{a}": whisper[f"layer_{number}/{its}/layer_norm/{b}"] for a, b in (("weight", "gamma"), ("bias", "beta"))}
+            state |= {f"{ours}.{a}": variables[f"layer_{number}/{its}/layer_norm/{b}"] for a, b in (("weight", "gamma"), ("bias", "beta"))}
         layer.load_state_dict(state)
         with torch.inference_mode():
             steps = layer.eval()(steps)
@@ -62,9 +65,24 @@ def in_torch(log_mel: Floats) -> Floats:
     return computed
 
 
+def whisper() -> Weights:
+    return read_variables(WHISPER.path(), "encoder/")
+
+
+def opened(model: Path | bytes) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+
+
+def voices() -> Floats:
+    """(n, 80, 100) inputs of the packaged call."""
+    samples, _ = soundfile.read(PROJECT_ROOT / "stream" / "produce" / "sample" / "call.flac", dtype="int16", always_2d=True)
+    seconds = samples[: len(samples) // BLOCK_SAMPLES * BLOCK_SAMPLES, 0].reshape(-1, BLOCK_SAMPLES)
+    return np.stack([log_mel(second) for second in seconds if segments(0, second, -55.0)[1].any()])
+
+
 def test_the_graph_computes_whispers_lower_layers_and_the_projection(tmp_path: Path) -> None:
     weight, bias = projection(tmp_path)
-    session = onnxruntime.InferenceSession(build_audio_encoder(tmp_path), providers=["CPUExecutionProvider"])
+    session = opened(audio_graph(whisper(), weight, bias, "", ranges=None))
     log_mel = blocks(3)
     embedding, feature_map = session.run(["embedding", "feature_map"], {"log_mel": log_mel})
     steps = in_torch(log_mel)
@@ -74,6 +92,39 @@ def test_the_graph_computes_whispers_lower_layers_and_the_projection(tmp_path: P
     np.testing.assert_allclose(embedding, segments @ weight.T + bias, atol=1e-3)
     for row in range(3):
         np.testing.assert_allclose(session.run(["embedding"], {"log_mel": log_mel[row : row + 1]})[0][0], embedding[row], atol=1e-4)
+
+
+def test_eight_bits_keep_the_features_of_voices(tmp_path: Path) -> None:
+    weight, bias = projection(tmp_path)
+    inputs = voices()
+    exact = opened(audio_graph(whisper(), weight, bias, "", ranges=None)).run(["feature_map"], {"log_mel": inputs})[0]
+    served = opened(build_audio_encoder(tmp_path)).run(["feature_map"], {"log_mel": inputs})[0]
+    one, other = (steps.reshape(len(inputs), SEGMENTS_PER_BLOCK, -1, FEATURE_WIDTH).mean(axis=2) for steps in (exact, served))
+    cosines = (one * other).sum(axis=-1) / (np.linalg.norm(one, axis=-1) * np.linalg.norm(other, axis=-1))
+    assert len(inputs) >= 9
+    assert not np.array_equal(one, other)
+    assert cosines.min() > 0.995
+
+
+def test_a_row_has_the_same_bytes_whatever_shares_its_batch(tmp_path: Path) -> None:
+    projection(tmp_path)
+    session = opened(build_audio_encoder(tmp_path))
+    # The others are loud where speech is not: a scale that followed the batch would be another one.
+    inputs = np.concatenate([blocks(5), 100 * blocks(4)])
+    together = session.run(["embedding"], {"log_mel": inputs})[0]
+    assert [session.run(["embedding"], {"log_mel": row[np.newaxis]})[0][0].tobytes() for row in inputs] == [
+        row.tobytes() for row in together
+    ]
+
+
+def test_every_matrix_of_whisper_is_multiplied_in_eight_bits(tmp_path: Path) -> None:
+    projection(tmp_path)
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    onnxruntime.InferenceSession(build_audio_encoder(tmp_path), options, providers=["CPUExecutionProvider"])
+    operators = Counter(node.op_type for node in onnx.load(options.optimized_model_filepath).graph.node)
+    # Beside the projection, two products of each layer's attention have no constant factor.
+    assert (operators["MatMulIntegerToFloat"], operators["MatMul"]) == (len(RANGES), 2 * LAYERS + 1)
 
 
 def test_the_graph_has_the_documented_tensors_and_supported_versions(tmp_path: Path) -> None:
