@@ -1,11 +1,11 @@
 """Planted shortcuts on CMU-MOSI: accuracy when a mark that agreed with the label in training stops agreeing.
 
-python -m research.benchmarks.shortcut [--quick] [--plant FILE.py]     progress on stderr, one JSON object as the last line
+python -m research.benchmarks.shortcut [--quick] [--plant FILE.py] [--only MARK]    progress on stderr, one JSON object as the last line
 
 The object has row -> p -> {id, neutral, flipped, worst_group}, means over the seeds, for a watermark of amplitude 4 in audio and
 video (or the plant of FILE.py) on set S with a genuine audio-video signal. All other numbers are under ``more``. Results are kept in
 --runs, so an interrupted run resumes. A full run writes research/benchmarks/results/shortcut.json and the tables of
-docs/research/model.md.
+docs/research/model.md; with --only, marks that are not measured stay as stored.
 
 FILE.py defines ``plant(features, labels, rng, p) -> features``. Features map "text", "audio" and "video" to (n, d) float32 arrays,
 standardised on the training rows; labels are 0 or 1. It is called for each part with a generator in the same state: draw directions
@@ -27,14 +27,14 @@ import torch
 from rich.progress import Progress
 from rich.table import Table
 
-from research.benchmarks.shortcut_runs.rows import ABLATED_AT, ABLATIONS, FEW_ROWS, QUICK_ROWS, ROWS, Row, input_of
+from research.benchmarks.shortcut_runs.rows import ABLATED_AT, ABLATIONS, FEW_ROWS, QUICK_ROWS, ROWS, SPREAD_ROWS, Row, input_of
 from research.benchmarks.shortcut_runs.store import Store, key_of
 from research.benchmarks.shortcut_runs.tables import tables_of
 from research.command_line import RUNS, console, errors_as_sentences, parser_of, progress_bars
-from research.pages import MODEL_PAGE, RESULTS, fill_page, write_result
+from research.pages import MODEL_PAGE, RESULTS, fill_page, read_result, write_result
 from research.shortcuts.data import Parts, read_honest, with_development
 from research.shortcuts.defence import Measured, Numbers, run_defence
-from research.shortcuts.plants import AUDIO_AND_VIDEO, Agreement, Plant, Watermark, load_plant, with_genuine_signal
+from research.shortcuts.plants import AUDIO_AND_VIDEO, Agreement, Noise, Plant, Scaled, Watermark, load_plant, with_genuine_signal
 from research.shortcuts.rows import Rows
 from research.shortcuts.trial import Planted, planted
 from stream.domain.modality import Modality
@@ -60,6 +60,13 @@ WITHOUT_GENUINE_SIGNAL: dict[str, Plant] = {
     "no genuine signal, audio and video": STANDARD,
     "no genuine signal, audio and video, amplitude 2": Watermark(AUDIO_AND_VIDEO, 2.0),
 }
+SPREADS: dict[str, Plant] = {
+    "audio scaled, factor 1.5": Scaled(Modality.AUDIO, 1.5),
+    "noise in audio, amplitude 1": Noise(Modality.AUDIO, 1.0),
+    "noise in video, amplitude 1": Noise(Modality.VIDEO, 1.0),
+}
+"""Marks in the spread of a block."""
+
 QUICK_CONDITIONS = ("text", "video", "agreement of audio and video")
 """Conditions of ``--quick`` beside the standard one."""
 
@@ -148,17 +155,19 @@ def _over(numbers: Sequence[Numbers], statistic: Callable[[list[float]], float])
     return {name: round(float(statistic([each[name] for each in numbers])), 4) for name in numbers[0]}
 
 
-def _conditions(options: argparse.Namespace) -> Iterator[tuple[str, Plant, bool, Sequence[float]]]:
-    """Name, plant, presence of the genuine signal, and agreements of each condition beside the standard one."""
+def _conditions(options: argparse.Namespace) -> Iterator[tuple[str, Plant, bool, Sequence[float], Sequence[str]]]:
+    """Name, plant, presence of the genuine signal, agreements and rows of each condition beside the standard one."""
     if options.plant:
         return
     agreements = (0.9, 0.99) if options.quick else (0.5, 0.9, 0.99)
     for name, plant in CONDITIONS.items():
         if not options.quick or name in QUICK_CONDITIONS:
-            yield name, plant, True, agreements
+            yield name, plant, True, agreements, FEW_ROWS
     if not options.quick:
         for name, plant in WITHOUT_GENUINE_SIGNAL.items():
-            yield name, plant, False, AGREEMENTS
+            yield name, plant, False, AGREEMENTS, FEW_ROWS
+        for name, plant in SPREADS.items():
+            yield name, plant, True, agreements, SPREAD_ROWS
 
 
 def _show(name: str, table: dict[str, dict[str, Numbers]]) -> None:
@@ -172,6 +181,8 @@ def _show(name: str, table: dict[str, dict[str, Numbers]]) -> None:
 def _options() -> argparse.Namespace:
     parser = parser_of("research.benchmarks.shortcut", __doc__)
     parser.add_argument("--plant", type=Path, help="file with a function plant(features, labels, rng, p)")
+    marks = [*CONDITIONS, *WITHOUT_GENUINE_SIGNAL, *SPREADS]
+    parser.add_argument("--only", choices=marks, action="append", metavar="MARK", help="measure only this mark; may be repeated")
     parser.add_argument("--seeds", type=int, help="number of seeds (default 5; 2 with --quick)")
     parser.add_argument("--first-seed", type=int, default=FRESH_SEED, help=f"first seed (default {FRESH_SEED})")
     parser.add_argument("--quick", action="store_true", help="measure fewer seeds, rows and conditions, in a few minutes")
@@ -186,22 +197,26 @@ def measure(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     seeds = range(options.first_seed, options.first_seed + (options.seeds or (2 if options.quick else 5)))
     corpus = read_honest(options.data, packaged_weights(), runs / "features")
     bench = Bench(corpus, seeds, Store(runs / "shortcut"), progress)
+    others = {
+        other: bench.condition(other, its_plant, {p: {row: ROWS[row] for row in names} for p in agreements}, genuine=genuine)
+        for other, its_plant, genuine, agreements, names in _conditions(options)
+        if not options.only or other in options.only
+    }
+    conditions = {other: {"mean": means(results), "sd": deviations(results)} for other, results in others.items()}
+    if options.only:
+        stored = read_result(STORED)
+        return stored | {"more": stored["more"] | {"conditions": stored["more"]["conditions"] | conditions}}
     rows = {row: ROWS[row] for row in (QUICK_ROWS if options.quick else ROWS)}
     ablations = {} if options.quick or options.plant else ABLATIONS
     wanted = {p: rows | (ablations if p in ABLATED_AT else {}) for p in AGREEMENTS}
     found = bench.condition(name, plant, wanted, genuine=True)
     standard = {row: found[row] for row in rows}
     ablated = {row: found[row] for row in ablations}
-    few = {row: ROWS[row] for row in FEW_ROWS}
-    others = {
-        other: bench.condition(other, its_plant, dict.fromkeys(agreements, few), genuine=genuine)
-        for other, its_plant, genuine, agreements in _conditions(options)
-    }
     more = {
         "sd": deviations(standard),
         "probes": probes(standard),
         "ablations": {"mean": means(ablated), "sd": deviations(ablated)},
-        "conditions": {other: {"mean": means(results), "sd": deviations(results)} for other, results in others.items()},
+        "conditions": conditions,
         "seeds": list(seeds),
         "plant": name,
         "seconds": round(time.monotonic() - started, 1),

@@ -36,4 +36,4 @@ def erased(corpus: Corpus) -> tuple[Corpus, Indices | None]:
         m: Features(block.reshape(own.values.shape), own.mask)
         for (m, own), block in zip(corpus.features.items(), eraser(blocks).values(), strict=True)
     }
-    return replace(corpus, features=features), eraser.strata(blocks) if eraser.artefacts else None
+    return replace(corpus, features=features), eraser.strata(blocks) if eraser.found else None

@@ -76,7 +76,7 @@ def run_defence(defence: Defence, trial: Planted, eraser: Eraser | None, seed: i
 
 
 def _trained(defence: Defence, trial: Planted, seen: Planted, eraser: Eraser | None, seed: int) -> SentimentModel:
-    strata = eraser.strata(trial.train.blocks) if eraser is not None and eraser.artefacts else None
+    strata = eraser.strata(trial.train.blocks) if eraser is not None and eraser.found else None
     weights = group_weights(trial.train.labels, trial.train_marks) if defence.weighted and trial.train_marks is not None else None
     windows = windows_of(seen.train, Part.TRAIN, strata, weights)
     config = defence.model.model_copy(update={"strata": max(defence.model.strata, windows.strata)})

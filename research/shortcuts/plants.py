@@ -7,6 +7,8 @@ of a watermark, is the same in all parts.
     (1) z_i = y_i with probability p, else 1 - y_i                       bit of the artefact, s_i = 2 z_i - 1
     (2) x_i' = x_i + a s_i u,  ||u|| = 1                                 watermark of amplitude a in some blocks
     (3) x_i^m' = x_i^m + a t_i u_m,  x_i^n' = x_i^n + a t_i s_i u_n      t_i = +-1 at random: only the agreement of m and n gives z
+    (4) x_i^m' = f^s_i x_i^m                                             scaled about the mean, 0: only the spread of block m gives z
+    (5) x_i^m' = x_i^m + a z_i e_i,  e_i ~ N(0, I)                       noise of amplitude a, likewise
 """
 
 from __future__ import annotations
@@ -69,6 +71,45 @@ class Agreement:
     def __call__(self, blocks: Blocks, labels: Labels, rng: np.random.Generator, p: float) -> Blocks:
         """Mark every row."""
         return self.marked(blocks, labels, rng, p)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """Equation (4)."""
+
+    modality: Modality
+    factor: float
+
+    def marked(self, blocks: Blocks, labels: Labels, rng: np.random.Generator, p: float) -> tuple[Blocks, Floats]:
+        """Mark every row; returns the blocks and the (n,) s."""
+        signs = agreeing_signs(labels, rng, p)
+        return blocks | {self.modality: np.asarray(blocks[self.modality] * (self.factor**signs)[:, None], dtype=np.float32)}, signs
+
+    def __call__(self, blocks: Blocks, labels: Labels, rng: np.random.Generator, p: float) -> Blocks:
+        """Mark every row."""
+        return self.marked(blocks, labels, rng, p)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """Equation (5)."""
+
+    modality: Modality
+    amplitude: float
+
+    def marked(self, blocks: Blocks, labels: Labels, rng: np.random.Generator, p: float) -> tuple[Blocks, Floats]:
+        """Mark every row; returns the blocks and the (n,) s."""
+        signs = agreeing_signs(labels, rng, p)
+        noise = self.amplitude * rng.standard_normal(blocks[self.modality].shape) * (signs > 0)[:, None]
+        return _added(blocks, {self.modality: noise.astype(np.float32)}), signs
+
+    def __call__(self, blocks: Blocks, labels: Labels, rng: np.random.Generator, p: float) -> Blocks:
+        """Mark every row."""
+        return self.marked(blocks, labels, rng, p)[0]
+
+
+KnownPlant = Watermark | Agreement | Scaled | Noise
+"""Plants that return the mark of each row."""
 
 
 def agreeing_signs(labels: Labels, rng: np.random.Generator, p: float) -> Floats:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from research.shortcuts.data import Parts
-from research.shortcuts.plants import Agreement, Plant, Watermark
+from research.shortcuts.plants import KnownPlant, Plant
 from research.shortcuts.rows import Rows
 from stream.domain.features import Floats
 from stream.training.eraser.blocks import Blocks, Labels
@@ -40,7 +40,7 @@ def planted(parts: Parts, plant: Plant | None, p: float, seed: int) -> Planted:
         if plant is None:
             return rows, None
         rng = np.random.default_rng((seed, 5))
-        if isinstance(plant, Watermark | Agreement):
+        if isinstance(plant, KnownPlant):
             blocks, marks = plant.marked(rows.blocks, rows.labels, rng, agreement)
             return replace(rows, blocks=blocks), marks
         return replace(rows, blocks=plant(dict(rows.blocks), rows.labels, rng, agreement)), None

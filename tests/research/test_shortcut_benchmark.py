@@ -103,11 +103,12 @@ def result() -> dict[str, Any]:
     probes = {name: dict.fromkeys(all_agreements, own) for name, own in kinds.items()}
     ablated = table(tuple(ABLATIONS), tuple(map(str, ABLATED_AT)))
     condition = table(few_rows, ("0.9",))
+    spread = table((*few_rows, "mmci", "ours_fusion", "unplanted_fusion"), ("0.9",))
     more = {
         "sd": table(tuple(ROWS), all_agreements),
         "probes": probes,
         "ablations": {"mean": ablated, "sd": ablated},
-        "conditions": {"text": {"mean": condition, "sd": condition}},
+        "conditions": {"text": {"mean": condition, "sd": condition}, "noise": {"mean": spread, "sd": spread}},
     }
     return {**table(tuple(ROWS), all_agreements), "more": more}
 
@@ -119,10 +120,35 @@ def test_tables_show_the_numbers_of_the_result() -> None:
     assert "| `erm` | .980 | - | - | .980 | - | - |" in tables["probes"]
     assert "| no attention | .900 / .800 / .600 ± .600 / .700 |" in tables["ablations"]
     assert "| text | .9 | .800 / .430 | .800 / .830 ± .830 | .850 | .800 / .780 | 95 % |" in tables["places"]
+    assert (
+        "| noise | .9 | .800 / .430 | .800 / .600 ± .600 | .600 | 100 % | .800 / .600 | .800 / .830 ± .830 | .850 | 92 % |"
+        in tables["spreads"]
+    )
+    assert "noise" not in tables["places"]
+    assert "| text |" not in tables["spreads"]
     assert "| p = .9, flipped | ≥ .810" in tables["goals"]
     assert "| other marks, least share of the gap closed | ≥ 60 % | 95 % |" in tables["goals"]
     near = {"ours": 0.84, "erm": 0.845, "unplanted": 0.85}
     assert closed({row: {"0.5": {"flipped": value}} for row, value in near.items()}, "0.5") == "gap < 5 points; -0.5 points"
+
+
+def test_a_run_of_one_mark_leaves_the_others_as_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shortcut, "read_honest", lambda *_: (rows(0), rows(2)))
+    monkeypatch.setattr(shortcut, "packaged_weights", lambda: tmp_path)
+    monkeypatch.setattr(shortcut, "read_result", lambda _: result())
+    numbers = Measured(dict.fromkeys(("id", "neutral", "flipped", "worst_group"), 0.5), {})
+
+    def measured(_: Any, name: str, __: Any, wanted: Any, *, genuine: bool) -> shortcut.Results:
+        assert (name, genuine) == ("video", True)
+        return {row: {str(p): [numbers] for p in wanted} for row in wanted[0.9]}
+
+    monkeypatch.setattr(shortcut.Bench, "condition", measured)
+    monkeypatch.setattr("sys.argv", ["shortcut", "--data", str(tmp_path), "--runs", str(tmp_path), "--only", "video"])
+    with Progress(disable=True) as progress:
+        found = shortcut.measure(shortcut._options(), progress)
+    assert found["erm"] == result()["erm"]
+    assert found["more"]["conditions"]["text"] == result()["more"]["conditions"]["text"]
+    assert found["more"]["conditions"]["video"]["mean"]["ours"]["0.9"]["flipped"] == 0.5
 
 
 def test_every_table_of_the_page_is_filled() -> None:

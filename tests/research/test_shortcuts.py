@@ -10,7 +10,7 @@ import pytest
 from research.models.variants import Variant, VariantConfig
 from research.shortcuts.data import Parts, with_development
 from research.shortcuts.defence import Defence, run_defence
-from research.shortcuts.plants import Agreement, Plant, Watermark, load_plant
+from research.shortcuts.plants import Agreement, Noise, Plant, Scaled, Watermark, load_plant
 from research.shortcuts.rows import Rows
 from research.shortcuts.trial import group_weights, planted, probe
 from stream.domain.modality import Modality
@@ -68,6 +68,17 @@ def test_erm_follows_a_watermark_that_an_eraser_removes(name: Variant) -> None:
     assert biased.accuracies["worst_group"] < erased.accuracies["worst_group"]
     assert biased.probes["causal"] > 0.8 > erased.probes["causal"]
     assert erased.probes["strata"] > 0.97
+
+
+@pytest.mark.parametrize("plant", [Scaled(Modality.AUDIO, 2.0), Noise(Modality.AUDIO, 2.0), Scaled(Modality.VIDEO, 2.0)])
+def test_an_eraser_closes_most_of_the_gap_that_a_mark_in_the_spread_opens(plant: Plant) -> None:
+    parts = parts_of(honest(1200))
+    trial = planted(parts, plant, 0.95, 0)
+    eraser = fit_eraser(trial.train.blocks, trial.train.labels)
+    limit = run_defence(defence(Variant.FUSION), planted(parts, None, 0.95, 0), None, 0).accuracies["flipped"]
+    biased, erased = (run_defence(defence(Variant.FUSION), trial, own, 0).accuracies["flipped"] for own in (None, eraser))
+    assert limit - biased > 0.05
+    assert erased - biased > 0.8 * (limit - biased), (limit, biased, erased)
 
 
 def test_equal_weights_of_groups_reduce_the_use_of_the_watermark() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from research.shortcuts.plants import Agreement, Watermark
+from research.shortcuts.plants import KnownPlant
 from research.shortcuts.rows import Rows
 from stream.domain.features import Floats
 from stream.domain.modality import Modality
@@ -26,7 +26,7 @@ def honest(rows: int = 900, seed: int = 0) -> Rows:
     return Rows(blocks, (2.0 * labels - 1.0).astype(np.float32), np.array([f"v{i % 30}" for i in range(rows)]))
 
 
-def marked(plant: Watermark | Agreement, p: float, rows: Rows, seed: int = 3) -> tuple[Rows, Floats]:
+def marked(plant: KnownPlant, p: float, rows: Rows, seed: int = 3) -> tuple[Rows, Floats]:
     """Rows with an artefact that agrees with the label with probability p, and the (n,) sign of the artefact in each."""
     blocks, marks = plant.marked(rows.blocks, rows.labels, np.random.default_rng(seed), p)
     return replace(rows, blocks=blocks), marks

@@ -65,6 +65,9 @@ ABLATIONS = {name: Row(Defence(_graph(**switches), erase=True)) for name, switch
 
 ABLATED_AT = (0.9, 0.99)
 FEW_ROWS = ("ours", "unplanted", "text_only", "erm")
+SPREAD_ROWS = (*FEW_ROWS, "mmci", "ours_fusion", "unplanted_fusion")
+"""Rows of marks in the spread. LayerNorm at the graph's input hides the scale of a block from it, so fusion is measured too."""
+
 QUICK_ROWS = ("ours", "ours_fusion", "unplanted", "text_only", "erm", "mmci_cal", "mmci")
 
 

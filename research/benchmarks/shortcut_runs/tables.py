@@ -18,7 +18,7 @@ ORDER = ("id", "neutral", "flipped", "worst_group")
 
 def tables_of(result: Result) -> dict[str, Callable[[], str]]:
     """By name, a function that makes each table."""
-    makers = {"standard": standard, "probes": probes, "ablations": ablations, "places": places, "goals": goals}
+    makers = {"standard": standard, "probes": probes, "ablations": ablations, "places": places, "spreads": spreads, "goals": goals}
     return {name: partial(maker, result) for name, maker in makers.items()}
 
 
@@ -52,16 +52,32 @@ def places(result: Result) -> str:
     lines = []
     for name, condition in result["more"]["conditions"].items():
         mean, deviation = condition["mean"], condition["sd"]
-        for p in mean["ours"]:
+        for p in () if "ours_fusion" in mean else mean["ours"]:
             erm, ours, text = (_pair(mean[row][p]) for row in ("erm", "ours", "text_only"))
             unplanted, spread = _number(mean["unplanted"][p]["flipped"]), _number(deviation["ours"][p]["flipped"])
             lines.append([name, p.removeprefix("0"), erm, f"{ours} ± {spread}", unplanted, text, closed(mean, p)])
     return markdown_table(["mark", "p", "ERM", "ours", "unplanted", "text only", "closed"], lines)
 
 
-def closed(mean: Result, p: str) -> str:
-    """Share of the gap between ERM and unplanted on flipped that ours closes."""
-    erm, ours, unplanted = (mean[row][p]["flipped"] for row in ("erm", "ours", "unplanted"))
+def spreads(result: Result) -> str:
+    """Marks in the spread of a block: each network without and with the eraser."""
+    lines = []
+    for name, condition in result["more"]["conditions"].items():
+        mean, deviation = condition["mean"], condition["sd"]
+        for p in mean["ours"] if "ours_fusion" in mean else ():
+            line = [name, p.removeprefix("0")]
+            for plain, erased, limit in (("erm", "ours_fusion", "unplanted_fusion"), ("mmci", "ours", "unplanted")):
+                spread = _number(deviation[erased][p]["flipped"])
+                line += [_pair(mean[plain][p]), f"{_pair(mean[erased][p])} ± {spread}", _number(mean[limit][p]["flipped"])]
+                line.append(closed(mean, p, (plain, erased, limit)))
+            lines.append(line)
+    columns = ["ERM", "`ours_fusion`", "unplanted", "closed", "`mmci`", "`ours`", "unplanted", "closed"]
+    return markdown_table(["mark", "p", *columns], lines)
+
+
+def closed(mean: Result, p: str, rows: tuple[str, str, str] = ("erm", "ours", "unplanted")) -> str:
+    """Share of the gap on flipped between the first and the last of three rows that the second closes."""
+    erm, ours, unplanted = (mean[row][p]["flipped"] for row in rows)
     if unplanted - erm < SMALL_GAP:
         return f"gap < 5 points; {100 * (ours - erm):+.1f} points"
     return f"{100 * (ours - erm) / (unplanted - erm):.0f} %"

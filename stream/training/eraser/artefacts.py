@@ -3,7 +3,7 @@
 The assumption (A1'): an artefact adds the same vector to every row in which it is present, so that the rows form two clusters. It
 is either salient, with almost nothing between the clusters, or it agrees with the label more often than an honest cue does. Neither
 its modality nor p, its agreement with the label, is given. A mark that shows only in the agreement of two modalities appears as two
-such directions. Marks whose strength varies by degrees are not found.
+such directions. Or it changes the spread of a block, and with it the label is told better than an honest spread tells it: `spread`.
 
     find     J(w) of (4) on all modalities joined. A direction is an artefact if J >= `SHARPEST_HONEST` and its clusters are
              `WIDEST_HONEST` standard deviations apart. Else the two-point source, over all choices of blocks, that agrees best
@@ -14,8 +14,9 @@ such directions. Marks whose strength varies by degrees are not found.
     spare    Two-point sources within the clusters whose shares differ between the clusters. These are honest signals that come
              with the label, as the artefact does, but vary on their own. As covariates of (5) they are not taken for a part of
              the artefact.
-    erase    (8) x_m' = x_m - Q_m Q_m^T (x_m - mean_m),  Q_m an orthonormal basis of the effects (6) of all artefacts in block m
-    stratify (9) k(x) = sum_b 2^b [r_b(x) > 0],  P(k) its share of the training rows
+    erase    (8) x_m' = x_m - Q_m Q_m^T (x_m - mean_m),  Q_m an orthonormal basis of the effects (6) of all artefacts in block m;
+             then (12) in blocks whose spread has an artefact
+    stratify (9) k(x) = sum_b 2^b [r_b(x) > 0],  P(k) its share of the training rows; r of (7), and of (11) for spreads
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from stream.domain.modality import MODALITIES, Modality
 from stream.training.eraser.blocks import Blocks, Labels, joined
 from stream.training.eraser.effect import effect_of_mark
 from stream.training.eraser.sources import Signs, clusters, clusters_within, separation, whitened, whitened_within
+from stream.training.eraser.spread import Spread, find_spread
 
 SHARPEST_HONEST, SALIENT_COMPONENTS = 0.93, 30
 """J of (4) from which a direction among the leading components of all features is an artefact: honest features reach .89."""
@@ -90,30 +92,44 @@ class Artefact:
 
 @dataclass(frozen=True, slots=True)
 class Eraser:
-    """The transform (8) and the strata (9). Without artefacts it changes nothing and has one stratum.
+    """The transform, (8) and (12), and the strata (9). Without artefacts it changes nothing and has one stratum.
 
     Attributes:
-        artefacts: The artefacts that were found.
+        artefacts: The artefacts that were found in the place of rows.
         means: Mean of each block over the training rows.
         bases: By modality, (d_m, rank) Q_m of the blocks that contain an artefact.
-        frequencies: (2^artefacts,) P(k).
+        spreads: By modality, the artefacts that were found in the spread of rows after (8).
+        frequencies: (2^(artefacts + spreads),) P(k).
     """
 
     artefacts: tuple[Artefact, ...]
     means: Blocks
     bases: Blocks
+    spreads: dict[Modality, Spread]
     frequencies: Floats
 
     def __call__(self, blocks: Blocks) -> Blocks:
-        """Apply equation (8). Blocks without an artefact are returned unchanged."""
-        return {m: self._erased(m, block) if m in self.bases else block for m, block in blocks.items()}
+        """Apply equations (8) and (12). Blocks without an artefact are returned unchanged."""
+        projected = self._projected(blocks)
+        return {m: self.spreads[m](block) if m in self.spreads else block for m, block in projected.items()}
+
+    @property
+    def found(self) -> bool:
+        """Whether there is any artefact."""
+        return bool(self.artefacts or self.spreads)
 
     def strata(self, blocks: Blocks) -> npt.NDArray[np.int64]:
         """(n,) stratum of each row, equation (9)."""
+        projected = self._projected(blocks)
+        present = [artefact.reading(blocks) > 0 for artefact in self.artefacts]
+        present += [spread.reading(projected[m]) > 0 for m, spread in self.spreads.items()]
         index = np.zeros(next(iter(blocks.values())).shape[0], dtype=np.int64)
-        for bit, artefact in enumerate(self.artefacts):
-            index += (artefact.reading(blocks) > 0).astype(np.int64) << bit
+        for bit, rows in enumerate(present):
+            index += rows.astype(np.int64) << bit
         return index
+
+    def _projected(self, blocks: Blocks) -> Blocks:
+        return {m: self._erased(m, block) if m in self.bases else block for m, block in blocks.items()}
 
     def _erased(self, modality: Modality, block: Floats) -> Floats:
         basis = self.bases[modality]
@@ -123,14 +139,14 @@ class Eraser:
 def fit_eraser(blocks: Blocks, labels: Labels) -> Eraser:
     """Find and measure the artefacts of training rows, each in the features that the erasure of the earlier ones leaves.
 
-    It is deterministic, and takes about two seconds for each artefact and one second more.
+    It is deterministic, and takes about two seconds for each artefact and two seconds more.
 
     Args:
         blocks: Standardised features of n training rows.
         labels: (n,) labels, 0 or 1.
     """
     means = {m: block.mean(axis=0) for m, block in blocks.items()}
-    eraser = Eraser((), means, {}, np.ones(1, dtype=np.float32))
+    eraser = Eraser((), means, {}, {}, np.ones(1, dtype=np.float32))
     marks: list[Signs] = []
     for _ in range(MAX_ARTEFACTS):
         found = _most_suspicious(eraser(blocks), labels)
@@ -141,8 +157,10 @@ def fit_eraser(blocks: Blocks, labels: Labels) -> Eraser:
         artefact, mark = measured
         marks.append(mark)
         artefacts = (*eraser.artefacts, artefact)
-        eraser = Eraser(artefacts, means, _bases(artefacts), eraser.frequencies)
-    counts = np.bincount(eraser.strata(blocks), minlength=2 ** len(eraser.artefacts))
+        eraser = Eraser(artefacts, means, _bases(artefacts), {}, eraser.frequencies)
+    spreads = {m: spread for m, block in eraser(blocks).items() if (spread := find_spread(block, labels)) is not None}
+    eraser = replace(eraser, spreads=spreads)
+    counts = np.bincount(eraser.strata(blocks), minlength=2 ** (len(eraser.artefacts) + len(spreads)))
     return replace(eraser, frequencies=(counts / counts.sum()).astype(np.float32))
 
 

@@ -7,13 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from research.shortcuts.plants import Agreement, Watermark, agreeing_signs, with_genuine_signal
+from research.shortcuts.plants import Agreement, KnownPlant, Noise, Scaled, Watermark, agreeing_signs, with_genuine_signal
+from research.shortcuts.rows import Rows
 from research.shortcuts.trial import probe
+from stream.domain.features import Floats
 from stream.domain.modality import Modality
 from stream.training.eraser.artefacts import fit_eraser
-from stream.training.eraser.blocks import joined
+from stream.training.eraser.blocks import Blocks, Labels, joined
 from stream.training.eraser.effect import effect_of_mark
 from stream.training.eraser.sources import clusters, sides, whitened
+from stream.training.eraser.spread import MOST_HONEST_ORDER, find_spread, right_order
 from tests.support.tiny_features import honest, marked
 
 pytestmark = pytest.mark.slow
@@ -68,7 +71,7 @@ def test_two_marks_that_both_come_with_the_label_are_both_erased() -> None:
 def test_without_an_artefact_nothing_changes() -> None:
     rows = honest()
     eraser = fit_eraser(rows.blocks, rows.labels)
-    assert eraser.artefacts == ()
+    assert not eraser.found
     assert all(eraser(rows.blocks)[m] is rows.blocks[m] for m in rows.blocks)
     assert eraser.strata(rows.blocks).max() == 0
 
@@ -77,7 +80,101 @@ def test_a_faint_mark_that_agrees_too_well_is_an_artefact_and_one_that_does_not_
     places = (Modality.AUDIO,)
     faint, genuine = marked(Watermark(places, 2.0), 0.97, honest())[0], with_genuine_signal(honest(), (0, 7, 0))
     assert fit_eraser(faint.blocks, faint.labels).bases.keys() == {Modality.AUDIO}
-    assert fit_eraser(genuine.blocks, genuine.labels).artefacts == ()
+    assert not fit_eraser(genuine.blocks, genuine.labels).found
+
+
+def told_by_spread(train: Floats, labels: Labels, fresh: Floats, marks: Floats) -> float:
+    """How well the likelihood ratio of two Gaussians, fitted to the labels by their covariances, tells fresh marks: .5 is chance."""
+    one, other = (np.linalg.inv(np.cov(train[labels == label].T) + 1e-3 * np.eye(train.shape[1])) for label in (1, 0))
+    centred = fresh - train.mean(axis=0)
+    return right_order(np.einsum("ij,jk,ik->i", centred, other - one, centred), (marks > 0).astype(np.int64))
+
+
+@pytest.mark.parametrize("place", list(Modality))
+@pytest.mark.parametrize("kind", ["scaled", "noise"])
+def test_an_artefact_in_the_spread_of_any_block_is_found_and_erased(kind: str, place: Modality) -> None:
+    plant: KnownPlant = Scaled(place, 1.5) if kind == "scaled" else Noise(place, 1.0)
+    rows, _ = marked(plant, 0.9, honest())
+    fresh, marks = marked(plant, 0.5, honest(seed=1))
+    eraser = fit_eraser(rows.blocks, rows.labels)
+    assert set(eraser.spreads) == {place}
+    assert eraser.bases == {}
+    readings = eraser.strata(fresh.blocks)
+    assert (readings == (marks > 0)).mean() > 0.9
+    erased = eraser(fresh.blocks)
+    before = told_by_spread(rows.blocks[place], rows.labels, fresh.blocks[place], marks)
+    after = told_by_spread(eraser(rows.blocks)[place], rows.labels, erased[place], marks)
+    assert before > 0.95
+    assert abs(after - 0.5) < 0.1 if kind == "scaled" else after < before - 0.05, "noise stays in the directions of rows"
+    others = [m for m in rows.blocks if m is not place]
+    assert all(erased[m] is fresh.blocks[m] for m in others)
+
+
+def test_the_label_survives_erasure_of_the_spread_and_strength_may_vary_between_rows() -> None:
+    rows = honest()
+    rng = np.random.default_rng(0)
+
+    def scaled(clean: Rows, p: float) -> tuple[Floats, Floats]:
+        signs = agreeing_signs(clean.labels, rng, p)
+        strength = rng.uniform(0.5, 2.0, signs.size)
+        return (clean.blocks[Modality.TEXT] * np.exp(0.4 * strength * signs)[:, None]).astype(np.float32), signs
+
+    found = find_spread(scaled(rows, 0.9)[0], rows.labels)
+    assert found is not None
+    fresh = honest(seed=1)
+    block, marks = scaled(fresh, 0.5)
+    erased = found(block)
+    assert right_order(np.linalg.norm(block, axis=1), (marks > 0).astype(np.int64)) > 0.9
+    assert abs(right_order(np.linalg.norm(erased, axis=1), (marks > 0).astype(np.int64)) - 0.5) < 0.1
+    signs = (2.0 * fresh.labels - 1.0).astype(np.float32)
+    assert probe(erased, signs) > probe(fresh.blocks[Modality.TEXT], signs) - 0.04
+
+
+def test_a_mark_on_both_sides_along_one_direction_is_in_the_spread() -> None:
+    def plant(rows: Rows, p: float, rng: np.random.Generator) -> tuple[Blocks, Floats]:
+        block = rows.blocks[Modality.VIDEO]
+        signs = agreeing_signs(rows.labels, rng, p)
+        move = 4.0 * rng.choice((-1.0, 1.0), signs.size) * (signs > 0)
+        added = np.outer(move, np.ones(block.shape[1]) / np.sqrt(block.shape[1]))
+        return rows.blocks | {Modality.VIDEO: (block + added).astype(np.float32)}, signs
+
+    rows, fresh = honest(), honest(seed=1)
+    eraser = fit_eraser(plant(rows, 0.9, np.random.default_rng(0))[0], rows.labels)
+    blocks, marks = plant(fresh, 0.5, np.random.default_rng(1))
+    assert eraser.found
+    length = np.abs(eraser(blocks)[Modality.VIDEO].sum(axis=1))
+    assert right_order(np.abs(blocks[Modality.VIDEO].sum(axis=1)), (marks > 0).astype(np.int64)) > 0.9
+    assert abs(right_order(length, (marks > 0).astype(np.int64)) - 0.5) < 0.2
+
+
+def test_the_spread_of_honest_blocks_is_left_alone() -> None:
+    for seed in range(5):
+        rows = with_genuine_signal(honest(seed=seed), (seed, 7, 0))
+        assert all(find_spread(block, rows.labels) is None for block in rows.blocks.values())
+    uneven, _ = marked(Scaled(Modality.AUDIO, 1.5), 0.5, honest())
+    assert find_spread(uneven.blocks[Modality.AUDIO], uneven.labels) is None, "a spread that does not come with the label is honest"
+
+
+def test_labels_that_lie_apart_may_vary_differently_there() -> None:
+    rows = honest()
+    block = rows.blocks[Modality.VIDEO].copy()
+    strong = np.random.default_rng(5).gamma(2.0, 1.0, rows.labels.size)
+    block[:, 0] = np.where(rows.labels > 0, 6.0 * strong, -0.5 * strong)
+    assert right_order(block[:, 0] ** 2, rows.labels) > 0.9
+    assert find_spread(block, rows.labels) is None
+
+
+def test_a_row_without_spread_stays_where_it_is() -> None:
+    rows, _ = marked(Scaled(Modality.AUDIO, 1.5), 0.9, honest())
+    found = find_spread(rows.blocks[Modality.AUDIO], rows.labels)
+    assert found is not None
+    at_mean = found.mean[None, :].astype(np.float32)
+    np.testing.assert_allclose(found(at_mean), at_mean, atol=1e-4)
+
+
+def test_the_order_of_labels_is_the_area_under_the_curve() -> None:
+    assert right_order(np.array([0.1, 0.4, 0.35, 0.8]), np.array([0, 0, 1, 1])) == 0.75
+    assert 0.5 < MOST_HONEST_ORDER < 1
 
 
 def test_fitting_twice_gives_the_same_eraser_and_one_modality_is_enough() -> None:
