@@ -51,7 +51,10 @@ WORD_WIDTH = 384
 """Width of a word's state: that of MiniLM's token states."""
 
 VOICE_WIDTH = 12
-"""Width of an audio segment's embedding."""
+"""Width of an audio segment's embedding: evidence for negative, neutral and positive, for eight emotions, and for arousal."""
+
+VOICE_POLARITIES = 3
+"""The first numbers of an audio segment's embedding, which MMCI reads: emotions are not the same in all corpora and languages."""
 
 FACE_WIDTH = 64
 """Width of a face's embedding."""

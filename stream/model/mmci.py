@@ -54,7 +54,9 @@ class MMCIConfig:
         head_hidden: Width of a head's hidden layer.
         strata: Number K of shortcut prototypes.
         dropout: Of node inputs and in the heads, in training.
-        widths: Widths of text, audio and video nodes.
+        widths: Widths of text, audio and video nodes: how many of their numbers are read, from the first.
+        evidence: Modalities whose numbers are few and mean something each. They are neither normalised, which would hide how strong
+            the evidence is, nor dropped in training.
         past: Number K of past windows in the context; 0 for none.
         intra: Use the relations within a modality.
         inter: Use the relations across modalities.
@@ -68,6 +70,7 @@ class MMCIConfig:
     strata: int = 8
     dropout: float = 0.4
     widths: tuple[int, int, int] = (WIDTHS[Modality.TEXT], WIDTHS[Modality.AUDIO], WIDTHS[Modality.VIDEO])
+    evidence: tuple[Modality, ...] = ()
     past: int = 0
     intra: bool = True
     inter: bool = True
@@ -79,6 +82,10 @@ class MMCIConfig:
     def parts(self) -> int:
         """Number of parts of a modality's read-out: intra-modal, inter-modal and, with a skip, the pooled encoder outputs."""
         return 3 if self.skip else 2
+
+    def dropout_of(self, modality: Modality) -> float:
+        """Dropout of the nodes of a modality."""
+        return 0.0 if modality in self.evidence else self.dropout
 
     @property
     def readout(self) -> int:
@@ -127,16 +134,17 @@ class Streams(NamedTuple):
 class NodeEncoder(nn.Module):
     """Equation (1) for the nodes of one modality."""
 
-    def __init__(self, width: int, hidden: int, dropout: float) -> None:
+    def __init__(self, width: int, hidden: int, dropout: float, *, normalise: bool = True) -> None:
         super().__init__()
-        self.before = nn.LayerNorm(width)
+        self.width = width
+        self.before = nn.LayerNorm(width) if normalise else nn.Identity()
         self.dropout = nn.Dropout(dropout)
         self.project = nn.Linear(width, hidden)
         self.after = nn.LayerNorm(hidden)
 
     def forward(self, values: Tensor) -> Tensor:
-        """(B, N_m, width) to (B, N_m, H). The bias of ``project`` is the modality's embedding e_m."""
-        states: Tensor = self.after(self.project(self.dropout(self.before(values))))
+        """(B, N_m, width or more) to (B, N_m, H). The bias of ``project`` is the modality's embedding e_m."""
+        states: Tensor = self.after(self.project(self.dropout(self.before(values[..., : self.width]))))
         return states
 
 
@@ -145,17 +153,18 @@ class Skip(nn.Module):
 
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
         super().__init__()
+        self.width = width
         self.dropout = nn.Dropout(dropout)
         self.project = nn.Linear(width, hidden, bias=False)
 
     def forward(self, values: Tensor, weights: Tensor) -> Tensor:
         """(B, N_m, width) encoder outputs and their (B, N_m) weights w^c to (B, H)."""
-        pooled: Tensor = self.project(self.dropout((weights.unsqueeze(1) @ values).squeeze(1)))
+        pooled: Tensor = self.project(self.dropout((weights.unsqueeze(1) @ values[..., : self.width]).squeeze(1)))
         return pooled
 
     def relevance(self, values: Tensor, slope: Tensor) -> Tensor:
         """(B, N_m) slope . S_m x_i, from (B, N_m, width) encoder outputs and the (B, H) derivative with respect to the skip."""
-        return (values @ (slope @ self.project.weight).unsqueeze(-1)).squeeze(-1)
+        return (values[..., : self.width] @ (slope @ self.project.weight).unsqueeze(-1)).squeeze(-1)
 
 
 class RelationalStream(nn.Module):
@@ -168,7 +177,7 @@ class RelationalStream(nn.Module):
         names = dict.fromkeys(config.weights_of(relation) for relation in config.relations)
         self.message = nn.ModuleDict({name: nn.Linear(config.hidden, config.hidden, bias=False) for name in names})
         widths = zip(MODALITIES, config.widths, strict=True)
-        self.skip = nn.ModuleDict({m: Skip(width, config.hidden, config.dropout) for m, width in widths} if skip else {})
+        self.skip = nn.ModuleDict({m: Skip(width, config.hidden, config.dropout_of(m)) for m, width in widths} if skip else {})
 
     def forward(self, window: Window, nodes: Groups, share: Groups, edges: dict[str, Tensor], gates: Tensor) -> Stream:
         """Pass the messages and read the nodes out.
@@ -212,7 +221,9 @@ class MMCI(nn.Module):
         super().__init__()
         self.config = config = config or MMCIConfig()
         widths = zip(MODALITIES, config.widths, strict=True)
-        self.encode = nn.ModuleDict({m: NodeEncoder(width, config.hidden, config.dropout) for m, width in widths})
+        self.encode = nn.ModuleDict(
+            {m: NodeEncoder(width, config.hidden, config.dropout_of(m), normalise=m not in config.evidence) for m, width in widths}
+        )
         self.node_attention = NodeAttention(config.hidden)
         names = dict.fromkeys(config.weights_of(relation) for relation in config.relations)
         self.edge_attention = nn.ModuleDict({name: EdgeAttention(config.hidden) for name in names})

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from stream.domain.context import CONTEXT_WINDOWS
 from stream.domain.features import WIDTHS
 from stream.domain.inference import COALITIONS
+from stream.domain.media_format import FACE_WIDTH, VOICE_POLARITIES, WORD_WIDTH
 from stream.domain.modality import MODALITIES, Modality
 from stream.model.mmci import MMCI, MMCIConfig, Skip, Stream
 from stream.model.nodes import Nodes, Past, Window
@@ -30,6 +31,13 @@ The read-out of a single modality is a part of the full coalition's read-out, so
 
 INTER = 1
 """Index of the inter-modal part among the parts of a modality's read-out."""
+
+SERVED = MMCIConfig(
+    widths=(WORD_WIDTH, VOICE_POLARITIES, FACE_WIDTH),
+    evidence=(Modality.AUDIO,),
+    past=CONTEXT_WINDOWS,
+)
+"""The served network. Of a segment of voice it reads the evidence for the polarities; the last number is for the arousal alone."""
 
 WEIGHTS = "weights.safetensors"
 """File beside the ONNX file that holds the same weights for torch."""
@@ -199,7 +207,7 @@ def load_weights(path: Path) -> ServedMMCI:
     Raises:
         ValueError: If the file holds the weights of another network.
     """
-    module = ServedMMCI(MMCI(MMCIConfig(past=CONTEXT_WINDOWS)))
+    module = ServedMMCI(MMCI(SERVED))
     missing, unexpected = module.load_state_dict(load_file(path), strict=False)
     if unexpected or any(not name.startswith(TRAINING_ONLY) for name in missing):
         raise ValueError(f"{path.name} does not hold the weights of this network")

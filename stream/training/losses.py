@@ -62,8 +62,8 @@ class Targets:
 def targets(batch: Batch, gates: Tensor, weights: LossWeights) -> Targets:
     """Targets of each coalition of each window.
 
-    A single modality has the polarity of its own part, all other coalitions have that of the window. So MMCI learns from windows whose parts
-    do not go together how much to trust each beside the others, and still how sure each is by itself.
+    A single modality has the polarity of its own part, all other coalitions have that of the window. So MMCI learns from windows
+    whose parts do not go together how much to trust each beside the others, and still how sure each is by itself.
 
     With text, the score is MOSI's annotation; MELD has none, but its neutral transcripts get the score 0. With only voice or
     face, the target is three times the mean of their valence constants, with a small weight. Without any modality it is MOSI's

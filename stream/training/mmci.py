@@ -13,11 +13,10 @@ from rich.progress import Progress
 from torch import Tensor
 from torch.nn import functional
 
-from stream.domain.context import CONTEXT_WINDOWS
 from stream.domain.modality import MODALITIES, Modality
 from stream.model.backdoor import k_means
 from stream.model.mmci import MMCI, MMCIConfig
-from stream.model.served import FULL, INPUT_NAMES, ServedMMCI, arousal_evidence, coalition_gates
+from stream.model.served import FULL, INPUT_NAMES, SERVED, ServedMMCI, arousal_evidence, coalition_gates
 from stream.training import routine_talk
 from stream.training.features import Pools
 from stream.training.loop import descend, moving_average
@@ -65,7 +64,7 @@ class MMCIRecipe:
     average: float = 0.98
     mae_weight: float = 0.3
     weights: LossWeights = field(default_factory=LossWeights)
-    config: MMCIConfig = field(default_factory=lambda: MMCIConfig(past=CONTEXT_WINDOWS))
+    config: MMCIConfig = SERVED
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from stream.domain.features import Floats
-from stream.domain.media_format import BLOCK_SAMPLES, FEATURE_WIDTH, SEGMENT_SAMPLES, VOICE_WIDTH
+from stream.domain.media_format import BLOCK_SAMPLES, FEATURE_WIDTH, SEGMENT_SAMPLES, VOICE_POLARITIES, VOICE_WIDTH
 from stream.encoders.audio import log_mel, segments
 from stream.model_repository.audio_weights import read_projection
 from stream.training.corpora import AROUSED, NEGATIVE, VOICE_EMOTIONS, Part, Voice
@@ -35,10 +35,10 @@ PEAK_DBFS = (-20.0, -3.0)
 
 HAPPY = VOICE_EMOTIONS.index("happy")
 
-EMOTIONS = slice(0, len(VOICE_EMOTIONS))
-POLARITIES = slice(EMOTIONS.stop, EMOTIONS.stop + 3)
-AROUSAL = POLARITIES.stop
-"""Places of the evidence in an embedding: emotions, polarities, arousal."""
+POLARITIES = slice(0, VOICE_POLARITIES)
+EMOTIONS = slice(POLARITIES.stop, POLARITIES.stop + len(VOICE_EMOTIONS))
+AROUSAL = EMOTIONS.stop
+"""Places of the evidence in an embedding: polarities, emotions, arousal."""
 
 Samples = npt.NDArray[np.int16]
 Half = npt.NDArray[np.float16]

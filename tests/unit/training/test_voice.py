@@ -80,7 +80,7 @@ def test_an_embedding_is_the_mean_evidence_of_its_segments() -> None:
     assert projection.weight.shape == (VOICE_WIDTH, FEATURE_WIDTH)
     rows = rng.standard_normal((7, FEATURE_WIDTH)).astype(np.float32)
     assert projection(rows).mean(axis=0) == pytest.approx(projection(rows.mean(axis=0)), abs=1e-4)
-    assert (EMOTIONS.stop, POLARITIES.stop, AROUSAL) == (8, 11, VOICE_WIDTH - 1)
+    assert (POLARITIES.start, POLARITIES.stop, EMOTIONS.stop, AROUSAL) == (0, 3, 11, VOICE_WIDTH - 1)
 
 
 def test_a_speaker_of_whom_nothing_is_known_is_the_mean_of_all_corpora() -> None:
