@@ -1,7 +1,8 @@
 """Fills the tables of docs/ from benchmarks/results: ``python -m benchmarks.tables``.
 
-``align.json``, ``pipeline.json`` and ``served.json`` contain the last line that ``python -m benchmarks.align``, ``… pipeline`` and
-``… served --gpu`` print. Each line of ``recovery.jsonl`` is the last line of one run of ``python -m benchmarks.recovery``.
+``align.json``, ``cost.json``, ``pipeline.json`` and ``served.json`` contain the last line that ``python -m benchmarks.align``, ``… cost``,
+``… pipeline`` and ``… served --gpu`` print. Each line of ``recovery.jsonl`` is the last line of one run of
+``python -m benchmarks.recovery``.
 """
 
 from __future__ import annotations
@@ -119,8 +120,23 @@ def served_table() -> str:
     return markdown_table(titles, rows) + "\n\n" + f"{result['machine']['gpu']}; " + _machine(result)
 
 
+def cost_table() -> str:
+    """CPU time of a row of each model, and of a session-second."""
+    result = _last("cost")
+    titles = {"alone": "rows alone", "together": "16 rows together"}
+    rows = []
+    for where, name in (("onnxruntime", "ONNX Runtime"), ("triton", "Triton, with its client")):
+        for kind, title in titles.items():
+            row_ms, second_ms = result["row_ms"][where][kind], result["session_second_ms"][where][kind]
+            models = ("audio_encoder", "face_encoder", "text_encoder", "mmci")
+            rows.append([f"{name}, {title}", *(f"{row_ms[model]:.2f}" for model in models), *(f"{ms:.1f}" for ms in second_ms.values())])
+    header = ["CPU ms", "a second of sound", "a face", "a text of 16 tokens", "a window", "a session-second", "with partial results"]
+    return markdown_table(header, rows) + "\n\n" + _machine(result)
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "align": align_table,
+    "cost": cost_table,
     "ratios": ratios_table,
     "latency": latency_table,
     "milestones": milestones_table,

@@ -48,7 +48,7 @@ RANGES: Mapping[str, tuple[float, float]] = {
 }
 """The smallest and the greatest number in the rows that each of Whisper's matrices is multiplied with. Numbers outside are clipped.
 
-Found by ``python -m benchmarks.voice_int8`` in the voices of the training actors of RAVDESS.
+Found by ``python -m benchmarks.voice_int8 --quick`` in the voices of the training actors of RAVDESS.
 """
 
 LARGEST_WEIGHT = 63
