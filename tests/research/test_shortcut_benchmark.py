@@ -108,7 +108,7 @@ def result() -> dict[str, Any]:
         "sd": table(tuple(ROWS), all_agreements),
         "probes": probes,
         "ablations": {"mean": ablated, "sd": ablated},
-        "conditions": {"text": {"mean": condition, "sd": condition}, "noise": {"mean": spread, "sd": spread}},
+        "conditions": {"text": {"mean": condition, "sd": condition}, "noise": {"mean": spread, "sd": spread, "seeds": 5}},
     }
     return {**table(tuple(ROWS), all_agreements), "more": more}
 

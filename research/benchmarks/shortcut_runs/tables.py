@@ -70,8 +70,8 @@ def spreads(result: Result) -> str:
                 spread = _number(deviation[erased][p]["flipped"])
                 line += [_pair(mean[plain][p]), f"{_pair(mean[erased][p])} ± {spread}", _number(mean[limit][p]["flipped"])]
                 line.append(closed(mean, p, (plain, erased, limit)))
-            lines.append(line)
-    columns = ["ERM", "`ours_fusion`", "unplanted", "closed", "`mmci`", "`ours`", "unplanted", "closed"]
+            lines.append([*line, str(condition["seeds"])])
+    columns = ["ERM", "`ours_fusion`", "unplanted", "closed", "`mmci`", "`ours`", "unplanted", "closed", "seeds"]
     return markdown_table(["mark", "p", *columns], lines)
 
 

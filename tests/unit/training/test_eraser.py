@@ -155,6 +155,14 @@ def test_the_spread_of_honest_blocks_is_left_alone() -> None:
     assert find_spread(uneven.blocks[Modality.AUDIO], uneven.labels) is None, "a spread that does not come with the label is honest"
 
 
+def test_too_few_rows_tell_nothing_about_a_spread() -> None:
+    rows, _ = marked(Scaled(Modality.AUDIO, 2.0), 0.9, honest())
+    block, labels = rows.blocks[Modality.AUDIO], rows.labels
+    fewest = 3 * block.shape[1]
+    assert find_spread(block, labels) is not None
+    assert find_spread(block[: fewest - 1], labels[: fewest - 1]) is None
+
+
 def test_labels_that_lie_apart_may_vary_differently_there() -> None:
     rows = honest()
     block = rows.blocks[Modality.VIDEO].copy()
