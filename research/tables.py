@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import argparse
 
-from research.benchmarks import mosi, ood, shortcut, voice
+from research.benchmarks import left_out, mosi, ood, shortcut, voice
 from research.pages import read_result
 
-BENCHMARKS = (mosi, ood, shortcut, voice)
+BENCHMARKS = (mosi, ood, shortcut, voice, left_out)
 
 
 def main() -> None:

@@ -1,1 +1,1 @@
-"""The audio encoder on every actor of RAVDESS, and under planted nuisances."""
+"""The voice encoder alone: on every actor of RAVDESS, under planted nuisances, and on corpora that were left out."""

@@ -1,6 +1,6 @@
-"""The audio encoder on every actor: each fold of actors is tested once, by a network that was not trained on them.
+"""The voice encoder on every actor of RAVDESS: each fold of actors is tested once, by a projection that never heard them.
 
-Nothing is chosen on the actors of a fold: the recipe is fixed, and the weights are the average at its end.
+The projection of a fold is fitted on all other actors, and on all other corpora. Nothing is chosen on the actors of a fold.
 """
 
 from __future__ import annotations
@@ -12,59 +12,82 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnxruntime
 from rich.progress import Progress
 
+from research.voices.evidence import POLARITIES, SIGNS, VALENCES, emotion_probabilities, in_conversation, summed
 from research.voices.nuisances import PLANTED
 from stream.domain.features import Floats
+from stream.domain.media_format import FEATURE_WIDTH, VOICE_WIDTH
 from stream.training.corpora import VOICE_EMOTIONS, Voice
 from stream.training.metrics import Classes, accuracy, f1_scores, macro_recall
-from stream.training.voice import Truth, VoiceRecipe, VoiceVariants, at_peak, blocks_of, predict, to_samples, train_voice
+from stream.training.voice import Samples, VoiceFeatures, VoiceRecipe, at_peak, audible_features, fit_projection, to_samples
 
+CORPUS = "ravdess"
 CONDITIONS = ("plain", *PLANTED)
-SIGNS = ("negative", "zero", "positive")
+SIGN_NAMES = ("negative", "zero", "positive")
 PEAK_DBFS = -6.0
 
 
 @dataclass(frozen=True, slots=True)
+class PlantedFeatures:
+    """Frozen features of n recordings under each of C `CONDITIONS`.
+
+    Attributes:
+        means: (C, n, 384) mean over the audible segments.
+        audible: (C, n) number of these segments.
+    """
+
+    means: Floats
+    audible: npt.NDArray[np.int64]
+
+    @classmethod
+    def kept(cls, file: Path, voices: Sequence[Voice], encoder: onnxruntime.InferenceSession, progress: Progress) -> PlantedFeatures:
+        """Read from a file, or encode the recordings, which takes minutes, and write the file."""
+        if not file.is_file():
+            made = planted_features(voices, encoder, progress)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            np.savez(file, means=made.means, audible=made.audible)
+        with np.load(file) as stored:
+            return cls(stored["means"], stored["audible"])
+
+
+@dataclass(frozen=True, slots=True)
 class FoldAnswers:
-    """Answers to n recordings under each of C `CONDITIONS`.
+    """Evidence in n recordings under each of C `CONDITIONS`.
 
     Attributes:
         fold: (n,) index of the fold.
-        actors: (n,) number of the speaker.
-        male: (n,) bool; male actors of RAVDESS have odd numbers.
-        emotions: (C, n, 8) probabilities.
-        polarities: (C, n, 3) probabilities.
-        signs: (C, n, 3) probabilities of the valence's sign.
-        truth: (n, 3) classes: emotion, polarity, sign.
-        valences: (n,) valence constants.
+        actors: (n,) number of the speaker; men have odd numbers.
+        emotions: (n,) the acted emotions.
+        evidence: (C, n, VOICE_WIDTH), as if nothing were known of the speaker.
+        audible: (C, n) number of audible segments.
     """
 
-    fold: npt.NDArray[np.int64]
-    actors: npt.NDArray[np.int64]
-    male: npt.NDArray[np.bool_]
-    emotions: Floats
-    polarities: Floats
-    signs: Floats
-    truth: npt.NDArray[np.int64]
-    valences: Floats
+    fold: Classes
+    actors: Classes
+    emotions: Classes
+    evidence: Floats
+    audible: npt.NDArray[np.int64]
 
-    def save(self, path: Path) -> None:
-        """Write as one .npz file."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(path, **{name: getattr(self, name) for name in self.__slots__})
 
-    @classmethod
-    def load(cls, path: Path) -> FoldAnswers:
-        """Read what `save` wrote."""
-        with np.load(path) as stored:
-            return cls(**{name: stored[name] for name in cls.__slots__})
+@dataclass(frozen=True, slots=True)
+class _Probabilities:
+    """Probabilities of emotions (…, n, 8), and of polarities and signs (…, n, 3) by their sums."""
+
+    emotion: Floats
+    polarity: Floats
+    sign: Floats
 
     @classmethod
-    def together(cls, parts: Sequence[FoldAnswers]) -> FoldAnswers:
-        """Concatenate several folds."""
-        axis = {"emotions": 1, "polarities": 1, "signs": 1}
-        return cls(**{name: np.concatenate([getattr(part, name) for part in parts], axis=axis.get(name, 0)) for name in cls.__slots__})
+    def of(cls, evidence: Floats) -> _Probabilities:
+        emotions = emotion_probabilities(evidence)
+        return cls(emotions, summed(emotions, POLARITIES), summed(emotions, SIGNS))
+
+    def scores(self) -> Floats:
+        """(…, n) expected valence, sum_k p_k v_k over the constants of the emotions."""
+        scores: Floats = self.emotion @ np.asarray(VALENCES, dtype=np.float32)
+        return scores
 
 
 def actor_folds(actors: Sequence[int], folds: int) -> list[tuple[int, ...]]:
@@ -72,100 +95,103 @@ def actor_folds(actors: Sequence[int], folds: int) -> list[tuple[int, ...]]:
     return [tuple(int(actor) for actor in part) for part in np.array_split(np.unique(actors), folds)]
 
 
-def run_fold(
-    voices: Sequence[Voice],
-    variants: VoiceVariants,
-    tested: tuple[int, ...],
-    recipe: VoiceRecipe,
-    *,
-    fold: int,
-    progress: Progress,
-    state: Path,
+def planted_features(voices: Sequence[Voice], encoder: onnxruntime.InferenceSession, progress: Progress) -> PlantedFeatures:
+    """Encode recordings under all conditions; the noise depends only on the recording."""
+    shape = (len(CONDITIONS), len(voices))
+    means, audible = np.zeros((*shape, FEATURE_WIDTH), dtype=np.float32), np.zeros(shape, dtype=np.int64)
+    for index, voice in enumerate(progress.track(voices, description="planted nuisances")):
+        samples = at_peak(voice.samples(), PEAK_DBFS)
+        for number, condition in enumerate(CONDITIONS):
+            features, _ = audible_features(_under(condition, samples), encoder)
+            audible[number, index] = len(features)
+            means[number, index] = features.mean(axis=0, dtype=np.float32) if len(features) else 0.0
+    return PlantedFeatures(means, audible)
+
+
+def _under(condition: str, samples: Samples) -> Samples:
+    if condition == "plain":
+        return samples
+    return to_samples(PLANTED[condition](samples.astype(np.float64), np.random.default_rng(samples.shape[0])))
+
+
+def run_folds(
+    voices: Sequence[Voice], features: VoiceFeatures, planted: PlantedFeatures, recipe: VoiceRecipe, parts: Sequence[tuple[int, ...]]
 ) -> FoldAnswers:
-    """Train on all other actors, then classify the recordings of the tested actors under every condition."""
-    others = [index for index, voice in enumerate(voices) if voice.actor not in tested]
-    trained = VoiceVariants(variants.mel[others], variants.audible[others])
-    model, _ = train_voice([voices[index] for index in others], trained, (), recipe, seed=fold, progress=progress, state=state)
-    own = [voice for voice in voices if voice.actor in tested]
-    answers = [predict(model, [recorded_under(voice, condition) for voice in own]) for condition in CONDITIONS]
-    truth = Truth.of(own)
-    return FoldAnswers(
-        fold=np.full(len(own), fold),
-        actors=np.array([voice.actor for voice in own]),
-        male=np.array([voice.actor % 2 == 1 for voice in own]),
-        emotions=np.stack([answer.emotions for answer in answers]),
-        polarities=np.stack([answer.polarities for answer in answers]),
-        signs=np.stack([answer.signs for answer in answers]),
-        truth=np.stack([truth.emotions.numpy(), truth.polarities.numpy(), truth.signs.numpy()], axis=1),
-        valences=np.array([voice.valence for voice in own], dtype=np.float32),
-    )
+    """Test every fold of actors.
+
+    Args:
+        voices: The recordings of all corpora.
+        features: Their features, for the training.
+        planted: Features of those of RAVDESS, in the same order, for the test.
+        recipe: Settings of the training.
+        parts: The actors of each fold.
+    """
+    own = [voice for voice in voices if voice.corpus == CORPUS]
+    actors = np.array([int(voice.speaker) for voice in own])
+    fold, evidence = np.zeros(len(own), dtype=np.int64), np.zeros((len(CONDITIONS), len(own), VOICE_WIDTH), dtype=np.float32)
+    for number, part in enumerate(parts):
+        tested = {str(actor) for actor in part}
+        others = [index for index, voice in enumerate(voices) if voice.corpus != CORPUS or voice.speaker not in tested]
+        projection = fit_projection([voices[index] for index in others], features.of(others), recipe)
+        chosen = np.isin(actors, part)
+        fold[chosen] = number
+        evidence[:, chosen] = projection(planted.means[:, chosen])
+    return FoldAnswers(fold, actors, np.array([voice.emotion for voice in own]), evidence, planted.audible)
 
 
-def recorded_under(voice: Voice, condition: str) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """Blocks of a recording under one of `CONDITIONS`; the noise depends only on the recording."""
-    samples = at_peak(voice.samples, PEAK_DBFS)
-    if condition != "plain":
-        samples = to_samples(PLANTED[condition](samples.astype(np.float64), np.random.default_rng(samples.shape[0])))
-    return blocks_of(samples)
-
-
-def summary(answers: FoldAnswers) -> dict[str, Any]:
-    """All metrics over all folds."""
-    emotion, polarity, sign = answers.truth.T
-    signed = sign != 1
-    named = _named(answers, 0)
-    sure = np.where(answers.signs[0, :, 2] > answers.signs[0, :, 0], 2, 0)
+def summary(answers: FoldAnswers, seed: int) -> dict[str, Any]:
+    """All metrics over all folds: plain recordings alone, and everything else in conversation (`in_conversation` with the seed)."""
+    alone = _Probabilities.of(answers.evidence[0])
+    speakers = answers.actors.astype(str).tolist()
+    heard = zip(answers.evidence, answers.audible, strict=True)
+    later = _Probabilities.of(np.stack([in_conversation(evidence, audible, speakers, seed) for evidence, audible in heard]))
+    plain = _Probabilities(later.emotion[0], later.polarity[0], later.sign[0])
+    emotion, sign = answers.emotions, np.asarray(SIGNS)[answers.emotions]
+    named = plain.sign.argmax(axis=1)
     return {
-        "emotion": _classes(answers, named["emotion"], emotion) | {"confusion": confusion(named["emotion"], emotion, VOICE_EMOTIONS)},
-        "polarity": _classes(answers, named["polarity"], polarity),
-        "sign": _classes(answers, named["sign"], sign) | {"confusion": confusion(named["sign"], sign, SIGNS)},
-        "sign_without_zero": {
-            "macro_recall": macro_recall(sure[signed], sign[signed]),
-            "accuracy": accuracy(sure[signed], sign[signed]),
-            "n": int(signed.sum()),
-        },
+        "alone": _all_classes(answers, alone),
+        "in conversation": _all_classes(answers, plain),
+        "confusion": confusion(plain.emotion.argmax(axis=1), emotion, VOICE_EMOTIONS),
+        "sign_confusion": confusion(named, sign, SIGN_NAMES),
         "sign_by_emotion": {
-            name: round(float((named["sign"] == sign)[emotion == index].mean()), 4)
+            name: float((named == sign)[emotion == index].mean())
             for index, name in enumerate(VOICE_EMOTIONS)
             if bool((emotion == index).any())
         },
-        "fairness": fairness(answers),
-        "nuisances": nuisances(answers),
+        "fairness": fairness(answers, plain),
+        "nuisances": nuisances(answers, later),
     }
 
 
-def fairness(answers: FoldAnswers) -> dict[str, Any]:
+def fairness(answers: FoldAnswers, plain: _Probabilities) -> dict[str, Any]:
     """Accuracies and mean answers by sex and by actor.
 
-    The score is the expected valence, sum_k p_k v_k over the constants of the emotions. All actors recorded the same emotions
-    equally often, so its mean should not depend on the speaker.
+    All actors recorded the same emotions equally often, so the mean valence should not depend on the speaker.
     """
-    by_sex = {
-        name: _group(answers, answers.male == male) for name, male in (("male", True), ("female", False)) if (answers.male == male).any()
-    }
-    by_actor = {str(actor): _group(answers, answers.actors == actor) for actor in np.unique(answers.actors)}
+    male = answers.actors % 2 == 1
+    by_sex = {name: _group(answers, plain, chosen) for name, chosen in (("male", male), ("female", ~male)) if chosen.any()}
+    by_actor = {str(actor): _group(answers, plain, answers.actors == actor) for actor in np.unique(answers.actors)}
     names = next(iter(by_actor.values()))
     spread = {name: [float(np.min(v)), float(np.max(v)), float(np.std(v))] for name in names if (v := [a[name] for a in by_actor.values()])}
     gap = {name: by_sex["female"][name] - by_sex["male"][name] for name in names} if len(by_sex) == 2 else {}
     return {"sex": by_sex, "female_minus_male": gap, "actor_min_max_sd": spread, "actor": by_actor}
 
 
-def nuisances(answers: FoldAnswers) -> dict[str, dict[str, float]]:
-    """Changes of the answers to the same recordings under each nuisance."""
-    plain = _named(answers, 0)
-    emotion, _, sign = answers.truth.T
-    found = {}
-    for index, condition in enumerate(CONDITIONS):
-        named = _named(answers, index)
-        found[condition] = {
-            "emotion_changed": float((named["emotion"] != plain["emotion"]).mean()),
-            "sign_changed": float((named["sign"] != plain["sign"]).mean()),
-            "sign_distance": float(np.abs(answers.signs[index] - answers.signs[0]).sum(axis=1).mean() / 2),
-            "mean_score_shift": float((_scores(answers, index) - _scores(answers, 0)).mean()),
-            "emotion_macro_recall": macro_recall(named["emotion"], emotion),
-            "sign_macro_recall": macro_recall(named["sign"], sign),
+def nuisances(answers: FoldAnswers, later: _Probabilities) -> dict[str, dict[str, float]]:
+    """Changes of the answers to the same recordings under each nuisance, under which the whole conversation is."""
+    emotion, sign = later.emotion.argmax(axis=-1), later.sign.argmax(axis=-1)
+    scores, truth = later.scores(), answers.emotions
+    return {
+        condition: {
+            "emotion_changed": float((emotion[index] != emotion[0]).mean()),
+            "sign_changed": float((sign[index] != sign[0]).mean()),
+            "sign_distance": float(np.abs(later.sign[index] - later.sign[0]).sum(axis=1).mean() / 2),
+            "mean_score_shift": float((scores[index] - scores[0]).mean()),
+            "emotion_macro_recall": macro_recall(emotion[index], truth),
+            "sign_macro_recall": macro_recall(sign[index], np.asarray(SIGNS)[truth]),
         }
-    return found
+        for index, condition in enumerate(CONDITIONS)
+    }
 
 
 def confusion(predicted: Classes, truth: Classes, names: Sequence[str]) -> dict[str, dict[str, int]]:
@@ -177,8 +203,20 @@ def confusion(predicted: Classes, truth: Classes, names: Sequence[str]) -> dict[
     }
 
 
-def _classes(answers: FoldAnswers, predicted: Classes, truth: Classes) -> dict[str, Any]:
-    folds = [macro_recall(predicted[answers.fold == fold], truth[answers.fold == fold]) for fold in np.unique(answers.fold)]
+def _all_classes(answers: FoldAnswers, given: _Probabilities) -> dict[str, dict[str, Any]]:
+    sign = np.asarray(SIGNS)[answers.emotions]
+    signed = sign != 1
+    sure = np.where(given.sign[:, 2] > given.sign[:, 0], 2, 0)
+    return {
+        "emotion": _classes(given.emotion.argmax(axis=1), answers.emotions, answers.fold),
+        "polarity": _classes(given.polarity.argmax(axis=1), np.asarray(POLARITIES)[answers.emotions], answers.fold),
+        "sign": _classes(given.sign.argmax(axis=1), sign, answers.fold),
+        "sign_without_zero": _classes(sure[signed], sign[signed], answers.fold[signed]),
+    }
+
+
+def _classes(predicted: Classes, truth: Classes, fold: Classes) -> dict[str, Any]:
+    folds = [macro_recall(predicted[fold == number], truth[fold == number]) for number in np.unique(fold)]
     return {
         "macro_recall": macro_recall(predicted, truth),
         "macro_recall_of_folds": folds,
@@ -189,31 +227,14 @@ def _classes(answers: FoldAnswers, predicted: Classes, truth: Classes) -> dict[s
     }
 
 
-def _group(answers: FoldAnswers, chosen: npt.NDArray[np.bool_]) -> dict[str, float]:
-    named = _named(answers, 0)
-    emotion, polarity, sign = answers.truth.T
-    answered = {
-        "emotion_accuracy": accuracy(named["emotion"][chosen], emotion[chosen]),
-        "polarity_accuracy": accuracy(named["polarity"][chosen], polarity[chosen]),
-        "sign_accuracy": accuracy(named["sign"][chosen], sign[chosen]),
-        "mean_score": float(_scores(answers, 0)[chosen].mean()),
-        "share_called_negative": float((named["sign"][chosen] == 0).mean()),
+def _group(answers: FoldAnswers, plain: _Probabilities, chosen: npt.NDArray[np.bool_]) -> dict[str, float]:
+    emotion = answers.emotions[chosen]
+    sign = plain.sign[chosen].argmax(axis=1)
+    return {
+        "emotion_accuracy": accuracy(plain.emotion[chosen].argmax(axis=1), emotion),
+        "polarity_accuracy": accuracy(plain.polarity[chosen].argmax(axis=1), np.asarray(POLARITIES)[emotion]),
+        "sign_accuracy": accuracy(sign, np.asarray(SIGNS)[emotion]),
+        "mean_score": float(plain.scores()[chosen].mean()),
+        "share_called_negative": float((sign == 0).mean()),
+        "n": float(chosen.sum()),
     }
-    return answered | {"n": float(chosen.sum())}
-
-
-def _named(answers: FoldAnswers, condition: int) -> dict[str, Classes]:
-    kinds = {"emotion": answers.emotions, "polarity": answers.polarities, "sign": answers.signs}
-    return {name: probabilities[condition].argmax(axis=1) for name, probabilities in kinds.items()}
-
-
-def _scores(answers: FoldAnswers, condition: int) -> Floats:
-    """(n,) expected valence under a condition."""
-    constants = np.array([_constant(answers, emotion) for emotion in range(len(VOICE_EMOTIONS))], dtype=np.float32)
-    scores: Floats = answers.emotions[condition] @ constants
-    return scores
-
-
-def _constant(answers: FoldAnswers, emotion: int) -> float:
-    own = answers.valences[answers.truth[:, 0] == emotion]
-    return float(own[0]) if own.size else 0.0

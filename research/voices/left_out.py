@@ -38,14 +38,16 @@ def train_without(corpus: str, inputs: Inputs, repository: Path, out: Path, *, r
     """Train projection and MMCI on all other corpora of voices, and write a model repository with the served encoders of text and face.
 
     The voices of the other corpora are those of all their speakers but the validation part's, on which the epoch and the calibration of
-    MMCI are chosen.
+    MMCI are chosen. The folder `out` is there only once it is complete.
     """
-    shutil.copytree(repository, out, dirs_exist_ok=True)
+    unfinished = out.with_name(f"{out.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    shutil.copytree(repository, unfinished)
     heard = [index for index, voice in enumerate(inputs.voices) if voice.corpus != corpus]
     voices, features = [inputs.voices[index] for index in heard], inputs.features.of(heard)
     trained = [index for index, voice in enumerate(voices) if voice.part is not Part.VALIDATION]
     projection = fit_projection([voices[index] for index in trained], features.of(trained), recipe.voice)
-    export_projection(projection.weight, projection.bias, out)
+    export_projection(projection.weight, projection.bias, unfinished)
     projections = held_out_projections(voices, features, recipe.voice)
     pools = {}
     for part, shared in inputs.pools.items():
@@ -53,4 +55,5 @@ def train_without(corpus: str, inputs: Inputs, repository: Path, out: Path, *, r
         spoken = voice_pool([voices[index] for index in own], features.of(own), projections, recipe.voice, seed)
         pools[part] = Pools(shared.text, spoken, shared.face)
     outcome = fit(pools[Part.TRAIN], pools[Part.VALIDATION], recipe.mmci, seed, progress)
-    export_mmci(outcome.served, out)
+    export_mmci(outcome.served, unfinished)
+    unfinished.rename(out)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +38,7 @@ from stream.training.voice import (
     frozen_features,
     held_out_projections,
     kept_features,
+    recording_evidence,
     training_voices,
 )
 from stream.training.voice_features import frozen_encoder
@@ -149,21 +149,26 @@ def read_voices(
 ) -> tuple[list[Voice], VoiceFeatures]:
     """The recordings of some parts of all corpora of voices, and their frozen features.
 
-    The features of all recordings take minutes. So they are written to the file `kept`, and read again from there.
+    The features of all recordings take minutes. So those of all parts are written to the file `kept`, and read again from there.
     """
-    voices = [voice for voice in corpora.read_voices(data) if voice.part in parts]
-    made = partial(kept_features, kept) if kept else frozen_features
-    return voices, made(voices, frozen_encoder(), variants=recipe.voice.variants, seed=seed, progress=progress)
+    voices = corpora.read_voices(data)
+    chosen = [index for index, voice in enumerate(voices) if voice.part in parts]
+    wanted = [voices[index] for index in chosen]
+    if kept is None:
+        return wanted, frozen_features(wanted, frozen_encoder(), variants=recipe.voice.variants, seed=seed, progress=progress)
+    features = kept_features(kept, voices, frozen_encoder(), variants=recipe.voice.variants, seed=seed, progress=progress)
+    return wanted, features.of(chosen)
 
 
 def _voice_results(voices: Sequence[Voice], features: VoiceFeatures, projection: Projection) -> dict[str, dict[str, float | None]]:
     """The evidence of the projection alone, on the recordings of each part of each corpus, as recorded."""
     results = {}
+    evidence = recording_evidence(features, projection)
     for part in Part:
         for corpus in dict.fromkeys(voice.corpus for voice in voices):
             chosen = [index for index, voice in enumerate(voices) if voice.part is part and voice.corpus == corpus]
             if chosen:
-                results[f"{part} {corpus}"] = evidence_measures([voices[i] for i in chosen], features.of(chosen), projection)
+                results[f"{part} {corpus}"] = evidence_measures([voices[i] for i in chosen], evidence[chosen])
     return results
 
 

@@ -183,13 +183,13 @@ def frozen_features(
     for voice in progress.track(voices, description="voice features"):
         samples = voice.samples()
         rng = np.random.default_rng([seed, crc32(samples.tobytes())])
-        shown = [_audible_features(variant, encoder) for variant in variants_of(trimmed(samples), variants, rng)]
+        shown = [audible_features(variant, encoder) for variant in variants_of(trimmed(samples), variants, rng)]
         found.append(tuple([features for features, _ in shown]))
         steps.append(tuple([where for _, where in shown]))
     return VoiceFeatures(tuple(found), tuple(steps))
 
 
-def _audible_features(samples: Samples, encoder: onnxruntime.InferenceSession) -> tuple[Half, Steps]:
+def audible_features(samples: Samples, encoder: onnxruntime.InferenceSession) -> tuple[Half, Steps]:
     """(k, 384) features and (k,) positions of the audible segments, from the first; the recording is cut into blocks as the worker does."""
     starts = range(0, max(1, samples.shape[0]), BLOCK_SAMPLES)
     blocks = np.stack([log_mel(samples[start : start + BLOCK_SAMPLES]) for start in starts])
@@ -301,15 +301,24 @@ def _fit_head(rows: Tensor, classes: Steps, weights: Tensor, count: int, shrinka
     return found
 
 
-def evidence_measures(voices: Sequence[Voice], features: VoiceFeatures, projection: Projection) -> dict[str, float | None]:
-    """What the evidence alone says of recordings as recorded, from the mean of their audible segments.
+def recording_evidence(features: VoiceFeatures, projection: Projection) -> Floats:
+    """(n, VOICE_WIDTH) evidence in recordings as recorded, the mean of their audible segments; NaN where none is audible."""
+    evidence = np.full((len(features.segments), VOICE_WIDTH), np.nan, dtype=np.float32)
+    for row, variants in zip(evidence, features.segments, strict=True):
+        if len(variants[0]):
+            row[:] = projection(variants[0].mean(axis=0, dtype=np.float32))
+    return evidence
+
+
+def evidence_measures(voices: Sequence[Voice], evidence: Floats) -> dict[str, float | None]:
+    """What the (n, VOICE_WIDTH) evidence alone says of recordings; those with NaN are left out.
 
     Returns ``n``; the macro recalls ``emotion`` and ``polarity`` of the largest evidence (over the classes that occur); and the areas under
     the ROC curve ``happy_negative``, of positive minus negative evidence, and ``arousal``; None where a class does not occur.
     """
-    heard = [index for index, variants in enumerate(features.segments) if len(variants[0])]
-    evidence = np.stack([projection(features.segments[index][0].mean(axis=0, dtype=np.float32)) for index in heard])
+    heard = [index for index, row in enumerate(evidence) if not np.isnan(row).any()]
     emotions, polarities = (np.array([getattr(voices[index], name) for index in heard]) for name in ("emotion", "polarity"))
+    evidence = evidence[heard]
     aroused, sides = np.array(AROUSED)[emotions], evidence[:, POLARITIES]
     valence = sides[:, 2] - sides[:, 0]
     return {

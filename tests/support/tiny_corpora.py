@@ -19,9 +19,15 @@ def write_corpora(folder: Path) -> Path:
     rng = np.random.default_rng(0)
     _write_mosi(folder / "mosi")
     _write_meld(folder / "meld")
-    _write_ravdess(folder / "ravdess", rng)
+    _write_voices(folder / "ravdess", "actor", [str(actor) for actors in ACTORS.values() for actor in actors], rng)
     _write_faces(folder / "faces", rng)
     return folder
+
+
+def write_other_voices(folder: Path, names: Iterable[str]) -> None:
+    """Write corpora of voices beside RAVDESS, with six speakers each."""
+    for number, name in enumerate(names):
+        _write_voices(folder / "voices" / name, "speaker", [f"s{speaker}" for speaker in range(6)], np.random.default_rng(number + 1))
 
 
 def write_meld_with_speakers(folder: Path) -> Path:
@@ -62,17 +68,16 @@ def _write_meld(folder: Path) -> None:
         _write_csv(folder / f"{part}_sent_emo.csv", rows)
 
 
-def _write_ravdess(folder: Path, rng: np.random.Generator) -> None:
+def _write_voices(folder: Path, column: str, speakers: Iterable[str], rng: np.random.Generator) -> None:
     (folder / "ogg16k").mkdir(parents=True)
     rows = []
-    for actors in ACTORS.values():
-        for actor in actors:
-            for emotion, valence in EMOTIONS:
-                file = f"{emotion}-{actor}.ogg"
-                times = np.arange(16_000) / 16_000
-                tone = 0.3 * np.sin(2 * np.pi * (200 + 300 * (valence + 1)) * times) + 0.01 * rng.standard_normal(times.size)
-                soundfile.write(folder / "ogg16k" / file, tone, 16_000, format="OGG", subtype="OPUS")
-                rows.append({"file": file, "emotion": emotion, "valence": str(valence), "actor": str(actor)})
+    for speaker in speakers:
+        for emotion, valence in EMOTIONS:
+            file = f"{emotion}-{speaker}.ogg"
+            times = np.arange(16_000) / 16_000
+            tone = 0.3 * np.sin(2 * np.pi * (200 + 300 * (valence + 1)) * times) + 0.01 * rng.standard_normal(times.size)
+            soundfile.write(folder / "ogg16k" / file, tone, 16_000, format="OGG", subtype="OPUS")
+            rows.append({"file": file, "emotion": emotion, "valence": str(valence), column: speaker})
     _write_csv(folder / "labels.csv", rows)
 
 

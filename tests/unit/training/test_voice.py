@@ -22,6 +22,7 @@ from stream.training.voice import (
     evidence_measures,
     fit_projection,
     held_out_projections,
+    recording_evidence,
 )
 
 RECIPE = VoiceRecipe(variants=2, shrinkage=0.01)
@@ -68,7 +69,7 @@ def test_evidence_holds_for_speakers_of_another_corpus() -> None:
     rng = np.random.default_rng(0)
     projection = fit_projection(*together(speech("first", 6, rng), speech("second", 6, rng)), RECIPE)
     voices, features = speech("third", 4, rng, Part.TEST)
-    found = evidence_measures(voices, centred(voices, features), projection)
+    found = evidence_measures(voices, recording_evidence(centred(voices, features), projection))
     assert found["n"] == len(voices)
     for name in ("emotion", "polarity", "happy_negative", "arousal"):
         assert (found[name] or 0.0) > 0.9, name
