@@ -52,7 +52,7 @@ class MMCIRecipe:
         config: Sizes of the network.
     """
 
-    epochs: int = 10
+    epochs: int = 8
     windows: int = 6_000
     routine_share: float = 0.15
     batch: int = 64
