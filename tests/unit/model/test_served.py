@@ -11,7 +11,7 @@ import torch
 
 from stream.domain.context import CONTEXT_WINDOWS
 from stream.domain.features import WIDTHS
-from stream.domain.media_format import FACE_MAP, FACE_WIDTH
+from stream.domain.media_format import FACE_MAP, FACE_WIDTH, VOICE_POLARITIES
 from stream.domain.modality import MODALITIES, Modality
 from stream.model.encoders import FaceEncoder
 from stream.model.mmci import MMCI, MMCIConfig, Skip
@@ -20,6 +20,7 @@ from stream.model.served import (
     FULL,
     INPUT_NAMES,
     OUTPUT_NAMES,
+    SERVED,
     WEIGHTS,
     ServedMMCI,
     coalition_gates,
@@ -233,7 +234,7 @@ def test_arousal_is_the_calibrated_mean_of_the_last_dimension_of_the_voice(serve
 
 
 def test_weights_on_disk_have_the_calibration_of_the_arousal(tmp_path: Path) -> None:
-    served = ServedMMCI(MMCI(MMCIConfig(past=CONTEXT_WINDOWS)))
+    served = ServedMMCI(MMCI(SERVED))
     served.arousal_slope.fill_(2.0)
     served.arousal_offset.fill_(0.25)
     save_weights(served, tmp_path / WEIGHTS)
@@ -312,3 +313,18 @@ def test_configurations_name_every_tensor(served: ServedMMCI, tmp_path: Path) ->
         assert kind in text
         assert 'backend: "onnxruntime"' in text
     assert sorted(path.name for path in (tmp_path / "mmci" / "1").iterdir()) == ["model.onnx", "weights.safetensors"]
+
+
+def test_evidence_is_read_as_it_is() -> None:
+    torch.manual_seed(2)
+    served = ServedMMCI(MMCI(SERVED)).eval()
+    inputs = dict(zip(INPUT_NAMES, example_inputs(2, 5, 7, 3, torch.Generator().manual_seed(0)), strict=True))
+    first = OUTPUT_NAMES.index("coalition_scores")
+    with torch.no_grad():
+        plain, twice = served(**inputs)[first], served(**inputs | {"audio": 2 * inputs["audio"]})[first]
+        louder = inputs["audio"].clone()
+        louder[..., VOICE_POLARITIES:] += 1.0
+        other = served(**inputs | {"audio": louder})
+    assert not torch.allclose(plain, twice, atol=1e-3), "twice the evidence says more"
+    assert torch.equal(plain, other[first]), "numbers after the polarities do not reach the score"
+    assert not torch.allclose(served(**inputs)[-1], other[-1]), "but the last one is the arousal"
