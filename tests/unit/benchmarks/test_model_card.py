@@ -16,7 +16,7 @@ def test_the_committed_card_shows_the_committed_numbers() -> None:
     card = (DOCS / "model-card.md").read_text(encoding="utf-8")
     metrics = json.loads((DOCS / "model-metrics.json").read_text(encoding="utf-8"))
     assert fill_card(card, metrics) == card
-    assert card.count("<!-- table:") == 8
+    assert card.count("<!-- table:") == 9
     assert calibration_curve(metrics["mmci"]["reliability"]) == (DOCS / "calibration.svg").read_text(encoding="utf-8")
 
 
