@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from stream.domain.context import CONTEXT_WINDOWS
 from stream.domain.features import WIDTHS
-from stream.domain.inference import COALITIONS
+from stream.domain.inference import COALITIONS, SCORE_LIMIT
 from stream.domain.media_format import FACE_WIDTH, VOICE_POLARITIES, WORD_WIDTH
 from stream.domain.modality import MODALITIES, Modality
 from stream.model.mmci import MMCI, MMCIConfig, Skip, Stream
@@ -87,6 +87,7 @@ class ServedMMCI(nn.Module):
             coalition of text and voice is the coalition of text in a window without voice.
         review_below: (8,) thresholds, indexed in the same way: a window whose label has a lower probability is set aside for
             review by a person.
+        score_caps: (8,) what no score exceeds, indexed in the same way; `SCORE_LIMIT` for no cap.
         arousal_slope: () slope of the arousal's logit, fitted on validation windows.
         arousal_offset: () its offset.
     """
@@ -95,6 +96,7 @@ class ServedMMCI(nn.Module):
     bits: Tensor
     temperatures: Tensor
     review_below: Tensor
+    score_caps: Tensor
     arousal_slope: Tensor
     arousal_offset: Tensor
     mixed_row: Tensor
@@ -107,6 +109,7 @@ class ServedMMCI(nn.Module):
         self.register_buffer("bits", torch.tensor([float(modality.bit) for modality in MODALITIES]))
         self.register_buffer("temperatures", torch.ones(COALITIONS))
         self.register_buffer("review_below", torch.zeros(COALITIONS))
+        self.register_buffer("score_caps", torch.full((COALITIONS,), SCORE_LIMIT))
         self.register_buffer("arousal_slope", torch.tensor(1.0))
         self.register_buffer("arousal_offset", torch.tensor(0.0))
         rows = [MIXED.index(index if index in MIXED else FULL) for index in range(COALITIONS)]
@@ -162,15 +165,16 @@ class ServedMMCI(nn.Module):
         present = torch.stack([part.mask.amax(dim=1) for part in nodes], dim=1)
         effective = (self.gates * present.unsqueeze(1) * self.bits).sum(dim=-1).long()
         adjusted = bank.adjust(head, readout, self.temperatures[effective])
-        gradient = bank.score_gradient(head, readout[:, FULL])
+        caps = self.score_caps[effective]
+        gradient = bank.score_gradient(head, readout[:, FULL]) * cap_slope(adjusted.score, caps)[:, FULL:]
         confidence = adjusted.probabilities[:, FULL].amax(dim=-1)
         unadjusted = head(readout[:, FULL] + streams.shortcut.readout[:, 0])
         return (
-            adjusted.score,
+            capped(adjusted.score, caps),
             adjusted.probabilities,
             torch.cat([streams.attention[m] for m in MODALITIES], dim=1),
             node_relevance(self.model, window, streams.causal, gradient),
-            unadjusted.score.unsqueeze(-1),
+            capped(unadjusted.score.unsqueeze(-1), caps[:, FULL:]),
             (confidence < self.review_below[effective[:, FULL]]).float().unsqueeze(-1),
             self._arousal(window[Modality.AUDIO]),
         )
@@ -179,6 +183,16 @@ class ServedMMCI(nn.Module):
         """(B, 1) sigmoid(a * evidence + b) in [0, 1]; 0.5 where the window has no voice."""
         present = voice.mask.amax(dim=1, keepdim=True)
         return torch.sigmoid(present * (self.arousal_slope * arousal_evidence(voice) + self.arousal_offset))
+
+
+def capped(score: Tensor, cap: Tensor) -> Tensor:
+    """(...) scores within (...) caps c, c tanh(s / c): order and sign stay, and small scores nearly so. `SCORE_LIMIT` is no cap."""
+    return torch.where(cap < SCORE_LIMIT, cap * torch.tanh(score / cap), score)
+
+
+def cap_slope(score: Tensor, cap: Tensor) -> Tensor:
+    """(...) derivative of `capped` with respect to the score."""
+    return torch.where(cap < SCORE_LIMIT, 1.0 - torch.tanh(score / cap) ** 2, torch.ones_like(score))
 
 
 def arousal_evidence(voice: Nodes) -> Tensor:

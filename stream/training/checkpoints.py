@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from stream.domain.modality import Modality
 from stream.model.mmci import MMCI, MMCIConfig
 from stream.model.served import ServedMMCI
 from stream.training.export import export_face, export_mmci
@@ -27,13 +28,16 @@ def load_face(folder: Path) -> FaceClassifier:
 def save_mmci(served: ServedMMCI, folder: Path) -> None:
     """Save the served network as ``mmci.pt``."""
     folder.mkdir(parents=True, exist_ok=True)
-    torch.save({"config": asdict(served.model.config), "state": served.state_dict()}, folder / "mmci.pt")
+    # Only plain values: a checkpoint is read without running the code that a pickle may hold.
+    config = asdict(served.model.config) | {"evidence": [str(modality) for modality in served.model.config.evidence]}
+    torch.save({"config": config, "state": served.state_dict()}, folder / "mmci.pt")
 
 
 def load_mmci(folder: Path) -> ServedMMCI:
     """Read the served network from ``mmci.pt``."""
     stored = torch.load(folder / "mmci.pt", weights_only=True)
-    served = ServedMMCI(MMCI(MMCIConfig(**stored["config"])))
+    config = stored["config"] | {"evidence": tuple(Modality(name) for name in stored["config"]["evidence"])}
+    served = ServedMMCI(MMCI(MMCIConfig(**config)))
     served.load_state_dict(stored["state"])
     return served.eval()
 

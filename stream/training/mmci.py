@@ -46,6 +46,8 @@ class MMCIRecipe:
             encoder knows its training actors better than new speakers, and real calls differ from acted speech.
         face_mismatch: Share of training windows whose face has a random polarity, for the same reason.
         past_dropout: Share of training windows without a context, like the first windows of a session.
+        voice_cap: What the score of a voice alone does not exceed, in points. Voices of acted corpora differ more than those of calls, in
+            which a lively voice without words is evidence of little.
         average: Decay, in a step, of the moving average of the weights that becomes the model.
         mae_weight: Weight of MOSI's validation MAE, relative to the mean cross-entropy of the coalitions, in the criterion.
         weights: Weights of the loss.
@@ -61,6 +63,7 @@ class MMCIRecipe:
     voice_mismatch: float = 0.5
     face_mismatch: float = 0.25
     past_dropout: float = 0.25
+    voice_cap: float = 0.9
     average: float = 0.98
     mae_weight: float = 0.3
     weights: LossWeights = field(default_factory=LossWeights)
@@ -117,6 +120,7 @@ def fit(training: Pools, validation: Pools, recipe: MMCIRecipe, seed: int, progr
             best = copy.deepcopy(averaged.state_dict())
     averaged.load_state_dict(best)
     served = ServedMMCI(averaged).eval()
+    served.score_caps[Modality.AUDIO.bit] = recipe.voice_cap
     calibrate(served, checked)
     voices = batches(WindowMaker(validation, 0).voices_only, range(len(validation.voice.polarities)), recipe.batch)
     calibrate_arousal(served, *_arousal_examples(list(voices)))

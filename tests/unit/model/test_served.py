@@ -23,6 +23,8 @@ from stream.model.served import (
     SERVED,
     WEIGHTS,
     ServedMMCI,
+    cap_slope,
+    capped,
     coalition_gates,
     example_inputs,
     load_weights,
@@ -328,3 +330,35 @@ def test_evidence_is_read_as_it_is() -> None:
     assert not torch.allclose(plain, twice, atol=1e-3), "twice the evidence says more"
     assert torch.equal(plain, other[first]), "numbers after the polarities do not reach the score"
     assert not torch.allclose(served(**inputs)[-1], other[-1]), "but the last one is the arousal"
+
+
+def test_the_score_of_a_voice_alone_is_capped() -> None:
+    torch.manual_seed(2)
+    served = ServedMMCI(MMCI(SERVED)).eval()
+    inputs = dict(zip(INPUT_NAMES, example_inputs(6, 5, 7, 3, torch.Generator().manual_seed(0)), strict=True))
+    inputs["audio"] = 40 * inputs["audio"]
+    scores, relevance = OUTPUT_NAMES.index("coalition_scores"), OUTPUT_NAMES.index("relevance")
+    silent = inputs | {name: torch.zeros_like(inputs[name]) for name in ("word_mask", "video_mask", "past_mask")}
+    with torch.no_grad():
+        free, free_alone = served(**inputs), served(**silent)
+        served.score_caps[Modality.AUDIO.bit] = 0.5
+        held, held_alone = served(**inputs), served(**silent)
+    voice = Modality.AUDIO.bit
+    others = [index for index in range(8) if index != voice]
+    assert float(free[scores][:, voice].abs().max()) > 0.5
+    assert float(held[scores][:, voice].abs().max()) <= 0.5
+    assert torch.equal(held[scores].sign(), free[scores].sign())
+    assert torch.equal(held[scores][:, others], free[scores][:, others]), "beside words or a face, the voice is not capped"
+    assert torch.equal(held[relevance], free[relevance])
+    # With a voice alone, the whole window is the voice: its score is capped, and so is what its segments contribute.
+    assert float(held_alone[scores][:, FULL].abs().max()) <= 0.5
+    assert bool((held_alone[relevance].abs() <= free_alone[relevance].abs()).all())
+
+
+def test_a_cap_leaves_small_scores_nearly_as_they_are() -> None:
+    score, cap = torch.tensor([-0.1, 0.1, 1.5, 2.9]), torch.tensor(0.9)
+    assert capped(score, cap).tolist() == pytest.approx([-0.0996, 0.0996, 0.838, 0.897], abs=1e-3)
+    assert torch.equal(capped(score, torch.tensor(3.0)), score)
+    step = 1e-3
+    slope = (capped(score + step, cap) - capped(score - step, cap)) / (2 * step)
+    assert torch.allclose(cap_slope(score, cap), slope, atol=1e-3)

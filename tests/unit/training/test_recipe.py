@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from rich.progress import Progress
 
-from stream.domain.context import CONTEXT_WINDOWS
-from stream.model.mmci import MMCIConfig
-from stream.model.served import OUTPUT_NAMES
+from stream.model.served import OUTPUT_NAMES, SERVED
 from stream.training import faces
 from stream.training.checkpoints import export_all
 from stream.training.export import MMCI_ENTRY
@@ -27,7 +26,7 @@ STEPS = ("audio", "face", "mmci")
 TINY = Recipe(
     voice=VoiceRecipe(variants=1),
     face=faces.FaceRecipe(epochs=1, batch=6),
-    mmci=MMCIRecipe(epochs=1, windows=16, batch=8, config=MMCIConfig(hidden=8, head_hidden=8, strata=2, past=CONTEXT_WINDOWS)),
+    mmci=MMCIRecipe(epochs=1, windows=16, batch=8, config=replace(SERVED, hidden=8, head_hidden=8, strata=2)),
     seeds=2,
     routine_utterances=30,
 )
