@@ -109,7 +109,7 @@ def main() -> None:
     encoders = {"float32": session(plain), "int8": session(audio_graph(whisper, *projection, "", ranges))}
     test = blocks([voice for voice in voices if voice.part is Part.TEST], count, 1)
     features = {
-        form: np.concatenate([frozen_segments(encoder, part) for part in np.split(test, len(test) // 16)])
+        form: np.concatenate([frozen_segments(encoder, test[start : start + 16]) for start in range(0, len(test), 16)])
         for form, encoder in encoders.items()
     }
     alone = np.concatenate([frozen_segments(encoders["int8"], row[np.newaxis]) for row in test[:16]])

@@ -39,7 +39,7 @@ def parser_of(module: str, description: str | None) -> argparse.ArgumentParser:
         type=Path,
         default=Path(data) if data else None,
         required=not data,
-        help="folder of the corpora (mosi/, meld/, ravdess/); default: $SENTISTREAM_DATA",
+        help="folder of the corpora (mosi/, meld/, ravdess/, voices/); default: $SENTISTREAM_DATA",
     )
     parser.add_argument(
         "--runs", type=Path, help="folder of checkpoints and numbers; default: runs/ of the checkout, runs/quick with --quick"

@@ -22,6 +22,7 @@ import torch
 from rich.progress import Progress
 from rich.table import Table
 
+from benchmarks.generalise import QUICK_RECORDINGS
 from benchmarks.generalise_runs import voices
 from benchmarks.generalise_runs.product import answers
 from benchmarks.machine import machine, versions
@@ -36,7 +37,6 @@ from stream.training.files import replace_text
 
 SEED = 0
 STORED = RESULTS / "left_out.json"
-QUICK_RECORDINGS = 140
 HEADLINE = ("ravdess", "emovo", "urdu", "nemo", "turev")
 """Corpora of the mean. TESS is apart: two speakers who say one sentence, which is easy."""
 

@@ -5,8 +5,7 @@ python -m research.benchmarks.shortcut [--quick] [--plant FILE.py] [--only MARK]
 The object has row -> p -> {id, neutral, flipped, worst_group}, means over the seeds, for a watermark of amplitude 4 in audio and
 video (or the plant of FILE.py) on set S with a genuine audio-video signal. All other numbers are under ``more``. Results are kept in
 --runs, so an interrupted run resumes. A full run writes research/benchmarks/results/shortcut.json and the tables of
-docs/research/model.md; with --only, marks that are not measured stay as stored,
-and --seeds may be given.
+docs/research/model.md; with --only, marks that are not measured stay as stored, and --seeds may be given.
 
 FILE.py defines ``plant(features, labels, rng, p) -> features``. Features map "text", "audio" and "video" to (n, d) float32 arrays,
 standardised on the training rows; labels are 0 or 1. It is called for each part with a generator in the same state: draw directions

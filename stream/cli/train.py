@@ -32,7 +32,8 @@ COLUMNS = {"n": "windows", "accuracy": "accuracy", "macro_f1": "macro F1", "cali
 
 Config = Annotated[Path, typer.Argument(metavar="CONFIG", help=f"YAML file of the recipe: {RECIPE}.")]
 Data = Annotated[
-    Path, typer.Option(metavar="FOLDER", envvar="SENTISTREAM_DATA", help="Folder of the corpora: mosi/, meld/, ravdess/ and faces/.")
+    Path,
+    typer.Option(metavar="FOLDER", envvar="SENTISTREAM_DATA", help="Folder of the corpora: mosi/, meld/, ravdess/, voices/ and faces/."),
 ]
 Runs = Annotated[
     Path, typer.Option(metavar="RUNS", help="Folder of the checkpoints, which are in RUNS/live.", show_default="runs/ of the checkout")

@@ -39,11 +39,11 @@ def smoothed(embeddings: Floats, spans_ms: npt.NDArray[np.int64]) -> Floats:
     chunks do not count, so a chunk that is encoded again gives the same embeddings.
 
     Args:
-        embeddings: (n, 64), in order of time.
+        embeddings: (n, `FACE_WIDTH`), in order of time.
         spans_ms: (n, 2) media time that each frame stands for.
 
     Returns:
-        (n, 64) means of one to three embeddings.
+        (n, `FACE_WIDTH`) means of one to three embeddings.
     """
     total, count = embeddings.copy(), np.ones((len(embeddings), 1), np.float32)
     touching = (spans_ms[1:, :1] == spans_ms[:-1, 1:]).astype(np.float32)

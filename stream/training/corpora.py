@@ -51,10 +51,10 @@ class Utterance:
     """One transcript.
 
     Attributes:
-        corpus: ``mosi`` or ``meld``.
-        group: Video (MOSI) or dialogue (MELD): the unit of resampling.
+        corpus: ``mosi``, ``meld``, or the name of another source of sentences.
+        group: Video (MOSI), dialogue (MELD) or call: the unit of resampling.
         text: The words.
-        score: MOSI's mean annotation in [-3, 3]; None in MELD.
+        score: Mean annotation in [-3, 3]; None where there is none, as in MELD.
         polarity: 0 negative, 1 neutral, 2 positive.
         part: Part of the corpus.
         speaker: Name of the speaker within the group.

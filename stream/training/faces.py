@@ -106,7 +106,7 @@ class FaceClassifier(nn.Module):
         return self.classified(self.encoder(faces)[0])
 
     def classified(self, embeddings: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 64) embeddings to logits of expressions, (B, classes), and of polarities, (B, 3)."""
+        """(B, `FACE_WIDTH`) embeddings to logits of expressions, (B, classes), and of polarities, (B, 3)."""
         shown = self.dropout(embeddings)
         return self.emotion(shown), self.polarity(shown)
 
@@ -271,7 +271,7 @@ def unlike(embeddings: Tensor, polarity: Tensor) -> Tensor:
     """How much two views of an image differ: W / B + D of equation (1).
 
     Args:
-        embeddings: (2 B, 64) embeddings of all first and all second views.
+        embeddings: (2 B, `FACE_WIDTH`) embeddings of all first and all second views.
         polarity: (2 B, 3) logits of polarity.
     """
     first, second = embeddings.chunk(2)

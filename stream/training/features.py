@@ -132,7 +132,7 @@ def voice_pool(
     rooms and languages that its projection has never heard.
 
     In half of the variants the speaker has been heard before, as in the middle of a conversation: a share of the mean of some of the
-    speaker's other recordings is taken away, as the worker does.
+    speaker's recordings is taken away, as the worker does.
     """
     rng = np.random.default_rng(seed)
     embedded = [

@@ -1,4 +1,4 @@
-"""The training loop of the voice and the face encoder: optimiser, schedule, averaged weights, progress, state on disk."""
+"""The training loop of the face encoder: optimiser, schedule, averaged weights, progress, state on disk."""
 
 from __future__ import annotations
 

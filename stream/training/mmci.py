@@ -42,8 +42,8 @@ class MMCIRecipe:
         batch: Windows of a step.
         peak_rate: Highest learning rate of the one-cycle schedule.
         weight_decay: Weight decay of AdamW.
-        voice_mismatch: Share of training windows whose voice has a random polarity. Without them MMCI trusts voices too much: the
-            encoder knows its training actors better than new speakers, and real calls differ from acted speech.
+        voice_mismatch: Share of training windows whose voice has a random polarity. Without them MMCI trusts voices too much: people
+            who talk are less clear than people who act, as in most recordings.
         face_mismatch: Share of training windows whose face has a random polarity, for the same reason.
         past_dropout: Share of training windows without a context, like the first windows of a session.
         voice_cap: What the score of a voice alone does not exceed, in points. Voices of acted corpora differ more than those of calls, in
@@ -128,7 +128,7 @@ def fit(training: Pools, validation: Pools, recipe: MMCIRecipe, seed: int, progr
 
 
 def draw_texts(pools: Pools, recipe: MMCIRecipe, rng: np.random.Generator) -> Iterator[list[int]]:
-    """Draw batches of transcripts for one pass, as many of MOSI as of MELD; MOSI is smaller, so its transcripts repeat."""
+    """Draw batches of transcripts for one pass in the shares of the recipe; those of a small corpus repeat."""
     corpora = np.array([utterance.corpus for utterance in pools.text.utterances])
     names = np.unique(corpora)
     steps = max(1, recipe.windows // recipe.batch)

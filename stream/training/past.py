@@ -12,8 +12,8 @@ import numpy.typing as npt
 import torch
 
 from stream.domain.context import CONTEXT_WINDOWS
-from stream.domain.features import Floats
-from stream.domain.media_format import FACE_WIDTH, VOICE_WIDTH, WORD_WIDTH
+from stream.domain.features import WIDTHS, Floats
+from stream.domain.media_format import VOICE_WIDTH
 from stream.domain.modality import MODALITIES, Modality
 from stream.model.nodes import Past
 from stream.training.features import Pools, TextPool
@@ -39,8 +39,7 @@ class PastMaker:
 
     def draw(self, texts: Sequence[int]) -> Past:
         """Draw the context of windows, given by the indices of their transcripts; a negative index has no context."""
-        widths = {Modality.TEXT: WORD_WIDTH, Modality.AUDIO: VOICE_WIDTH, Modality.VIDEO: FACE_WIDTH}
-        values = {m: np.zeros((len(texts), CONTEXT_WINDOWS, width), np.float32) for m, width in widths.items()}
+        values = {m: np.zeros((len(texts), CONTEXT_WINDOWS, width), np.float32) for m, width in WIDTHS.items()}
         mask = {m: np.zeros((len(texts), CONTEXT_WINDOWS), np.float32) for m in MODALITIES}
         same = np.zeros((len(texts), CONTEXT_WINDOWS), np.float32)
         for row, text in enumerate(texts):

@@ -1,4 +1,4 @@
-"""The whole recipe: it trains the text encoder's adapter and three ONNX models, and measures them for the model card."""
+"""The whole recipe: it trains the encoders of text, voice and face and MMCI, and measures them for the model card."""
 
 from __future__ import annotations
 
