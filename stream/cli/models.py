@@ -1,4 +1,4 @@
-"""`sentistream models`: assembles and checks the Triton model repository."""
+"""`sentistream models`: builds the encoders that are not in git, and checks the Triton model repository."""
 
 from __future__ import annotations
 

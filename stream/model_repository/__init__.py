@@ -1,1 +1,1 @@
-"""The Triton model repository on disk: builds the encoders that are not committed, and checks all models."""
+"""The Triton model repository on disk: builds the encoders that are not in git, and checks all models."""

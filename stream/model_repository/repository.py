@@ -1,4 +1,4 @@
-"""Assembles the Triton model repository on disk and checks that every model can be served."""
+"""Builds the encoders of the Triton model repository that are not in git, and checks that every model can be served."""
 
 from __future__ import annotations
 
