@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
+import onnxruntime
 import pytest
+from rich.progress import Progress
 
 from stream.domain.media_format import FEATURE_WIDTH, VOICE_WIDTH
+from stream.training import voice as voice_module
 from stream.training.corpora import AROUSED, VOICE_EMOTIONS, Part, Voice, polarity_of_valence
 from stream.training.export import export_projection
 from stream.training.features import voice_pool
@@ -22,6 +26,7 @@ from stream.training.voice import (
     evidence_measures,
     fit_projection,
     held_out_projections,
+    kept_features,
     recording_evidence,
 )
 
@@ -140,3 +145,26 @@ def test_an_exported_projection_is_read_back(tmp_path: Path) -> None:
     again = Projection.load(tmp_path / "audio_encoder" / "projection.safetensors")
     assert np.array_equal(again.weight, projection.weight)
     assert np.array_equal(again.bias, projection.bias)
+
+
+def test_kept_features_are_read_back_and_made_again_for_another_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    voices, made = speech("first", 1, np.random.default_rng(7))
+    silent, none = np.zeros((0, FEATURE_WIDTH), np.float16), np.zeros(0, np.int64)
+    made = VoiceFeatures(((made.segments[0][0], silent), *made.segments[1:]), ((made.steps[0][0], none), *made.steps[1:]))
+    seeds: list[int] = []
+
+    def frozen(_voices: list[Voice], _encoder: object, *, variants: int, seed: int, progress: Progress) -> VoiceFeatures:
+        seeds.append(seed)
+        return made
+
+    monkeypatch.setattr(voice_module, "frozen_features", frozen)
+    encoder, file = cast(onnxruntime.InferenceSession, None), tmp_path / "live" / "features.npz"
+    with Progress(disable=True) as progress:
+        for seed in (0, 0, 1):
+            kept = kept_features(file, voices, encoder, variants=2, seed=seed, progress=progress)
+            assert len(kept.segments) == len(kept.steps) == len(voices)
+            for own, given in zip(kept.segments, made.segments, strict=True):
+                assert all(np.array_equal(a, b) for a, b in zip(own, given, strict=True))
+            for where, expected in zip(kept.steps, made.steps, strict=True):
+                assert all(np.array_equal(a, b) for a, b in zip(where, expected, strict=True))
+    assert seeds == [0, 1]
