@@ -19,7 +19,10 @@ from stream.training.metrics import auc, calibration_error, macro_recall
 
 HAPPY = "happy"
 STRONG = 0.9
-"""A score beyond ±0.9, a valence beyond ±0.3, is a strong move: the voice alone claims a clear sentiment."""
+"""A score beyond ±0.9, a valence beyond ±0.3, is a strong move: the voice alone claims a clear sentiment.
+
+Models that cap the score of a voice alone at this (`stream.training.mmci.MMCIRecipe.voice_cap`) make no strong move, right or wrong.
+"""
 
 
 @dataclass(frozen=True, slots=True)
