@@ -22,6 +22,7 @@ from stream.domain.media_format import FEATURE_WIDTH, VOICE_WIDTH
 from stream.training.corpora import VOICE_EMOTIONS, Voice
 from stream.training.metrics import Classes, accuracy, f1_scores, macro_recall
 from stream.training.voice import Samples, VoiceFeatures, VoiceRecipe, at_peak, audible_features, fit_projection, to_samples
+from stream.training.voice_features import signature
 
 CORPUS = "ravdess"
 CONDITIONS = ("plain", *PLANTED)
@@ -43,13 +44,16 @@ class PlantedFeatures:
 
     @classmethod
     def kept(cls, file: Path, voices: Sequence[Voice], encoder: onnxruntime.InferenceSession, progress: Progress) -> PlantedFeatures:
-        """Read from a file, or encode the recordings, which takes minutes, and write the file."""
-        if not file.is_file():
-            made = planted_features(voices, encoder, progress)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            np.savez(file, means=made.means, audible=made.audible)
-        with np.load(file) as stored:
-            return cls(stored["means"], stored["audible"])
+        """Read from a file of this encoder, or encode the recordings, which takes minutes, and write the file."""
+        own = signature(encoder)
+        if file.is_file():
+            with np.load(file) as stored:
+                if int(stored["signature"]) == own:
+                    return cls(stored["means"], stored["audible"])
+        made = planted_features(voices, encoder, progress)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(file, means=made.means, audible=made.audible, signature=own)
+        return made
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from stream.model_repository.audio_weights import read_projection
 from stream.training.corpora import AROUSED, NEGATIVE, VOICE_EMOTIONS, Part, Voice
 from stream.training.line_effects import Signal, noise, random_line, room
 from stream.training.metrics import auc, macro_recall
-from stream.training.voice_features import frozen_segments
+from stream.training.voice_features import frozen_segments, signature
 
 SILENCE_DBFS = -55.0
 PEAK_DBFS = (-20.0, -3.0)
@@ -149,8 +149,9 @@ def _at_peak_of(signal: Signal, peak_dbfs: float) -> Signal:
 def kept_features(
     path: Path, voices: Sequence[Voice], encoder: onnxruntime.InferenceSession, *, variants: int, seed: int, progress: Progress
 ) -> VoiceFeatures:
-    """`frozen_features`, read from a file if it was written for the same recordings, variants and seed, and written to it otherwise."""
-    wanted = np.array([seed, variants, *(crc32(f"{voice.corpus}/{voice.path.name}".encode()) for voice in voices)], dtype=np.int64)
+    """`frozen_features`, read from a file if it was written for the same encoder, recordings, variants and seed, and written to it else."""
+    names = [crc32(f"{voice.corpus}/{voice.path.name}".encode()) for voice in voices]
+    wanted = np.array([signature(encoder), seed, variants, *names], dtype=np.int64)
     if path.is_file():
         with np.load(path) as stored:
             if np.array_equal(stored["wanted"], wanted):

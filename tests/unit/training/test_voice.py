@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 import onnxruntime
 import pytest
 from rich.progress import Progress
 
-from stream.domain.media_format import FEATURE_WIDTH, VOICE_WIDTH
+from stream.domain.media_format import FEATURE_STEPS, FEATURE_WIDTH, VOICE_WIDTH
 from stream.training import voice as voice_module
 from stream.training.corpora import AROUSED, VOICE_EMOTIONS, Part, Voice, polarity_of_valence
 from stream.training.export import export_projection
@@ -147,7 +148,17 @@ def test_an_exported_projection_is_read_back(tmp_path: Path) -> None:
     assert np.array_equal(again.bias, projection.bias)
 
 
-def test_kept_features_are_read_back_and_made_again_for_another_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def encoder_of(value: float) -> onnxruntime.InferenceSession:
+    """An encoder whose features are a constant."""
+
+    class Constant:
+        def run(self, _outputs: list[str], given: dict[str, npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:
+            return [np.full((len(given["log_mel"]), FEATURE_STEPS, FEATURE_WIDTH), value, np.float32)]
+
+    return cast(onnxruntime.InferenceSession, Constant())
+
+
+def test_kept_features_are_read_back_and_made_again_for_another_seed_or_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     voices, made = speech("first", 1, np.random.default_rng(7))
     silent, none = np.zeros((0, FEATURE_WIDTH), np.float16), np.zeros(0, np.int64)
     made = VoiceFeatures(((made.segments[0][0], silent), *made.segments[1:]), ((made.steps[0][0], none), *made.steps[1:]))
@@ -158,13 +169,13 @@ def test_kept_features_are_read_back_and_made_again_for_another_seed(tmp_path: P
         return made
 
     monkeypatch.setattr(voice_module, "frozen_features", frozen)
-    encoder, file = cast(onnxruntime.InferenceSession, None), tmp_path / "live" / "features.npz"
+    file = tmp_path / "live" / "features.npz"
     with Progress(disable=True) as progress:
-        for seed in (0, 0, 1):
+        for seed, encoder in ((0, encoder_of(1.0)), (0, encoder_of(1.0)), (1, encoder_of(1.0)), (1, encoder_of(2.0))):
             kept = kept_features(file, voices, encoder, variants=2, seed=seed, progress=progress)
             assert len(kept.segments) == len(kept.steps) == len(voices)
             for own, given in zip(kept.segments, made.segments, strict=True):
                 assert all(np.array_equal(a, b) for a, b in zip(own, given, strict=True))
             for where, expected in zip(kept.steps, made.steps, strict=True):
                 assert all(np.array_equal(a, b) for a, b in zip(where, expected, strict=True))
-    assert seeds == [0, 1]
+    assert seeds == [0, 1, 1]
