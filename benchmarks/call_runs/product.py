@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
-from pathlib import Path
 
 from benchmarks.call_runs.measures import ScoredWindow, scored
-from stream.config.settings import Settings
+from benchmarks.running_product import running_product
 from stream.domain.result import ExplanationRecord, PartialRecord, ScoreRecord, SessionRecord
-from stream.kafka_admin.topics import ensure_topics
-from stream.local.stack import Stack
-from stream.local.worker import Workers
 from stream.produce.prepare import PreparedSession
 from stream.produce.producer import produce_session
 from stream.sinks.reader import ResultReader
@@ -24,12 +19,9 @@ async def windows_of(session: PreparedSession) -> list[ScoredWindow]:
         SourceError: Nothing in the file can be decoded.
         TranscriptError: The transcript cannot be sent.
     """
-    with tempfile.TemporaryDirectory(prefix="sentistream-call-") as directory:
-        async with Stack(Settings(), Path(directory)) as stack:
-            await asyncio.to_thread(ensure_topics, stack.settings.kafka)
-            async with Workers(stack.settings, Path(directory)), ResultReader(stack.settings.redis, [session.plan.key]) as reader:
-                await asyncio.to_thread(produce_session, stack.settings.kafka, session, speed=None)
-                return await _received(reader)
+    async with running_product("call") as settings, ResultReader(settings.redis, [session.plan.key]) as reader:
+        await asyncio.to_thread(produce_session, settings.kafka, session, speed=None)
+        return await _received(reader)
 
 
 async def _received(reader: ResultReader) -> list[ScoredWindow]:

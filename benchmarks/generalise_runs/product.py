@@ -7,14 +7,13 @@ heard the speaker before.
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from rich.progress import Progress
 
 from benchmarks.generalise_runs.voices import Answer, Recording, WindowMean, conversations
+from benchmarks.running_product import running_product
 from stream.config.settings import KafkaSettings, Settings
 from stream.domain.identity import SessionKey
 from stream.domain.kafka_records import chunk_headers, session_record
@@ -23,9 +22,6 @@ from stream.domain.modality import Modality
 from stream.domain.result import PartialRecord, ScoreRecord, SessionRecord
 from stream.domain.session_events import KeyedSessionEvent
 from stream.domain.topics import Topics
-from stream.kafka_admin.topics import ensure_topics
-from stream.local.stack import Stack
-from stream.local.worker import Workers
 from stream.media.media_info import AudioSource
 from stream.media.pcm import Samples
 from stream.media.source import SourcePiece
@@ -49,11 +45,8 @@ PAUSE_MS = 6_000
 
 async def answers(recordings: Sequence[Recording], progress: Progress, title: str, settings: Settings | None = None) -> list[Answer | None]:
     """The product's answers to recordings, in their order; `settings` name another model repository, for example."""
-    with tempfile.TemporaryDirectory(prefix="sentistream-generalise-") as directory:
-        async with Stack(settings or Settings(), Path(directory)) as stack:
-            await asyncio.to_thread(ensure_topics, stack.settings.kafka)
-            async with Workers(stack.settings, Path(directory)), ResultReader(stack.settings.redis, tenant=TENANT) as reader:
-                return await _Run(recordings, stack.settings.kafka).answers(reader, progress, title)
+    async with running_product(TENANT, settings) as running, ResultReader(running.redis, tenant=TENANT) as reader:
+        return await _Run(recordings, running.kafka).answers(reader, progress, title)
 
 
 class _Run:
