@@ -14,6 +14,7 @@ of a watermark, is the same in all parts.
 from __future__ import annotations
 
 import importlib.util
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,8 +34,22 @@ AUDIO_AND_VIDEO = (Modality.AUDIO, Modality.VIDEO)
 GENUINE_AMPLITUDE, GENUINE_AGREEMENT = 2.0, 0.8
 
 
+class KnownPlant(ABC):
+    """A plant that returns the mark of each row."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def marked(self, blocks: Blocks, labels: Labels, rng: np.random.Generator, p: float) -> tuple[Blocks, Floats]:
+        """Mark every row; returns the blocks and the (n,) s."""
+
+    def __call__(self, blocks: Blocks, labels: Labels, rng: np.random.Generator, p: float) -> Blocks:
+        """Mark every row."""
+        return self.marked(blocks, labels, rng, p)[0]
+
+
 @dataclass(frozen=True, slots=True)
-class Watermark:
+class Watermark(KnownPlant):
     """Equation (2): one random direction over the blocks of some modalities."""
 
     modalities: tuple[Modality, ...]
@@ -46,13 +61,9 @@ class Watermark:
         signs = agreeing_signs(labels, rng, p)
         return _added(blocks, {m: np.outer(self.amplitude * signs, directions[m]) for m in self.modalities}), signs
 
-    def __call__(self, blocks: Blocks, labels: Labels, rng: np.random.Generator, p: float) -> Blocks:
-        """Mark every row."""
-        return self.marked(blocks, labels, rng, p)[0]
-
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class Agreement(KnownPlant):
     """Equation (3): neither block alone contains the bit; the product of their signs does."""
 
     first: Modality
@@ -68,13 +79,9 @@ class Agreement:
         marks = {self.first: np.outer(self.amplitude * carrier, first), self.second: np.outer(self.amplitude * carrier * signs, second)}
         return _added(blocks, marks), signs
 
-    def __call__(self, blocks: Blocks, labels: Labels, rng: np.random.Generator, p: float) -> Blocks:
-        """Mark every row."""
-        return self.marked(blocks, labels, rng, p)[0]
-
 
 @dataclass(frozen=True, slots=True)
-class Scaled:
+class Scaled(KnownPlant):
     """Equation (4)."""
 
     modality: Modality
@@ -85,13 +92,9 @@ class Scaled:
         signs = agreeing_signs(labels, rng, p)
         return blocks | {self.modality: np.asarray(blocks[self.modality] * (self.factor**signs)[:, None], dtype=np.float32)}, signs
 
-    def __call__(self, blocks: Blocks, labels: Labels, rng: np.random.Generator, p: float) -> Blocks:
-        """Mark every row."""
-        return self.marked(blocks, labels, rng, p)[0]
-
 
 @dataclass(frozen=True, slots=True)
-class Noise:
+class Noise(KnownPlant):
     """Equation (5)."""
 
     modality: Modality
@@ -102,14 +105,6 @@ class Noise:
         signs = agreeing_signs(labels, rng, p)
         noise = self.amplitude * rng.standard_normal(blocks[self.modality].shape) * (signs > 0)[:, None]
         return _added(blocks, {self.modality: noise.astype(np.float32)}), signs
-
-    def __call__(self, blocks: Blocks, labels: Labels, rng: np.random.Generator, p: float) -> Blocks:
-        """Mark every row."""
-        return self.marked(blocks, labels, rng, p)[0]
-
-
-KnownPlant = Watermark | Agreement | Scaled | Noise
-"""Plants that return the mark of each row."""
 
 
 def agreeing_signs(labels: Labels, rng: np.random.Generator, p: float) -> Floats:
