@@ -23,6 +23,7 @@ from onnx import TensorProto, helper, numpy_helper
 from stream.domain.features import Floats
 from stream.domain.media_format import FEATURE_STEPS, FEATURE_WIDTH, MEL_BINS, MEL_FRAMES, SEGMENTS_PER_BLOCK, VOICE_WIDTH
 from stream.model_repository.origin import content_with_origin
+from stream.model_repository.served_models import IR_VERSION, OPSET
 
 LAYERS = 2
 """Residual layers that are used, of Whisper's four."""
@@ -56,10 +57,6 @@ LARGEST_WEIGHT = 63
 
 REVISION = 2
 """Counts changes of this module that change the file."""
-
-OPSET = 18
-IR_VERSION = 10
-"""Those of `stream.training.export`."""
 
 Weights = Mapping[str, npt.NDArray[Any]]
 

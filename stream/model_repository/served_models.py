@@ -11,6 +11,11 @@ MODEL_NAMES = (TEXT_ENCODER, AUDIO_ENCODER, FACE_ENCODER, MMCI)
 BUILT = (TEXT_ENCODER, AUDIO_ENCODER)
 """Models whose ONNX file is not in git: it is built from weights in installed packages."""
 
+OPSET = 18
+IR_VERSION = 10
+"""Versions of the operators and of the ONNX format of every file that is written: onnxruntime 1.18 and later read it, and so the Triton
+24.10 container."""
+
 MAX_ROWS = 16
 """Most rows of one request; the ``max_batch_size`` of every model is at least this."""
 

@@ -31,13 +31,9 @@ from stream.domain.modality import MODALITIES
 from stream.model.served import INPUT_NAMES, OUTPUT_NAMES, WEIGHTS, ServedMMCI, example_inputs, save_weights
 from stream.model_repository.audio_weights import PROJECTION, build_audio_encoder
 from stream.model_repository.files import MODEL_FILE, VERSION, sha256_of, write_atomically
-from stream.model_repository.served_models import AUDIO_ENCODER, BUILT, FACE_ENCODER, MMCI
+from stream.model_repository.served_models import AUDIO_ENCODER, BUILT, FACE_ENCODER, IR_VERSION, MMCI, OPSET
 from stream.training.faces import FaceClassifier, classifier_of
 from stream.training.files import publish, replace_text
-
-OPSET = 18
-IR_VERSION = 10
-"""Version of the ONNX format that onnxruntime 1.18 and later can read, and so the Triton 24.10 container."""
 
 DIGEST_DIGITS = 12
 """Number of digits of the ONNX file's SHA-256 in the configuration."""

@@ -24,7 +24,7 @@ from stream.training import faces
 from stream.training.corpora import AROUSED, Faces, Utterance, Voice
 from stream.training.excerpts import Excerpt
 from stream.training.inference import session
-from stream.training.voice import Projection, VoiceFeatures, VoiceRecipe
+from stream.training.voice import Projection, VoiceFeatures, VoiceRecipe, balanced
 
 FACE_VARIANTS = 3
 EARLIER_RECORDINGS = 8
@@ -154,7 +154,7 @@ def voice_pool(
         np.array([AROUSED[voice.emotion] for voice in voices], dtype=np.float32),
         corpora,
         np.array([voice.speaker for voice in voices]),
-        _weights(corpora, polarities, recipe),
+        balanced(corpora, polarities, recipe).astype(np.float32),
     )
 
 
@@ -165,16 +165,6 @@ def _history(embedded: Sequence[tuple[Floats, ...]], speaker: Sequence[int], var
     earlier = [own for own in drawn if len(own)]
     means = np.stack([own.mean(axis=0) for own in earlier]) if earlier else np.zeros((0, VOICE_WIDTH), dtype=np.float32)
     return speaker_offset(means, np.array([len(own) for own in earlier], dtype=np.int64))
-
-
-def _weights(corpora: npt.NDArray[np.str_], polarities: npt.NDArray[np.int64], recipe: VoiceRecipe) -> Floats:
-    """All corpora count alike but for the recipe's weights, whatever their sizes, in each polarity."""
-    weights, of_corpus = np.zeros(len(corpora), dtype=np.float32), dict(recipe.weights)
-    for name in np.unique(corpora):
-        for polarity in range(3):
-            own = (corpora == name) & (polarities == polarity)
-            weights[own] = of_corpus.get(str(name), 1.0) / max(1, own.sum())
-    return weights
 
 
 def embed_faces(images: Faces, encoder: onnxruntime.InferenceSession, seed: int, progress: Progress) -> FacePool:

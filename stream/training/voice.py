@@ -101,8 +101,7 @@ class Projection:
 
 def at_peak(samples: Samples, peak_dbfs: float) -> Samples:
     """Scale a recording to a peak level, in dB relative to full scale."""
-    largest = max(int(np.abs(samples.astype(np.int32)).max(initial=1)), 1)
-    return to_samples(samples * (10.0 ** (peak_dbfs / 20.0) * 32_767.0 / largest))
+    return to_samples(_at_peak_of(samples.astype(np.float64), peak_dbfs))
 
 
 def to_samples(signal: Signal) -> Samples:
@@ -249,11 +248,11 @@ def fit_projection(voices: Sequence[Voice], features: VoiceFeatures, recipe: Voi
     rows = torch.from_numpy(centred / scale)
     weight = np.zeros((VOICE_WIDTH, FEATURE_WIDTH), dtype=np.float32)
     for place, classes, count in ((EMOTIONS, emotions, len(VOICE_EMOTIONS)), (POLARITIES, polarities, 3)):
-        weight[place] = _fit_head(rows, classes, _balanced(named, classes, recipe), count, recipe.shrinkage)
+        weight[place] = _fit_head(rows, classes, balanced(named, classes, recipe), count, recipe.shrinkage)
     aroused = np.array(AROUSED)[emotions]
     known = ~np.isnan(aroused)
     two = aroused[known].astype(np.int64)
-    halves = _fit_head(rows[torch.from_numpy(known)], two, _balanced(named[known], two, recipe), 2, recipe.shrinkage)
+    halves = _fit_head(rows[torch.from_numpy(known)], two, balanced(named[known], two, recipe), 2, recipe.shrinkage)
     weight[AROUSAL] = halves[1] - halves[0]
     weight /= scale
     # The mean of all corpora is evidence for nothing: it is where a speaker of whom nothing is known yet is assumed to be.
@@ -273,27 +272,27 @@ def _centred(examples: _Examples, owners: npt.NDArray[np.str_], emotions: Steps)
     return centred
 
 
-def _balanced(named: npt.NDArray[np.str_], classes: Steps, recipe: VoiceRecipe) -> Tensor:
-    """(n,) weights, which sum to 1."""
+def balanced(named: npt.NDArray[np.str_], classes: Steps, recipe: VoiceRecipe) -> npt.NDArray[np.float64]:
+    """(n,) weights of items by their corpora and classes: all corpora count alike but for the recipe's weights, and in each all classes."""
     weights, of_corpus = np.zeros(classes.shape[0]), dict(recipe.weights)
     for name in np.unique(named):
         for kind in np.unique(classes[named == name]):
             own = (named == name) & (classes == kind)
             weights[own] = of_corpus.get(str(name), 1.0) / own.sum()
-    return torch.from_numpy((weights / weights.sum()).astype(np.float32))
+    return weights
 
 
-def _fit_head(rows: Tensor, classes: Steps, weights: Tensor, count: int, shrinkage: float) -> Floats:
+def _fit_head(rows: Tensor, classes: Steps, weights: npt.NDArray[np.float64], count: int, shrinkage: float) -> Floats:
     """(count, 384) weights of a multinomial logistic regression with an intercept; a convex problem, solved by L-BFGS."""
     weight = torch.zeros(count, rows.shape[1], requires_grad=True)
     intercept = torch.zeros(count, requires_grad=True)
     optimiser = torch.optim.LBFGS([weight, intercept], max_iter=100, history_size=20, line_search_fn="strong_wolfe")
-    wanted = torch.from_numpy(classes)
+    wanted, shares = torch.from_numpy(classes), torch.from_numpy((weights / weights.sum()).astype(np.float32))
 
     def loss() -> Tensor:
         optimiser.zero_grad()
         entropy = functional.cross_entropy(rows @ weight.T + intercept, wanted, reduction="none")
-        total: Tensor = (entropy * weights).sum() + shrinkage / 2 * (weight**2).sum()
+        total: Tensor = (entropy * shares).sum() + shrinkage / 2 * (weight**2).sum()
         total.backward()  # type: ignore[no-untyped-call]
         return total
 

@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 from stream.config.settings import PROJECT_ROOT
 from stream.model.served import INPUT_NAMES, OUTPUT_NAMES, WEIGHTS, example_inputs, load_weights
 from stream.model_repository.files import sha256_of
-from stream.training.export import AUDIO_ENTRY, FACE_ENTRY, IR_VERSION, MMCI_ENTRY, OPSET, ModelEntry, config_text
+from stream.model_repository.served_models import IR_VERSION, OPSET
+from stream.training.export import AUDIO_ENTRY, FACE_ENTRY, MMCI_ENTRY, ModelEntry, config_text
 
 REPOSITORY = PROJECT_ROOT / "triton_models"
 ENTRIES = (FACE_ENTRY, MMCI_ENTRY)

@@ -19,10 +19,11 @@ from stream.config.settings import PROJECT_ROOT
 from stream.domain.features import Floats
 from stream.domain.media_format import BLOCK_SAMPLES, FEATURE_STEPS, FEATURE_WIDTH, MEL_BINS, MEL_FRAMES, SEGMENTS_PER_BLOCK, VOICE_WIDTH
 from stream.encoders.audio import log_mel, segments
-from stream.model_repository.audio_graph import IR_VERSION, LAYERS, OPSET, RANGES, Weights, audio_graph
+from stream.model_repository.audio_graph import LAYERS, RANGES, Weights, audio_graph
 from stream.model_repository.audio_weights import PROJECTION, WHISPER, build_audio_encoder, read_projection
 from stream.model_repository.ctranslate2_file import read_variables
 from stream.model_repository.errors import WeightsError
+from stream.model_repository.served_models import IR_VERSION, OPSET
 
 
 def projection(folder: Path, seed: int = 0) -> tuple[Floats, Floats]:
