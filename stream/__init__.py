@@ -30,7 +30,11 @@ if TYPE_CHECKING:
     from stream.domain.identity import SessionKey
     from stream.domain.modality import Modality
     from stream.domain.result import (
+        AttentionShare,
+        Change,
+        Changes,
         ExplanationRecord,
+        FaceMap,
         ModelVersion,
         Moment,
         PartialRecord,
@@ -38,14 +42,19 @@ if TYPE_CHECKING:
         ScoreRecord,
         SessionRecord,
         SpanEvidence,
+        WordClaim,
         WordEvidence,
         decode_record,
     )
     from stream.sinks.reader import ReceivedRecord, ResultReader
 
 _HOME = {
+    "AttentionShare": "stream.domain.result",
+    "Change": "stream.domain.result",
+    "Changes": "stream.domain.result",
     "ConfigError": "stream.config.load",
     "ExplanationRecord": "stream.domain.result",
+    "FaceMap": "stream.domain.result",
     "Modality": "stream.domain.modality",
     "ModelVersion": "stream.domain.result",
     "Moment": "stream.domain.result",
@@ -59,6 +68,7 @@ _HOME = {
     "SessionRecord": "stream.domain.result",
     "Settings": "stream.config.settings",
     "SpanEvidence": "stream.domain.result",
+    "WordClaim": "stream.domain.result",
     "WordEvidence": "stream.domain.result",
     "decode_record": "stream.domain.result",
     "load_settings": "stream.config.load",
@@ -66,8 +76,12 @@ _HOME = {
 """The module that defines each public name. They are imported on first use: the sandbox's child processes must not load Redis clients."""
 
 __all__ = [
+    "AttentionShare",
+    "Change",
+    "Changes",
     "ConfigError",
     "ExplanationRecord",
+    "FaceMap",
     "Modality",
     "ModelVersion",
     "Moment",
@@ -81,6 +95,7 @@ __all__ = [
     "SessionRecord",
     "Settings",
     "SpanEvidence",
+    "WordClaim",
     "WordEvidence",
     "decode_record",
     "load_settings",

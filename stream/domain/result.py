@@ -73,7 +73,7 @@ class PartialRecord(ScoreRecord, frozen=True, kw_only=True, tag_field="event", t
 
 
 class WordEvidence(msgspec.Struct, frozen=True):
-    """A word and its signed relevance in score points."""
+    """A word and its signed relevance in score points: its part of the contribution of the words."""
 
     text: str
     start_ms: int
@@ -82,27 +82,102 @@ class WordEvidence(msgspec.Struct, frozen=True):
 
 
 class SpanEvidence(msgspec.Struct, frozen=True):
-    """A span of sound or picture and its signed relevance in score points."""
+    """A span of sound or picture and its signed relevance in score points: its part of the contribution of its modality."""
 
     start_ms: int
     end_ms: int
     relevance: float
 
 
+class WordClaim(msgspec.Struct, frozen=True):
+    """A phrase whose effect was measured: without it, the remaining words were encoded again and the model was asked again.
+
+    Attributes:
+        text: The words, separated by spaces, redacted.
+        start_ms: Start of the first word.
+        end_ms: End of the last word.
+        effect: Score of the window minus its score without the phrase.
+        label_without: Label of the window without the phrase.
+    """
+
+    text: str
+    start_ms: int
+    end_ms: int
+    effect: float
+    label_without: str
+
+
+class FaceMap(msgspec.Struct, frozen=True):
+    """Where in one face frame the relevance lies: region and time only, never a picture.
+
+    Attributes:
+        start_ms: Start of the frame, as in `ExplanationRecord.video_frames`.
+        cells: Signed relevance of the 6 by 6 cells of the face crop, row by row from the top left, in hundredths of a score point.
+    """
+
+    start_ms: int
+    cells: tuple[int, ...]
+
+
+class AttentionShare(msgspec.Struct, frozen=True):
+    """Where the two attentions of the model put the evidence, weighted by its size; they add up to 1.
+
+    The names are those of the network's two streams. They promise nothing: measured, the share does not tell errors from right answers, and
+    not whether a window leans on a shortcut.
+    """
+
+    causal: float
+    shortcut: float
+
+
+class Change(msgspec.Struct, frozen=True):
+    """How the score moved between an earlier final window of the same track and epoch, and this one.
+
+    Attributes:
+        from_ms: End of the earlier window.
+        score: Score of this window minus that of the earlier one.
+        contributions: The same difference of the contribution of each modality; with `earlier_windows` they add up to `score`.
+        earlier_windows: The same difference of `ExplanationRecord.earlier_windows`.
+    """
+
+    from_ms: int
+    score: float
+    contributions: dict[Modality, float]
+    earlier_windows: float
+
+
+class Changes(msgspec.Struct, frozen=True):
+    """The change since the track's previous window with a score, and since the first one of the epoch; None where there is none."""
+
+    since_previous: Change | None = None
+    since_start: Change | None = None
+
+
 class ExplanationRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="explanation"):
     """Why a final window got its score. For a window without a score the numbers are None, and nothing is listed.
 
+    All text is redacted, see `stream.explain.redaction`. Fields with a default are absent in records of earlier releases.
+
     Attributes:
-        base_score: Score of the model without any modality.
-        contributions: Exact Shapley value of each modality in score points; with `base_score` they add up to the score.
+        base_score: Score of the model without any modality and without earlier windows.
+        contributions: Exact Shapley value of each modality in score points; with `base_score` and `earlier_windows` they add up to the
+            score.
+        earlier_windows: Shapley value of the context (finished windows of the session before this one); 0 if there was none.
         score_without: By present modality, the score without it.
-        causal_share: Part of the evidence that the model's attention classifies as causal, in [0, 1].
-        shortcut_share: The other part.
-        score_unadjusted: Score without the backdoor adjustment.
-        words: Strongest words.
+        label_without: By present modality, the label without it.
+        score_without_earlier: The score without the context; None if there was none.
+        label_without_earlier: The label without the context; None if there was none.
+        words: Strongest words. They need not be those of `claims`: a word's own part is not what its removal would change.
         audio_spans: Strongest spans of sound.
         video_frames: Strongest face frames.
-        sentence: The explanation in one plain sentence.
+        rest: By present modality, its contribution minus what is listed above: what is listed and the rest add up to the contribution.
+        claims: Phrases whose effect was measured, strongest first. Only they are quoted in `sentence`.
+        counterfactual: The smallest set of phrases found whose removal changes the label. None if none was found or it was not looked
+            for: only a share of the windows is examined.
+        change: How the score moved since the track's windows before.
+        face_maps: For frames of `video_frames`, where in the face the relevance lies.
+        attention_share: For experts. None in a window without a score.
+        sentence: The written summary, made of the fields of this record and of the score.
     """
 
     tenant: str
@@ -115,13 +190,20 @@ class ExplanationRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="ev
     end_ms: int
     base_score: float | None
     contributions: dict[Modality, float]
+    earlier_windows: float = 0.0
     score_without: dict[Modality, float]
-    causal_share: float | None
-    shortcut_share: float | None
-    score_unadjusted: float | None
+    label_without: dict[Modality, str] = {}
+    score_without_earlier: float | None = None
+    label_without_earlier: str | None = None
     words: tuple[WordEvidence, ...]
     audio_spans: tuple[SpanEvidence, ...]
     video_frames: tuple[SpanEvidence, ...]
+    rest: dict[Modality, float] = {}
+    claims: tuple[WordClaim, ...] = ()
+    counterfactual: tuple[str, ...] | None = None
+    change: Changes = Changes()
+    face_maps: tuple[FaceMap, ...] = ()
+    attention_share: AttentionShare | None = None
     sentence: str
 
 

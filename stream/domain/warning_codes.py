@@ -17,8 +17,6 @@ class WarningCode(StrEnum):
     """The model is unsure of the label: a person should check it. The threshold is fitted, see the model card."""
     MODALITIES_DISAGREE = "modalities_disagree"
     """Two modalities, each alone, are sure of opposite polarities, see `stream.explain.warnings.SURE`."""
-    SHORTCUT_EFFECT = "shortcut_effect"
-    """The backdoor adjustment changes the score a lot, see `stream.explain.warnings.SHORTCUT_EFFECT`."""
     SEVERAL_FACES = "several_faces"
     """More than one face was in the picture; the largest was followed."""
     WORDS_DROPPED = "words_dropped"

@@ -1,4 +1,4 @@
-"""Finds the words, spans of sound and face frames that moved the score most, and the causal share of the evidence."""
+"""Finds the words, spans of sound and face frames that moved the score most, and where the attention puts the evidence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from stream.domain.features import Floats
 from stream.domain.inference import Inference, WindowInputs
-from stream.domain.result import SpanEvidence, WordEvidence
+from stream.domain.result import AttentionShare, SpanEvidence, WordEvidence
 from stream.explain.rounding import rounded
 
 Item = TypeVar("Item")
@@ -24,19 +24,19 @@ TOP_FRAMES = 3
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The strongest evidence of a window, strongest first, and its causal share.
+    """The strongest evidence of a window, strongest first, and where the attention puts it.
 
     Attributes:
         words: At most `TOP_WORDS` words.
         audio_spans: At most `TOP_SPANS` spans of sound.
         video_frames: At most `TOP_FRAMES` face frames.
-        causal_share: See the function `causal_share`; None if the window has no node.
+        attention_share: See the function `attention_share`; None if the window has no node.
     """
 
     words: tuple[WordEvidence, ...]
     audio_spans: tuple[SpanEvidence, ...]
     video_frames: tuple[SpanEvidence, ...]
-    causal_share: float | None
+    attention_share: AttentionShare | None
 
 
 def gather(inputs: WindowInputs, inference: Inference) -> Evidence:
@@ -53,7 +53,7 @@ def gather(inputs: WindowInputs, inference: Inference) -> Evidence:
         words=tuple(WordEvidence(word.text, word.start_ms, word.end_ms, value) for word, value in words),
         audio_spans=tuple(SpanEvidence(*span, value) for span, value in spans),
         video_frames=tuple(SpanEvidence(*span, value) for span, value in frames),
-        causal_share=causal_share(np.concatenate(relevance), np.concatenate(_per_modality(inputs, inference.causal))),
+        attention_share=attention_share(np.concatenate(relevance), np.concatenate(_per_modality(inputs, inference.causal))),
     )
 
 
@@ -81,15 +81,15 @@ def merge_spans(spans: Iterable[tuple[Span, float]]) -> Iterator[tuple[Span, flo
         yield current, total
 
 
-def causal_share(relevance: Floats, causal: Floats) -> float | None:
-    """Share of the evidence that the model attends to as causal: sum |r_i| c_i / sum |r_i| over the window's nodes.
+def attention_share(relevance: Floats, causal: Floats) -> AttentionShare | None:
+    """Where the causal and the shortcut attention put the evidence: sum |r_i| c_i / sum |r_i| over the window's nodes, and the rest.
 
     Args:
         relevance: (n,) signed relevance r of every node of the window.
         causal: (n,) causal attention c of the same nodes, in [0, 1].
 
     Returns:
-        A share in [0, 1]. The mean of c if no node moved the score; None without nodes.
+        Two shares that add up to 1. The causal one is the mean of c if no node moved the score; None without nodes.
     """
     if not len(relevance):
         return None
@@ -97,7 +97,8 @@ def causal_share(relevance: Floats, causal: Floats) -> float | None:
     total = float(weight.sum())
     attention = causal.astype(np.float64)
     share = float((weight * attention).sum()) / total if total > 0 else float(attention.mean())
-    return min(1.0, max(0.0, share))
+    share = rounded(min(1.0, max(0.0, share)))
+    return AttentionShare(causal=share, shortcut=rounded(1.0 - share))
 
 
 def _per_modality(inputs: WindowInputs, nodes: Floats) -> tuple[Floats, Floats, Floats]:

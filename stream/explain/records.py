@@ -75,9 +75,6 @@ def _explanation_of_nothing(window: Window) -> ExplanationRecord:
         base_score=None,
         contributions={},
         score_without={},
-        causal_share=None,
-        shortcut_share=None,
-        score_unadjusted=None,
         words=(),
         audio_spans=(),
         video_frames=(),
@@ -88,7 +85,6 @@ def _explanation_of_nothing(window: Window) -> ExplanationRecord:
 def _explanation(window: Window, inputs: WindowInputs, numbers: _Numbers) -> ExplanationRecord:
     inference = numbers.inference
     evidence = gather(inputs, inference)
-    causal = None if evidence.causal_share is None else rounded(evidence.causal_share)
     without = {m: ALL_MODALITIES & ~m.bit for m in numbers.present}
     findings = Findings(
         role=window.role,
@@ -111,12 +107,10 @@ def _explanation(window: Window, inputs: WindowInputs, numbers: _Numbers) -> Exp
         base_score=numbers.base,
         contributions=numbers.contributions,
         score_without={m: rounded(numbers.scores[index]) for m, index in without.items()},
-        causal_share=causal,
-        shortcut_share=None if causal is None else rounded(1.0 - causal),
-        score_unadjusted=rounded(inference.score_unadjusted),
         words=evidence.words,
         audio_spans=evidence.audio_spans,
         video_frames=evidence.video_frames,
+        attention_share=evidence.attention_share,
         sentence=sentence(findings),
     )
 

@@ -13,14 +13,9 @@ from stream.domain.window import Window
 SURE = 0.6
 """Calibrated probability from which a modality alone counts as sure of a polarity."""
 
-SHORTCUT_EFFECT = 0.5
-"""Difference (score points) between the scores with and without backdoor adjustment that leads to a warning."""
-
-
 PLAIN: dict[WarningCode, str] = {
     WarningCode.TO_REVIEW: "the label is uncertain and should be reviewed",
     WarningCode.MODALITIES_DISAGREE: "the modalities disagree",
-    WarningCode.SHORTCUT_EFFECT: "the score leans on a shortcut that was averaged out",
     WarningCode.SEVERAL_FACES: "several faces were seen (the largest was followed)",
     WarningCode.WORDS_DROPPED: "the earliest words were left out",
     WarningCode.SYNC_SUSPECT: "sound and picture may be out of step",
@@ -30,11 +25,9 @@ PLAIN: dict[WarningCode, str] = {
 
 def warning_codes(window: Window, inputs: WindowInputs, inference: Inference, present: Collection[Modality]) -> tuple[str, ...]:
     """All codes of a window with a score."""
-    score = float(inference.scores[-1])
     applies = {
         WarningCode.TO_REVIEW: inference.to_review,
         WarningCode.MODALITIES_DISAGREE: disagree(inference.probabilities, present),
-        WarningCode.SHORTCUT_EFFECT: abs(score - inference.score_unadjusted) >= SHORTCUT_EFFECT,
         WarningCode.SEVERAL_FACES: window.faces_max > 1,
         WarningCode.WORDS_DROPPED: inputs.words_dropped > 0,
     }

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from stream.domain.result import SpanEvidence
-from stream.explain.evidence import TOP_WORDS, causal_share, gather, merge_spans
+from stream.domain.result import AttentionShare, SpanEvidence
+from stream.explain.evidence import TOP_WORDS, attention_share, gather, merge_spans
 from tests.fakes.windows import START_MS, make_inference, make_inputs, make_window
 
 FLAT = [0.0] * 8
@@ -32,14 +31,14 @@ def test_spans_join_only_if_they_touch_and_have_the_same_sign() -> None:
     assert list(merge_spans(reversed(spans))) == [((0, 200), 0.75), ((300, 400), 0.5), ((400, 500), -0.5)]
 
 
-def test_causal_share_is_weighted_by_the_size_of_the_relevance() -> None:
+def test_the_attention_share_is_weighted_by_the_size_of_the_relevance() -> None:
     relevance, causal = np.array([3.0, -1.0], np.float32), np.array([1.0, 0.0], np.float32)
-    assert causal_share(relevance, causal) == pytest.approx(0.75)
-    assert causal_share(np.zeros(2, np.float32), causal) == pytest.approx(0.5)
-    assert causal_share(np.zeros(0, np.float32), np.zeros(0, np.float32)) is None
+    assert attention_share(relevance, causal) == AttentionShare(0.75, 0.25)
+    assert attention_share(np.zeros(2, np.float32), causal) == AttentionShare(0.5, 0.5)
+    assert attention_share(np.zeros(0, np.float32), np.zeros(0, np.float32)) is None
 
 
-def test_padding_does_not_count_in_the_causal_share() -> None:
+def test_padding_does_not_count_in_the_attention_share() -> None:
     window = make_window(["good"], segments=1)
     evidence = gather(make_inputs(window), make_inference(FLAT, words=[0.0], audio=[0.0], causal=0.25))
-    assert evidence.causal_share == pytest.approx(0.25)
+    assert evidence.attention_share == AttentionShare(0.25, 0.75)

@@ -12,10 +12,10 @@ from msgspec import structs
 from stream.domain.clock_skew import ClockSkew
 from stream.domain.inference import Inference, WindowInputs
 from stream.domain.modality import MODALITIES, Modality
-from stream.domain.result import ScoreRecord, decode_record, encode_record
+from stream.domain.result import Changes, ExplanationRecord, ScoreRecord, decode_record, encode_record
 from stream.domain.warning_codes import WarningCode
 from stream.domain.window import Window
-from stream.explain.records import final_records, partial_record
+from stream.explain.records import final_records, identity_fields, partial_record
 from tests.fakes.windows import MODEL, make_inference, make_inputs, make_window
 
 SCORES = [0.1, -1.5, 0.4, -1.2, 0.1, -1.6, 0.3, -1.3]
@@ -47,9 +47,8 @@ def test_published_numbers_add_up() -> None:
     assert round(explanation.base_score + sum(explanation.contributions.values()), 4) == score.score == -1.3
     assert round(sum(score.shares.values()), 4) == 1.0
     assert round(sum(score.probabilities.values()), 4) == 1.0
-    assert explanation.causal_share is not None
-    assert explanation.shortcut_share is not None
-    assert round(explanation.causal_share + explanation.shortcut_share, 4) == 1.0
+    assert explanation.attention_share is not None
+    assert round(explanation.attention_share.causal + explanation.attention_share.shortcut, 4) == 1.0
     assert explanation.score_without == {Modality.TEXT: 0.3, Modality.AUDIO: -1.6, Modality.VIDEO: -1.2}
     assert score.label == "negative"
     assert score.confidence == score.probabilities["negative"] == 0.8
@@ -66,15 +65,14 @@ def test_an_absent_modality_contributes_nothing_and_has_no_score_without_it() ->
     assert explanation.score_without == {Modality.AUDIO: 0.1}
 
 
-@pytest.mark.parametrize("inference", [None, make_inference(SCORES, score_unadjusted=0.1)])
+@pytest.mark.parametrize("inference", [None, make_inference(SCORES)])
 def test_a_window_in_which_nothing_is_present_has_no_number_and_a_warning(inference: Inference | None) -> None:
     window = make_window(warnings=(WarningCode.SHED,))
     score, explanation = final_records(window, make_inputs(window), inference, MODEL, 500)
     assert (score.score, score.label, score.confidence) == (None, None, None)
     assert (score.probabilities, score.shares, score.modalities_present, score.modalities_expected) == ({}, {}, (), MODALITIES)
     assert score.warnings == ("nothing_present", "shed")
-    assert (explanation.base_score, explanation.score_unadjusted) == (None, None)
-    assert (explanation.causal_share, explanation.shortcut_share) == (None, None)
+    assert (explanation.base_score, explanation.attention_share) == (None, None)
     assert (explanation.contributions, explanation.score_without) == ({}, {})
     assert (explanation.words, explanation.audio_spans, explanation.video_frames) == ((), (), ())
     assert explanation.sentence == "Nothing was said by the customer between 0:04 and 0:05."
@@ -131,6 +129,16 @@ def test_a_record_of_an_earlier_release_is_read_without_the_new_fields() -> None
     assert record == structs.replace(final_score(), modalities_expected=(), arousal=None)
 
 
+def test_an_explanation_of_an_earlier_release_is_read() -> None:
+    new = final_records(*full_window(), MODEL, 500)[1]
+    required = (*identity_fields(make_window()), "base_score", "contributions", "score_without", "words", "audio_spans", "video_frames")
+    old = {name: value for name, value in msgspec.to_builtins(new).items() if name in {"event", "sentence", *required}}
+    old |= {"causal_share": 0.7, "shortcut_share": 0.3, "score_unadjusted": -1.2}
+    record = decode_record(msgspec.json.encode(old))
+    assert isinstance(record, ExplanationRecord)
+    assert (record.words, record.sentence, record.claims, record.change) == (new.words, new.sentence, (), Changes())
+
+
 def test_every_warning_is_raised_by_its_cause_alone() -> None:
     calm = [0.0] * 8
 
@@ -141,7 +149,6 @@ def test_every_warning_is_raised_by_its_cause_alone() -> None:
     assert warnings(make_inference(calm)) == ()
     assert warnings(make_inference(calm), faces=2) == ("several_faces",)
     assert warnings(make_inference(calm), dropped=1) == ("words_dropped",)
-    assert warnings(make_inference(calm, score_unadjusted=0.5)) == ("shortcut_effect",)
     assert warnings(make_inference(calm, to_review=True)) == ("to_review",)
     assert warnings(make_inference([0, 1, -1, 0, 0, 0, 0, 0])) == ("modalities_disagree",)
     assert warnings(make_inference(calm), of_input=("z", "late_chunks", "late_chunks")) == ("late_chunks", "z")
