@@ -1,4 +1,7 @@
-"""The worker's HTTP endpoints: ``/live`` and ``/ready`` answer 200 or 503 with the reasons as JSON, ``/timings`` how long each step takes.
+"""The worker's HTTP endpoints.
+
+``/live`` and ``/ready`` answer 200 or 503 with the reasons as JSON, ``/timings`` says how long each step takes, and ``/metrics`` has
+counters and gauges for Prometheus.
 
 A worker that is not live has to be restarted. A worker that is not ready waits for something, for example for Redis: a restart would not
 help, and would only move its partitions to workers that wait as well. So an outage never makes a worker not live.
@@ -13,6 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from stream.agents.worker_state import WorkerState
 from stream.aio.service_monitor import OngoingProblem, ServiceMonitor
@@ -50,7 +54,8 @@ class HealthServer:
         if self._settings.port == 0:
             return self
         app = web.Application()
-        app.add_routes([web.get("/live", self._live), web.get("/ready", self._ready), web.get("/timings", self._timings)])
+        handlers = {"/live": self._live, "/ready": self._ready, "/timings": self._timings, "/metrics": self._metrics}
+        app.add_routes([web.get(path, handler) for path, handler in handlers.items()])
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         try:
@@ -79,6 +84,9 @@ class HealthServer:
 
     async def _timings(self, _request: web.Request) -> web.Response:
         return web.json_response(self._state.timings.summary())
+
+    async def _metrics(self, _request: web.Request) -> web.Response:
+        return web.Response(body=self._state.metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     def _answer(self, name: str, reasons: Mapping[str, str], services: Mapping[str, OngoingProblem] | None = None) -> web.Response:
         services = services or {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from stream.pipeline.metrics import Metrics
 from stream.pipeline.timings import Timings
 
 STUCK_S = 30.0
@@ -27,6 +28,7 @@ class WorkerState:
             name of the error with which the broker refuses it.
         consumer_turned_s: When the event loop of the thread that reads from Kafka last turned; None before it runs.
         timings: How long each step takes.
+        metrics: Counters and gauges.
     """
 
     partitions: int | None = None
@@ -36,6 +38,7 @@ class WorkerState:
     refused: dict[str, str] = field(default_factory=dict)
     consumer_turned_s: float | None = None
     timings: Timings = field(default_factory=Timings)
+    metrics: Metrics = field(default_factory=Metrics)
 
     def on_consumer_turn(self, now: Callable[[], float]) -> None:
         """Record that the event loop of the thread that reads from Kafka has turned. Called in that thread, with its clock (seconds)."""

@@ -384,7 +384,7 @@ class LimitSettings(_Section):
 
 
 class HealthSettings(_Section):
-    """The HTTP endpoints /live, /ready and /timings of a worker."""
+    """The HTTP endpoints /live, /ready, /timings and /metrics of a worker."""
 
     host: Host = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(0, ge=0, le=65_535, description="Port to listen on. 0: no health endpoints.")

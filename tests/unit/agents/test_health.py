@@ -123,3 +123,12 @@ async def test_port_0_switches_the_endpoints_off() -> None:
     async with HealthServer(HealthSettings(), WorkerState(), ServiceMonitor({})) as server:
         assert server.listening is False
         assert asyncio.all_tasks() == before
+
+
+async def test_metrics_are_in_the_text_format_of_prometheus() -> None:
+    state, settings = WorkerState(), HealthSettings(port=free_port())
+    state.metrics.windows.labels("2").inc(3)
+    url = f"http://{LOOPBACK}:{settings.port}/metrics"
+    async with HealthServer(settings, state, ServiceMonitor({})), aiohttp.ClientSession() as client, client.get(url) as answer:
+        assert answer.content_type == "text/plain"
+        assert 'sentistream_windows_total{version="2"} 3.0' in (await answer.text()).splitlines()

@@ -1,0 +1,26 @@
+"""Counters and gauges of a worker, for its Prometheus endpoint ``/metrics``. They hold numbers and model versions, never names or texts."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+
+
+class Metrics:
+    """The metrics of one worker, in a registry of their own, so that the workers of one test process do not share them."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        gauge = partial(Gauge, namespace="sentistream", registry=self._registry)
+        counter = partial(Counter, namespace="sentistream", registry=self._registry)
+        self.open_epochs = gauge("open_epochs", "Open epochs of sessions, by the mmci version they keep.", ["version"])
+        self.windows = counter("windows", "Windows that were scored, by the mmci version that answered.", ["version"])
+        self.shadow_windows = counter("shadow_windows", "Windows that the shadow version scored, too.", ["version"])
+        self.shadow_difference = counter("shadow_score_difference", "Sum of |shadow score - published score|, in points.", ["version"])
+        self.shadow_label_changes = counter("shadow_label_changes", "Windows that the shadow version labels differently.", ["version"])
+        self.shadow_failures = counter("shadow_failures", "Windows of the share that the shadow version did not score.", ["version"])
+
+    def text(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self._registry)
