@@ -28,6 +28,7 @@ from stream.serving.models import Models
 from stream.sinks.examine import examine_until_failed_over
 from stream.sinks.problems import RedisRefusedError
 from stream.sinks.redis_sink import RedisSink
+from stream.sinks.window_keeper import WindowKeeper
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +65,10 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
         sandbox = Sandbox(settings.sandbox)
         await sandbox.start()
         stack.push_async_callback(sandbox.stop)
-        scorer = WindowScorer(models, Tokenizer(), settings.windows.allowed_lateness_ms, state.timings)
+        keeper = None
+        if settings.explanations.store is not None:
+            keeper = await stack.enter_async_context(WindowKeeper(settings.explanations.store, settings.explanations))
+        scorer = WindowScorer(models, Tokenizer(), settings.windows.allowed_lateness_ms, state.timings, keeper)
         stack.callback(scorer.close)
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="sentistream-worker-"))
 

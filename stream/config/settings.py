@@ -383,6 +383,26 @@ class LimitSettings(_Section):
     )
 
 
+class ExplanationSettings(_Section):
+    """What is kept and computed to explain a window, beyond its published explanation."""
+
+    store: FilePath | None = Field(
+        None,
+        description="SQLite file in which the workers of this machine keep the features and words of final windows, for `sentistream "
+        "explain`. Off by default: it holds what people said, unredacted. If the disk is full or broken, windows are published without it.",
+    )
+    retention_hours: float = Field(
+        72.0,
+        gt=0,
+        le=10 * 365 * 24,
+        description="Time (h) for which explanations.store keeps a window. Older ones are overwritten, when a worker starts and "
+        "every hour.",
+    )
+    store_max_mb: int = Field(
+        1000, ge=1, le=1_000_000, description="Size (MB) of explanations.store, at which the oldest windows are deleted."
+    )
+
+
 class HealthSettings(_Section):
     """The HTTP endpoints /live, /ready, /timings and /metrics of a worker."""
 
@@ -401,6 +421,7 @@ class Settings(_Section):
     audio: AudioSettings = AudioSettings()
     sandbox: SandboxSettings = SandboxSettings()
     limits: LimitSettings = LimitSettings()
+    explanations: ExplanationSettings = ExplanationSettings()
     health: HealthSettings = HealthSettings()
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least serious event that is logged.")
     log_format: Literal["text", "json"] = Field("text", description="text: lines for people. json: one JSON object a line.")

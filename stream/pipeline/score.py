@@ -19,20 +19,37 @@ from stream.explain.records import final_records, partial_record
 from stream.pipeline.timings import Step, Timings
 from stream.pipeline.window_context import WindowContext
 from stream.serving.models import Models
+from stream.sinks.stored_window import StoredWindow
+from stream.sinks.window_keeper import WindowKeeper
 
 
 class WindowScorer:
     """Scores and explains windows with the models that Triton serves. It is made and closed inside a running event loop.
 
     The version of the weights is read once, in the background, so that a worker can join its group while Triton is still loading.
+
+    Args:
+        models: Triton's models.
+        tokenizer: Of the text encoder.
+        allowed_lateness_ms: How long windows stay open for late chunks.
+        timings: Receives the duration of each step.
+        keeper: Keeps what scored each final window, before anybody can read its result.
     """
 
-    def __init__(self, models: Models, tokenizer: Tokenizer, allowed_lateness_ms: int, timings: Timings | None = None) -> None:
+    def __init__(
+        self,
+        models: Models,
+        tokenizer: Tokenizer,
+        allowed_lateness_ms: int,
+        timings: Timings | None = None,
+        keeper: WindowKeeper | None = None,
+    ) -> None:
         self._models = models
         self._tokenizer = tokenizer
         self._version: asyncio.Task[ModelVersion] = asyncio.create_task(models.mmci_version())
         self._allowed_lateness_ms = allowed_lateness_ms
         self._timings = timings or Timings()
+        self._keeper = keeper
 
     def close(self) -> None:
         """Stop reading the version."""
@@ -46,6 +63,9 @@ class WindowScorer:
         records = final_records(window, inputs, inference, model, self._allowed_lateness_ms)
         self._timings.add(Step.INFER, (answered - began) * 1000)
         self._timings.add(Step.EXPLAIN, (time.perf_counter() - answered) * 1000)
+        if self._keeper is not None:
+            encoded = window.word_states() is None
+            await self._keeper.keep(StoredWindow(*records, inputs, window.words(), context.words_before, encoded))
         return records
 
     async def partial(self, window: Window, context: WindowContext) -> PartialRecord:
