@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from stream.domain.features import Floats, Word
 
-COALITIONS = 8
+MODALITY_SETS = 8
 """Subsets of {text, audio, video}; index = sum of the modalities' bits, 0 = none, 7 = all."""
+
+CONTEXT_BIT = MODALITY_SETS
+"""Bit of the fourth player, the earlier windows of the session (the context), in the index of a coalition."""
+
+COALITIONS = 2 * MODALITY_SETS
+"""Subsets of {text, audio, video, earlier windows}; index = sum of bits."""
+
+EVERYTHING = COALITIONS - 1
+"""Index of the coalition of all modalities and the earlier windows. Its score is the published one."""
 
 LABELS: tuple[str, ...] = ("negative", "neutral", "positive")
 
@@ -15,18 +25,26 @@ SCORE_LIMIT = 3.0
 """Scores run from -3 (very negative) to 3 (very positive), as in CMU-MOSI."""
 
 
+class Extra(StrEnum):
+    """Outputs of the ``mmci`` model that only some callers want. The name is that of the output and of the field of `Inference`."""
+
+    FACE_SLOPE = "face_slope"
+
+
 @dataclass(frozen=True, slots=True)
 class Inference:
     """Output of the ``mmci`` model for one window with W word, A audio and V video nodes.
 
     Attributes:
-        scores: (8,) score in [-3, 3] of every modality coalition.
-        probabilities: (8, 3) calibrated probabilities of `LABELS` of every coalition.
+        scores: (16,) score in [-3, 3] of every coalition.
+        probabilities: (16, 3) calibrated probabilities of `LABELS` of every coalition.
         causal: (W + A + V,) causal node attention in [0, 1]; the shortcut part is 1 - causal; 0 where there is no node.
-        relevance: (W + A + V,) signed contribution of each node to the score with all modalities, in score points.
+        relevance: (W + A + V,) signed contribution of each node to the score, in score points. The nodes of a modality add up to its
+            Shapley value.
         score_unadjusted: Score with the window's own shortcut features in place of the backdoor adjustment.
         to_review: True if the label is among the least certain fifth of windows with these modalities.
         arousal: How excited the voice sounds, in [0, 1]; 0.5 without an audible segment.
+        face_slope: (V, `FACE_WIDTH`) derivative of the score with respect to the embedding of each face frame; None if not asked for.
     """
 
     scores: Floats
@@ -36,6 +54,7 @@ class Inference:
     score_unadjusted: float
     to_review: bool
     arousal: float
+    face_slope: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from stream.domain.inference import COALITIONS, LABELS, Inference, WindowInputs
+from stream.domain.inference import CONTEXT_BIT, EVERYTHING, LABELS, Inference, WindowInputs
 from stream.domain.modality import MODALITIES, Modality
 from stream.domain.result import ExplanationRecord, ModelVersion, PartialRecord, ScoreRecord
 from stream.domain.window import Window
@@ -17,9 +17,6 @@ from stream.explain.rounding import apportion, rounded
 from stream.explain.sentence import Findings, sentence, sentence_for_nothing
 from stream.explain.shapley import coalition, restricted, shapley_values
 from stream.explain.warnings import warning_codes, warnings_of_nothing
-
-ALL_MODALITIES = COALITIONS - 1
-"""Index of the coalition of all modalities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +32,7 @@ class _Numbers:
     confidence: float
     probabilities: dict[str, float]
     contributions: dict[Modality, float]
+    earlier_windows: float
     warnings: tuple[str, ...]
 
 
@@ -85,7 +83,7 @@ def _explanation_of_nothing(window: Window) -> ExplanationRecord:
 def _explanation(window: Window, inputs: WindowInputs, numbers: _Numbers) -> ExplanationRecord:
     inference = numbers.inference
     evidence = gather(inputs, inference)
-    without = {m: ALL_MODALITIES & ~m.bit for m in numbers.present}
+    without = {m: EVERYTHING & ~m.bit for m in numbers.present}
     findings = Findings(
         role=window.role,
         start_ms=window.start_ms,
@@ -106,6 +104,7 @@ def _explanation(window: Window, inputs: WindowInputs, numbers: _Numbers) -> Exp
         **identity_fields(window),
         base_score=numbers.base,
         contributions=numbers.contributions,
+        earlier_windows=numbers.earlier_windows,
         score_without={m: rounded(numbers.scores[index]) for m, index in without.items()},
         words=evidence.words,
         audio_spans=evidence.audio_spans,
@@ -165,13 +164,13 @@ def _numbers(window: Window, inputs: WindowInputs, inference: Inference | None) 
         return None
     if inference is None:
         raise ValueError("the window has content, but no inference")
-    scores = restricted(inference.scores, present)
+    scores = restricted(inference.scores, present, has_context=bool(inputs.past_mask.any()))
     exact = shapley_values(scores)
     # Rounded one by one, the contributions could miss the published score by a unit of the last digit.
-    score, base = rounded(scores[ALL_MODALITIES]), rounded(scores[0])
-    contributions = dict.fromkeys(MODALITIES, 0.0) | dict(zip(present, apportion([exact[m] for m in present], score - base), strict=True))
-    probabilities = dict(zip(LABELS, apportion(_probabilities(present, inference, ALL_MODALITIES), 1.0), strict=True))
-    label = _label(present, inference, ALL_MODALITIES)
+    score, base = rounded(scores[EVERYTHING]), rounded(scores[0])
+    *parts, earlier_windows = apportion([*(exact.modalities[m] for m in present), exact.earlier_windows], score - base)
+    probabilities = dict(zip(LABELS, apportion(_probabilities(present, inference, EVERYTHING), 1.0), strict=True))
+    label = _label(present, inference, EVERYTHING)
     return _Numbers(
         inference=inference,
         present=present,
@@ -181,14 +180,15 @@ def _numbers(window: Window, inputs: WindowInputs, inference: Inference | None) 
         label=label,
         confidence=probabilities[label],
         probabilities=probabilities,
-        contributions=contributions,
+        contributions=dict.fromkeys(MODALITIES, 0.0) | dict(zip(present, parts, strict=True)),
+        earlier_windows=earlier_windows,
         warnings=warning_codes(window, inputs, inference, present),
     )
 
 
 def _probabilities(present: tuple[Modality, ...], inference: Inference, index: int) -> list[float]:
     # An absent modality changes nothing: the coalition is scored with the present modalities only, as in `restricted`.
-    probabilities: list[float] = inference.probabilities[index & coalition(present)].tolist()
+    probabilities: list[float] = inference.probabilities[index & (coalition(present) | CONTEXT_BIT)].tolist()
     return probabilities
 
 

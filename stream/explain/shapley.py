@@ -1,6 +1,6 @@
-"""Exact Shapley values over the eight coalitions of text, audio and video.
+"""Exact Shapley values over the sixteen coalitions of text, audio, video and the earlier windows of the session.
 
-With three players the model can score every coalition, so nothing is sampled (L. S. Shapley, "A value for n-person games", 1953):
+With four players the model can score every coalition, so nothing is sampled (L. S. Shapley, "A value for n-person games", 1953):
 phi_m = sum over S without m of |S|! (n - |S| - 1)! / n! * (v(S + m) - v(S)).
 """
 
@@ -8,19 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from math import factorial
+from typing import NamedTuple
 
 from stream.domain.features import Floats
-from stream.domain.inference import COALITIONS
+from stream.domain.inference import COALITIONS, CONTEXT_BIT
 from stream.domain.modality import MODALITIES, Modality
 
-_PLAYERS = len(MODALITIES)
+_PLAYERS = len(MODALITIES) + 1
 _WEIGHTS = [factorial(size) * factorial(_PLAYERS - size - 1) / factorial(_PLAYERS) for size in range(_PLAYERS)]
 """Weight of a coalition, by its size before the player joins."""
 
 _JOINING = {
-    m: [(_WEIGHTS[index.bit_count()], index | m.bit, index) for index in range(COALITIONS) if not index & m.bit] for m in MODALITIES
+    bit: [(_WEIGHTS[index.bit_count()], index | bit, index) for index in range(COALITIONS) if not index & bit]
+    for bit in (*(m.bit for m in MODALITIES), CONTEXT_BIT)
 }
-"""By modality: for each coalition without it, the weight, the index with the modality and the index without it."""
+"""By the bit of a player: for each coalition without it, the weight, the index with the player and the index without it."""
+
+
+class Contributions(NamedTuple):
+    """Shapley values in score points.
+
+    Attributes:
+        modalities: Of every modality.
+        earlier_windows: Of the earlier windows of the session.
+    """
+
+    modalities: dict[Modality, float]
+    earlier_windows: float
 
 
 def coalition(modalities: Collection[Modality]) -> int:
@@ -28,31 +42,33 @@ def coalition(modalities: Collection[Modality]) -> int:
     return sum({m.bit for m in modalities})
 
 
-def restricted(scores: Floats, present: Collection[Modality]) -> tuple[float, ...]:
-    """Coalition scores in which an absent modality changes nothing: v'(S) = v(S and present).
+def restricted(scores: Floats, present: Collection[Modality], *, has_context: bool) -> tuple[float, ...]:
+    """Coalition scores in which an absent player changes nothing: v'(S) = v(S and present).
 
     So an absent modality contributes exactly 0, whatever the model makes of its empty input.
 
     Args:
-        scores: (8,) score of every coalition, index = sum of bits.
+        scores: (16,) score of every coalition, index = sum of bits.
         present: Modalities with content in the window.
+        has_context: Whether the window has earlier windows.
 
     Returns:
-        Eight scores in the same order.
+        Sixteen scores in the same order.
     """
-    mask = coalition(present)
+    mask = coalition(present) | (CONTEXT_BIT if has_context else 0)
     values = scores.tolist()
     return tuple(values[index & mask] for index in range(COALITIONS))
 
 
-def shapley_values(scores: Floats | tuple[float, ...]) -> dict[Modality, float]:
-    """Signed contribution of every modality in score points.
+def shapley_values(scores: Floats | tuple[float, ...]) -> Contributions:
+    """Signed contribution of every player in score points.
 
     Args:
-        scores: (8,) score of every coalition, index = sum of bits.
+        scores: (16,) score of every coalition, index = sum of bits.
 
     Returns:
         Contributions. The score of the empty coalition plus all of them is the score of the full coalition (efficiency).
     """
     worth = [float(score) for score in scores]
-    return {m: sum([weight * (worth[joined] - worth[before]) for weight, joined, before in _JOINING[m]]) for m in MODALITIES}
+    values = {bit: sum([weight * (worth[joined] - worth[before]) for weight, joined, before in steps]) for bit, steps in _JOINING.items()}
+    return Contributions({m: values[m.bit] for m in MODALITIES}, values[CONTEXT_BIT])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from stream.domain.features import Floats
-from stream.domain.inference import LABELS, Inference, WindowInputs
+from stream.domain.inference import CONTEXT_BIT, LABELS, Inference, WindowInputs
 from stream.domain.modality import Modality
 from stream.domain.warning_codes import WarningCode
 from stream.domain.window import Window
@@ -53,8 +53,9 @@ def disagree(probabilities: Floats, present: Collection[Modality]) -> bool:
     score.
 
     Args:
-        probabilities: (8, 3) calibrated probabilities of `LABELS` of every coalition, index = sum of the modalities' bits.
+        probabilities: (16, 3) calibrated probabilities of `LABELS` of every coalition, index = sum of bits. A modality alone still has
+            the earlier windows.
         present: Modalities with content in the window.
     """
-    alone = probabilities[[modality.bit for modality in present]]
+    alone = probabilities[[modality.bit | CONTEXT_BIT for modality in present]]
     return all(bool((alone[:, LABELS.index(polarity)] >= SURE).any()) for polarity in ("negative", "positive"))

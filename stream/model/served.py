@@ -14,19 +14,19 @@ from torch import Tensor, nn
 
 from stream.domain.context import CONTEXT_WINDOWS
 from stream.domain.features import WIDTHS
-from stream.domain.inference import COALITIONS, SCORE_LIMIT
+from stream.domain.inference import EVERYTHING, MODALITY_SETS, SCORE_LIMIT
 from stream.domain.media_format import FACE_WIDTH, VOICE_POLARITIES, WORD_WIDTH
 from stream.domain.modality import MODALITIES, Modality
 from stream.model.mmci import MMCI, MMCIConfig, Skip, Stream
 from stream.model.nodes import Nodes, Past, Window
 
-FULL = COALITIONS - 1
-"""Index of the coalition of all modalities."""
+FULL = MODALITY_SETS - 1
+"""Index of the set of all modalities."""
 
-MIXED = tuple(index for index in range(COALITIONS) if index.bit_count() > 1)
-"""Coalitions of several modalities, which exchange messages.
+MIXED = tuple(index for index in range(MODALITY_SETS) if index.bit_count() > 1)
+"""Sets of several modalities, which exchange messages.
 
-The read-out of a single modality is a part of the full coalition's read-out, so it need not be computed again.
+The read-out of a single modality is a part of that of all modalities, so it need not be computed again.
 """
 
 INTER = 1
@@ -58,19 +58,19 @@ OUTPUT_NAMES: tuple[str, ...] = (
 
 
 def coalition_gates() -> Tensor:
-    """(1, 8, 3) gates: row c has a 1 for every modality whose bit is set in c."""
-    rows = [[float(bool(index & modality.bit)) for modality in MODALITIES] for index in range(COALITIONS)]
+    """(1, 8, 3) gates: row s has a 1 for every modality whose bit is set in s."""
+    rows = [[float(bool(index & modality.bit)) for modality in MODALITIES] for index in range(MODALITY_SETS)]
     return torch.tensor([rows])
 
 
 def kept_readout(config: MMCIConfig) -> Tensor:
-    """(8, G) mask that cuts the read-out of each coalition out of that of a mixed one.
+    """(8, G) mask that cuts the read-out of each set of modalities out of that of a mixed one.
 
-    It keeps the parts of the coalition's modalities; their inter-modal parts only where the coalition itself is mixed.
+    It keeps the parts of the set's modalities; their inter-modal parts only where the set itself is mixed.
     """
     rows = [
         [float(bool(index & modality.bit) and (part != INTER or index in MIXED)) for modality in MODALITIES for part in range(config.parts)]
-        for index in range(COALITIONS)
+        for index in range(MODALITY_SETS)
     ]
     return torch.tensor(rows).repeat_interleave(config.hidden, dim=1)
 
@@ -79,8 +79,8 @@ class ServedMMCI(nn.Module):
     """The model ``mmci`` of the repository: a trained `MMCI` with its calibration.
 
     Attributes:
-        gates: (1, 8, 3) the coalitions.
-        mixed_row: (8,) index into `MIXED` of the read-out that contains the coalition's.
+        gates: (1, 8, 3) the sets of modalities.
+        mixed_row: (8,) index into `MIXED` of the read-out that contains the set's.
         kept: (8, G) mask of `kept_readout`.
         bits: (3,) bits of the modalities.
         temperatures: (8,) divisors of the logits, fitted on validation windows. Indexed by the modalities that are present: the
@@ -107,12 +107,12 @@ class ServedMMCI(nn.Module):
         self.model = model
         self.register_buffer("gates", coalition_gates())
         self.register_buffer("bits", torch.tensor([float(modality.bit) for modality in MODALITIES]))
-        self.register_buffer("temperatures", torch.ones(COALITIONS))
-        self.register_buffer("review_below", torch.zeros(COALITIONS))
-        self.register_buffer("score_caps", torch.full((COALITIONS,), SCORE_LIMIT))
+        self.register_buffer("temperatures", torch.ones(MODALITY_SETS))
+        self.register_buffer("review_below", torch.zeros(MODALITY_SETS))
+        self.register_buffer("score_caps", torch.full((MODALITY_SETS,), SCORE_LIMIT))
         self.register_buffer("arousal_slope", torch.tensor(1.0))
         self.register_buffer("arousal_offset", torch.tensor(0.0))
-        rows = [MIXED.index(index if index in MIXED else FULL) for index in range(COALITIONS)]
+        rows = [MIXED.index(index if index in MIXED else FULL) for index in range(MODALITY_SETS)]
         self.register_buffer("mixed_row", torch.tensor(rows), persistent=False)
         self.register_buffer("kept", kept_readout(model.config), persistent=False)
 
@@ -152,30 +152,32 @@ class ServedMMCI(nn.Module):
             past_same: (B, K), 1 where the past window is of the same track.
 
         Returns:
-            In the order of `OUTPUT_NAMES`: scores (B, 8) and probabilities (B, 8, 3) of the coalitions, causal node attention
+            In the order of `OUTPUT_NAMES`: scores (B, 16) and probabilities (B, 16, 3) of the coalitions, causal node attention
             (B, W + A + V), relevance (B, W + A + V), the unadjusted score (B, 1), 1 for a window to review (B, 1), and the
             arousal of the voice (B, 1).
         """
         nodes = (Nodes(words, word_times, word_mask), Nodes(audio, audio_times, audio_mask), Nodes(video, video_times, video_mask))
         window: Window = dict(zip(MODALITIES, nodes, strict=True))
         past = served_past((past_words, past_audio, past_video), past_mask, past_same)
-        streams = self.model(window, self.gates[:, list(MIXED)], past, shortcut_gates=self.gates[:, FULL:])
-        readout = streams.causal.readout[:, self.mixed_row] * self.kept
+        mixed = self.gates[:, list(MIXED)]
+        streams = self.model(window, mixed, past, shortcut_gates=self.gates[:, FULL:])
+        alone = self.model(window, mixed, without_windows(past), shortcut_gates=self.gates[:, FULL:])
+        readout = torch.cat([stream.causal.readout[:, self.mixed_row] * self.kept for stream in (alone, streams)], dim=1)
         bank, head = self.model.bank, self.model.head
         present = torch.stack([part.mask.amax(dim=1) for part in nodes], dim=1)
-        effective = (self.gates * present.unsqueeze(1) * self.bits).sum(dim=-1).long()
+        effective = (self.gates * present.unsqueeze(1) * self.bits).sum(dim=-1).long().repeat(1, 2)
         adjusted = bank.adjust(head, readout, self.temperatures[effective])
         caps = self.score_caps[effective]
-        gradient = bank.score_gradient(head, readout[:, FULL]) * cap_slope(adjusted.score, caps)[:, FULL:]
-        confidence = adjusted.probabilities[:, FULL].amax(dim=-1)
-        unadjusted = head(readout[:, FULL] + streams.shortcut.readout[:, 0])
+        gradient = bank.score_gradient(head, readout[:, EVERYTHING]) * cap_slope(adjusted.score, caps)[:, EVERYTHING:]
+        confidence = adjusted.probabilities[:, EVERYTHING].amax(dim=-1)
+        unadjusted = head(readout[:, EVERYTHING] + streams.shortcut.readout[:, 0])
         return (
             capped(adjusted.score, caps),
             adjusted.probabilities,
             torch.cat([streams.attention[m] for m in MODALITIES], dim=1),
             node_relevance(self.model, window, streams.causal, gradient),
-            capped(unadjusted.score.unsqueeze(-1), caps[:, FULL:]),
-            (confidence < self.review_below[effective[:, FULL]]).float().unsqueeze(-1),
+            capped(unadjusted.score.unsqueeze(-1), caps[:, EVERYTHING:]),
+            (confidence < self.review_below[effective[:, EVERYTHING]]).float().unsqueeze(-1),
             self._arousal(window[Modality.AUDIO]),
         )
 
@@ -207,6 +209,11 @@ def served_past(values: tuple[Tensor, Tensor, Tensor], mask: Tensor, same: Tenso
     """
     lag = torch.arange(1, CONTEXT_WINDOWS + 1, device=same.device).expand(same.shape[0], -1)
     return Past(dict(zip(MODALITIES, values, strict=True)), dict(zip(MODALITIES, mask.unbind(dim=2), strict=True)), lag, same)
+
+
+def without_windows(past: Past) -> Past:
+    """The same context with all its windows masked."""
+    return past._replace(mask={m: torch.zeros_like(mask) for m, mask in past.mask.items()})
 
 
 def save_weights(module: ServedMMCI, path: Path) -> None:

@@ -16,7 +16,7 @@ from stream.aio.batcher import Batcher
 from stream.aio.breaker import Breaker
 from stream.config.settings import TritonSettings
 from stream.domain.features import Floats
-from stream.domain.inference import COALITIONS, LABELS, Inference, WindowInputs
+from stream.domain.inference import COALITIONS, LABELS, Extra, Inference, WindowInputs
 from stream.domain.media_format import FACE_SIZE, FACE_WIDTH, MEL_BINS, MEL_FRAMES, SEGMENTS_PER_BLOCK, VOICE_WIDTH, WORD_WIDTH
 from stream.domain.result import ModelVersion
 from stream.domain.service_problem import ServiceProblem
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+_Question = tuple[WindowInputs, frozenset[Extra]]
 
 MAX_MODEL_FAILURES = 5
 """Failures of the model on one request, with the server up, after which the request counts as invalid.
@@ -71,7 +72,7 @@ class Models:
         self._texts = self._batcher(self._encode_texts_together, _tokens)
         self._voices = self._batcher(self._encode_voices_together, _alike)
         self._faces = self._batcher(self._encode_faces_together, _alike)
-        self._windows = self._batcher(self._infer_together, _nodes)
+        self._windows = self._batcher(self._infer_together, _sort)
 
     async def encode_text(self, tokenised: TokenisedWords) -> Floats:
         """Token states (T, 384) of one sequence of T tokens, which shares a request with others of its length."""
@@ -85,9 +86,12 @@ class Models:
         """Embeddings (n, `FACE_WIDTH`) of n normalised face crops (n, 1, 48, 48)."""
         return await _rows(FACE_ENCODER, self._faces, faces, (1, FACE_SIZE, FACE_SIZE), (FACE_WIDTH,))
 
-    async def infer(self, inputs: WindowInputs) -> Inference:
-        """Run the MMCI model on one window, in one batch with other windows of its length that are ready at about the same time."""
-        return await self._windows.answer(inputs)
+    async def infer(self, inputs: WindowInputs, extras: frozenset[Extra] = frozenset()) -> Inference:
+        """Run the MMCI model on one window, in one batch with other windows of its length that are ready at about the same time.
+
+        `extras` are the further outputs that the caller wants; the fields of the others are None.
+        """
+        return await self._windows.answer((inputs, extras))
 
     async def _encode_texts_together(self, sequences: Sequence[TokenisedWords]) -> Sequence[Floats]:
         inputs = {
@@ -104,7 +108,8 @@ class Models:
         shapes = {"embedding": (len(faces), FACE_WIDTH)}
         return [*(await self._run(FACE_ENCODER, {"face": np.stack(faces)}, shapes))["embedding"]]
 
-    async def _infer_together(self, windows: Sequence[WindowInputs]) -> list[Inference]:
+    async def _infer_together(self, questions: Sequence[_Question]) -> list[Inference]:
+        windows, (_, extras) = [inputs for inputs, _ in questions], questions[0]
         tensors = {name: np.stack([getattr(inputs, name) for inputs in windows]) for name in _WINDOW_TENSORS}
         for name, tensor in tensors.items():
             _check_finite(MMCI, name, tensor)
@@ -118,6 +123,7 @@ class Models:
             "to_review": (rows, 1),
             "arousal": (rows, 1),
         }
+        shapes |= {extra: (rows, *_EXTRA_SHAPES[extra](windows[0])) for extra in extras}
         answer = await self._run(MMCI, tensors, shapes)
         return [
             Inference(
@@ -128,6 +134,7 @@ class Models:
                 score_unadjusted=float(answer["score_unadjusted"][row, 0]),
                 to_review=bool(answer["to_review"][row, 0]),
                 arousal=float(answer["arousal"][row, 0]),
+                **{extra: answer[extra][row] for extra in extras},
             )
             for row in range(rows)
         ]
@@ -227,10 +234,19 @@ def _tokens(tokenised: TokenisedWords) -> int:
 
 
 def _nodes(inputs: WindowInputs) -> tuple[int, int, int]:
-    """Rows of each modality. Windows of one length have the same rows, and can share a batch."""
+    """Rows of each modality. Windows of one length have the same rows."""
     return len(inputs.words), len(inputs.audio), len(inputs.video)
 
 
+def _sort(question: _Question) -> Hashable:
+    """Windows of one length of which the same is asked can share a batch."""
+    inputs, extras = question
+    return _nodes(inputs), extras
+
+
+_EXTRA_SHAPES: Mapping[Extra, Callable[[WindowInputs], tuple[int, ...]]] = {
+    Extra.FACE_SLOPE: lambda inputs: (len(inputs.video), FACE_WIDTH),
+}
 _TOKEN_TENSORS: Sequence[str] = ("input_ids", "attention_mask", "token_type_ids")
 _WINDOW_TENSORS: Sequence[str] = (
     *("words", "word_times", "word_mask"),

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from stream.domain.features import Floats
-from stream.domain.inference import COALITIONS
+from stream.domain.inference import MODALITY_SETS
 from stream.domain.modality import MODALITIES, Modality
 from stream.model.served import FULL, ServedMMCI
 from stream.training import routine_talk
@@ -56,7 +56,7 @@ def evaluate(served: ServedMMCI, pools: Pools) -> Results:
         **_voice_results(voices, pools, below[Modality.AUDIO.bit]),
         "face": classification(faces.probabilities[:, FULL], faces.polarity)
         | review(faces.probabilities[:, FULL], faces.polarity, below[Modality.VIDEO.bit]),
-        **{f"paired {_name(coalition)}": _coalition(paired, coalition, below[coalition]) for coalition in range(COALITIONS)},
+        **{f"paired {_name(coalition)}": _coalition(paired, coalition, below[coalition]) for coalition in range(MODALITY_SETS)},
         "agreement": _agreement(paired),
     }
 
@@ -64,7 +64,7 @@ def evaluate(served: ServedMMCI, pools: Pools) -> Results:
 def reliabilities(served: ServedMMCI, pools: Pools) -> dict[str, list[tuple[float, float, int]]]:
     """The calibration curve of every coalition but the empty one, on paired windows; see `stream.training.metrics.reliability`."""
     answers = _answers(served, batches(WindowMaker(pools, 0).paired, np.flatnonzero(~_made_up(pools)).tolist(), BATCH))
-    return {_name(coalition): reliability(answers.probabilities[:, coalition], answers.polarity) for coalition in range(1, COALITIONS)}
+    return {_name(coalition): reliability(answers.probabilities[:, coalition], answers.polarity) for coalition in range(1, MODALITY_SETS)}
 
 
 def _made_up(pools: Pools) -> npt.NDArray[np.bool_]:

@@ -13,10 +13,11 @@ from rich.progress import Progress
 from torch import Tensor
 from torch.nn import functional
 
+from stream.domain.inference import CONTEXT_BIT
 from stream.domain.modality import MODALITIES, Modality
 from stream.model.backdoor import k_means
 from stream.model.mmci import MMCI, MMCIConfig
-from stream.model.served import FULL, INPUT_NAMES, SERVED, ServedMMCI, arousal_evidence, coalition_gates
+from stream.model.served import FULL, INPUT_NAMES, OUTPUT_NAMES, SERVED, ServedMMCI, arousal_evidence, coalition_gates
 from stream.training import routine_talk
 from stream.training.features import Pools
 from stream.training.loop import descend, moving_average
@@ -172,14 +173,15 @@ def set_bank(model: MMCI, maker: WindowMaker, recipe: MMCIRecipe, generator: tor
 
 
 def answer(served: ServedMMCI, batch: Batch) -> dict[str, Tensor]:
-    """Run the served model without gradients; returns its outputs by name."""
+    """Run the served model without gradients; returns its outputs by name, those of the coalitions only with the past."""
     past = batch.past
     tensors = [tensor for nodes in batch.window.values() for tensor in nodes] + [past.values[m] for m in MODALITIES]
     tensors += [torch.stack([past.mask[m] for m in MODALITIES], dim=2), past.same_speaker]
     with torch.no_grad():
         outputs = served(**dict(zip(INPUT_NAMES, tensors, strict=True)))
-    names = ("scores", "probabilities", "causal", "relevance", "score_unadjusted", "to_review", "arousal")
-    return dict(zip(names, outputs, strict=True))
+    found = dict(zip(OUTPUT_NAMES, outputs, strict=True))
+    with_past = {name: found[f"coalition_{name}"][:, CONTEXT_BIT:] for name in ("scores", "probabilities")}
+    return found | with_past
 
 
 def criterion(served: ServedMMCI, checked: Sequence[Batch], mae_weight: float) -> float:

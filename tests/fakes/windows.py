@@ -8,7 +8,7 @@ import numpy as np
 
 from stream.domain.features import AudioFeatures, TextFeatures, VideoFeatures, Word
 from stream.domain.identity import SessionKey, TrackKey
-from stream.domain.inference import Inference, WindowInputs
+from stream.domain.inference import COALITIONS, EVERYTHING, Inference, WindowInputs
 from stream.domain.media_format import FACE_WIDTH, VOICE_WIDTH
 from stream.domain.modality import MODALITIES
 from stream.domain.result import ModelVersion
@@ -83,7 +83,12 @@ def make_inference(
     to_review: bool = False,
     arousal: float = 0.5,
 ) -> Inference:
-    """An inference with these coalition scores and node relevances; by default the label follows the score's sign."""
+    """An inference with these coalition scores and node relevances; by default the label follows the score's sign.
+
+    Of eight scores (and probabilities), those of the sets of modalities, the earlier windows change nothing.
+    """
+    scores = [*scores] * (COALITIONS // len(scores))
+    rows = [*probabilities] * (COALITIONS // len(probabilities)) if probabilities else [_probabilities(s) for s in scores]
     relevance = np.zeros(WORD_NODES + AUDIO_NODES + VIDEO_NODES, np.float32)
     attention = np.zeros_like(relevance)
     for offset, values in ((0, words), (WORD_NODES, audio), (WORD_NODES + AUDIO_NODES, video)):
@@ -91,10 +96,10 @@ def make_inference(
         attention[offset : offset + len(values)] = causal
     return Inference(
         scores=np.array(scores, np.float32),
-        probabilities=np.array(probabilities or [_probabilities(s) for s in scores], np.float32),
+        probabilities=np.array(rows, np.float32),
         causal=attention,
         relevance=relevance,
-        score_unadjusted=scores[7] if score_unadjusted is None else score_unadjusted,
+        score_unadjusted=scores[EVERYTHING] if score_unadjusted is None else score_unadjusted,
         to_review=to_review,
         arousal=arousal,
     )

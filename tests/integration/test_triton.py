@@ -129,7 +129,7 @@ async def test_rows_do_not_depend_on_their_batch(models: Models) -> None:
 
 async def test_a_window_is_scored(models: Models) -> None:
     inference = await models.infer(window_inputs(0))
-    assert inference.scores.shape == (8,)
+    assert inference.scores.shape == (16,)
     assert inference.causal.shape == inference.relevance.shape == (23,)
     assert np.abs(inference.scores).max() <= 3.0
     np.testing.assert_allclose(inference.probabilities.sum(axis=1), 1.0, atol=1e-4)

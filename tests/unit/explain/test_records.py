@@ -54,6 +54,18 @@ def test_published_numbers_add_up() -> None:
     assert score.confidence == score.probabilities["negative"] == 0.8
 
 
+def test_earlier_windows_have_a_contribution_of_their_own() -> None:
+    window, inputs, _ = full_window()
+    inputs = replace(inputs, past_mask=np.ones_like(inputs.past_mask))
+    inference = make_inference([*SCORES, *(score + 0.4 if index else score for index, score in enumerate(SCORES))])
+    score, explanation = final_records(window, inputs, inference, MODEL, 500)
+    assert score.score == -0.9
+    assert explanation.earlier_windows == pytest.approx(0.3, abs=1e-4)
+    assert explanation.base_score is not None
+    total = explanation.base_score + sum(explanation.contributions.values()) + explanation.earlier_windows
+    assert round(total, 4) == score.score
+
+
 def test_an_absent_modality_contributes_nothing_and_has_no_score_without_it() -> None:
     window = make_window(segments=4)
     inference = make_inference(SCORES, audio=[0.3, 0.0, 0.0, 0.0])

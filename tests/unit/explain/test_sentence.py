@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
+from stream.domain.inference import CONTEXT_BIT
 from stream.domain.modality import Modality
 from stream.explain.records import final_records
 from stream.explain.sentence import clock, quote, sentence_for_nothing, signed
@@ -22,7 +23,7 @@ VOICE_ALONE = (0.1, 0.2, 0.7)
 def sentence_of(words: Sequence[str], relevance: Sequence[float], *, segments: int = 4, frames: int = 2, faces: int = 1) -> str:
     window = make_window(words, segments, frames, faces=faces)
     inference = make_inference(SCORES, words=relevance, audio=[0.1, 0.2, -0.1, 0.0][:segments], video=[-0.05, 0.0][:frames])
-    inference.probabilities[Modality.AUDIO.bit] = VOICE_ALONE
+    inference.probabilities[Modality.AUDIO.bit | CONTEXT_BIT] = VOICE_ALONE
     return final_records(window, make_inputs(window), inference, MODEL, 500)[1].sentence
 
 

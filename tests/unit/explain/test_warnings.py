@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from stream.domain.features import Floats
+from stream.domain.inference import CONTEXT_BIT
 from stream.domain.modality import MODALITIES, Modality
 from stream.explain.warnings import SURE, disagree
 
@@ -14,9 +15,9 @@ NEGATIVE, POSITIVE, NEUTRAL = (SURE, 0.3, 0.1), (0.1, 0.3, SURE), (0.1, 0.8, 0.1
 
 def probabilities(by_coalition: dict[tuple[Modality, ...], tuple[float, float, float]]) -> Floats:
     """Probabilities of every coalition, unsure where nothing else is given."""
-    rows = np.array([UNSURE] * 8, np.float32)
+    rows = np.array([UNSURE] * 16, np.float32)
     for modalities, row in by_coalition.items():
-        rows[sum(m.bit for m in modalities)] = row
+        rows[sum(m.bit for m in modalities) | CONTEXT_BIT] = row
     return rows
 
 

@@ -11,6 +11,7 @@ import torch
 
 from stream.domain.context import CONTEXT_WINDOWS
 from stream.domain.features import WIDTHS
+from stream.domain.inference import COALITIONS, CONTEXT_BIT, EVERYTHING
 from stream.domain.media_format import FACE_MAP, FACE_WIDTH, VOICE_POLARITIES
 from stream.domain.modality import MODALITIES, Modality
 from stream.model.encoders import FaceEncoder
@@ -65,8 +66,10 @@ def skip_weight(served: ServedMMCI, modality: Modality) -> torch.Tensor:
 
 
 def masked_to(inputs: TENSORS, coalition: int) -> TENSORS:
-    """Mask the modalities that are not in a coalition."""
+    """Mask the players that are not in a coalition."""
     kept = list(inputs)
+    if not coalition & CONTEXT_BIT:
+        kept[12] = torch.zeros_like(kept[12])
     for index, modality in enumerate(MODALITIES):
         if not coalition & modality.bit:
             kept[3 * index + 2] = torch.zeros_like(kept[3 * index + 2])
@@ -75,35 +78,35 @@ def masked_to(inputs: TENSORS, coalition: int) -> TENSORS:
 
 def test_outputs_have_the_right_shapes_and_ranges(served: ServedMMCI, inputs: TENSORS) -> None:
     out = run(served, inputs)
-    assert out["coalition_scores"].shape == (3, 8)
-    assert out["coalition_probabilities"].shape == (3, 8, 3)
+    assert out["coalition_scores"].shape == (3, 16)
+    assert out["coalition_probabilities"].shape == (3, 16, 3)
     assert out["causal"].shape == out["relevance"].shape == (3, 19)
     assert out["score_unadjusted"].shape == (3, 1)
     assert out["coalition_scores"].abs().max() <= 3
-    assert torch.allclose(out["coalition_probabilities"].sum(-1), torch.ones(3, 8), atol=1e-5)
+    assert torch.allclose(out["coalition_probabilities"].sum(-1), torch.ones(3, 16), atol=1e-5)
     mask = torch.cat([inputs[2], inputs[5], inputs[8]], dim=1)
     assert torch.all((out["causal"] > 0) == (mask > 0))
     assert torch.all(out["relevance"][mask == 0] == 0)
 
 
-@pytest.mark.parametrize("coalition", range(8))
-def test_a_coalition_equals_masking_the_other_modalities(served: ServedMMCI, inputs: TENSORS, coalition: int) -> None:
+@pytest.mark.parametrize("coalition", range(COALITIONS))
+def test_a_coalition_equals_masking_the_other_players(served: ServedMMCI, inputs: TENSORS, coalition: int) -> None:
     unmasked = run(served, inputs)
     masked = run(served, masked_to(inputs, coalition))
-    assert torch.allclose(unmasked["coalition_scores"][:, coalition], masked["coalition_scores"][:, FULL], atol=1e-5)
+    assert torch.allclose(unmasked["coalition_scores"][:, coalition], masked["coalition_scores"][:, EVERYTHING], atol=1e-5)
 
 
 def test_without_any_modality_the_outputs_are_finite_and_the_same_for_every_window(served: ServedMMCI, inputs: TENSORS) -> None:
     out = run(served, masked_to(inputs, 0))
     assert all(torch.isfinite(tensor).all() for tensor in out.values())
-    assert torch.allclose(out["coalition_scores"], out["coalition_scores"][0, 0].expand(3, 8), atol=1e-6)
+    assert torch.allclose(out["coalition_scores"], out["coalition_scores"][0, 0].expand(3, 16), atol=1e-6)
 
 
 def test_the_threshold_for_review_depends_on_the_modalities_of_a_window(served: ServedMMCI, inputs: TENSORS) -> None:
     assert not run(served, inputs)["to_review"].any()
     served.review_below[Modality.TEXT.bit] = 1.1
     try:
-        assert not run(served, masked_to(inputs, FULL))["to_review"].any()
+        assert not run(served, masked_to(inputs, FULL | CONTEXT_BIT))["to_review"].any()
         assert run(served, masked_to(inputs, Modality.TEXT.bit))["to_review"].tolist() == [[1.0]] * 3
     finally:
         served.review_below.zero_()
@@ -116,7 +119,8 @@ def test_context_changes_only_the_coalitions_with_its_modality(served: ServedMMC
     without_context[12] = inputs[12].clone()
     without_context[12][..., index] = 0.0
     change = (run(served, inputs)["coalition_scores"] - run(served, tuple(without_context))["coalition_scores"]).abs().amax(dim=0)
-    assert [bool(size > 1e-6) for size in change] == [bool(coalition & modality.bit) for coalition in range(8)]
+    with_both = modality.bit | CONTEXT_BIT
+    assert [bool(size > 1e-6) for size in change] == [coalition & with_both == with_both for coalition in range(COALITIONS)]
 
 
 def test_speaker_and_age_of_the_context_matter(served: ServedMMCI, inputs: TENSORS) -> None:
@@ -178,7 +182,7 @@ def test_relevance_is_gradient_times_activation(served: ServedMMCI, inputs: TENS
         pooled = [(weights @ features[kind, m]).squeeze(1) for kind in ("intra", "inter", "input")]
         parts += [*pooled[:2], pooled[2] @ skip_weight(served, m).T]
     score = served.model.bank.adjust(served.model.head, torch.cat(parts, dim=-1), torch.tensor(1.0)).score
-    assert torch.allclose(score, run(served, inputs)["coalition_scores"][:, FULL], atol=1e-5)
+    assert torch.allclose(score, run(served, inputs)["coalition_scores"][:, EVERYTHING], atol=1e-5)
     gradients = dict(zip(features, torch.autograd.grad(score.sum(), list(features.values())), strict=True))
     products = {name: (gradients[name] * values).sum(-1) for name, values in features.items()}
     expected = torch.cat([products["intra", m] + products["inter", m] + products["input", m] for m in MODALITIES], dim=1)
@@ -198,7 +202,7 @@ def test_the_skip_of_a_modality_opens_with_its_own_gate_only(served: ServedMMCI,
     finally:
         with torch.no_grad():
             weight.copy_(kept)
-    assert [bool(size > 1e-6) for size in change] == [bool(coalition & modality.bit) for coalition in range(8)]
+    assert [bool(size > 1e-6) for size in change] == [bool(coalition & modality.bit) for coalition in range(COALITIONS)]
 
 
 def test_the_shortcut_stream_has_no_skip(served: ServedMMCI, inputs: TENSORS) -> None:
@@ -215,8 +219,8 @@ def test_a_network_without_skip_has_two_parts_for_each_modality(inputs: TENSORS)
     config = MMCIConfig(hidden=16, head_hidden=12, strata=3, past=CONTEXT_WINDOWS, skip=False)
     plain = ServedMMCI(MMCI(config)).eval()
     assert config.readout == 6 * 16
-    for coalition in range(8):
-        masked = run(plain, masked_to(inputs, coalition))["coalition_scores"][:, FULL]
+    for coalition in range(COALITIONS):
+        masked = run(plain, masked_to(inputs, coalition))["coalition_scores"][:, EVERYTHING]
         assert torch.allclose(run(plain, inputs)["coalition_scores"][:, coalition], masked, atol=1e-5)
     assert run(plain, inputs)["relevance"].shape == (3, 19)
 
@@ -226,7 +230,7 @@ def test_arousal_is_the_calibrated_mean_of_the_last_dimension_of_the_voice(serve
     served.arousal_offset.fill_(-0.4)
     try:
         found = run(served, inputs)["arousal"]
-        silent = run(served, masked_to(inputs, FULL & ~Modality.AUDIO.bit))["arousal"]
+        silent = run(served, masked_to(inputs, EVERYTHING & ~Modality.AUDIO.bit))["arousal"]
     finally:
         served.arousal_slope.fill_(1.0)
         served.arousal_offset.zero_()
