@@ -82,7 +82,7 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
             Path(directory),
             store=store,
             scorer=scorer,
-            new_encoder=lambda: ChunkEncoder(sandbox, models, settings.audio, settings.video),
+            new_encoder=lambda: ChunkEncoder(sandbox, models, settings.audio, settings.video, face_cells=settings.explanations.face_maps),
             on_ready=on_ready,
             state=state,
         )

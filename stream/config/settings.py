@@ -386,6 +386,11 @@ class LimitSettings(_Section):
 class ExplanationSettings(_Section):
     """What is kept and computed to explain a window, beyond its published explanation."""
 
+    face_maps: bool = Field(
+        True,
+        description="Whether explanations say which regions of a face moved the score. False saves 5 kB of memory for each face that a "
+        "worker holds.",
+    )
     store: FilePath | None = Field(
         None,
         description="SQLite file in which the workers of this machine keep the features and words of final windows, for `sentistream "

@@ -15,6 +15,7 @@ from stream.domain.media_format import FACE_WIDTH, VOICE_WIDTH, WORD_WIDTH
 from stream.domain.modality import Modality
 
 Floats = npt.NDArray[np.float32]
+Halves = npt.NDArray[np.float16]
 
 WIDTHS: Mapping[Modality, int] = {Modality.TEXT: WORD_WIDTH, Modality.AUDIO: VOICE_WIDTH, Modality.VIDEO: FACE_WIDTH}
 """Width of the features of a word, an audio segment and a face."""
@@ -87,6 +88,8 @@ class VideoFeatures:
         boxes: (n, 4) float32, left, top, right, bottom of the followed face as fractions of the picture.
         faces_max: Most faces in one frame of the chunk.
         frames: Frames that were searched, with or without a face.
+        cells: (n, *`FACE_CELLS`) the parts of the regions of each face in its embedding, whose mean is the embedding. None if the producer
+            has encoded the faces, or no maps of faces are wanted.
     """
 
     spans_ms: npt.NDArray[np.int64]
@@ -94,6 +97,7 @@ class VideoFeatures:
     boxes: Floats
     faces_max: int
     frames: int
+    cells: Halves | None = None
 
 
 Features = TextFeatures | AudioFeatures | VideoFeatures

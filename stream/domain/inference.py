@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from stream.domain.features import Floats, Word
+from stream.domain.features import Floats, Halves, Word
 
 MODALITY_SETS = 8
 """Subsets of {text, audio, video}; index = sum of the modalities' bits, 0 = none, 7 = all."""
@@ -80,6 +80,8 @@ class WindowInputs:
         audio_spans_ms: Media spans of the unmasked rows of `audio`, in order.
         video_spans_ms: Media spans of the unmasked rows of `video`, in order.
         words_dropped: Words that did not fit.
+        video_cells: (n, *`FACE_CELLS`) what the regions of each face have in the unmasked rows of `video`; their mean is the row. It is no
+            input of the model. None if it is not known of every face.
     """
 
     words: Floats
@@ -100,3 +102,4 @@ class WindowInputs:
     audio_spans_ms: tuple[tuple[int, int], ...]
     video_spans_ms: tuple[tuple[int, int], ...]
     words_dropped: int = 0
+    video_cells: Halves | None = None

@@ -59,6 +59,9 @@ VOICE_POLARITIES = 3
 FACE_WIDTH = 64
 """Width of a face's embedding."""
 
+FACE_CELLS = (FACE_MAP[1] * FACE_MAP[2], FACE_WIDTH)
+"""Regions of a face crop, row by row, and width of the part that each of them has in the embedding."""
+
 WORDS_PER_SECOND = 8
 AUDIO_PER_SECOND = SEGMENTS_PER_BLOCK
 VIDEO_PER_SECOND = 5

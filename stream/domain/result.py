@@ -112,7 +112,8 @@ class FaceMap(msgspec.Struct, frozen=True):
 
     Attributes:
         start_ms: Start of the frame, as in `ExplanationRecord.video_frames`.
-        cells: Signed relevance of the 6 by 6 cells of the face crop, row by row from the top left, in hundredths of a score point.
+        cells: Signed relevance of the 6 by 6 cells of the face crop, row by row from the top left, in ten-thousandths of a score
+            point: they add up to the relevance of the frame.
     """
 
     start_ms: int

@@ -32,22 +32,22 @@ def normalise(crops: npt.NDArray[np.uint8]) -> Floats:
     return np.ascontiguousarray(((pixels - mean) / contrast)[:, None])
 
 
-def smoothed(embeddings: Floats, spans_ms: npt.NDArray[np.int64]) -> Floats:
+def smoothed(rows: Floats, spans_ms: npt.NDArray[np.int64]) -> Floats:
     """Average each frame of a chunk with the frames right before and after it: a box jumps by pixels, and a face does not.
 
     A frame after a gap, in which no face was found, is not averaged with those before it: it may show somebody else. Frames of other
     chunks do not count, so a chunk that is encoded again gives the same embeddings.
 
     Args:
-        embeddings: (n, `FACE_WIDTH`), in order of time.
+        rows: (n, width) embeddings, or what their cells have in them, in order of time.
         spans_ms: (n, 2) media time that each frame stands for.
 
     Returns:
-        (n, `FACE_WIDTH`) means of one to three embeddings.
+        (n, width) means of one to three rows.
     """
-    total, count = embeddings.copy(), np.ones((len(embeddings), 1), np.float32)
+    total, count = rows.copy(), np.ones((len(rows), 1), np.float32)
     touching = (spans_ms[1:, :1] == spans_ms[:-1, 1:]).astype(np.float32)
     for own, other in ((slice(1, None), slice(None, -1)), (slice(None, -1), slice(1, None))):
-        total[own] += touching * embeddings[other]
+        total[own] += touching * rows[other]
         count[own] += touching
     return total / count

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 
 from stream.domain.context import CONTEXT_WINDOWS
-from stream.domain.features import Floats
+from stream.domain.features import Floats, Halves
 from stream.domain.inference import WindowInputs
 from stream.domain.media_format import AUDIO_PER_SECOND, FACE_WIDTH, VIDEO_PER_SECOND, VOICE_WIDTH, WORD_WIDTH, WORDS_PER_SECOND
 from stream.domain.modality import MODALITIES
 from stream.domain.window import Window
 
+Number = TypeVar("Number", bound=np.generic)
 Span = tuple[int, int]
 Spans = npt.NDArray[np.int64]
 
@@ -67,6 +70,7 @@ def build(window: Window, word_states: Floats) -> WindowInputs:
         audio_spans_ms=audio_spans,
         video_spans_ms=video_spans,
         words_dropped=len(words) - len(kept_words),
+        video_cells=_face_cells(window, len(video_spans)),
     )
 
 
@@ -105,7 +109,17 @@ def _face_frames(window: Window) -> tuple[Spans, Floats]:
     return _in_order(spans, window.inside(spans), [chunk.embeddings for chunk in window.video])
 
 
-def _in_order(spans: Spans, is_node: npt.NDArray[np.bool_], values: list[Floats]) -> tuple[Spans, Floats]:
+def _face_cells(window: Window, count: int) -> Halves | None:
+    """The cells of the `count` latest faces; None if those of a chunk are not known."""
+    chunks = [chunk for chunk in window.video if len(chunk.spans_ms)]
+    cells = [chunk.cells for chunk in chunks if chunk.cells is not None]
+    if not count or len(cells) < len(chunks):
+        return None
+    spans = np.concatenate([chunk.spans_ms for chunk in chunks])
+    return _in_order(spans, window.inside(spans), cells)[1][-count:]
+
+
+def _in_order(spans: Spans, is_node: npt.NDArray[np.bool_], values: list[npt.NDArray[Number]]) -> tuple[Spans, npt.NDArray[Number]]:
     """Spans and values of the nodes, sorted by start and end.
 
     Chunks may arrive out of order, but rarely do: sorting is skipped when the spans are in order already.

@@ -13,6 +13,7 @@ from stream.domain.modality import MODALITIES, Modality
 from stream.domain.result import ExplanationRecord, ModelVersion, PartialRecord, ScoreRecord
 from stream.domain.window import Window
 from stream.explain.evidence import gather
+from stream.explain.face_maps import face_maps
 from stream.explain.rounding import apportion, rounded
 from stream.explain.sentence import Findings, sentence, sentence_for_nothing
 from stream.explain.shapley import coalition, restricted, shapley_values
@@ -109,6 +110,7 @@ def _explanation(window: Window, inputs: WindowInputs, numbers: _Numbers) -> Exp
         words=evidence.words,
         audio_spans=evidence.audio_spans,
         video_frames=evidence.video_frames,
+        face_maps=face_maps(inputs, inference, evidence.video_frames),
         attention_share=evidence.attention_share,
         sentence=sentence(findings),
     )

@@ -8,6 +8,9 @@ from torch.nn import functional
 
 from stream.domain.media_format import FACE_WIDTH
 
+SMALL = 1e-4
+"""Below it tanh(z) / z is 1 for all that float16 can tell."""
+
 
 def _convolution(inputs: int, outputs: int, stride: tuple[int, int] = (1, 1), kernel: int = 3) -> nn.Sequential:
     """Convolution, batch normalisation and ReLU."""
@@ -87,3 +90,28 @@ class FaceEncoder(nn.Module):
         """
         activations: Tensor = self.features(self.low_pass(face))
         return torch.tanh(self.embed(activations.mean(dim=(2, 3)))), activations
+
+
+class ServedFaceEncoder(nn.Module):
+    """The face encoder with a third output: what each region of the crop has in the embedding.
+
+    The embedding is e = tanh(z), z = mean over the cells of W a + b. Cell c gets (W a_c + b) tanh(z) / z, so that the mean over the cells
+    is the embedding: a rule for nonlinear functions that keeps sums (DeepLIFT's rescale rule with the reference 0, arXiv 1704.02685).
+    """
+
+    def __init__(self, encoder: FaceEncoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, face: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Encode (B, 1, 48, 48) crops.
+
+        Returns:
+            Embeddings and activations of `FaceEncoder`, and the (B, *`FACE_CELLS`) float16 parts of the cells, row by row.
+        """
+        embedding, activations = self.encoder(face)
+        before = self.encoder.embed(activations.flatten(2).transpose(1, 2))
+        mean = before.mean(dim=1)
+        tiny = mean.abs() < SMALL
+        slope = torch.where(tiny, torch.ones_like(mean), embedding / torch.where(tiny, torch.ones_like(mean), mean))
+        return embedding, activations, (before * slope.unsqueeze(1)).half()

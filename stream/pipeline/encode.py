@@ -28,13 +28,15 @@ class ChunkEncoder:
         models: Triton's encoders.
         audio: Settings of audio.
         video: Settings of video.
+        face_cells: Whether to ask what each region of a face has in its embedding, for maps of faces.
     """
 
-    def __init__(self, sandbox: Sandbox, models: Models, audio: AudioSettings, video: VideoSettings) -> None:
+    def __init__(self, sandbox: Sandbox, models: Models, audio: AudioSettings, video: VideoSettings, *, face_cells: bool = False) -> None:
         self._sandbox = sandbox
         self._models = models
         self._audio = audio
         self._video = video
+        self._face_cells = face_cells
         self._face_tracker = FaceTracker()
 
     def encode_immediately(self, chunk: Chunk) -> Features | None:
@@ -73,7 +75,12 @@ class ChunkEncoder:
         header, video = chunk.header, self._video
         detections = await self._sandbox.find_faces(chunk.payload, header.content_type, video.frames_per_second, video.max_pixels)
         faces = self._face_tracker.follow(detections, header.start_ms, header.duration_ms)
-        embeddings = np.zeros((0, FACE_WIDTH), np.float32)
-        if len(faces.crops):
+        embeddings, cells = np.zeros((0, FACE_WIDTH), np.float32), None
+        if len(faces.crops) and self._face_cells:
+            embeddings, parts = await self._models.encode_face_cells(normalise(faces.crops))
+            # The cells as the embeddings: their mean stays the embedding.
+            rows = smoothed(parts.reshape(len(parts), -1).astype(np.float32), faces.spans_ms)
+            embeddings, cells = smoothed(embeddings, faces.spans_ms), rows.reshape(parts.shape).astype(np.float16)
+        elif len(faces.crops):
             embeddings = smoothed(await self._models.encode_faces(normalise(faces.crops)), faces.spans_ms)
-        return VideoFeatures(faces.spans_ms, embeddings, faces.boxes, faces.faces_max, faces.frames)
+        return VideoFeatures(faces.spans_ms, embeddings, faces.boxes, faces.faces_max, faces.frames, cells)

@@ -8,7 +8,7 @@ import time
 import numpy as np
 
 from stream.domain.features import Floats
-from stream.domain.inference import Inference, WindowInputs
+from stream.domain.inference import Extra, Inference, WindowInputs
 from stream.domain.media_format import WORD_WIDTH
 from stream.domain.result import ExplanationRecord, ModelVersion, PartialRecord, ScoreRecord
 from stream.domain.window import Window
@@ -21,6 +21,9 @@ from stream.pipeline.window_context import WindowContext
 from stream.serving.models import Models
 from stream.sinks.stored_window import StoredWindow
 from stream.sinks.window_keeper import WindowKeeper
+
+NO_EXTRAS: frozenset[Extra] = frozenset()
+FACE_SLOPE = frozenset({Extra.FACE_SLOPE})
 
 
 class WindowScorer:
@@ -81,7 +84,9 @@ class WindowScorer:
         inputs, inference = alone, None
         if window.present():
             inputs = with_context(alone, window, await context.features(), await context.earlier())
-            inference = await self._models.infer(inputs)
+            # Asked for only where the cells of the faces are known, too.
+            extras = NO_EXTRAS if inputs.video_cells is None or not window.is_final else FACE_SLOPE
+            inference = await self._models.infer(inputs, extras)
         # Shielded: a window that is dropped while it waits must not cancel the task for all later windows.
         return inputs, inference, self._version.result() if self._version.done() else await asyncio.shield(self._version)
 

@@ -15,9 +15,9 @@ from stream.aio.backoff import Backoff
 from stream.aio.batcher import Batcher
 from stream.aio.breaker import Breaker
 from stream.config.settings import TritonSettings
-from stream.domain.features import Floats
+from stream.domain.features import Floats, Halves
 from stream.domain.inference import COALITIONS, LABELS, Extra, Inference, WindowInputs
-from stream.domain.media_format import FACE_SIZE, FACE_WIDTH, MEL_BINS, MEL_FRAMES, SEGMENTS_PER_BLOCK, VOICE_WIDTH, WORD_WIDTH
+from stream.domain.media_format import FACE_CELLS, FACE_SIZE, FACE_WIDTH, MEL_BINS, MEL_FRAMES, SEGMENTS_PER_BLOCK, VOICE_WIDTH, WORD_WIDTH
 from stream.domain.result import ModelVersion
 from stream.domain.service_problem import ServiceProblem
 from stream.model_repository.served_models import AUDIO_ENCODER, FACE_ENCODER, MAX_ROWS, MMCI, MODEL_NAMES, TEXT_ENCODER
@@ -72,6 +72,7 @@ class Models:
         self._texts = self._batcher(self._encode_texts_together, _tokens)
         self._voices = self._batcher(self._encode_voices_together, _alike)
         self._faces = self._batcher(self._encode_faces_together, _alike)
+        self._face_cells = self._batcher(self._encode_face_cells_together, _alike)
         self._windows = self._batcher(self._infer_together, _sort)
 
     async def encode_text(self, tokenised: TokenisedWords) -> Floats:
@@ -85,6 +86,12 @@ class Models:
     async def encode_faces(self, faces: Floats) -> Floats:
         """Embeddings (n, `FACE_WIDTH`) of n normalised face crops (n, 1, 48, 48)."""
         return await _rows(FACE_ENCODER, self._faces, faces, (1, FACE_SIZE, FACE_SIZE), (FACE_WIDTH,))
+
+    async def encode_face_cells(self, faces: Floats) -> tuple[Floats, Halves]:
+        """The embeddings of `encode_faces`, and (n, *`FACE_CELLS`) what each region of the crops has in them."""
+        answers = await _answers(FACE_ENCODER, self._face_cells, faces, (1, FACE_SIZE, FACE_SIZE))
+        embeddings, cells = zip(*answers, strict=True) if answers else ((), ())
+        return np.array(embeddings, np.float32).reshape(-1, FACE_WIDTH), np.array(cells, np.float16).reshape(-1, *FACE_CELLS)
 
     async def infer(self, inputs: WindowInputs, extras: frozenset[Extra] = frozenset()) -> Inference:
         """Run the MMCI model on one window, in one batch with other windows of its length that are ready at about the same time.
@@ -107,6 +114,11 @@ class Models:
     async def _encode_faces_together(self, faces: Sequence[Floats]) -> Sequence[Floats]:
         shapes = {"embedding": (len(faces), FACE_WIDTH)}
         return [*(await self._run(FACE_ENCODER, {"face": np.stack(faces)}, shapes))["embedding"]]
+
+    async def _encode_face_cells_together(self, faces: Sequence[Floats]) -> Sequence[tuple[Floats, Halves]]:
+        shapes = {"embedding": (len(faces), FACE_WIDTH), "cells": (len(faces), *FACE_CELLS)}
+        answer = await self._run(FACE_ENCODER, {"face": np.stack(faces)}, shapes)
+        return list(zip(answer["embedding"], answer["cells"], strict=True))
 
     async def _infer_together(self, questions: Sequence[_Question]) -> list[Inference]:
         windows, (_, extras) = [inputs for inputs, _ in questions], questions[0]
@@ -168,7 +180,7 @@ class Models:
 
     async def close(self) -> None:
         """Close the connection."""
-        for batcher in (self._texts, self._voices, self._faces, self._windows):
+        for batcher in (self._texts, self._voices, self._faces, self._face_cells, self._windows):
             batcher.close()
         await self._client.close()
 
@@ -216,12 +228,16 @@ async def _rows(
     model: str, batcher: Batcher[Floats, Floats], rows: Floats, row_shape: tuple[int, ...], out_shape: tuple[int, ...]
 ) -> Floats:
     """Answers (n, *out_shape) to n rows, which share requests with those of other callers."""
+    answers = await _answers(model, batcher, rows, row_shape)
+    return np.stack(answers) if answers else np.zeros((0, *out_shape), np.float32)
+
+
+async def _answers(model: str, batcher: Batcher[Floats, Answer], rows: Floats, row_shape: tuple[int, ...]) -> list[Answer]:
+    """An answer to each row."""
     if rows.shape[1:] != row_shape:
         raise ModelRejectedError(f"{model} takes rows of shape {row_shape}, not {rows.shape[1:]}")
     _check_finite(model, "a row", rows)
-    if len(rows) == 0:
-        return np.zeros((0, *out_shape), np.float32)
-    return np.stack(await asyncio.gather(*map(batcher.submit, rows.astype(np.float32, copy=False))))
+    return list(await asyncio.gather(*map(batcher.submit, rows.astype(np.float32, copy=False))))
 
 
 def _alike(_row: Floats) -> None:
@@ -247,6 +263,8 @@ def _sort(question: _Question) -> Hashable:
 _EXTRA_SHAPES: Mapping[Extra, Callable[[WindowInputs], tuple[int, ...]]] = {
     Extra.FACE_SLOPE: lambda inputs: (len(inputs.video), FACE_WIDTH),
 }
+_HALVES = frozenset({"cells"})
+"""Outputs that are float16; the others are float32."""
 _TOKEN_TENSORS: Sequence[str] = ("input_ids", "attention_mask", "token_type_ids")
 _WINDOW_TENSORS: Sequence[str] = (
     *("words", "word_times", "word_mask"),
@@ -263,8 +281,9 @@ def _check_finite(model: str, name: str, array: Array) -> None:
 
 
 def _checked(model: str, name: str, array: Array, shape: tuple[int, ...]) -> Floats:
-    if array.shape != shape or array.dtype != np.float32:
-        raise ModelRejectedError(f"{model}: {name} is {array.dtype} {array.shape}, not float32 {shape}")
+    dtype = np.float16 if name in _HALVES else np.float32
+    if array.shape != shape or array.dtype != dtype:
+        raise ModelRejectedError(f"{model}: {name} is {array.dtype} {array.shape}, not {np.dtype(dtype)} {shape}")
     _check_finite(model, name, array)
     return array
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from stream.domain.context import CONTEXT_WINDOWS
 from stream.domain.inference import COALITIONS, LABELS
-from stream.domain.media_format import FACE_SIZE, FACE_WIDTH, MEL_BINS, MEL_FRAMES, SEGMENTS_PER_BLOCK, VOICE_WIDTH, WORD_WIDTH
+from stream.domain.media_format import FACE_CELLS, FACE_SIZE, FACE_WIDTH, MEL_BINS, MEL_FRAMES, SEGMENTS_PER_BLOCK, VOICE_WIDTH, WORD_WIDTH
 from stream.domain.modality import MODALITIES
 from stream.model_repository.model_config import TensorSpec
 from stream.model_repository.served_models import AUDIO_ENCODER, FACE_ENCODER, MAX_ROWS, MMCI, TEXT_ENCODER
@@ -68,7 +68,9 @@ SIGNATURES: Mapping[str, Signature] = {
         (_floats("last_hidden_state", -1, WORD_WIDTH),),
     ),
     AUDIO_ENCODER: Signature((_floats("log_mel", MEL_BINS, MEL_FRAMES),), (_floats("embedding", SEGMENTS_PER_BLOCK, VOICE_WIDTH),)),
-    FACE_ENCODER: Signature((_floats("face", 1, FACE_SIZE, FACE_SIZE),), (_floats("embedding", FACE_WIDTH),)),
+    FACE_ENCODER: Signature(
+        (_floats("face", 1, FACE_SIZE, FACE_SIZE),), (_floats("embedding", FACE_WIDTH), TensorSpec("cells", "FP16", FACE_CELLS))
+    ),
     MMCI: Signature(
         (
             *_nodes("word", "words", WORD_WIDTH),

@@ -16,6 +16,7 @@ from stream.domain.context import CONTEXT_WINDOWS
 from stream.domain.features import Floats
 from stream.domain.inference import COALITIONS, LABELS
 from stream.domain.media_format import (
+    FACE_CELLS,
     FACE_MAP,
     FACE_SIZE,
     FACE_WIDTH,
@@ -28,6 +29,7 @@ from stream.domain.media_format import (
     WORD_WIDTH,
 )
 from stream.domain.modality import MODALITIES
+from stream.model.encoders import ServedFaceEncoder
 from stream.model.served import INPUT_NAMES, OUTPUT_NAMES, WEIGHTS, ServedMMCI, example_inputs, save_weights
 from stream.model_repository.audio_weights import PROJECTION, build_audio_encoder
 from stream.model_repository.files import MODEL_FILE, VERSION, sha256_of, write_atomically
@@ -51,6 +53,7 @@ class ModelEntry:
         outputs: Name and shape of each output, in the same way.
         max_batch: Largest batch.
         queue_delay_us: Longest time that the dynamic batcher waits for more requests, in microseconds.
+        halves: Names of the outputs that are float16; all other tensors are float32.
     """
 
     name: str
@@ -58,6 +61,7 @@ class ModelEntry:
     outputs: tuple[tuple[str, Shape], ...]
     max_batch: int
     queue_delay_us: int = 500
+    halves: frozenset[str] = frozenset()
 
 
 def _mmci_inputs() -> tuple[tuple[str, Shape], ...]:
@@ -73,7 +77,13 @@ AUDIO_ENTRY = ModelEntry(
     (("embedding", (SEGMENTS_PER_BLOCK, VOICE_WIDTH)), ("feature_map", (FEATURE_STEPS, FEATURE_WIDTH))),
     32,
 )
-FACE_ENTRY = ModelEntry(FACE_ENCODER, (("face", (1, FACE_SIZE, FACE_SIZE)),), (("embedding", (FACE_WIDTH,)), ("feature_map", FACE_MAP)), 64)
+FACE_ENTRY = ModelEntry(
+    FACE_ENCODER,
+    (("face", (1, FACE_SIZE, FACE_SIZE)),),
+    (("embedding", (FACE_WIDTH,)), ("feature_map", FACE_MAP), ("cells", FACE_CELLS)),
+    64,
+    halves=frozenset({"cells"}),
+)
 MMCI_ENTRY = ModelEntry(
     MMCI,
     _mmci_inputs(),
@@ -107,7 +117,7 @@ def export_projection(weight: Floats, bias: Floats, repository: Path) -> Path:
 
 def export_face(module: FaceClassifier, repository: Path) -> Path:
     """Export the face encoder, and its weights with those of its classifiers beside it; returns the ONNX file's path."""
-    graph = export_encoder(module.encoder, FACE_ENTRY, repository)
+    graph = export_encoder(ServedFaceEncoder(module.encoder), FACE_ENTRY, repository)
     save_file({name: tensor.contiguous() for name, tensor in module.state_dict().items()}, graph.with_name(WEIGHTS))
     return graph
 
@@ -148,18 +158,19 @@ backend: "onnxruntime"
 default_model_filename: "model.onnx"
 max_batch_size: {entry.max_batch}
 input [
-{_tensors(entry.inputs)}
+{_tensors(entry.inputs, entry.halves)}
 ]
 output [
-{_tensors(entry.outputs)}
+{_tensors(entry.outputs, entry.halves)}
 ]
 instance_group [ {{ kind: {kind}, count: 1 }} ]
 dynamic_batching {{ max_queue_delay_microseconds: {entry.queue_delay_us} }}
 {parameters}"""
 
 
-def _tensors(tensors: tuple[tuple[str, Shape], ...]) -> str:
-    lines = (f'  {{ name: "{name}", data_type: TYPE_FP32, dims: [ {", ".join(map(str, shape))} ] }}' for name, shape in tensors)
+def _tensors(tensors: tuple[tuple[str, Shape], ...], halves: frozenset[str]) -> str:
+    types = {name: "TYPE_FP16" if name in halves else "TYPE_FP32" for name, _ in tensors}
+    lines = (f'  {{ name: "{name}", data_type: {types[name]}, dims: [ {", ".join(map(str, shape))} ] }}' for name, shape in tensors)
     return ",\n".join(lines)
 
 

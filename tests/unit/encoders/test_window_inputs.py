@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from msgspec import structs
 
-from stream.domain.features import AudioFeatures, Floats, TextFeatures, VideoFeatures, Word
+from stream.domain.features import AudioFeatures, Floats, Halves, TextFeatures, VideoFeatures, Word
 from stream.domain.identity import SessionKey, TrackKey
-from stream.domain.media_format import FACE_WIDTH, VOICE_WIDTH
+from stream.domain.media_format import FACE_CELLS, FACE_WIDTH, VOICE_WIDTH
 from stream.domain.modality import Modality
 from stream.domain.window import Window
 from stream.encoders.window_inputs import build
@@ -94,3 +97,24 @@ def test_faces_become_nodes_and_the_earliest_are_dropped_when_there_are_too_many
     inputs = build(window(video=video), np.zeros((0, 384), dtype=np.float32))
     assert inputs.video_mask.sum() == 20
     assert inputs.video_spans_ms[0] == (11_000, 11_100)
+
+
+def cells_of(values: list[float]) -> Halves:
+    return np.array(values, np.float16).reshape(-1, 1, 1) * np.ones(FACE_CELLS, np.float16)
+
+
+def test_the_cells_of_faces_follow_the_order_of_the_faces() -> None:
+    late, early = ([[11_000, 11_200], [11_200, 11_400]], [[10_000, 10_200]])
+    chunks = tuple(
+        VideoFeatures(np.array(spans), np.zeros((len(spans), FACE_WIDTH), np.float32), np.zeros((len(spans), 4), np.float32), 1, 5, cells)
+        for spans, cells in ((late, cells_of([2.0, 3.0])), (early, cells_of([1.0])))
+    )
+    nothing = VideoFeatures(np.zeros((0, 2), np.int64), np.zeros((0, FACE_WIDTH), np.float32), np.zeros((0, 4), np.float32), 0, 5)
+    no_words = np.zeros((0, 384), dtype=np.float32)
+    found = build(structs.replace(window(), video=(*chunks, nothing)), no_words).video_cells
+    assert found is not None
+    assert found.shape == (3, *FACE_CELLS)
+    assert found[:, 0, 0].tolist() == [1.0, 2.0, 3.0]
+    foreign = replace(chunks[1], cells=None)
+    assert build(structs.replace(window(), video=(chunks[0], foreign)), no_words).video_cells is None
+    assert build(window(), no_words).video_cells is None

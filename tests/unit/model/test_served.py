@@ -12,9 +12,9 @@ import torch
 from stream.domain.context import CONTEXT_WINDOWS
 from stream.domain.features import WIDTHS
 from stream.domain.inference import COALITIONS, CONTEXT_BIT, EVERYTHING
-from stream.domain.media_format import FACE_MAP, FACE_WIDTH, VOICE_POLARITIES
+from stream.domain.media_format import FACE_CELLS, FACE_MAP, FACE_WIDTH, VOICE_POLARITIES
 from stream.domain.modality import MODALITIES, Modality
-from stream.model.encoders import FaceEncoder
+from stream.model.encoders import FaceEncoder, ServedFaceEncoder
 from stream.model.mmci import MMCI, MMCIConfig, Skip
 from stream.model.nodes import Nodes
 from stream.model.served import (
@@ -281,12 +281,14 @@ def test_onnx_equals_torch_at_every_size(
 
 def test_the_exported_face_encoder_equals_torch(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    encoder = FaceEncoder().eval()
+    encoder = ServedFaceEncoder(FaceEncoder()).eval()
     session = onnxruntime.InferenceSession(str(export_encoder(encoder, FACE_ENTRY, tmp_path)))
     ((name, shape),) = FACE_ENTRY.inputs
     batch = torch.randn(5, *shape)
     found, wanted = session.run(None, {name: batch.numpy()}), encoder(batch)
-    assert [tensor.shape for tensor in found] == [(5, *shape) for shape in ((FACE_WIDTH,), FACE_MAP)]
+    assert [tensor.shape for tensor in found] == [(5, *shape) for shape in ((FACE_WIDTH,), FACE_MAP, FACE_CELLS)]
+    assert found[2].dtype == np.float16
+    assert np.allclose(found[2].astype(np.float32).mean(axis=1), found[0], atol=1e-3), "the embedding is the mean of the cells"
     for tensor, expected in zip(found, wanted, strict=True):
         assert np.allclose(tensor, expected.detach().numpy(), atol=1e-4)
 

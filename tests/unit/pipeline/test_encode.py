@@ -6,9 +6,10 @@ import numpy as np
 
 from stream.config.settings import AudioSettings, VideoSettings
 from stream.domain.chunk import Chunk
-from stream.domain.features import AudioFeatures, Floats
-from stream.domain.media_format import VOICE_WIDTH
+from stream.domain.features import AudioFeatures, Floats, Halves, VideoFeatures
+from stream.domain.media_format import FACE_CELLS, VOICE_WIDTH
 from stream.domain.modality import Modality
+from stream.media.faces import FaceFrame, FaceFrames
 from stream.media.media_info import AudioSource
 from stream.media.sandbox import Sandbox
 from stream.media.source import read_audio
@@ -46,3 +47,31 @@ async def test_a_tone_is_no_confirmed_voice_and_silence_is_not_looked_at() -> No
         assert features.audible.all() == audible
         assert features.confirmed is not None
         assert not features.confirmed.any()
+
+
+class OneFaceInThreeFrames:
+    async def find_faces(self, *_: object) -> FaceFrames:
+        shades = (10, 250, 90)
+        crops = [np.full((1, 48, 48), shade, np.uint8) for shade in shades]
+        return tuple(FaceFrame(200 * i, ((0.1, 0.1, 0.5, 0.5),), crop) for i, crop in enumerate(crops))
+
+
+class CellModels:
+    """Cells of noise, and embeddings that are their means."""
+
+    async def encode_face_cells(self, faces: Floats) -> tuple[Floats, Halves]:
+        cells = np.random.default_rng(0).normal(size=(len(faces), *FACE_CELLS)).astype(np.float16)
+        return cells.astype(np.float32).mean(axis=1), cells
+
+
+async def test_the_mean_of_the_cells_of_a_face_is_its_embedding_after_smoothing() -> None:
+    encoder = ChunkEncoder(
+        cast(Sandbox, OneFaceInThreeFrames()), cast(Models, CellModels()), AudioSettings(), VideoSettings(), face_cells=True
+    )
+    features = await encoder.encode(Chunk(header(0, Modality.VIDEO), b"a picture"))
+    assert isinstance(features, VideoFeatures)
+    assert features.cells is not None
+    assert features.cells.shape == (3, *FACE_CELLS)
+    np.testing.assert_allclose(features.cells.astype(np.float32).mean(axis=1), features.embeddings, atol=1e-3)
+    unsmoothed, _ = await CellModels().encode_face_cells(np.zeros((3, 1, 48, 48), np.float32))
+    np.testing.assert_allclose(features.embeddings[1], unsmoothed.mean(axis=0), atol=1e-6)

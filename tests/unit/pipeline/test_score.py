@@ -13,7 +13,8 @@ from msgspec import structs
 from stream.domain.context import CONTEXT_KEPT, ContextFeatures, ContextWindow
 from stream.domain.features import Floats, TextFeatures, Word
 from stream.domain.identity import TrackKey
-from stream.domain.inference import Inference, WindowInputs
+from stream.domain.inference import Extra, Inference, WindowInputs
+from stream.domain.media_format import FACE_CELLS
 from stream.domain.modality import Modality
 from stream.domain.result import ModelVersion
 from stream.domain.window import Window
@@ -21,6 +22,8 @@ from stream.encoders.text import TokenisedWords, default_tokenizer
 from stream.pipeline.score import WindowScorer
 from stream.pipeline.window_context import ContextStore
 from stream.serving.models import Models
+from stream.sinks.stored_window import StoredWindow
+from stream.sinks.window_keeper import WindowKeeper
 from tests.fakes.windows import MODEL, make_inference, make_window
 
 
@@ -29,6 +32,7 @@ class RecordingModels:
 
     def __init__(self) -> None:
         self.inputs: list[WindowInputs] = []
+        self.extras: list[frozenset[Extra]] = []
         self.sentences: list[int] = []
         """Number of words of each request to the text encoder."""
 
@@ -39,7 +43,8 @@ class RecordingModels:
         self.sentences.append(tokenised.words)
         return np.full((tokenised.input_ids.shape[0], 384), float(tokenised.words), np.float32)
 
-    async def infer(self, inputs: WindowInputs) -> Inference:
+    async def infer(self, inputs: WindowInputs, extras: frozenset[Extra] = frozenset()) -> Inference:
+        self.extras.append(extras)
         self.inputs.append(inputs)
         return make_inference([0.0] * 8)
 
@@ -137,3 +142,36 @@ async def test_the_model_is_not_asked_about_a_window_in_which_nothing_is_present
     assert models.inputs == []
     assert context.contributed is not None
     assert context.contributed.mean(Modality.AUDIO) is not None
+
+
+async def test_the_slope_of_faces_is_asked_for_only_where_their_cells_are_known() -> None:
+    models, context_store = RecordingModels(), ContextStore()
+    scorer = WindowScorer(cast(Models, models), default_tokenizer(), 500)
+    plain = make_window(["well"], frames=2)
+    known = structs.replace(plain, video=(replace(plain.video[0], cells=np.zeros((2, *FACE_CELLS), np.float16)),))
+    for window in (plain, known):
+        await scorer.final(window, context_store.context_of(window))
+    scorer.close()
+    assert models.extras == [frozenset(), {Extra.FACE_SLOPE}]
+
+
+class RecordingKeeper:
+    def __init__(self) -> None:
+        self.kept: list[StoredWindow] = []
+
+    async def keep(self, window: StoredWindow) -> None:
+        self.kept.append(window)
+
+
+async def test_what_scored_a_final_window_is_kept_with_the_words_before_it() -> None:
+    models, context_store, keeper = RecordingModels(), ContextStore(), RecordingKeeper()
+    scorer = WindowScorer(cast(Models, models), default_tokenizer(), 500, keeper=cast(WindowKeeper, keeper))
+    first = make_window(["well", "then"])
+    second = later(first, 1000, ContextWindow("customer", first.start_ms, first.end_ms))
+    records = [await scorer.final(window, context_store.context_of(window)) for window in (first, second)]
+    await scorer.partial(structs.replace(second, is_final=False), context_store.context_of(structs.replace(second, is_final=False)))
+    scorer.close()
+    assert [(kept.score, kept.explanation) for kept in keeper.kept] == records
+    assert [kept.words_before for kept in keeper.kept] == [(), ("well", "then")]
+    assert [kept.inputs for kept in keeper.kept] == models.inputs[:2]
+    assert [word.text for word in keeper.kept[0].words] == ["well", "then"]

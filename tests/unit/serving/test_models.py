@@ -9,7 +9,7 @@ import pytest
 
 from stream.aio.backoff import Backoff
 from stream.config.settings import TritonSettings
-from stream.domain.media_format import FACE_WIDTH, MEL_BINS, MEL_FRAMES, VOICE_WIDTH
+from stream.domain.media_format import FACE_CELLS, FACE_WIDTH, MEL_BINS, MEL_FRAMES, VOICE_WIDTH
 from stream.encoders.text import TokenisedWords
 from stream.model_repository.served_models import AUDIO_ENCODER, MAX_ROWS, TEXT_ENCODER
 from stream.serving.client import TritonClient, classify
@@ -56,6 +56,21 @@ def blocks(*values: float) -> npt.NDArray[np.float32]:
 def tokens(count: int, value: int) -> TokenisedWords:
     ids = np.full(count, value, np.int64)
     return TokenisedWords(ids, np.ones_like(ids), np.zeros_like(ids), np.arange(count), count)
+
+
+async def test_the_cells_of_faces_come_with_their_embeddings() -> None:
+    def with_cells(model: str, inputs: Arrays) -> dict[str, npt.NDArray[Any]]:
+        embeddings = embed(model, inputs)["embedding"]
+        cells = np.repeat(embeddings[:, np.newaxis], FACE_CELLS[0], axis=1).astype(np.float16)
+        return {"embedding": embeddings, "cells": cells}
+
+    models, _ = models_with(with_cells)
+    embeddings, cells = await models.encode_face_cells(faces(MAX_ROWS + 2))
+    assert (embeddings.shape, cells.shape) == ((MAX_ROWS + 2, FACE_WIDTH), (MAX_ROWS + 2, *FACE_CELLS))
+    assert cells.dtype == np.float16
+    np.testing.assert_array_equal(cells[:, 5, 0], np.arange(MAX_ROWS + 2))
+    embeddings, cells = await models.encode_face_cells(faces(0))
+    assert (embeddings.shape, cells.shape) == ((0, FACE_WIDTH), (0, *FACE_CELLS))
 
 
 async def test_rows_of_many_callers_share_requests_and_each_gets_its_own_answers() -> None:
