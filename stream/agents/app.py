@@ -121,6 +121,7 @@ class WorkerApp:
                 rejoin=lambda: join_again(self._faust),
                 partition_counts=lambda: partition_counts(self._faust, topics.inputs),
                 timings=self._state.timings,
+                metrics=self._state.metrics,
             )
         )
         self._faust.agent(self._faust.topic(*topics.inputs, schema=RawSchema()), name="chunks")(self._read)

@@ -68,8 +68,8 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
         keeper = None
         if settings.explanations.store is not None:
             keeper = await stack.enter_async_context(WindowKeeper(settings.explanations.store, settings.explanations))
-        scorer = WindowScorer(models, Tokenizer(), settings.windows.allowed_lateness_ms, state.timings, keeper)
-        stack.callback(scorer.close)
+        lateness_ms = settings.windows.allowed_lateness_ms
+        scorer = WindowScorer(models, Tokenizer(), lateness_ms, state.timings, metrics=state.metrics, keeper=keeper)
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="sentistream-worker-"))
 
         def on_ready(partitions: int) -> None:

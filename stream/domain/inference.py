@@ -45,6 +45,7 @@ class Inference:
         to_review: True if the label is among the least certain fifth of windows with these modalities.
         arousal: How excited the voice sounds, in [0, 1]; 0.5 without an audible segment.
         face_slope: (V, `FACE_WIDTH`) derivative of the score with respect to the embedding of each face frame; None if not asked for.
+        version: The version of the model that answered.
     """
 
     scores: Floats
@@ -55,6 +56,7 @@ class Inference:
     to_review: bool
     arousal: float
     face_slope: Floats | None = None
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
+from stream.model_repository.files import VERSION
 from stream.model_repository.served_models import DIGEST_PARAMETER, MAX_ROWS
 
 GPU_CONFIG = "config.pbtxt"
@@ -40,7 +42,12 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """The parts of a model configuration that sentistream relies on."""
+    """The parts of a model configuration that sentistream relies on.
+
+    Attributes:
+        versions: The versions that Triton loads; empty if the configuration leaves it to Triton, which then loads the highest.
+        digests: By version, the first 12 hexadecimal digits of its ONNX file's SHA-256; a version may be left out.
+    """
 
     name: str
     backend: str
@@ -48,7 +55,8 @@ class ModelConfig:
     dynamic_batching: bool
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
-    digest: str
+    versions: tuple[str, ...]
+    digests: Mapping[str, str]
 
 
 def read_config(path: Path, problems: list[str]) -> ModelConfig | None:
@@ -74,7 +82,12 @@ def parse_config(config: Any) -> ModelConfig:
         dynamic_batching=config.HasField("dynamic_batching"),
         inputs=_tensors(config.input),
         outputs=_tensors(config.output),
-        digest=config.parameters[DIGEST_PARAMETER].string_value if DIGEST_PARAMETER in config.parameters else "",
+        versions=tuple(map(str, sorted(config.version_policy.specific.versions))),
+        digests={
+            key.removeprefix(DIGEST_PARAMETER).removeprefix(".") or VERSION: value.string_value
+            for key, value in config.parameters.items()
+            if key.partition(".")[0] == DIGEST_PARAMETER
+        },
     )
 
 
@@ -86,8 +99,8 @@ def _tensors(entries: object) -> tuple[TensorSpec, ...]:
     )
 
 
-def config_problems(config: ModelConfig, name: str, digest: str) -> list[str]:
-    """Problems of a configuration by itself; ``digest`` is the ONNX file's SHA-256, empty without a file."""
+def config_problems(config: ModelConfig, name: str, version: str, digest: str) -> list[str]:
+    """Problems of a configuration by itself; ``digest`` is the SHA-256 of this version's ONNX file, empty without a file."""
     problems: list[str] = []
     if config.name not in {"", name}:
         problems.append(f"its name is {config.name!r}, but the directory is {name!r}")
@@ -97,7 +110,7 @@ def config_problems(config: ModelConfig, name: str, digest: str) -> list[str]:
         problems.append(f"max_batch_size is {config.max_batch_size}; requests have up to {MAX_ROWS} rows")
     if not config.dynamic_batching:
         problems.append("dynamic_batching is off")
-    if config.digest and digest and not digest.startswith(config.digest):
+    if digest and not digest.startswith(config.digests.get(version, "")):
         problems.append("its digest does not match the ONNX file")
     return problems
 

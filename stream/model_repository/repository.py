@@ -111,20 +111,28 @@ def _hub_weights(text_model: str) -> Path:
 
 
 def check_models(repository: Path) -> tuple[ModelReport, ...]:
-    """Check every model that workers need, and every other model in the repository."""
+    """Check every version of every model that workers need, and of every other model in the repository."""
     try:
         others = {entry.name for entry in repository.iterdir() if entry.is_dir() and not entry.name.startswith((".", "__"))}
     except OSError as error:
         raise ModelRepositoryError(f"the model repository {repository} cannot be read: {error.strerror}") from None
     names = (*MODEL_NAMES, *sorted(others - set(MODEL_NAMES)))
-    return tuple(check_model(repository / name) for name in names)
+    return tuple(check_model(repository / name, version) for name in names for version in versions_of(repository / name))
 
 
-def check_model(directory: Path) -> ModelReport:
-    """Check one model's configurations against each other and against its ONNX file."""
-    name, file = directory.name, directory / VERSION / MODEL_FILE
+def versions_of(directory: Path) -> tuple[str, ...]:
+    """Versions of a model: the numbered folders in its directory, and those that its configuration loads; `VERSION` without any."""
+    config = read_config(directory / GPU_CONFIG, [])
+    found = {entry.name for entry in directory.glob("*") if entry.is_dir() and entry.name.isdecimal()}
+    found |= set(() if config is None else config.versions)
+    return tuple(sorted(found, key=int)) or (VERSION,)
+
+
+def check_model(directory: Path, version: str = VERSION) -> ModelReport:
+    """Check a model's configurations against each other and against the ONNX file of one of its versions."""
+    name, file = directory.name, directory / version / MODEL_FILE
     if not directory.is_dir():
-        return ModelReport(name, VERSION, "", (), (), 0, "", ("it is not in the repository",))
+        return ModelReport(name, version, "", (), (), 0, "", ("it is not in the repository",))
     problems: list[str] = []
     backend = ""
     inputs: tuple[TensorSpec, ...] = ()
@@ -133,16 +141,16 @@ def check_model(directory: Path) -> ModelReport:
     tensors = onnx_tensors(file, problems) if digest else None
     if not digest:
         how = "run `sentistream models build`" if name in BUILT else "run `sentistream train` or restore it from git"
-        problems.append(f"{VERSION}/{MODEL_FILE} is missing; {how}")
+        problems.append(f"{version}/{MODEL_FILE} is missing; {how}")
     for config_file in (GPU_CONFIG, CPU_CONFIG):
         config = read_config(directory / config_file, problems)
         if config is None:
             continue
         if config_file == GPU_CONFIG:
             backend, inputs, outputs = config.backend, config.inputs, config.outputs
-        of_config = config_problems(config, name, digest)
+        of_config = config_problems(config, name, version, digest)
         if tensors is not None:
             of_config += tensor_problems(config, *tensors)
         problems += [f"{config_file}: {problem}" for problem in of_config]
     size = file.stat().st_size if digest else 0
-    return ModelReport(name, VERSION, backend, inputs, outputs, size, digest, tuple(problems))
+    return ModelReport(name, version, backend, inputs, outputs, size, digest, tuple(problems))

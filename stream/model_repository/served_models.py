@@ -20,4 +20,5 @@ MAX_ROWS = 16
 """Most rows of one request; the ``max_batch_size`` of every model is at least this."""
 
 DIGEST_PARAMETER = "digest"
-"""Parameter of mmci's configuration: the first 12 hexadecimal digits of its ONNX file's SHA-256."""
+"""Parameter of mmci's configuration: the first 12 hexadecimal digits of the SHA-256 of version 1's ONNX file. That of another version N is
+``digest.N``."""

@@ -18,6 +18,7 @@ from stream.domain.modality import Modality
 from stream.domain.session_events import MAX_TRACKS, KeyedSessionEvent, SessionHeartbeat
 from stream.explain.session_summary import summarise
 from stream.pipeline.encode_queue import Arrival, EncodeQueue
+from stream.pipeline.model_pin import EpochModel
 from stream.pipeline.ports import TrackEncoder
 from stream.pipeline.processing_context import ProcessingContext
 from stream.pipeline.session_events import HeldEvent, SessionEventBuffer
@@ -65,8 +66,15 @@ class EpochProcessor:
         self._assignment = assignment
         self._tasks = TaskSet(self._on_task_failed)
         self._reports = TaskSet(self._on_task_failed)
+        self._model = EpochModel(context.model_pins, session, epoch, self._tasks)
         self.windows = EpochWindows(
-            session, epoch, context, reports=self._reports, is_encoding=lambda: self._is_encoding, on_ended=self._on_ended
+            session,
+            epoch,
+            context,
+            model=self._model,
+            reports=self._reports,
+            is_encoding=lambda: self._is_encoding,
+            on_ended=self._on_ended,
         )
         """The epoch's aligner, and the scoring and publishing of its windows."""
         self._events = SessionEventBuffer(context.same_clock_ms)
@@ -150,6 +158,7 @@ class EpochProcessor:
     def stop(self) -> None:
         """Drop everything; unacknowledged records will be read again, by this worker or another."""
         self._stopped = True
+        self._model.release()
         self._tasks.cancel()
         self._reports.cancel()
         self.windows.stop()

@@ -43,15 +43,18 @@ class TrackEncoder(Protocol):
 class Scorer(Protocol):
     """Scores and explains windows."""
 
-    async def final(self, window: Window, context: WindowContext) -> tuple[ScoreRecord, ExplanationRecord]:
-        """Score and explain a closed window.
+    async def default_version(self) -> str:
+        """The version of the model that scores where none was ever promoted. Outages are waited out."""
+
+    async def final(self, window: Window, context: WindowContext, version: str) -> tuple[ScoreRecord, ExplanationRecord]:
+        """Score and explain a closed window with a version of the model.
 
         It must publish the window's contribution (`WindowContext.contribute`) before it waits for the window's context: windows of two
         tracks may wait for each other's contributions.
         """
 
-    async def partial(self, window: Window, context: WindowContext) -> PartialRecord:
-        """Score a window that is still open."""
+    async def partial(self, window: Window, context: WindowContext, version: str) -> PartialRecord:
+        """Score a window that is still open with a version of the model."""
 
 
 class ResultStore(Protocol):
@@ -84,6 +87,12 @@ class ResultStore(Protocol):
         self, session: SessionKey, declared: int, media_start_at_ms: int, within_ms: int, after: int
     ) -> tuple[EpochAssignment, ...]:
         """Give a media clock that began after epoch `after` an epoch number, unless it has one; return all assignments of the session."""
+
+    async def promoted_version(self) -> str | None:
+        """The version of the model that new epochs get; None if none was ever promoted."""
+
+    async def pin_version(self, session: SessionKey, epoch: int, version: str) -> str:
+        """Pin an epoch to a version of the model, unless it is pinned; return the version that it keeps."""
 
     async def put_summary(self, record: SessionRecord) -> None:
         """Write the session's summary."""

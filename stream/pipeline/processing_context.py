@@ -18,6 +18,8 @@ from stream.domain.epoch import EpochAssignment
 from stream.domain.odd_records import odd_record
 from stream.domain.topics import Topics
 from stream.pipeline.fence import Fence
+from stream.pipeline.metrics import Metrics
+from stream.pipeline.model_pin import EpochModel, ModelPins
 from stream.pipeline.placement import Placement
 from stream.pipeline.ports import ResultStore, Scorer, Send, TrackEncoder
 from stream.pipeline.publisher import TrackPublisher
@@ -44,6 +46,8 @@ class ProcessingContext:
         rejoin: Leaves the consumer group and joins it again: every partition is assigned anew.
         partition_counts: Asks the broker for the number of partitions of each input topic; 0 for a topic that is missing.
         timings: Receives the duration of each step.
+        metrics: Counters and gauges.
+        model_pins: Gives each epoch its version of the model.
         fence: The fencing token in force.
         placement: Checks that records are in their partitions.
         clock: The clock that aligners measure silence with.
@@ -64,6 +68,8 @@ class ProcessingContext:
     rejoin: Callable[[], None]
     partition_counts: Callable[[], Awaitable[Mapping[str, int]]]
     timings: Timings = field(default_factory=Timings)
+    metrics: Metrics = field(default_factory=Metrics)
+    model_pins: ModelPins = field(init=False)
     fence: Fence = field(init=False)
     placement: Placement = field(init=False)
     clock: CaughtUpClock = field(init=False)
@@ -75,6 +81,7 @@ class ProcessingContext:
 
     def __post_init__(self) -> None:
         windows, limits = self.settings.windows, self.settings.limits
+        self.model_pins = ModelPins(self.store, self.scorer, self.metrics)
         self.fence = Fence(self.store.next_token)
         self.placement = Placement(self.partition_counts)
         self.clock = CaughtUpClock(self.now)
@@ -91,7 +98,12 @@ class ProcessingContext:
         self.window_slots = asyncio.Semaphore(limits.windows_in_flight)
 
     def new_track_scoring(
-        self, on_fenced: Callable[[], None], may_publish: asyncio.Event, assignment: EpochAssignment | None, context_store: ContextStore
+        self,
+        on_fenced: Callable[[], None],
+        may_publish: asyncio.Event,
+        assignment: EpochAssignment | None,
+        context_store: ContextStore,
+        model: EpochModel,
     ) -> TrackScoring:
         """The scoring of a track, with its publisher. It waits until it may publish, and writes the ``assignment`` into its scores."""
         publisher = TrackPublisher(
@@ -105,6 +117,7 @@ class ProcessingContext:
             may_publish=may_publish,
             assignment=assignment,
             context_store=context_store,
+            model=model,
             timings=self.timings,
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 import numpy as np
@@ -16,6 +15,7 @@ from stream.encoders.context_inputs import contribution, with_context
 from stream.encoders.text import Tokenizer, pool_words
 from stream.encoders.window_inputs import build
 from stream.explain.records import final_records, partial_record
+from stream.pipeline.metrics import Metrics
 from stream.pipeline.timings import Step, Timings
 from stream.pipeline.window_context import WindowContext
 from stream.serving.models import Models
@@ -27,15 +27,14 @@ FACE_SLOPE = frozenset({Extra.FACE_SLOPE})
 
 
 class WindowScorer:
-    """Scores and explains windows with the models that Triton serves. It is made and closed inside a running event loop.
-
-    The version of the weights is read once, in the background, so that a worker can join its group while Triton is still loading.
+    """Scores and explains windows with the models that Triton serves.
 
     Args:
         models: Triton's models.
         tokenizer: Of the text encoder.
         allowed_lateness_ms: How long windows stay open for late chunks.
         timings: Receives the duration of each step.
+        metrics: Receives the number of windows by version.
         keeper: Keeps what scored each final window, before anybody can read its result.
     """
 
@@ -45,25 +44,28 @@ class WindowScorer:
         tokenizer: Tokenizer,
         allowed_lateness_ms: int,
         timings: Timings | None = None,
+        *,
+        metrics: Metrics | None = None,
         keeper: WindowKeeper | None = None,
     ) -> None:
         self._models = models
         self._tokenizer = tokenizer
-        self._version: asyncio.Task[ModelVersion] = asyncio.create_task(models.mmci_version())
         self._allowed_lateness_ms = allowed_lateness_ms
         self._timings = timings or Timings()
+        self._metrics = metrics or Metrics()
         self._keeper = keeper
 
-    def close(self) -> None:
-        """Stop reading the version."""
-        self._version.cancel()
+    async def default_version(self) -> str:
+        """The version that scores where none was ever promoted."""
+        return await self._models.default_version()
 
-    async def final(self, window: Window, context: WindowContext) -> tuple[ScoreRecord, ExplanationRecord]:
-        """Score and explanation of a closed window."""
+    async def final(self, window: Window, context: WindowContext, version: str) -> tuple[ScoreRecord, ExplanationRecord]:
+        """Score and explanation of a closed window, by a version of the model."""
         began = time.perf_counter()
-        inputs, inference, model = await self._infer(window, context)
+        inputs, inference, model = await self._infer(window, context, version)
         answered = time.perf_counter()
         records = final_records(window, inputs, inference, model, self._allowed_lateness_ms)
+        self._metrics.windows.labels(model.version).inc()
         self._timings.add(Step.INFER, (answered - began) * 1000)
         self._timings.add(Step.EXPLAIN, (time.perf_counter() - answered) * 1000)
         if self._keeper is not None:
@@ -71,13 +73,16 @@ class WindowScorer:
             await self._keeper.keep(StoredWindow(*records, inputs, window.words(), context.words_before, encoded))
         return records
 
-    async def partial(self, window: Window, context: WindowContext) -> PartialRecord:
-        """Score of an open window."""
-        inputs, inference, model = await self._infer(window, context)
+    async def partial(self, window: Window, context: WindowContext, version: str) -> PartialRecord:
+        """Score of an open window, by a version of the model."""
+        inputs, inference, model = await self._infer(window, context, version)
         return partial_record(window, inputs, inference, model, self._allowed_lateness_ms)
 
-    async def _infer(self, window: Window, context: WindowContext) -> tuple[WindowInputs, Inference | None, ModelVersion]:
-        """Inputs of the window, the model's answer and its version. The model is not asked about a window in which nothing is present."""
+    async def _infer(self, window: Window, context: WindowContext, version: str) -> tuple[WindowInputs, Inference | None, ModelVersion]:
+        """Inputs of the window, the model's answer, and the version that it came from.
+
+        The model is not asked about a window in which nothing is present: that window names the version of its epoch.
+        """
         alone = build(window, await self._word_states(window, context.words_before))
         # Contribute first: windows of the context may wait for this window, directly or through others, and all would wait for ever.
         context.contribute(contribution(window, alone))
@@ -86,9 +91,8 @@ class WindowScorer:
             inputs = with_context(alone, window, await context.features(), await context.earlier())
             # Asked for only where the cells of the faces are known, too.
             extras = NO_EXTRAS if inputs.video_cells is None or not window.is_final else FACE_SLOPE
-            inference = await self._models.infer(inputs, extras)
-        # Shielded: a window that is dropped while it waits must not cancel the task for all later windows.
-        return inputs, inference, self._version.result() if self._version.done() else await asyncio.shield(self._version)
+            inference = await self._models.infer(inputs, version, extras)
+        return inputs, inference, await self._models.named(version if inference is None else inference.version)
 
     async def _word_states(self, window: Window, words_before: tuple[str, ...]) -> Floats:
         """The states that the producer sent, or those from the text encoder.

@@ -12,6 +12,7 @@ from stream.aio.outage import ServiceError
 from stream.align.outcome import ClosedWindow
 from stream.domain.epoch import EpochAssignment
 from stream.domain.window import Window
+from stream.pipeline.model_pin import EpochModel
 from stream.pipeline.ports import Ack, ResultStore, Scorer
 from stream.pipeline.publisher import Scored, ScoringWindow, TrackPublisher
 from stream.pipeline.timings import Step, Timings
@@ -33,6 +34,7 @@ class TrackScoring:
         may_publish: Set once no earlier epoch of the session can publish any more.
         assignment: The epoch's assignment, where workers gave it its number; it is written into the scores.
         context_store: The contributions of the epoch's windows to later windows.
+        model: The version of the model that scores the epoch.
         timings: Receives the duration of each step.
     """
 
@@ -46,6 +48,7 @@ class TrackScoring:
         may_publish: asyncio.Event,
         assignment: EpochAssignment | None,
         context_store: ContextStore,
+        model: EpochModel,
         timings: Timings,
     ) -> None:
         self.publisher = publisher
@@ -56,6 +59,7 @@ class TrackScoring:
         self._may_publish = may_publish
         self._assignment = assignment
         self._context_store = context_store
+        self._model = model
         self._timings = timings
         self._partial: asyncio.Task[None] | None = None
 
@@ -69,9 +73,10 @@ class TrackScoring:
 
     async def _score(self, window: Window, context: WindowContext) -> Scored:
         await self._may_publish.wait()
+        version = await self._model.version()
         await self._slots.acquire()
         try:
-            score, explanation = await self._scorer.final(window, context)
+            score, explanation = await self._scorer.final(window, context, version)
             return (score if self._assignment is None else replace(score, run=self._assignment)), explanation
         except BaseException as error:
             self._slots.release()
@@ -89,7 +94,7 @@ class TrackScoring:
 
     async def _publish_partial(self, window: Window, context: WindowContext) -> None:
         try:
-            await self._store.put_partial(await self._scorer.partial(window, context))
+            await self._store.put_partial(await self._scorer.partial(window, context, await self._model.version()))
         except ServiceError as error:
             # The final window will wait for the service, and say so once. Each partial result that is left out until then is no news.
             log.debug("partial_left_out", reason=error.code)

@@ -14,6 +14,7 @@ from stream.domain.features import Features
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.session_events import KeyedSessionEvent, SessionEnd, SessionHeartbeat, SessionStart
 from stream.pipeline.encode_queue import Arrival
+from stream.pipeline.model_pin import EpochModel
 from stream.pipeline.ports import Ack
 from stream.pipeline.processing_context import ProcessingContext
 from stream.pipeline.scoring import TrackScoring
@@ -49,6 +50,7 @@ class EpochWindows:
         session: The session.
         epoch: The epoch of its media clock.
         context: The worker's shared parts.
+        model: The version of the model that scores the epoch.
         reports: Runs the tasks that report late, conflicting and future chunks.
         is_encoding: Whether a chunk of the epoch is being encoded.
         on_ended: Called once, when the aligner has closed the last window.
@@ -60,6 +62,7 @@ class EpochWindows:
         epoch: int,
         context: ProcessingContext,
         *,
+        model: EpochModel,
         reports: TaskSet,
         is_encoding: Callable[[], bool],
         on_ended: Callable[[], None],
@@ -83,6 +86,7 @@ class EpochWindows:
         """True once no more chunks are accepted: the worker drains, and leaves the open windows to its successor."""
         self._context = context
         self._context_store = ContextStore()
+        self._model = model
         self._reports = reports
         self._is_encoding = is_encoding
         self._on_ended = on_ended
@@ -123,7 +127,7 @@ class EpochWindows:
         now = self._context.clock()
         self._context_store.add(state.contributions)
         self.aligner.add_final_windows([features.window for features in state.contributions], now)
-        scoring = self._context.new_track_scoring(on_fenced, may_publish, assignment, self._context_store)
+        scoring = self._context.new_track_scoring(on_fenced, may_publish, assignment, self._context_store, self._model)
         self.tracks[track] = scoring
         self.aligner.open_track(
             track,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,13 @@ CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
 )
 
 
+class ModelAnswer(NamedTuple):
+    """Tensors by name, and the version of the model that computed them."""
+
+    tensors: dict[str, Array]
+    version: str
+
+
 class _Connection:
     """A channel that, once it is retired, is closed when its last call has ended: closing it earlier would cancel that call."""
 
@@ -70,27 +77,30 @@ class TritonClient:
         self._connection = _Connection(url)
         self._failures = 0
 
-    async def infer(self, model: str, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
+    async def infer(self, model: str, inputs: Mapping[str, Array], outputs: Sequence[str], version: str = "") -> ModelAnswer:
         """Run a model once.
 
         Args:
             model: Its name in the repository.
             inputs: Tensors by name, batch axis first.
             outputs: Names of the wanted tensors.
+            version: Its version; empty for the one that Triton takes by itself, the highest that is loaded.
 
         Raises:
-            TritonUnavailableError: The server does not answer now; the call may be repeated later.
+            TritonUnavailableError: The server does not answer now, or has not loaded the version; the call may be repeated later.
             ModelFailedError: The model failed.
             ModelRejectedError: The server rejects the request as invalid.
         """
         tensors = [_tensor(name, array) for name, array in inputs.items()]
         wanted = [InferRequestedOutput(name) for name in outputs]
-        result = await self._call(lambda client: client.infer(model, tensors, outputs=wanted, client_timeout=self._timeout_s))
+        result = await self._call(
+            lambda client: client.infer(model, tensors, model_version=version, outputs=wanted, client_timeout=self._timeout_s)
+        )
         arrays = {name: result.as_numpy(name) for name in outputs}
         missing = [name for name, array in arrays.items() if array is None]
         if missing:
             raise ModelRejectedError(f"{model} returned no {', '.join(missing)}")
-        return arrays
+        return ModelAnswer(arrays, result.get_response().model_version)
 
     async def is_ready(self, model: str) -> bool:
         """True if the server is up and reports the model as loaded."""
@@ -104,9 +114,9 @@ class TritonClient:
         metadata = await self._call(lambda client: client.get_model_metadata(model, client_timeout=self._timeout_s))
         return tuple(metadata.versions)
 
-    async def digest(self, model: str) -> str:
-        """The digest of the weights in the served configuration; empty without one. Raises the errors of `infer`."""
-        return (await self._config(model)).digest
+    async def digests(self, model: str) -> Mapping[str, str]:
+        """By version, the digest of its weights in the served configuration, which may lack it. Raises the errors of `infer`."""
+        return (await self._config(model)).digests
 
     async def signature(self, model: str) -> Signature:
         """The tensors of a served model. Raises the errors of `infer`."""

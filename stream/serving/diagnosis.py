@@ -60,13 +60,14 @@ async def digest_note(settings: TritonSettings, client: TritonClient) -> Service
 
     Raises `ServingError`.
     """
-    local = read_config(settings.model_repository / MMCI / GPU_CONFIG, [])
-    served = await client.digest(MMCI)
-    if local is None or not local.digest or not served or local.digest == served:
+    config = read_config(settings.model_repository / MMCI / GPU_CONFIG, [])
+    local, served = {} if config is None else config.digests, await client.digests(MMCI)
+    other = next((version for version in sorted(served) if served[version] != local.get(version, served[version])), None)
+    if other is None:
         return None
     text = (
-        f"Triton at {settings.url} serves mmci with the weights {served}, and {settings.model_repository} holds {local.digest}: "
-        "the records name the served ones; if these are the wrong ones, let Triton serve this folder"
+        f"Triton at {settings.url} serves version {other} of mmci with the weights {served[other]}, and {settings.model_repository} holds "
+        f"{local[other]}: the records name the served ones; if these are the wrong ones, let Triton serve this folder"
     )
     return ServiceProblem("other_weights", text, lasting=True, serious=False)
 

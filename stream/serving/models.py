@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -20,10 +18,11 @@ from stream.domain.inference import COALITIONS, LABELS, Extra, Inference, Window
 from stream.domain.media_format import FACE_CELLS, FACE_SIZE, FACE_WIDTH, MEL_BINS, MEL_FRAMES, SEGMENTS_PER_BLOCK, VOICE_WIDTH, WORD_WIDTH
 from stream.domain.result import ModelVersion
 from stream.domain.service_problem import ServiceProblem
-from stream.model_repository.served_models import AUDIO_ENCODER, FACE_ENCODER, MAX_ROWS, MMCI, MODEL_NAMES, TEXT_ENCODER
-from stream.serving.client import TritonClient
+from stream.model_repository.served_models import AUDIO_ENCODER, FACE_ENCODER, MAX_ROWS, MMCI, TEXT_ENCODER
+from stream.serving.client import ModelAnswer, TritonClient
 from stream.serving.diagnosis import digest_note, foreign_model, triton_problem
 from stream.serving.errors import ModelFailedError, ModelRejectedError, TritonUnavailableError
+from stream.serving.versions import ServedVersions
 
 if TYPE_CHECKING:
     from stream.encoders.text import TokenisedWords
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
-_Question = tuple[WindowInputs, frozenset[Extra]]
+_Question = tuple[WindowInputs, str, frozenset[Extra]]
 
 MAX_MODEL_FAILURES = 5
 """Failures of the model on one request, with the server up, after which the request counts as invalid.
@@ -68,7 +67,9 @@ class Models:
         self._client = client or TritonClient(settings.url, settings.timeout_s)
         self._verified = False
         """Whether the served models were those of this release when they were last checked."""
-        self._breakers = {name: Breaker(TritonUnavailableError, self._backoff) for name in MODEL_NAMES}
+        self._breakers: dict[tuple[str, str], Breaker] = {}
+        """By model and version: one that is not loaded must not hold up the others."""
+        self._versions = ServedVersions(settings, self._client, self._breaker(MMCI))
         self._texts = self._batcher(self._encode_texts_together, _tokens)
         self._voices = self._batcher(self._encode_voices_together, _alike)
         self._faces = self._batcher(self._encode_faces_together, _alike)
@@ -93,35 +94,37 @@ class Models:
         embeddings, cells = zip(*answers, strict=True) if answers else ((), ())
         return np.array(embeddings, np.float32).reshape(-1, FACE_WIDTH), np.array(cells, np.float16).reshape(-1, *FACE_CELLS)
 
-    async def infer(self, inputs: WindowInputs, extras: frozenset[Extra] = frozenset()) -> Inference:
-        """Run the MMCI model on one window, in one batch with other windows of its length that are ready at about the same time.
+    async def infer(self, inputs: WindowInputs, version: str, extras: frozenset[Extra] = frozenset()) -> Inference:
+        """Run a version of the MMCI model on one window, in one batch with other windows of its length that are ready at about that time.
 
-        `extras` are the further outputs that the caller wants; the fields of the others are None.
+        If the version is not loaded, the window waits for it, as in an outage: no other version answers for it. `extras` are the further
+        outputs that the caller wants; the fields of the others are None.
         """
-        return await self._windows.answer((inputs, extras))
+        with self._versions.asked(version):
+            return await self._windows.answer((inputs, version, extras))
 
     async def _encode_texts_together(self, sequences: Sequence[TokenisedWords]) -> Sequence[Floats]:
         inputs = {
             name: np.stack([np.asarray(getattr(tokenised, name), dtype=np.int64) for tokenised in sequences]) for name in _TOKEN_TENSORS
         }
         answer = await self._run(TEXT_ENCODER, inputs, {"last_hidden_state": (*inputs["input_ids"].shape, WORD_WIDTH)})
-        return [*answer["last_hidden_state"]]
+        return [*answer.tensors["last_hidden_state"]]
 
     async def _encode_voices_together(self, blocks: Sequence[Floats]) -> Sequence[Floats]:
         shapes = {"embedding": (len(blocks), SEGMENTS_PER_BLOCK, VOICE_WIDTH)}
-        return [*(await self._run(AUDIO_ENCODER, {"log_mel": np.stack(blocks)}, shapes))["embedding"]]
+        return [*(await self._run(AUDIO_ENCODER, {"log_mel": np.stack(blocks)}, shapes)).tensors["embedding"]]
 
     async def _encode_faces_together(self, faces: Sequence[Floats]) -> Sequence[Floats]:
         shapes = {"embedding": (len(faces), FACE_WIDTH)}
-        return [*(await self._run(FACE_ENCODER, {"face": np.stack(faces)}, shapes))["embedding"]]
+        return [*(await self._run(FACE_ENCODER, {"face": np.stack(faces)}, shapes)).tensors["embedding"]]
 
     async def _encode_face_cells_together(self, faces: Sequence[Floats]) -> Sequence[tuple[Floats, Halves]]:
         shapes = {"embedding": (len(faces), FACE_WIDTH), "cells": (len(faces), *FACE_CELLS)}
-        answer = await self._run(FACE_ENCODER, {"face": np.stack(faces)}, shapes)
+        answer, _ = await self._run(FACE_ENCODER, {"face": np.stack(faces)}, shapes)
         return list(zip(answer["embedding"], answer["cells"], strict=True))
 
     async def _infer_together(self, questions: Sequence[_Question]) -> list[Inference]:
-        windows, (_, extras) = [inputs for inputs, _ in questions], questions[0]
+        windows, (_, version, extras) = [inputs for inputs, _, _ in questions], questions[0]
         tensors = {name: np.stack([getattr(inputs, name) for inputs in windows]) for name in _WINDOW_TENSORS}
         for name, tensor in tensors.items():
             _check_finite(MMCI, name, tensor)
@@ -136,7 +139,7 @@ class Models:
             "arousal": (rows, 1),
         }
         shapes |= {extra: (rows, *_EXTRA_SHAPES[extra](windows[0])) for extra in extras}
-        answer = await self._run(MMCI, tensors, shapes)
+        answer, answered_by = await self._run(MMCI, tensors, shapes, version)
         return [
             Inference(
                 scores=answer["coalition_scores"][row],
@@ -147,42 +150,47 @@ class Models:
                 to_review=bool(answer["to_review"][row, 0]),
                 arousal=float(answer["arousal"][row, 0]),
                 **{extra: answer[extra][row] for extra in extras},
+                version=answered_by,
             )
             for row in range(rows)
         ]
 
-    async def mmci_version(self) -> ModelVersion:
-        """Name, served version and digest of the weights.
+    async def default_version(self) -> str:
+        """The version of the MMCI model that counts where none was ever promoted."""
+        return await self._versions.default()
 
-        The digest is the one in the served configuration. A configuration without a digest is assumed to be that of the local repository.
-        """
-        breaker = self._breakers[MMCI]
-        versions = await breaker.run(lambda: self._client.versions(MMCI))
-        digest = await breaker.run(lambda: self._client.digest(MMCI))
-        version = max(versions, key=int, default="1")
-        if not digest:
-            digest = await asyncio.to_thread(file_digest, self._settings.model_repository / MMCI / version / "model.onnx")
-        return ModelVersion(MMCI, version, digest)
+    async def named(self, version: str) -> ModelVersion:
+        """Name, version and digest of the weights of a version of the MMCI model."""
+        return await self._versions.named(version)
 
     async def problem(self) -> ServiceProblem | None:
         """Check once, without waiting for an outage to pass: return why Triton cannot be used now, or None if it can."""
         problem = await triton_problem(self._settings, self._client, models_too=not self._verified)
         self._verified = problem is None
-        stuck = ", ".join(name for name, breaker in self._breakers.items() if breaker.failures >= FAILURES_OF_A_STUCK_MODEL)
+        if problem is None:
+            problem = await self.missing_version()
+        stuck = ", ".join({name for (name, _), breaker in self._breakers.items() if breaker.failures >= FAILURES_OF_A_STUCK_MODEL})
         if problem is None and stuck:
             text = f"Triton at {self._settings.url} is up, but does not answer requests for {stuck}; if it is not just busy, restart it"
             return ServiceProblem("model_silent", text, lasting=False)
         return problem
 
+    async def missing_version(self) -> ServiceProblem | None:
+        """Return that a version which windows wait for is not loaded, or None."""
+        return await self._versions.missing()
+
     async def note(self) -> ServiceProblem | None:
         """Wait for Triton, then return a difference to this installation that does no harm, or None."""
-        return await self._breakers[MMCI].run(lambda: digest_note(self._settings, self._client))
+        return await self._breaker(MMCI).run(lambda: digest_note(self._settings, self._client))
 
     async def close(self) -> None:
         """Close the connection."""
         for batcher in (self._texts, self._voices, self._faces, self._face_cells, self._windows):
             batcher.close()
         await self._client.close()
+
+    def _breaker(self, model: str, version: str = "") -> Breaker:
+        return self._breakers.setdefault((model, version), Breaker(TritonUnavailableError, self._backoff))
 
     def _batcher(
         self, run: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]], shape: Callable[[Item], Hashable]
@@ -197,13 +205,13 @@ class Models:
             refusals=(ModelRejectedError, ModelFailedError),
         )
 
-    async def _run(self, model: str, inputs: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Floats]:
+    async def _run(self, model: str, inputs: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]], version: str = "") -> ModelAnswer:
         """Ask for one batch. If the model fails on several rows, `ModelFailedError` has each of them asked again on its own."""
         rows = max(len(array) for array in inputs.values())
         failures = 0
         while True:
             try:
-                return await self._breakers[model].run(lambda: self._attempt(model, inputs, shapes))
+                return await self._breaker(model, version).run(lambda: self._attempt(model, inputs, shapes, version))
             except ModelFailedError as error:
                 if rows > 1:
                     raise
@@ -212,11 +220,16 @@ class Models:
                     raise ModelRejectedError(f"{model} failed {failures} times: {error}") from None
                 await asyncio.sleep(self._backoff.delay_s(failures))
 
-    async def _attempt(self, model: str, inputs: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Floats]:
+    async def _attempt(self, model: str, inputs: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]], version: str) -> ModelAnswer:
         """Run a model once. A refusal by a model of another release says nothing about the request: it waits, as in an outage."""
         try:
-            answer = await self._client.infer(model, inputs, list(shapes))
-            return {name: _checked(model, name, answer[name], shape) for name, shape in shapes.items()}
+            tensors, answered_by = await self._client.infer(model, inputs, list(shapes), version)
+            if answered_by != version and version:
+                raise TritonUnavailableError(f"version {answered_by} of {model} has answered for version {version}")
+            return ModelAnswer({name: _checked(model, name, tensors[name], shape) for name, shape in shapes.items()}, answered_by)
+        except TritonUnavailableError:
+            self._versions.forget()
+            raise
         except ModelRejectedError:
             self._verified = False
             if await foreign_model(self._settings, self._client, model):
@@ -255,9 +268,9 @@ def _nodes(inputs: WindowInputs) -> tuple[int, int, int]:
 
 
 def _sort(question: _Question) -> Hashable:
-    """Windows of one length of which the same is asked can share a batch."""
-    inputs, extras = question
-    return _nodes(inputs), extras
+    """Windows of one length of which the same is asked, and of the same version, can share a batch."""
+    inputs, version, extras = question
+    return _nodes(inputs), version, extras
 
 
 _EXTRA_SHAPES: Mapping[Extra, Callable[[WindowInputs], tuple[int, ...]]] = {
@@ -286,12 +299,3 @@ def _checked(model: str, name: str, array: Array, shape: tuple[int, ...]) -> Flo
         raise ModelRejectedError(f"{model}: {name} is {array.dtype} {array.shape}, not {np.dtype(dtype)} {shape}")
     _check_finite(model, name, array)
     return array
-
-
-def file_digest(path: Path) -> str:
-    """First 12 hexadecimal digits of a file's SHA-256, or ``unknown`` where the file cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:12]
-    except OSError:
-        return "unknown"

@@ -77,7 +77,7 @@ class Finaliser:
         before += [self._settings.stream_length, self._settings.result_ttl_s, of_session.nudge]
         contribution_json = b"" if contribution is None else encode_context(contribution)
         fields = [part for pair in latest.items() for part in pair]
-        after: list[Argument] = [skews_json, score_json, explanation_json, contribution_json, CONTEXT_KEPT, *fields]
+        after: list[Argument] = [skews_json, score_json, explanation_json, contribution_json, CONTEXT_KEPT, score.model.version, *fields]
         return await self._batcher.answer(_Call(keys, before, after))
 
     async def _finalise_together(self, calls: Sequence[_Call]) -> list[FinaliseOutcome]:

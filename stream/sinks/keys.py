@@ -18,6 +18,9 @@ SESSIONS = f"{PREFIX}:sessions"
 FENCE = f"{PREFIX}:fence"
 """Counter that fencing tokens are taken from."""
 
+MODELS = f"{PREFIX}:models"
+"""Hash: ``current`` is the version of ``mmci`` that new epochs get, ``previous`` the one before it, ``at_ms`` when it was promoted."""
+
 NUDGES = f"{PREFIX}:{{*}}:nudge"
 """Pattern of all sessions' nudge channels."""
 
@@ -51,7 +54,8 @@ class SessionNames:
 
     Attributes:
         state: Hash. ``token`` is the highest fencing token seen; ``last:TRACK`` the last final window of each track, ``sync:TRACK`` its
-            clock skews at that window; ``epoch:EPOCH`` an assignment: the declared epoch and the wall clock at which its media began.
+            clock skews at that window; ``epoch:EPOCH`` an assignment: the declared epoch and the wall clock at which its media began;
+            ``model:EPOCH`` the version of ``mmci`` that scores the epoch.
         tracks: Set of the session's tracks.
         summary: Hash with the session's summary.
         nudge: Pub/sub channel that announces new results.

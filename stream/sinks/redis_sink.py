@@ -16,8 +16,8 @@ from stream.sinks.active_sessions import ActiveSessions
 from stream.sinks.connection import RedisConnection
 from stream.sinks.examine import RedisHealth
 from stream.sinks.finaliser import Finaliser
-from stream.sinks.keys import FENCE, session_names, track_names
-from stream.sinks.scripts import BEGIN_EPOCH, NEXT_FENCE, PUT_PARTIAL, PUT_SUMMARY, Argument
+from stream.sinks.keys import FENCE, MODELS, session_names, track_names
+from stream.sinks.scripts import BEGIN_EPOCH, NEXT_FENCE, PIN_VERSION, PUT_PARTIAL, PUT_SUMMARY, Argument
 
 PAGE = 500
 """Final windows read in one call: Redis serves nobody else meanwhile, so a long session is read in parts."""
@@ -141,6 +141,16 @@ class RedisSink:
         state = session_names(session).state
         pairs = cast(list[str], await self._redis.waiting_out(lambda redis, _: BEGIN_EPOCH.run(redis, [state], args)))
         return _assignments(dict(zip(pairs[::2], pairs[1::2], strict=True)))
+
+    async def promoted_version(self) -> str | None:
+        """The version of the model that new epochs get; None if none was ever promoted."""
+        return cast(str | None, await self._redis.waiting_out(lambda redis, _: redis.hget(MODELS, "current")))
+
+    async def pin_version(self, session: SessionKey, epoch: int, version: str) -> str:
+        """Pin an epoch to a version of the model in one atomic step, unless it is pinned; return the version that it keeps."""
+        state = session_names(session).state
+        args: list[Argument] = [epoch, version, self._settings.result_ttl_s]
+        return str(await self._redis.waiting_out(lambda redis, _: PIN_VERSION.run(redis, [state], args)))
 
     async def restore_assignment(self, session: SessionKey, assignment: EpochAssignment) -> None:
         """Restore an assignment, unless its epoch has an assignment."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from msgspec import structs
 
 from stream.config.settings import Settings
 from stream.domain.chunk import Chunk
@@ -32,7 +33,7 @@ from tests.fakes.chunks import MEDIA_START_AT_MS, header
 MODEL = ModelVersion("mmci", "1", "0" * 12)
 
 
-def score_of(window: Window) -> ScoreRecord:
+def score_of(window: Window, version: str = MODEL.version) -> ScoreRecord:
     """The score of a window: its number of words."""
     return ScoreRecord(
         **identity_fields(window),
@@ -49,7 +50,7 @@ def score_of(window: Window) -> ScoreRecord:
         warnings=window.warnings,
         media_end_at_ms=window.media_end_at_ms,
         allowed_lateness_ms=0,
-        model=MODEL,
+        model=structs.replace(MODEL, version=version),
         sync=window.clock_skews,
     )
 
@@ -91,17 +92,20 @@ class FakeScorer:
     gates: dict[int, asyncio.Event] = field(default_factory=dict)
     refused: set[int] = field(default_factory=set)
 
-    async def final(self, window: Window, context: WindowContext) -> tuple[ScoreRecord, ExplanationRecord]:
+    async def default_version(self) -> str:
+        return MODEL.version
+
+    async def final(self, window: Window, context: WindowContext, version: str) -> tuple[ScoreRecord, ExplanationRecord]:
         await asyncio.sleep(self.delays.get(window.end_ms, 0))
         if (gate := self.gates.get(window.end_ms)) is not None:
             await gate.wait()
         if window.end_ms in self.refused:
             raise ValueError("refused")
         context.contribute(contribution_of(window))
-        return score_of(window), explanation_of(window, await context.features())
+        return score_of(window, version), explanation_of(window, await context.features())
 
-    async def partial(self, window: Window, context: WindowContext) -> PartialRecord:
-        record = score_of(window)
+    async def partial(self, window: Window, context: WindowContext, version: str) -> PartialRecord:
+        record = score_of(window, version)
         return PartialRecord(**{name: getattr(record, name) for name in record.__struct_fields__})
 
 
@@ -116,6 +120,8 @@ class FakeStore:
     partials: list[PartialRecord] = field(default_factory=list)
     tokens: dict[SessionKey, int] = field(default_factory=dict)
     assignments: dict[SessionKey, list[EpochAssignment]] = field(default_factory=lambda: defaultdict(list))
+    pins: dict[tuple[SessionKey, int], str] = field(default_factory=dict)
+    promoted: str | None = None
     token: int = 0
 
     async def finalise(
@@ -164,6 +170,12 @@ class FakeStore:
             highest = max(after, declared - 1, final, *(a.epoch for a in assigned))
             assigned.append(EpochAssignment(highest + 1, declared, media_start_at_ms))
         return tuple(assigned)
+
+    async def promoted_version(self) -> str | None:
+        return self.promoted
+
+    async def pin_version(self, session: SessionKey, epoch: int, version: str) -> str:
+        return self.pins.setdefault((session, epoch), version)
 
     async def put_summary(self, record: SessionRecord) -> None:
         self.summaries.append(record)

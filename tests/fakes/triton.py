@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy.typing as npt
 
+from stream.model_repository.served_models import MMCI
+from stream.serving import client
+from stream.serving.errors import TritonUnavailableError
 from stream.serving.signatures import SIGNATURES, Signature
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -19,12 +22,24 @@ class FakeTritonClient:
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
         self.calls: list[tuple[str, Arrays]] = []
+        self.loaded: dict[str, str] = {"1": "0123456789ab"}
+        """The loaded versions of ``mmci``, and their digests."""
 
-    async def infer(self, model: str, inputs: Arrays, outputs: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
-        """The answer, reduced to the wanted outputs."""
+    async def infer(self, model: str, inputs: Arrays, outputs: Sequence[str], version: str = "") -> client.ModelAnswer:
+        """The answer, reduced to the wanted outputs. Raises `TritonUnavailableError` for a version of ``mmci`` that is not loaded."""
         self.calls.append((model, inputs))
+        if model == MMCI and version not in self.loaded:
+            raise TritonUnavailableError(f"NOT_FOUND: version {version} is not loaded")
         answer = self._answer(model, inputs)
-        return {name: answer[name] for name in outputs}
+        return client.ModelAnswer({name: answer[name] for name in outputs}, version or "1")
+
+    async def versions(self, _model: str) -> tuple[str, ...]:
+        """The loaded versions."""
+        return tuple(self.loaded)
+
+    async def digests(self, _model: str) -> Mapping[str, str]:
+        """The digests of the loaded versions."""
+        return self.loaded
 
     async def signature(self, model: str) -> Signature:
         """The tensors of this release's model."""

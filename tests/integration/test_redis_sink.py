@@ -61,6 +61,19 @@ async def test_windows_that_share_a_round_trip_get_their_own_answers(sink: Redis
     assert outcomes == (FinaliseOutcome.ACCEPTED, FinaliseOutcome.FENCED, FinaliseOutcome.REPLAYED, FinaliseOutcome.ACCEPTED)
 
 
+async def test_of_two_workers_both_get_the_version_that_the_first_has_pinned(sink: RedisSink) -> None:
+    assert await sink.promoted_version() is None
+    assert await asyncio.gather(*(sink.pin_version(SESSION, 0, version) for version in ("1", "2"))) == ["1", "1"]
+    assert await sink.pin_version(SESSION, 1, "2") == "2"
+
+
+async def test_a_final_window_pins_its_epoch_again_after_redis_was_emptied(sink: RedisSink, redis: Redis) -> None:
+    assert await sink.pin_version(SESSION, 0, "1") == "1"
+    await redis.flushall()
+    await finalise(sink, make_score(4000))
+    assert await sink.pin_version(SESSION, 0, "2") == "1"
+
+
 def contribution(end_ms: int, track: str = "customer", epoch: int = 0) -> ContextFeatures:
     means = {Modality.AUDIO: packed_mean(np.full((1, VOICE_WIDTH), end_ms / 7, np.float32))}
     sentence = OpenSentence(("où", "“est", "ça"), end_ms - 900, end_ms - 100, from_before=True)

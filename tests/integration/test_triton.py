@@ -103,7 +103,7 @@ async def test_triton_computes_the_same_as_onnx_runtime(where: str, request: pyt
     for model, inputs in batches().items():
         alone = onnxruntime.InferenceSession(triton_server.repository / model / "1" / "model.onnx", providers=["CPUExecutionProvider"])
         outputs = [output.name for output in alone.get_outputs()]
-        answer = await client.infer(model, inputs, outputs)
+        answer, _ = await client.infer(model, inputs, outputs)
         for name, wanted in zip(outputs, alone.run(outputs, inputs), strict=True):
             np.testing.assert_allclose(answer[name], wanted, atol=1e-4, err_msg=f"{model} {name}")
     await client.close()
@@ -128,7 +128,7 @@ async def test_rows_do_not_depend_on_their_batch(models: Models) -> None:
 
 
 async def test_a_window_is_scored(models: Models) -> None:
-    inference = await models.infer(window_inputs(0))
+    inference = await models.infer(window_inputs(0), "1")
     assert inference.scores.shape == (16,)
     assert inference.causal.shape == inference.relevance.shape == (23,)
     assert np.abs(inference.scores).max() <= 3.0
@@ -138,9 +138,9 @@ async def test_a_window_is_scored(models: Models) -> None:
 async def test_concurrent_windows_share_executions_and_keep_their_answers(models: Models, triton_url: str) -> None:
     client = TritonClient(triton_url, 10.0)
     windows = [window_inputs(seed, words=16 if seed in {1, 2} else 8) for seed in range(48)]
-    alone = [await models.infer(window) for window in windows[:6]]
+    alone = [await models.infer(window, "1") for window in windows[:6]]
     requests_before, executions_before = await client.counts(MMCI)
-    together = await asyncio.gather(*(models.infer(window) for window in windows))
+    together = await asyncio.gather(*(models.infer(window, "1") for window in windows))
     async with asyncio.timeout(10):  # Triton counts a request after it has answered it
         while (await client.counts(MMCI))[0] - requests_before < 48:
             await asyncio.sleep(0.05)
@@ -201,7 +201,7 @@ async def test_not_a_number_is_rejected_before_it_is_sent(models: Models) -> Non
 
 
 async def test_version_names_the_weights(models: Models, triton_server: TritonServer) -> None:
-    version = await models.mmci_version()
+    version = await models.named((await models.infer(window_inputs(0), "1")).version)
     reports = {report.name: report for report in check_models(triton_server.repository)}
     assert (version.name, version.version, version.digest) == ("mmci", "1", reports[MMCI].sha256[:12])
 
@@ -211,7 +211,7 @@ async def test_every_model_answers_its_canary(triton_server: TritonServer) -> No
     found = canaries(triton_server.repository)
     assert {canary.model for canary in found} == set(MODEL_NAMES)
     for canary in found:
-        answer = await client.infer(canary.model, canary.inputs, canary.outputs)
+        answer, _ = await client.infer(canary.model, canary.inputs, canary.outputs)
         assert all(np.isfinite(array).all() for array in answer.values()), canary.model
         assert await canary.check(client) is Health.ANSWERS
     await client.close()

@@ -118,13 +118,13 @@ async def test_other_weights_are_a_note(triton_server: TritonServer, repository:
     client = TritonClient(triton_server.grpc_url, CLIENT_TIMEOUT_S)
     settings = TritonSettings(url=triton_server.grpc_url, model_repository=repository)
     assert await digest_note(settings, client) is None
-    served = await client.digest("mmci")
+    served = (await client.digests("mmci"))["1"]
     config.write_text(config.read_text().replace(served, "0123456789ab"))
     note = await digest_note(settings, client)
     await client.close()
     assert note is not None
     assert (note.code, note.serious) == ("other_weights", False)
-    assert f"serves mmci with the weights {served}, and {repository} holds 0123456789ab" in note.text
+    assert f"serves version 1 of mmci with the weights {served}, and {repository} holds 0123456789ab" in note.text
 
 
 async def test_requests_wait_while_triton_has_foreign_models(own_triton: TritonServer, repository: Path, tmp_path: Path) -> None:

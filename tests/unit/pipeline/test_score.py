@@ -36,17 +36,17 @@ class RecordingModels:
         self.sentences: list[int] = []
         """Number of words of each request to the text encoder."""
 
-    async def mmci_version(self) -> ModelVersion:
-        return MODEL
+    async def named(self, version: str) -> ModelVersion:
+        return structs.replace(MODEL, version=version)
 
     async def encode_text(self, tokenised: TokenisedWords) -> Floats:
         self.sentences.append(tokenised.words)
         return np.full((tokenised.input_ids.shape[0], 384), float(tokenised.words), np.float32)
 
-    async def infer(self, inputs: WindowInputs, extras: frozenset[Extra] = frozenset()) -> Inference:
+    async def infer(self, inputs: WindowInputs, version: str, extras: frozenset[Extra] = frozenset()) -> Inference:
         self.extras.append(extras)
         self.inputs.append(inputs)
-        return make_inference([0.0] * 8)
+        return replace(make_inference([0.0] * 8), version=version)
 
 
 def later(window: Window, by_ms: int, *context: ContextWindow) -> Window:
@@ -62,9 +62,8 @@ async def test_the_model_gets_a_window_with_the_contributions_of_its_context() -
     first = make_window(["well", "then"])
     second = later(first, 1000, ContextWindow("customer", first.start_ms, first.end_ms))
     contexts = [context_store.context_of(window) for window in (first, second)]
-    await scorer.final(first, contexts[0])
-    await scorer.final(second, contexts[1])
-    scorer.close()
+    await scorer.final(first, contexts[0], "1")
+    await scorer.final(second, contexts[1], "1")
     assert [inputs.past_mask.sum() for inputs in models.inputs] == [0.0, 1.0]
     assert models.inputs[1].past_words[0].tolist() == [2.0] * 384
     assert models.inputs[1].words[0].tolist() == [3.0] * 384, "the text encoder sees the sentence of three words"
@@ -81,13 +80,12 @@ async def test_no_window_waits_for_the_windows_of_its_sentence_before_it_contrib
     first = make_window(["well", "then"])
     second = later(first, 1000, ContextWindow("customer", first.start_ms, first.end_ms))
     contexts = [context_store.context_of(window) for window in (first, second)]
-    waiting = asyncio.create_task(scorer.final(second, contexts[1]))
+    waiting = asyncio.create_task(scorer.final(second, contexts[1], "1"))
     await asyncio.sleep(0.01)
     assert contexts[1].words_before == ("well", "then")
     assert (contexts[0].contributed, contexts[1].contributed is None, waiting.done()) == (None, False, False)
-    await scorer.final(first, contexts[0])
+    await scorer.final(first, contexts[0], "1")
     await waiting
-    scorer.close()
 
 
 async def test_words_of_another_track_begin_no_sentence() -> None:
@@ -109,9 +107,8 @@ async def test_states_that_a_producer_sent_stay_as_they_are() -> None:
     sent = tuple(replace(chunk, states=np.full((1, 384), 0.5, np.float32)) for chunk in second.text)
     second = structs.replace(second, text=sent)
     contexts = [context_store.context_of(window) for window in (first, second)]
-    await scorer.final(first, contexts[0])
-    await scorer.final(second, contexts[1])
-    scorer.close()
+    await scorer.final(first, contexts[0], "1")
+    await scorer.final(second, contexts[1], "1")
     assert models.inputs[1].words[0].tolist() == [0.5] * 384
     assert models.sentences == [2]
 
@@ -134,9 +131,8 @@ async def test_the_model_is_not_asked_about_a_window_in_which_nothing_is_present
     music = make_window(segments=4)
     music = structs.replace(music, audio=(replace(music.audio[0], voiced=np.zeros(4, np.bool_)),))
     context = context_store.context_of(music)
-    score, explanation = await scorer.final(music, context)
-    partial = await scorer.partial(structs.replace(music, is_final=False), context)
-    scorer.close()
+    score, explanation = await scorer.final(music, context, "1")
+    partial = await scorer.partial(structs.replace(music, is_final=False), context, "1")
     assert (score.score, partial.score, score.model) == (None, None, MODEL)
     assert explanation.sentence.startswith("Nothing was said")
     assert models.inputs == []
@@ -150,8 +146,7 @@ async def test_the_slope_of_faces_is_asked_for_only_where_their_cells_are_known(
     plain = make_window(["well"], frames=2)
     known = structs.replace(plain, video=(replace(plain.video[0], cells=np.zeros((2, *FACE_CELLS), np.float16)),))
     for window in (plain, known):
-        await scorer.final(window, context_store.context_of(window))
-    scorer.close()
+        await scorer.final(window, context_store.context_of(window), "1")
     assert models.extras == [frozenset(), {Extra.FACE_SLOPE}]
 
 
@@ -168,9 +163,8 @@ async def test_what_scored_a_final_window_is_kept_with_the_words_before_it() -> 
     scorer = WindowScorer(cast(Models, models), default_tokenizer(), 500, keeper=cast(WindowKeeper, keeper))
     first = make_window(["well", "then"])
     second = later(first, 1000, ContextWindow("customer", first.start_ms, first.end_ms))
-    records = [await scorer.final(window, context_store.context_of(window)) for window in (first, second)]
-    await scorer.partial(structs.replace(second, is_final=False), context_store.context_of(structs.replace(second, is_final=False)))
-    scorer.close()
+    records = [await scorer.final(window, context_store.context_of(window), "1") for window in (first, second)]
+    await scorer.partial(structs.replace(second, is_final=False), context_store.context_of(structs.replace(second, is_final=False)), "1")
     assert [(kept.score, kept.explanation) for kept in keeper.kept] == records
     assert [kept.words_before for kept in keeper.kept] == [(), ("well", "then")]
     assert [kept.inputs for kept in keeper.kept] == models.inputs[:2]

@@ -69,14 +69,14 @@ class WholeSentenceModels:
     def __init__(self) -> None:
         self.inputs: WindowInputs | None = None
 
-    async def mmci_version(self) -> ModelVersion:
+    async def named(self, _version: str) -> ModelVersion:
         return MODEL
 
     async def encode_text(self, tokenised: TokenisedWords) -> Floats:
         states = np.cumsum(tokenised.input_ids % 97).astype(np.float32) / 1000
         return np.repeat(states[:, np.newaxis], WORD_WIDTH, axis=1)
 
-    async def infer(self, inputs: WindowInputs) -> Inference:
+    async def infer(self, inputs: WindowInputs, _version: str) -> Inference:
         self.inputs = inputs
         nodes = np.zeros(len(inputs.words) + len(inputs.audio) + len(inputs.video), np.float32)
         return replace(make_inference([0.0] * 8), causal=nodes, relevance=nodes)
@@ -90,17 +90,20 @@ class TensorScorer:
     partials: dict[Key, WindowInputs | None] = field(default_factory=dict)
     words_before: dict[Key, tuple[str, ...]] = field(default_factory=dict)
 
-    async def final(self, window: Window, context: WindowContext) -> tuple[ScoreRecord, ExplanationRecord]:
+    async def default_version(self) -> str:
+        return MODEL.version
+
+    async def final(self, window: Window, context: WindowContext, version: str) -> tuple[ScoreRecord, ExplanationRecord]:
         models = WholeSentenceModels()
         scorer = WindowScorer(cast(Models, models), default_tokenizer(), 0)
-        records = await scorer.final(window, context)
+        records = await scorer.final(window, context, version)
         self.finals[window.track.track, window.end_ms] = models.inputs
         self.words_before[window.track.track, window.end_ms] = context.words_before
         return records
 
-    async def partial(self, window: Window, context: WindowContext) -> PartialRecord:
+    async def partial(self, window: Window, context: WindowContext, version: str) -> PartialRecord:
         models = WholeSentenceModels()
-        record = await WindowScorer(cast(Models, models), default_tokenizer(), 0).partial(window, context)
+        record = await WindowScorer(cast(Models, models), default_tokenizer(), 0).partial(window, context, version)
         self.partials[window.track.track, window.end_ms] = models.inputs
         return record
 

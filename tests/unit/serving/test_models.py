@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -9,13 +10,16 @@ import pytest
 
 from stream.aio.backoff import Backoff
 from stream.config.settings import TritonSettings
+from stream.domain.inference import COALITIONS, WindowInputs
 from stream.domain.media_format import FACE_CELLS, FACE_WIDTH, MEL_BINS, MEL_FRAMES, VOICE_WIDTH
 from stream.encoders.text import TokenisedWords
+from stream.encoders.window_inputs import build
 from stream.model_repository.served_models import AUDIO_ENCODER, MAX_ROWS, TEXT_ENCODER
-from stream.serving.client import TritonClient, classify
+from stream.serving.client import ModelAnswer, TritonClient, classify
 from stream.serving.errors import ModelFailedError, ModelProcessDeadError, ModelRejectedError, ServingError, TritonUnavailableError
 from stream.serving.models import MAX_MODEL_FAILURES, Models
 from tests.fakes.triton import Answer, Arrays, FakeTritonClient
+from tests.fakes.windows import make_window
 
 FAST = Backoff(first_s=0.001, cap_s=0.001)
 
@@ -193,3 +197,67 @@ async def test_a_wrong_answer_is_not_passed_on(embedding: npt.NDArray[Any], mess
 )
 def test_statuses_become_errors_by_how_to_handle_them(status: str | None, message: str | None, kind: type[ServingError]) -> None:
     assert type(classify(status, message)) is kind
+
+
+def neutral(_model: str, inputs: Arrays) -> dict[str, npt.NDArray[Any]]:
+    """A neutral answer of ``mmci`` for windows of any length."""
+    rows, nodes = len(inputs["words"]), sum(inputs[name].shape[1] for name in ("words", "audio", "video"))
+    shapes = {"coalition_scores": (COALITIONS,), "coalition_probabilities": (COALITIONS, 3), "causal": (nodes,), "relevance": (nodes,)}
+    shapes |= dict.fromkeys(("score_unadjusted", "to_review", "arousal"), (1,))
+    return {name: np.zeros((rows, *shape), np.float32) for name, shape in shapes.items()}
+
+
+def window() -> WindowInputs:
+    return build(make_window(["well", "then"]), np.zeros((2, 384), np.float32))
+
+
+async def test_an_answer_names_the_version_that_it_came_from_and_versions_share_no_request() -> None:
+    models, client = models_with(neutral)
+    client.loaded = {"1": "0123456789ab", "2": "ba9876543210"}
+    answers = await asyncio.gather(*(models.infer(window(), version) for version in ("1", "2", "1")))
+    assert [answer.version for answer in answers] == ["1", "2", "1"]
+    assert sorted(len(inputs["words"]) for _, inputs in client.calls) == [1, 2]
+    assert (await models.named("2")).digest == "ba9876543210"
+    assert await models.default_version() == "1"
+
+
+async def test_a_version_that_is_not_loaded_is_waited_for_and_holds_up_no_other() -> None:
+    models, client = models_with(neutral)
+    waiting = asyncio.ensure_future(models.infer(window(), "2"))
+    assert (await models.infer(window(), "1")).version == "1"
+    await asyncio.sleep(0.02)
+    assert not waiting.done()
+    problem = await models.missing_version()
+    assert problem is not None
+    assert problem.code == "version_missing"
+    assert "sentistream models load 2" in problem.text
+    client.loaded["2"] = "ba9876543210"
+    assert (await waiting).version == "2"
+    assert await models.missing_version() is None
+
+
+async def test_weights_are_named_anew_after_an_outage() -> None:
+    outages: list[ServingError] = [TritonUnavailableError("x")]
+
+    def answer(model: str, inputs: Arrays) -> dict[str, npt.NDArray[Any]]:
+        if outages:
+            raise outages.pop()
+        return neutral(model, inputs)
+
+    models, client = models_with(answer)
+    assert (await models.named("1")).digest == "0123456789ab"
+    client.loaded = {"1": "ba9876543210"}
+    await models.infer(window(), "1")
+    assert (await models.named("1")).digest == "ba9876543210"
+
+
+async def test_another_version_does_not_answer_for_the_one_that_was_asked() -> None:
+    class Stubborn(FakeTritonClient):
+        async def infer(self, model: str, inputs: Arrays, outputs: Sequence[str], version: str = "") -> ModelAnswer:
+            return (await super().infer(model, inputs, outputs, version))._replace(version="1")
+
+    client = Stubborn(neutral)
+    client.loaded = {"1": "0123456789ab", "2": "ba9876543210"}
+    models = Models(TritonSettings(url="127.0.0.1:1"), FAST, client=cast(TritonClient, client))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(models.infer(window(), "2"), 0.05)
