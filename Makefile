@@ -50,7 +50,7 @@ $(VENV)/.installed-demo: $(BIN)/python pyproject.toml
 	@touch $@
 
 $(VENV)/.installed-all: $(BIN)/python pyproject.toml
-	$(PIP_INSTALL) --editable '.[local,asr,train,test,bench]'
+	$(PIP_INSTALL) --editable '.[local,asr,train,explain,test,bench]'
 	@touch $@ $(VENV)/.installed-demo
 
 $(VENV)/.installed-nox: $(BIN)/python

@@ -7,8 +7,10 @@ from collections.abc import Generator
 
 import pytest
 
-OPTIONAL = frozenset({"confluent_kafka", "faster_whisper", "onnxscript", "quixstreams", "soundfile", "torch"})
-"""Packages of the extras ``asr``, ``bench`` and ``train``: some have no build for some Pythons, or a build of gigabytes."""
+OPTIONAL = frozenset(
+    {"captum", "confluent_kafka", "faster_whisper", "onnxscript", "quixstreams", "scipy", "shap", "sklearn", "soundfile", "torch"}
+)
+"""Packages of the extras ``asr``, ``bench``, ``explain`` and ``train``: some have no build for some Pythons, or a build of gigabytes."""
 
 
 @pytest.hookimpl(wrapper=True)

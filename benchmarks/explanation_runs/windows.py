@@ -1,0 +1,123 @@
+"""Windows to explain: those of the packaged sample, and windows composed of held-out texts, voices and faces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.progress import Progress
+
+from benchmarks.explanation_runs.local_models import LocalClient
+from stream.domain.features import Floats, Word
+from stream.domain.inference import WindowInputs
+from stream.domain.modality import Modality
+from stream.model.served import INPUT_NAMES
+from stream.model_repository.audio_weights import PROJECTION
+from stream.model_repository.served_models import AUDIO_ENCODER, FACE_ENCODER
+from stream.training import corpora
+from stream.training.corpora import Part, Utterance
+from stream.training.excerpts import whole
+from stream.training.features import Pools, TextPool, embed_faces, sample_faces, voice_pool
+from stream.training.inference import session
+from stream.training.voice import Projection, VoiceRecipe, frozen_features
+from stream.training.voice_features import frozen_encoder
+from stream.training.windows import WindowMaker
+
+VOICES = 150
+FACES = 150
+"""Held-out recordings and images from which windows are composed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A window to explain.
+
+    Attributes:
+        inputs: Its tensors, with its context.
+        words_before: Earlier words of its first sentence, with which its words were encoded.
+    """
+
+    inputs: WindowInputs
+    words_before: tuple[str, ...] = ()
+
+    def without_words(self, removed: Sequence[int], client: LocalClient) -> WindowInputs:
+        """The window as if some of its words had not been said: the others are encoded again, and keep their times.
+
+        Args:
+            removed: Indices of words.
+            client: Encodes the words that are left.
+        """
+        gone = set(removed)
+        kept = [index for index in range(len(self.inputs.word_nodes)) if index not in gone]
+        words = tuple(self.inputs.word_nodes[index] for index in kept)
+        rows, times, mask = (np.zeros_like(part) for part in (self.inputs.words, self.inputs.word_times, self.inputs.word_mask))
+        if words:
+            rows[: len(kept)] = client.word_states(self.words_before, [word.text for word in words])
+            times[: len(kept)] = self.inputs.word_times[kept]
+            mask[: len(kept)] = 1.0
+        return replace(self.inputs, words=rows, word_times=times, word_mask=mask, word_nodes=words)
+
+
+def composed(data: Path, repository: Path, client: LocalClient, *, count: int, seed: int, progress: Progress) -> list[Case]:
+    """Windows of MOSI's test transcripts, each with a held-out voice and face of its polarity and the utterances before it as context.
+
+    Raises:
+        FileNotFoundError: A corpus is missing.
+    """
+    rng = np.random.default_rng(seed)
+    said = [excerpt for excerpt in whole([u for u in corpora.read_mosi(data) if u.part is Part.TEST]) if len(excerpt.words) > 1]
+    bar = progress.add_task("words of the windows", total=len(said))
+    states = []
+    for excerpt in said:
+        states.append(client.word_states((), excerpt.words).astype(np.float16))
+        progress.advance(bar)
+    heard = [voice for voice in corpora.read_voices(data) if voice.part is Part.TEST]
+    voices = [heard[index] for index in rng.choice(len(heard), min(VOICES, len(heard)), replace=False)]
+    features = frozen_features(voices, frozen_encoder(), variants=1, seed=seed, progress=progress)
+    projection = Projection.load(repository / AUDIO_ENCODER / PROJECTION)
+    images = sample_faces(corpora.read_faces(data, Part.TEST), FACES, seed)
+    pools = Pools(
+        TextPool(tuple(excerpt.utterance for excerpt in said), tuple(states)),
+        voice_pool(voices, features, {voice.corpus: projection for voice in voices}, VoiceRecipe(), seed),
+        embed_faces(images, session(repository / FACE_ENCODER / "1" / "model.onnx"), seed, progress),
+    )
+    chosen = sorted(rng.choice(len(said), min(count, len(said)), replace=False).tolist())
+    return _cases(pools, chosen, [said[index].utterance for index in chosen], seed)
+
+
+def _cases(pools: Pools, texts: Sequence[int], said: Sequence[Utterance], seed: int) -> list[Case]:
+    batch = WindowMaker(pools, seed).paired(texts)
+    past = batch.past
+    tensors: dict[str, Floats] = {}
+    for prefix, name, modality in (
+        ("word", "words", Modality.TEXT),
+        ("audio", "audio", Modality.AUDIO),
+        ("video", "video", Modality.VIDEO),
+    ):
+        nodes = batch.window[modality]
+        tensors |= {name: nodes.values.numpy(), f"{prefix}_times": nodes.times.numpy(), f"{prefix}_mask": nodes.mask.numpy()}
+        tensors[f"past_{name}"] = past.values[modality].numpy()
+    tensors["past_mask"] = np.stack([past.mask[modality].numpy() for modality in Modality], axis=2)
+    tensors["past_same"] = past.same_speaker.numpy()
+    return [Case(_inputs({name: tensors[name][row] for name in INPUT_NAMES}, utterance)) for row, utterance in enumerate(said)]
+
+
+def _inputs(tensors: dict[str, Floats], utterance: Utterance) -> WindowInputs:
+    """Name the nodes of a composed window."""
+    spans = {
+        prefix: [
+            (start, end) for start, end in np.round(1000 * tensors[f"{prefix}_times"][tensors[f"{prefix}_mask"] > 0]).astype(int).tolist()
+        ]
+        for prefix in ("word", "audio", "video")
+    }
+    texts = utterance.text.split()[: len(spans["word"])]
+    nodes: dict[str, Any] = {
+        **tensors,
+        "word_nodes": tuple(Word(text, *span) for text, span in zip(texts, spans["word"], strict=True)),
+        "audio_spans_ms": tuple(spans["audio"]),
+        "video_spans_ms": tuple(spans["video"]),
+    }
+    return WindowInputs(**nodes)

@@ -1,0 +1,153 @@
+"""Explainers that need the network's gradients: it runs in torch, from the weights beside the served graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stream.domain.features import Floats
+from stream.domain.inference import EVERYTHING, WindowInputs
+from stream.domain.modality import MODALITIES, Modality
+from stream.explain.methods.errors import ExplainerMissingError
+from stream.explain.methods.value import Value
+from stream.model.mmci import Skip
+from stream.model.nodes import Nodes
+from stream.model.served import FULL, INPUT_NAMES, ServedMMCI, cap_slope, served_past
+
+NODES = {Modality.TEXT: "words", Modality.AUDIO: "audio", Modality.VIDEO: "video"}
+STEPS = 20
+"""Points of the path of integrated gradients."""
+
+Batch = dict[str, Tensor]
+
+
+def tensors(windows: Sequence[WindowInputs]) -> Batch:
+    """The inputs of windows of equal shape, by name."""
+    return {name: torch.from_numpy(np.stack([getattr(inputs, name) for inputs in windows])) for name in INPUT_NAMES}
+
+
+def value_of(module: ServedMMCI) -> Value:
+    """The scores of a network in torch."""
+
+    def value(windows: Sequence[WindowInputs]) -> Floats:
+        with torch.inference_mode():
+            scores: Floats = module(*tensors(windows).values())[0][:, EVERYTHING].numpy()
+        return scores
+
+    return value
+
+
+class _Readout(NamedTuple):
+    """What the read-out of one modality sums, for one window.
+
+    Attributes:
+        weights: (N_m,) w_i of equation (4) of `stream.model.mmci`.
+        states: (N_m, G_m) what is summed with these weights: intra-modal and inter-modal state, and the skip.
+        slope: (G_m,) derivative of the score with respect to the sum.
+    """
+
+    weights: Tensor
+    states: Tensor
+    slope: Tensor
+
+
+def _readouts(module: ServedMMCI, inputs: WindowInputs) -> list[_Readout]:
+    batch = tensors([inputs])
+    prefixes = (("words", "word"), ("audio", "audio"), ("video", "video"))
+    window = {m: Nodes(batch[name], batch[f"{p}_times"], batch[f"{p}_mask"]) for m, (name, p) in zip(MODALITIES, prefixes, strict=True)}
+    past = served_past((batch["past_words"], batch["past_audio"], batch["past_video"]), batch["past_mask"], batch["past_same"])
+    model = module.model
+    with torch.no_grad():
+        causal = model(window, module.gates[:, FULL : FULL + 1], past).causal
+        present = sum(m.bit for m in MODALITIES if bool(window[m].mask.any()))
+        answer = model.bank.adjust(model.head, causal.readout[:, 0], module.temperatures[present].expand(1))
+        slope = model.bank.score_gradient(model.head, causal.readout[:, 0]) * cap_slope(answer.score, module.score_caps[present])
+    found = []
+    for m, own in zip(MODALITIES, slope[0].chunk(len(MODALITIES)), strict=True):
+        skip = cast("Skip", model.causal.skip[m])
+        states = torch.cat([causal.intra[m][0], causal.inter[m][0, 0], skip.project(window[m].values[0, :, : skip.width])], dim=1)
+        found.append(_Readout(causal.weights[m][0], states.detach(), own.detach()))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedForm:
+    """Gradient times activation at the read-out: HiResCAM (arXiv 2011.08891) on the graph, with the past in its place."""
+
+    module: ServedMMCI
+
+    def __call__(self, inputs: WindowInputs, value: Value) -> Floats:
+        """(N,) relevance. The value is not asked."""
+        found: Floats = torch.cat([part.weights * (part.states @ part.slope) for part in _readouts(self.module, inputs)]).numpy()
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class GradCamPlusPlus:
+    """Grad-CAM++ (Chattopadhay et al., arXiv 1710.11063) with the nodes of a modality as the positions of a feature map.
+
+    With A_ik the states that the read-out sums and g_ik the derivative of the score, in its own direction, with respect to them:
+    a_ik = g^2 / (2 g^2 + g^3 sum_i A_ik), c_k = sum_i a_ik ReLU(g_ik), relevance_i = ReLU(sum_k c_k A_ik). So it has no evidence against
+    the score. The relevance gets the sign of the score.
+    """
+
+    module: ServedMMCI
+
+    def __call__(self, inputs: WindowInputs, value: Value) -> Floats:
+        """(N,) relevance."""
+        sign = 1.0 if value([inputs])[0] >= 0 else -1.0
+        found: Floats = torch.cat([sign * _plus_plus(part, sign) for part in _readouts(self.module, inputs)]).numpy()
+        return found
+
+
+def _plus_plus(part: _Readout, sign: float) -> Tensor:
+    """(N_m,) Grad-CAM++ of one modality."""
+    is_node = (part.weights > 0).unsqueeze(1)
+    slope = sign * part.weights.unsqueeze(1) * part.slope
+    states = torch.where(is_node, part.states, 0.0)
+    below = 2 * slope**2 + slope**3 * states.sum(dim=0)
+    share = torch.where(below != 0, slope**2 / torch.where(below != 0, below, 1.0), 0.0)
+    channels = (share * slope.clamp_min(0.0)).sum(dim=0)
+    return (states @ channels).clamp_min(0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class IntegratedGradients:
+    """Integrated gradients (Sundararajan et al., arXiv 1703.01365) from a baseline node to each node, with the library ``captum``.
+
+    Attributes:
+        module: The network.
+        baselines: (width,) by modality: the mean node of other windows. Zeros are no node that the network knows.
+    """
+
+    module: ServedMMCI
+    baselines: Mapping[Modality, Floats]
+
+    def __call__(self, inputs: WindowInputs, value: Value) -> Floats:
+        """(N,) relevance. Raises `ExplainerMissingError` without ``captum``."""
+        try:
+            from captum.attr import IntegratedGradients as CaptumGradients  # noqa: PLC0415 - heavy, and only in the extra
+        except ImportError:
+            raise ExplainerMissingError("captum") from None
+        batch = tensors([inputs])
+        names = [NODES[m] for m in MODALITIES]
+        others = [name for name in INPUT_NAMES if name not in names]
+
+        def score(*arguments: Tensor) -> Tensor:
+            given = dict(zip([*names, *others], arguments, strict=True))
+            scores: Tensor = self.module(*(given[name] for name in INPUT_NAMES))[0][:, EVERYTHING]
+            return scores
+
+        found = CaptumGradients(score).attribute(
+            tuple(batch[name] for name in names),
+            baselines=tuple(torch.from_numpy(self.baselines[m]).expand_as(batch[NODES[m]]) for m in MODALITIES),
+            additional_forward_args=tuple(batch[name] for name in others),
+            n_steps=STEPS,
+        )
+        relevance: Floats = torch.cat([part.sum(dim=2)[0] for part in found]).detach().numpy().astype(np.float32)
+        return relevance

@@ -1,0 +1,1 @@
+"""Measures of explanations, and checks that tell which of these measures to trust."""
