@@ -67,7 +67,9 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
         stack.push_async_callback(sandbox.stop)
         keeper = None
         if settings.explanations.store is not None:
-            keeper = await stack.enter_async_context(WindowKeeper(settings.explanations.store, settings.explanations))
+            keeper = await stack.enter_async_context(
+                WindowKeeper(settings.explanations.store, settings.explanations, state.metrics.windows_not_kept.inc)
+            )
         lateness_ms = settings.windows.allowed_lateness_ms
         scorer = WindowScorer(models, Tokenizer(), lateness_ms, state.timings, metrics=state.metrics, keeper=keeper)
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="sentistream-worker-"))
@@ -82,7 +84,7 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
             Path(directory),
             store=store,
             scorer=scorer,
-            new_encoder=lambda: ChunkEncoder(sandbox, models, settings.audio, settings.video, face_cells=settings.explanations.face_maps),
+            new_encoder=lambda: ChunkEncoder(sandbox, models, settings.audio, settings.video, settings.explanations),
             on_ready=on_ready,
             state=state,
         )

@@ -396,6 +396,11 @@ class ExplanationSettings(_Section):
         description="SQLite file in which the workers of this machine keep the features and words of final windows, for `sentistream "
         "explain`. Off by default: it holds what people said, unredacted. If the disk is full or broken, windows are published without it.",
     )
+    store_sound: bool = Field(
+        False,
+        description="Whether explanations.store keeps the sound, too, as spectra from which speech can be made audible again. "
+        "`sentistream explain` then says which frequencies of the voice moved the score.",
+    )
     retention_hours: float = Field(
         72.0,
         gt=0,

@@ -69,6 +69,7 @@ class AudioFeatures:
         audible: (n,) bool, False where the segment is silence.
         voiced: (n,) bool, True where somebody speaks or seems to: utterances begin and end by it. None if voice was not looked for.
         confirmed: (n,) bool, True where somebody certainly speaks, and it is no music; None if this was not looked for.
+        log_mel: (80, 100) what the audio encoder heard, if sound is to be stored; else None.
     """
 
     spans_ms: npt.NDArray[np.int64]
@@ -76,6 +77,7 @@ class AudioFeatures:
     audible: npt.NDArray[np.bool_]
     voiced: npt.NDArray[np.bool_] | None = None
     confirmed: npt.NDArray[np.bool_] | None = None
+    log_mel: Halves | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,26 @@ def segments(start_ms: int, samples: npt.NDArray[np.int16], silence_dbfs: float)
     return spans, audible
 
 
+def band_hz(first: int, last: int) -> tuple[float, float]:
+    """The frequencies (Hz) that the mel bins from `first` to before `last` span."""
+    edges = _slaney_hz(np.linspace(0.0, TOP_MEL, MEL_BINS + 2))
+    return float(edges[first]), float(edges[last + 1])
+
+
+def without_band(block: Floats, first: int, last: int) -> Floats:
+    """A block without the sound of the bins from `first` to before `last`: they get its lowest power, and its level is taken out again.
+
+    Args:
+        block: (80, 100) of `log_mel`.
+        first: The first bin.
+        last: The bin after the last.
+    """
+    muted = block.copy()
+    muted[first:last] = block.min()
+    muted += block.max() - muted.max()
+    return muted
+
+
 @functools.cache
 def _hann() -> Floats:
     # Periodic, as spectral analysis needs it; `np.hanning` makes symmetric windows, which are one sample longer.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from stream.domain.context import CONTEXT_WINDOWS
-from stream.domain.features import Floats, Halves
+from stream.domain.features import Floats, Halves, Word
 from stream.domain.inference import WindowInputs
 from stream.domain.media_format import AUDIO_PER_SECOND, FACE_WIDTH, VIDEO_PER_SECOND, VOICE_WIDTH, WORD_WIDTH, WORDS_PER_SECOND
 from stream.domain.modality import MODALITIES
@@ -72,6 +74,23 @@ def build(window: Window, word_states: Floats) -> WindowInputs:
         words_dropped=len(words) - len(kept_words),
         video_cells=_face_cells(window, len(video_spans)),
     )
+
+
+def with_words(inputs: WindowInputs, words: Sequence[Word], states: Floats, start_ms: int) -> WindowInputs:
+    """The same window with other words: what it would be if only these had been said.
+
+    Args:
+        inputs: Inputs of the window.
+        words: In order of time. If they do not fit, the earliest are dropped.
+        states: (n, 384) float32, a row for each of them.
+        start_ms: Start of the window.
+    """
+    capacity = len(inputs.word_mask)
+    kept = tuple(words[-capacity:])
+    rows = _Rows(capacity, WORD_WIDTH, start_ms)
+    rows.fill(np.array([(word.start_ms, word.end_ms) for word in kept], np.int64).reshape(-1, 2), states[len(words) - len(kept) :])
+    dropped = len(words) - len(kept)
+    return replace(inputs, words=rows.values, word_times=rows.times, word_mask=rows.mask, word_nodes=kept, words_dropped=dropped)
 
 
 class _Rows:

@@ -34,6 +34,29 @@ def face_maps(inputs: WindowInputs, inference: Inference, frames: Sequence[SpanE
     return tuple(maps)
 
 
+def grad_cam_plus_plus(cells: Halves, slope: Floats, sign: float) -> Floats:
+    """Grad-CAM++ (Chattopadhay et al., arXiv 1710.11063) of one face, chained to the score: what it finds for the score's own direction.
+
+    The channels of the cells are the feature map A, with the derivative g_k of the score in every cell, in the direction of the score:
+    a_k = g_k^2 / (2 g_k^2 + g_k^3 sum_c A_ck), relevance_c = ReLU(sum_k 36 a_k ReLU(g_k) A_ck). It has no evidence against the score.
+
+    Args:
+        cells: (n, width) what the cells have in the embedding.
+        slope: (width,) derivative of the score with respect to the embedding.
+        sign: 1.0, or -1.0 for a score below zero.
+
+    Returns:
+        (n,) relevance with the sign of the score, in units of its own.
+    """
+    channels = cells.astype(np.float64)
+    gradient = sign * slope.astype(np.float64) / len(cells)
+    below = 2 * gradient**2 + gradient**3 * channels.sum(axis=0)
+    share = np.divide(gradient**2, below, out=np.zeros_like(below), where=below != 0)
+    weights = len(cells) * share * np.maximum(gradient, 0.0)
+    found: Floats = (sign * np.maximum(channels @ weights, 0.0)).astype(np.float32)
+    return found
+
+
 def cell_relevance(cells: Halves, slope: Floats, relevance: float) -> Floats:
     """Relevance of the cells of one face; they add up to `relevance`.
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from stream.config.settings import AudioSettings, VideoSettings
+from stream.config.settings import AudioSettings, ExplanationSettings, VideoSettings
 from stream.domain.chunk import Chunk, ContentType
-from stream.domain.features import AudioFeatures, Features, VideoFeatures
+from stream.domain.features import AudioFeatures, Features, Halves, VideoFeatures
 from stream.domain.kafka_records import decode_words
 from stream.domain.media_format import FACE_WIDTH, VOICE_WIDTH
 from stream.domain.modality import Modality
@@ -19,6 +19,8 @@ from stream.media.sandbox import Sandbox
 from stream.media.voice import confirmed_segments, voiced_segments
 from stream.serving.models import Models
 
+NOTHING_EXPLAINED = ExplanationSettings(face_maps=False)
+
 
 class ChunkEncoder:
     """Encodes the chunks of one track. It remembers which face it follows, so video chunks must come in order.
@@ -28,15 +30,23 @@ class ChunkEncoder:
         models: Triton's encoders.
         audio: Settings of audio.
         video: Settings of video.
-        face_cells: Whether to ask what each region of a face has in its embedding, for maps of faces.
+        explanations: Whether explanations need the cells of the faces, and the store the sound; by default neither.
     """
 
-    def __init__(self, sandbox: Sandbox, models: Models, audio: AudioSettings, video: VideoSettings, *, face_cells: bool = False) -> None:
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        models: Models,
+        audio: AudioSettings,
+        video: VideoSettings,
+        explanations: ExplanationSettings = NOTHING_EXPLAINED,
+    ) -> None:
         self._sandbox = sandbox
         self._models = models
         self._audio = audio
         self._video = video
-        self._face_cells = face_cells
+        self._face_cells = explanations.face_maps
+        self._keep_sound = explanations.store is not None and explanations.store_sound
         self._face_tracker = FaceTracker()
 
     def encode_immediately(self, chunk: Chunk) -> Features | None:
@@ -64,12 +74,16 @@ class ChunkEncoder:
             samples = trim(await self._sandbox.decode_audio(chunk.payload, header.content_type), header.duration_ms)
         spans_ms, audible = segments(header.start_ms, samples, self._audio.silence_dbfs)
         embeddings = np.zeros((len(spans_ms), VOICE_WIDTH), np.float32)
+        heard: Halves | None = None
         # The model's input leaves silent segments out: encoding a silent chunk would only load Triton.
         if audible.any():
-            embeddings = (await self._models.encode_audio(log_mel(samples)[np.newaxis]))[0, : len(spans_ms)]
+            block = log_mel(samples)
+            embeddings = (await self._models.encode_audio(block[np.newaxis]))[0, : len(spans_ms)]
+            heard = block.astype(np.float16) if self._keep_sound else None
         voiced = audible & voiced_segments(samples) if audible.any() else audible
         # Where the first detector hears nothing, the second one hears nothing either, and it is slower.
-        return AudioFeatures(spans_ms, embeddings, audible, voiced, audible & confirmed_segments(samples) if voiced.any() else voiced)
+        confirmed = audible & confirmed_segments(samples) if voiced.any() else voiced
+        return AudioFeatures(spans_ms, embeddings, audible, voiced, confirmed, heard)
 
     async def _encode_video(self, chunk: Chunk) -> VideoFeatures:
         header, video = chunk.header, self._video

@@ -20,6 +20,7 @@ class Metrics:
         self.shadow_difference = counter("shadow_score_difference", "Sum of |shadow score - published score|, in points.", ["version"])
         self.shadow_label_changes = counter("shadow_label_changes", "Windows that the shadow version labels differently.", ["version"])
         self.shadow_failures = counter("shadow_failures", "Windows of the share that the shadow version did not score.", ["version"])
+        self.windows_not_kept = counter("windows_not_kept", "Windows that could not be written to explanations.store.")
 
     def text(self) -> bytes:
         """All metrics in Prometheus' text format."""

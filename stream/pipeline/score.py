@@ -19,7 +19,7 @@ from stream.pipeline.metrics import Metrics
 from stream.pipeline.timings import Step, Timings
 from stream.pipeline.window_context import WindowContext
 from stream.serving.models import Models
-from stream.sinks.stored_window import StoredWindow
+from stream.sinks.stored_window import stored_window
 from stream.sinks.window_keeper import WindowKeeper
 
 NO_EXTRAS: frozenset[Extra] = frozenset()
@@ -69,8 +69,7 @@ class WindowScorer:
         self._timings.add(Step.INFER, (answered - began) * 1000)
         self._timings.add(Step.EXPLAIN, (time.perf_counter() - answered) * 1000)
         if self._keeper is not None:
-            encoded = window.word_states() is None
-            await self._keeper.keep(StoredWindow(*records, inputs, window.words(), context.words_before, encoded))
+            await self._keeper.keep(stored_window(window, inputs, records, context.words_before))
         return records
 
     async def partial(self, window: Window, context: WindowContext, version: str) -> PartialRecord:

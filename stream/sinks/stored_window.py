@@ -7,15 +7,13 @@ from dataclasses import dataclass, fields, replace
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from stream.domain.features import Word
+from stream.domain.features import Halves, Word
 from stream.domain.inference import WindowInputs
 from stream.domain.result import ExplanationRecord, ScoreRecord
-
-Sound = npt.NDArray[np.float16]
+from stream.domain.window import Window
 
 TENSORS = tuple(field.name for field in fields(WindowInputs) if field.name not in {"word_nodes", "audio_spans_ms", "video_spans_ms"})
 """Fields of `WindowInputs` that are stored as tensors; the count of dropped words is one of them."""
@@ -45,8 +43,24 @@ class StoredWindow:
     words: tuple[Word, ...]
     words_before: tuple[str, ...] = ()
     words_encoded: bool = True
-    log_mel: Sound | None = None
+    log_mel: Halves | None = None
     log_mel_ms: tuple[int, ...] = ()
+
+
+def stored_window(
+    window: Window, inputs: WindowInputs, records: tuple[ScoreRecord, ExplanationRecord], words_before: tuple[str, ...]
+) -> StoredWindow:
+    """What is kept of a window that has just been scored; see `StoredWindow` for the arguments."""
+    heard = [(int(chunk.spans_ms[0, 0]), chunk.log_mel) for chunk in window.audio if chunk.log_mel is not None]
+    return StoredWindow(
+        *records,
+        inputs=inputs,
+        words=window.words(),
+        words_before=words_before,
+        words_encoded=window.word_states() is None,
+        log_mel=np.stack([log_mel for _, log_mel in heard]) if heard else None,
+        log_mel_ms=tuple(start_ms for start_ms, _ in heard),
+    )
 
 
 class Texts(msgspec.Struct, frozen=True):

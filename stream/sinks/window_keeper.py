@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
@@ -33,17 +34,19 @@ class WindowKeeper:
     Args:
         path: The file.
         settings: How long and how much it keeps.
+        on_left_out: Called for each window that could not be written.
 
     Attributes:
         kept: Windows written.
         left_out: Windows that could not be written.
     """
 
-    def __init__(self, path: Path, settings: ExplanationSettings) -> None:
+    def __init__(self, path: Path, settings: ExplanationSettings, on_left_out: Callable[[], object] = lambda: None) -> None:
         self.kept = 0
         self.left_out = 0
         self._path = path
         self._settings = settings
+        self._on_left_out = on_left_out
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="window-store")
         self._store: WindowStore | None = None
         self._opened_at_s = -float("inf")
@@ -94,6 +97,7 @@ class WindowKeeper:
 
     def _leave_out(self, reason: str) -> None:
         self.left_out += 1
+        self._on_left_out()
         if not self._failing:
             self._failing = True
             log.warning("windows_not_kept", reason=reason)

@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pytest
 
 from stream.domain.media_format import MEL_BINS, MEL_FRAMES, SAMPLE_RATE
-from stream.encoders.audio import log_mel, segments
+from stream.encoders.audio import band_hz, log_mel, segments, without_band
 
 
 def tone(hz: float, seconds: float, amplitude: float = 8_000.0) -> npt.NDArray[np.int16]:
@@ -113,3 +113,20 @@ def test_segments_tell_sound_from_silence() -> None:
 def test_the_level_of_a_short_last_segment_is_measured_over_its_own_length() -> None:
     samples = np.concatenate([np.zeros(1_600, dtype=np.int16), tone(300.0, 0.01, amplitude=120.0)])
     assert segments(0, samples, -55.0)[1].tolist() == [False, True]
+
+
+def test_a_block_without_a_band_has_the_level_of_every_block() -> None:
+    rng = np.random.default_rng(0)
+    block = log_mel((rng.normal(size=16_000) * 3000).astype(np.int16))
+    block[10:20] += 0.5
+    block = block + (1.375 - block.max())
+    muted = without_band(block, 10, 20)
+    assert muted.max() == pytest.approx(block.max())
+    others = np.delete(muted - block, slice(10, 20), axis=0)
+    assert others.min() == pytest.approx(others.max(), abs=1e-6), "the other bins keep their shape"
+    assert muted[10:20].min() == muted[10:20].max() == muted.min()
+
+
+def test_the_bands_of_the_mel_bins_reach_from_the_lowest_to_the_highest_frequency() -> None:
+    assert band_hz(0, 80) == pytest.approx((0.0, 8000.0))
+    assert band_hz(0, 10)[1] > band_hz(10, 20)[0] > band_hz(0, 10)[0]

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import cast
 
 import numpy as np
 
-from stream.config.settings import AudioSettings, VideoSettings
+from stream.config.settings import AudioSettings, ExplanationSettings, VideoSettings
 from stream.domain.chunk import Chunk
 from stream.domain.features import AudioFeatures, Floats, Halves, VideoFeatures
 from stream.domain.media_format import FACE_CELLS, VOICE_WIDTH
@@ -66,7 +67,7 @@ class CellModels:
 
 async def test_the_mean_of_the_cells_of_a_face_is_its_embedding_after_smoothing() -> None:
     encoder = ChunkEncoder(
-        cast(Sandbox, OneFaceInThreeFrames()), cast(Models, CellModels()), AudioSettings(), VideoSettings(), face_cells=True
+        cast(Sandbox, OneFaceInThreeFrames()), cast(Models, CellModels()), AudioSettings(), VideoSettings(), ExplanationSettings()
     )
     features = await encoder.encode(Chunk(header(0, Modality.VIDEO), b"a picture"))
     assert isinstance(features, VideoFeatures)
@@ -75,3 +76,19 @@ async def test_the_mean_of_the_cells_of_a_face_is_its_embedding_after_smoothing(
     np.testing.assert_allclose(features.cells.astype(np.float32).mean(axis=1), features.embeddings, atol=1e-3)
     unsmoothed, _ = await CellModels().encode_face_cells(np.zeros((3, 1, 48, 48), np.float32))
     np.testing.assert_allclose(features.embeddings[1], unsmoothed.mean(axis=0), atol=1e-6)
+
+
+async def test_the_sound_is_kept_only_for_a_store_that_wants_it() -> None:
+    samples = np.round(8000 * np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000)).astype("<i2").tobytes()
+    store = Path("store.db")
+    kept = []
+    for settings in (
+        ExplanationSettings(store=store, store_sound=True),
+        ExplanationSettings(store=store),
+        ExplanationSettings(store_sound=True),
+    ):
+        encoder = ChunkEncoder(cast(Sandbox, None), cast(Models, NoModels()), AudioSettings(), VideoSettings(), settings)
+        features = await encoder.encode(Chunk(header(0, Modality.AUDIO), samples))
+        assert isinstance(features, AudioFeatures)
+        kept.append(None if features.log_mel is None else features.log_mel.shape)
+    assert kept == [(80, 100), None, None]
