@@ -142,7 +142,7 @@ def _print_report(report: SessionReport, console: Console) -> None:
     from rich.text import Text  # noqa: PLC0415
 
     from stream.domain.wording import quantity  # noqa: PLC0415
-    from stream.explain.sentence import clock  # noqa: PLC0415
+    from stream.explain.phrasing import clock  # noqa: PLC0415
 
     table = Table("track", "modality", "epoch", "chunks", "media time", "chunk", "bytes/s", box=None, header_style="bold")
     table.add_column("content type", overflow="fold")

@@ -14,7 +14,7 @@ from stream.cli.json_lines import write_record
 from stream.cli.live_view import LiveView, score_bar
 from stream.domain.result import ExplanationRecord, PartialRecord, Record, ScoreRecord, SessionRecord
 from stream.domain.wording import quantity
-from stream.explain.sentence import clock, signed
+from stream.explain.phrasing import clock, signed
 
 FRAMES_PER_SECOND = 8
 """Smooth enough for results that come about once a second, and little work for the terminal."""

@@ -19,7 +19,7 @@ from stream.domain.inference import SCORE_LIMIT
 from stream.domain.modality import MODALITIES, Modality
 from stream.domain.result import ExplanationRecord, PartialRecord, Record, ScoreRecord, SessionRecord
 from stream.domain.wording import quantity
-from stream.explain.sentence import clock, signed
+from stream.explain.phrasing import clock, signed
 
 BAR_WIDTH = 19
 SHARE_WIDTH = 4

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from stream.domain.clock_skew import ClockSkews
+from stream.domain.track_scores import TrackScores
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +29,19 @@ class InboundRecord:
 
 
 class LastFinal(NamedTuple):
-    """The last final window of a track, after which a replay continues, and the clock skews at that window."""
+    """The last final window of a track, after which a replay continues.
+
+    Attributes:
+        epoch: Its epoch.
+        end_ms: Its end.
+        clock_skews: The clock skews at that window.
+        scores: What later windows are compared with, perhaps of an earlier epoch; None if no window had a score.
+    """
 
     epoch: int
     end_ms: int
     clock_skews: ClockSkews
+    scores: TrackScores | None = None
 
 
 class FinaliseOutcome(StrEnum):

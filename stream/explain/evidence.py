@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import TypeVar
@@ -11,6 +11,7 @@ import numpy as np
 
 from stream.domain.features import Floats
 from stream.domain.inference import Inference, WindowInputs
+from stream.domain.modality import Modality
 from stream.domain.result import AttentionShare, SpanEvidence, WordEvidence
 from stream.explain.rounding import rounded
 
@@ -37,6 +38,15 @@ class Evidence:
     audio_spans: tuple[SpanEvidence, ...]
     video_frames: tuple[SpanEvidence, ...]
     attention_share: AttentionShare | None
+
+    def rest(self, contributions: Mapping[Modality, float]) -> dict[Modality, float]:
+        """What of the contributions of these modalities is not listed: with the list it adds up to them, digit by digit."""
+        listed: dict[Modality, Iterable[WordEvidence | SpanEvidence]] = {
+            Modality.TEXT: self.words,
+            Modality.AUDIO: self.audio_spans,
+            Modality.VIDEO: self.video_frames,
+        }
+        return {m: rounded(points - sum(item.relevance for item in listed[m])) for m, points in contributions.items()}
 
 
 def gather(inputs: WindowInputs, inference: Inference) -> Evidence:

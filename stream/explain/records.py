@@ -8,16 +8,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import structs
+
 from stream.domain.inference import CONTEXT_BIT, EVERYTHING, LABELS, Inference, WindowInputs
 from stream.domain.modality import MODALITIES, Modality
-from stream.domain.result import ExplanationRecord, ModelVersion, PartialRecord, ScoreRecord
+from stream.domain.result import ExplanationRecord, ModelVersion, PartialRecord, ScoreRecord, WordClaim
 from stream.domain.window import Window
 from stream.explain.evidence import gather
 from stream.explain.face_maps import face_maps
 from stream.explain.rounding import apportion, rounded
-from stream.explain.sentence import Findings, sentence, sentence_for_nothing
+from stream.explain.sentence import sentence
 from stream.explain.shapley import coalition, restricted, shapley_values
 from stream.explain.warnings import warning_codes, warnings_of_nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What further answers of the model say of a window; the fields are those of `ExplanationRecord`."""
+
+    claims: tuple[WordClaim, ...] = ()
+    counterfactual: tuple[str, ...] | None = None
+
+
+NOTHING_MEASURED = Measured()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +51,13 @@ class _Numbers:
 
 
 def final_records(
-    window: Window, inputs: WindowInputs, inference: Inference | None, model: ModelVersion, allowed_lateness_ms: int
+    window: Window,
+    inputs: WindowInputs,
+    inference: Inference | None,
+    model: ModelVersion,
+    allowed_lateness_ms: int,
+    *,
+    measured: Measured = NOTHING_MEASURED,
 ) -> tuple[ScoreRecord, ExplanationRecord]:
     """Score and explanation of a closed window.
 
@@ -48,6 +67,7 @@ def final_records(
         inference: The model's answer; None if nothing is present in the window.
         model: The model's version.
         allowed_lateness_ms: How long windows stay open for late chunks.
+        measured: What further answers of the model say of the window.
 
     Raises:
         ValueError: The window is open, or something is present without an inference.
@@ -56,7 +76,8 @@ def final_records(
         raise ValueError("the window is still open")
     numbers = _numbers(window, inputs, inference)
     score = ScoreRecord(**_fields(window, numbers, model, allowed_lateness_ms))
-    return score, _explanation_of_nothing(window) if numbers is None else _explanation(window, inputs, numbers)
+    explanation = _explanation(window, inputs, numbers, measured)
+    return score, structs.replace(explanation, sentence=sentence(score, explanation))
 
 
 def partial_record(
@@ -68,51 +89,33 @@ def partial_record(
     return PartialRecord(**_fields(window, _numbers(window, inputs, inference), model, allowed_lateness_ms))
 
 
-def _explanation_of_nothing(window: Window) -> ExplanationRecord:
-    return ExplanationRecord(
-        **identity_fields(window),
-        base_score=None,
-        contributions={},
-        score_without={},
-        words=(),
-        audio_spans=(),
-        video_frames=(),
-        sentence=sentence_for_nothing(window.role, window.start_ms, window.end_ms),
-    )
-
-
-def _explanation(window: Window, inputs: WindowInputs, numbers: _Numbers) -> ExplanationRecord:
-    inference = numbers.inference
+def _explanation(window: Window, inputs: WindowInputs, numbers: _Numbers | None, measured: Measured) -> ExplanationRecord:
+    """The explanation, still without its sentence."""
+    if numbers is None:
+        nothing: dict[str, Any] = {"base_score": None, "contributions": {}, "score_without": {}}
+        return ExplanationRecord(**identity_fields(window), **nothing, words=(), audio_spans=(), video_frames=(), sentence="")
+    inference, present = numbers.inference, numbers.present
     evidence = gather(inputs, inference)
-    without = {m: EVERYTHING & ~m.bit for m in numbers.present}
-    findings = Findings(
-        role=window.role,
-        start_ms=window.start_ms,
-        end_ms=window.end_ms,
-        score=numbers.score,
-        label=numbers.label,
-        confidence=numbers.confidence,
-        present=numbers.present,
-        expected=window.modalities_expected,
-        contributions=numbers.contributions,
-        without={m: (rounded(numbers.scores[index]), _label(numbers.present, inference, index)) for m, index in without.items()},
-        words=evidence.words,
-        audio_spans=evidence.audio_spans,
-        video_frames=evidence.video_frames,
-        warnings=numbers.warnings,
-    )
+    without = {m: EVERYTHING & ~m.bit for m in present}
+    has_context = bool(inputs.past_mask.any())
     return ExplanationRecord(
         **identity_fields(window),
         base_score=numbers.base,
         contributions=numbers.contributions,
         earlier_windows=numbers.earlier_windows,
         score_without={m: rounded(numbers.scores[index]) for m, index in without.items()},
+        label_without={m: _label(present, inference, index) for m, index in without.items()},
+        score_without_earlier=rounded(numbers.scores[EVERYTHING & ~CONTEXT_BIT]) if has_context else None,
+        label_without_earlier=_label(present, inference, EVERYTHING & ~CONTEXT_BIT) if has_context else None,
         words=evidence.words,
         audio_spans=evidence.audio_spans,
         video_frames=evidence.video_frames,
+        rest=evidence.rest({m: numbers.contributions[m] for m in present}),
+        claims=measured.claims,
+        counterfactual=measured.counterfactual,
         face_maps=face_maps(inputs, inference, evidence.video_frames),
         attention_share=evidence.attention_share,
-        sentence=sentence(findings),
+        sentence="",
     )
 
 

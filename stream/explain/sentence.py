@@ -1,176 +1,216 @@
-"""Writes one plain English sentence: what drove a score, when, and what the score would be without the strongest modality."""
+"""Writes the summary of a window: a few short sentences, made of the fields of its two records and of nothing else.
+
+1. What the window comes across as: a label that goes with its score, or that it is unclear.
+2. What moved the score there. Words are quoted only from claims that were measured and that point the same way.
+3. What it would be without that, where the label would be another.
+4. What points the other way, reasons for care, what earlier windows did, and how the score changed.
+
+Every sentence states one thing and has a rule of its own. They follow in this order; one that would exceed `LONGEST` words is left out.
+"""
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from stream.domain.modality import MODALITIES, Modality
-from stream.domain.result import SpanEvidence, WordEvidence
+from stream.domain.modality import Modality
+from stream.domain.result import ExplanationRecord, ScoreRecord, SpanEvidence
 from stream.domain.warning_codes import WarningCode
+from stream.explain.phrasing import NEUTRAL, SIGNS, UNCLEAR, at_start, figure, goes_with, joined, named, possessive, quote, second, verdict
 from stream.explain.warnings import PLAIN
 
-QUOTED_WORDS = 3
-QUOTED_CHARACTERS = 24
-"""Most words that the sentence quotes, and most characters of each: words come from outside and may be of any length."""
+LONGEST = 30
+"""Most words of a summary."""
 
-SMALL = 0.1
-"""Score points. A modality that moves the score by less gets no clause."""
+NOTABLE = 0.3
+"""Score points. A smaller contribution, or effect of a phrase, is not mentioned."""
 
-NOUNS: dict[Modality, str] = {Modality.TEXT: "words", Modality.AUDIO: "voice", Modality.VIDEO: "face"}
-_ABSENT: dict[Modality, str] = {Modality.TEXT: "words", Modality.AUDIO: "sound", Modality.VIDEO: "a face"}
-_KEPT_SIGNS = frozenset("'\u2019-%€£$")
+LARGE_CHANGE = 1.0
+"""Score points. A smaller change since the window before is not mentioned."""
+
+QUOTED = 2
+"""Most phrases that are quoted."""
+
+EARLIER = "earlier windows"
+
+_NAMES: Mapping[Modality, str] = {Modality.TEXT: "the words", Modality.AUDIO: "the voice", Modality.VIDEO: "the face"}
+_PLURALS = (_NAMES[Modality.TEXT], EARLIER)
+_ONLY: Mapping[Modality, str] = {
+    Modality.TEXT: "Only words came.",
+    Modality.AUDIO: "Only a voice was heard.",
+    Modality.VIDEO: "Only a face was seen.",
+}
+_MISSING: Mapping[Modality, str] = {
+    Modality.TEXT: "No words came.",
+    Modality.AUDIO: "No sound was heard.",
+    Modality.VIDEO: "No face was seen.",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
-    """The facts that the sentence is made of.
+class _Part:
+    """What moved the score: a modality or the earlier windows.
 
     Attributes:
-        role: The track's role.
-        start_ms: Start of the window.
-        end_ms: End of the window.
-        score: Score in [-3, 3].
-        label: Label of the window.
-        confidence: The label's probability.
-        present: Modalities with content in the window; at least one.
-        expected: Modalities that the track has announced or sent. One of them that is not present is missing.
-        contributions: Score points of each present modality.
-        without: By present modality, score and label without it.
-        words: Strongest words, strongest first.
-        audio_spans: Strongest spans of sound.
-        video_frames: Strongest face frames.
-        warnings: Codes of the window.
+        name: How it is called.
+        points: Its contribution.
+        score_without: The score without it.
+        label_without: The label without it.
+        spans: Its strongest spans; none of words and earlier windows.
     """
 
-    role: str
-    start_ms: int
-    end_ms: int
-    score: float
-    label: str
-    confidence: float
-    present: tuple[Modality, ...]
-    expected: tuple[Modality, ...]
-    contributions: Mapping[Modality, float]
-    without: Mapping[Modality, tuple[float, str]]
-    words: Sequence[WordEvidence]
-    audio_spans: Sequence[SpanEvidence]
-    video_frames: Sequence[SpanEvidence]
-    warnings: Sequence[str]
+    name: str
+    points: float
+    score_without: float
+    label_without: str
+    spans: Sequence[SpanEvidence] = ()
+
+    def verb(self, stem: str) -> str:
+        """``lower`` or ``lowers``."""
+        return stem if self.name in _PLURALS else f"{stem}s"
 
 
-def sentence(findings: Findings) -> str:
-    """The explanation as one sentence, free of control characters and markup."""
-    when = _when(findings.start_ms, findings.end_ms)
-    who = _named(findings.role)
-    who = who[0].upper() + who[1:]
-    opening = f"{who} comes across as {findings.label} ({signed(findings.score)}, {findings.confidence:.0%} sure) {when}"
-    parts = [f"{opening}, {_drivers(findings)}", *_otherwise(findings), *_cautions(findings)]
-    return "; ".join(parts) + "."
-
-
-def sentence_for_nothing(role: str, start_ms: int, end_ms: int) -> str:
-    """The sentence for a window without a word, a voice or a face."""
-    return f"Nothing was said by {_named(role)} {_when(start_ms, end_ms)}."
-
-
-def clock(ms: int) -> str:
-    """Media time as ``m:ss``, with tenths where they are not zero."""
-    tenths = ms // 100
-    minutes, rest = divmod(tenths, 600)
-    whole = f"{minutes}:{rest // 10:02d}"
-    return f"{whole}.{rest % 10}" if rest % 10 else whole
-
-
-def signed(score: float) -> str:
-    """A score with its sign and two decimals; a score that rounds to zero is ``+0.00``."""
-    return f"{round(score, 2) + 0.0:+.2f}"
-
-
-def quote(text: str) -> str:
-    """A spoken word in quotation marks, cut to `QUOTED_CHARACTERS`; empty if nothing of it may be quoted.
-
-    Only letters, digits and a few signs are kept. Words come from outside and must not put markup, control characters or
-    bidirectional overrides into the output.
-    """
-    kept = "".join(c for c in unicodedata.normalize("NFC", text) if unicodedata.category(c)[0] in "LMN" or c in _KEPT_SIGNS)
-    kept = kept.strip("-")
-    if not any(c.isalnum() for c in kept):
-        return ""
-    if len(kept) > QUOTED_CHARACTERS:
-        kept = kept[: QUOTED_CHARACTERS - 1] + "…"
-    return f"“{kept}”"
-
-
-def _when(start_ms: int, end_ms: int) -> str:
-    return f"between {clock(start_ms)} and {clock(end_ms)}"
-
-
-def _named(role: str) -> str:
-    """``the customer``, but without an article what is a name: ``Anna``, ``speaker-2``."""
-    text = role.replace("_", " ")
-    return text if text[0].isupper() or any(c.isdigit() for c in text) else f"the {text}"
-
-
-def _drivers(findings: Findings) -> str:
-    moved = sorted(
-        (m for m in findings.present if abs(findings.contributions[m]) >= SMALL),
-        key=lambda m: (-abs(findings.contributions[m]), MODALITIES.index(m)),
-    )
-    if not moved:
-        return "and nothing in particular moved the score"
-    clauses = [_driver(findings, modality, "it" if index else "the score") for index, modality in enumerate(moved)]
-    opposed = [findings.contributions[m] * findings.contributions[moved[0]] < 0 for m in moved]
-    first_against = opposed.index(True) if True in opposed else None
-    text = "mainly because " + clauses[0]
-    for index, clause in enumerate(clauses[1:], start=1):
-        text += f", {'while' if index == first_against else 'and'} {clause}"
+def sentence(score: ScoreRecord, explanation: ExplanationRecord) -> str:
+    """The summary of a final window, free of control characters and markup."""
+    if score.score is None:
+        return f"Nothing was said by {named(score.role)}."
+    text, words = "", 0
+    for part in filter(None, _sentences(score, score.score, explanation)):
+        length = len(part.split())
+        if words + length <= LONGEST:
+            text, words = f"{text} {part}".lstrip(), words + length
     return text
 
 
-def _driver(findings: Findings, modality: Modality, target: str) -> str:
-    amount = findings.contributions[modality]
-    verb = "raised" if amount > 0 else "lowered"
-    return f"the {NOUNS[modality]}{_cited(findings, modality)} {verb} {target} by {abs(amount):.2f}"
+def _sentences(score: ScoreRecord, points: float, explanation: ExplanationRecord) -> Iterator[str]:
+    """The sentences about a window with a score, the most important first; some may be empty."""
+    label, parts = verdict(score), _parts(score, explanation)
+    who = named(score.role)
+    told: list[_Part] = []
+    if label == UNCLEAR:
+        yield at_start(f"{possessive(who)} mood is unclear.")
+        yield _balance(parts, told)
+    elif label == NEUTRAL:
+        yield at_start(f"{who} seems neutral ({figure(points)}).")
+        yield _decisive(parts, told) or _change(score, explanation) or _balance(parts, told)
+    else:
+        yield at_start(f"{who} seems {label} ({figure(points)}).")
+        yield from _reasons(label, score, explanation, parts, told)
+    yield from _cautions(score)
+    if label != UNCLEAR:
+        yield from _earlier(label, parts, told)
+    if label in SIGNS:
+        yield _change(score, explanation)
 
 
-def _cited(findings: Findings, modality: Modality) -> str:
-    """The strongest evidence that moves the score in the same direction as its modality."""
-    up = findings.contributions[modality] > 0
-    if modality is Modality.TEXT:
-        quoted = (quote(w.text) for w in findings.words if (w.relevance > 0) is up)
-        words = list(dict.fromkeys(q for q in quoted if q))[:QUOTED_WORDS]
-        return f" (above all {_joined(words)})" if words else ""
-    spans = findings.audio_spans if modality is Modality.AUDIO else findings.video_frames
-    strongest = next((s for s in spans if (s.relevance > 0) is up), None)
-    if strongest is None:
+def _parts(score: ScoreRecord, explanation: ExplanationRecord) -> list[_Part]:
+    """Everything that moved the score, the strongest first."""
+    spans = {Modality.AUDIO: explanation.audio_spans, Modality.VIDEO: explanation.video_frames}
+    parts = [
+        _Part(_NAMES[m], explanation.contributions[m], explanation.score_without[m], explanation.label_without[m], spans.get(m, ()))
+        for m in score.modalities_present
+        if m in explanation.label_without
+    ]
+    if explanation.score_without_earlier is not None and explanation.label_without_earlier is not None:
+        without = explanation.score_without_earlier, explanation.label_without_earlier
+        parts.append(_Part(EARLIER, explanation.earlier_windows, *without))
+    return sorted(parts, key=lambda part: -abs(part.points))
+
+
+def _reasons(label: str, score: ScoreRecord, explanation: ExplanationRecord, parts: Sequence[_Part], told: list[_Part]) -> Iterator[str]:
+    """Why a window is negative or positive, what it would be otherwise, and what points the other way."""
+    sign, points = SIGNS[label], score.score or 0.0
+    towards = [part for part in parts if part.points * sign >= NOTABLE]
+    if not towards:
+        yield "Several small things add up."
+        return
+    main = towards[0]
+    told += [part for part in towards if abs(part.points) >= abs(main.points) / 2]
+    alone = len(score.modalities_present) == 1 and main.name != EARLIER
+    claims = [claim for claim in explanation.claims if claim.effect * sign >= NOTABLE] if main.name == _NAMES[Modality.TEXT] else []
+    quoted = [(words, claim) for claim in claims if (words := quote(claim.text))][:QUOTED]
+    phrases = joined(list(dict.fromkeys(words for words, _ in quoted))) if quoted else ""
+    if len(told) > 1:
+        names = [f"{part.name} ({phrases})" if part is main and phrases else part.name for part in told]
+        yield f"Mainly {joined(names)}."
+    elif phrases:
+        yield f"Mainly {phrases}." if alone else f"Mainly {main.name}: {phrases}."
+    elif not alone:
+        yield f"Mainly {main.name}{_when(main, sign)}."
+    if quoted and (flips := quoted[0][1]).label_without != label and goes_with(flips.label_without, points - flips.effect):
+        yield f"Without {quoted[0][0]} it would be {flips.label_without} ({figure(points - flips.effect)})."
+    elif not alone and (deciding := next((part for part in told if _changes(part, label)), None)) is not None:
+        yield _without(deciding)
+    against = next((part for part in parts if part.points * sign <= -max(NOTABLE, abs(main.points) / 2)), None)
+    if against is not None:
+        told.append(against)
+        yield f"{at_start(against.name)} {against.verb('point')} the other way ({figure(against.points)})."
+
+
+def _when(part: _Part, sign: int) -> str:
+    """Where at least half of what a voice or a face contributes lies: in one span."""
+    span = next((span for span in part.spans if span.relevance * sign > 0), None)
+    return "" if span is None or abs(span.relevance) < abs(part.points) / 2 else f", above all at {second(span.start_ms)}"
+
+
+def _decisive(parts: Sequence[_Part], told: list[_Part]) -> str:
+    """What keeps a window neutral: the part without which it would be the most negative or positive; empty if there is none."""
+    deciding = [part for part in parts if len(parts) > 1 and _changes(part, NEUTRAL)]
+    if not deciding:
         return ""
-    if modality is Modality.VIDEO:
-        return f" (above all at {clock(strongest.start_ms)})"
-    return f" (above all from {clock(strongest.start_ms)} to {clock(strongest.end_ms)})"
+    main = max(deciding, key=lambda part: abs(part.score_without))
+    told.append(main)
+    return _without(main)
 
 
-def _otherwise(findings: Findings) -> list[str]:
-    """Clause on the score without the modality that matters most; none if only one modality is present."""
-    if len(findings.present) < 2:
-        return []
-    modality = max(findings.present, key=lambda m: (abs(findings.without[m][0] - findings.score), -MODALITIES.index(m)))
-    score, label = findings.without[modality]
-    if abs(score - findings.score) < SMALL:
-        return ["no single modality decides it"]
-    still = "still " if label == findings.label else ""
-    return [f"without the {NOUNS[modality]} it would {still}be {label} ({signed(score)})"]
+def _balance(parts: Sequence[_Part], told: list[_Part]) -> str:
+    """What lowers and what raises the score of a window that is not clearly negative or positive."""
+    lowers = next((part for part in parts if part.points <= -NOTABLE), None)
+    raises = next((part for part in parts if part.points >= NOTABLE), None)
+    told += [part for part in (lowers, raises) if part is not None]
+    clauses = [
+        f"{part.name} {part.verb(stem)} {target} ({figure(part.points)})"
+        for part, stem, target in ((lowers, "lower", "the score"), (raises, "raise", "it" if lowers else "the score"))
+        if part is not None
+    ]
+    return f"{at_start(', '.join(clauses))}." if clauses else "Nothing in it stands out."
 
 
-def _cautions(findings: Findings) -> list[str]:
-    absent = [_ABSENT[m] for m in MODALITIES if m in findings.expected and m not in findings.present]
-    verb = "was" if absent in (["sound"], ["a face"]) else "were"
-    notes = [f"{_joined(absent)} {verb} missing"] if absent else []
-    notes += [PLAIN[code] for code in WarningCode if code in findings.warnings and code in PLAIN]
-    return [f"note that {_joined(notes)}"] if notes else []
+def _changes(part: _Part, label: str) -> bool:
+    """Whether the window would have another label without this part, one that goes with its score."""
+    return part.label_without != label and goes_with(part.label_without, part.score_without)
 
 
-def _joined(items: Iterable[str]) -> str:
-    *most, last = items
-    return f"{', '.join(most)} and {last}" if most else last
+def _without(part: _Part) -> str:
+    return f"Without {part.name} it would be {part.label_without} ({figure(part.score_without)})."
+
+
+def _cautions(score: ScoreRecord) -> Iterator[str]:
+    present = score.modalities_present
+    if len(present) == 1 < len(score.modalities_expected):
+        yield _ONLY[present[0]]
+    else:
+        yield from (_MISSING[m] for m in score.modalities_expected if m not in present)
+    yield from (PLAIN[code] for code in WarningCode if code in score.warnings and code in PLAIN)
+
+
+def _earlier(label: str, parts: Sequence[_Part], told: Sequence[_Part]) -> Iterator[str]:
+    part = next((part for part in parts if part.name == EARLIER and part not in told), None)
+    if part is None:
+        return
+    if _changes(part, label):
+        yield _without(part)
+    elif abs(part.points) >= NOTABLE:
+        yield f"Earlier windows {'lower' if part.points < 0 else 'raise'} the score ({figure(part.points)})."
+
+
+def _change(score: ScoreRecord, explanation: ExplanationRecord) -> str:
+    """A large change since the window before, and what carries most of it; empty if there was none."""
+    change = explanation.change.since_previous
+    if change is None or abs(change.score) < LARGE_CHANGE:
+        return ""
+    moved = [(_NAMES[m], points) for m, points in change.contributions.items()] + [(EARLIER, change.earlier_windows)]
+    name, points = max(moved, key=lambda part: part[1] * change.score)
+    carries = len(score.modalities_expected) > 1 and points * change.score >= change.score**2 / 2
+    through = f", mostly through {name}" if carries else ""
+    return f"The score {'fell' if change.score < 0 else 'rose'} by {abs(change.score):.1f} since {second(change.from_ms)}{through}."

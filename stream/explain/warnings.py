@@ -14,13 +14,12 @@ SURE = 0.6
 """Calibrated probability from which a modality alone counts as sure of a polarity."""
 
 PLAIN: dict[WarningCode, str] = {
-    WarningCode.TO_REVIEW: "the label is uncertain and should be reviewed",
-    WarningCode.MODALITIES_DISAGREE: "the modalities disagree",
-    WarningCode.SEVERAL_FACES: "several faces were seen (the largest was followed)",
-    WarningCode.WORDS_DROPPED: "the earliest words were left out",
-    WarningCode.SYNC_SUSPECT: "sound and picture may be out of step",
+    WarningCode.MODALITIES_DISAGREE: "The modalities disagree.",
+    WarningCode.SEVERAL_FACES: "Several faces were seen.",
+    WarningCode.WORDS_DROPPED: "The earliest words were left out.",
+    WarningCode.SYNC_SUSPECT: "Sound and picture may be out of step.",
 }
-"""Codes as clauses of the sentence. `NOTHING_PRESENT` has a sentence of its own; the sentence does not mention `SHED`."""
+"""Codes as sentences of the summary. `NOTHING_PRESENT` has a sentence of its own, `TO_REVIEW` makes a window unclear."""
 
 
 def warning_codes(window: Window, inputs: WindowInputs, inference: Inference, present: Collection[Modality]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from stream.domain.delivery import InboundRecord
 from stream.domain.epoch import EpochAssignment
 from stream.domain.odd_records import odd_record
 from stream.domain.topics import Topics
+from stream.domain.track_scores import TrackScores
 from stream.pipeline.fence import Fence
 from stream.pipeline.metrics import Metrics
 from stream.pipeline.model_pin import EpochModel, ModelPins
@@ -104,10 +105,18 @@ class ProcessingContext:
         assignment: EpochAssignment | None,
         context_store: ContextStore,
         model: EpochModel,
+        *,
+        before: TrackScores | None,
     ) -> TrackScoring:
         """The scoring of a track, with its publisher. It waits until it may publish, and writes the ``assignment`` into its scores."""
         publisher = TrackPublisher(
-            self.store, self.send, topics=self.topics, token=self.fence.token, on_fenced=on_fenced, timings=self.timings
+            self.store,
+            self.send,
+            topics=self.topics,
+            token=self.fence.token,
+            on_fenced=on_fenced,
+            before=before,
+            timings=self.timings,
         )
         return TrackScoring(
             self.scorer,

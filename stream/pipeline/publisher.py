@@ -14,6 +14,8 @@ from stream.domain.context import ContextFeatures
 from stream.domain.delivery import FinaliseOutcome
 from stream.domain.result import ExplanationRecord, ScoreRecord
 from stream.domain.topics import Topics
+from stream.domain.track_scores import TrackScores
+from stream.explain.changes import compared, scores_after
 from stream.pipeline.ports import Ack, ResultStore, Send
 from stream.pipeline.timings import Step, Timings
 from stream.pipeline.window_context import WindowContext
@@ -55,7 +57,7 @@ class ScoringWindow:
 class TrackPublisher:
     """Publishes the windows of a track one after the other, each in four steps.
 
-    1. **Score**: wait until the window is scored.
+    1. **Score**: wait until the window is scored, and compare it with the windows before it.
     2. **Kafka**: write score and explanation to the result topics.
     3. **Redis**: make the window final. Kafka comes first because the result topics can refill Redis, but not the other way round. A crash
        in between repeats the window, with the same content.
@@ -70,6 +72,7 @@ class TrackPublisher:
         topics: Names of the result topics.
         token: Returns the fencing token in force, once there is one.
         on_fenced: Called when another worker owns the session now.
+        before: What the next window of the track is compared with, according to Redis.
         timings: Receives the duration of each step.
     """
 
@@ -81,6 +84,7 @@ class TrackPublisher:
         topics: Topics,
         token: Callable[[], Awaitable[int]],
         on_fenced: Callable[[], None],
+        before: TrackScores | None,
         timings: Timings,
     ) -> None:
         self._store = store
@@ -88,6 +92,7 @@ class TrackPublisher:
         self._topics = topics
         self._token = token
         self._on_fenced = on_fenced
+        self._before = before
         self._timings = timings
         self._queue: asyncio.Queue[ScoringWindow | tuple[Ack, ...]] = asyncio.Queue()
         self._publishing = False
@@ -149,7 +154,8 @@ class TrackPublisher:
 
     async def _publish(self, closed: ClosedWindow[Ack], scored: Scored, contribution: ContextFeatures | None) -> None:
         began = time.perf_counter()
-        score, explanation = scored
+        score, explanation = scored[0], compared(*scored, self._before)
+        self._before = scores_after(score, explanation) or self._before
         # 2. Kafka.
         await self._send((self._topics.scores, *result_message(score)), (self._topics.explanations, *result_message(explanation)))
         # 3. Redis. A window that was final already is a replay: its chunks may go, too.

@@ -8,6 +8,7 @@ from stream.domain.clock_skew import ClockSkews
 from stream.domain.context import ContextFeatures
 from stream.domain.identity import TrackKey
 from stream.domain.modality import Modality
+from stream.domain.track_scores import TrackScores
 from stream.pipeline.ports import ResultStore
 
 ALL_FINAL_MS = 2**53
@@ -23,6 +24,7 @@ class TrackState:
         final_at_ms: Wall clock (Unix ms) at which that media time was captured, where it is known.
         clock_skews: The track's clock skews at its last final window; None if no window is final.
         modalities_expected: Modalities that were expected at that window, where it is known.
+        scores: What the next window is compared with; None if no window of the epoch has a score.
         contributions: The contributions of the epoch's newest final windows, from all tracks.
     """
 
@@ -30,6 +32,7 @@ class TrackState:
     final_at_ms: int | None
     clock_skews: ClockSkews | None
     modalities_expected: tuple[Modality, ...]
+    scores: TrackScores | None
     contributions: list[ContextFeatures]
 
 
@@ -39,10 +42,11 @@ async def read_track_state(store: ResultStore, track: TrackKey, epoch: int) -> T
     latest = None if final is None else await store.latest(track)
     contributions = await store.context(track.session, epoch)
     if final is None or final.epoch < epoch:
-        return TrackState(None, None, None, (), contributions)
+        return TrackState(None, None, None, (), None, contributions)
     if final.epoch > epoch:
-        return TrackState(ALL_FINAL_MS, None, None, (), contributions)
+        return TrackState(ALL_FINAL_MS, None, None, (), None, contributions)
+    scores = None if final.scores is None or final.scores.epoch != epoch else final.scores
     # `latest` is written with the last final window, but may be newer or expired: then it says nothing here.
     if latest is None or latest.epoch != epoch or latest.end_ms != final.end_ms:
-        return TrackState(final.end_ms, None, final.clock_skews, (), contributions)
-    return TrackState(final.end_ms, latest.media_end_at_ms, final.clock_skews, latest.modalities_expected, contributions)
+        return TrackState(final.end_ms, None, final.clock_skews, (), scores, contributions)
+    return TrackState(final.end_ms, latest.media_end_at_ms, final.clock_skews, latest.modalities_expected, scores, contributions)

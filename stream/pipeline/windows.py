@@ -127,7 +127,7 @@ class EpochWindows:
         now = self._context.clock()
         self._context_store.add(state.contributions)
         self.aligner.add_final_windows([features.window for features in state.contributions], now)
-        scoring = self._context.new_track_scoring(on_fenced, may_publish, assignment, self._context_store, self._model)
+        scoring = self._context.new_track_scoring(on_fenced, may_publish, assignment, self._context_store, self._model, before=state.scores)
         self.tracks[track] = scoring
         self.aligner.open_track(
             track,

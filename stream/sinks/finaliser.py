@@ -17,6 +17,8 @@ from stream.domain.context import CONTEXT_KEPT, ContextFeatures, encode_context
 from stream.domain.delivery import FinaliseOutcome
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import ExplanationRecord, ScoreRecord, encode_record
+from stream.domain.track_scores import encode_scores
+from stream.explain.changes import scores_after
 from stream.sinks.connection import RedisClient, RedisConnection
 from stream.sinks.keys import session_names, track_names
 from stream.sinks.problems import RedisProblem, diagnosis
@@ -76,8 +78,18 @@ class Finaliser:
         before: list[Argument] = [token, score.epoch, score.end_ms, score.track]
         before += [self._settings.stream_length, self._settings.result_ttl_s, of_session.nudge]
         contribution_json = b"" if contribution is None else encode_context(contribution)
-        fields = [part for pair in latest.items() for part in pair]
-        after: list[Argument] = [skews_json, score_json, explanation_json, contribution_json, CONTEXT_KEPT, score.model.version, *fields]
+        scores = scores_after(score, explanation)
+        scores_json = b"" if scores is None else encode_scores(scores)
+        after: list[Argument] = [
+            skews_json,
+            score_json,
+            explanation_json,
+            contribution_json,
+            CONTEXT_KEPT,
+            score.model.version,
+            scores_json,
+        ]
+        after += [part for pair in latest.items() for part in pair]
         return await self._batcher.answer(_Call(keys, before, after))
 
     async def _finalise_together(self, calls: Sequence[_Call]) -> list[FinaliseOutcome]:

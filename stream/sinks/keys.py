@@ -53,9 +53,10 @@ class SessionNames:
     """Keys and channel of one session.
 
     Attributes:
-        state: Hash. ``token`` is the highest fencing token seen; ``last:TRACK`` the last final window of each track, ``sync:TRACK`` its
-            clock skews at that window; ``epoch:EPOCH`` an assignment: the declared epoch and the wall clock at which its media began;
-            ``model:EPOCH`` the version of ``mmci`` that scores the epoch.
+        state: Hash. ``token`` is the highest fencing token seen. For each track, ``last:TRACK`` is the last final window, ``sync:TRACK``
+            are its clock skews at that window, and ``scored:TRACK`` is what its later scores are compared with. ``epoch:EPOCH`` is an
+            assignment: the declared epoch and the wall clock at which its media began; ``model:EPOCH`` is the version of ``mmci`` that
+            scores the epoch.
         tracks: Set of the session's tracks.
         summary: Hash with the session's summary.
         nudge: Pub/sub channel that announces new results.

@@ -12,6 +12,7 @@ from stream.domain.epoch import EpochAssignment, SessionEpochs
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import ExplanationRecord, PartialRecord, ScoreRecord, SessionRecord, decode_record, encode_record
 from stream.domain.service_problem import ServiceProblem
+from stream.domain.track_scores import decode_scores
 from stream.sinks.active_sessions import ActiveSessions
 from stream.sinks.connection import RedisConnection
 from stream.sinks.examine import RedisHealth
@@ -98,12 +99,13 @@ class RedisSink:
 
     async def last_final(self, track: TrackKey) -> LastFinal | None:
         """The track's last final window; None if no window is final."""
-        state, fields = session_names(track.session).state, [f"last:{track.track}", f"sync:{track.track}"]
-        last, sync = cast(list[str | None], await self._redis.waiting_out(lambda redis, _: redis.hmget(state, fields)))
+        state, fields = session_names(track.session).state, [f"{name}:{track.track}" for name in ("last", "sync", "scored")]
+        last, sync, scored = cast(list[str | None], await self._redis.waiting_out(lambda redis, _: redis.hmget(state, fields)))
         if last is None:
             return None
         epoch, end_ms, _ = last.split("-")
-        return LastFinal(int(epoch), int(end_ms), {} if sync is None else decode_skews(sync))
+        skews = {} if sync is None else decode_skews(sync)
+        return LastFinal(int(epoch), int(end_ms), skews, None if scored is None else decode_scores(scored))
 
     async def latest(self, track: TrackKey) -> ScoreRecord | None:
         """The record of the track's last final window; None if no window is final."""

@@ -38,7 +38,8 @@ FINALISE = Script("""
 -- KEYS: 1 state, 2 tracks, 3 scores, 4 explanations, 5 latest, 6 partial, 7 context.
 -- ARGV: 1 token, 2 epoch, 3 end_ms, 4 track, 5 stream length, 6 ttl s, 7 nudge channel, 8 may this call be a repeat (0/1),
 --       9 clock skews, 10 score, 11 explanation, 12 contribution to the context of later windows ('' for none),
---       13 number of contributions to keep, 14 version of the model, from 15 on fields and values of `latest`.
+--       13 number of contributions to keep, 14 version of the model, 15 what the scores of later windows are compared with ('' if the
+--       window has no score), from 16 on fields and values of `latest`.
 
 -- 1. Check the fencing token. A worker that was frozen or cut off from Kafka does not know that another worker owns the session by now.
 --    Its windows may lack chunks that only the new owner has read. Its token is lower than the new owner's, so it is refused.
@@ -76,7 +77,7 @@ redis.call('XADD', KEYS[4], 'MAXLEN', '~', ARGV[5], id, 'record', ARGV[11])
 
 -- 4. Replace the newest final window. DEL first, so that no field of the window before is left.
 redis.call('DEL', KEYS[5])
-redis.call('HSET', KEYS[5], unpack(ARGV, 15))
+redis.call('HSET', KEYS[5], unpack(ARGV, 16))
 
 -- 5. Keep the contribution to the context of later windows. A worker that takes over needs it for exactly the windows that are final,
 --    so it is written in the same step.
@@ -85,10 +86,12 @@ if ARGV[12] ~= '' then
   redis.call('LTRIM', KEYS[7], 0, tonumber(ARGV[13]) - 1)
 end
 
--- 6. Update the state: the highest token, the track's last final window with the token it was written under (see step 2), the clock skews
---    with which a worker that takes over continues, and the epoch's version of the model, in case Redis was emptied since it was pinned.
+-- 6. Update the state: the highest token, the track's last final window with the token it was written under (see step 2), what a worker
+--    that takes over continues with (the clock skews, and the newest window that has a score), and the epoch's version of the model, in
+--    case Redis was emptied since it was pinned.
 redis.call('SADD', KEYS[2], ARGV[4])
 redis.call('HSET', KEYS[1], 'token', ARGV[1], field, id .. '-' .. ARGV[1], 'sync:' .. ARGV[4], ARGV[9])
+if ARGV[15] ~= '' then redis.call('HSET', KEYS[1], 'scored:' .. ARGV[4], ARGV[15]) end
 redis.call('HSETNX', KEYS[1], 'model:' .. ARGV[2], ARGV[14])
 
 -- 7. Remove the partial result of this window or of an earlier one: readers would take it for newer than the final window.

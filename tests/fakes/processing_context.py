@@ -23,6 +23,7 @@ from stream.domain.result import ExplanationRecord, ModelVersion, PartialRecord,
 from stream.domain.session_events import KeyedSessionEvent, SessionEvent
 from stream.domain.topics import Topics
 from stream.domain.window import Window
+from stream.explain.changes import scores_after
 from stream.explain.records import identity_fields
 from stream.pipeline.ports import Addressed
 from stream.pipeline.processing_context import ProcessingContext
@@ -62,19 +63,20 @@ def contribution_of(window: Window) -> ContextFeatures:
 
 
 def explanation_of(window: Window, context: Sequence[ContextFeatures] = ()) -> ExplanationRecord:
-    """The explanation of a window. Its sentence lists the windows of the context with their numbers of words."""
+    """The explanation of a window. Its counterfactual lists the windows of the context with their numbers of words."""
     counts = [
         (features.track, features.end_ms, mean.tolist()) for features in context if (mean := features.mean(Modality.TEXT)) is not None
     ]
     return ExplanationRecord(
         **identity_fields(window),
         base_score=0.0,
-        contributions={},
+        contributions={Modality.TEXT: float(len(window.words()))},
         score_without={},
         words=(),
         audio_spans=(),
         video_frames=(),
-        sentence=" ".join(f"{track}@{end_ms}:{words:g}" for track, end_ms, (words,) in counts),
+        counterfactual=tuple(f"{track}@{end_ms}:{words:g}" for track, end_ms, (words,) in counts),
+        sentence="Because.",
     )
 
 
@@ -145,7 +147,11 @@ class FakeStore:
 
     async def last_final(self, track: TrackKey) -> LastFinal | None:
         finals = self.scores.get(track)
-        return LastFinal(finals[-1].epoch, finals[-1].end_ms, finals[-1].sync) if finals else None
+        if not finals:
+            return None
+        after = [scores_after(*final) for final in zip(finals, self.explanations[track], strict=True)]
+        scores = next((scores for scores in reversed(after) if scores is not None), None)
+        return LastFinal(finals[-1].epoch, finals[-1].end_ms, finals[-1].sync, scores)
 
     async def latest(self, track: TrackKey) -> ScoreRecord | None:
         finals = self.scores.get(track)

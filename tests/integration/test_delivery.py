@@ -135,8 +135,9 @@ async def test_a_worker_that_takes_over_gives_windows_the_same_context(
             send(producer, prefix, factory.event(dialogues.END, session))
         await finals(store, sessions, count=len(dialogues.expected()))
     records = read_topic(settings.kafka, Topics(prefix).explanations)
-    sentences = {(e.session, e.track, e.end_ms, e.sentence) for r in records if isinstance(e := decode_record(r.value), ExplanationRecord)}
-    assert sentences == {(session, *window, sentence) for session in sessions for window, sentence in dialogues.expected().items()}
+    explained = [e for r in records if isinstance(e := decode_record(r.value), ExplanationRecord)]
+    contexts = {(e.session, e.track, e.end_ms, " ".join(e.counterfactual or ())) for e in explained}
+    assert contexts == {(session, *window, context) for session in sessions for window, context in dialogues.expected().items()}
 
 
 async def test_bad_records_go_to_the_dead_letters_with_their_reason(

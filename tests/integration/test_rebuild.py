@@ -16,8 +16,9 @@ from stream.config.settings import Settings
 from stream.domain.context import ContextFeatures
 from stream.domain.delivery import FinaliseOutcome
 from stream.domain.identity import SessionKey, TrackKey
-from stream.domain.result import ScoreRecord
+from stream.domain.result import ExplanationRecord, ScoreRecord
 from stream.domain.topics import Topics
+from stream.explain.changes import compared
 from stream.explain.session_summary import summarise
 from stream.kafka_admin.topics import ensure_topics
 from stream.local.environment import child_environment
@@ -50,10 +51,17 @@ def write(settings: Settings, producer: KafkaProducer, *records: Result) -> None
     producer.flush()
 
 
+async def explained(sink: RedisSink, score: ScoreRecord) -> ExplanationRecord:
+    """The explanation of the next window of a track, with its change."""
+    last = await sink.last_final(TrackKey(SessionKey(score.tenant, score.session), score.track))
+    return compared(score, make_explanation(score), None if last is None else last.scores)
+
+
 async def publish(settings: Settings, producer: KafkaProducer, sink: RedisSink, score: ScoreRecord, token: int) -> FinaliseOutcome:
     """Publish a window as a worker does: to both topics, then to Redis."""
-    write(settings, producer, score, make_explanation(score))
-    return await sink.finalise(score, make_explanation(score), token)
+    explanation = await explained(sink, score)
+    write(settings, producer, score, explanation)
+    return await sink.finalise(score, explanation, token)
 
 
 async def publish_session(settings: Settings, producer: KafkaProducer, sink: RedisSink, session: SessionKey, token: int) -> None:
@@ -63,9 +71,9 @@ async def publish_session(settings: Settings, producer: KafkaProducer, sink: Red
         for track in TRACKS:
             score = make_score(end_ms, end_ms / 4000, epoch=epoch, track=track, session=session, sync=make_sync(end_ms / 7))
             score = replace(score, run=assignments[0] if epoch else None)
+            if (epoch, end_ms, track) == (0, ENDS[-1], "agent"):
+                write(settings, producer, score, await explained(sink, score))
             await publish(settings, producer, sink, score, token)
-    repeated = make_score(ENDS[-1], ENDS[-1] / 4000, track="agent", session=session, sync=make_sync(ENDS[-1] / 7))
-    write(settings, producer, repeated, make_explanation(repeated))
     summary = summarise(session, 1, await sink.finals(session))
     write(settings, producer, summary)
     await sink.put_summary(summary)
@@ -132,7 +140,9 @@ async def test_a_refilled_redis_is_as_before_and_refuses_replays(
 
     replayed = make_score(6000, -3.0, epoch=0, session=sessions[0])
     assert await sink.finalise(replayed, make_explanation(replayed), token) is FinaliseOutcome.REPLAYED
-    assert await sink.last_final(TrackKey(sessions[0], "customer")) == (1, 4000, make_sync(4000 / 7))
+    last = await sink.last_final(TrackKey(sessions[0], "customer"))
+    assert last is not None
+    assert (last.epoch, last.end_ms, last.clock_skews) == (1, 4000, make_sync(4000 / 7))
     following = make_score(6000, epoch=1, session=sessions[0])
     assert await sink.finalise(following, make_explanation(following), token) is FinaliseOutcome.ACCEPTED
 

@@ -116,7 +116,9 @@ async def test_a_cluster_is_recognised_and_keeps_the_rules(tmp_path: Path, tansu
         await sink.put_partial(replace(make_partial(8000), tenant=session.tenant, session=session.session))
         assert [a.epoch for a in await sink.begin_epoch(session, 0, 1_700_000_000_000, 5000, 0)] == [1]
         await sink.put_summary(summarise(session, 0, await sink.finals(session)))
-        assert await sink.last_final(TrackKey(session, "customer")) == (0, 6000, {})
+        last = await sink.last_final(TrackKey(session, "customer"))
+        assert last is not None
+        assert (last.epoch, last.end_ms) == (0, 6000)
         history = History(finals_per_track=10)
         for record in (make_score(4000, session=session), make_score(8000, session=session)):
             for result in (record, make_explanation(record)):

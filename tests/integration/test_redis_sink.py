@@ -14,11 +14,13 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from stream.config.settings import RedisSettings
+from stream.domain.clock_skew import ClockSkews
 from stream.domain.context import CONTEXT_KEPT, ContextFeatures, OpenSentence, packed_mean
 from stream.domain.delivery import FinaliseOutcome
 from stream.domain.identity import TrackKey
 from stream.domain.media_format import VOICE_WIDTH
 from stream.domain.modality import Modality
+from stream.explain.changes import compared
 from stream.explain.session_summary import summarise
 from stream.local.ports import choose_port
 from stream.local.redis_server import RedisServer
@@ -40,7 +42,7 @@ async def test_a_window_is_final_once(sink: RedisSink) -> None:
     assert await finalise(sink, make_score(4000, -1.0), token=2) is FinaliseOutcome.REPLAYED
     assert await finalise(sink, make_score(3000), token=2) is FinaliseOutcome.REPLAYED
     assert [final.score for final in await sink.finals(SESSION)] == [1.0]
-    assert await sink.last_final(TRACK) == (0, 4000, {})
+    assert await newest(sink) == (0, 4000, {})
     latest = await sink.latest(TRACK)
     assert latest is not None
     assert (latest.epoch, latest.end_ms) == (0, 4000)
@@ -103,16 +105,41 @@ async def test_contributions_are_kept_with_their_windows_and_bounded(sink: Redis
     await redis.aclose()
 
 
+async def newest(sink: RedisSink) -> tuple[int, int, ClockSkews]:
+    last = await sink.last_final(TRACK)
+    assert last is not None
+    return last.epoch, last.end_ms, last.clock_skews
+
+
 async def test_the_last_final_window_comes_with_its_clock_skews(sink: RedisSink) -> None:
     assert await sink.last_final(TRACK) is None
     for end_ms, offset_ms in ((4000, 0.1 + 0.2), (6000, -151.284)):
         await finalise(sink, make_score(end_ms, sync=make_sync(offset_ms)))
-        assert await sink.last_final(TRACK) == (0, end_ms, make_sync(offset_ms))
+        assert await newest(sink) == (0, end_ms, make_sync(offset_ms))
     await finalise(sink, make_score(4000, sync=make_sync(7.0)))
     await finalise(sink, make_score(8000, track="agent", sync=make_sync(8.0)))
-    assert await sink.last_final(TRACK) == (0, 6000, make_sync(-151.284))
+    assert await newest(sink) == (0, 6000, make_sync(-151.284))
     await finalise(sink, make_score(8000))
-    assert await sink.last_final(TRACK) == (0, 8000, {})
+    assert await newest(sink) == (0, 8000, {})
+
+
+async def test_what_later_scores_are_compared_with_is_kept_with_the_window(sink: RedisSink) -> None:
+    async def kept() -> tuple[int, int, int] | None:
+        last = await sink.last_final(TRACK)
+        assert last is not None
+        return None if last.scores is None else (last.scores.epoch, last.scores.first.end_ms, last.scores.newest.end_ms)
+
+    await finalise(sink, make_score(2000, None))
+    assert await kept() is None
+    for end_ms, points in ((4000, 0.1 + 0.2), (6000, -1.0), (8000, None)):
+        score, last = make_score(end_ms, points), await sink.last_final(TRACK)
+        assert last is not None
+        assert await sink.finalise(score, compared(score, make_explanation(score), last.scores), 1) is FinaliseOutcome.ACCEPTED
+    assert await kept() == (0, 4000, 6000)
+    await finalise(sink, make_score(6000, 2.0))
+    assert await kept() == (0, 4000, 6000), "a replay changes nothing"
+    await finalise(sink, make_score(4000, 1.0, epoch=1))
+    assert await kept() == (1, 4000, 4000)
 
 
 async def test_a_zombie_is_refused_on_every_track_and_even_for_a_replay(sink: RedisSink) -> None:

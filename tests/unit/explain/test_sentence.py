@@ -1,132 +1,220 @@
-"""The sentence names the causes of a score, and nothing in it can be mistaken for markup."""
+"""The summary says what the records say: one thing a sentence, in at most thirty words."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from stream.domain.inference import CONTEXT_BIT
-from stream.domain.modality import Modality
-from stream.explain.records import final_records
-from stream.explain.sentence import clock, quote, sentence_for_nothing, signed
-from tests.fakes.windows import MODEL, make_inference, make_inputs, make_window
+from stream.domain.inference import LABELS
+from stream.domain.modality import MODALITIES, Modality
+from stream.domain.result import Change, Changes, ExplanationRecord, ScoreRecord, SpanEvidence, WordClaim
+from stream.domain.warning_codes import WarningCode
+from stream.explain.sentence import LONGEST, sentence
+from tests.fakes.results import make_explanation, make_score
 
-SCORES = [0.1, -1.5, 0.4, -1.2, 0.1, -1.6, 0.3, -1.3]
-VOICE_ALONE = (0.1, 0.2, 0.7)
-"""Probabilities of the labels by the voice alone: it disagrees with the words."""
-
-
-def sentence_of(words: Sequence[str], relevance: Sequence[float], *, segments: int = 4, frames: int = 2, faces: int = 1) -> str:
-    window = make_window(words, segments, frames, faces=faces)
-    inference = make_inference(SCORES, words=relevance, audio=[0.1, 0.2, -0.1, 0.0][:segments], video=[-0.05, 0.0][:frames])
-    inference.probabilities[Modality.AUDIO.bit | CONTEXT_BIT] = VOICE_ALONE
-    return final_records(window, make_inputs(window), inference, MODEL, 500)[1].sentence
+TEXT, AUDIO, VIDEO = MODALITIES
+Without = Mapping[Modality, tuple[float, str]]
 
 
-def test_the_sentence_gives_label_time_causes_and_alternative() -> None:
-    text = sentence_of(["really", "terrible", "nice"], [-0.2, -1.2, 0.4], faces=2)
-    assert text == (
-        "The customer comes across as negative (-1.30, 80% sure) between 0:04 and 0:05, "
-        "mainly because the words (above all “terrible” and “really”) lowered the score by 1.62, "
-        "while the voice (above all from 0:04 to 0:04.2) raised it by 0.28; "
-        "without the words it would be neutral (+0.30); "
-        "note that the modalities disagree and several faces were seen (the largest was followed)."
+def records(
+    score: float,
+    label: str,
+    contributions: Mapping[Modality, float],
+    without: Without | None = None,
+    *,
+    earlier: tuple[float, float, str] | None = None,
+    claims: tuple[WordClaim, ...] = (),
+    warnings: tuple[str, ...] = (),
+) -> tuple[ScoreRecord, ExplanationRecord]:
+    """Records of a window with the modalities that contribute; `earlier` is the contribution of earlier windows, and what is without."""
+    present = tuple(contributions)
+    scored = make_score(4000, score, present=present, warnings=warnings)
+    scored = structs.replace(scored, label=label, modalities_expected=present)
+    known = dict.fromkeys(contributions, (score, label)) | dict(without or {})
+    explained = structs.replace(
+        make_explanation(scored),
+        contributions=dict.fromkeys(MODALITIES, 0.0) | dict(contributions),
+        score_without={m: points for m, (points, _) in known.items()},
+        label_without={m: other for m, (_, other) in known.items()},
+        claims=claims,
+    )
+    if earlier is not None:
+        points, score_without, label_without = earlier
+        explained = structs.replace(
+            explained, earlier_windows=points, score_without_earlier=score_without, label_without_earlier=label_without
+        )
+    return scored, explained
+
+
+def claim(text: str, effect: float, label_without: str = "negative") -> WordClaim:
+    return WordClaim(text, 1000, 2000, effect, label_without)
+
+
+NEGATIVE = (-1.1, "negative", {TEXT: -1.3, AUDIO: 0.1}, {TEXT: (0.1, "neutral")})
+
+
+def test_label_cause_and_alternative() -> None:
+    assert sentence(*records(*NEGATIVE, claims=(claim("not working", -1.0),))) == (
+        "The customer seems negative (-1.1). Mainly the words: “not working”. Without the words it would be neutral (+0.1)."
     )
 
 
-def test_the_sentence_says_that_sound_and_picture_are_out_of_step() -> None:
-    window = make_window(["terrible"], 4, 2, warnings=("sync_suspect",))
-    inference = make_inference(SCORES, words=[-1.2], audio=[0.1] * 4, video=[0.0] * 2)
-    assert "sound and picture may be out of step" in final_records(window, make_inputs(window), inference, MODEL, 500)[1].sentence
+def test_a_phrase_that_decides_the_label_is_the_alternative() -> None:
+    assert sentence(*records(*NEGATIVE, claims=(claim("not working", -1.3, "neutral"), claim("at all", -0.4)))) == (
+        "The customer seems negative (-1.1). Mainly the words: “not working” and “at all”. "
+        "Without “not working” it would be neutral (+0.2)."
+    )
 
 
-def test_a_sentence_about_words_alone_names_no_alternative() -> None:
-    text = sentence_of(["terrible"], [-1.2], segments=0, frames=0)
-    assert "note that sound and a face were missing" in text
-    assert "without" not in text
+def test_an_alternative_whose_label_contradicts_its_score_is_not_told() -> None:
+    assert "Without" not in sentence(*records(-1.1, "negative", {TEXT: -1.3, AUDIO: 0.1}, {TEXT: (-1.0, "neutral")}))
+    assert "Without" not in sentence(*records(*NEGATIVE[:3], claims=(claim("not working", -0.3, "neutral"),)))
 
 
-def test_words_with_the_opposite_effect_are_not_quoted() -> None:
-    assert "nice" not in sentence_of(["terrible", "nice"], [-1.2, 0.4])
+def test_phrases_that_point_the_other_way_or_do_little_are_not_quoted() -> None:
+    text = sentence(*records(*NEGATIVE, claims=(claim("so nice", 0.9), claim("the", -0.2))))
+    assert text.startswith("The customer seems negative (-1.1). Mainly the words. Without")
+
+
+def test_words_are_not_quoted_for_what_the_voice_did() -> None:
+    text = sentence(*records(-1.1, "negative", {TEXT: -0.4, AUDIO: -1.3}, claims=(claim("not working", -0.5),)))
+    assert text == "The customer seems negative (-1.1). Mainly the voice."
+
+
+def test_two_strong_causes_are_named_together() -> None:
+    text = sentence(*records(1.5, "positive", {TEXT: 0.8, AUDIO: 0.7}, claims=(claim("thank you", 0.6, "neutral"),)))
+    assert text.startswith("The customer seems positive (+1.5). Mainly the words (“thank you”) and the voice.")
+
+
+def test_a_voice_that_speaks_at_one_moment_is_given_its_time() -> None:
+    scored, explained = records(-1.1, "negative", {TEXT: 0.0, AUDIO: -1.3})
+    half = structs.replace(explained, audio_spans=(SpanEvidence(63_400, 64_000, 0.9), SpanEvidence(61_000, 61_500, -0.7)))
+    assert sentence(scored, half) == "The customer seems negative (-1.1). Mainly the voice, above all at 1:01."
+    less = structs.replace(explained, audio_spans=(SpanEvidence(61_000, 61_500, -0.6),))
+    assert sentence(scored, less) == "The customer seems negative (-1.1). Mainly the voice."
+
+
+def test_words_alone_are_no_cause_of_themselves() -> None:
+    assert sentence(*records(1.1, "positive", {TEXT: 1.0}, {TEXT: (0.1, "neutral")})) == "The customer seems positive (+1.1)."
+    assert sentence(*records(1.1, "positive", {TEXT: 1.0}, claims=(claim("so much", 0.7, "neutral"),))) == (
+        "The customer seems positive (+1.1). Mainly “so much”. Without “so much” it would be neutral (+0.4)."
+    )
+
+
+def test_what_points_the_other_way_is_named() -> None:
+    text = sentence(*records(0.7, "positive", {TEXT: -0.6, AUDIO: 1.2}))
+    assert text == "The customer seems positive (+0.7). Mainly the voice. The words point the other way (-0.6)."
+
+
+def test_a_neutral_window_says_what_keeps_it_neutral() -> None:
+    text = sentence(*records(0.0, "neutral", {TEXT: 1.0, AUDIO: -0.3, VIDEO: -0.8}, {TEXT: (-1.8, "negative")}))
+    assert text == "The customer seems neutral (0.0). Without the words it would be negative (-1.8)."
+
+
+def test_a_neutral_window_without_a_deciding_part() -> None:
+    assert sentence(*records(0.0, "neutral", {TEXT: -0.4, AUDIO: 0.4})) == (
+        "The customer seems neutral (0.0). The words lower the score (-0.4), the voice raises it (+0.4)."
+    )
+    assert sentence(*records(0.5, "neutral", {TEXT: 0.4, AUDIO: 0.1})) == (
+        "The customer seems neutral (+0.5). The words raise the score (+0.4)."
+    )
+    assert sentence(*records(0.1, "neutral", {TEXT: 0.1, AUDIO: 0.1})) == "The customer seems neutral (+0.1). Nothing in it stands out."
+
+
+def test_below_the_review_threshold_there_is_no_label() -> None:
+    text = sentence(*records(*NEGATIVE, warnings=("to_review",)))
+    assert text == "The customer's mood is unclear. The words lower the score (-1.3)."
+    assert not any(label in text for label in LABELS)
+
+
+def test_earlier_windows_are_named_when_they_matter() -> None:
+    words = -0.9, "negative", {TEXT: -0.5, AUDIO: 0.0}
+    assert sentence(*records(*words, earlier=(-0.4, -0.5, "neutral"))) == (
+        "The customer seems negative (-0.9). Mainly the words and earlier windows. Without earlier windows it would be neutral (-0.5)."
+    )
+    alone = sentence(*records(-1.5, "negative", {TEXT: -1.2, AUDIO: 0.0}, earlier=(-0.4, -1.1, "negative")))
+    assert alone.endswith("Mainly the words. Earlier windows lower the score (-0.4).")
+    neutral = sentence(*records(0.1, "neutral", {TEXT: 0.1, AUDIO: 0.1}, earlier=(0.4, -0.8, "negative")))
+    assert neutral == "The customer seems neutral (+0.1). Without earlier windows it would be negative (-0.8)."
+    little = sentence(*records(-1.5, "negative", {TEXT: -1.2, AUDIO: 0.0}, earlier=(-0.2, -1.3, "negative")))
+    assert "arlier" not in little
+
+
+def test_a_large_change_is_told() -> None:
+    scored, explained = records(*NEGATIVE)
+    moved = {TEXT: -1.4, AUDIO: -0.3, VIDEO: 0.0}
+    fell = structs.replace(explained, change=Changes(Change(20_400, -1.8, moved, -0.1), Change(4000, -0.3, moved, -0.1)))
+    assert sentence(scored, fell).endswith("The score fell by 1.8 since 0:20, mostly through the words.")
+    shared = Change(20_400, -1.8, {TEXT: -0.8, AUDIO: -0.8, VIDEO: -0.2}, 0.0)
+    assert sentence(scored, structs.replace(explained, change=Changes(shared, shared))).endswith("The score fell by 1.8 since 0:20.")
+    little = structs.replace(explained, change=Changes(Change(20_400, -0.9, moved, -0.1), Change(4000, -2.0, moved, -0.1)))
+    assert "since" not in sentence(scored, little)
+
+
+def test_what_is_expected_and_not_present_is_named_and_nothing_else() -> None:
+    scored, explained = records(*NEGATIVE)
+    assert "face" not in sentence(structs.replace(scored, modalities_expected=(TEXT, AUDIO)), explained)
+    assert sentence(structs.replace(scored, modalities_expected=MODALITIES), explained).endswith("No face was seen.")
 
 
 @pytest.mark.parametrize(
-    "hostile", ["[bold]x[/bold]", "<script>alert(1)</script>", "`rm`", "**a**", "\x1b[31mred", "a\u202eb", "{{x}}", "&lt;b", "a\nb"]
+    ("code", "said"),
+    [
+        ("several_faces", "Several faces were seen."),
+        ("words_dropped", "The earliest words were left out."),
+        ("sync_suspect", "Sound and picture may be out of step."),
+        ("modalities_disagree", "The modalities disagree."),
+    ],
 )
-def test_hostile_words_lose_their_markup(hostile: str) -> None:
-    text = sentence_of([hostile], [-1.2])
-    assert not set(text) & set("[]<>`*{}&\x1b\n\u202e\\|=_#")
+def test_reasons_for_care_are_told(code: str, said: str) -> None:
+    assert sentence(*records(*NEGATIVE, warnings=(code,))).endswith(said)
 
 
-@given(st.text(max_size=200))
-def test_a_quotation_is_short_and_plain(text: str) -> None:
-    quoted = quote(text)
-    assert len(quoted) <= 26
-    assert not quoted or (quoted[0], quoted[-1]) == ("“", "”")
-    assert all(c.isprintable() for c in quoted)
-    assert not set(quoted) & set('[]<>`*{}&\\|=_#"')
+def test_a_window_of_one_modality_rests_on_it_alone() -> None:
+    scored, explained = records(-1.1, "negative", {VIDEO: -1.1}, {VIDEO: (0.1, "neutral")}, earlier=(-0.1, -1.0, "negative"))
+    assert sentence(structs.replace(scored, modalities_expected=(AUDIO, VIDEO)), explained) == (
+        "The customer seems negative (-1.1). Only a face was seen."
+    )
 
 
-def test_other_scripts_and_apostrophes_survive() -> None:
-    assert quote("don't,") == "“don't”"
-    assert quote("schön!") == "“schön”"
-    assert quote("素晴らしい") == "“素晴らしい”"
-    assert quote("...") == ""
+def test_nothing_was_said() -> None:
+    scored = make_score(4000, None)
+    assert sentence(scored, make_explanation(scored)) == "Nothing was said by the customer."
 
 
-@pytest.mark.parametrize(("ms", "text"), [(0, "0:00"), (4000, "0:04"), (64_300, "1:04.3"), (3_600_000, "60:00")])
-def test_clock_shows_tenths_only_if_they_are_not_zero(ms: int, text: str) -> None:
-    assert clock(ms) == text
+points = st.floats(-3, 3).map(lambda x: round(x, 4))
+labels = st.sampled_from(LABELS)
 
 
-@pytest.mark.parametrize(
-    ("segments", "frames", "missing"), [(0, 2, "sound was missing"), (4, 0, "a face was missing"), (0, 0, "sound and a face were missing")]
-)
-def test_missing_modalities_are_named(segments: int, frames: int, missing: str) -> None:
-    assert f"note that {missing}" in sentence_of(["terrible"], [-1.2], segments=segments, frames=frames)
-    assert "words were missing" in sentence_of([], [], segments=4, frames=2)
+@st.composite
+def any_records(draw: st.DrawFn) -> tuple[ScoreRecord, ExplanationRecord]:
+    present = draw(st.lists(st.sampled_from(MODALITIES), min_size=1, unique=True).map(sorted))
+    contributions = {m: draw(points) for m in present}
+    without = {m: (draw(points), draw(labels)) for m in present}
+    earlier = draw(st.none() | st.tuples(points, points, labels))
+    claims = draw(st.lists(st.builds(claim, st.text(max_size=60), points, labels), max_size=3).map(tuple))
+    codes = draw(st.lists(st.sampled_from(list(WarningCode)), unique=True).map(lambda codes: tuple(map(str, codes))))
+    scored, explained = records(draw(points), draw(labels), contributions, without, earlier=earlier, claims=claims, warnings=codes)
+    change = Change(draw(st.integers(0, 10**7)), draw(points), {}, 0.0)
+    return scored, structs.replace(explained, change=Changes(change, change))
 
 
-@pytest.mark.parametrize(
-    ("expected", "note"),
-    [((Modality.TEXT, Modality.AUDIO), None), ((Modality.TEXT, Modality.AUDIO, Modality.VIDEO), "note that a face was missing")],
-)
-def test_a_call_misses_no_face(expected: tuple[Modality, ...], note: str | None) -> None:
-    window = structs.replace(make_window(["terrible"], segments=4), modalities_expected=expected)
-    inference = make_inference(SCORES, words=[-1.2], audio=[0.1, 0.2, -0.1, 0.0])
-    text = final_records(window, make_inputs(window), inference, MODEL, 500)[1].sentence
-    assert "missing" not in text if note is None else note in text
-
-
-def test_the_sentence_about_nothing_has_no_number() -> None:
-    assert sentence_of([], [], segments=0, frames=0) == "Nothing was said by the customer between 0:04 and 0:05."
-
-
-def test_two_modalities_against_the_first_are_joined_by_and() -> None:
-    window = make_window(["terrible"], 1, 1)
-    scores = [sum(moved for bit, moved in enumerate((-1.0, 0.4, 0.3)) if coalition >> bit & 1) for coalition in range(8)]
-    text = final_records(window, make_inputs(window), make_inference(scores), MODEL, 500)[1].sentence
-    assert "lowered the score by 1.00, while the voice raised it by 0.40, and the face raised it by 0.30" in text
-
-
-@pytest.mark.parametrize(
-    ("role", "named"), [("customer", "the customer"), ("team_lead", "the team lead"), ("speaker-2", "speaker-2"), ("Anna", "Anna")]
-)
-def test_a_name_has_no_article(role: str, named: str) -> None:
-    assert sentence_for_nothing(role, 4000, 5000) == f"Nothing was said by {named} between 0:04 and 0:05."
-
-
-def test_a_score_that_rounds_to_zero_has_no_minus() -> None:
-    assert (signed(-0.001), signed(-0.5)) == ("+0.00", "-0.50")
-
-
-def test_the_sentence_says_that_nothing_moved_the_score() -> None:
-    window = make_window(["well"], 1, 1)
-    text = final_records(window, make_inputs(window), make_inference([0.2] * 8), MODEL, 500)[1].sentence
-    assert "nothing in particular moved the score" in text
-    assert "no single modality decides it" in text
-    assert Modality.TEXT in window.present()
+@given(any_records())
+def test_a_summary_is_short_and_true_to_its_fields(found: tuple[ScoreRecord, ExplanationRecord]) -> None:
+    scored, explained = found
+    text = sentence(scored, explained)
+    assert len(text.split()) <= LONGEST
+    assert all(c.isprintable() for c in text)
+    assert sentence(scored, explained) == text
+    if "to_review" in scored.warnings:
+        assert f"seems {scored.label}" not in text
+    sign = {"negative": -1, "positive": 1}.get(str(scored.label))
+    driver = next((part for part in text.split(". ") if part.startswith("Mainly")), "")
+    for name, modality in (("the words", TEXT), ("the voice", AUDIO), ("the face", VIDEO)):
+        if name in driver:
+            assert sign is not None
+            assert explained.contributions[modality] * sign > 0, "evidence against its own clause"

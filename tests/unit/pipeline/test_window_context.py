@@ -18,7 +18,7 @@ SESSION = header(0).session
 
 def contexts(store: FakeStore) -> dict[tuple[str, int], str]:
     """By track and end of a window, the windows of its context."""
-    return {(e.track, e.end_ms): e.sentence for track in TRACKS for e in store.explanations[TrackKey(SESSION, track)]}
+    return {(e.track, e.end_ms): " ".join(e.counterfactual or ()) for track in TRACKS for e in store.explanations[TrackKey(SESSION, track)]}
 
 
 async def test_the_context_of_a_window_is_the_newest_windows_that_ended_before_it() -> None:
@@ -77,8 +77,8 @@ async def test_windows_of_an_earlier_epoch_are_no_context() -> None:
     for epoch in (0, 1):
         await worker.feed(worker.event(SessionStart(epoch, START.tracks[1:])), *(worker.words(seq, epoch=epoch) for seq in range(SECONDS)))
     await worker.advance(4000)
-    sentences = [e.sentence for e in worker.store.explanations[header(0).track] if e.epoch == 1 and e.end_ms <= 8000]
-    assert sentences == ["", "", "customer@4000:4"]
+    seen = [e.counterfactual for e in worker.store.explanations[header(0).track] if e.epoch == 1 and e.end_ms <= 8000]
+    assert seen == [(), (), ("customer@4000:4",)]
 
 
 async def test_a_partial_result_waits_for_nothing() -> None:
