@@ -68,6 +68,7 @@ def make_inputs(window: Window, words_dropped: int = 0) -> WindowInputs:
         audio_spans_ms=audio,
         video_spans_ms=video,
         words_dropped=words_dropped,
+        video_cells=None,
     )
 
 

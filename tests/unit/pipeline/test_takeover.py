@@ -16,7 +16,7 @@ from stream.config.settings import LimitSettings, Settings, WindowSettings
 from stream.domain.chunk import Chunk
 from stream.domain.delivery import InboundRecord
 from stream.domain.features import AudioFeatures, Features, Floats, Word
-from stream.domain.inference import Inference, WindowInputs
+from stream.domain.inference import Extra, Inference, WindowInputs
 from stream.domain.kafka_records import chunk_headers, encode_words
 from stream.domain.media_format import VOICE_WIDTH, WORD_WIDTH
 from stream.domain.modality import Modality
@@ -76,7 +76,7 @@ class WholeSentenceModels:
         states = np.cumsum(tokenised.input_ids % 97).astype(np.float32) / 1000
         return np.repeat(states[:, np.newaxis], WORD_WIDTH, axis=1)
 
-    async def infer(self, inputs: WindowInputs, _version: str) -> Inference:
+    async def infer(self, inputs: WindowInputs, _version: str, _extras: frozenset[Extra] = frozenset()) -> Inference:
         self.inputs = inputs
         nodes = np.zeros(len(inputs.words) + len(inputs.audio) + len(inputs.video), np.float32)
         return replace(make_inference([0.0] * 8), causal=nodes, relevance=nodes)
