@@ -387,7 +387,7 @@ class ExplanationSettings(_Section):
     """What is kept and computed to explain a window, beyond its published explanation."""
 
     face_maps: bool = Field(
-        True,
+        False,
         description="Whether explanations say which regions of a face moved the score. False saves 5 kB of memory for each face that a "
         "worker holds.",
     )
