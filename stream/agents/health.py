@@ -1,7 +1,7 @@
 """The worker's HTTP endpoints.
 
-``/live`` and ``/ready`` answer 200 or 503 with the reasons as JSON, ``/timings`` says how long each step takes, and ``/metrics`` has
-counters and gauges for Prometheus.
+``/live`` and ``/ready`` answer 200 or 503 with the reasons as JSON, and with the truth rates of the claims on words once some were checked.
+``/timings`` says how long each step takes, and ``/metrics`` has counters and gauges for Prometheus.
 
 A worker that is not live has to be restarted. A worker that is not ready waits for something, for example for Redis: a restart would not
 help, and would only move its partitions to workers that wait as well. So an outage never makes a worker not live.
@@ -92,6 +92,9 @@ class HealthServer:
         services = services or {}
         reasons = {**reasons, **{service: ongoing.problem.text for service, ongoing in services.items()}}
         body: dict[str, Any] = {name: not reasons, "partitions": self._state.partitions, "reasons": reasons}
+        checked = self._state.metrics.word_truth
+        if checked.windows:
+            body["word_claims"] = {"windows_checked": checked.windows, **checked.rates()}
         if services:
             body["services"] = {service: _described(ongoing) for service, ongoing in services.items()}
         return web.json_response(body, status=503 if reasons else 200)

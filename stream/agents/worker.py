@@ -24,6 +24,7 @@ from stream.kafka_admin.connection import as_error, refusal
 from stream.media.sandbox import Sandbox
 from stream.pipeline.encode import ChunkEncoder
 from stream.pipeline.score import WindowScorer
+from stream.pipeline.word_claims import WordClaims
 from stream.serving.models import Models
 from stream.sinks.examine import examine_until_failed_over
 from stream.sinks.problems import RedisRefusedError
@@ -70,8 +71,17 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
             keeper = await stack.enter_async_context(
                 WindowKeeper(settings.explanations.store, settings.explanations, state.metrics.windows_not_kept.inc)
             )
-        lateness_ms = settings.windows.allowed_lateness_ms
-        scorer = WindowScorer(models, Tokenizer(), lateness_ms, state.timings, metrics=state.metrics, keeper=keeper)
+        tokenizer, explained = Tokenizer(), settings.explanations
+        scorer = WindowScorer(
+            models,
+            tokenizer,
+            settings.windows.allowed_lateness_ms,
+            state.timings,
+            metrics=state.metrics,
+            keeper=keeper,
+            word_claims=WordClaims(models, tokenizer, explained.candidates) if explained.words else None,
+            truth_share=explained.truth_share,
+        )
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="sentistream-worker-"))
 
         def on_ready(partitions: int) -> None:

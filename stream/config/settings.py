@@ -384,8 +384,26 @@ class LimitSettings(_Section):
 
 
 class ExplanationSettings(_Section):
-    """What is kept and computed to explain a window, beyond its published explanation."""
+    """What is computed to explain a window, and what is kept of it."""
 
+    words: bool = Field(
+        True,
+        description="Whether explanations say what phrases do to the score: phrases of final windows are removed, and the rest is scored "
+        "again. False saves about a third of the model's work.",
+    )
+    candidates: int = Field(
+        6,
+        ge=1,
+        le=32,
+        description="Most phrases of a window that are removed for explanations.words: those with the largest estimated effect.",
+    )
+    truth_share: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        description="Share of the windows with words in which every phrase is removed, to check what is said of phrases (/metrics) and to "
+        "find the fewest phrases that the label hangs on.",
+    )
     face_maps: bool = Field(
         False,
         description="Whether explanations say which regions of a face moved the score. False saves 5 kB of memory for each face that a "

@@ -6,6 +6,8 @@ from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
+from stream.explain.word_effects import Truth
+
 
 class Metrics:
     """The metrics of one worker, in a registry of their own, so that the workers of one test process do not share them."""
@@ -21,6 +23,17 @@ class Metrics:
         self.shadow_label_changes = counter("shadow_label_changes", "Windows that the shadow version labels differently.", ["version"])
         self.shadow_failures = counter("shadow_failures", "Windows of the share that the shadow version did not score.", ["version"])
         self.windows_not_kept = counter("windows_not_kept", "Windows that could not be written to explanations.store.")
+        self.word_claims = counter(
+            "word_claims", "Checked claims on words by outcome: top_right, top_wrong (one a window), sign_right, sign_wrong.", ["outcome"]
+        )
+        self.word_truth = Truth()
+
+    def count_word_truth(self, found: Truth) -> None:
+        """Count the outcome of one checked window."""
+        self.word_truth = self.word_truth.plus(found)
+        wrong = {"top_wrong": found.windows - found.top_right, "sign_wrong": found.claims - found.signs_right}
+        for outcome, count in ({"top_right": found.top_right, "sign_right": found.signs_right} | wrong).items():
+            self.word_claims.labels(outcome).inc(count)
 
     def text(self) -> bytes:
         """All metrics in Prometheus' text format."""

@@ -10,14 +10,16 @@ from stream.domain.features import Floats
 from stream.domain.inference import Extra, Inference, WindowInputs
 from stream.domain.media_format import WORD_WIDTH
 from stream.domain.result import ExplanationRecord, ModelVersion, PartialRecord, ScoreRecord
+from stream.domain.sampling import in_share
 from stream.domain.window import Window
 from stream.encoders.context_inputs import contribution, with_context
 from stream.encoders.text import Tokenizer, pool_words
 from stream.encoders.window_inputs import build
-from stream.explain.records import final_records, partial_record
+from stream.explain.records import NOTHING_MEASURED, Measured, final_records, partial_record
 from stream.pipeline.metrics import Metrics
 from stream.pipeline.timings import Step, Timings
 from stream.pipeline.window_context import WindowContext
+from stream.pipeline.word_claims import SpokenWindow, WordClaims
 from stream.serving.models import Models
 from stream.sinks.stored_window import stored_window
 from stream.sinks.window_keeper import WindowKeeper
@@ -36,6 +38,8 @@ class WindowScorer:
         timings: Receives the duration of each step.
         metrics: Receives the number of windows by version.
         keeper: Keeps what scored each final window, before anybody can read its result.
+        word_claims: Measures what phrases of final windows do to the score; None: nothing is said of phrases.
+        truth_share: Share of the windows with words whose claims are checked.
     """
 
     def __init__(
@@ -47,6 +51,8 @@ class WindowScorer:
         *,
         metrics: Metrics | None = None,
         keeper: WindowKeeper | None = None,
+        word_claims: WordClaims | None = None,
+        truth_share: float = 0.0,
     ) -> None:
         self._models = models
         self._tokenizer = tokenizer
@@ -54,6 +60,8 @@ class WindowScorer:
         self._timings = timings or Timings()
         self._metrics = metrics or Metrics()
         self._keeper = keeper
+        self._word_claims = word_claims
+        self._truth_share = truth_share
 
     async def default_version(self) -> str:
         """The version that scores where none was ever promoted."""
@@ -64,7 +72,8 @@ class WindowScorer:
         began = time.perf_counter()
         inputs, inference, model = await self._infer(window, context, version)
         answered = time.perf_counter()
-        records = final_records(window, inputs, inference, model, self._allowed_lateness_ms)
+        measured = await self._without_phrases(window, context.words_before, inputs, inference)
+        records = final_records(window, inputs, inference, model, self._allowed_lateness_ms, measured=measured)
         self._metrics.windows.labels(model.version).inc()
         self._timings.add(Step.INFER, (answered - began) * 1000)
         self._timings.add(Step.EXPLAIN, (time.perf_counter() - answered) * 1000)
@@ -92,6 +101,19 @@ class WindowScorer:
             extras = NO_EXTRAS if inputs.video_cells is None or not window.is_final else FACE_SLOPE
             inference = await self._models.infer(inputs, version, extras)
         return inputs, inference, await self._models.named(version if inference is None else inference.version)
+
+    async def _without_phrases(
+        self, window: Window, words_before: tuple[str, ...], inputs: WindowInputs, inference: Inference | None
+    ) -> Measured:
+        """What phrases do to the score. Words whose states came from their producer cannot be encoded again in the same way."""
+        words = window.words()
+        if self._word_claims is None or inference is None or not words or window.word_states() is not None:
+            return NOTHING_MEASURED
+        spoken = SpokenWindow(words, words_before, inputs, inference, window.start_ms)
+        found = await self._word_claims.find(spoken, in_full=in_share(window.id, self._truth_share))
+        if found.truth is not None:
+            self._metrics.count_word_truth(found.truth)
+        return found.measured
 
     async def _word_states(self, window: Window, words_before: tuple[str, ...]) -> Floats:
         """The states that the producer sent, or those from the text encoder.

@@ -16,6 +16,7 @@ from stream.aio.service_monitor import Check, ServiceMonitor
 from stream.cli.errors import describe
 from stream.config.settings import HealthSettings
 from stream.domain.service_problem import ServiceProblem
+from stream.explain.word_effects import Truth
 from stream.local.ports import LOOPBACK, free_port
 
 
@@ -36,6 +37,13 @@ async def ready(state: WorkerState, **checks: Check) -> tuple[int, Any]:
 
 async def test_a_worker_that_can_work_is_ready_and_live() -> None:
     assert await ready(WorkerState(partitions=24), redis=fine) == (200, {"ready": True, "partitions": 24, "reasons": {}})
+
+
+async def test_the_truth_of_claims_on_words_is_public_once_it_was_checked() -> None:
+    state = WorkerState(partitions=24)
+    state.metrics.count_word_truth(Truth(windows=4, top_right=3, claims=5, signs_right=5))
+    _, body = await ready(state)
+    assert body["word_claims"] == {"windows_checked": 4, "top": 0.75, "sign": 1.0}
 
 
 async def test_reasons_name_the_missing_services() -> None:

@@ -1,0 +1,115 @@
+"""Measured effects of phrases: claims, their truth, and the words that a label hangs on. Pure: the model's verdicts are passed in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import NamedTuple, TypeVar
+
+from stream.domain.features import Word
+from stream.domain.inference import LABELS
+from stream.domain.result import WordClaim
+from stream.explain.phrases import text_of
+from stream.explain.rounding import rounded
+from stream.explain.verdict import Verdict
+
+LEAST_EFFECT = 0.05
+"""Score points. The model moves by less than this when nothing of substance changes: it is no claim."""
+
+COMBINED = 4
+"""Phrases that are combined in the search for a change of the label: those that support the label most."""
+
+Phrases = tuple[range, ...]
+Removed = TypeVar("Removed", range, Phrases)
+
+
+class Truth(NamedTuple):
+    """How many claims hold, counted over windows in which every phrase was removed in turn.
+
+    Attributes:
+        windows: Windows with a phrase whose effect is at least `LEAST_EFFECT`.
+        top_right: Those among them whose first claim is the phrase with the largest effect of all.
+        claims: Claims.
+        signs_right: Those among them that move the score in the direction they say.
+    """
+
+    windows: int = 0
+    top_right: int = 0
+    claims: int = 0
+    signs_right: int = 0
+
+    def plus(self, other: Truth) -> Truth:
+        """The counts of both."""
+        return Truth(*(own + others for own, others in zip(self, other, strict=True)))
+
+    def rates(self) -> dict[str, float | None]:
+        """``top`` and ``sign``: the shares that are right, None without any."""
+        return {
+            "top": self.top_right / self.windows if self.windows else None,
+            "sign": self.signs_right / self.claims if self.claims else None,
+        }
+
+
+def effects(whole: Verdict, without: Mapping[range, Verdict]) -> dict[range, float]:
+    """Score with each phrase minus score without it, the largest of either sign first; of equal ones the earlier phrase."""
+    found = {phrase: rounded(whole.score - verdict.score) for phrase, verdict in without.items()}
+    return {phrase: found[phrase] for phrase in sorted(found, key=lambda phrase: (-abs(found[phrase]), phrase.start))}
+
+
+def claims(words: Sequence[Word], whole: Verdict, without: Mapping[range, Verdict]) -> tuple[WordClaim, ...]:
+    """The claims that follow from the removal of phrases, strongest first; effects below `LEAST_EFFECT` are none.
+
+    Args:
+        words: The window's words.
+        whole: The verdict on the window.
+        without: The verdict without each phrase that was tried.
+    """
+    return tuple(
+        WordClaim(text_of(words, phrase), words[phrase.start].start_ms, words[phrase[-1]].end_ms, effect, without[phrase].label)
+        for phrase, effect in effects(whole, without).items()
+        if abs(effect) >= LEAST_EFFECT
+    )
+
+
+def truth(claimed: Mapping[range, float], every: Mapping[range, float]) -> Truth:
+    """Check the claims of one window against the effects of all its phrases.
+
+    Args:
+        claimed: Effects of the phrases that were tried, strongest first.
+        every: Effects of all phrases, measured once more, strongest first.
+    """
+    large = {phrase: effect for phrase, effect in claimed.items() if abs(effect) >= LEAST_EFFECT}
+    strongest = next((phrase for phrase, effect in every.items() if abs(effect) >= LEAST_EFFECT), None)
+    return Truth(
+        windows=int(strongest is not None),
+        top_right=int(strongest is not None and next(iter(large), None) == strongest),
+        claims=len(large),
+        signs_right=sum(every[phrase] * effect > 0 for phrase, effect in large.items()),
+    )
+
+
+def sets_to_try(whole: Verdict, without: Mapping[range, Verdict]) -> Iterator[list[Phrases]]:
+    """Sets of phrases whose removal may change the label, in stages of one size: pairs, triples and so on; eleven sets at most.
+
+    They are made of the `COMBINED` phrases that support the label most; single phrases are in `without` already.
+    """
+    support = _support(whole, without)
+    # Where the label is certain, no phrase alone makes it less so: then those that move the score most are combined.
+    strongest = sorted(support, key=lambda phrase: (-support[phrase], -abs(whole.score - without[phrase].score), phrase.start))[:COMBINED]
+    for size in range(2, len(strongest) + 1):
+        yield sorted(combinations(strongest, size), key=lambda chosen: -rounded(sum(support[phrase] for phrase in chosen)))
+
+
+def changing(whole: Verdict, tried: Mapping[Phrases, Verdict]) -> Phrases | None:
+    """The set without which the window has another label and its own label is least probable; None if the label stays.
+
+    Of equal sets the first counts.
+    """
+    drops = {chosen: drop for chosen, drop in _support(whole, tried).items() if tried[chosen].label != whole.label}
+    return max(drops, key=lambda chosen: drops[chosen], default=None)
+
+
+def _support(whole: Verdict, without: Mapping[Removed, Verdict]) -> dict[Removed, float]:
+    """How much less probable the window's label is without the words."""
+    label = LABELS.index(whole.label)
+    return {words: rounded(whole.probabilities[label] - verdict.probabilities[label]) for words, verdict in without.items()}

@@ -1,0 +1,114 @@
+"""Measures what phrases do to a score: each is removed, the other words are encoded again, and the model is asked again.
+
+The word states of a window depend on each other, so masking a word's node says little about what the score would be without the word.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
+from typing import NamedTuple
+
+import numpy as np
+
+from stream.domain.features import Floats, Word
+from stream.domain.inference import Inference, WindowInputs
+from stream.domain.media_format import WORD_WIDTH
+from stream.encoders.text import Tokenizer, pool_words
+from stream.encoders.window_inputs import with_words
+from stream.explain.phrases import candidates, phrases, text_of
+from stream.explain.records import Measured
+from stream.explain.verdict import Verdict, verdict
+from stream.explain.word_effects import Phrases, Truth, changing, claims, effects, sets_to_try, truth
+from stream.serving.models import Models
+
+
+class SpokenWindow(NamedTuple):
+    """A window whose words the text encoder has encoded, with the model's answer.
+
+    Attributes:
+        words: All its words, in order of time.
+        words_before: Words of earlier windows with which its first sentence began, encoded together with `words`.
+        inputs: Its inputs.
+        inference: The model's answer.
+        start_ms: Its start.
+    """
+
+    words: tuple[Word, ...]
+    words_before: tuple[str, ...]
+    inputs: WindowInputs
+    inference: Inference
+    start_ms: int
+
+
+class Findings(NamedTuple):
+    """What the removal of phrases has shown.
+
+    Attributes:
+        measured: The claims, strongest first. Of a window that was examined in full, the smallest set of phrases found whose removal
+            changes the label, in order of time.
+        truth: Of a window that was examined in full: whether its claims hold.
+    """
+
+    measured: Measured
+    truth: Truth | None = None
+
+
+class WordClaims:
+    """Removes phrases of windows. All removals of a window are asked for together, so that they share requests, also with other windows.
+
+    Args:
+        models: Triton's models; outages are waited out.
+        tokenizer: Of the text encoder.
+        most: Most phrases of a window that are tried for its claims: those with the largest estimated effect.
+    """
+
+    def __init__(self, models: Models, tokenizer: Tokenizer, most: int) -> None:
+        self._models = models
+        self._tokenizer = tokenizer
+        self._most = most
+
+    async def find(self, window: SpokenWindow, *, in_full: bool = False) -> Findings:
+        """The claims on a window. If `in_full`, every phrase is removed besides, to check them and to find the words of the label."""
+        words, found = window.inputs.word_nodes, phrases(window.inputs.word_nodes)
+        whole = verdict(window.inputs, window.inference)
+        tried = await self._without_each(window, candidates(found, _estimates(window), self._most))
+        if not in_full:
+            return Findings(Measured(claims(words, whole, tried)))
+        every = await self._without_each(window, found)
+        checked = truth(effects(whole, tried), effects(whole, every))
+        return Findings(Measured(claims(words, whole, tried), await self._counterfactual(window, whole, every)), checked)
+
+    async def _counterfactual(self, window: SpokenWindow, whole: Verdict, every: Mapping[range, Verdict]) -> tuple[str, ...] | None:
+        found = changing(whole, {(phrase,): answer for phrase, answer in every.items()})
+        for sets in sets_to_try(whole, every):
+            if found is not None:
+                break
+            found = changing(whole, dict(zip(sets, await self._without(window, sets), strict=True)))
+        if found is None:
+            return None
+        return tuple(text_of(window.inputs.word_nodes, phrase) for phrase in sorted(found, key=attrgetter("start")))
+
+    async def _without_each(self, window: SpokenWindow, found: Sequence[range]) -> dict[range, Verdict]:
+        return dict(zip(found, await self._without(window, [(phrase,) for phrase in found]), strict=True))
+
+    async def _without(self, window: SpokenWindow, sets: Sequence[Phrases]) -> list[Verdict]:
+        return list(await asyncio.gather(*(self._verdict_without(window, chosen) for chosen in sets)))
+
+    async def _verdict_without(self, window: SpokenWindow, chosen: Phrases) -> Verdict:
+        # Phrases are those of the words that fit into the window's inputs, the latest.
+        first = len(window.words) - len(window.inputs.word_nodes)
+        removed = {first + index for phrase in chosen for index in phrase}
+        words = [word for index, word in enumerate(window.words) if index not in removed]
+        states: Floats = np.zeros((0, WORD_WIDTH), np.float32)
+        if words:
+            tokenised = self._tokenizer.tokenise([*window.words_before, *(word.text for word in words)])
+            states = pool_words(await self._models.encode_text(tokenised), tokenised)[len(window.words_before) :]
+        inputs = with_words(window.inputs, words, states, window.start_ms)
+        return verdict(inputs, await self._models.infer(inputs, window.inference.version))
+
+
+def _estimates(window: SpokenWindow) -> Floats:
+    """(n,) estimated effect of each word: the relevance of its node."""
+    return window.inference.relevance[: len(window.inputs.word_nodes)]
