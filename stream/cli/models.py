@@ -1,4 +1,4 @@
-"""`sentistream models`: builds the encoders that are not in git, and checks the Triton model repository."""
+"""`sentistream models`: builds the encoders that are not in git, checks the Triton model repository, and promotes versions of mmci."""
 
 from __future__ import annotations
 
@@ -7,14 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stream.cli import model_versions
 from stream.cli.errors import EXIT_FAILED, friendly_errors
-from stream.cli.options import ConfigFile, JsonLines
+from stream.cli.options import ConfigFile, JsonLines, RedisUrl, TritonAddress
 
 if TYPE_CHECKING:
     from stream.config.settings import TritonSettings
     from stream.model_repository.repository import ModelReport
+    from stream.pipeline.model_versions import VersionStatus
 
-app = typer.Typer(help="Assemble or check the models that Triton serves.", no_args_is_help=True)
+app = typer.Typer(help="Assemble or check the models that Triton serves, and promote versions of mmci.", no_args_is_help=True)
+app.command("load")(model_versions.load)
+app.command("promote")(model_versions.promote)
+app.command("rollback")(model_versions.rollback)
+app.command("retire")(model_versions.retire)
 
 Repository = Annotated[
     Path | None, typer.Option(metavar="FOLDER", help="Model repository.", show_default="setting triton.model_repository")
@@ -41,16 +47,34 @@ def build(*, config: ConfigFile = None, repository: Repository = None, as_json: 
 
 @app.command("list")
 @friendly_errors()
-def list_models(*, config: ConfigFile = None, repository: Repository = None, as_json: JsonLines = False) -> None:
-    """Show every model with its tensors, and whether its Triton configurations match its ONNX file.
+def list_models(
+    *,
+    live: Annotated[bool, typer.Option("--live", help="Show the versions of mmci on the running Triton instead.")] = False,
+    config: ConfigFile = None,
+    repository: Repository = None,
+    redis: RedisUrl = None,
+    triton: TritonAddress = None,
+    as_json: JsonLines = False,
+) -> None:
+    """Show every version of every model with its tensors, and whether the Triton configurations match its ONNX file.
 
     Use it to find out why Triton does not load a model. Exits with 1 if a model has a problem.
 
-    Example: `sentistream models list --json`
+    With `--live`, it shows instead which versions of mmci the running Triton serves, which one new sessions get, and how many open epochs
+    of sessions keep each.
+
+    For example:
+
+    - `sentistream models list --json`
+
+    - `sentistream models list --live`
     """
     from stream.model_repository.repository import check_models  # noqa: PLC0415 - heavy imports stay out of --help
 
-    _report(check_models(repository or _settings(config).model_repository), as_json)
+    if live:
+        _report_live(model_versions.status(config, repository, redis, triton), as_json)
+    else:
+        _report(check_models(repository or _settings(config).model_repository), as_json)
 
 
 def _settings(config: Path | None) -> TritonSettings:
@@ -66,6 +90,31 @@ def _report(reports: tuple[ModelReport, ...], as_json: bool) -> None:
         _print_table(reports)
     if not all(report.ok for report in reports):
         raise typer.Exit(EXIT_FAILED)
+
+
+def _report_live(status: VersionStatus, as_json: bool) -> None:
+    import json  # noqa: PLC0415 - heavy imports stay out of --help
+
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table("version", "weights", "served", "role", "open epochs", box=None, header_style="bold", pad_edge=False)
+    for version in sorted({*status.loaded, status.in_force, *status.open_epochs}, key=int):
+        role = {status.in_force: "new sessions get it", status.previous: "before the last promotion"}.get(version, "")
+        epochs, digest = status.open_epochs.get(version, 0), status.loaded.get(version)
+        if as_json:
+            fields: dict[str, object] = {
+                "event": "version",
+                "model": "mmci",
+                "version": version,
+                "digest": digest,
+                "served": digest is not None,
+            }
+            fields |= {"in_force": version == status.in_force, "previous": version == status.previous, "open_epochs": epochs}
+            typer.echo(json.dumps(fields))
+        table.add_row(version, digest or "", "no" if digest is None else "yes", role, str(epochs))
+    if not as_json:
+        Console().print(table)
 
 
 def _print_json(reports: tuple[ModelReport, ...]) -> None:

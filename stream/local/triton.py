@@ -112,7 +112,8 @@ class TritonServer:
         shared_memory = f"shm-region-prefix-name={self.shared_memory_prefix}"
         return [
             str(self._install / "bin" / "tritonserver"),
-            *(f"--model-repository={self.repository.resolve()}", "--model-config-name=cpu", "--model-control-mode=none"),
+            *(f"--model-repository={self.repository.resolve()}", "--model-config-name=cpu"),
+            *("--model-control-mode=explicit", "--load-model=*"),
             *(f"--backend-directory={self._backends}", f"--cache-directory={self._install / 'caches'}"),
             *(f"--backend-config=python,{shared_memory}", f"--backend-config=onnxruntime,{shared_memory}"),
             *(f"--grpc-address={LOOPBACK}", f"--grpc-port={self.ports.grpc}"),

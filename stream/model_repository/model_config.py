@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import text_format
+from google.protobuf import json_format, text_format
 from tritonclient.grpc import model_config_pb2
 
 from stream.model_repository.files import VERSION
@@ -89,6 +89,24 @@ def parse_config(config: Any) -> ModelConfig:
             if key.partition(".")[0] == DIGEST_PARAMETER
         },
     )
+
+
+def config_with_versions(config: Any, digests: Mapping[str, str]) -> str:
+    """A configuration, given as Triton's protobuf message, as JSON; with these versions, and their digests, instead of its own."""
+    changed = model_config_pb2.ModelConfig()
+    changed.CopyFrom(config)
+    changed.version_policy.Clear()
+    changed.version_policy.specific.versions.extend(sorted(map(int, digests)))
+    for key in [key for key in changed.parameters if key.partition(".")[0] == DIGEST_PARAMETER]:
+        del changed.parameters[key]
+    for version, digest in digests.items():
+        changed.parameters[digest_key(version)].string_value = digest
+    return json_format.MessageToJson(changed, preserving_proto_field_name=True)
+
+
+def digest_key(version: str) -> str:
+    """Name of the parameter that holds the digest of a version."""
+    return DIGEST_PARAMETER if version == VERSION else f"{DIGEST_PARAMETER}.{version}"
 
 
 def _tensors(entries: object) -> tuple[TensorSpec, ...]:

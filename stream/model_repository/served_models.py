@@ -19,6 +19,9 @@ IR_VERSION = 10
 MAX_ROWS = 16
 """Most rows of one request; the ``max_batch_size`` of every model is at least this."""
 
+DIGEST_DIGITS = 12
+"""Number of digits of an ONNX file's SHA-256 that name its weights."""
+
 DIGEST_PARAMETER = "digest"
-"""Parameter of mmci's configuration: the first 12 hexadecimal digits of the SHA-256 of version 1's ONNX file. That of another version N is
-``digest.N``."""
+"""Parameter of mmci's configuration: the first `DIGEST_DIGITS` hexadecimal digits of the SHA-256 of version 1's ONNX file. That of
+another version N is ``digest.N``."""

@@ -11,7 +11,7 @@ from tritonclient.grpc import InferInput, InferRequestedOutput
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from stream.model_repository.model_config import ModelConfig, parse_config
+from stream.model_repository.model_config import ModelConfig, config_with_versions, parse_config
 from stream.serving.errors import ModelFailedError, ModelProcessDeadError, ModelRejectedError, ServingError, TritonUnavailableError
 from stream.serving.signatures import Signature
 
@@ -117,6 +117,30 @@ class TritonClient:
     async def digests(self, model: str) -> Mapping[str, str]:
         """By version, the digest of its weights in the served configuration, which may lack it. Raises the errors of `infer`."""
         return (await self._config(model)).digests
+
+    async def load_versions(self, model: str, digests: Mapping[str, str], timeout_s: float) -> None:
+        """Let Triton serve exactly these versions of a model, side by side; return when they are loaded.
+
+        Triton goes on serving the versions that it has until all of the new ones are loaded, and keeps them if that fails. Needs a Triton
+        that runs with ``--model-control-mode=explicit``.
+
+        Args:
+            model: Its name in the repository.
+            digests: By version, the digest of its weights.
+            timeout_s: How long loading may take.
+
+        Raises:
+            ModelRejectedError: Triton does not load models on request, or a version cannot be loaded.
+            TritonUnavailableError: The server does not answer now.
+        """
+        answer = await self._call(lambda client: client.get_model_config(model, client_timeout=self._timeout_s))
+        config = config_with_versions(answer.config, digests)
+        try:
+            await self._call(lambda client: client.load_model(model, config=config, client_timeout=timeout_s))
+        except TritonUnavailableError as error:
+            # Triton says UNAVAILABLE for a model that it cannot load, too; a server that is away does not answer the next question.
+            await self.versions(model)
+            raise ModelRejectedError(str(error)) from None
 
     async def signature(self, model: str) -> Signature:
         """The tensors of a served model. Raises the errors of `infer`."""

@@ -153,6 +153,28 @@ redis.call('EXPIRE', KEYS[1], ARGV[3])
 return redis.call('HGET', KEYS[1], field)
 """)
 
+PROMOTE = Script("""
+-- Lets new epochs get a version of the model.
+--
+-- KEYS: 1 models. ARGV: 1 version, 2 version in force if none was ever promoted ('' for a rollback), 3 wall clock (Unix ms).
+
+-- 1. What is in force already stays as it is: a repeated call must not make it its own predecessor.
+local current = redis.call('HGET', KEYS[1], 'current') or ARGV[2]
+if current == ARGV[1] then
+  redis.call('HSETNX', KEYS[1], 'current', ARGV[1])
+  return 0
+end
+
+-- 2. Keep the version before, for a rollback; a rollback itself has nothing to go back to.
+redis.call('HSET', KEYS[1], 'current', ARGV[1], 'at_ms', ARGV[3])
+if ARGV[2] == '' then
+  redis.call('HDEL', KEYS[1], 'previous')
+else
+  redis.call('HSET', KEYS[1], 'previous', current)
+end
+return 1
+""")
+
 PUT_PARTIAL = Script("""
 -- Writes the partial result of an open window. Returns 1 if it is written, 0 if there is something newer.
 --
@@ -237,6 +259,7 @@ redis.call('HSET', state, 'token', '1')
 redis.call('HGET', state, 'token')
 redis.call('HMGET', state, 'token')
 redis.call('HGETALL', state)
+redis.call('HDEL', state, 'none')
 redis.call('HSETNX', state, 'token', '1')
 redis.call('EXPIRE', state, '60')
 redis.call('XADD', scores, 'MAXLEN', '~', '10', '1-1', 'record', '')

@@ -33,12 +33,10 @@ from stream.model.encoders import ServedFaceEncoder
 from stream.model.served import INPUT_NAMES, OUTPUT_NAMES, WEIGHTS, ServedMMCI, example_inputs, save_weights
 from stream.model_repository.audio_weights import PROJECTION, build_audio_encoder
 from stream.model_repository.files import MODEL_FILE, VERSION, sha256_of, write_atomically
-from stream.model_repository.served_models import AUDIO_ENCODER, BUILT, FACE_ENCODER, IR_VERSION, MMCI, OPSET
+from stream.model_repository.served_models import AUDIO_ENCODER, BUILT, DIGEST_DIGITS, FACE_ENCODER, IR_VERSION, MMCI, OPSET
+from stream.model_repository.version_files import load_at_start, loaded_versions, with_versions
 from stream.training.faces import FaceClassifier, classifier_of
 from stream.training.files import publish, replace_text
-
-DIGEST_DIGITS = 12
-"""Number of digits of the ONNX file's SHA-256 in the configuration."""
 
 Shape = tuple[int, ...]
 
@@ -141,19 +139,22 @@ def export_mmci(module: ServedMMCI, repository: Path) -> Path:
 
 
 def write_configs(entry: ModelEntry, repository: Path) -> None:
-    """Write ``config.pbtxt`` (for a GPU) and ``configs/cpu.pbtxt`` of one model."""
+    """Write ``config.pbtxt`` (for a GPU) and ``configs/cpu.pbtxt`` of one model. Triton goes on loading the versions that they name."""
     folder = repository / entry.name
+    versions = loaded_versions(folder)
     (folder / "configs").mkdir(parents=True, exist_ok=True)
     # The file of a model that is built may come after its configuration.
     digest = "" if entry.name in BUILT else sha256_of(folder / VERSION / MODEL_FILE)[:DIGEST_DIGITS]
     replace_text(folder / "config.pbtxt", config_text(entry, "KIND_GPU", digest))
     replace_text(folder / "configs" / "cpu.pbtxt", config_text(entry, "KIND_CPU", digest))
+    if entry.name == MMCI:
+        load_at_start(folder, [version for version in versions if (folder / version / MODEL_FILE).is_file()])
 
 
 def config_text(entry: ModelEntry, kind: str, digest: str) -> str:
     """The Triton configuration of one model for one kind of device. `digest` tells clients which weights answer them; it may be empty."""
     parameters = f'parameters {{ key: "digest" value {{ string_value: "{digest}" }} }}\n' if digest else ""
-    return f"""name: "{entry.name}"
+    text = f"""name: "{entry.name}"
 backend: "onnxruntime"
 default_model_filename: "model.onnx"
 max_batch_size: {entry.max_batch}
@@ -166,6 +167,7 @@ output [
 instance_group [ {{ kind: {kind}, count: 1 }} ]
 dynamic_batching {{ max_queue_delay_microseconds: {entry.queue_delay_us} }}
 {parameters}"""
+    return with_versions(text, (VERSION,), {VERSION: digest}) if entry.name == MMCI else text
 
 
 def _tensors(tensors: tuple[tuple[str, Shape], ...], halves: frozenset[str]) -> str:

@@ -119,7 +119,7 @@ def test_triton_serves_our_repository(services: dict[str, dict[str, Any]]) -> No
         source, target, mode = service["volumes"][0].split(":")
         assert mode == "ro"
         assert f"--model-repository={target}" in service["command"]
-        assert "--model-control-mode=none" in service["command"]
+        assert {"--model-control-mode=explicit", "--load-model=*"} <= set(service["command"])
         assert service["profiles"] == [profile]
         for model in MODEL_NAMES:
             assert (ROOT / source / model / GPU_CONFIG).is_file()

@@ -144,3 +144,9 @@ def test_topics_must_be_co_partitioned() -> None:
     assert [finding.status for finding in topic_findings(topics, {})] == [Status.WARNING]
     odd = {**whole, topics.sessions: 3}
     assert [finding.name for finding in topic_findings(topics, odd) if finding.status is Status.MISSING] == ["co-partitioned"]
+
+
+@pytest.mark.parametrize("version", ["0", "01", "v2", "-1", "2.0"])
+def test_a_version_is_a_number(version: str) -> None:
+    result = runner.invoke(commands(), ["models", "promote", "--", version])
+    assert (result.exit_code, result.stderr) == (2, "VERSION is the number of a version's folder, for example 2\n")

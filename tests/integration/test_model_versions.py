@@ -1,0 +1,165 @@
+"""Versions of the model on a real Triton and a real Redis: loaded, promoted, refused, rolled back and retired while windows are scored."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from redis.asyncio import Redis
+
+from stream.config.settings import RedisSettings, Settings, TritonSettings
+from stream.domain.identity import SessionKey
+from stream.local.redis_server import RedisServer
+from stream.local.triton import TritonServer
+from stream.model_repository.errors import VersionRefusedError
+from stream.model_repository.repository import build_encoders
+from stream.model_repository.served_models import MMCI
+from stream.model_repository.version_files import loaded_versions
+from stream.pipeline.model_versions import ModelVersions
+from stream.serving.canary_windows import canary_windows
+from stream.serving.models import Models
+from stream.sinks.redis_sink import RedisSink
+from tests.support.model_versions import add_damaged_version, add_scaled_version, copy_repository
+
+SESSION = SessionKey("default", "call-1")
+WINDOW = canary_windows()[0]
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Version 2 scores half as high; version 3 is no ONNX file, 4 gives NaN, 5 lacks an output, and 6 has not passed its gates."""
+    source = Settings().triton.model_repository
+    build_encoders(source)
+    copy = copy_repository(source, tmp_path_factory.mktemp("versions") / "models")
+    made = [add_scaled_version(copy, 0.5), add_damaged_version(copy), add_scaled_version(copy, float("nan"))]
+    made += [add_scaled_version(copy, 1.0, drop="arousal"), add_scaled_version(copy, 1.0, passed=False)]
+    assert made == ["2", "3", "4", "5", "6"]
+    return copy
+
+
+@pytest.fixture(scope="module")
+def triton(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
+    server = TritonServer(repository, tmp_path_factory.mktemp("triton"))
+    asyncio.run(server.start())
+    yield server
+    asyncio.run(server.stop())
+
+
+@pytest.fixture
+async def settings(triton: TritonServer, server: RedisServer) -> Settings:
+    return Settings(
+        triton=TritonSettings(url=triton.grpc_url, model_repository=triton.repository), redis=RedisSettings(url=SecretStr(server.url))
+    )
+
+
+@pytest.fixture
+async def versions(settings: Settings, redis: Redis) -> AsyncIterator[ModelVersions]:
+    await redis.flushall()
+    async with ModelVersions(settings) as versions:
+        for version in (await versions.status()).loaded:
+            if version != "1":
+                await versions.retire(version, force=True)
+        yield versions
+
+
+@pytest.fixture
+async def models(settings: Settings) -> AsyncIterator[Models]:
+    models = Models(settings.triton)
+    yield models
+    await models.close()
+
+
+async def test_a_version_is_promoted_and_rolled_back_while_windows_are_scored(
+    versions: ModelVersions, models: Models, sink: RedisSink, repository: Path
+) -> None:
+    right = {"1": (await models.infer(WINDOW, "1")).scores[-1]}
+    answers: list[str] = []
+
+    async def score() -> None:
+        while True:
+            answer = await models.infer(WINDOW, "1")
+            assert (answer.version, round(float(answer.scores[-1]), 4)) == ("1", round(float(right["1"]), 4))
+            answers.append(answer.version)
+
+    scoring = asyncio.ensure_future(score())
+    promoted = await versions.promote("2")
+    assert (promoted.version, promoted.previous) == ("2", "1")
+    assert await sink.promoted_version() == "2"
+    assert loaded_versions(repository / MMCI) == ("1", "2"), "a Triton that restarts loads both again"
+    before = len(answers)
+    new = await models.infer(WINDOW, "2")
+    assert (new.version, new.scores[-1]) == ("2", pytest.approx(right["1"] / 2, abs=1e-5))
+    assert (await models.named("2")).digest != (await models.named("1")).digest
+    rolled_back = await versions.roll_back()
+    assert (rolled_back.version, rolled_back.previous) == ("1", None)
+    assert await sink.promoted_version() == "1"
+    with pytest.raises(VersionRefusedError, match="no version to go back to"):
+        await versions.roll_back()
+    assert len(answers) >= before > 0
+    assert not scoring.done()
+    scoring.cancel()
+
+
+@pytest.mark.parametrize(
+    ("version", "reason"),
+    [
+        ("3", "the ONNX file cannot be loaded"),
+        ("4", "gives no valid answer .*not finite"),
+        ("5", "output arousal is not in the ONNX file"),
+        ("7", "7/model.onnx is missing"),
+    ],
+)
+async def test_a_broken_version_is_refused_and_the_old_one_serves_on(
+    version: str, reason: str, versions: ModelVersions, models: Models, sink: RedisSink, repository: Path
+) -> None:
+    with pytest.raises(VersionRefusedError, match=reason):
+        await versions.promote(version, force=True)
+    assert (await versions.status()).loaded.keys() == {"1"}
+    assert (await models.infer(WINDOW, "1")).version == "1"
+    assert await sink.promoted_version() is None
+    assert loaded_versions(repository / MMCI) == ("1",)
+
+
+async def test_a_version_that_triton_cannot_load_is_refused(versions: ModelVersions, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the files cannot be checked here, Triton's own check has the last word."""
+
+    async def unchecked(_self: ModelVersions, _version: str, _served: object) -> None:
+        pass
+
+    monkeypatch.setattr(ModelVersions, "_check_files", unchecked)
+    with pytest.raises(VersionRefusedError, match=r"Triton cannot load version 3 of mmci .*the others are served on"):
+        await versions.load("3")
+    assert (await versions.status()).loaded.keys() == {"1"}
+
+
+async def test_a_version_that_has_not_passed_its_gates_needs_force(versions: ModelVersions) -> None:
+    with pytest.raises(VersionRefusedError, match="has not passed its gates: clean; promote it all the same with --force"):
+        await versions.promote("6")
+    assert (await versions.promote("6", force=True)).version == "6"
+
+
+async def test_a_version_that_epochs_keep_is_not_retired_and_is_waited_for(
+    versions: ModelVersions, models: Models, sink: RedisSink, redis: Redis
+) -> None:
+    assert await sink.pin_version(SESSION, 0, "1") == "1"
+    await redis.zadd("sentistream:sessions", {str(SESSION): 1})
+    await versions.promote("2")
+    with pytest.raises(VersionRefusedError, match="version 2 is in force"):
+        await versions.retire("2")
+    with pytest.raises(VersionRefusedError, match="1 open epochs keep version 1"):
+        await versions.retire("1")
+    assert (await versions.status()).open_epochs == {"1": 1}
+    await versions.retire("1", force=True)
+    waiting = asyncio.ensure_future(models.infer(WINDOW, "1"))
+    done, _ = await asyncio.wait({waiting}, timeout=1)
+    assert not done, "no other version answers for it"
+    problem = await models.problem()
+    assert problem is not None
+    assert problem.code == "version_missing"
+    assert "has not loaded version 1 of mmci" in problem.text
+    await versions.load("1")
+    assert (await asyncio.wait_for(waiting, 10)).version == "1"
+    assert await models.problem() is None

@@ -1,0 +1,63 @@
+"""Further versions of ``mmci`` for tests and fault runs: the served graph with other answers, and graphs that must not be promoted."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from stream.model_repository.files import MODEL_FILE
+from stream.model_repository.served_models import MMCI
+from stream.model_repository.version_files import CARD, add_version, load_at_start
+
+SCORES = "coalition_scores"
+
+
+def copy_repository(source: Path, target: Path) -> Path:
+    """A repository in which versions may be added and promoted; only version 1 of each model is loaded."""
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns("weights.safetensors", "adapter.safetensors"))
+    for extra in target.glob(f"{MMCI}/[0-9]*"):
+        if extra.name != "1":
+            shutil.rmtree(extra)
+    load_at_start(target / MMCI, ("1",))
+    return target
+
+
+def add_scaled_version(repository: Path, factor: float, *, passed: bool | None = True, drop: str | None = None) -> str:
+    """Add a version of ``mmci`` whose scores are those of version 1 times a factor; return its number.
+
+    Args:
+        repository: The model repository.
+        factor: Multiplies all scores; NaN makes a version that never gives a finite answer.
+        passed: Whether it has passed its gates; None: it has no card.
+        drop: An output that the graph lacks.
+    """
+    model = onnx.load(str(repository / MMCI / "1" / MODEL_FILE))
+    graph = model.graph
+    raw = f"{SCORES}_unscaled"
+    for node in graph.node:
+        for names in (node.input, node.output):
+            for index, name in enumerate(names):
+                if name == SCORES:
+                    names[index] = raw
+    graph.initializer.append(numpy_helper.from_array(np.array(factor, np.float32), "factor"))
+    graph.node.append(helper.make_node("Mul", [raw, "factor"], [SCORES]))
+    for output in [output for output in graph.output if output.name == drop]:
+        graph.output.remove(output)
+    with tempfile.TemporaryDirectory() as folder:
+        onnx.save(model, str(Path(folder) / MODEL_FILE))
+        if passed is not None:
+            (Path(folder) / CARD).write_text(json.dumps({"gates": {"clean": {"passed": passed}}}))
+        return add_version(repository / MMCI, Path(folder))
+
+
+def add_damaged_version(repository: Path) -> str:
+    """Add a version of ``mmci`` that is no ONNX file; return its number."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / MODEL_FILE).write_bytes(b"damaged")
+        return add_version(repository / MMCI, Path(folder))
