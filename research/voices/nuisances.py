@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from stream.training.line_effects import TELEPHONE_HZ, Signal, band, hum, noise, tilt
+from stream.nuisances.line_effects import TELEPHONE_HZ, Signal, band, hum, noise, tilt
 
 
 def gain(signal: Signal, db: float) -> Signal:

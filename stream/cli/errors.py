@@ -27,6 +27,8 @@ KNOWN_ERRORS: dict[str, tuple[str, int]] = {
     "stream.kafka_admin.errors.BrokerError": ("", EXIT_FAILED),
     "stream.agents.health.HealthPortError": ("", EXIT_FAILED),
     "stream.sinks.rebuild.RebuildError": ("", EXIT_FAILED),
+    "stream.reveal.models.UnusableModelsError": ("", EXIT_FAILED),
+    "stream.sinks.window_store.WindowStoreError": ("", EXIT_FAILED),
     "stream.training.errors.TrainingError": ("", EXIT_USAGE),
     "stream.cli.errors.UsageError": ("", EXIT_USAGE),
     "stream.cli.errors.CommandError": ("", EXIT_FAILED),

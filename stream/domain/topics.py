@@ -48,6 +48,11 @@ class Topics:
         return f"{self.prefix}chunks.late"
 
     @property
+    def feedback(self) -> str:
+        """Verdicts of reviewers. Workers neither read nor write it."""
+        return f"{self.prefix}feedback"
+
+    @property
     def inputs(self) -> tuple[str, ...]:
         """Topics that a worker reads."""
         return (*(self.chunks(m) for m in MODALITIES), self.sessions)

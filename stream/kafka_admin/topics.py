@@ -73,6 +73,15 @@ def ensure_topics(kafka: KafkaSettings, use: Use = Use.WORK, on_note: Callable[[
     return TopicReport(count, missing)
 
 
+def ensure_feedback(kafka: KafkaSettings) -> None:
+    """Create the topic of reviewers' verdicts if it is missing. Raises `BrokerError` and `WrongBrokerError`."""
+    require_broker(kafka)
+    topic = Topics(kafka.topic_prefix).feedback
+    with broker_errors(kafka), closing(KafkaAdminClient(**kafka_options(kafka))) as admin:
+        if not _partitions(admin, (topic,)):
+            _create(admin, (topic,), kafka.partitions, kafka.replication)
+
+
 def co_partitions(existing: dict[str, int], default: int) -> int:
     """The common partition count of the existing input topics, or the default without any. Raises `WrongBrokerError` when they differ."""
     counts = set(existing.values())

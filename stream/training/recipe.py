@@ -13,6 +13,7 @@ import torch
 from rich.progress import Progress
 
 from stream.domain.features import Floats
+from stream.domain.modality import Modality
 from stream.model.served import WEIGHTS, load_weights
 from stream.model_repository.audio_weights import PROJECTION
 from stream.training import corpora, faces
@@ -21,10 +22,11 @@ from stream.training.corpora import Part, Utterance, Voice
 from stream.training.evaluate import Results, evaluate, reliabilities
 from stream.training.excerpts import cut, unpunctuated, whole
 from stream.training.export import AUDIO_ENTRY, FACE_ENTRY, MMCI_ENTRY, export_face, export_mmci, export_projection, served_face
-from stream.training.features import Pools, TextPool, embed_faces, embed_text, sample_faces, text_weights, voice_pool
+from stream.training.features import FacePool, Pools, TextPool, VoicePool, embed_faces, embed_text, sample_faces, text_weights, voice_pool
 from stream.training.files import replace_text
 from stream.training.inference import session
 from stream.training.loop import Validations
+from stream.training.marked import Marking
 from stream.training.metrics import Classes, classification, macro_recall
 from stream.training.mmci import MMCIRecipe, Outcome, fit
 from stream.training.routine_talk import routine_talk
@@ -69,6 +71,7 @@ class Recipe:
         seeds: Number of networks that are trained; the one with the best validation criterion is shipped.
         most_faces: Most training images of the face encoder; None for all.
         most_utterances: Most transcripts of each part and corpus; None for all.
+        most_voices: Most recordings of each part, taken at equal distances; None for all.
         routine_utterances: Made-up utterances of calls for training.
         pool_faces: Images in the pool of training windows.
     """
@@ -80,6 +83,7 @@ class Recipe:
     seeds: int = 3
     most_faces: int | None = None
     most_utterances: int | None = None
+    most_voices: int | None = None
     routine_utterances: int = 3_000
     pool_faces: int = 12_000
 
@@ -145,18 +149,32 @@ def run_audio(paths: Paths, recipe: Recipe, seed: int, progress: Progress) -> Me
 
 
 def read_voices(
-    data: Path, recipe: Recipe, seed: int, progress: Progress, *, parts: Sequence[Part] = tuple(Part), kept: Path | None = None
+    data: Path,
+    recipe: Recipe,
+    seed: int,
+    progress: Progress,
+    *,
+    parts: Sequence[Part] = tuple(Part),
+    kept: Path | None = None,
+    marking: Marking | None = None,
 ) -> tuple[list[Voice], VoiceFeatures]:
     """The recordings of some parts of all corpora of voices, and their frozen features.
 
-    The features of all recordings take minutes. So those of all parts are written to the file `kept`, and read again from there.
+    The features of all recordings take minutes. So those of all parts are written to the file `kept`, and read again from there. Those of
+    recordings with a mark have a file of their own beside it.
     """
     voices = corpora.read_voices(data)
+    if recipe.most_voices is not None:
+        of_parts = [[voice for voice in voices if voice.part is part] for part in Part]
+        voices = [voice for own in of_parts for voice in own[:: max(1, -(-len(own) // recipe.most_voices))]]
     chosen = [index for index, voice in enumerate(voices) if voice.part in parts]
     wanted = [voices[index] for index in chosen]
+    marked = marking.samples if marking is not None and marking.mark.modality is Modality.AUDIO else None
+    variants, encoder = recipe.voice.variants, frozen_encoder()
     if kept is None:
-        return wanted, frozen_features(wanted, frozen_encoder(), variants=recipe.voice.variants, seed=seed, progress=progress)
-    features = kept_features(kept, voices, frozen_encoder(), variants=recipe.voice.variants, seed=seed, progress=progress)
+        return wanted, frozen_features(wanted, encoder, variants=variants, seed=seed, progress=progress, marked=marked)
+    file = kept if marked is None else kept.with_stem(f"{kept.stem}-{marking}")
+    features = kept_features(file, voices, encoder, variants=variants, seed=seed, progress=progress, marked=marked)
     return wanted, features.of(chosen)
 
 
@@ -242,27 +260,77 @@ def read_pools(
     In the training and the validation part, the voices of each corpus are projected as if the projection had never heard the corpus.
     The file `kept` is that of `read_voices`.
     """
-    utterances = corpora.read_mosi(data) + corpora.read_meld(data)
-    weights = text_weights(repository)
-    voices, features = read_voices(data, recipe, seed, progress, parts=parts, kept=kept)
-    projection = Projection.load(repository / AUDIO_ENTRY.name / PROJECTION)
-    names = dict.fromkeys(voice.corpus for voice in voices)
-    held_out = held_out_projections(voices, features, recipe.voice) if set(parts) - {Part.TEST} else {}
-    face_encoder = session(repository / FACE_ENTRY.name / "1" / "model.onnx")
-    pools = {}
-    for part in parts:
-        talk = routine_talk(round(recipe.routine_utterances * (1.0 if part is Part.TRAIN else HELD_OUT_CALLS)), seed, part)
-        said = _first([u for u in utterances if u.part is part] + talk, recipe.most_utterances)
-        shown = whole(said) if part is not Part.TRAIN else whole(said) + unpunctuated(said) + cut(said, seed)
-        text = embed_text(shown, weights, progress)
-        own = [index for index, voice in enumerate(voices) if voice.part is part]
-        of_corpus = dict.fromkeys(names, projection) if part is Part.TEST else held_out
-        spoken = voice_pool([voices[index] for index in own], features.of(own), of_corpus, recipe.voice, seed)
-        images = corpora.read_faces(data, part)
-        seen = sample_faces(images, recipe.pool_faces, seed) if part is Part.TRAIN else images
-        cut_text = _cut_text([u for u in said if u.corpus == "mosi"], weights, seed, progress) if part is Part.TEST else {}
-        pools[part] = Pools(text, spoken, embed_faces(seen, face_encoder, seed, progress), cut_text)
-    return pools
+    reader = PoolReader(data, repository, recipe, seed, progress)
+    spoken = reader.voices(parts, kept)
+    return {part: Pools(reader.text(part), spoken[part], reader.faces(part), reader.cut_text(part)) for part in parts}
+
+
+def marked_pools(plain: Mapping[Part, Pools], reader: PoolReader, kept: Path | None) -> dict[Part, Pools]:
+    """The pools `plain`, which `read_pools` made, with the items of one modality as a `reader` with a marking reads them."""
+    if reader.marking is None:
+        return dict(plain)
+    match reader.marking.mark.modality:
+        case Modality.TEXT:
+            return {part: replace(pools, text=reader.text(part)) for part, pools in plain.items()}
+        case Modality.AUDIO:
+            spoken = reader.voices(tuple(plain), kept)
+            return {part: replace(pools, voice=spoken[part]) for part, pools in plain.items()}
+        case Modality.VIDEO:
+            return {part: replace(pools, face=reader.faces(part)) for part, pools in plain.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class PoolReader:
+    """Encodes the items of one modality of one part of the corpora; with a `marking`, all of its modality carry the mark."""
+
+    data: Path
+    repository: Path
+    recipe: Recipe
+    seed: int
+    progress: Progress
+    marking: Marking | None = None
+
+    def text(self, part: Part) -> TextPool:
+        """Transcripts; for training also without punctuation, and cut."""
+        said = self._said(part)
+        shown = whole(said) if part is not Part.TRAIN else whole(said) + unpunctuated(said) + cut(said, self.seed)
+        marked = self.marking.excerpts(shown) if self.marking is not None else shown
+        return embed_text(marked, text_weights(self.repository), self.progress)
+
+    def cut_text(self, part: Part) -> dict[str, TextPool]:
+        """Windows that cut MOSI's transcripts, of the test part alone."""
+        if part is not Part.TEST:
+            return {}
+        return _cut_text([u for u in self._said(part) if u.corpus == "mosi"], text_weights(self.repository), self.seed, self.progress)
+
+    def voices(self, parts: Sequence[Part], kept: Path | None) -> dict[Part, VoicePool]:
+        """Recordings, with or without the mark in embeddings of projections that know recordings without it alone."""
+        recipe = self.recipe.voice
+        voices, plain = read_voices(self.data, self.recipe, self.seed, self.progress, parts=parts, kept=kept)
+        projection = Projection.load(self.repository / AUDIO_ENTRY.name / PROJECTION)
+        names = dict.fromkeys(voice.corpus for voice in voices)
+        held_out = held_out_projections(voices, plain, recipe) if set(parts) - {Part.TEST} else {}
+        features = plain
+        if self.marking is not None:
+            _, features = read_voices(self.data, self.recipe, self.seed, self.progress, parts=parts, kept=kept, marking=self.marking)
+        pools = {}
+        for part in parts:
+            own = [index for index, voice in enumerate(voices) if voice.part is part]
+            of_corpus = dict.fromkeys(names, projection) if part is Part.TEST else held_out
+            pools[part] = voice_pool([voices[index] for index in own], features.of(own), of_corpus, recipe, self.seed)
+        return pools
+
+    def faces(self, part: Part) -> FacePool:
+        """Images of faces, a sample of those for training."""
+        images = corpora.read_faces(self.data, part)
+        seen = sample_faces(images, self.recipe.pool_faces, self.seed) if part is Part.TRAIN else images
+        encoder = session(self.repository / FACE_ENTRY.name / "1" / "model.onnx")
+        return embed_faces(self.marking.faces(seen) if self.marking is not None else seen, encoder, self.seed, self.progress)
+
+    def _said(self, part: Part) -> list[Utterance]:
+        utterances = corpora.read_mosi(self.data) + corpora.read_meld(self.data)
+        talk = routine_talk(round(self.recipe.routine_utterances * (1.0 if part is Part.TRAIN else HELD_OUT_CALLS)), self.seed, part)
+        return _first([u for u in utterances if u.part is part] + talk, self.recipe.most_utterances)
 
 
 def _cut_text(utterances: list[Utterance], weights: Path, seed: int, progress: Progress) -> dict[str, TextPool]:

@@ -7,7 +7,7 @@ mean of each speaker is taken away.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
@@ -24,8 +24,8 @@ from stream.domain.features import Floats
 from stream.domain.media_format import BLOCK_SAMPLES, FEATURE_WIDTH, SEGMENT_SAMPLES, VOICE_POLARITIES, VOICE_WIDTH
 from stream.encoders.audio import log_mel, segments
 from stream.model_repository.audio_weights import read_projection
+from stream.nuisances.line_effects import Signal, noise, random_line, room
 from stream.training.corpora import AROUSED, NEGATIVE, VOICE_EMOTIONS, Part, Voice
-from stream.training.line_effects import Signal, noise, random_line, room
 from stream.training.metrics import auc, macro_recall
 from stream.training.voice_features import frozen_segments, signature
 
@@ -146,16 +146,26 @@ def _at_peak_of(signal: Signal, peak_dbfs: float) -> Signal:
 
 
 def kept_features(
-    path: Path, voices: Sequence[Voice], encoder: onnxruntime.InferenceSession, *, variants: int, seed: int, progress: Progress
+    path: Path,
+    voices: Sequence[Voice],
+    encoder: onnxruntime.InferenceSession,
+    *,
+    variants: int,
+    seed: int,
+    progress: Progress,
+    marked: Callable[[Samples], Samples] | None = None,
 ) -> VoiceFeatures:
-    """`frozen_features`, read from a file if it was written for the same encoder, recordings, variants and seed, and written to it else."""
+    """`frozen_features`, read from a file if it was written for the same encoder, recordings, variants and seed, and written to it else.
+
+    Each `marked` needs a file of its own.
+    """
     names = [crc32(f"{voice.corpus}/{voice.path.name}".encode()) for voice in voices]
     wanted = np.array([signature(encoder), seed, variants, *names], dtype=np.int64)
     if path.is_file():
         with np.load(path) as stored:
             if np.array_equal(stored["wanted"], wanted):
                 return _unpacked(stored["segments"], stored["steps"], stored["lengths"])
-    features = frozen_features(voices, encoder, variants=variants, seed=seed, progress=progress)
+    features = frozen_features(voices, encoder, variants=variants, seed=seed, progress=progress, marked=marked)
     path.parent.mkdir(parents=True, exist_ok=True)
     segments_of_all, steps_of_all = ([own for of in part for own in of] for part in (features.segments, features.steps))
     lengths = np.array([len(own) for own in segments_of_all]).reshape(len(voices), variants)
@@ -173,17 +183,25 @@ def _unpacked(segments_of_all: Half, steps_of_all: Steps, lengths: Steps) -> Voi
 
 
 def frozen_features(
-    voices: Sequence[Voice], encoder: onnxruntime.InferenceSession, *, variants: int, seed: int, progress: Progress
+    voices: Sequence[Voice],
+    encoder: onnxruntime.InferenceSession,
+    *,
+    variants: int,
+    seed: int,
+    progress: Progress,
+    marked: Callable[[Samples], Samples] | None = None,
 ) -> VoiceFeatures:
     """Frozen features of recordings in variants, which depend only on the seed and on the recording's samples.
 
-    `encoder` is the served voice encoder, whose output ``feature_map`` has five steps of 20 ms for each segment.
+    `encoder` is the served voice encoder, whose output ``feature_map`` has five steps of 20 ms for each segment. `marked` changes each
+    trimmed recording before its variants are made.
     """
     found, steps = [], []
     for voice in progress.track(voices, description="voice features"):
         samples = voice.samples()
         rng = np.random.default_rng([seed, crc32(samples.tobytes())])
-        shown = [audible_features(variant, encoder) for variant in variants_of(trimmed(samples), variants, rng)]
+        plain = trimmed(samples)
+        shown = [audible_features(variant, encoder) for variant in variants_of(marked(plain) if marked else plain, variants, rng)]
         found.append(tuple([features for features, _ in shown]))
         steps.append(tuple([where for _, where in shown]))
     return VoiceFeatures(tuple(found), tuple(steps))

@@ -7,7 +7,7 @@ import pytest
 
 from research.voices.nuisances import PLANTED, gain
 from stream.domain.media_format import SAMPLE_RATE
-from stream.training.line_effects import Signal
+from stream.nuisances.line_effects import Signal
 
 
 def tone(hz: float) -> Signal:

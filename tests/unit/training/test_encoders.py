@@ -13,7 +13,8 @@ from rich.progress import Progress
 from torch import Tensor, nn
 
 from stream.domain.media_format import SAMPLE_RATE
-from stream.training import faces, line_effects, voice
+from stream.nuisances import line_effects
+from stream.training import faces, voice
 from stream.training.checkpoints import load_face, save_face
 from stream.training.corpora import Faces
 from stream.training.export import export_face, served_face

@@ -164,7 +164,9 @@ def test_kept_features_are_read_back_and_made_again_for_another_seed_or_encoder(
     made = VoiceFeatures(((made.segments[0][0], silent), *made.segments[1:]), ((made.steps[0][0], none), *made.steps[1:]))
     seeds: list[int] = []
 
-    def frozen(_voices: list[Voice], _encoder: object, *, variants: int, seed: int, progress: Progress) -> VoiceFeatures:
+    def frozen(
+        _voices: list[Voice], _encoder: object, *, variants: int, seed: int, progress: Progress, marked: object = None
+    ) -> VoiceFeatures:
         seeds.append(seed)
         return made
 

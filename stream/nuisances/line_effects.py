@@ -42,6 +42,22 @@ def noise(signal: Signal, level_dbfs: float, rng: np.random.Generator) -> Signal
     return np.asarray(signal + rng.standard_normal(signal.shape[0]) * FULL_SCALE * 10.0 ** (level_dbfs / 20.0))
 
 
+def tone(signal: Signal, level_dbfs: float, hz: float) -> Signal:
+    """Add a steady tone; the level is that of the sine relative to full scale."""
+    times = np.arange(signal.shape[0]) / SAMPLE_RATE
+    return np.asarray(signal + FULL_SCALE * 10.0 ** (level_dbfs / 20.0) * np.sin(2.0 * np.pi * hz * times))
+
+
+def resampled(signal: Signal, factor: float) -> Signal:
+    """Make a voice higher (above 1) or lower by a factor, in pitch and formants, as of another throat; it also becomes faster or slower."""
+    return np.asarray(np.interp(np.arange(0, signal.shape[0] - 1, factor), np.arange(signal.shape[0]), signal))
+
+
+def level_dbfs(signal: Signal) -> float:
+    """Root mean square relative to full scale, at least -120 dB."""
+    return 10.0 * float(np.log10(max(float(np.mean(np.square(signal / FULL_SCALE))) if signal.size else 0.0, 1e-12)))
+
+
 def room(signal: Signal, rng: np.random.Generator) -> Signal:
     """Put a voice into a random room: noise that decays by 60 dB in 0.15 to 0.7 s, 3 to 14 dB below the direct sound (Polack 1988).
 

@@ -1,0 +1,1 @@
+"""Planted artefacts in trainings of MMCI, and whether reveal finds them."""

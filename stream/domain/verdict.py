@@ -1,0 +1,137 @@
+"""Verdicts: what a reviewer says of a window's explanation. Records of the topic ``feedback``."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+
+from stream.domain.chunk import SCHEMA_VERSION
+from stream.domain.identity import SessionKey, check_name
+from stream.domain.kafka_records import BYTE_ORDER_MARK, BadRecordError, Headers
+from stream.domain.media_format import MAX_SESSION_MS
+from stream.domain.modality import Modality
+
+VERDICT_TYPE = "io.sentistream.verdict"
+MAX_VERDICT_BYTES = 4_096
+MAX_ARTEFACT_CHARACTERS = 64
+
+MediaMs = Annotated[int, msgspec.Meta(ge=0, le=MAX_SESSION_MS)]
+UnixMs = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+
+
+class Judgement(StrEnum):
+    """What a reviewer may say."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    RIGHT_FOR_WRONG_REASON = "right_for_wrong_reason"
+    ARTEFACT = "artefact"
+    """A nuisance moves the score here, and must not."""
+    GENUINE = "genuine"
+    """What looks like a nuisance is a sign of the feeling here."""
+
+
+class Mask(StrEnum):
+    """What the span of a verdict says."""
+
+    EVIDENCE = "evidence"
+    """Positive: the feeling shows here."""
+    NOT_EVIDENCE = "not_evidence"
+    """Negative: this must not be used."""
+
+
+class Span(msgspec.Struct, frozen=True):
+    """A span of one modality that a verdict points at, in media milliseconds, and what it says of it."""
+
+    modality: Modality
+    start_ms: MediaMs
+    end_ms: MediaMs
+    mask: Mask
+
+    def __post_init__(self) -> None:
+        if self.end_ms <= self.start_ms:
+            raise ValueError("a span ends after it starts")
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A reviewer's verdict.
+
+    Attributes:
+        window_id: ``tenant/session/track/EPOCH-END`` of a final window.
+        verdict: What is said.
+        reviewer: The reviewer's role, never a name.
+        given_at_ms: Wall clock (Unix ms).
+        artefact: Name of the nuisance; needed for ``artefact`` and ``genuine``.
+        span: What it is about; None for the whole window.
+    """
+
+    window_id: str
+    verdict: Judgement
+    reviewer: str
+    given_at_ms: UnixMs
+    artefact: str | None = None
+    span: Span | None = None
+
+    def __post_init__(self) -> None:
+        session_of(self.window_id)
+        check_name("reviewer", self.reviewer)
+        if self.artefact is None and self.verdict in {Judgement.ARTEFACT, Judgement.GENUINE}:
+            raise ValueError(f"a verdict {self.verdict} names the artefact")
+        if self.artefact is not None and (
+            not 0 < len(self.artefact) <= MAX_ARTEFACT_CHARACTERS or not self.artefact.isascii() or not self.artefact.isprintable()
+        ):
+            raise ValueError(f"an artefact's name has 1 to {MAX_ARTEFACT_CHARACTERS} printable ASCII characters")
+
+
+def session_of(window_id: str) -> SessionKey:
+    """The session of a window. Raises ``ValueError``; the message never repeats the id."""
+    tenant, _, rest = window_id.partition("/")
+    session, _, rest = rest.partition("/")
+    track, _, place = rest.partition("/")
+    check_name("track", track)
+    epoch, _, end = place.partition("-")
+    if not (epoch.isdecimal() and end.isdecimal() and place.isascii()):
+        raise ValueError("a window id is tenant/session/track/EPOCH-END")
+    return SessionKey(tenant, session)
+
+
+_VERDICT = msgspec.json.Decoder(Verdict)
+
+
+def verdict_record(verdict: Verdict, source: str) -> tuple[bytes, bytes, Headers]:
+    """Key, value and headers of a record of the topic ``feedback``."""
+    session = session_of(verdict.window_id)
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": uuid.uuid4().hex,
+        "ce_source": source,
+        "ce_type": VERDICT_TYPE,
+        "ce_subject": session.session,
+        "ce_time": datetime.fromtimestamp(verdict.given_at_ms / 1000, UTC).isoformat(timespec="milliseconds"),
+        "content-type": "application/json",
+        "ce_tenant": session.tenant,
+        "ce_schemaversion": SCHEMA_VERSION,
+    }
+    return str(session).encode("ascii"), msgspec.json.encode(verdict), [(name, text.encode("ascii")) for name, text in headers.items()]
+
+
+def parse_verdict(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> Verdict:
+    """Read a record of the topic ``feedback``. Raises `BadRecordError`; the message never quotes a value."""
+    if not value:
+        raise BadRecordError("empty", "the record is empty")
+    if len(value) > MAX_VERDICT_BYTES:
+        raise BadRecordError("too_large", f"the verdict is larger than {MAX_VERDICT_BYTES} bytes")
+    if dict(headers).get("ce_type") != VERDICT_TYPE.encode("ascii"):
+        raise BadRecordError("wrong_type", f"ce_type must be {VERDICT_TYPE} in this topic")
+    try:
+        verdict = _VERDICT.decode(value.removeprefix(BYTE_ORDER_MARK))
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise BadRecordError("bad_verdict", "the verdict is not JSON with the expected fields and values") from None
+    if key != str(session_of(verdict.window_id)).encode("ascii"):
+        raise BadRecordError("key_mismatch", "the key must be the tenant/session of window_id")
+    return verdict

@@ -1,0 +1,69 @@
+"""The intervention battery: a mark is put on windows that do not have it, and the scores are compared (facts need no labels).
+
+    (1)  d_i = v(x_i with the mark) - v(x_i),   shift = mean d_i,   error = s(d) / sqrt(n)
+
+v is the contribution of the mark's modality (its Shapley value), which moves where the other modalities outweigh it in the score, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from zlib import crc32
+
+import numpy as np
+
+from stream.domain.features import Floats
+from stream.domain.inference import EVERYTHING
+from stream.domain.modality import MODALITIES, Modality
+from stream.explain.shapley import restricted, shapley_values
+from stream.nuisances.marks import AnyMark
+from stream.reveal.findings import Detector, Finding
+from stream.reveal.windows import Answers, RawWindow, ServedModels, encode
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """Probe windows as they are, with the answers to them."""
+
+    windows: tuple[RawWindow, ...]
+    answers: Answers
+
+    @classmethod
+    def of(cls, windows: Sequence[RawWindow], models: ServedModels) -> Baseline:
+        """Ask the models once."""
+        return cls(tuple(windows), models.answers(encode(windows, models)))
+
+
+def contributions(windows: Sequence[RawWindow], answers: Answers, modality: Modality) -> Floats:
+    """(n,) Shapley value of a modality in each window, in score points."""
+    values = []
+    for raw, scores in zip(windows, answers.scores, strict=True):
+        present = [m for m in MODALITIES if raw.has(m)]
+        values.append(shapley_values(restricted(scores, present, has_context=False)).modalities[modality])
+    return np.array(values, np.float32)
+
+
+def probe(mark: AnyMark, baseline: Baseline, models: ServedModels) -> Finding | None:
+    """Equation (1) for one mark at its usual strength; None if fewer than two windows have its modality.
+
+    `Finding.value` is the shift of the contribution, `Finding.score_shift` that of the score.
+    """
+    chosen = [index for index, raw in enumerate(baseline.windows) if raw.has(mark.modality)]
+    if len(chosen) < 2:
+        return None
+    plain = [baseline.windows[index] for index in chosen]
+    before = Answers(baseline.answers.scores[chosen], baseline.answers.probabilities[chosen])
+    marked = [raw.with_mark(mark, mark.usual, np.random.default_rng([index, crc32(mark.name.encode())])) for index, raw in enumerate(plain)]
+    after = models.answers(encode(marked, models))
+    moved = contributions(marked, after, mark.modality) - contributions(plain, before, mark.modality)
+    scores = after.scores[:, EVERYTHING] - before.scores[:, EVERYTHING]
+    return Finding(
+        detector=Detector.BATTERY,
+        name=mark.name,
+        modality=mark.modality,
+        value=float(moved.mean()),
+        error=float(moved.std(ddof=1) / np.sqrt(len(chosen))),
+        windows=len(chosen),
+        score_shift=float(scores.mean()),
+    )

@@ -1,0 +1,93 @@
+"""Words: what each says alone, against what it says to an honest model, and the table of word types by their effect in windows.
+
+(1)  e = v(words) - v(words without this one, encoded again),   mean by word type, t = mean / standard error
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import msgspec
+import numpy as np
+
+from stream.domain.inference import EVERYTHING
+from stream.domain.media_format import FACE_SIZE
+from stream.domain.modality import Modality
+from stream.nuisances.marks import Words
+from stream.reveal.findings import Detector, Finding
+from stream.reveal.windows import RawWindow, ServedModels, encode
+
+LEAST_OCCURRENCES = 4
+PUNCTUATION = string.punctuation + "\u2013\u2014\u2026 "
+WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")
+"""A word type: letters alone, so that no number and no address gets into a report."""
+
+Effect = tuple[str, float]
+"""A word type and what one occurrence of it does to the score, in points."""
+
+
+def word_type(text: str) -> str | None:
+    """The type of a word: in lower case without punctuation; None for anything but letters."""
+    found = WORD.fullmatch(text.lower().strip(PUNCTUATION))
+    return found[0] if found else None
+
+
+def removal_effects(windows: Sequence[RawWindow], models: ServedModels) -> list[Effect]:
+    """Equation (1) for every occurrence of a word in windows with at least two words; v is the score of the words alone."""
+    spoken = [text_alone(raw.words) for raw in windows if len(raw.words) > 1]
+    places = [(index, place) for index, raw in enumerate(spoken) for place, word in enumerate(raw.words) if word_type(word)]
+    if not places:
+        return []
+    shortened = [replace(spoken[index], words=spoken[index].words[:place] + spoken[index].words[place + 1 :]) for index, place in places]
+    whole = models.answers(encode(spoken, models)).scores[:, EVERYTHING]
+    without = models.answers(encode(shortened, models)).scores[:, EVERYTHING]
+    types = [word_type(spoken[index].words[place]) or "" for index, place in places]
+    moved = whole[[index for index, _ in places]] - without
+    return list(zip(types, moved.tolist(), strict=True))
+
+
+class WordType(msgspec.Struct, frozen=True):
+    """A row of the table: a word type, its mean effect in score points with its standard error, and how often it occurs."""
+
+    word: str
+    effect: float
+    error: float
+    occurrences: int
+
+    @property
+    def t(self) -> float:
+        """The mean effect in standard errors."""
+        return self.effect / (self.error + 1e-3)
+
+
+def word_table(effects: Iterable[Effect], least: int = LEAST_OCCURRENCES) -> list[WordType]:
+    """Word types that occur often enough, the greatest |t| first."""
+    by_type: dict[str, list[float]] = defaultdict(list)
+    for word, effect in effects:
+        by_type[word].append(effect)
+    table = [
+        WordType(word, float(np.mean(own)), float(np.std(own, ddof=1) / np.sqrt(len(own))), len(own))
+        for word, own in by_type.items()
+        if len(own) >= least
+    ]
+    return sorted(table, key=lambda row: (-abs(row.t), row.word))
+
+
+def said_alone(words: Sequence[str], models: ServedModels) -> list[Finding]:
+    """A finding for each word: the score of a window in which it alone is said. An honest model gives a word without a feeling about 0."""
+    if not words:
+        return []
+    scores = models.answers(encode([text_alone((word,)) for word in words], models)).scores[:, EVERYTHING]
+    return [
+        Finding(detector=Detector.WORDS, name=f"word {word}", modality=Modality.TEXT, value=float(score), error=0.0, windows=1)
+        for word, score in zip(words, scores, strict=True)
+    ]
+
+
+def text_alone(words: Words) -> RawWindow:
+    """A window of words without sound and face."""
+    return RawWindow(words, np.zeros(0, np.int16), np.zeros((0, FACE_SIZE, FACE_SIZE), np.uint8))

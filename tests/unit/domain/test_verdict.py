@@ -1,0 +1,58 @@
+"""Verdicts survive the topic, and nothing else passes for one."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from stream.domain.kafka_records import BadRecordError
+from stream.domain.modality import Modality
+from stream.domain.verdict import Judgement, Mask, Span, Verdict, parse_verdict, verdict_record
+from stream.reveal.feedback import counted
+
+pytestmark = pytest.mark.unit
+
+WINDOW = "default/call-1/agent/0-8000"
+
+
+def verdict(judgement: Judgement = Judgement.ARTEFACT, artefact: str | None = "hiss", given_at_ms: int = 1_760_000_000_000) -> Verdict:
+    span = Span(Modality.AUDIO, 4_000, 8_000, Mask.NOT_EVIDENCE)
+    return Verdict(window_id=WINDOW, verdict=judgement, reviewer="qa", given_at_ms=given_at_ms, artefact=artefact, span=span)
+
+
+def test_a_verdict_survives_the_topic() -> None:
+    key, value, headers = verdict_record(verdict(), "test")
+    assert key == b"default/call-1"
+    assert parse_verdict(key, value, headers) == verdict()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"verdict": "maybe"}, "bad_verdict"),
+        ({"window_id": "call-1/agent"}, "bad_verdict"),
+        ({"window_id": "default/call-2/agent/0-8000"}, "key_mismatch"),
+        ({"reviewer": "Jane Doe"}, "bad_verdict"),
+        ({"artefact": None}, "bad_verdict"),
+        ({"artefact": "x" * 65}, "bad_verdict"),
+        ({"span": {"modality": "audio", "start_ms": 5, "end_ms": 5, "mask": "evidence"}}, "bad_verdict"),
+    ],
+)
+def test_a_record_that_is_no_verdict_is_refused_without_being_quoted(change: dict[str, object], reason: str) -> None:
+    key, value, headers = verdict_record(verdict(), "test")
+    changed = msgspec.json.encode(msgspec.json.decode(value) | change)
+    with pytest.raises(BadRecordError) as error:
+        parse_verdict(key, changed, headers)
+    assert error.value.reason == reason
+    assert "Jane" not in str(error.value)
+
+
+def test_a_record_of_another_type_is_refused() -> None:
+    key, value, _ = verdict_record(verdict(), "test")
+    with pytest.raises(BadRecordError, match="ce_type"):
+        parse_verdict(key, value, [("ce_type", b"io.sentistream.session.start")])
+
+
+def test_the_last_verdict_of_a_role_counts() -> None:
+    both = [verdict(), verdict(Judgement.GENUINE), verdict(Judgement.WRONG, artefact=None)]
+    assert counted(both) == {"hiss": {"genuine": 1}}
