@@ -48,16 +48,6 @@ class DynamicBank(ShortcutBank):
         from_causal: Tensor = head.inner(causal)
         return from_causal.unsqueeze(-2) + self.weights(causal).unsqueeze(-1) * from_strata
 
-    def score_gradient(self, head: Head, causal: Tensor) -> Tensor:
-        """(..., G) derivative of the adjusted score with respect to g^c, including the path through the weights."""
-        inner = head.inner_gradient(self.recombine(head, causal)) * self.frequencies.unsqueeze(-1)
-        keys: Tensor = self.key(self.prototypes)
-        weights = self.weights(causal)
-        slope = weights * (1.0 - weights / 2.0) / keys.shape[-1] ** 0.5
-        by_weight = (inner * (self.prototypes @ head.inner.weight.T)).sum(dim=-1)
-        gradient: Tensor = inner.sum(dim=-2) @ head.inner.weight + (by_weight * slope) @ keys @ self.query.weight
-        return gradient
-
 
 def stratum_means(points: Tensor, strata: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Means of given strata: (n, G) points and their (n,) strata to (K, G) means and the (K,) share of the points in each.

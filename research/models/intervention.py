@@ -24,8 +24,9 @@ from research.models.adjustment import DynamicBank, averaged_prediction, stratum
 from research.models.interface import ModelInput, Prediction, SentimentModel, Targets, predicted, task_loss
 from stream.domain.modality import MODALITIES
 from stream.model.backdoor import k_means
+from stream.model.config import MMCIConfig
 from stream.model.heads import uniform_divergence
-from stream.model.mmci import MMCI, MMCIConfig
+from stream.model.mmci import MMCI
 
 Intervention = Literal["recombination", "strata", "none"]
 

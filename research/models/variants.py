@@ -21,7 +21,7 @@ from research.models.baselines.tensor_fusion import LowRankFusion, TensorFusion
 from research.models.interface import SentimentModel
 from research.models.intervention import Intervention, InterventionModel
 from stream.domain.modality import MODALITIES, Modality
-from stream.model.mmci import MMCIConfig
+from stream.model.config import MMCIConfig
 
 
 class Variant(StrEnum):

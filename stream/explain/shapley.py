@@ -1,28 +1,17 @@
 """Exact Shapley values over the sixteen coalitions of text, audio, video and the earlier windows of the session.
 
-With four players the model can score every coalition, so nothing is sampled (L. S. Shapley, "A value for n-person games", 1953):
-phi_m = sum over S without m of |S|! (n - |S| - 1)! / n! * (v(S + m) - v(S)).
+With four players the model can score every coalition, so nothing is sampled. The formula is in `stream.domain.coalitions`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from math import factorial
 from typing import NamedTuple
 
+from stream.domain.coalitions import STEPS
 from stream.domain.features import Floats
 from stream.domain.inference import COALITIONS, CONTEXT_BIT
 from stream.domain.modality import MODALITIES, Modality
-
-_PLAYERS = len(MODALITIES) + 1
-_WEIGHTS = [factorial(size) * factorial(_PLAYERS - size - 1) / factorial(_PLAYERS) for size in range(_PLAYERS)]
-"""Weight of a coalition, by its size before the player joins."""
-
-_JOINING = {
-    bit: [(_WEIGHTS[index.bit_count()], index | bit, index) for index in range(COALITIONS) if not index & bit]
-    for bit in (*(m.bit for m in MODALITIES), CONTEXT_BIT)
-}
-"""By the bit of a player: for each coalition without it, the weight, the index with the player and the index without it."""
 
 
 class Contributions(NamedTuple):
@@ -70,5 +59,5 @@ def shapley_values(scores: Floats | tuple[float, ...]) -> Contributions:
         Contributions. The score of the empty coalition plus all of them is the score of the full coalition (efficiency).
     """
     worth = [float(score) for score in scores]
-    values = {bit: sum([weight * (worth[joined] - worth[before]) for weight, joined, before in steps]) for bit, steps in _JOINING.items()}
+    values = {bit: sum([step.weight * (worth[step.joined] - worth[step.before]) for step in steps]) for bit, steps in STEPS.items()}
     return Contributions({m: values[m.bit] for m in MODALITIES}, values[CONTEXT_BIT])

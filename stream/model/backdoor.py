@@ -60,18 +60,26 @@ class ShortcutBank(nn.Module):
         The layer is linear: W g^c and W s_k + b are each computed once and then added, instead of once for every pair. From
         (..., G) causal read-outs g^c and the head f_cs to (..., K, hidden) values before the ReLU.
         """
-        from_causal = causal @ head.inner.weight.T
+        return self.over_strata(head, causal @ head.inner.weight.T)
+
+    def over_strata(self, head: Head, first_layer: Tensor) -> Tensor:
+        """(..., hidden) W g^c to (..., K, hidden) values before the ReLU, as in `recombine`."""
         from_strata: Tensor = head.inner(self.prototypes)
-        return from_causal.unsqueeze(-2) + from_strata
+        return first_layer.unsqueeze(-2) + from_strata
 
     def adjust(self, head: Head, causal: Tensor, temperature: Tensor) -> Adjusted:
         """Average the predictions from (..., G) causal read-outs over the strata; `temperature` is broadcast to (...,)."""
-        answer: Answer = head.answer(self.recombine(head, causal))
+        return self.average(head, self.recombine(head, causal), temperature)
+
+    def average(self, head: Head, before_relu: Tensor, temperature: Tensor) -> Adjusted:
+        """The same from the (..., K, hidden) values of `over_strata`."""
+        answer: Answer = head.answer(before_relu)
         return averaged(answer, self.frequencies, temperature.unsqueeze(-1).unsqueeze(-1))
 
-    def score_gradient(self, head: Head, causal: Tensor) -> Tensor:
-        """(..., G) derivative of the adjusted score with respect to g^c: the mean of the strata's derivatives."""
-        return (head.score_gradient(self.recombine(head, causal)) * self.frequencies.unsqueeze(-1)).sum(dim=-2)
+    def score_and_slope(self, head: Head, before_relu: Tensor) -> tuple[Tensor, Tensor]:
+        """(...,) adjusted scores from the (..., K, hidden) values of `over_strata`, and their (..., hidden) derivatives by W g^c."""
+        score, slope = head.score_and_slope(before_relu)
+        return (score * self.frequencies).sum(dim=-1), (slope * self.frequencies.unsqueeze(-1)).sum(dim=-2)
 
 
 def k_means(points: Tensor, clusters: int, generator: torch.Generator, rounds: int = 20) -> tuple[Tensor, Tensor]:

@@ -59,22 +59,26 @@ class Head(nn.Module):
         logits = torch.stack([-signed, neutrality, signed], dim=-1)
         return Answer(SCORE_LIMIT * torch.tanh(strength), logits, LEAST_SPREAD + F.softplus(spread))
 
-    def score_gradient(self, before_relu: Tensor) -> Tensor:
-        """Derivative of the score with respect to the read-out.
+    def score_and_slope(self, before_relu: Tensor) -> tuple[Tensor, Tensor]:
+        """(..., hidden) values x of the first layer to (...,) scores and their (..., hidden) derivatives with respect to it.
 
-        d score / d g = 3 (1 - tanh(u)^2) W_inner^T (w_u * [W_inner g + b > 0]).
-
-        The served graph needs it for relevance. It is in closed form because an ONNX graph has no automatic differentiation.
-        From (..., hidden) W_inner g + b to (..., G).
+        d score / d x = 3 (1 - tanh(u)^2) (w_u * [x > 0]). The served graph needs it for relevance. It is in closed form because an ONNX
+        graph has no automatic differentiation.
         """
-        return self.inner_gradient(before_relu) @ self.inner.weight
+        weight = self.outer.weight[0]
+        bent = torch.tanh(F.relu(before_relu) @ weight + self.outer.bias[0])
+        slope = (SCORE_LIMIT * (1.0 - bent**2)).unsqueeze(-1)
+        return SCORE_LIMIT * bent, torch.where(before_relu > 0, slope * weight, 0.0)
 
-    def inner_gradient(self, before_relu: Tensor) -> Tensor:
-        """(..., hidden) derivative of the score with respect to the values of the first layer."""
-        active = (before_relu > 0).to(before_relu.dtype)
-        strength = self.outer(F.relu(before_relu))[..., :1]
-        slope = SCORE_LIMIT * (1.0 - torch.tanh(strength) ** 2)
-        return slope * active * self.outer.weight[0]
+
+def capped(score: Tensor, cap: Tensor) -> Tensor:
+    """(...) scores within (...) caps c, c tanh(s / c): order and sign stay, and small scores nearly so. `SCORE_LIMIT` is no cap."""
+    return torch.where(cap < SCORE_LIMIT, cap * torch.tanh(score / cap), score)
+
+
+def cap_slope(score: Tensor, cap: Tensor) -> Tensor:
+    """(...) derivative of `capped` with respect to the score."""
+    return torch.where(cap < SCORE_LIMIT, 1.0 - torch.tanh(score / cap) ** 2, torch.ones_like(score))
 
 
 def class_probabilities(answer: Answer) -> Tensor:

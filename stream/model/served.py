@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -14,23 +13,19 @@ from torch import Tensor, nn
 
 from stream.domain.context import CONTEXT_WINDOWS
 from stream.domain.features import WIDTHS
-from stream.domain.inference import EVERYTHING, MODALITY_SETS, SCORE_LIMIT
+from stream.domain.inference import COALITIONS, EVERYTHING, MODALITY_SETS, SCORE_LIMIT
 from stream.domain.media_format import FACE_WIDTH, VOICE_POLARITIES, WORD_WIDTH
 from stream.domain.modality import MODALITIES, Modality
-from stream.model.mmci import MMCI, MMCIConfig, Skip, Stream
+from stream.model.config import MMCIConfig
+from stream.model.heads import cap_slope, capped
+from stream.model.input_slope import input_slope
+from stream.model.mmci import MMCI
 from stream.model.nodes import Nodes, Past, Window
+from stream.model.owen import OwenPath, Scored
+from stream.model.terms import Reading
 
 FULL = MODALITY_SETS - 1
 """Index of the set of all modalities."""
-
-MIXED = tuple(index for index in range(MODALITY_SETS) if index.bit_count() > 1)
-"""Sets of several modalities, which exchange messages.
-
-The read-out of a single modality is a part of that of all modalities, so it need not be computed again.
-"""
-
-INTER = 1
-"""Index of the inter-modal part among the parts of a modality's read-out."""
 
 SERVED = MMCIConfig(
     widths=(WORD_WIDTH, VOICE_POLARITIES, FACE_WIDTH),
@@ -53,7 +48,7 @@ INPUT_NAMES: tuple[str, ...] = (
 )
 OUTPUT_NAMES: tuple[str, ...] = (
     *("coalition_scores", "coalition_probabilities", "causal", "relevance"),
-    *("score_unadjusted", "to_review", "arousal"),
+    *("score_unadjusted", "to_review", "arousal", "face_slope"),
 )
 
 
@@ -63,25 +58,11 @@ def coalition_gates() -> Tensor:
     return torch.tensor([rows])
 
 
-def kept_readout(config: MMCIConfig) -> Tensor:
-    """(8, G) mask that cuts the read-out of each set of modalities out of that of a mixed one.
-
-    It keeps the parts of the set's modalities; their inter-modal parts only where the set itself is mixed.
-    """
-    rows = [
-        [float(bool(index & modality.bit) and (part != INTER or index in MIXED)) for modality in MODALITIES for part in range(config.parts)]
-        for index in range(MODALITY_SETS)
-    ]
-    return torch.tensor(rows).repeat_interleave(config.hidden, dim=1)
-
-
 class ServedMMCI(nn.Module):
     """The model ``mmci`` of the repository: a trained `MMCI` with its calibration.
 
     Attributes:
         gates: (1, 8, 3) the sets of modalities.
-        mixed_row: (8,) index into `MIXED` of the read-out that contains the set's.
-        kept: (8, G) mask of `kept_readout`.
         bits: (3,) bits of the modalities.
         temperatures: (8,) divisors of the logits, fitted on validation windows. Indexed by the modalities that are present: the
             coalition of text and voice is the coalition of text in a window without voice.
@@ -99,11 +80,13 @@ class ServedMMCI(nn.Module):
     score_caps: Tensor
     arousal_slope: Tensor
     arousal_offset: Tensor
-    mixed_row: Tensor
-    kept: Tensor
 
     def __init__(self, model: MMCI) -> None:
+        """Wrap a network. Raises ``ValueError`` if it lacks a part."""
         super().__init__()
+        config = model.config
+        if not (config.skip and config.intra and config.inter and config.attention and config.past):
+            raise ValueError("only a complete network can be served")
         self.model = model
         self.register_buffer("gates", coalition_gates())
         self.register_buffer("bits", torch.tensor([float(modality.bit) for modality in MODALITIES]))
@@ -112,9 +95,7 @@ class ServedMMCI(nn.Module):
         self.register_buffer("score_caps", torch.full((MODALITY_SETS,), SCORE_LIMIT))
         self.register_buffer("arousal_slope", torch.tensor(1.0))
         self.register_buffer("arousal_offset", torch.tensor(0.0))
-        rows = [MIXED.index(index if index in MIXED else FULL) for index in range(MODALITY_SETS)]
-        self.register_buffer("mixed_row", torch.tensor(rows), persistent=False)
-        self.register_buffer("kept", kept_readout(model.config), persistent=False)
+        self.reading, self.owen = Reading(model.config), OwenPath()
 
     def forward(  # noqa: PLR0917 - the inputs of an ONNX graph are positional
         self,
@@ -153,48 +134,43 @@ class ServedMMCI(nn.Module):
 
         Returns:
             In the order of `OUTPUT_NAMES`: scores (B, 16) and probabilities (B, 16, 3) of the coalitions, causal node attention
-            (B, W + A + V), relevance (B, W + A + V), the unadjusted score (B, 1), 1 for a window to review (B, 1), and the
-            arousal of the voice (B, 1).
+            (B, W + A + V), relevance (B, W + A + V), the unadjusted score (B, 1), 1 for a window to review (B, 1), the arousal
+            of the voice (B, 1), and the derivative of the score of everything with respect to the faces (B, V, `FACE_WIDTH`).
         """
         nodes = (Nodes(words, word_times, word_mask), Nodes(audio, audio_times, audio_mask), Nodes(video, video_times, video_mask))
         window: Window = dict(zip(MODALITIES, nodes, strict=True))
         past = served_past((past_words, past_audio, past_video), past_mask, past_same)
-        mixed = self.gates[:, list(MIXED)]
-        streams = self.model(window, mixed, past, shortcut_gates=self.gates[:, FULL:])
-        alone = self.model(window, mixed, without_windows(past), shortcut_gates=self.gates[:, FULL:])
-        readout = torch.cat([stream.causal.readout[:, self.mixed_row] * self.kept for stream in (alone, streams)], dim=1)
-        bank, head = self.model.bank, self.model.head
+        model, bank, head = self.model, self.model.bank, self.model.head
+        graph = model.pass_messages(window, past)
+        terms = self.reading.terms(graph.causal, model.causal.skipped(window, graph.causal))
+        first_layer = self.reading.first_layer(head, graph.causal.weights, terms)
+        before_relu = bank.over_strata(head, first_layer)
         present = torch.stack([part.mask.amax(dim=1) for part in nodes], dim=1)
         effective = (self.gates * present.unsqueeze(1) * self.bits).sum(dim=-1).long().repeat(1, 2)
-        adjusted = bank.adjust(head, readout, self.temperatures[effective])
+        adjusted = bank.average(head, before_relu[:, :COALITIONS], self.temperatures[effective])
         caps = self.score_caps[effective]
-        gradient = bank.score_gradient(head, readout[:, EVERYTHING]) * cap_slope(adjusted.score, caps)[:, EVERYTHING:]
+        scores = capped(adjusted.score, caps)
+        score, slope = bank.score_and_slope(head, before_relu[:, EVERYTHING:])
+        scored = Scored(scores, caps, middle=score[:, 1:], slope=slope[:, 1:])
+        full_slope = slope[:, 0] * cap_slope(score[:, :1], caps[:, EVERYTHING:])
         confidence = adjusted.probabilities[:, EVERYTHING].amax(dim=-1)
-        unadjusted = head(readout[:, EVERYTHING] + streams.shortcut.readout[:, 0])
+        shortcut = model.shortcut.read(window, graph.shortcut, self.gates[:, FULL:]).readout[:, 0]
+        unadjusted = head.answer(first_layer[:, EVERYTHING] + head.inner(shortcut))
         return (
-            capped(adjusted.score, caps),
+            scores,
             adjusted.probabilities,
-            torch.cat([streams.attention[m] for m in MODALITIES], dim=1),
-            node_relevance(self.model, window, streams.causal, gradient),
+            torch.cat([graph.attention[m] for m in MODALITIES], dim=1),
+            self.owen(model, window, graph.causal, terms, scored),
             capped(unadjusted.score.unsqueeze(-1), caps[:, EVERYTHING:]),
             (confidence < self.review_below[effective[:, EVERYTHING]]).float().unsqueeze(-1),
             self._arousal(window[Modality.AUDIO]),
+            input_slope(model, window, graph, terms, full_slope, modality=Modality.VIDEO),
         )
 
     def _arousal(self, voice: Nodes) -> Tensor:
         """(B, 1) sigmoid(a * evidence + b) in [0, 1]; 0.5 where the window has no voice."""
         present = voice.mask.amax(dim=1, keepdim=True)
         return torch.sigmoid(present * (self.arousal_slope * arousal_evidence(voice) + self.arousal_offset))
-
-
-def capped(score: Tensor, cap: Tensor) -> Tensor:
-    """(...) scores within (...) caps c, c tanh(s / c): order and sign stay, and small scores nearly so. `SCORE_LIMIT` is no cap."""
-    return torch.where(cap < SCORE_LIMIT, cap * torch.tanh(score / cap), score)
-
-
-def cap_slope(score: Tensor, cap: Tensor) -> Tensor:
-    """(...) derivative of `capped` with respect to the score."""
-    return torch.where(cap < SCORE_LIMIT, 1.0 - torch.tanh(score / cap) ** 2, torch.ones_like(score))
 
 
 def arousal_evidence(voice: Nodes) -> Tensor:
@@ -209,11 +185,6 @@ def served_past(values: tuple[Tensor, Tensor, Tensor], mask: Tensor, same: Tenso
     """
     lag = torch.arange(1, CONTEXT_WINDOWS + 1, device=same.device).expand(same.shape[0], -1)
     return Past(dict(zip(MODALITIES, values, strict=True)), dict(zip(MODALITIES, mask.unbind(dim=2), strict=True)), lag, same)
-
-
-def without_windows(past: Past) -> Past:
-    """The same context with all its windows masked."""
-    return past._replace(mask={m: torch.zeros_like(mask) for m, mask in past.mask.items()})
 
 
 def save_weights(module: ServedMMCI, path: Path) -> None:
@@ -233,31 +204,6 @@ def load_weights(path: Path) -> ServedMMCI:
     if unexpected or any(not name.startswith(TRAINING_ONLY) for name in missing):
         raise ValueError(f"{path.name} does not hold the weights of this network")
     return module.eval()
-
-
-def node_relevance(model: MMCI, window: Window, causal: Stream, gradient: Tensor) -> Tensor:
-    """Compute gradient times activation at the node features that the read-out sums: HiResCAM (arXiv 2011.08891) on a graph.
-
-    relevance_i = w_i (d score / d g_intra,m . z_intra,i + d score / d g_inter,m . z_inter,i + d score / d skip_m . S_m x_i), for the
-    score with all modalities.
-
-    Args:
-        model: The network, with its skips.
-        window: Nodes of every modality.
-        causal: The causal stream, with the full coalition last.
-        gradient: (B, G) derivative of the adjusted score with respect to g^c of the full coalition.
-
-    Returns:
-        (B, N) relevance in score points, nodes in the order of the modalities; 0 where there is no node.
-    """
-    rows = []
-    for modality, own in zip(MODALITIES, gradient.chunk(len(MODALITIES), dim=-1), strict=True):
-        to_intra, to_inter, *to_skip = own.chunk(model.config.parts, dim=-1)
-        summed = (causal.intra[modality] @ to_intra.unsqueeze(-1) + causal.inter[modality][:, -1] @ to_inter.unsqueeze(-1)).squeeze(-1)
-        for slope in to_skip:
-            summed = summed + cast("Skip", model.causal.skip[modality]).relevance(window[modality].values, slope)
-        rows.append(causal.weights[modality] * summed)
-    return torch.cat(rows, dim=1)
 
 
 def example_inputs(batch: int, words: int, audio: int, video: int, generator: torch.Generator) -> tuple[Tensor, ...]:

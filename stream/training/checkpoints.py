@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 
 from stream.domain.modality import Modality
-from stream.model.mmci import MMCI, MMCIConfig
+from stream.model.config import MMCIConfig
+from stream.model.mmci import MMCI
 from stream.model.served import ServedMMCI
 from stream.training.export import export_face, export_mmci
 from stream.training.faces import FaceClassifier, classifier_of

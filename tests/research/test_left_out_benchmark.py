@@ -18,7 +18,7 @@ from research.experiments.run import Folders
 from research.pages import VOICES_PAGE
 from stream.config.settings import Settings
 from stream.domain.context import CONTEXT_WINDOWS
-from stream.model.mmci import MMCIConfig
+from stream.model.config import MMCIConfig
 from stream.training import faces
 from stream.training.mmci import MMCIRecipe
 from stream.training.recipe import Paths, Recipe, run

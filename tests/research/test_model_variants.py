@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from research.models.adjustment import DynamicBank, stratum_means
+from research.models.adjustment import stratum_means
 from research.models.baselines.cider import ClassPrototypes
 from research.models.baselines.clue import Counterfactual
 from research.models.baselines.fusion import Fusion
@@ -20,8 +20,8 @@ from research.models.interface import ModelInput, Prediction, SentimentModel, Ta
 from research.models.intervention import InterventionModel
 from research.models.variants import Variant, VariantConfig, build
 from stream.domain.modality import MODALITIES, Modality
-from stream.model.heads import Answer, Head, class_of, class_probabilities
-from stream.model.mmci import MMCIConfig
+from stream.model.config import MMCIConfig
+from stream.model.heads import Answer, class_of, class_probabilities
 from stream.model.nodes import Nodes, Past, no_past
 
 WIDTHS = dict(zip(MODALITIES, (7, 5, 6), strict=True))
@@ -258,16 +258,6 @@ def test_strata_change_the_prediction_and_their_frequencies_sum_to_one() -> None
         model.after_epoch([(inputs(seed), targets()) for seed in range(4)], torch.Generator().manual_seed(0))
     assert float(model.network.bank.frequencies.sum()) == pytest.approx(1.0)
     assert not torch.allclose(before, predict(model, inputs()).score, atol=1e-5)
-
-
-def test_the_gradient_of_the_dynamic_bank_equals_autograd() -> None:
-    torch.manual_seed(0)
-    bank, head = DynamicBank(3, 6, match=4), Head(6, 5, 0.0).eval()
-    bank.set(torch.randn(3, 6), torch.tensor([0.2, 0.3, 0.5]))
-    causal = torch.randn(4, 6, requires_grad=True)
-    (expected,) = torch.autograd.grad(bank.adjust(head, causal, torch.ones(4)).score.sum(), causal)
-    assert torch.allclose(bank.score_gradient(head, causal), expected, atol=1e-5)
-    assert not torch.allclose(bank.weights(causal), torch.ones(4, 3), atol=1e-3)
 
 
 def test_a_graph_without_context_ignores_the_past() -> None:

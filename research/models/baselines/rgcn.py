@@ -13,8 +13,9 @@ from torch.nn import functional as F
 
 from research.models.interface import ModelInput, Prediction, SentimentModel, predicted, utterance
 from stream.domain.modality import MODALITIES
+from stream.model.config import MMCIConfig
 from stream.model.heads import Head
-from stream.model.mmci import MMCIConfig, NodeEncoder
+from stream.model.mmci import NodeEncoder
 from stream.model.nodes import Nodes
 from stream.model.relations import neighbours, past_neighbours
 

@@ -14,8 +14,9 @@ from stream.domain.context import CONTEXT_WINDOWS
 from stream.domain.media_format import FACE_WIDTH, VOICE_WIDTH
 from stream.domain.modality import MODALITIES
 from stream.model.backdoor import k_means
+from stream.model.config import MMCIConfig
 from stream.model.heads import Answer, uniform_divergence
-from stream.model.mmci import MMCI, MMCIConfig
+from stream.model.mmci import MMCI
 from stream.model.served import ServedMMCI
 from stream.training import voice
 from stream.training.corpora import NEGATIVE, NEUTRAL, POSITIVE, Part, Utterance, polarity_of_score, polarity_of_valence
