@@ -405,7 +405,7 @@ class ExplanationSettings(_Section):
         "find the fewest phrases that the label hangs on.",
     )
     face_maps: bool = Field(
-        False,
+        True,
         description="Whether explanations say which regions of a face moved the score. False saves 5 kB of memory for each face that a "
         "worker holds.",
     )

@@ -15,9 +15,10 @@ from stream.domain.inference import EVERYTHING, WindowInputs
 from stream.domain.modality import MODALITIES, Modality
 from stream.explain.methods.errors import ExplainerMissingError
 from stream.explain.methods.value import Value
-from stream.model.mmci import Skip
+from stream.model.heads import cap_slope
 from stream.model.nodes import Nodes
-from stream.model.served import FULL, INPUT_NAMES, ServedMMCI, cap_slope, served_past
+from stream.model.served import FULL, INPUT_NAMES, ServedMMCI, served_past
+from stream.model.streams import Skip
 
 NODES = {Modality.TEXT: "words", Modality.AUDIO: "audio", Modality.VIDEO: "video"}
 STEPS = 20
@@ -63,15 +64,16 @@ def _readouts(module: ServedMMCI, inputs: WindowInputs) -> list[_Readout]:
     past = served_past((batch["past_words"], batch["past_audio"], batch["past_video"]), batch["past_mask"], batch["past_same"])
     model = module.model
     with torch.no_grad():
-        causal = model(window, module.gates[:, FULL : FULL + 1], past).causal
+        messages = model.pass_messages(window, past).causal
+        causal = model.causal.read(window, messages, module.gates[:, FULL:])
         present = sum(m.bit for m in MODALITIES if bool(window[m].mask.any()))
-        answer = model.bank.adjust(model.head, causal.readout[:, 0], module.temperatures[present].expand(1))
-        slope = model.bank.score_gradient(model.head, causal.readout[:, 0]) * cap_slope(answer.score, module.score_caps[present])
+        score, to_first_layer = model.bank.score_and_slope(model.head, model.bank.recombine(model.head, causal.readout[:, 0]))
+        slope = to_first_layer @ model.head.inner.weight * cap_slope(score, module.score_caps[present])
     found = []
     for m, own in zip(MODALITIES, slope[0].chunk(len(MODALITIES)), strict=True):
         skip = cast("Skip", model.causal.skip[m])
         states = torch.cat([causal.intra[m][0], causal.inter[m][0, 0], skip.project(window[m].values[0, :, : skip.width])], dim=1)
-        found.append(_Readout(causal.weights[m][0], states.detach(), own.detach()))
+        found.append(_Readout(messages.weights[m][0], states.detach(), own.detach()))
     return found
 
 

@@ -67,7 +67,11 @@ class CellModels:
 
 async def test_the_mean_of_the_cells_of_a_face_is_its_embedding_after_smoothing() -> None:
     encoder = ChunkEncoder(
-        cast(Sandbox, OneFaceInThreeFrames()), cast(Models, CellModels()), AudioSettings(), VideoSettings(), ExplanationSettings(face_maps=True)
+        cast(Sandbox, OneFaceInThreeFrames()),
+        cast(Models, CellModels()),
+        AudioSettings(),
+        VideoSettings(),
+        ExplanationSettings(face_maps=True),
     )
     features = await encoder.encode(Chunk(header(0, Modality.VIDEO), b"a picture"))
     assert isinstance(features, VideoFeatures)
