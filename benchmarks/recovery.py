@@ -1,7 +1,7 @@
 """Faults under live traffic on Apache Kafka and Redis: which windows are lost, duplicated or different, and how long does recovery take?
 
 ``python -m benchmarks.recovery --runs 5 --seed 1``; with ``--faults 4 --at-once 2`` the faults come in pairs. Progress goes to stderr; the
-last line of stdout is one JSON object.
+last line of stdout is one JSON object. With ``--promote`` another version of the model is promoted and rolled back meanwhile.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from rich.table import Table
 
 from benchmarks.fault_runs.cluster import PARTITIONS, Services, WorkerPool, services
 from benchmarks.fault_runs.faults import WORKERS, Fault, FaultInjector, schedule
+from benchmarks.fault_runs.promotion import change_version
 from benchmarks.fault_runs.traffic import Session, Traffic
 from benchmarks.fault_runs.verdict import PATIENCE_S, RedisMonitor, Verdict, judge
 from benchmarks.machine import machine, versions
@@ -83,6 +84,7 @@ class RunSeries:
             max_words=1 if triton else 3,
             speed=options.speed,
             seed=seed,
+            groups=1 + len(faults[:: options.at_once]) if options.promote else 1,
         )
         directory = self._directory / f"run-{seed}"
         directory.mkdir()
@@ -91,14 +93,21 @@ class RunSeries:
         await asyncio.gather(*(workers.start(slot) for slot in range(WORKERS)))
         sending, monitoring = asyncio.create_task(traffic.run(stop)), asyncio.create_task(monitor.run())
         try:
+            if options.promote:
+                await change_version(settings, "1")
             await asyncio.sleep(WARM_UP_S)
-            for first in range(0, len(faults), options.at_once):
-                await self._inject(faults[first : first + options.at_once], injector, monitor)
+            for group, first in enumerate(range(0, len(faults), options.at_once), 1):
+                injecting = self._inject(faults[first : first + options.at_once], injector, monitor)
+                if options.promote:
+                    await asyncio.gather(injecting, self._change_version(settings, traffic, group))
+                    await asyncio.sleep(WARM_UP_S)
+                else:
+                    await injecting
             stop.set()
             await sending
             await monitor.wait_until_complete(RECOVERY_TIMEOUT_S)
             monitoring.cancel()
-            references = await self._repeat_without_faults(settings, traffic) if triton else None
+            references = await self._repeat_without_faults(settings, traffic, monitor) if triton else None
         finally:
             for task in (sending, monitoring):
                 task.cancel()
@@ -107,14 +116,28 @@ class RunSeries:
         await self._conclude(await judge(settings, monitor, traffic.sessions, references), workers, monitor)
 
     @staticmethod
-    async def _repeat_without_faults(settings: Settings, traffic: Traffic) -> list[Session]:
-        """Send the same sessions again, now without faults: their windows show the right answers of the model."""
-        twins = await traffic.replay()
-        monitor = RedisMonitor(settings, twins)
-        if not await monitor.wait_until_complete(RECOVERY_TIMEOUT_S):
-            console.print("  [bold red]the sessions without faults did not finish in time[/]")
-        await monitor.close()
-        return twins
+    async def _change_version(settings: Settings, traffic: Traffic, group: int) -> None:
+        """Promote version 2, or roll it back, in the middle of the fault; then let the next sessions begin."""
+        began = time.monotonic()
+        tries = await change_version(settings, "2" if group % 2 else None)
+        console.print(f"  {'promoted' if group % 2 else 'rolled back'} within {time.monotonic() - began:.1f} s, {tries} tries")
+        traffic.begin(group)
+
+    async def _repeat_without_faults(self, settings: Settings, traffic: Traffic, monitor: RedisMonitor) -> list[Session]:
+        """Send the same sessions again, now without faults and to the version that they had: their windows show its right answers."""
+        twins: dict[int, Session] = {}
+        versions = await monitor.versions() if self._options.promote else [None for _ in traffic.sessions]
+        for version in sorted({*versions}, key=str):
+            of_version = [index for index, other in enumerate(versions) if other == version]
+            if version is not None:
+                await change_version(settings, version)
+            again = await traffic.replay([traffic.sessions[index] for index in of_version])
+            twins |= dict(zip(of_version, again, strict=True))
+            watching = RedisMonitor(settings, again)
+            if not await watching.wait_until_complete(RECOVERY_TIMEOUT_S):
+                console.print("  [bold red]the sessions without faults did not finish in time[/]")
+            await watching.close()
+        return [twins[index] for index in range(len(twins))]
 
     async def _inject(self, faults: list[Fault], injector: FaultInjector, monitor: RedisMonitor) -> None:
         """Inject faults that begin within a session timeout of each other, and wait until all windows are on time again."""
@@ -156,6 +179,7 @@ def report(options: argparse.Namespace, totals: Totals, seconds: float) -> dict[
         "runs": totals.runs,
         "faults": totals.runs * (len(options.only) or options.faults),
         "at_once": options.at_once,
+        "promote": options.promote,
         **asdict(totals.verdict),
         "unclean_runs": totals.unclean_runs,
         "worker_crashes": totals.crashes,
@@ -235,9 +259,16 @@ def arguments() -> argparse.Namespace:
         choices=[str(f) for f in Fault],
         help="inject only this fault in every run (repeatable: these faults in this order)",
     )
+    parser.add_argument(
+        "--promote",
+        action="store_true",
+        help="promote another version of the model during the first fault, roll it back during the second, and so on; with --model triton",
+    )
     parser.add_argument("--quick", action="store_true", help="two runs of three faults, in under two minutes")
     parser.add_argument("--keep", type=Path, help="keep logs and data in this new directory")
     options = parser.parse_args()
+    if options.promote and options.model != "triton":
+        parser.error("--promote needs --model triton")
     if options.quick:
         options.runs, options.faults = 2, 3
     return options

@@ -23,10 +23,13 @@ from stream.local.triton import TritonServer
 from stream.model_repository.repository import build_encoders
 from tests.support.fault_proxy import FaultProxy
 from tests.support.kafka import ApacheKafka
+from tests.support.model_versions import add_scaled_version, copy_repository
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
 PARTITIONS = 3
+FACTOR, SHIFT = 0.5, 0.4
+"""How version 2 of mmci changes the scores: a window that one version scored in place of the other is seen."""
 FAST_FAILURE_DETECTION = "broker.session.timeout.ms=2000\nbroker.heartbeat.interval.ms=500\n"
 """A killed broker can return only after the controller has noticed its failure. By default that takes 9 s, longer than an outage here."""
 
@@ -58,14 +61,18 @@ class Services:
             update={
                 "kafka": plain.kafka.model_copy(update=kafka),
                 "redis": plain.redis.model_copy(update={"url": SecretStr(self.redis.url), "timeout_s": 2.0}),
-                "triton": plain.triton if self.triton is None else plain.triton.model_copy(update={"url": self.triton.grpc_url}),
+                "triton": plain.triton if self.triton is None else plain.triton.model_copy(update=self._triton_settings(self.triton)),
             }
         )
+
+    @staticmethod
+    def _triton_settings(triton: TritonServer) -> dict[str, object]:
+        return {"url": triton.grpc_url, "model_repository": triton.repository}
 
 
 @contextlib.asynccontextmanager
 async def services(directory: Path, slot_count: int, *, triton: bool) -> AsyncIterator[Services]:
-    """Start everything that the runs share, and stop it afterwards."""
+    """Start everything that the runs share, and stop it afterwards. Triton has a repository of its own, see `_triton`."""
     proxy_ports = [free_port() for _ in range(slot_count)]
     kafka, redis = (
         ApacheKafka(directory / "kafka", extra_properties=FAST_FAILURE_DETECTION, proxy_ports=proxy_ports),
@@ -89,8 +96,11 @@ async def services(directory: Path, slot_count: int, *, triton: bool) -> AsyncIt
 
 @contextlib.asynccontextmanager
 async def _triton(directory: Path) -> AsyncIterator[TritonServer]:
-    repository = Settings().triton.model_repository
-    build_encoders(repository)
+    """A Triton whose repository has a version 2 of mmci, which gives other scores and is not loaded."""
+    packaged = Settings().triton.model_repository
+    build_encoders(packaged)
+    repository = copy_repository(packaged, directory / "models")
+    add_scaled_version(repository, FACTOR, shift=SHIFT)
     server = TritonServer(repository, directory)
     await server.start()
     yield server

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -41,6 +41,10 @@ class Session:
     modalities: tuple[Modality, ...]
     lag_s: int = 0
     """Delay of the last modality, in seconds of media time."""
+    group: int = 0
+    """Sessions of group 0 begin at once, those of another group when `Traffic.begin` is called for it."""
+    began_s: int | None = None
+    """Second of the traffic at which it began; None before."""
     words: list[list[str]] = field(default_factory=list)
     """The words of each second."""
     confirmed: list[tuple[float, int]] = field(default_factory=list)
@@ -76,10 +80,19 @@ class Traffic:
         max_words: Most words in one second.
         speed: Media seconds per second.
         seed: Seed for the words.
+        groups: Number of groups of sessions that begin one after the other.
     """
 
     def __init__(
-        self, kafka: KafkaSettings, *, sessions: int, modalities: tuple[Modality, ...], max_words: int, speed: float, seed: int
+        self,
+        kafka: KafkaSettings,
+        *,
+        sessions: int,
+        modalities: tuple[Modality, ...],
+        max_words: int,
+        speed: float,
+        seed: int,
+        groups: int = 1,
     ) -> None:
         self._topics = Topics(kafka.topic_prefix)
         self._producer = KafkaProducer(**kafka_options(kafka), reconnect_backoff_max_ms=500, acks="all")
@@ -89,31 +102,39 @@ class Traffic:
         names = (f"{kafka.topic_prefix}{number}" for number in range(sessions))
         lagging = (Modality.TEXT, Modality.AUDIO)
         self.sessions = [
-            Session(SessionKey("bench", name.replace(".", "-")), *((lagging, LAG_S) if number % 2 else (modalities, 0)))
+            Session(
+                SessionKey("bench", name.replace(".", "-")),
+                *((lagging, LAG_S) if number % 2 else (modalities, 0)),
+                group=number * groups // sessions,
+            )
             for number, name in enumerate(names)
         ]
+        self._begun = 1
+
+    def begin(self, group: int) -> None:
+        """Let the sessions of a group begin, and of the groups before it."""
+        self._begun = max(self._begun, group + 1)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until ``stop`` is set, and return when the broker has everything."""
-        for session in self.sessions:
-            self._send_start(session)
         began, second = time.monotonic(), 0
         while not stop.is_set():
             await asyncio.to_thread(self._send_second, second)
             second += 1
             await asyncio.sleep(max(0.0, began + second / self._speed - time.monotonic()))
         for session in self.sessions:
-            for lagging_second in range(max(0, second - session.lag_s), second):
+            seconds = len(session.words)
+            for lagging_second in range(max(0, seconds - session.lag_s), seconds):
                 self._send(session, session.modalities[-1], lagging_second)
             self._send_end(session)
         await asyncio.to_thread(self._producer.flush)
         for session in self.sessions:
             session.ended = True
 
-    async def replay(self) -> list[Session]:
-        """Send everything again, as fast as possible and under new session names; return when the broker has everything."""
-        keys = [SessionKey(session.key.tenant, f"{session.key.session}-again") for session in self.sessions]
-        twins = [replace(session, key=key, lag_s=0, confirmed=[]) for session, key in zip(self.sessions, keys, strict=True)]
+    async def replay(self, sessions: Sequence[Session]) -> list[Session]:
+        """Send these sessions again, as fast as possible and under new names; return when the broker has everything."""
+        keys = [SessionKey(session.key.tenant, f"{session.key.session}-again") for session in sessions]
+        twins = [replace(session, key=key, lag_s=0, confirmed=[]) for session, key in zip(sessions, keys, strict=True)]
         for twin in twins:
             self._send_start(twin)
             for second in range(len(twin.words)):
@@ -128,13 +149,16 @@ class Traffic:
         await asyncio.to_thread(self._producer.close)
 
     def _send_second(self, second: int) -> None:
-        for session in self.sessions:
+        for session in [session for session in self.sessions if session.group < self._begun]:
+            if session.began_s is None:
+                session.began_s = second
+                self._send_start(session)
             session.words.append([f"w{self._random.randrange(10_000)}" for _ in range(self._random.randint(0, self._max_words))])
             *punctual, last = session.modalities
             for modality in punctual:
-                self._send(session, modality, second)
-            if second >= session.lag_s:
-                self._send(session, last, second - session.lag_s)
+                self._send(session, modality, second - session.began_s)
+            if second - session.began_s >= session.lag_s:
+                self._send(session, last, second - session.began_s - session.lag_s)
 
     def _send(self, session: Session, modality: Modality, second: int) -> None:
         value = encode_words(_with_times(session.words[second], second)) if modality is Modality.TEXT else HUM

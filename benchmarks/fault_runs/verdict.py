@@ -16,7 +16,7 @@ from benchmarks.fault_runs.traffic import TRACK, Session
 from stream.config.settings import KafkaSettings, Settings
 from stream.domain.delivery import LastFinal
 from stream.domain.identity import SessionKey, TrackKey
-from stream.domain.result import ExplanationRecord, ScoreRecord
+from stream.domain.result import ExplanationRecord, ModelVersion, ScoreRecord
 from stream.domain.topics import Topics
 from stream.sinks.connection import RedisConnection
 from stream.sinks.keys import session_names
@@ -48,6 +48,8 @@ class Verdict:
         late: Chunks in ``chunks.late``.
         dead_letters: Records in ``chunks.dead-letter``.
         summaries_missing: Sessions without a summary in Kafka.
+        mixed: Epochs whose records name several versions of the model.
+        on_version_2: Epochs whose records name version 2 alone: with ``--promote``, those that began between a promotion and its rollback.
     """
 
     expected: int = 0
@@ -59,6 +61,8 @@ class Verdict:
     late: int = 0
     dead_letters: int = 0
     summaries_missing: int = 0
+    mixed: int = 0
+    on_version_2: int = 0
 
     def add(self, other: Verdict) -> None:
         """Add the numbers of another run."""
@@ -67,8 +71,9 @@ class Verdict:
 
     @property
     def clean(self) -> bool:
-        """Whether nothing is lost, duplicated, different, wrong, late or in the dead letters, and no summary is missing."""
-        return not any((self.lost, self.duplicated, self.different, self.wrong, self.late, self.dead_letters, self.summaries_missing))
+        """Whether nothing is lost, duplicated, different, wrong, late, mixed or in the dead letters, and no summary is missing."""
+        errors = (self.lost, self.duplicated, self.different, self.wrong, self.late, self.dead_letters)
+        return not any((*errors, self.summaries_missing, self.mixed))
 
 
 class RedisMonitor:
@@ -126,6 +131,11 @@ class RedisMonitor:
             await asyncio.sleep(CHECK_EVERY_S)
         return False
 
+    async def versions(self) -> list[str | None]:
+        """The version of the model of each session's first final window."""
+        finals = [await self.finals(session.key) for session in self._sessions]
+        return [of_session[0].model.version if of_session else None for of_session in finals]
+
     async def finals(self, session: SessionKey) -> list[ScoreRecord]:
         """All final windows that Redis holds of a session."""
         return await self._store.finals(session)
@@ -171,6 +181,14 @@ class Published:
             summarised={record.key for record in summaries},
         )
 
+    def versions(self) -> Mapping[tuple[str, int], set[ModelVersion]]:
+        """The versions of the model that the scores name, by session and epoch."""
+        found: dict[tuple[str, int], set[ModelVersion]] = defaultdict(set)
+        for contents in self.scores.values():
+            for record in [msgspec.json.decode(content, type=ScoreRecord) for content in contents]:
+                found[record.session, record.epoch].add(record.model)
+        return found
+
     def windows_with_several_contents(self) -> list[str]:
         """Ids of the windows whose records differ; once for each of the two topics."""
         by_topic = (self.scores, self.explanations)
@@ -194,6 +212,12 @@ async def judge(settings: Settings, monitor: RedisMonitor, sessions: list[Sessio
     verdict.different = len(changed)
     for window in changed:
         console.print(f"  different: window {window}")
+    versions = published.versions()
+    verdict.mixed = sum(len(of_epoch) > 1 for of_epoch in versions.values())
+    own = {session.key.session for session in sessions}
+    verdict.on_version_2 = sum(
+        {model.version for model in of_epoch} == {"2"} for (session, _), of_epoch in versions.items() if session in own
+    )
     verdict.summaries_missing = len({str(session.key).encode() for session in sessions} - published.summarised)
     for index, session in enumerate(sessions):
         finals = await monitor.finals(session.key)

@@ -28,12 +28,13 @@ def copy_repository(source: Path, target: Path) -> Path:
     return target
 
 
-def add_scaled_version(repository: Path, factor: float, *, passed: bool | None = True, drop: str | None = None) -> str:
-    """Add a version of ``mmci`` whose scores are those of version 1 times a factor; return its number.
+def add_scaled_version(repository: Path, factor: float, *, shift: float = 0.0, passed: bool | None = True, drop: str | None = None) -> str:
+    """Add a version of ``mmci`` whose scores are those of version 1 times a factor, plus a shift; return its number.
 
     Args:
         repository: The model repository.
         factor: Multiplies all scores; NaN makes a version that never gives a finite answer.
+        shift: Is added to them.
         passed: Whether it has passed its gates; None: it has no card.
         drop: An output that the graph lacks.
     """
@@ -45,8 +46,10 @@ def add_scaled_version(repository: Path, factor: float, *, passed: bool | None =
             for index, name in enumerate(names):
                 if name == SCORES:
                     names[index] = raw
-    graph.initializer.append(numpy_helper.from_array(np.array(factor, np.float32), "factor"))
-    graph.node.append(helper.make_node("Mul", [raw, "factor"], [SCORES]))
+    for name, value in (("factor", factor), ("shift", shift)):
+        graph.initializer.append(numpy_helper.from_array(np.array(value, np.float32), name))
+    graph.node.append(helper.make_node("Mul", [raw, "factor"], ["scaled"]))
+    graph.node.append(helper.make_node("Add", ["scaled", "shift"], [SCORES]))
     for output in [output for output in graph.output if output.name == drop]:
         graph.output.remove(output)
     with tempfile.TemporaryDirectory() as folder:
