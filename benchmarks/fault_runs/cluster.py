@@ -52,7 +52,7 @@ class Services:
     triton: TritonServer | None
     slots: tuple[Slot, ...]
 
-    def settings(self, run: str, session_timeout_s: float) -> Settings:
+    def settings(self, run: str, session_timeout_s: float, idle_after_s: float) -> Settings:
         """Settings for the producer and the oracle, which bypass the proxies. Each run has its own topics and consumer group."""
         plain = Settings()
         kafka = {"bootstrap": self.kafka.bootstrap, "topic_prefix": f"{run}.", "group": run, "partitions": PARTITIONS}
@@ -60,6 +60,7 @@ class Services:
         return plain.model_copy(
             update={
                 "kafka": plain.kafka.model_copy(update=kafka),
+                "windows": plain.windows.model_copy(update={"idle_after_ms": round(idle_after_s * 1000)}),
                 "redis": plain.redis.model_copy(update={"url": SecretStr(self.redis.url), "timeout_s": 2.0}),
                 "triton": plain.triton if self.triton is None else plain.triton.model_copy(update=self._triton_settings(self.triton)),
             }

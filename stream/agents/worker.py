@@ -24,6 +24,7 @@ from stream.kafka_admin.connection import as_error, refusal
 from stream.media.sandbox import Sandbox
 from stream.pipeline.encode import ChunkEncoder
 from stream.pipeline.score import WindowScorer
+from stream.pipeline.shadow import Shadow
 from stream.pipeline.word_claims import WordClaims
 from stream.serving.models import Models
 from stream.sinks.examine import examine_until_failed_over
@@ -72,6 +73,8 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
                 WindowKeeper(settings.explanations.store, settings.explanations, state.metrics.windows_not_kept.inc)
             )
         tokenizer, explained = Tokenizer(), settings.explanations
+        shadow = Shadow(models, settings.models, state.metrics)
+        stack.callback(shadow.close)
         scorer = WindowScorer(
             models,
             tokenizer,
@@ -81,6 +84,7 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
             keeper=keeper,
             word_claims=WordClaims(models, tokenizer, explained.candidates) if explained.words else None,
             truth_share=explained.truth_share,
+            shadow=shadow,
         )
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="sentistream-worker-"))
 

@@ -195,6 +195,20 @@ class TritonSettings(_Section):
     )
 
 
+class ModelSettings(_Section):
+    """Which versions of the model mmci score windows, beside the one that `sentistream models promote` has put in force."""
+
+    shadow_version: str | None = Field(
+        None,
+        pattern=r"^[1-9][0-9]{0,8}$",
+        description="Version of mmci that scores a share of the windows, too. Only metrics see its answers. `sentistream models load` lets "
+        "Triton serve it.",
+    )
+    shadow_share: float = Field(
+        0.1, ge=0, le=1, description="Share of the windows that models.shadow_version scores; each of them costs one more inference."
+    )
+
+
 class WindowSettings(_Section):
     """How media time is divided into windows. All times are in milliseconds."""
 
@@ -444,6 +458,7 @@ class Settings(_Section):
     kafka: KafkaSettings = KafkaSettings()
     redis: RedisSettings = RedisSettings()
     triton: TritonSettings = TritonSettings()
+    models: ModelSettings = ModelSettings()
     windows: WindowSettings = WindowSettings()
     video: VideoSettings = VideoSettings()
     audio: AudioSettings = AudioSettings()

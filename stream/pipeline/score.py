@@ -17,6 +17,7 @@ from stream.encoders.text import Tokenizer, pool_words
 from stream.encoders.window_inputs import build
 from stream.explain.records import NOTHING_MEASURED, Measured, final_records, partial_record
 from stream.pipeline.metrics import Metrics
+from stream.pipeline.shadow import Shadow
 from stream.pipeline.timings import Step, Timings
 from stream.pipeline.window_context import WindowContext
 from stream.pipeline.word_claims import SpokenWindow, WordClaims
@@ -40,6 +41,7 @@ class WindowScorer:
         keeper: Keeps what scored each final window, before anybody can read its result.
         word_claims: Measures what phrases of final windows do to the score; None: nothing is said of phrases.
         truth_share: Share of the windows with words whose claims are checked.
+        shadow: Has a share of the windows scored by another version, too.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class WindowScorer:
         keeper: WindowKeeper | None = None,
         word_claims: WordClaims | None = None,
         truth_share: float = 0.0,
+        shadow: Shadow | None = None,
     ) -> None:
         self._models = models
         self._tokenizer = tokenizer
@@ -62,6 +65,7 @@ class WindowScorer:
         self._keeper = keeper
         self._word_claims = word_claims
         self._truth_share = truth_share
+        self._shadow = shadow
 
     async def default_version(self) -> str:
         """The version that scores where none was ever promoted."""
@@ -77,6 +81,8 @@ class WindowScorer:
         self._metrics.windows.labels(model.version).inc()
         self._timings.add(Step.INFER, (answered - began) * 1000)
         self._timings.add(Step.EXPLAIN, (time.perf_counter() - answered) * 1000)
+        if self._shadow is not None:
+            self._shadow.compare(window, inputs, records[0])
         if self._keeper is not None:
             await self._keeper.keep(stored_window(window, inputs, records, context.words_before))
         return records

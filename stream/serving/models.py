@@ -31,6 +31,7 @@ Array = npt.NDArray[Any]
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 _Question = tuple[WindowInputs, str, frozenset[Extra]]
+_Ask = Callable[[str, Mapping[str, Array], Mapping[str, tuple[int, ...]], str], Awaitable[ModelAnswer]]
 
 MAX_MODEL_FAILURES = 5
 """Failures of the model on one request, with the server up, after which the request counts as invalid.
@@ -103,6 +104,11 @@ class Models:
         with self._versions.asked(version):
             return await self._windows.answer((inputs, version, extras))
 
+    async def try_infer(self, inputs: WindowInputs, version: str) -> Inference:
+        """As `infer`, but once and at once: raises `ServingError` in an outage, or if the version is not loaded."""
+        (inference,) = await self._infer_with(self._attempt, [(inputs, version, frozenset())])
+        return inference
+
     async def _encode_texts_together(self, sequences: Sequence[TokenisedWords]) -> Sequence[Floats]:
         inputs = {
             name: np.stack([np.asarray(getattr(tokenised, name), dtype=np.int64) for tokenised in sequences]) for name in _TOKEN_TENSORS
@@ -124,6 +130,10 @@ class Models:
         return list(zip(answer["embedding"], answer["cells"], strict=True))
 
     async def _infer_together(self, questions: Sequence[_Question]) -> list[Inference]:
+        return await self._infer_with(self._run, questions)
+
+    @staticmethod
+    async def _infer_with(ask: _Ask, questions: Sequence[_Question]) -> list[Inference]:
         windows, (_, version, extras) = [inputs for inputs, _, _ in questions], questions[0]
         tensors = {name: np.stack([getattr(inputs, name) for inputs in windows]) for name in _WINDOW_TENSORS}
         for name, tensor in tensors.items():
@@ -139,7 +149,7 @@ class Models:
             "arousal": (rows, 1),
         }
         shapes |= {extra: (rows, *_EXTRA_SHAPES[extra](windows[0])) for extra in extras}
-        answer, answered_by = await self._run(MMCI, tensors, shapes, version)
+        answer, answered_by = await ask(MMCI, tensors, shapes, version)
         return [
             Inference(
                 scores=answer["coalition_scores"][row],
@@ -169,11 +179,15 @@ class Models:
         self._verified = problem is None
         if problem is None:
             problem = await self.missing_version()
-        stuck = ", ".join({name for (name, _), breaker in self._breakers.items() if breaker.failures >= FAILURES_OF_A_STUCK_MODEL})
-        if problem is None and stuck:
+        if problem is None and (stuck := ", ".join(sorted(self.stuck()))):
             text = f"Triton at {self._settings.url} is up, but does not answer requests for {stuck}; if it is not just busy, restart it"
             return ServiceProblem("model_silent", text, lasting=False)
         return problem
+
+    def stuck(self) -> set[str]:
+        """Models that leave requests unanswered. A version counts only while somebody waits for it: its sessions may have moved on."""
+        failing = {key for key, breaker in self._breakers.items() if breaker.failures >= FAILURES_OF_A_STUCK_MODEL}
+        return {model for model, version in failing if not version or self._versions.is_asked(version)}
 
     async def missing_version(self) -> ServiceProblem | None:
         """Return that a version which windows wait for is not loaded, or None."""

@@ -64,6 +64,10 @@ class ServedVersions:
         finally:
             self._asked[version] -= 1
 
+    def is_asked(self, version: str) -> bool:
+        """Whether somebody waits for an answer of a version."""
+        return self._asked[version] > 0
+
     async def missing(self) -> ServiceProblem | None:
         """Return that versions which windows wait for are not loaded, or None."""
         try:

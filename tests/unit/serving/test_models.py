@@ -17,7 +17,7 @@ from stream.encoders.window_inputs import build
 from stream.model_repository.served_models import AUDIO_ENCODER, MAX_ROWS, TEXT_ENCODER
 from stream.serving.client import ModelAnswer, TritonClient, classify
 from stream.serving.errors import ModelFailedError, ModelProcessDeadError, ModelRejectedError, ServingError, TritonUnavailableError
-from stream.serving.models import MAX_MODEL_FAILURES, Models
+from stream.serving.models import FAILURES_OF_A_STUCK_MODEL, MAX_MODEL_FAILURES, Models
 from tests.fakes.triton import Answer, Arrays, FakeTritonClient
 from tests.fakes.windows import make_window
 
@@ -261,3 +261,23 @@ async def test_another_version_does_not_answer_for_the_one_that_was_asked() -> N
     models = Models(TritonSettings(url="127.0.0.1:1"), FAST, client=cast(TritonClient, client))
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(models.infer(window(), "2"), 0.05)
+
+
+async def test_a_shadow_request_is_tried_once_and_reports_no_problem() -> None:
+    models, client = models_with(neutral)
+    for _ in range(FAILURES_OF_A_STUCK_MODEL):
+        with pytest.raises(TritonUnavailableError):
+            await models.try_infer(window(), "2")
+    assert (models.stuck(), await models.missing_version()) == (set(), None)
+    client.loaded["2"] = "ba9876543210"
+    assert (await models.try_infer(window(), "2")).version == "2"
+
+
+async def test_a_version_that_nobody_waits_for_any_more_is_no_stuck_model() -> None:
+    models, _ = models_with(neutral)
+    waiting = asyncio.ensure_future(models.infer(window(), "2"))
+    await asyncio.sleep(0.02)
+    assert models.stuck() == {"mmci"}
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    assert models.stuck() == set()
