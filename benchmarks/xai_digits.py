@@ -1,15 +1,15 @@
 """Spoken-digit images: are the answers right, and do the explanations say where the digit is?
 
-python -m benchmarks.xai_digits [--quick] [--seeds N] [--row NAME]...    progress on stderr, one JSON object as the last line
+python -m benchmarks.xai_digits [--quick] [--seeds N] [--gather]    progress on stderr, one JSON object as the last line
 
 The experiment of arXiv 2510.12957 (attention fusion, Grad-CAM++, Reveal-to-Revise on digits; 93.2 % accuracy, 91.6 % macro F1, 78.1 %
 IoU), rebuilt from real parts in a harder form: research/digits. The object has `accuracy`, `macro_f1`, `iou_xai` and
 `accuracy_heldout_speaker` of the row "ours", `flipped_after_loop` of the biased task, and `rows`: row -> what was measured -> mean and
 standard deviation over the seeds.
 
-Numbers of each row and seed are kept in --runs, so that a run can be continued. A run of all rows stores its result in
-research/benchmarks/results/digits.json and fills the tables of docs/research/digits.md. With --quick, one seed and few samples, in some
-minutes; writes nothing there.
+Numbers of each row and seed are kept in --runs, so that a run can be continued. A run stores its result in
+research/benchmarks/results/digits.json and fills the tables of docs/research/digits.md; with --gather it trains nothing and takes what
+earlier runs have measured. With --quick, one seed and few samples, in some minutes; writes nothing there.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from research.digits.corpus import read_corpus
 from research.digits.rows import ROWS
 from research.digits.store import Store
 from research.digits.tables import over_seeds, tables_of
-from research.digits.trial import Size, Trial
+from research.digits.trial import Size, Trial, TrialNumbers
 from research.pages import DIGITS_PAGE, RESULTS, fill_page, write_result
 
 STORED = RESULTS / "digits.json"
@@ -44,22 +44,27 @@ def measure(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     folder = (options.runs or RUNS) / ("digits-quick" if options.quick else "digits")
     store, size = Store(folder), QUICK if options.quick else Size()
     seeds = range(options.first_seed, options.first_seed + (1 if options.quick else options.seeds))
-    names = options.row or list(ROWS)
-    bar = progress.add_task("rows", total=len(seeds) * len(names))
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+    bar = progress.add_task("rows", total=len(seeds) * len(ROWS))
+    found: dict[str, dict[int, TrialNumbers]] = {}
     for seed in seeds:
         trial = Trial(corpus, seed, size, folder / "networks")
-        for name in names:
-            key = trial.key(ROWS[name])
+        for name, row in ROWS.items():
+            key = trial.key(row)
             numbers = store.get(key)
-            if numbers is None:
+            if numbers is None and not options.gather:
                 progress.update(bar, description=f"seed {seed}: {name}")
-                numbers = trial.measured(ROWS[name])
+                numbers = trial.measured(row)
                 store.put(key, name, seed, numbers)
-            found[name].append(numbers)
+            if numbers is not None:
+                found.setdefault(name, {})[seed] = numbers
             progress.advance(bar)
-    more = {"seeds": list(seeds), "seconds": round(time.monotonic() - started, 1), "machine": machine(), "versions": versions("torch")}
-    return headline({name: over_seeds(numbers) for name, numbers in found.items()}) | {"more": more}
+    more = {
+        "seeds": {name: list(by_seed) for name, by_seed in found.items()},
+        "seconds": round(time.monotonic() - started, 1),
+        "machine": machine(),
+        "versions": versions("torch"),
+    }
+    return headline({name: over_seeds(list(by_seed.values())) for name, by_seed in found.items()}) | {"more": more}
 
 
 def headline(rows: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,7 +96,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one seed, few samples and epochs, in some minutes")
     parser.add_argument("--seeds", type=int, default=5, help="number of seeds (default 5); each leaves out another speaker")
     parser.add_argument("--first-seed", type=int, default=0, help="first seed (default 0)")
-    parser.add_argument("--row", choices=list(ROWS), action="append", metavar="NAME", help="measure only this row; may be repeated")
+    parser.add_argument("--gather", action="store_true", help="train nothing: take the numbers that earlier runs have measured")
     return parser.parse_args()
 
 
@@ -101,7 +106,7 @@ def main() -> None:
     torch.set_num_threads(1)
     with errors_as_sentences(), progress_bars() as progress:
         result = measure(options, progress)
-    if not (options.quick or options.row or options.first_seed):
+    if result["rows"] and not (options.quick or options.first_seed):
         write_result(STORED, result)
         fill_tables_of(result)
     sys.stdout.write(json.dumps(result) + "\n")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -24,16 +24,16 @@ NOISE_IMAGE, NOISE_SOUND, LOST_WORDS = 0.3, 1.0, 0.2
 Numbers = dict[str, float]
 
 
-def answers(network: DigitNetwork, samples: Samples) -> tuple[Floats, dict[str, Maps]]:
-    """(n, 10) probabilities, and the maps of each explainer for the network's own answer."""
+def answers(network: DigitNetwork, samples: Samples, explainers: Collection[str] = tuple(EXPLAINERS)) -> tuple[Floats, dict[str, Maps]]:
+    """(n, 10) probabilities, and the maps of some explainers for the network's own answer."""
     probabilities: list[Floats] = []
-    maps: dict[str, list[Maps]] = {name: [] for name in EXPLAINERS}
+    maps: dict[str, list[Maps]] = {name: [] for name in explainers}
     with torch.no_grad():
         for start in range(0, len(samples), BATCH):
             answer = network(inputs_of(samples, slice(start, start + BATCH)))
             probabilities.append(answer.logits.softmax(dim=1).numpy())
-            for name, explain in EXPLAINERS.items():
-                maps[name].append(explain(answer, answer.logits.argmax(dim=1)))
+            for name, parts in maps.items():
+                parts.append(EXPLAINERS[name](answer, answer.logits.argmax(dim=1)))
     joined = {name: {m: np.concatenate([part[m] for part in parts]) for m in parts[0]} for name, parts in maps.items()}
     return np.concatenate(probabilities), joined
 
@@ -83,7 +83,7 @@ def _map_scores(network: DigitNetwork, samples: Samples, maps: Maps, before: Flo
             span[m] = float(np.mean([iou(best_box(grid[i], box)[None], box[None])[0] for i, box in _held(samples.box_mask)]))
         else:
             span[m] = float(np.mean([iou(best_box(cells[i][None], line[None])[None], line[None, None])[0] for i, line in _held(mask)]))
-    after = answers(network, blanked(samples, best))[0][np.arange(len(samples)), samples.digits]
+    after = answers(network, blanked(samples, best), ())[0][np.arange(len(samples)), samples.digits]
     numbers = {str(m): value for m, value in top.items()} | {f"{m}_span": value for m, value in span.items()}
     means = {"top": float(np.mean([*top.values()])), "span": float(np.mean([*span.values()]))}
     return numbers | means | {"deletion": float((before - after).mean())}

@@ -38,15 +38,15 @@ def over_seeds(seeds: Sequence[TrialNumbers]) -> dict[str, Any]:
 
 def tables_of(result: Mapping[str, Any]) -> dict[str, Callable[[], str]]:
     """The tables of docs/research/digits.md by name, as functions."""
-    rows = result["rows"]
+    rows, seeds = result["rows"], result["more"]["seeds"]
     return {
         "goals": lambda: _goals(rows),
-        "answers": lambda: _answers(rows, Task.HARD),
-        "maps": lambda: _maps(rows["ours"], "maps"),
+        "answers": lambda: _answers(rows, seeds, Task.HARD),
+        "maps": lambda: _maps(rows.get("ours", {})),
         "rows-maps": lambda: _row_maps(rows, Task.HARD),
-        "plain": lambda: _answers(rows, Task.PLAIN),
-        "plain-maps": lambda: _maps(rows["plain, after the loop"], "maps"),
-        "biased": lambda: _biased(rows),
+        "plain": lambda: _answers(rows, seeds, Task.PLAIN),
+        "plain-maps": lambda: _maps(rows.get("plain, after the loop", {})),
+        "biased": lambda: _biased(rows, seeds),
     }
 
 
@@ -62,19 +62,25 @@ def _goals(rows: Mapping[str, Any]) -> str:
     return markdown_table(["goal", "wanted", "measured"], lines)
 
 
-def _answers(rows: Mapping[str, Any], task: Task) -> str:
-    header = ["row", "accuracy", "macro F1", "unheard speaker: accuracy", "macro F1", "perturbed: accuracy", "macro F1"]
+def _answers(rows: Mapping[str, Any], seeds: Mapping[str, Sequence[int]], task: Task) -> str:
+    header = ["row", "seeds", "accuracy", "macro F1", "unheard speaker: accuracy", "macro F1", "perturbed: accuracy", "macro F1"]
     lines = []
     for name in _of(rows, task):
         tests = ("shared", "unheard", "perturbed")
-        lines.append([_name(name), *(_at(rows[name], (test, metric)) for test in tests for metric in ("accuracy", "macro_f1"))])
+        lines.append(
+            [
+                _name(name),
+                str(len(seeds[name])),
+                *(_at(rows[name], (test, metric)) for test in tests for metric in ("accuracy", "macro_f1")),
+            ]
+        )
     return markdown_table(header, lines)
 
 
-def _maps(row: Mapping[str, Any], where: str) -> str:
+def _maps(row: Mapping[str, Any]) -> str:
     header = ["map", "text", "audio", "image", "mean of the best cells", "span: audio", "box: image", "mean of span and box", "deletion"]
     wanted = ("text", "audio", "video", "top", "audio_span", "video_span", "span", "deletion")
-    return markdown_table(header, [[name, *(_at(numbers, (each,)) for each in wanted)] for name, numbers in row[where].items()])
+    return markdown_table(header, [[name, *(_at(numbers, (each,)) for each in wanted)] for name, numbers in row.get("maps", {}).items()])
 
 
 def _row_maps(rows: Mapping[str, Any], task: Task) -> str:
@@ -88,10 +94,11 @@ def _row_maps(rows: Mapping[str, Any], task: Task) -> str:
     return markdown_table(header, lines)
 
 
-def _biased(rows: Mapping[str, Any]) -> str:
-    header = ["row", "without patches", "like training", "flipped", "attention on the patch"]
+def _biased(rows: Mapping[str, Any], seeds: Mapping[str, Sequence[int]]) -> str:
+    header = ["row", "seeds", "without patches", "like training", "flipped", "attention on the patch"]
     places = (("clean", "accuracy"), ("like training", "accuracy"), ("flipped", "accuracy"), ("patch", "attention"))
-    return markdown_table(header, [[_name(name), *(_at(rows[name], place) for place in places)] for name in _of(rows, Task.BIASED)])
+    lines = [[name, str(len(seeds[name])), *(_at(rows[name], place) for place in places)] for name in _of(rows, Task.BIASED)]
+    return markdown_table(header, lines)
 
 
 def _of(rows: Mapping[str, Any], task: Task) -> list[str]:

@@ -133,5 +133,4 @@ def _varied(inputs: Inputs, generator: torch.Generator) -> Inputs:
     wide = low[:, None].expand(-1, inputs.sound.shape[1], -1)
     sound = inputs.sound.gather(2, wide) * (1.0 - share) + inputs.sound.gather(2, wide + 1) * share
     tilt = 0.5 * torch.randn(count, 1, 1, generator=generator) * torch.linspace(-1.0, 1.0, MEL_BINS)
-    noise = 0.2 * torch.randn(sound.shape, generator=generator)
-    return replace(inputs, sound=sound + tilt + noise)
+    return replace(inputs, sound=sound + tilt)

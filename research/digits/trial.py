@@ -66,9 +66,8 @@ class Trial:
             return self._biased_scores(network)
         plain = row.task is Task.PLAIN
         shared, unheard = (self._plain_test, self._plain_unheard) if plain else (self._test, self._unheard_test)
-        found, found_unheard = answers(network, shared), answers(network, unheard)
         noisy = perturbed(shared)
-        found_noisy = answers(network, noisy)
+        found, found_unheard, found_noisy = (answers(network, samples) for samples in (shared, unheard, noisy))
         return {
             "shared": answer_scores(found[0], shared.digits),
             "unheard": answer_scores(found_unheard[0], unheard.digits),
@@ -86,7 +85,7 @@ class Trial:
     def _biased_scores(self, network: DigitNetwork) -> TrialNumbers:
         rng = np.random.default_rng((self._seed, 7))
         tests = {"clean": self._test, "like training": patched(self._test, AGREEMENT, rng), "flipped": patched(self._test, 0.0, rng)}
-        found = {name: answers(network, samples) for name, samples in tests.items()}
+        found = {name: answers(network, samples, ("attention",)) for name, samples in tests.items()}
         scores: dict[str, Numbers] = {name: answer_scores(found[name][0], samples.digits) for name, samples in tests.items()}
         return {**scores, "patch": {"attention": patch_share(tests["flipped"], found["flipped"][1]["attention"])}}
 
