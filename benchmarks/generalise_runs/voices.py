@@ -21,7 +21,7 @@ HAPPY = "happy"
 STRONG = 0.9
 """A score beyond ±0.9, a valence beyond ±0.3, is a strong move: the voice alone claims a clear sentiment.
 
-Models that cap the score of a voice alone at this (`stream.training.mmci.MMCIRecipe.voice_cap`) make no strong move, right or wrong.
+Models that cap the score of a voice alone at this (`stream.training.mmci.MMCIRecipe.wordless_cap`) make no strong move, right or wrong.
 """
 
 

@@ -27,6 +27,9 @@ from stream.training.metrics import REVIEWED, TEMPERATURES
 from stream.training.windows import Batch, WindowMaker
 
 SINGLES = (1, 2, 4)
+WORDLESS = (Modality.AUDIO.bit, Modality.VIDEO.bit, Modality.AUDIO.bit | Modality.VIDEO.bit)
+"""Coalitions without words."""
+
 PAIRS_OR_NONE = (3, 5, 6, 0)
 
 AROUSAL_RIDGE = 1e-3
@@ -48,8 +51,8 @@ class MMCIRecipe:
             who talk are less clear than people who act, as in most recordings.
         face_mismatch: Share of training windows whose face has a random polarity, for the same reason.
         past_dropout: Share of training windows without a context, like the first windows of a session.
-        voice_cap: What the score of a voice alone does not exceed, in points. Voices of acted corpora differ more than those of calls, in
-            which a lively voice without words is evidence of little.
+        wordless_cap: What the score of voice and face without words does not exceed, in points. Acted voices and posed faces differ more
+            than those of calls, in which a lively voice or a smile without words is evidence of little.
         average: Decay, in a step, of the moving average of the weights that becomes the model.
         mae_weight: Weight of MOSI's validation MAE, relative to the mean cross-entropy of the coalitions, in the criterion.
         weights: Weights of the loss.
@@ -65,7 +68,7 @@ class MMCIRecipe:
     voice_mismatch: float = 0.5
     face_mismatch: float = 0.25
     past_dropout: float = 0.25
-    voice_cap: float = 0.9
+    wordless_cap: float = 0.9
     average: float = 0.98
     mae_weight: float = 0.3
     weights: LossWeights = field(default_factory=LossWeights)
@@ -122,7 +125,7 @@ def fit(training: Pools, validation: Pools, recipe: MMCIRecipe, seed: int, progr
             best = copy.deepcopy(averaged.state_dict())
     averaged.load_state_dict(best)
     served = ServedMMCI(averaged).eval()
-    served.score_caps[Modality.AUDIO.bit] = recipe.voice_cap
+    served.score_caps[list(WORDLESS)] = recipe.wordless_cap
     calibrate(served, checked)
     voices = batches(WindowMaker(validation, 0).voices_only, range(len(validation.voice.polarities)), recipe.batch)
     calibrate_arousal(served, *_arousal_examples(list(voices)))
