@@ -2,7 +2,7 @@
 
 Sessions run in real time: each sends one record per second for each of text, audio and video, and has a window every two seconds. Apache
 Kafka, Valkey and the embedded Triton run on this machine. First, each system does the same job on the same sessions: read chunks that were
-encoded beforehand, run the model with all eight coalitions, explain, and write scores and explanations to Kafka and Redis.
+encoded beforehand, run the model with all sixteen coalitions, explain, and write scores and explanations to Kafka and Redis.
 
     sentistream    a worker and Triton
     plain_faust    a Faust agent that calls the model in torch for each window and keeps its windows in a dictionary

@@ -3,7 +3,7 @@
     python -m benchmarks.served [--quick]        on one core
     python -m benchmarks.served --gpu [--quick]  on one core and on the first GPU
 
-The inputs are windows of four seconds with as many words, audio segments, frames and past windows as fit; `mmci` computes all eight
+The inputs are windows of four seconds with as many words, audio segments, frames and past windows as fit; `mmci` computes all sixteen
 coalitions of each window. Every figure is the median of several runs. Inputs and outputs are in the host's memory, as in Triton. ``--gpu``
 needs CUDA builds of ONNX Runtime (``onnxruntime-gpu`` instead of ``onnxruntime``) and of torch. It also runs `mmci` in torch, and reports
 how far the GPU's answers are from the core's: with TF32, the reduced precision that is ONNX Runtime's default, and without it.

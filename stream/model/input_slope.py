@@ -56,7 +56,9 @@ def input_slope(model: MMCI, window: Window, graph: Graph, terms: Mapping[Modali
             to_states = to_states + to_logits.sum(dim=2).unsqueeze(-1) * attention.target.weight
         if sends:
             message = cast("nn.Linear", stream.message[model.config.weights_of(relation)])
-            to_states = to_states + to_logits.sum(dim=1).unsqueeze(-1) * attention.source.weight
+            # A sum over an axis that is not the last would depend on the other rows of the batch, by rounding.
+            to_sender = to_logits.transpose(1, 2) @ window[relation.target].mask.unsqueeze(-1)
+            to_states = to_states + to_sender * attention.source.weight
             to_sent = to_sent + messages.edges[relation.name].transpose(1, 2) @ arrived @ message.weight
     skip = cast("Skip", stream.skip[modality])
     intra, inter, skipped = to_parts[modality]

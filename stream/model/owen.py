@@ -22,6 +22,8 @@ smaller, but the order of the nodes is no better, as their removal shows.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
+from operator import add
 from typing import NamedTuple, cast
 
 import torch
@@ -35,7 +37,7 @@ from stream.model.mmci import MMCI
 from stream.model.nodes import Window
 from stream.model.relations import Relation
 from stream.model.streams import Messages, Skip
-from stream.model.terms import INTER, INTRA, JOINING, SKIP, TERMS, Terms, parts_of, read_half_way, table
+from stream.model.terms import INTER, INTRA, JOINING, OPEN, SKIP, TERMS, Terms, parts_of, read_half_way, table
 
 EVEN = 1e-6
 """Score points by which the |r_i| of a modality are increased in all, so that a difference can be spread where all are 0."""
@@ -139,10 +141,11 @@ def by_part(model: MMCI, slope: Tensor) -> dict[Modality, tuple[Tensor, Tensor, 
 
 def self_evidence(model: MMCI, window: Window, modality: Modality, terms: Terms, slope: tuple[Tensor, Tensor, Tensor]) -> Tensor:
     """(B, N_m) what each node adds to the read-out of its own modality, in score points, before its weight w_i."""
-    intra = (terms.intra @ slope[0].unsqueeze(-1)).sum(dim=1)
-    inter = (terms.inter @ slope[1].unsqueeze(-1)).sum(dim=1)
+    intra = terms.intra @ slope[0].unsqueeze(-1)
+    inter = terms.inter[:, OPEN] @ slope[1][:, OPEN].unsqueeze(-1)
+    heard = reduce(add, [*intra.unbind(dim=1), *inter.unbind(dim=1)])
     skip = cast("Skip", model.causal.skip[modality])
-    return (intra + inter).squeeze(-1) + skip.relevance(window[modality].values, slope[2].squeeze(1))
+    return heard.squeeze(-1) + skip.relevance(window[modality].values, slope[2].squeeze(1))
 
 
 def open_slope(relation: Relation, terms: Mapping[Modality, Terms], slope: Mapping[Modality, tuple[Tensor, Tensor, Tensor]]) -> Tensor:

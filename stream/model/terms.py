@@ -71,6 +71,9 @@ EVERY_TERM = tuple(term for own in TERMS.values() for term in own)
 ALL_INTRA, ALL_INTER = 1, 2
 """Places in the parts of the terms that the coalition of everything reads."""
 
+OPEN = slice(0, 3)
+"""Places among the z_inter of those that coalitions read: nobody sends with half open gates."""
+
 INTRA, INTER, SKIP = (slice(first, end) for first, end in pairwise((0, 2, 7, 8)))
 """Places of the terms of each part among those of a modality."""
 
