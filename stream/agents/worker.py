@@ -85,6 +85,7 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
             word_claims=WordClaims(models, tokenizer, explained.candidates) if explained.words else None,
             truth_share=explained.truth_share,
             shadow=shadow,
+            disclosure=explained.text,
         )
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="sentistream-worker-"))
 

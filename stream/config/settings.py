@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, mo
 
 from stream.config.addresses import check_host, is_ipv6, parse_address, parse_addresses
 from stream.config.redis_url import RedisAddress, parse_redis_url
+from stream.domain.disclosure import Disclosure
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -417,6 +418,11 @@ class ExplanationSettings(_Section):
         le=1,
         description="Share of the windows with words in which every phrase is removed, to check what is said of phrases (/metrics) and to "
         "find the fewest phrases that the label hangs on.",
+    )
+    text: Disclosure = Field(
+        Disclosure.REDACTED,
+        description="What explanations show of words: `redacted` replaces names, numbers, addresses and spelled codes by what they are "
+        "(`[name]`), `none` gives times and effects alone, `full` shows the words as they were said.",
     )
     face_maps: bool = Field(
         True,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import TypeVar
 
 import numpy as np
 
-from stream.domain.features import Floats
+from stream.domain.features import Floats, Word
 from stream.domain.inference import Inference, WindowInputs
 from stream.domain.modality import Modality
 from stream.domain.result import AttentionShare, SpanEvidence, WordEvidence
@@ -49,14 +49,19 @@ class Evidence:
         return {m: rounded(points - sum(item.relevance for item in listed[m])) for m, points in contributions.items()}
 
 
-def gather(inputs: WindowInputs, inference: Inference) -> Evidence:
+def gather(inputs: WindowInputs, inference: Inference, shown: Sequence[Word]) -> Evidence:
     """Collect the evidence from the relevance that the model gives each node.
+
+    Args:
+        inputs: The window.
+        inference: The model's answer.
+        shown: The words of `inputs` as they may be shown.
 
     Nodes are in the order of the tensors: W words, A segments, V frames; within each modality the real rows come before the padding.
     """
     relevance = _per_modality(inputs, inference.relevance)
     word_relevance, audio_relevance, video_relevance = (values.tolist() for values in relevance)
-    words = strongest(zip(inputs.word_nodes, word_relevance, strict=True), TOP_WORDS, lambda word: word.start_ms)
+    words = strongest(zip(shown, word_relevance, strict=True), TOP_WORDS, lambda word: word.start_ms)
     spans = strongest(merge_spans(zip(inputs.audio_spans_ms, audio_relevance, strict=True)), TOP_SPANS, lambda span: span[0])
     frames = strongest(zip(inputs.video_spans_ms, video_relevance, strict=True), TOP_FRAMES, lambda span: span[0])
     return Evidence(

@@ -60,11 +60,6 @@ def candidates(found: Sequence[range], estimates: Floats, most: int) -> list[ran
     return [found[index] for index in sorted(range(len(found)), key=lambda index: (-sizes[index], index))[:most]]
 
 
-def text_of(words: Sequence[Word], phrase: range) -> str:
-    """The words of a phrase as they were said."""
-    return " ".join(words[index].text for index in phrase)
-
-
 def _clauses(words: Sequence[Word]) -> Iterator[range]:
     first = 0
     for index, word in enumerate(words, start=1):

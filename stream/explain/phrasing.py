@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from stream.domain.result import ScoreRecord
 from stream.domain.warning_codes import WarningCode
+from stream.explain.redaction.words import PLACEHOLDERS
 
 NEUTRAL, UNCLEAR = "neutral", "unclear"
 
@@ -86,8 +87,8 @@ def joined(items: Sequence[str]) -> str:
 def quote(text: str) -> str:
     """Spoken words in quotation marks, cut to `QUOTED_CHARACTERS`; empty if nothing of them may be quoted.
 
-    Only letters, digits and a few signs are kept. Words come from outside and must not put markup, control characters or
-    bidirectional overrides into the output.
+    Only letters, digits, a few signs and the placeholders of redaction are kept. Words come from outside and must not put markup, control
+    characters or bidirectional overrides into the output.
     """
     words = [word for word in map(_kept, text.split()) if any(c.isalnum() for c in word)]
     if not words:
@@ -97,5 +98,7 @@ def quote(text: str) -> str:
 
 
 def _kept(word: str) -> str:
+    if word in PLACEHOLDERS:
+        return word
     normal = unicodedata.normalize("NFC", word)
     return "".join(c for c in normal if unicodedata.category(c)[0] in "LMN" or c in _KEPT_SIGNS).strip("-")

@@ -5,29 +5,39 @@ A window without a word, a voice or a face has no sentiment. The model is not as
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from msgspec import structs
 
+from stream.domain.disclosure import Disclosure
+from stream.domain.features import Word
 from stream.domain.inference import CONTEXT_BIT, EVERYTHING, LABELS, Inference, WindowInputs
 from stream.domain.modality import MODALITIES, Modality
 from stream.domain.result import ExplanationRecord, ModelVersion, PartialRecord, ScoreRecord, WordClaim
 from stream.domain.window import Window
 from stream.explain.evidence import gather
 from stream.explain.face_maps import face_maps
+from stream.explain.redaction.words import disclosed, joined_text
 from stream.explain.rounding import apportion, rounded
 from stream.explain.sentence import sentence
 from stream.explain.shapley import coalition, restricted, shapley_values
 from stream.explain.warnings import warning_codes, warnings_of_nothing
+from stream.explain.word_effects import PhraseEffect
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What further answers of the model say of a window; the fields are those of `ExplanationRecord`."""
+    """What further answers of the model say of a window.
 
-    claims: tuple[WordClaim, ...] = ()
-    counterfactual: tuple[str, ...] | None = None
+    Attributes:
+        claims: Phrases whose effect was measured, strongest first.
+        counterfactual: The phrases that the label hangs on, as indices of words; None if none were found or looked for.
+    """
+
+    claims: tuple[PhraseEffect, ...] = ()
+    counterfactual: tuple[range, ...] | None = None
 
 
 NOTHING_MEASURED = Measured()
@@ -58,6 +68,8 @@ def final_records(
     allowed_lateness_ms: int,
     *,
     measured: Measured = NOTHING_MEASURED,
+    words_before: Sequence[str] = (),
+    disclosure: Disclosure = Disclosure.REDACTED,
 ) -> tuple[ScoreRecord, ExplanationRecord]:
     """Score and explanation of a closed window.
 
@@ -68,6 +80,8 @@ def final_records(
         model: The model's version.
         allowed_lateness_ms: How long windows stay open for late chunks.
         measured: What further answers of the model say of the window.
+        words_before: What is known of the words before the window.
+        disclosure: What is shown of the words.
 
     Raises:
         ValueError: The window is open, or something is present without an inference.
@@ -76,7 +90,9 @@ def final_records(
         raise ValueError("the window is still open")
     numbers = _numbers(window, inputs, inference)
     score = ScoreRecord(**_fields(window, numbers, model, allowed_lateness_ms))
-    explanation = _explanation(window, inputs, numbers, measured)
+    # Of more words than fit, the inputs hold the last.
+    shown = disclosed(window.words(), words_before, disclosure)[-len(inputs.word_nodes) :] if inputs.word_nodes else ()
+    explanation = _explanation(window, inputs, numbers, measured, shown)
     return score, structs.replace(explanation, sentence=sentence(score, explanation))
 
 
@@ -89,13 +105,15 @@ def partial_record(
     return PartialRecord(**_fields(window, _numbers(window, inputs, inference), model, allowed_lateness_ms))
 
 
-def _explanation(window: Window, inputs: WindowInputs, numbers: _Numbers | None, measured: Measured) -> ExplanationRecord:
+def _explanation(
+    window: Window, inputs: WindowInputs, numbers: _Numbers | None, measured: Measured, shown: Sequence[Word]
+) -> ExplanationRecord:
     """The explanation, still without its sentence."""
     if numbers is None:
         nothing: dict[str, Any] = {"base_score": None, "contributions": {}, "score_without": {}}
         return ExplanationRecord(**identity_fields(window), **nothing, words=(), audio_spans=(), video_frames=(), sentence="")
     inference, present = numbers.inference, numbers.present
-    evidence = gather(inputs, inference)
+    evidence = gather(inputs, inference, shown)
     without = {m: EVERYTHING & ~m.bit for m in present}
     has_context = bool(inputs.past_mask.any())
     return ExplanationRecord(
@@ -111,8 +129,11 @@ def _explanation(window: Window, inputs: WindowInputs, numbers: _Numbers | None,
         audio_spans=evidence.audio_spans,
         video_frames=evidence.video_frames,
         rest=evidence.rest({m: numbers.contributions[m] for m in present}),
-        claims=measured.claims,
-        counterfactual=measured.counterfactual,
+        claims=tuple(
+            WordClaim(joined_text(shown, p), shown[p.start].start_ms, shown[p[-1]].end_ms, effect, label)
+            for p, effect, label in measured.claims
+        ),
+        counterfactual=None if measured.counterfactual is None else tuple(joined_text(shown, p) for p in measured.counterfactual),
         face_maps=face_maps(inputs, inference, evidence.video_frames),
         attention_share=evidence.attention_share,
         sentence="",

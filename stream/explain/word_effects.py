@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import NamedTuple, TypeVar
 
-from stream.domain.features import Word
 from stream.domain.inference import LABELS
-from stream.domain.result import WordClaim
-from stream.explain.phrases import text_of
 from stream.explain.rounding import rounded
 from stream.explain.verdict import Verdict
 
@@ -21,6 +18,20 @@ COMBINED = 4
 
 Phrases = tuple[range, ...]
 Removed = TypeVar("Removed", range, Phrases)
+
+
+class PhraseEffect(NamedTuple):
+    """A phrase whose effect was measured.
+
+    Attributes:
+        phrase: Indices of its words in `WindowInputs.word_nodes`.
+        effect: Score of the window minus its score without the phrase.
+        label_without: Label of the window without the phrase.
+    """
+
+    phrase: range
+    effect: float
+    label_without: str
 
 
 class Truth(NamedTuple):
@@ -56,16 +67,15 @@ def effects(whole: Verdict, without: Mapping[range, Verdict]) -> dict[range, flo
     return {phrase: found[phrase] for phrase in sorted(found, key=lambda phrase: (-abs(found[phrase]), phrase.start))}
 
 
-def claims(words: Sequence[Word], whole: Verdict, without: Mapping[range, Verdict]) -> tuple[WordClaim, ...]:
+def claims(whole: Verdict, without: Mapping[range, Verdict]) -> tuple[PhraseEffect, ...]:
     """The claims that follow from the removal of phrases, strongest first; effects below `LEAST_EFFECT` are none.
 
     Args:
-        words: The window's words.
         whole: The verdict on the window.
         without: The verdict without each phrase that was tried.
     """
     return tuple(
-        WordClaim(text_of(words, phrase), words[phrase.start].start_ms, words[phrase[-1]].end_ms, effect, without[phrase].label)
+        PhraseEffect(phrase, effect, without[phrase].label)
         for phrase, effect in effects(whole, without).items()
         if abs(effect) >= LEAST_EFFECT
     )

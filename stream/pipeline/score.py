@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 
+from stream.domain.disclosure import Disclosure
 from stream.domain.features import Floats
 from stream.domain.inference import Extra, Inference, WindowInputs
 from stream.domain.media_format import WORD_WIDTH
@@ -42,6 +43,7 @@ class WindowScorer:
         word_claims: Measures what phrases of final windows do to the score; None: nothing is said of phrases.
         truth_share: Share of the windows with words whose claims are checked.
         shadow: Has a share of the windows scored by another version, too.
+        disclosure: What explanations show of words.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class WindowScorer:
         word_claims: WordClaims | None = None,
         truth_share: float = 0.0,
         shadow: Shadow | None = None,
+        disclosure: Disclosure = Disclosure.REDACTED,
     ) -> None:
         self._models = models
         self._tokenizer = tokenizer
@@ -66,6 +69,7 @@ class WindowScorer:
         self._word_claims = word_claims
         self._truth_share = truth_share
         self._shadow = shadow
+        self._disclosure = disclosure
 
     async def default_version(self) -> str:
         """The version that scores where none was ever promoted."""
@@ -77,7 +81,16 @@ class WindowScorer:
         inputs, inference, model = await self._infer(window, context, version)
         answered = time.perf_counter()
         measured = await self._without_phrases(window, context.words_before, inputs, inference)
-        records = final_records(window, inputs, inference, model, self._allowed_lateness_ms, measured=measured)
+        records = final_records(
+            window,
+            inputs,
+            inference,
+            model,
+            self._allowed_lateness_ms,
+            measured=measured,
+            words_before=context.words_before,
+            disclosure=self._disclosure,
+        )
         self._metrics.windows.labels(model.version).inc()
         self._timings.add(Step.INFER, (answered - began) * 1000)
         self._timings.add(Step.EXPLAIN, (time.perf_counter() - answered) * 1000)

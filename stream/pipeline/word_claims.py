@@ -17,7 +17,7 @@ from stream.domain.inference import Inference, WindowInputs
 from stream.domain.media_format import WORD_WIDTH
 from stream.encoders.text import Tokenizer, pool_words
 from stream.encoders.window_inputs import with_words
-from stream.explain.phrases import candidates, phrases, text_of
+from stream.explain.phrases import candidates, phrases
 from stream.explain.records import Measured
 from stream.explain.verdict import Verdict, verdict
 from stream.explain.word_effects import Phrases, Truth, changing, claims, effects, sets_to_try, truth
@@ -71,24 +71,22 @@ class WordClaims:
 
     async def find(self, window: SpokenWindow, *, in_full: bool = False) -> Findings:
         """The claims on a window. If `in_full`, every phrase is removed besides, to check them and to find the words of the label."""
-        words, found = window.inputs.word_nodes, phrases(window.inputs.word_nodes)
+        found = phrases(window.inputs.word_nodes)
         whole = verdict(window.inputs, window.inference)
         tried = await self._without_each(window, candidates(found, _estimates(window), self._most))
         if not in_full:
-            return Findings(Measured(claims(words, whole, tried)))
+            return Findings(Measured(claims(whole, tried)))
         every = await self._without_each(window, found)
         checked = truth(effects(whole, tried), effects(whole, every))
-        return Findings(Measured(claims(words, whole, tried), await self._counterfactual(window, whole, every)), checked)
+        return Findings(Measured(claims(whole, tried), await self._counterfactual(window, whole, every)), checked)
 
-    async def _counterfactual(self, window: SpokenWindow, whole: Verdict, every: Mapping[range, Verdict]) -> tuple[str, ...] | None:
+    async def _counterfactual(self, window: SpokenWindow, whole: Verdict, every: Mapping[range, Verdict]) -> tuple[range, ...] | None:
         found = changing(whole, {(phrase,): answer for phrase, answer in every.items()})
         for sets in sets_to_try(whole, every):
             if found is not None:
                 break
             found = changing(whole, dict(zip(sets, await self._without(window, sets), strict=True)))
-        if found is None:
-            return None
-        return tuple(text_of(window.inputs.word_nodes, phrase) for phrase in sorted(found, key=attrgetter("start")))
+        return None if found is None else tuple(sorted(found, key=attrgetter("start")))
 
     async def _without_each(self, window: SpokenWindow, found: Sequence[range]) -> dict[range, Verdict]:
         return dict(zip(found, await self._without(window, [(phrase,) for phrase in found]), strict=True))

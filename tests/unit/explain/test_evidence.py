@@ -13,7 +13,9 @@ FLAT = [0.0] * 8
 
 def test_each_modality_reads_its_own_nodes_and_skips_the_padding() -> None:
     window = make_window(["good", "bad"], segments=3, frames=2)
-    evidence = gather(make_inputs(window), make_inference(FLAT, words=[0.5, -1.0], audio=[0.1, 0.2, -0.3], video=[0.0, 0.7]))
+    evidence = gather(
+        make_inputs(window), make_inference(FLAT, words=[0.5, -1.0], audio=[0.1, 0.2, -0.3], video=[0.0, 0.7]), window.words()
+    )
     assert [(w.text, w.relevance) for w in evidence.words] == [("bad", -1.0), ("good", 0.5)]
     assert evidence.audio_spans == (SpanEvidence(START_MS, START_MS + 200, 0.3), SpanEvidence(START_MS + 200, START_MS + 300, -0.3))
     assert evidence.video_frames == (SpanEvidence(START_MS + 200, START_MS + 400, 0.7),)
@@ -21,7 +23,7 @@ def test_each_modality_reads_its_own_nodes_and_skips_the_padding() -> None:
 
 def test_only_the_strongest_words_are_kept_and_ties_go_by_time() -> None:
     window = make_window([f"w{i}" for i in range(8)])
-    evidence = gather(make_inputs(window), make_inference(FLAT, words=[0.1, -0.2, 0.2, 0.1, 0.1, 0.05, 0.1, 0.3]))
+    evidence = gather(make_inputs(window), make_inference(FLAT, words=[0.1, -0.2, 0.2, 0.1, 0.1, 0.05, 0.1, 0.3]), window.words())
     assert [w.text for w in evidence.words] == ["w7", "w1", "w2", "w0", "w3"]
     assert len(evidence.words) == TOP_WORDS
 
@@ -40,5 +42,5 @@ def test_the_attention_share_is_weighted_by_the_size_of_the_relevance() -> None:
 
 def test_padding_does_not_count_in_the_attention_share() -> None:
     window = make_window(["good"], segments=1)
-    evidence = gather(make_inputs(window), make_inference(FLAT, words=[0.0], audio=[0.0], causal=0.25))
+    evidence = gather(make_inputs(window), make_inference(FLAT, words=[0.0], audio=[0.0], causal=0.25), window.words())
     assert evidence.attention_share == AttentionShare(0.25, 0.75)

@@ -7,7 +7,8 @@ import pytest
 
 from stream.domain.features import Word
 from stream.explain.function_words import FUNCTION_WORDS, NEGATIONS
-from stream.explain.phrases import candidates, phrases, text_of
+from stream.explain.phrases import candidates, phrases
+from stream.explain.redaction.words import joined_text
 
 
 def spoken(text: str, pause_before: str = "") -> list[Word]:
@@ -20,7 +21,7 @@ def spoken(text: str, pause_before: str = "") -> list[Word]:
 
 def texts(text: str, pause_before: str = "") -> list[str]:
     words = spoken(text, pause_before)
-    return [text_of(words, phrase) for phrase in phrases(words)]
+    return [joined_text(words, phrase) for phrase in phrases(words)]
 
 
 @pytest.mark.parametrize(

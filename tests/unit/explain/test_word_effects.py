@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from stream.domain.features import Word
-from stream.domain.result import WordClaim
 from stream.explain.verdict import Verdict
 from stream.explain.word_effects import Truth, changing, claims, effects, sets_to_try, truth
 
@@ -21,12 +20,12 @@ WHOLE = said(1.0, "positive", 0.8)
 
 
 def test_claims_are_measured_effects_strongest_first() -> None:
-    found = claims(WORDS, WHOLE, {SLOW: said(1.3, "positive"), NICE: said(0.1, "neutral")})
-    assert found == (WordClaim("so nice", 0, 180, 0.9, "neutral"), WordClaim("and slow", 200, 380, -0.3, "positive"))
+    found = claims(WHOLE, {SLOW: said(1.3, "positive"), NICE: said(0.1, "neutral")})
+    assert found == ((NICE, 0.9, "neutral"), (SLOW, -0.3, "positive"))
 
 
 def test_a_small_effect_is_no_claim() -> None:
-    assert claims(WORDS, WHOLE, {NICE: said(0.96, "positive")}) == ()
+    assert claims(WHOLE, {NICE: said(0.96, "positive")}) == ()
 
 
 def test_truth_finds_a_stronger_phrase_that_was_not_tried_and_a_wrong_sign() -> None:

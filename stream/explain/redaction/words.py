@@ -1,0 +1,68 @@
+"""Replaces personal data in the words of a window by what kind it is: ``[name]``, ``[card]``, ``[email]``."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import replace
+
+from stream.domain.disclosure import Disclosure
+from stream.domain.features import Word
+from stream.explain.redaction.codes import ACCOUNT, CARD, CODE, NUMBER, PHONE, SPELLED, codes
+from stream.explain.redaction.contacts import ADDRESS, EMAIL, LINK, contacts
+from stream.explain.redaction.names import NAME, names
+from stream.explain.redaction.tokens import tokens_of, without_controls
+
+PLACEHOLDERS = frozenset((NAME, NUMBER, CARD, PHONE, ACCOUNT, SPELLED, CODE, EMAIL, LINK, ADDRESS))
+
+KEPT_SIGNS = frozenset("'\u2019-%€£$.,?!:;…")
+"""Signs that stay in a word; any other may be markup."""
+
+NOTHING_LEFT = "…"
+"""A word of which nothing may be shown."""
+
+
+def redacted(words: Sequence[Word], before: Sequence[str] = ()) -> tuple[Word, ...]:
+    """The same words at the same times. Each word that is personal is replaced by a placeholder, the others are freed from markup.
+
+    Args:
+        words: The words of a window, in order of time.
+        before: What is known of the words before them; a number may have begun there.
+    """
+    texts = [*before, *(word.text for word in words)]
+    tokens = tokens_of(texts)
+    marks = names(tokens) | codes(tokens) | contacts(tokens)
+    placeholders: dict[int, list[str]] = {}
+    for place, placeholder in sorted(marks.items()):
+        placeholders.setdefault(tokens[place].word, []).append(placeholder)
+    offset = len(before)
+    return tuple(replace(word, text=_shown(word.text, placeholders.get(offset + index))) for index, word in enumerate(words))
+
+
+def disclosed(words: Sequence[Word], before: Sequence[str], disclosure: Disclosure) -> tuple[Word, ...]:
+    """The words as they may be shown; the arguments are those of `redacted`."""
+    match disclosure:
+        case Disclosure.NONE:
+            return tuple(replace(word, text="") for word in words)
+        case Disclosure.FULL:
+            return tuple(replace(word, text=plain(word.text)) for word in words)
+        case Disclosure.REDACTED:
+            return redacted(words, before)
+
+
+def joined_text(words: Sequence[Word], phrase: range) -> str:
+    """The words of a phrase, each placeholder once."""
+    texts = [words[index].text for index in phrase]
+    kept = [text for index, text in enumerate(texts) if text and not (index and text == texts[index - 1] and text in PLACEHOLDERS)]
+    return " ".join(kept)
+
+
+def _shown(text: str, placeholders: Sequence[str] | None) -> str:
+    return plain(text) if placeholders is None else " ".join(dict.fromkeys(placeholders))
+
+
+def plain(text: str) -> str:
+    """A word without markup, control characters and bidirectional overrides: letters, digits and ordinary punctuation."""
+    normal = without_controls(unicodedata.normalize("NFC", text))
+    kept = "".join(c if unicodedata.category(c)[0] in "LMN" or c in KEPT_SIGNS else " " for c in normal)
+    return " ".join(kept.split()) or NOTHING_LEFT
