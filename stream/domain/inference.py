@@ -44,7 +44,8 @@ class Inference:
         score_unadjusted: Score with the window's own shortcut features in place of the backdoor adjustment.
         to_review: True if the label is among the least certain fifth of windows with these modalities.
         arousal: How excited the voice sounds, in [0, 1]; 0.5 without an audible segment.
-        face_slope: (V, `FACE_WIDTH`) derivative of the score with respect to the embedding of each face frame; None if not asked for.
+        face_slope: (V, `FACE_WIDTH`) derivative of the score with respect to the embedding of each face frame, averaged over the path on
+            which the faces join the other evidence, as `relevance` is; None if not asked for.
         version: The version of the model that answered.
     """
 

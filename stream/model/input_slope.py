@@ -22,7 +22,7 @@ from stream.model.terms import ALL_INTER, ALL_INTRA, Terms, parts_of
 
 
 def input_slope(model: MMCI, window: Window, graph: Graph, terms: Mapping[Modality, Terms], slope: Tensor, *, modality: Modality) -> Tensor:
-    """Derivative of the score of everything with respect to the nodes of a modality.
+    """Derivative of the score with respect to the nodes of a modality, with the messages of everything.
 
     Args:
         model: The network.

@@ -68,6 +68,7 @@ class OwenPath(nn.Module):
         own: (24, 24) weight of each of `JOINING` for each term of the joining modality whose nodes are gated.
         heard: (24, 24) the same for each term of another modality that hears the joining one.
         values: (3, 16) weights of the coalitions' scores in the Shapley value of each modality.
+        joins: (3, 24) weights of each of `JOINING` in the Shapley value of each modality.
     """
 
     before: Tensor
@@ -75,6 +76,7 @@ class OwenPath(nn.Module):
     own: Tensor
     heard: Tensor
     values: Tensor
+    joins: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -88,6 +90,8 @@ class OwenPath(nn.Module):
         self.register_buffer("own", table(own).T.contiguous(), persistent=False)
         self.register_buffer("heard", table(heard).T.contiguous(), persistent=False)
         self.register_buffer("values", shapley_table(), persistent=False)
+        joins = [[step.weight if joining is modality else 0.0 for joining, step in JOINING] for modality in MODALITIES]
+        self.register_buffer("joins", torch.tensor(joins), persistent=False)
 
     def forward(self, model: MMCI, window: Window, messages: Messages, terms: Mapping[Modality, Terms], scored: Scored) -> Tensor:
         """Relevance of the nodes.
@@ -103,9 +107,7 @@ class OwenPath(nn.Module):
             (B, N) relevance in score points, nodes in the order of the modalities; 0 where there is no node. The nodes of a modality add up
             to its Shapley value.
         """
-        # The cap changes along the step from that of S to that of S + m, in proportion to t.
-        of_cap = (cap_slope(scored.middle, scored.caps[:, self.before]) + cap_slope(scored.middle, scored.caps[:, self.joined])) / 2
-        slope = scored.slope * of_cap.unsqueeze(-1)
+        slope = self._slope(scored)
         own, heard = (by_part(model, weight @ slope) for weight in (self.own, self.heard))
         rows = []
         for place, modality in enumerate(MODALITIES):
@@ -117,6 +119,19 @@ class OwenPath(nn.Module):
                     relevance = relevance + (back * messages.said[relation.name]).sum(dim=-1)
             rows.append(adding_up(relevance, scored.scores @ self.values[place], messages.weights[modality]))
         return torch.cat(rows, dim=1)
+
+    def slope_of(self, modality: Modality, scored: Scored) -> Tensor:
+        """(B, hidden) mean derivative of the score with respect to the first layer of the head, over the steps in which a modality joins.
+
+        At the end of the path the score is often flat: one label is certain, and no small change moves it.
+        """
+        return self.joins[MODALITIES.index(modality)] @ self._slope(scored)
+
+    def _slope(self, scored: Scored) -> Tensor:
+        """(B, 24, hidden) derivative of the score with its cap at the middle of each of `JOINING`."""
+        # The cap changes along the step from that of S to that of S + m, in proportion to t.
+        of_cap = (cap_slope(scored.middle, scored.caps[:, self.before]) + cap_slope(scored.middle, scored.caps[:, self.joined])) / 2
+        return scored.slope * of_cap.unsqueeze(-1)
 
 
 def shapley_table() -> Tensor:

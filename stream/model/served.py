@@ -17,7 +17,7 @@ from stream.domain.inference import COALITIONS, EVERYTHING, MODALITY_SETS, SCORE
 from stream.domain.media_format import FACE_WIDTH, VOICE_POLARITIES, WORD_WIDTH
 from stream.domain.modality import MODALITIES, Modality
 from stream.model.config import MMCIConfig
-from stream.model.heads import cap_slope, capped
+from stream.model.heads import capped
 from stream.model.input_slope import input_slope
 from stream.model.mmci import MMCI
 from stream.model.nodes import Nodes, Past, Window
@@ -135,7 +135,7 @@ class ServedMMCI(nn.Module):
         Returns:
             In the order of `OUTPUT_NAMES`: scores (B, 16) and probabilities (B, 16, 3) of the coalitions, causal node attention
             (B, W + A + V), relevance (B, W + A + V), the unadjusted score (B, 1), 1 for a window to review (B, 1), the arousal
-            of the voice (B, 1), and the derivative of the score of everything with respect to the faces (B, V, `FACE_WIDTH`).
+            of the voice (B, 1), and the mean derivative of the score with respect to the faces, along their path (B, V, `FACE_WIDTH`).
         """
         nodes = (Nodes(words, word_times, word_mask), Nodes(audio, audio_times, audio_mask), Nodes(video, video_times, video_mask))
         window: Window = dict(zip(MODALITIES, nodes, strict=True))
@@ -150,9 +150,9 @@ class ServedMMCI(nn.Module):
         adjusted = bank.average(head, before_relu[:, :COALITIONS], self.temperatures[effective])
         caps = self.score_caps[effective]
         scores = capped(adjusted.score, caps)
-        score, slope = bank.score_and_slope(head, before_relu[:, EVERYTHING:])
-        scored = Scored(scores, caps, middle=score[:, 1:], slope=slope[:, 1:])
-        full_slope = slope[:, 0] * cap_slope(score[:, :1], caps[:, EVERYTHING:])
+        middle, slope = bank.score_and_slope(head, before_relu[:, COALITIONS:])
+        scored = Scored(scores, caps, middle, slope)
+        face_path = self.owen.slope_of(Modality.VIDEO, scored)
         confidence = adjusted.probabilities[:, EVERYTHING].amax(dim=-1)
         shortcut = model.shortcut.read(window, graph.shortcut, self.gates[:, FULL:]).readout[:, 0]
         unadjusted = head.answer(first_layer[:, EVERYTHING] + head.inner(shortcut))
@@ -164,7 +164,7 @@ class ServedMMCI(nn.Module):
             capped(unadjusted.score.unsqueeze(-1), caps[:, EVERYTHING:]),
             (confidence < self.review_below[effective[:, EVERYTHING]]).float().unsqueeze(-1),
             self._arousal(window[Modality.AUDIO]),
-            input_slope(model, window, graph, terms, full_slope, modality=Modality.VIDEO),
+            input_slope(model, window, graph, terms, face_path, modality=Modality.VIDEO),
         )
 
     def _arousal(self, voice: Nodes) -> Tensor:

@@ -16,7 +16,7 @@ from stream.domain.modality import MODALITIES, Modality
 from stream.explain.shapley import shapley_values
 from stream.model.heads import capped
 from stream.model.nodes import Nodes
-from stream.model.owen import adding_up
+from stream.model.owen import OwenPath, Scored, adding_up
 from stream.model.served import OUTPUT_NAMES, WEIGHTS, ServedMMCI, example_inputs, load_weights, served_past
 
 COUNTS = (6, 9, 4)
@@ -137,11 +137,30 @@ def test_a_difference_is_spread_even_where_nothing_moved_the_score() -> None:
     assert torch.allclose(spread, torch.tensor([[0.1, 0.3, 0.0], [0.0, 0.0, 0.0]]))
 
 
-def test_the_slope_of_the_faces_is_the_derivative_of_the_score(served: ServedMMCI, inputs: list[Tensor]) -> None:
+def first_layer(served: ServedMMCI, inputs: list[Tensor]) -> Tensor:
+    """(B, hidden) what the first layer of the head gets of everything."""
+    window = {m: Nodes(*inputs[3 * i : 3 * i + 3]) for i, m in enumerate(MODALITIES)}
+    graph = served.model.pass_messages(window, served_past((inputs[9], inputs[10], inputs[11]), inputs[12], inputs[13]))
+    terms = served.reading.terms(graph.causal, served.model.causal.skipped(window, graph.causal))
+    return served.reading.first_layer(served.model.head, graph.causal.weights, terms)[:, EVERYTHING]
+
+
+def test_the_slope_of_the_faces_is_the_derivative_by_the_faces_weighed_by_that_on_their_path(
+    served: ServedMMCI, inputs: list[Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slopes: list[Tensor] = []
+    slope_of = OwenPath.slope_of
+
+    def kept(path: OwenPath, modality: Modality, scored: Scored) -> Tensor:
+        slopes.append(slope_of(path, modality, scored))
+        return slopes[-1]
+
+    monkeypatch.setattr(OwenPath, "slope_of", kept)
     for given in (inputs, without(inputs, Modality.TEXT), without(inputs, Modality.TEXT, Modality.AUDIO)):
         leaf = given[VIDEO].clone().requires_grad_()
-        out = run(served, [*given[:VIDEO], leaf, *given[VIDEO + 1 :]])
-        (expected,) = torch.autograd.grad(out["coalition_scores"][:, EVERYTHING].sum(), leaf)
+        out = run(served, given)
+        seen = first_layer(served, [*given[:VIDEO], leaf, *given[VIDEO + 1 :]])
+        (expected,) = torch.autograd.grad((seen * slopes[-1]).sum(), leaf)
         assert torch.allclose(out["face_slope"], expected, atol=1e-6)
         assert float(expected.abs().max()) > 1e-3
         assert bool((out["face_slope"][given[VIDEO + 2] == 0] == 0).all())
