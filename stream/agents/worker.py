@@ -19,6 +19,7 @@ from stream.agents.worker_state import WorkerState
 from stream.aio.service_monitor import ServiceMonitor
 from stream.aio.signals import stop_on_signals
 from stream.config.settings import RedisSettings, Settings
+from stream.domain.service_problem import ServiceProblem
 from stream.encoders.text import Tokenizer
 from stream.kafka_admin.connection import as_error, refusal
 from stream.media.sandbox import Sandbox
@@ -59,7 +60,9 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
         store = RedisSink(settings.redis, logs=False)
         stack.push_async_callback(store.close)
         kafka = KafkaHealth(settings.kafka, state)
-        monitor = ServiceMonitor({"kafka": kafka.problem, "redis": store.problem, "triton": models.problem}, ServiceLog())
+        monitor = ServiceMonitor(
+            {"kafka": kafka.problem, "redis": store.problem, "triton": lambda: _triton_problem(models, state)}, ServiceLog()
+        )
         await stack.enter_async_context(HealthServer(settings.health, state, monitor))
         await monitor.require_usable()
         stack.callback(asyncio.ensure_future(monitor.run()).cancel)
@@ -110,6 +113,12 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
             problem = refusal(settings.kafka, refused.error, refused.what)
             monitor.report("kafka", problem)
             raise as_error(replace(problem, text=f"{problem.text}; the worker has stopped, and nothing is lost")) from None
+
+
+async def _triton_problem(models: Models, state: WorkerState) -> ServiceProblem | None:
+    problem = await models.problem()
+    state.metrics.show_served(models.served_versions)
+    return problem
 
 
 async def _log_other_weights(models: Models) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
@@ -17,6 +18,7 @@ class Metrics:
         gauge = partial(Gauge, namespace="sentistream", registry=self._registry)
         counter = partial(Counter, namespace="sentistream", registry=self._registry)
         self.open_epochs = gauge("open_epochs", "Open epochs of sessions, by the mmci version they keep.", ["version"])
+        self.served_versions = gauge("served_versions", "Versions of mmci that Triton serves, each 1.", ["version"])
         self.windows = counter("windows", "Windows that were scored, by the mmci version that answered.", ["version"])
         self.shadow_windows = counter("shadow_windows", "Windows that the shadow version scored, too.", ["version"])
         self.shadow_difference = counter("shadow_score_difference", "Sum of |shadow score - published score|, in points.", ["version"])
@@ -34,6 +36,12 @@ class Metrics:
         wrong = {"top_wrong": found.windows - found.top_right, "sign_wrong": found.claims - found.signs_right}
         for outcome, count in ({"top_right": found.top_right, "sign_right": found.signs_right} | wrong).items():
             self.word_claims.labels(outcome).inc(count)
+
+    def show_served(self, versions: Iterable[str]) -> None:
+        """Show which versions Triton serves."""
+        self.served_versions.clear()
+        for version in versions:
+            self.served_versions.labels(version).set(1)
 
     def text(self) -> bytes:
         """All metrics in Prometheus' text format."""

@@ -184,6 +184,11 @@ class Models:
             return ServiceProblem("model_silent", text, lasting=False)
         return problem
 
+    @property
+    def served_versions(self) -> tuple[str, ...]:
+        """The versions of the MMCI model that Triton served when `problem` last asked."""
+        return self._versions.served
+
     def stuck(self) -> set[str]:
         """Models that leave requests unanswered. A version counts only while somebody waits for it: its sessions may have moved on."""
         failing = {key for key, breaker in self._breakers.items() if breaker.failures >= FAILURES_OF_A_STUCK_MODEL}

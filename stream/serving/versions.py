@@ -34,6 +34,8 @@ class ServedVersions:
         self._breaker = breaker
         self._digests: dict[str, str] = {}
         self._asked: Counter[str] = Counter()
+        self.served: tuple[str, ...] = ()
+        """The versions that Triton served when it was last asked."""
 
     async def default(self) -> str:
         """The lowest version that is served: one that is loaded beside it, to be tried or checked, must not be used unasked."""
@@ -71,10 +73,12 @@ class ServedVersions:
     async def missing(self) -> ServiceProblem | None:
         """Return that versions which windows wait for are not loaded, or None."""
         try:
-            served = await self._client.versions(MMCI)
+            self.served = await self._client.versions(MMCI)
         except ServingError:
             return None
-        missing = ", ".join(sorted((version for version, waiting in self._asked.items() if waiting and version not in served), key=int))
+        missing = ", ".join(
+            sorted((version for version, waiting in self._asked.items() if waiting and version not in self.served), key=int)
+        )
         if not missing:
             return None
         text = (

@@ -46,7 +46,7 @@ class Promotions:
     async def in_force(self) -> InForce:
         """The version that new epochs get."""
         stored = cast(dict[str, str], await self._redis.once(lambda redis: redis.hgetall(MODELS)))
-        return InForce(stored.get("current"), stored.get("previous"), int(stored.get("at_ms", 0)))
+        return InForce(stored.get("current"), stored.get("previous") or None, int(stored.get("at_ms", 0)))
 
     async def promote(self, version: str, before: str) -> InForce:
         """Let new epochs get a version, in one atomic step.

@@ -166,12 +166,8 @@ if current == ARGV[1] then
 end
 
 -- 2. Keep the version before, for a rollback; a rollback itself has nothing to go back to.
-redis.call('HSET', KEYS[1], 'current', ARGV[1], 'at_ms', ARGV[3])
-if ARGV[2] == '' then
-  redis.call('HDEL', KEYS[1], 'previous')
-else
-  redis.call('HSET', KEYS[1], 'previous', current)
-end
+if ARGV[2] == '' then current = '' end
+redis.call('HSET', KEYS[1], 'current', ARGV[1], 'previous', current, 'at_ms', ARGV[3])
 return 1
 """)
 
@@ -259,7 +255,6 @@ redis.call('HSET', state, 'token', '1')
 redis.call('HGET', state, 'token')
 redis.call('HMGET', state, 'token')
 redis.call('HGETALL', state)
-redis.call('HDEL', state, 'none')
 redis.call('HSETNX', state, 'token', '1')
 redis.call('EXPIRE', state, '60')
 redis.call('XADD', scores, 'MAXLEN', '~', '10', '1-1', 'record', '')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 from pydantic import SecretStr
@@ -12,20 +13,32 @@ from redis.asyncio import Redis
 
 from stream.config.settings import RedisSettings, Settings, TritonSettings
 from stream.domain.identity import SessionKey
+from stream.domain.modality import Modality
+from stream.domain.result import ModelVersion
+from stream.domain.session_events import SessionEnd, SessionStart, TrackEnd, TrackPlan
+from stream.encoders.text import default_tokenizer
 from stream.local.redis_server import RedisServer
 from stream.local.triton import TritonServer
 from stream.model_repository.errors import VersionRefusedError
+from stream.model_repository.files import MODEL_FILE, sha256_of
 from stream.model_repository.repository import build_encoders
 from stream.model_repository.served_models import MMCI
 from stream.model_repository.version_files import loaded_versions
 from stream.pipeline.model_versions import ModelVersions
+from stream.pipeline.score import WindowScorer
 from stream.serving.canary_windows import canary_windows
 from stream.serving.models import Models
 from stream.sinks.redis_sink import RedisSink
+from tests.fakes.processing_context import FakeScorer, FakeStore, FakeWorker
 from tests.support.model_versions import add_damaged_version, add_scaled_version, copy_repository
 
 SESSION = SessionKey("default", "call-1")
 WINDOW = canary_windows()[0]
+START = SessionStart(0, (TrackPlan("customer", "customer", (Modality.TEXT,)),))
+
+
+def end(seconds: int) -> SessionEnd:
+    return SessionEnd(0, seconds * 1000, (TrackEnd("customer", {Modality.TEXT: seconds}),))
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +152,33 @@ async def test_a_version_that_has_not_passed_its_gates_needs_force(versions: Mod
     with pytest.raises(VersionRefusedError, match="has not passed its gates: clean; promote it all the same with --force"):
         await versions.promote("6")
     assert (await versions.promote("6", force=True)).version == "6"
+
+
+async def scored(sink: RedisSink, session: SessionKey, windows: int) -> list[ModelVersion]:
+    """The versions of a session's first windows, once they are final."""
+    async with asyncio.timeout(30):
+        while len(finals := await sink.finals(session)) < windows:
+            await asyncio.sleep(0.05)
+    return [final.model for final in finals]
+
+
+async def test_a_worker_that_takes_over_keeps_the_version_of_the_epoch(
+    versions: ModelVersions, models: Models, sink: RedisSink, repository: Path
+) -> None:
+    scorer = WindowScorer(models, default_tokenizer(), 500)
+    first, successor = (FakeWorker(cast(FakeScorer, scorer), cast(FakeStore, sink)) for _ in range(2))
+    await first.feed(first.event(START), *(first.words(seq) for seq in range(5)))
+    session, new = SessionKey("acme", "call-1"), SessionKey("acme", "call-2")
+    await scored(sink, session, 1)
+    first.router.stop()
+    await versions.promote("2")
+    await successor.feed(successor.event(START), *(successor.words(seq) for seq in range(6)), successor.event(end(6)))
+    assert {model.version for model in await scored(sink, session, 3)} == {"1"}
+    await successor.feed(successor.event(START, new.session), *(successor.words(seq, session=new.session) for seq in range(5)))
+    (of_new,) = await scored(sink, new, 1)
+    assert of_new == ModelVersion(MMCI, "2", sha256_of(repository / MMCI / "2" / MODEL_FILE)[:12])
+    successor.router.stop()
+    assert not successor.failures
 
 
 async def test_a_version_that_epochs_keep_is_not_retired_and_is_waited_for(
