@@ -89,6 +89,7 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
             truth_share=explained.truth_share,
             shadow=shadow,
             disclosure=explained.text,
+            verify_encoded=explained.verify_encoded,
         )
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="sentistream-worker-"))
 

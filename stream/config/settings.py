@@ -412,6 +412,11 @@ class ExplanationSettings(_Section):
         le=32,
         description="Most phrases of a window that are removed for explanations.words: those with the largest estimated effect.",
     )
+    verify_encoded: bool = Field(
+        False,
+        description="Whether explanations.words holds, too, for words that their producer has encoded. The worker then encodes them "
+        "itself: this makes sense if the producer uses the text encoder of this release.",
+    )
     truth_share: float = Field(
         0.02,
         ge=0,

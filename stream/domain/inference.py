@@ -29,6 +29,7 @@ class Extra(StrEnum):
     """Outputs of the ``mmci`` model that only some callers want. The name is that of the output and of the field of `Inference`."""
 
     FACE_SLOPE = "face_slope"
+    WORD_EFFECTS = "word_effects"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ class Inference:
         arousal: How excited the voice sounds, in [0, 1]; 0.5 without an audible segment.
         face_slope: (V, `FACE_WIDTH`) derivative of the score with respect to the embedding of each face frame, averaged over the path on
             which the faces join the other evidence, as `relevance` is; None if not asked for.
+        word_effects: (W,) estimated effect of each word's removal on the score, in score points; 0 where there is no word, and everywhere
+            if the weights have no estimate. None if not asked for.
         version: The version of the model that answered.
     """
 
@@ -57,6 +60,7 @@ class Inference:
     to_review: bool
     arousal: float
     face_slope: Floats | None = None
+    word_effects: Floats | None = None
     version: str = ""
 
 

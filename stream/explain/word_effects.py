@@ -1,4 +1,4 @@
-"""Measured effects of phrases: claims, their truth, and the words that a label hangs on. Pure: the model's verdicts are passed in."""
+"""Measured effects of phrases: claims, their truth, and the words that a label hangs on. Pure: scores and labels are passed in."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 
 from stream.domain.inference import LABELS
 from stream.explain.rounding import rounded
-from stream.explain.verdict import Verdict
+from stream.explain.score_and_label import ScoreAndLabel
 
 LEAST_EFFECT = 0.05
 """Score points. The model moves by less than this when nothing of substance changes: it is no claim."""
@@ -61,18 +61,18 @@ class Truth(NamedTuple):
         }
 
 
-def effects(whole: Verdict, without: Mapping[range, Verdict]) -> dict[range, float]:
+def effects(whole: ScoreAndLabel, without: Mapping[range, ScoreAndLabel]) -> dict[range, float]:
     """Score with each phrase minus score without it, the largest of either sign first; of equal ones the earlier phrase."""
-    found = {phrase: rounded(whole.score - verdict.score) for phrase, verdict in without.items()}
+    found = {phrase: rounded(whole.score - other.score) for phrase, other in without.items()}
     return {phrase: found[phrase] for phrase in sorted(found, key=lambda phrase: (-abs(found[phrase]), phrase.start))}
 
 
-def claims(whole: Verdict, without: Mapping[range, Verdict]) -> tuple[PhraseEffect, ...]:
+def claims(whole: ScoreAndLabel, without: Mapping[range, ScoreAndLabel]) -> tuple[PhraseEffect, ...]:
     """The claims that follow from the removal of phrases, strongest first; effects below `LEAST_EFFECT` are none.
 
     Args:
-        whole: The verdict on the window.
-        without: The verdict without each phrase that was tried.
+        whole: Score and label of the window.
+        without: Score and label without each phrase that was tried.
     """
     return tuple(
         PhraseEffect(phrase, effect, without[phrase].label)
@@ -98,7 +98,7 @@ def truth(claimed: Mapping[range, float], every: Mapping[range, float]) -> Truth
     )
 
 
-def sets_to_try(whole: Verdict, without: Mapping[range, Verdict]) -> Iterator[list[Phrases]]:
+def sets_to_try(whole: ScoreAndLabel, without: Mapping[range, ScoreAndLabel]) -> Iterator[list[Phrases]]:
     """Sets of phrases whose removal may change the label, in stages of one size: pairs, triples and so on; eleven sets at most.
 
     They are made of the `COMBINED` phrases that support the label most; single phrases are in `without` already.
@@ -110,7 +110,7 @@ def sets_to_try(whole: Verdict, without: Mapping[range, Verdict]) -> Iterator[li
         yield sorted(combinations(strongest, size), key=lambda chosen: -rounded(sum(support[phrase] for phrase in chosen)))
 
 
-def changing(whole: Verdict, tried: Mapping[Phrases, Verdict]) -> Phrases | None:
+def changing(whole: ScoreAndLabel, tried: Mapping[Phrases, ScoreAndLabel]) -> Phrases | None:
     """The set without which the window has another label and its own label is least probable; None if the label stays.
 
     Of equal sets the first counts.
@@ -119,7 +119,7 @@ def changing(whole: Verdict, tried: Mapping[Phrases, Verdict]) -> Phrases | None
     return max(drops, key=lambda chosen: drops[chosen], default=None)
 
 
-def _support(whole: Verdict, without: Mapping[Removed, Verdict]) -> dict[Removed, float]:
+def _support(whole: ScoreAndLabel, without: Mapping[Removed, ScoreAndLabel]) -> dict[Removed, float]:
     """How much less probable the window's label is without the words."""
     label = LABELS.index(whole.label)
-    return {words: rounded(whole.probabilities[label] - verdict.probabilities[label]) for words, verdict in without.items()}
+    return {words: rounded(whole.probabilities[label] - other.probabilities[label]) for words, other in without.items()}

@@ -37,6 +37,9 @@ SERVED = MMCIConfig(
 WEIGHTS = "weights.safetensors"
 """File beside the ONNX file that holds the same weights for torch."""
 
+OPTIONAL = ("word_ridge",)
+"""Weights that a file may lack."""
+
 TRAINING_ONLY = ("model.head_causal.", "model.head_shortcut.")
 """Prefixes of weights that only the loss uses."""
 
@@ -48,7 +51,7 @@ INPUT_NAMES: tuple[str, ...] = (
 )
 OUTPUT_NAMES: tuple[str, ...] = (
     *("coalition_scores", "coalition_probabilities", "causal", "relevance"),
-    *("score_unadjusted", "to_review", "arousal", "face_slope"),
+    *("score_unadjusted", "to_review", "arousal", "face_slope", "word_effects"),
 )
 
 
@@ -71,6 +74,8 @@ class ServedMMCI(nn.Module):
         score_caps: (8,) what no score exceeds, indexed in the same way; `SCORE_LIMIT` for no cap.
         arousal_slope: () slope of the arousal's logit, fitted on validation windows.
         arousal_offset: () its offset.
+        word_ridge: (`WORD_WIDTH` + 1,) weights of a word's state, and a constant, that estimate what its removal does to the score; see
+            `stream.training.word_effects`. 0 where they were not fitted.
     """
 
     gates: Tensor
@@ -80,6 +85,7 @@ class ServedMMCI(nn.Module):
     score_caps: Tensor
     arousal_slope: Tensor
     arousal_offset: Tensor
+    word_ridge: Tensor
 
     def __init__(self, model: MMCI) -> None:
         """Wrap a network. Raises ``ValueError`` if it lacks a part."""
@@ -95,6 +101,7 @@ class ServedMMCI(nn.Module):
         self.register_buffer("score_caps", torch.full((MODALITY_SETS,), SCORE_LIMIT))
         self.register_buffer("arousal_slope", torch.tensor(1.0))
         self.register_buffer("arousal_offset", torch.tensor(0.0))
+        self.register_buffer("word_ridge", torch.zeros(WORD_WIDTH + 1))
         self.reading, self.owen = Reading(model.config), OwenPath()
 
     def forward(  # noqa: PLR0917 - the inputs of an ONNX graph are positional
@@ -135,7 +142,8 @@ class ServedMMCI(nn.Module):
         Returns:
             In the order of `OUTPUT_NAMES`: scores (B, 16) and probabilities (B, 16, 3) of the coalitions, causal node attention
             (B, W + A + V), relevance (B, W + A + V), the unadjusted score (B, 1), 1 for a window to review (B, 1), the arousal
-            of the voice (B, 1), and the mean derivative of the score with respect to the faces, along their path (B, V, `FACE_WIDTH`).
+            of the voice (B, 1), the mean derivative of the score with respect to the faces, along their path (B, V, `FACE_WIDTH`), and
+            the estimated effect of each word's removal (B, W).
         """
         nodes = (Nodes(words, word_times, word_mask), Nodes(audio, audio_times, audio_mask), Nodes(video, video_times, video_mask))
         window: Window = dict(zip(MODALITIES, nodes, strict=True))
@@ -165,6 +173,7 @@ class ServedMMCI(nn.Module):
             (confidence < self.review_below[effective[:, EVERYTHING]]).float().unsqueeze(-1),
             self._arousal(window[Modality.AUDIO]),
             input_slope(model, window, graph, terms, face_path, modality=Modality.VIDEO),
+            (words @ self.word_ridge[:-1] + self.word_ridge[-1]) * word_mask,
         )
 
     def _arousal(self, voice: Nodes) -> Tensor:
@@ -201,7 +210,7 @@ def load_weights(path: Path) -> ServedMMCI:
     """
     module = ServedMMCI(MMCI(SERVED))
     missing, unexpected = module.load_state_dict(load_file(path), strict=False)
-    if unexpected or any(not name.startswith(TRAINING_ONLY) for name in missing):
+    if unexpected or any(not name.startswith(TRAINING_ONLY + OPTIONAL) for name in missing):
         raise ValueError(f"{path.name} does not hold the weights of this network")
     return module.eval()
 

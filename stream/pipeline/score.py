@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
 from stream.domain.disclosure import Disclosure
-from stream.domain.features import Floats
+from stream.domain.features import Floats, Word
 from stream.domain.inference import Extra, Inference, WindowInputs
 from stream.domain.media_format import WORD_WIDTH
 from stream.domain.result import ExplanationRecord, ModelVersion, PartialRecord, ScoreRecord
@@ -15,7 +16,7 @@ from stream.domain.sampling import in_share
 from stream.domain.window import Window
 from stream.encoders.context_inputs import contribution, with_context
 from stream.encoders.text import Tokenizer, pool_words
-from stream.encoders.window_inputs import build
+from stream.encoders.window_inputs import build, with_words
 from stream.explain.records import NOTHING_MEASURED, Measured, final_records, partial_record
 from stream.pipeline.metrics import Metrics
 from stream.pipeline.shadow import Shadow
@@ -25,9 +26,6 @@ from stream.pipeline.word_claims import SpokenWindow, WordClaims
 from stream.serving.models import Models
 from stream.sinks.stored_window import stored_window
 from stream.sinks.window_keeper import WindowKeeper
-
-NO_EXTRAS: frozenset[Extra] = frozenset()
-FACE_SLOPE = frozenset({Extra.FACE_SLOPE})
 
 
 class WindowScorer:
@@ -44,6 +42,7 @@ class WindowScorer:
         truth_share: Share of the windows with words whose claims are checked.
         shadow: Has a share of the windows scored by another version, too.
         disclosure: What explanations show of words.
+        verify_encoded: Whether phrases are removed, too, in windows whose words their producer has encoded.
     """
 
     def __init__(
@@ -59,6 +58,7 @@ class WindowScorer:
         truth_share: float = 0.0,
         shadow: Shadow | None = None,
         disclosure: Disclosure = Disclosure.REDACTED,
+        verify_encoded: bool = False,
     ) -> None:
         self._models = models
         self._tokenizer = tokenizer
@@ -70,6 +70,7 @@ class WindowScorer:
         self._truth_share = truth_share
         self._shadow = shadow
         self._disclosure = disclosure
+        self._verify_encoded = verify_encoded
 
     async def default_version(self) -> str:
         """The version that scores where none was ever promoted."""
@@ -116,18 +117,27 @@ class WindowScorer:
         inputs, inference = alone, None
         if window.present():
             inputs = with_context(alone, window, await context.features(), await context.earlier())
-            # Asked for only where the cells of the faces are known, too.
-            extras = NO_EXTRAS if inputs.video_cells is None or not window.is_final else FACE_SLOPE
-            inference = await self._models.infer(inputs, version, extras)
+            inference = await self._models.infer(inputs, version, self._extras(window, inputs))
         return inputs, inference, await self._models.named(version if inference is None else inference.version)
+
+    def _extras(self, window: Window, inputs: WindowInputs) -> frozenset[Extra]:
+        """Further outputs for the explanation. Windows share a request only with those that want the same, so few kinds are asked for."""
+        # The slope of the faces is of use only where their cells are known, too.
+        wanted = {Extra.FACE_SLOPE: inputs.video_cells is not None, Extra.WORD_EFFECTS: self._word_claims is not None}
+        return frozenset(extra for extra in wanted if wanted[extra] and window.is_final)
 
     async def _without_phrases(
         self, window: Window, words_before: tuple[str, ...], inputs: WindowInputs, inference: Inference | None
     ) -> Measured:
-        """What phrases do to the score. Words whose states came from their producer cannot be encoded again in the same way."""
+        """What phrases do to the score."""
         words = window.words()
-        if self._word_claims is None or inference is None or not words or window.word_states() is not None:
+        encoded_by_producer = window.word_states() is not None
+        if self._word_claims is None or inference is None or not words or (encoded_by_producer and not self._verify_encoded):
             return NOTHING_MEASURED
+        if encoded_by_producer:
+            # With and without a phrase, the words must come from one encoder: otherwise the encoders are compared.
+            inputs = with_words(inputs, words, await self._encoded(words, words_before), window.start_ms)
+            inference = await self._models.infer(inputs, inference.version, self._extras(window, inputs))
         spoken = SpokenWindow(words, words_before, inputs, inference, window.start_ms)
         found = await self._word_claims.find(spoken, in_full=in_share(window.id, self._truth_share))
         if found.truth is not None:
@@ -139,11 +149,12 @@ class WindowScorer:
 
         The encoder sees all words of the window together, after the words before them with which their sentence began.
         """
-        words = [word.text for word in window.words()]
+        words = window.words()
         if not words:
             return np.zeros((0, WORD_WIDTH), np.float32)
         states = window.word_states()
-        if states is None:
-            tokenised = self._tokenizer.tokenise([*words_before, *words])
-            states = pool_words(await self._models.encode_text(tokenised), tokenised)[len(words_before) :]
-        return states
+        return await self._encoded(words, words_before) if states is None else states
+
+    async def _encoded(self, words: Sequence[Word], words_before: tuple[str, ...]) -> Floats:
+        tokenised = self._tokenizer.tokenise([*words_before, *(word.text for word in words)])
+        return pool_words(await self._models.encode_text(tokenised), tokenised)[len(words_before) :]

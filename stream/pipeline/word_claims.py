@@ -19,7 +19,7 @@ from stream.encoders.text import Tokenizer, pool_words
 from stream.encoders.window_inputs import with_words
 from stream.explain.phrases import candidates, phrases
 from stream.explain.records import Measured
-from stream.explain.verdict import Verdict, verdict
+from stream.explain.score_and_label import ScoreAndLabel, score_and_label
 from stream.explain.word_effects import Phrases, Truth, changing, claims, effects, sets_to_try, truth
 from stream.serving.models import Models
 
@@ -72,7 +72,7 @@ class WordClaims:
     async def find(self, window: SpokenWindow, *, in_full: bool = False) -> Findings:
         """The claims on a window. If `in_full`, every phrase is removed besides, to check them and to find the words of the label."""
         found = phrases(window.inputs.word_nodes)
-        whole = verdict(window.inputs, window.inference)
+        whole = score_and_label(window.inputs, window.inference)
         tried = await self._without_each(window, candidates(found, _estimates(window), self._most))
         if not in_full:
             return Findings(Measured(claims(whole, tried)))
@@ -80,7 +80,9 @@ class WordClaims:
         checked = truth(effects(whole, tried), effects(whole, every))
         return Findings(Measured(claims(whole, tried), await self._counterfactual(window, whole, every)), checked)
 
-    async def _counterfactual(self, window: SpokenWindow, whole: Verdict, every: Mapping[range, Verdict]) -> tuple[range, ...] | None:
+    async def _counterfactual(
+        self, window: SpokenWindow, whole: ScoreAndLabel, every: Mapping[range, ScoreAndLabel]
+    ) -> tuple[range, ...] | None:
         found = changing(whole, {(phrase,): answer for phrase, answer in every.items()})
         for sets in sets_to_try(whole, every):
             if found is not None:
@@ -88,13 +90,13 @@ class WordClaims:
             found = changing(whole, dict(zip(sets, await self._without(window, sets), strict=True)))
         return None if found is None else tuple(sorted(found, key=attrgetter("start")))
 
-    async def _without_each(self, window: SpokenWindow, found: Sequence[range]) -> dict[range, Verdict]:
+    async def _without_each(self, window: SpokenWindow, found: Sequence[range]) -> dict[range, ScoreAndLabel]:
         return dict(zip(found, await self._without(window, [(phrase,) for phrase in found]), strict=True))
 
-    async def _without(self, window: SpokenWindow, sets: Sequence[Phrases]) -> list[Verdict]:
-        return list(await asyncio.gather(*(self._verdict_without(window, chosen) for chosen in sets)))
+    async def _without(self, window: SpokenWindow, sets: Sequence[Phrases]) -> list[ScoreAndLabel]:
+        return list(await asyncio.gather(*(self._scored_without(window, chosen) for chosen in sets)))
 
-    async def _verdict_without(self, window: SpokenWindow, chosen: Phrases) -> Verdict:
+    async def _scored_without(self, window: SpokenWindow, chosen: Phrases) -> ScoreAndLabel:
         # Phrases are those of the words that fit into the window's inputs, the latest.
         first = len(window.words) - len(window.inputs.word_nodes)
         removed = {first + index for phrase in chosen for index in phrase}
@@ -104,9 +106,10 @@ class WordClaims:
             tokenised = self._tokenizer.tokenise([*window.words_before, *(word.text for word in words)])
             states = pool_words(await self._models.encode_text(tokenised), tokenised)[len(window.words_before) :]
         inputs = with_words(window.inputs, words, states, window.start_ms)
-        return verdict(inputs, await self._models.infer(inputs, window.inference.version))
+        return score_and_label(inputs, await self._models.infer(inputs, window.inference.version))
 
 
 def _estimates(window: SpokenWindow) -> Floats:
-    """(n,) estimated effect of each word: the relevance of its node."""
-    return window.inference.relevance[: len(window.inputs.word_nodes)]
+    """(n,) estimated effect of each word: the model's own estimate, or the relevance of its node where the weights have none."""
+    estimated, count = window.inference.word_effects, len(window.inputs.word_nodes)
+    return window.inference.relevance[:count] if estimated is None or not estimated.any() else estimated[:count]

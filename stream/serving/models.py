@@ -294,6 +294,7 @@ def _sort(question: _Question) -> Hashable:
 
 _EXTRA_SHAPES: Mapping[Extra, Callable[[WindowInputs], tuple[int, ...]]] = {
     Extra.FACE_SLOPE: lambda inputs: (len(inputs.video), FACE_WIDTH),
+    Extra.WORD_EFFECTS: lambda inputs: (len(inputs.words),),
 }
 _HALVES = frozenset({"cells"})
 """Outputs that are float16; the others are float32."""

@@ -84,6 +84,7 @@ SIGNATURES: Mapping[str, Signature] = {
             *(_floats("coalition_scores", COALITIONS), _floats("coalition_probabilities", COALITIONS, len(LABELS))),
             *(_floats("causal", -1), _floats("relevance", -1)),
             *(_floats("score_unadjusted", 1), _floats("to_review", 1), _floats("arousal", 1), _floats("face_slope", -1, FACE_WIDTH)),
+            _floats("word_effects", -1),
         ),
     ),
 }

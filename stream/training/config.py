@@ -19,7 +19,8 @@ class LiveConfig(BaseModel):
     Attributes:
         kind: Distinguishes this file from that of a row of the research tables.
         seed: Seed of all random choices. MMCI is trained with this seed and the next two; the best on validation data is kept.
-        steps: The models to train. ``mmci`` alone uses the encoders in the repository.
+        steps: The models to train. ``mmci`` alone uses the encoders in the repository, and ``words`` alone
+            fits the estimate of words' effects to the MMCI in it.
         face: Whether the face encoder starts from random weights or, in a short training, from the served ones.
     """
 
@@ -27,7 +28,7 @@ class LiveConfig(BaseModel):
 
     kind: Literal["live"]
     seed: int = Field(0, ge=0)
-    steps: tuple[Literal["text", "audio", "face", "mmci"], ...] = ("text", "audio", "face", "mmci")
+    steps: tuple[Literal["text", "audio", "face", "mmci", "words"], ...] = ("text", "audio", "face", "mmci", "words")
     face: Literal["from scratch", "fine-tuned"] = "from scratch"
 
 

@@ -85,7 +85,9 @@ FACE_ENTRY = ModelEntry(
 MMCI_ENTRY = ModelEntry(
     MMCI,
     _mmci_inputs(),
-    tuple(zip(OUTPUT_NAMES, ((COALITIONS,), (COALITIONS, len(LABELS)), (-1,), (-1,), (1,), (1,), (1,), (-1, FACE_WIDTH)), strict=True)),
+    tuple(
+        zip(OUTPUT_NAMES, ((COALITIONS,), (COALITIONS, len(LABELS)), (-1,), (-1,), (1,), (1,), (1,), (-1, FACE_WIDTH), (-1,)), strict=True)
+    ),
     32,
 )
 
@@ -132,7 +134,7 @@ def export_mmci(module: ServedMMCI, repository: Path) -> Path:
     axes = {name: {0: "batch", 1: node_axes[name[:4]]} if name[:4] in node_axes else {0: "batch"} for name in INPUT_NAMES}
     axes |= {name: {0: "batch"} for name in OUTPUT_NAMES}
     axes["causal"][1] = axes["relevance"][1] = "nodes"
-    axes["face_slope"][1] = "video"
+    axes["face_slope"][1], axes["word_effects"][1] = "video", "words"
     inputs = example_inputs(2, 5, 7, 3, torch.Generator().manual_seed(0))
     graph = _export(module, MMCI_ENTRY, inputs, axes, repository)
     save_weights(module, graph.with_name(WEIGHTS))

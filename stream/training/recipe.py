@@ -44,14 +44,18 @@ from stream.training.voice import (
     training_voices,
 )
 from stream.training.voice_features import frozen_encoder
+from stream.training.word_effects import excerpts_of, fit_word_effects, measured_effects, truth_rate
 
-STEPS = ("text", "audio", "face", "mmci")
+STEPS = ("text", "audio", "face", "mmci", "words")
 
 HELD_OUT_CALLS = 0.1
 """Made-up utterances of calls in the validation part and in the test part, relative to those in the training part."""
 
 VOICE_FEATURES = "voice_features.npz"
 """File of the frozen features beside the checkpoints."""
+
+WORD_CANDIDATES = (1, 2, 3, 4, 6, 8)
+"""Numbers of phrases that are removed, for which the truth of claims is measured."""
 
 CARD_SEED = 0
 """Seed of the voice and face variants among the test windows: that of configs/training/live.yaml."""
@@ -61,7 +65,7 @@ Metrics = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Settings of all four trainings.
+    """Settings of all trainings.
 
     Attributes:
         text: Settings of the text encoder.
@@ -74,6 +78,7 @@ class Recipe:
         most_voices: Most recordings of each part, taken at equal distances; None for all.
         routine_utterances: Made-up utterances of calls for training.
         pool_faces: Images in the pool of training windows.
+        word_texts: Texts of each corpus to which the estimate of words' effects is fitted, and a third as many to measure it.
     """
 
     text: TextRecipe = field(default_factory=TextRecipe)
@@ -86,6 +91,7 @@ class Recipe:
     most_voices: int | None = None
     routine_utterances: int = 3_000
     pool_faces: int = 12_000
+    word_texts: int = 1_000
 
 
 QUICK = Recipe(
@@ -96,6 +102,7 @@ QUICK = Recipe(
     most_faces=3_000,
     most_utterances=200,
     pool_faces=1_500,
+    word_texts=60,
 )
 """A recipe of about two minutes without the text encoder, to check the set-up; its models are useless."""
 
@@ -125,7 +132,7 @@ def run(paths: Paths, recipe: Recipe, seed: int, steps: tuple[str, ...], progres
     """
     torch.set_num_threads(1)
     trainings: Mapping[str, Callable[[Paths, Recipe, int, Progress], Metrics]] = dict(
-        zip(STEPS, (run_text, run_audio, run_face, run_mmci), strict=True)
+        zip(STEPS, (run_text, run_audio, run_face, run_mmci, run_words), strict=True)
     )
     for step in STEPS:
         if step in steps:
@@ -232,6 +239,22 @@ def run_mmci(paths: Paths, recipe: Recipe, seed: int, progress: Progress) -> Met
         "spread": _spread(list(tested.values())),
         "windows": {str(part): len(own.text.utterances) for part, own in pools.items()},
     }
+
+
+def run_words(paths: Paths, recipe: Recipe, seed: int, progress: Progress) -> Metrics:
+    """Fit the estimate of words' effects to the served MMCI and export it again; returns how often claims hold, by candidates."""
+    served = load_weights(paths.repository / MMCI_ENTRY.name / "1" / WEIGHTS)
+    encoder = text_weights(paths.repository)
+    utterances = corpora.read_mosi(paths.data) + corpora.read_meld(paths.data)
+    texts = {}
+    fitted: dict[str, float] = {}
+    for part, most in ((Part.TRAIN, recipe.word_texts), (Part.TEST, recipe.word_texts // 3)):
+        said = [utterance for utterance in utterances if utterance.part is part] + routine_talk(most, seed, part)
+        texts[part] = measured_effects(served, excerpts_of(said, most, seed), encoder, progress)
+        if part is Part.TRAIN:
+            fitted = fit_word_effects(served, texts[part], seed)
+    export_mmci(served, paths.repository)
+    return {"fit": fitted, "test": {str(most): truth_rate(texts[Part.TEST], most) for most in WORD_CANDIDATES}}
 
 
 def measure(data: Path, repository: Path, progress: Progress) -> Results:

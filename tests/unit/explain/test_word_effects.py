@@ -1,19 +1,19 @@
-"""Claims, their truth, and the words that a label hangs on, from the verdicts without phrases."""
+"""Claims, their truth, and the words that a label hangs on, from scores and labels without phrases."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from stream.domain.features import Word
-from stream.explain.verdict import Verdict
+from stream.explain.score_and_label import ScoreAndLabel
 from stream.explain.word_effects import Truth, changing, claims, effects, sets_to_try, truth
 
 WORDS = [Word(text, 100 * index, 100 * index + 80) for index, text in enumerate(["so", "nice", "and", "slow"])]
 NICE, SLOW = range(2), range(2, 4)
 
 
-def said(score: float, label: str, positive: float = 0.5) -> Verdict:
-    return Verdict(score, label, np.array([0.1, 0.9 - positive, positive], np.float32))
+def said(score: float, label: str, positive: float = 0.5) -> ScoreAndLabel:
+    return ScoreAndLabel(score, label, np.array([0.1, 0.9 - positive, positive], np.float32))
 
 
 WHOLE = said(1.0, "positive", 0.8)

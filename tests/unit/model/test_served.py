@@ -8,6 +8,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from stream.domain.context import CONTEXT_WINDOWS
 from stream.domain.features import WIDTHS
@@ -230,6 +231,16 @@ def test_weights_on_disk_have_the_calibration_of_the_arousal(tmp_path: Path) -> 
     loaded = load_weights(tmp_path / WEIGHTS)
     assert (float(loaded.arousal_slope), float(loaded.arousal_offset)) == (2.0, 0.25)
     assert torch.equal(skip_weight(loaded, Modality.TEXT), skip_weight(served, Modality.TEXT))
+
+
+def test_weights_without_an_estimate_of_words_estimate_nothing(tmp_path: Path) -> None:
+    served = ServedMMCI(MMCI(SERVED))
+    served.word_ridge.fill_(1.0)
+    save_weights(served, tmp_path / WEIGHTS)
+    assert bool(load_weights(tmp_path / WEIGHTS).word_ridge.all())
+    kept = {name: tensor for name, tensor in load_file(tmp_path / WEIGHTS).items() if name != "word_ridge"}
+    save_file(kept, tmp_path / WEIGHTS)
+    assert not load_weights(tmp_path / WEIGHTS).word_ridge.any()
 
 
 def test_adjustment_averages_predictions_over_strata(served: ServedMMCI) -> None:

@@ -23,11 +23,25 @@ WORTH = {"good": 1.0, "awful": -1.5, "film": 0.2}
 
 
 async def explained(
-    models: WordModels, window: Window, *, most: int = 6, truth_share: float = 0.0, metrics: Metrics | None = None
+    models: WordModels,
+    window: Window,
+    *,
+    most: int = 6,
+    truth_share: float = 0.0,
+    metrics: Metrics | None = None,
+    verify_encoded: bool = False,
 ) -> ExplanationRecord:
     served = cast(Models, models)
     claims = WordClaims(served, default_tokenizer(), most)
-    scorer = WindowScorer(served, default_tokenizer(), 500, metrics=metrics, word_claims=claims, truth_share=truth_share)
+    scorer = WindowScorer(
+        served,
+        default_tokenizer(),
+        500,
+        metrics=metrics,
+        word_claims=claims,
+        truth_share=truth_share,
+        verify_encoded=verify_encoded,
+    )
     return (await scorer.final(window, ContextStore().context_of(window), "1"))[1]
 
 
@@ -63,11 +77,14 @@ async def test_a_window_of_one_phrase_is_scored_without_text() -> None:
     assert models.encoded == [2]
 
 
-async def test_words_that_their_producer_has_encoded_get_no_claims() -> None:
+async def test_words_that_their_producer_has_encoded_get_no_claims_unless_the_worker_may_encode_them() -> None:
     window, models = make_window(["good", "film"]), WordModels(WORTH)
     sent: Floats = np.zeros((2, 384), np.float32)
-    record = await explained(models, structs.replace(window, text=(TextFeatures(window.words(), states=sent),)))
+    window = structs.replace(window, text=(TextFeatures(window.words(), states=sent),))
+    record = await explained(models, window)
     assert (record.claims, len(models.asked)) == ((), 1)
+    record = await explained(models, window, verify_encoded=True)
+    assert (said(record), models.encoded) == ([("good", 1.0), ("film", 0.2)], [2, 1, 1])
 
 
 async def test_a_checked_window_counts_as_wrong_if_the_strongest_phrase_was_not_tried() -> None:

@@ -35,7 +35,7 @@ def test_every_kind_of_difference_is_named() -> None:
         "input word_times is FP64[-1, 2], not FP32[-1, 2]",
         "it has no input word_mask",
         "it wants an input prosody, which this release does not have",
-        "it has no output face_slope",
+        "it has no output word_effects",
         "it takes 8 rows at a time, not 16",
     ]
 

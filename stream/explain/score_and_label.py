@@ -10,7 +10,7 @@ from stream.domain.modality import MODALITIES
 from stream.explain.rounding import rounded
 
 
-class Verdict(NamedTuple):
+class ScoreAndLabel(NamedTuple):
     """Rounded score, label, and the (3,) probabilities of `LABELS`."""
 
     score: float
@@ -18,7 +18,7 @@ class Verdict(NamedTuple):
     probabilities: Floats
 
 
-def verdict(inputs: WindowInputs, inference: Inference, index: int = EVERYTHING) -> Verdict:
+def score_and_label(inputs: WindowInputs, inference: Inference, index: int = EVERYTHING) -> ScoreAndLabel:
     """What the model says with the players of a coalition.
 
     A player of whom the window has nothing changes nothing: the coalition is read without it. Of equally probable labels the first counts.
@@ -32,4 +32,4 @@ def verdict(inputs: WindowInputs, inference: Inference, index: int = EVERYTHING)
     present = sum(modality.bit for modality, mask in zip(MODALITIES, masks, strict=True) if mask.any())
     effective = index & (present | (CONTEXT_BIT if inputs.past_mask.any() else 0))
     probabilities = inference.probabilities[effective]
-    return Verdict(rounded(inference.scores[effective]), LABELS[int(probabilities.argmax())], probabilities)
+    return ScoreAndLabel(rounded(inference.scores[effective]), LABELS[int(probabilities.argmax())], probabilities)
