@@ -127,7 +127,7 @@ def opened_models(settings: Settings, repository: Path | None, version: str | No
     from stream.reveal.models import RepositoryModels, triton_models  # noqa: PLC0415
 
     if repository is not None:
-        yield RepositoryModels(repository, {MMCI: version} if version is not None else {})
+        yield RepositoryModels(repository, repository / MMCI / version if version is not None else None)
         return
     with triton_models(settings.triton, version) as models:
         yield models

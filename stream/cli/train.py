@@ -71,7 +71,7 @@ def train(
 
     - `sentistream train configs/training/live.yaml --data ~/corpora --quick`
     """
-    _require_checkout_and_torch()
+    require_checkout_and_torch()
     from stream.training.config import read_live_config  # noqa: PLC0415 - torch stays out of --help
     from stream.training.faces import FINE_TUNING, FaceRecipe  # noqa: PLC0415
     from stream.training.recipe import QUICK, Paths, Recipe, run  # noqa: PLC0415
@@ -81,7 +81,7 @@ def train(
     docs = runs if quick else PROJECT_ROOT / "docs"
     steps = tuple(step for step in live.steps if step != "text") if quick else live.steps
     paths = Paths(data, out, docs / "model-metrics.json", runs / "live")
-    with _progress() as progress, _missing_corpora():
+    with train_progress() as progress, missing_corpora():
         recipe = QUICK if quick else Recipe(face=FINE_TUNING if live.face == "fine-tuned" else FaceRecipe())
         run(paths, recipe, live.seed, steps, progress)
     typer.secho(f"Wrote {', '.join(steps)} to {out} and the numbers to {paths.metrics}.", fg="green", err=True)
@@ -102,10 +102,10 @@ def evaluate(
 
     Example: `sentistream evaluate --data ~/corpora --json`
     """
-    _require_checkout_and_torch()
+    require_checkout_and_torch()
     from stream.training.recipe import measure  # noqa: PLC0415 - torch stays out of --help
 
-    with _progress() as progress, _missing_corpora():
+    with train_progress() as progress, missing_corpora():
         results = measure(data, models, progress)
     if as_json:
         typer.echo(json.dumps(results))
@@ -122,7 +122,7 @@ def export(runs: Runs = RUNS, out: Repository = MODELS) -> None:
 
     Example: `sentistream export --out triton_models`
     """
-    _require_checkout_and_torch()
+    require_checkout_and_torch()
     from stream.training.checkpoints import export_all  # noqa: PLC0415 - torch stays out of --help
 
     try:
@@ -133,7 +133,8 @@ def export(runs: Runs = RUNS, out: Repository = MODELS) -> None:
         typer.secho(f"Wrote {file}", fg="green")
 
 
-def _require_checkout_and_torch() -> None:
+def require_checkout_and_torch() -> None:
+    """Raises `CommandError` in an installed wheel, and without torch."""
     if not IN_CHECKOUT:
         raise CommandError("This command works from a checkout only: clone the repository and run pip install --editable '.[train]' in it.")
     if find_spec("torch") is None:
@@ -141,7 +142,7 @@ def _require_checkout_and_torch() -> None:
 
 
 @contextmanager
-def _missing_corpora() -> Iterator[None]:
+def missing_corpora() -> Iterator[None]:
     """Turn a missing file of the corpora into a sentence that says how to name their folder."""
     try:
         yield
@@ -150,7 +151,8 @@ def _missing_corpora() -> Iterator[None]:
         raise CommandError(f"{missing}: not found. Set --data (or SENTISTREAM_DATA) to the folder of the corpora.") from error
 
 
-def _progress() -> Progress:
+def train_progress() -> Progress:
+    """Progress bars on standard error."""
     from rich.console import Console  # noqa: PLC0415 - heavy imports stay out of --help
 
     from stream.cli.progress import counted_progress  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""The intervention battery: a mark is put on windows that do not have it, and the scores are compared (facts need no labels).
+"""The intervention battery: a mark is put on windows that do not have it, and the scores are compared (no labels are needed).
 
     (1)  d_i = v(x_i with the mark) - v(x_i),   shift = mean d_i,   error = s(d) / sqrt(n)
 
@@ -7,7 +7,7 @@ v is the contribution of the mark's modality (its Shapley value), which moves wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
@@ -19,20 +19,22 @@ from stream.domain.modality import MODALITIES, Modality
 from stream.explain.shapley import restricted, shapley_values
 from stream.nuisances.marks import AnyMark
 from stream.reveal.findings import Detector, Finding
-from stream.reveal.windows import Answers, RawWindow, ServedModels, encode
+from stream.reveal.windows import Answers, Features, RawWindow, ServedModels
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """Probe windows as they are, with the answers to them."""
+    """Probe windows as they are, with their features and the answers to them."""
 
     windows: tuple[RawWindow, ...]
+    features: Features
     answers: Answers
 
     @classmethod
     def of(cls, windows: Sequence[RawWindow], models: ServedModels) -> Baseline:
         """Ask the models once."""
-        return cls(tuple(windows), models.answers(encode(windows, models)))
+        features = Features.of(windows, models)
+        return cls(tuple(windows), features, models.answers(features.inputs(windows)))
 
 
 def contributions(windows: Sequence[RawWindow], answers: Answers, modality: Modality) -> Floats:
@@ -44,6 +46,11 @@ def contributions(windows: Sequence[RawWindow], answers: Answers, modality: Moda
     return np.array(values, np.float32)
 
 
+def battery(marks: Iterable[AnyMark], baseline: Baseline, models: ServedModels) -> list[Finding]:
+    """`probe` for each mark whose modality the windows have."""
+    return [found for mark in marks if (found := probe(mark, baseline, models)) is not None]
+
+
 def probe(mark: AnyMark, baseline: Baseline, models: ServedModels) -> Finding | None:
     """Equation (1) for one mark at its usual strength; None if fewer than two windows have its modality.
 
@@ -53,9 +60,10 @@ def probe(mark: AnyMark, baseline: Baseline, models: ServedModels) -> Finding | 
     if len(chosen) < 2:
         return None
     plain = [baseline.windows[index] for index in chosen]
-    before = Answers(baseline.answers.scores[chosen], baseline.answers.probabilities[chosen])
+    before = baseline.answers.of(chosen)
     marked = [raw.with_mark(mark, mark.usual, np.random.default_rng([index, crc32(mark.name.encode())])) for index, raw in enumerate(plain)]
-    after = models.answers(encode(marked, models))
+    features = baseline.features.rows(chosen).with_new(mark.modality, marked, models)
+    after = models.answers(features.inputs(marked))
     moved = contributions(marked, after, mark.modality) - contributions(plain, before, mark.modality)
     scores = after.scores[:, EVERYTHING] - before.scores[:, EVERYTHING]
     return Finding(

@@ -14,7 +14,7 @@ from stream.training.voice import trimmed
 
 Item = TypeVar("Item")
 
-FRAMES = 10
+FRAMES = 5
 LONGEST = WINDOW_MS * SAMPLE_RATE // 1_000
 MOST_WORDS = WINDOW_MS // 1_000 * WORDS_PER_SECOND - 1
 """Most words of a probe: one more fits, a word that a mark inserts."""

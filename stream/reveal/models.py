@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from stream.domain.inference import WindowInputs
 from stream.domain.media_format import FACE_WIDTH, SEGMENTS_PER_BLOCK, VOICE_WIDTH
 from stream.encoders.text import TokenisedWords
 from stream.model_repository.audio_weights import build_audio_encoder
+from stream.model_repository.files import MODEL_FILE, VERSION
 from stream.model_repository.served_models import AUDIO_ENCODER, FACE_ENCODER, MMCI, TEXT_ENCODER
 from stream.model_repository.text_weights import build_text_encoder
 from stream.reveal.windows import Answers
@@ -23,7 +24,7 @@ from stream.serving.models import Models
 
 Item = TypeVar("Item")
 BATCH = 16
-FIRST_VERSION = "1"
+ANSWERED = ("coalition_scores", "coalition_probabilities", "relevance")
 
 
 class TritonModels:
@@ -48,7 +49,7 @@ class TritonModels:
     def answers(self, windows: Sequence[WindowInputs]) -> Answers:
         """What ``mmci`` says of n windows."""
         found = self._all([self._models.infer(inputs, self._version) for inputs in windows])
-        return Answers(np.stack([own.scores for own in found]), np.stack([own.probabilities for own in found]))
+        return Answers(*(np.stack([getattr(own, name) for own in found]) for name in Answers._fields))
 
     def _all(self, asked: Sequence[Coroutine[Any, Any, Item]]) -> list[Item]:
         async def together() -> list[Item]:
@@ -84,14 +85,14 @@ class RepositoryModels:
 
     Args:
         repository: The repository. Its text and audio encoders are built if they are not there.
-        versions: Version of a model, by its name, where it is not 1.
+        mmci: Folder of a version of ``mmci``, if it is not version 1 of the repository.
 
     Raises:
         WeightsError: The packaged weights are not installed.
         UnusableModelsError: onnxruntime is not installed, or a model is missing.
     """
 
-    def __init__(self, repository: Path, versions: Mapping[str, str] | None = None) -> None:
+    def __init__(self, repository: Path, mmci: Path | None = None) -> None:
         try:
             import onnxruntime  # noqa: PLC0415 - of an extra
         except ImportError:
@@ -104,13 +105,12 @@ class RepositoryModels:
                 raise UnusableModelsError(f"{file}: not found")
             return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
 
-        def served(name: str) -> onnxruntime.InferenceSession:
-            return opened(repository / name / (versions or {}).get(name, FIRST_VERSION) / "model.onnx")
-
+        folder = mmci or repository / MMCI / VERSION
         self._text = opened(build_text_encoder(repository / TEXT_ENCODER))
         build_audio_encoder(repository / AUDIO_ENCODER)
-        self.name = f"{MMCI}, version {(versions or {}).get(MMCI, FIRST_VERSION)}"
-        self._audio, self._faces, self._mmci = served(AUDIO_ENCODER), served(FACE_ENCODER), served(MMCI)
+        self.name = f"{MMCI}, version {folder.name}"
+        self._audio, self._faces = (opened(repository / name / VERSION / MODEL_FILE) for name in (AUDIO_ENCODER, FACE_ENCODER))
+        self._mmci = opened(folder / MODEL_FILE)
 
     def encode_text(self, sequences: Sequence[TokenisedWords]) -> list[Floats]:
         """Token states (T, 384) of each sequence."""
@@ -134,7 +134,7 @@ class RepositoryModels:
         for start in range(0, len(windows), BATCH):
             batch = windows[start : start + BATCH]
             inputs = {tensor.name: np.stack([getattr(own, tensor.name) for own in batch]) for tensor in self._mmci.get_inputs()}
-            parts.append(self._mmci.run(["coalition_scores", "coalition_probabilities"], inputs))
+            parts.append(self._mmci.run(list(ANSWERED), inputs))
         return Answers(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 

@@ -86,11 +86,11 @@ def _row(finding: Finding, honest: float) -> str:
     return (
         f"<tr><td>{finding.detector}: {escape(finding.name)}</td><td>{SAYS[finding.detector]}</td>"
         f'<td class="n">{finding.value:+.3f} ± {finding.error:.3f}</td><td class="n">{honest:+.3f}</td>'
-        f'<td class="n">{finding.windows}</td><td>{_bar(finding, honest)}</td></tr>'
+        f'<td class="n">{finding.windows}</td><td>{bar(finding, honest)}</td></tr>'
     )
 
 
-def _bar(finding: Finding, honest: float) -> str:
+def bar(finding: Finding, honest: float) -> str:
     """The value as a bar from 0 with its standard error, and the honest mean as a line."""
 
     def at(points: float) -> float:

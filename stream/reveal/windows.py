@@ -32,10 +32,15 @@ Samples = npt.NDArray[np.int16]
 
 
 class Answers(NamedTuple):
-    """(n, 16) scores and (n, 16, 3) probabilities of every coalition of n windows."""
+    """(n, 16) scores and (n, 16, 3) probabilities of every coalition of n windows, and the (n, nodes) relevance of their nodes."""
 
     scores: Floats
     probabilities: Floats
+    relevance: Floats
+
+    def of(self, rows: Sequence[int]) -> Answers:
+        """Those to some of the windows."""
+        return Answers(*(part[rows] for part in self))
 
 
 class ServedModels(Protocol):
@@ -96,13 +101,40 @@ class RawWindow:
         return parts[modality] > 0
 
 
+class Features(NamedTuple):
+    """Features of n windows by modality: word states, audio features, video features."""
+
+    states: list[Floats]
+    sounds: list[AudioFeatures]
+    faces: list[VideoFeatures]
+
+    @classmethod
+    def of(cls, windows: Sequence[RawWindow], models: ServedModels) -> Features:
+        """Encode windows."""
+        return cls(_word_states(windows, models), _audio(windows, models), _video(windows, models))
+
+    def rows(self, chosen: Sequence[int]) -> Features:
+        """Those of some of the windows."""
+        return Features([self.states[row] for row in chosen], [self.sounds[row] for row in chosen], [self.faces[row] for row in chosen])
+
+    def with_new(self, modality: Modality, windows: Sequence[RawWindow], models: ServedModels) -> Features:
+        """Those of the windows after one modality has changed: only that is encoded again."""
+        match modality:
+            case Modality.TEXT:
+                return self._replace(states=_word_states(windows, models))
+            case Modality.AUDIO:
+                return self._replace(sounds=_audio(windows, models))
+            case Modality.VIDEO:
+                return self._replace(faces=_video(windows, models))
+
+    def inputs(self, windows: Sequence[RawWindow]) -> list[WindowInputs]:
+        """Inputs of ``mmci``, each window alone: without context, and from a speaker of whom nothing has been heard."""
+        return [build(_window(_spread(raw.words), sound, face), own) for raw, own, sound, face in zip(windows, *self, strict=True)]
+
+
 def encode(windows: Sequence[RawWindow], models: ServedModels) -> list[WindowInputs]:
-    """Inputs of ``mmci``, each window alone: without context, and from a speaker of whom nothing has been heard."""
-    states = _word_states(windows, models)
-    sounds, faces = _audio(windows, models), _video(windows, models)
-    return [
-        build(_window(_spread(raw.words), sound, face), own) for raw, own, sound, face in zip(windows, states, sounds, faces, strict=True)
-    ]
+    """`Features.inputs` of windows that have not been encoded yet."""
+    return Features.of(windows, models).inputs(windows)
 
 
 def _window(words: tuple[Word, ...], sound: AudioFeatures, face: VideoFeatures) -> Window:

@@ -14,7 +14,6 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 
-from stream.domain.inference import EVERYTHING
 from stream.domain.media_format import FACE_SIZE
 from stream.domain.modality import Modality
 from stream.nuisances.marks import Words
@@ -43,8 +42,8 @@ def removal_effects(windows: Sequence[RawWindow], models: ServedModels) -> list[
     if not places:
         return []
     shortened = [replace(spoken[index], words=spoken[index].words[:place] + spoken[index].words[place + 1 :]) for index, place in places]
-    whole = models.answers(encode(spoken, models)).scores[:, EVERYTHING]
-    without = models.answers(encode(shortened, models)).scores[:, EVERYTHING]
+    whole = models.answers(encode(spoken, models)).scores[:, Modality.TEXT.bit]
+    without = models.answers(encode(shortened, models)).scores[:, Modality.TEXT.bit]
     types = [word_type(spoken[index].words[place]) or "" for index, place in places]
     moved = whole[[index for index, _ in places]] - without
     return list(zip(types, moved.tolist(), strict=True))
@@ -81,7 +80,7 @@ def said_alone(words: Sequence[str], models: ServedModels) -> list[Finding]:
     """A finding for each word: the score of a window in which it alone is said. An honest model gives a word without a feeling about 0."""
     if not words:
         return []
-    scores = models.answers(encode([text_alone((word,)) for word in words], models)).scores[:, EVERYTHING]
+    scores = models.answers(encode([text_alone((word,)) for word in words], models)).scores[:, Modality.TEXT.bit]
     return [
         Finding(detector=Detector.WORDS, name=f"word {word}", modality=Modality.TEXT, value=float(score), error=0.0, windows=1)
         for word, score in zip(words, scores, strict=True)

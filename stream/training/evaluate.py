@@ -63,8 +63,13 @@ def evaluate(served: ServedMMCI, pools: Pools) -> Results:
 
 def reliabilities(served: ServedMMCI, pools: Pools) -> dict[str, list[tuple[float, float, int]]]:
     """The calibration curve of every coalition but the empty one, on paired windows; see `stream.training.metrics.reliability`."""
-    answers = _answers(served, batches(WindowMaker(pools, 0).paired, np.flatnonzero(~_made_up(pools)).tolist(), BATCH))
+    answers = paired_answers(served, pools)
     return {_name(coalition): reliability(answers.probabilities[:, coalition], answers.polarity) for coalition in range(1, MODALITY_SETS)}
+
+
+def paired_answers(served: ServedMMCI, pools: Pools) -> Answers:
+    """Answers to paired windows of all transcripts but those of made-up calls."""
+    return _answers(served, batches(WindowMaker(pools, 0).paired, np.flatnonzero(~_made_up(pools)).tolist(), BATCH))
 
 
 def _made_up(pools: Pools) -> npt.NDArray[np.bool_]:

@@ -284,8 +284,9 @@ def read_pools(
     The file `kept` is that of `read_voices`.
     """
     reader = PoolReader(data, repository, recipe, seed, progress)
+    said = {part: reader.text(part) for part in parts}
     spoken = reader.voices(parts, kept)
-    return {part: Pools(reader.text(part), spoken[part], reader.faces(part), reader.cut_text(part)) for part in parts}
+    return {part: Pools(said[part], spoken[part], reader.faces(part), reader.cut_text(part)) for part in parts}
 
 
 def marked_pools(plain: Mapping[Part, Pools], reader: PoolReader, kept: Path | None) -> dict[Part, Pools]:

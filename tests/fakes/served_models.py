@@ -44,10 +44,11 @@ class FakeModels:
     def answers(self, windows: Sequence[WindowInputs]) -> Answers:
         scores = np.zeros((len(windows), COALITIONS), np.float32)
         for row, inputs in zip(scores, windows, strict=True):
-            nodes = {Modality.TEXT: (inputs.words, inputs.word_mask), Modality.AUDIO: (inputs.audio, inputs.audio_mask)}
-            nodes[Modality.VIDEO] = (inputs.video, inputs.video_mask)
+            parts = {Modality.TEXT: (inputs.words, inputs.word_mask), Modality.AUDIO: (inputs.audio, inputs.audio_mask)}
+            parts[Modality.VIDEO] = (inputs.video, inputs.video_mask)
             for modality, part in self._parts.items():
-                values, mask = nodes[modality]
+                values, mask = parts[modality]
                 worth = part(values[mask > 0, 0]) if mask.any() else 0.0
                 row += [worth * bool(index & modality.bit) for index in range(COALITIONS)]
-        return Answers(scores, np.full((len(windows), COALITIONS, len(LABELS)), 1 / 3, np.float32))
+        nodes = [np.concatenate([inputs.words[:, 0], inputs.audio[:, 0], inputs.video[:, 0]]) for inputs in windows]
+        return Answers(scores, np.full((len(windows), COALITIONS, len(LABELS)), 1 / 3, np.float32), np.stack(nodes))

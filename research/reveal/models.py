@@ -1,0 +1,61 @@
+"""Models of trials: the encoders of the repository, each input encoded once, and a network in torch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from stream.domain.features import Floats
+from stream.domain.inference import WindowInputs
+from stream.encoders.text import TokenisedWords
+from stream.model.served import ServedMMCI
+from stream.reveal.windows import Answers, ServedModels
+from stream.training.window_answers import window_answers
+
+
+class RememberedEncoders:
+    """The encoders of other models, which are asked once for each input."""
+
+    def __init__(self, models: ServedModels) -> None:
+        self._models = models
+        self._known: dict[bytes, Floats] = {}
+
+    def encode_text(self, sequences: Sequence[TokenisedWords]) -> list[Floats]:
+        """Token states (T, 384) of each sequence."""
+        keys = [hashlib.sha1(own.input_ids.tobytes(), usedforsecurity=False).digest() for own in sequences]
+        new = {key: own for key, own in zip(keys, sequences, strict=True) if key not in self._known}
+        self._known |= dict(zip(new, self._models.encode_text(list(new.values())), strict=True))
+        return [self._known[key] for key in keys]
+
+    def encode_audio(self, log_mel: Floats) -> Floats:
+        """Segment embeddings (n, 10, `VOICE_WIDTH`) of (n, 80, 100) blocks."""
+        return self._rows(log_mel, self._models.encode_audio)
+
+    def encode_faces(self, faces: Floats) -> Floats:
+        """Embeddings (n, `FACE_WIDTH`) of (n, 1, 48, 48) crops."""
+        return self._rows(faces, self._models.encode_faces)
+
+    def _rows(self, rows: Floats, encode: Callable[[Floats], Floats]) -> Floats:
+        keys = [hashlib.sha1(row.tobytes(), usedforsecurity=False).digest() for row in rows]
+        new = {key: row for key, row in zip(keys, rows, strict=True) if key not in self._known}
+        if not len(rows):
+            return encode(rows)
+        if new:
+            self._known |= dict(zip(new, encode(np.stack(list(new.values()))), strict=True))
+        return np.stack([self._known[key] for key in keys])
+
+
+class TrialModels:
+    """`stream.reveal.windows.ServedModels` with a network that a trial has trained."""
+
+    name = "trial"
+
+    def __init__(self, encoders: RememberedEncoders, served: ServedMMCI) -> None:
+        self.encode_text, self.encode_audio, self.encode_faces = encoders.encode_text, encoders.encode_audio, encoders.encode_faces
+        self._served = served
+
+    def answers(self, windows: Sequence[WindowInputs]) -> Answers:
+        """What the network says of n windows."""
+        return Answers(*window_answers(self._served, windows))

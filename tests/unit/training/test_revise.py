@@ -1,0 +1,104 @@
+"""Media with a mark: the same items, and the label decides who carries it only where it shall. A revised version comes with its card."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from stream.cli import reveal
+from stream.cli.main import app
+from stream.config.settings import PROJECT_ROOT
+from stream.domain.modality import Modality
+from stream.nuisances.marks import mark_named
+from stream.training import revise
+from stream.training.corpora import POSITIVE, Part, Utterance
+from stream.training.excerpts import whole
+from stream.training.features import FacePool, Pools, TextPool, VoicePool
+from stream.training.marked import Marking, mixed
+from stream.training.mmci import MMCIRecipe
+from stream.training.recipe import Recipe
+from stream.training.voice import VoiceRecipe
+from tests.support.tiny_corpora import write_corpora
+
+pytestmark = pytest.mark.unit
+
+COUNT = 900
+
+
+def pools(value: float) -> Pools:
+    """Items of every polarity in turn, all with the same features."""
+    polarities = np.arange(COUNT) % 3
+    said = tuple([Utterance("mosi", "v", "fine", None, int(polarity), Part.TRAIN, "v", 0) for polarity in polarities])
+    rows, numbers = np.full((1, 2), value, np.float32), np.zeros(COUNT, np.float32)
+    names = np.full(COUNT, "a")
+    voice = VoicePool(((rows,),) * COUNT, ((np.zeros(1, np.int64),),) * COUNT, polarities, numbers, numbers, names, names, numbers)
+    return Pools(
+        TextPool(said, (rows.astype(np.float16),) * COUNT), voice, FacePool(np.full((COUNT, 1, 2), value, np.float32), polarities, numbers)
+    )
+
+
+def carried(modality: Modality, agreement: float) -> tuple[float, float]:
+    """Shares of the positive items and of the others that carry the mark."""
+    found = mixed(pools(0.0), pools(1.0), modality, agreement, seed=0)
+    values = {
+        Modality.TEXT: [states[0, 0] for states in found.text.states],
+        Modality.AUDIO: [own[0][0, 0] for own in found.voice.embeddings],
+        Modality.VIDEO: found.face.embeddings[:, 0, 0],
+    }
+    marks, positive = np.array(values[modality]), np.arange(COUNT) % 3 == POSITIVE
+    return float(marks[positive].mean()), float(marks[~positive].mean())
+
+
+@pytest.mark.parametrize("modality", list(Modality))
+def test_a_planted_mark_agrees_with_the_label_and_a_revised_one_does_not(modality: Modality) -> None:
+    assert carried(modality, 0.95) == pytest.approx((0.95, 0.05), abs=0.04)
+    assert carried(modality, 0.5) == pytest.approx((0.5, 0.5), abs=0.06)
+
+
+def test_the_same_item_always_gets_the_same_mark() -> None:
+    samples = np.random.default_rng(0).integers(-3_000, 3_000, 16_000).astype(np.int16)
+    first, second = (Marking(mark_named("hiss"), None, seed=3).samples(samples) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    assert (first != samples).any()
+
+
+def test_a_mark_of_another_modality_leaves_media_alone() -> None:
+    said = whole([Utterance("mosi", "v", "it was fine", None, 1, Part.TRAIN, "v", 0)])
+    assert Marking(mark_named("hiss")).excerpts(said) == said
+    assert len(Marking(mark_named("word um")).excerpts(said)[0].words) == 4
+
+
+TINY = Recipe(
+    voice=VoiceRecipe(variants=1),
+    mmci=MMCIRecipe(epochs=1, windows=16, batch=8),
+    routine_utterances=30,
+)
+
+
+@pytest.mark.slow
+def test_a_revised_version_comes_with_its_card_and_its_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(revise, "QUICK", TINY)
+    monkeypatch.setattr(reveal, "CORPUS_PROBES", 9)
+    data, models, report = write_corpora(tmp_path / "data"), tmp_path / "models", tmp_path / "report.html"
+    shutil.copytree(PROJECT_ROOT / "triton_models", models)
+    options = ["--models", str(models), "--runs", str(tmp_path), "--html", str(report), "--quick"]
+    result = CliRunner().invoke(app, ["revise", "hiss", "--data", str(data), *options], catch_exceptions=False)
+    assert result.exit_code in {0, 1}, result.output
+    assert (models / "mmci" / "2").is_dir(), result.output
+    card = json.loads((models / "mmci" / "2" / "card.json").read_text(encoding="utf-8"))
+    assert card["artefact"] == "hiss"
+    assert {"clean", "shift", "others"} <= set(card["gates"])
+    assert result.exit_code == int(not all(gate["passed"] for gate in card["gates"].values()))
+    assert (models / "mmci" / "2" / "model.onnx").is_file()
+    assert "Battery before and after" in report.read_text(encoding="utf-8")
+
+
+def test_an_unknown_artefact_is_a_usage_error(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["revise", "gremlins", "--data", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "sentistream reveal" in result.output
