@@ -126,8 +126,7 @@ class Traffic:
             seconds = len(session.words)
             for lagging_second in range(max(0, seconds - session.lag_s), seconds):
                 self._send(session, session.modalities[-1], lagging_second)
-            self._send_end(session)
-        await asyncio.to_thread(self._producer.flush)
+        await self._end(self.sessions)
         for session in self.sessions:
             session.ended = True
 
@@ -140,9 +139,18 @@ class Traffic:
             for second in range(len(twin.words)):
                 for modality in twin.modalities:
                     self._send(twin, modality, second)
-            self._send_end(twin)
-        await asyncio.to_thread(self._producer.flush)
+        await self._end(twins)
         return twins
+
+    async def _end(self, sessions: Sequence[Session]) -> None:
+        """Send the ends of sessions once the broker has all their chunks.
+
+        On a busy machine a small record may overtake large ones by more than `windows.end_grace_ms`.
+        """
+        await asyncio.to_thread(self._producer.flush)
+        for session in sessions:
+            self._send_end(session)
+        await asyncio.to_thread(self._producer.flush)
 
     async def close(self) -> None:
         """Close the producer."""
