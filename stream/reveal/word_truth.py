@@ -8,7 +8,7 @@ from stream.domain.features import Floats, Word
 from stream.domain.inference import LABELS
 from stream.domain.modality import Modality
 from stream.explain.phrases import candidates, phrases
-from stream.explain.verdict import Verdict
+from stream.explain.score_and_label import ScoreAndLabel
 from stream.explain.word_effects import Truth, effects, truth
 from stream.reveal.windows import Answers, RawWindow, ServedModels, encode
 from stream.reveal.words import text_alone
@@ -45,6 +45,6 @@ def _relevance(answers: Answers, row: int, count: int) -> Floats:
     return own
 
 
-def _verdict(answers: Answers, row: int) -> Verdict:
+def _verdict(answers: Answers, row: int) -> ScoreAndLabel:
     probabilities = answers.probabilities[row, Modality.TEXT.bit]
-    return Verdict(float(answers.scores[row, Modality.TEXT.bit]), LABELS[int(probabilities.argmax())], probabilities)
+    return ScoreAndLabel(float(answers.scores[row, Modality.TEXT.bit]), LABELS[int(probabilities.argmax())], probabilities)
