@@ -7,6 +7,7 @@ import typer
 from stream.cli import check_producer, config, models, produce, rebuild, reveal, revise, train, up, verdict, watch, worker
 from stream.cli.demo import command as demo
 from stream.cli.doctor import command as doctor
+from stream.cli.explain import command as explain
 
 app = typer.Typer(
     name="sentistream",
@@ -21,6 +22,7 @@ app.command("worker")(worker.worker)
 app.command("produce")(produce.produce)
 app.command("check-producer")(check_producer.check_producer)
 app.command("watch")(watch.watch)
+app.command("explain")(explain.explain)
 app.command("rebuild")(rebuild.rebuild)
 app.command("doctor")(doctor.doctor)
 app.command("reveal")(reveal.reveal)

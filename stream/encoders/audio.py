@@ -90,18 +90,20 @@ def band_hz(first: int, last: int) -> tuple[float, float]:
     return float(edges[first]), float(edges[last + 1])
 
 
-def without_band(block: Floats, first: int, last: int) -> Floats:
-    """A block without the sound of the bins from `first` to before `last`: they get its lowest power, and its level is taken out again.
+def with_still_band(block: Floats, first: int, last: int) -> Floats:
+    """A block in which the bins from `first` to before `last` no longer move: each stays at its mean, and the level is taken out again.
+
+    A band that is silent instead would be a sound that no voice makes, and the encoder would judge that.
 
     Args:
         block: (80, 100) of `log_mel`.
         first: The first bin.
         last: The bin after the last.
     """
-    muted = block.copy()
-    muted[first:last] = block.min()
-    muted += block.max() - muted.max()
-    return muted
+    still = block.copy()
+    still[first:last] = block[first:last].mean(axis=1, keepdims=True)
+    still += block.max() - still.max()
+    return still
 
 
 @functools.cache

@@ -73,27 +73,36 @@ class WordClaims:
         """The claims on a window. If `in_full`, every phrase is removed besides, to check them and to find the words of the label."""
         found = phrases(window.inputs.word_nodes)
         whole = score_and_label(window.inputs, window.inference)
-        tried = await self._without_each(window, candidates(found, _estimates(window), self._most))
+        tried = await self.without_each(window, candidates(found, _estimates(window), self._most))
         if not in_full:
             return Findings(Measured(claims(whole, tried)))
-        every = await self._without_each(window, found)
+        every = await self.without_each(window, found)
         checked = truth(effects(whole, tried), effects(whole, every))
-        return Findings(Measured(claims(whole, tried), await self._counterfactual(window, whole, every)), checked)
+        return Findings(Measured(claims(whole, tried), await self.label_change(window, whole, every)), checked)
 
-    async def _counterfactual(
+    async def label_change(
         self, window: SpokenWindow, whole: ScoreAndLabel, every: Mapping[range, ScoreAndLabel]
     ) -> tuple[range, ...] | None:
+        """The smallest set of phrases found whose removal changes the label, in order of time; None if none was found.
+
+        Args:
+            window: The window.
+            whole: Its score and label.
+            every: Those without each of its phrases.
+        """
         found = changing(whole, {(phrase,): answer for phrase, answer in every.items()})
         for sets in sets_to_try(whole, every):
             if found is not None:
                 break
-            found = changing(whole, dict(zip(sets, await self._without(window, sets), strict=True)))
+            found = changing(whole, dict(zip(sets, await self.without(window, sets), strict=True)))
         return None if found is None else tuple(sorted(found, key=attrgetter("start")))
 
-    async def _without_each(self, window: SpokenWindow, found: Sequence[range]) -> dict[range, ScoreAndLabel]:
-        return dict(zip(found, await self._without(window, [(phrase,) for phrase in found]), strict=True))
+    async def without_each(self, window: SpokenWindow, found: Sequence[range]) -> dict[range, ScoreAndLabel]:
+        """Score and label without each of some phrases of the window's nodes."""
+        return dict(zip(found, await self.without(window, [(phrase,) for phrase in found]), strict=True))
 
-    async def _without(self, window: SpokenWindow, sets: Sequence[Phrases]) -> list[ScoreAndLabel]:
+    async def without(self, window: SpokenWindow, sets: Sequence[Phrases]) -> list[ScoreAndLabel]:
+        """Score and label without each of some sets of phrases."""
         return list(await asyncio.gather(*(self._scored_without(window, chosen) for chosen in sets)))
 
     async def _scored_without(self, window: SpokenWindow, chosen: Phrases) -> ScoreAndLabel:

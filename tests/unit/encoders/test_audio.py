@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pytest
 
 from stream.domain.media_format import MEL_BINS, MEL_FRAMES, SAMPLE_RATE
-from stream.encoders.audio import band_hz, log_mel, segments, without_band
+from stream.encoders.audio import band_hz, log_mel, segments, with_still_band
 
 
 def tone(hz: float, seconds: float, amplitude: float = 8_000.0) -> npt.NDArray[np.int16]:
@@ -115,16 +115,16 @@ def test_the_level_of_a_short_last_segment_is_measured_over_its_own_length() -> 
     assert segments(0, samples, -55.0)[1].tolist() == [False, True]
 
 
-def test_a_block_without_a_band_has_the_level_of_every_block() -> None:
+def test_a_block_with_a_still_band_has_the_level_of_every_block() -> None:
     rng = np.random.default_rng(0)
     block = log_mel((rng.normal(size=16_000) * 3000).astype(np.int16))
-    block[10:20] += 0.5
-    block = block + (1.375 - block.max())
-    muted = without_band(block, 10, 20)
-    assert muted.max() == pytest.approx(block.max())
-    others = np.delete(muted - block, slice(10, 20), axis=0)
+    loudest = int(block.max(axis=1).argmax()) // 10 * 10
+    still = with_still_band(block, loudest, loudest + 10)
+    assert still.max() == pytest.approx(block.max())
+    others = np.delete(still - block, slice(loudest, loudest + 10), axis=0)
     assert others.min() == pytest.approx(others.max(), abs=1e-6), "the other bins keep their shape"
-    assert muted[10:20].min() == muted[10:20].max() == muted.min()
+    assert others.min() > 0, "without the loudest band the rest is louder"
+    assert np.ptp(still[loudest : loudest + 10], axis=1).max() == 0
 
 
 def test_the_bands_of_the_mel_bins_reach_from_the_lowest_to_the_highest_frequency() -> None:
