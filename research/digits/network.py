@@ -44,6 +44,7 @@ class Answer:
 
     Attributes:
         logits: (b, 10).
+        alone: Per modality (b, 10) evidence: its part of the logits.
         gates: Per modality (b, cells) logits of the gates; empty without attention.
         attention: Per modality (b, cells) weights; at most 1 in sum.
         features: Per modality (b, cells, 32), h.
@@ -51,6 +52,7 @@ class Answer:
     """
 
     logits: Tensor
+    alone: dict[Modality, Tensor]
     gates: dict[Modality, Tensor]
     attention: dict[Modality, Tensor]
     features: dict[Modality, Tensor]
@@ -89,14 +91,14 @@ class DigitNetwork(nn.Module):
         self.nowhere = nn.ParameterDict({str(m): torch.zeros(()) for m in modalities})
         self.bias = nn.Parameter(torch.zeros(CLASSES))
 
-    def forward(self, inputs: Inputs, keep: Tensor | None = None) -> Answer:
-        """Answer a batch; `keep` (b, 3) is 0 where a modality is dropped in training."""
+    def forward(self, inputs: Inputs) -> Answer:
+        """Answer a batch."""
+        alone: dict[Modality, Tensor] = {}
         gates: dict[Modality, Tensor] = {}
         attention: dict[Modality, Tensor] = {}
         features: dict[Modality, Tensor] = {}
         weights: dict[Modality, Tensor] = {}
-        logits: Tensor = self.bias
-        for i, modality in enumerate(MODALITIES):
+        for modality in MODALITIES:
             name = str(modality)
             if name not in self.encoders:
                 continue
@@ -108,9 +110,8 @@ class DigitNetwork(nn.Module):
             else:
                 a = torch.full_like(h[:, :, 0], 1.0 / h.shape[1])
             attention[modality], features[modality], weights[modality] = a, h, self.evidence[name]
-            evidence = (a[:, None] @ h)[:, 0] @ self.evidence[name].T
-            logits = logits + (evidence if keep is None else evidence * keep[:, i : i + 1])
-        return Answer(logits, gates, attention, features, weights)
+            alone[modality] = (a[:, None] @ h)[:, 0] @ self.evidence[name].T
+        return Answer(torch.stack(list(alone.values())).sum(dim=0) + self.bias, alone, gates, attention, features, weights)
 
 
 class WordEncoder(nn.Module):

@@ -17,7 +17,7 @@ class Task(StrEnum):
     BIASED = "biased"
 
 
-BASE = Recipe(epochs=10, peak_rate=4e-3, modality_dropout=0.15)
+BASE = Recipe(epochs=12, peak_rate=4e-3, alone_weight=0.5)
 """Training without explanations."""
 
 LOOP = replace(BASE, epochs=4, peak_rate=2e-3, masked=1.0, gate_weight=1.0, cam_weight=0.1)
@@ -57,7 +57,8 @@ ROWS = {
     "biased": Row(None, Task.BIASED),
     "biased, longer without masks": Row(WITHOUT_MASKS, Task.BIASED),
     "biased, 10 % positive masks": Row(replace(WITHOUT_MASKS, masked=0.1, positive_weight=1.0), Task.BIASED),
-    "biased, after the loop": Row(replace(ONE_IN_TEN, patch_weight=1.0), Task.BIASED),
+    "biased, 10 % positive and negative masks": Row(replace(ONE_IN_TEN, patch_weight=1.0), Task.BIASED),
+    "biased, after the loop": Row(replace(ONE_IN_TEN, patch_weight=1.0, patch_shuffled=True), Task.BIASED),
     "plain": Row(None, Task.PLAIN),
     "plain, after the loop": Row(LOOP, Task.PLAIN),
 }
