@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         WordEvidence,
         decode_record,
     )
+    from stream.explain.text_view import without_text
     from stream.sinks.reader import ReceivedRecord, ResultReader
 
 _HOME = {
@@ -72,6 +73,7 @@ _HOME = {
     "WordEvidence": "stream.domain.result",
     "decode_record": "stream.domain.result",
     "load_settings": "stream.config.load",
+    "without_text": "stream.explain.text_view",
 }
 """The module that defines each public name. They are imported on first use: the sandbox's child processes must not load Redis clients."""
 
@@ -99,6 +101,7 @@ __all__ = [
     "WordEvidence",
     "decode_record",
     "load_settings",
+    "without_text",
 ]
 
 

@@ -14,7 +14,7 @@ from stream.cli.json_lines import write_record
 from stream.cli.live_view import LiveView, score_bar
 from stream.domain.result import ExplanationRecord, PartialRecord, Record, ScoreRecord, SessionRecord
 from stream.domain.wording import quantity
-from stream.explain.phrasing import clock, signed
+from stream.explain.phrasing import UNCLEAR, clock, signed, verdict
 
 FRAMES_PER_SECOND = 8
 """Smooth enough for results that come about once a second, and little work for the terminal."""
@@ -70,7 +70,8 @@ class LineDisplay:
 def _result(record: ScoreRecord) -> Text:
     if record.score is None:
         return Text("nothing was said")
-    return score_bar(record.score) + Text(f" {signed(record.score)} {record.label} {record.confidence:.0%}")
+    label = verdict(record)
+    return score_bar(record.score) + Text(f" {signed(record.score)} {label}" + ("" if label == UNCLEAR else f" {record.confidence:.0%}"))
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from stream.domain.inference import SCORE_LIMIT
 from stream.domain.modality import MODALITIES, Modality
 from stream.domain.result import ExplanationRecord, PartialRecord, Record, ScoreRecord, SessionRecord
 from stream.domain.wording import quantity
-from stream.explain.phrasing import clock, signed
+from stream.explain.phrasing import UNCLEAR, clock, signed, verdict
 
 BAR_WIDTH = 19
 SHARE_WIDTH = 4
@@ -185,11 +185,17 @@ def _track_line(title: Text, track: TrackView) -> Table:
 
 
 def _result(record: ScoreRecord) -> list[Text]:
-    """Bar, score, label and confidence; dashes where nothing was said."""
-    if record.score is None or record.label is None or record.confidence is None:
+    """Bar, score, label and confidence; dashes where nothing was said, no confidence where it is unclear."""
+    if record.score is None or record.confidence is None:
         return [Text("·" * BAR_WIDTH, style="bright_black"), *(Text(f"{'-':<{width}}", style="dim") for width in (5, 8, 4))]
-    label = Text(f"{record.label:<8}", style=_LABEL_COLOURS.get(record.label, ""))
-    return [score_bar(record.score), Text(signed(record.score), style="bold"), label, Text(f"{record.confidence:>4.0%}")]
+    label = verdict(record)
+    sure = Text("    " if label == UNCLEAR else f"{record.confidence:>4.0%}")
+    return [
+        score_bar(record.score),
+        Text(signed(record.score), style="bold"),
+        Text(f"{label:<8}", style=_LABEL_COLOURS.get(label, "dim")),
+        sure,
+    ]
 
 
 def _summary_line(summary: SessionRecord) -> Text:

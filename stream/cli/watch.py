@@ -25,6 +25,7 @@ def watch(
     ] = None,
     json: JsonLines = False,
     from_start: Annotated[bool, typer.Option("--from-start", help="Show the results of the past, too, as far as Redis has them.")] = False,
+    no_text: Annotated[bool, typer.Option("--no-text", help="Leave out what was said: explanations show times and effects alone.")] = False,
     config: ConfigFile = None,
     redis: RedisUrl = None,
 ) -> None:
@@ -53,13 +54,17 @@ def watch(
     except ValueError as error:
         raise UsageError(str(error)) from None
     with quiet_when_closed():
-        run_until_signal(_follow(settings, wanted, tenant, json=json, from_start=from_start))
+        run_until_signal(_follow(settings, wanted, tenant, json=json, from_start=from_start, no_text=no_text))
 
 
-async def _follow(settings: Settings, session: SessionKey | None, tenant: str | None, *, json: bool, from_start: bool) -> None:
+async def _follow(
+    settings: Settings, session: SessionKey | None, tenant: str | None, *, json: bool, from_start: bool, no_text: bool
+) -> None:
     from rich.console import Console  # noqa: PLC0415 - heavy imports stay out of --help
 
     from stream.cli.displays import open_display  # noqa: PLC0415
+    from stream.domain.result import ExplanationRecord  # noqa: PLC0415
+    from stream.explain.text_view import without_text  # noqa: PLC0415
     from stream.local.reachable import Service, require_services  # noqa: PLC0415
     from stream.sinks.reader import ResultReader  # noqa: PLC0415
 
@@ -68,4 +73,5 @@ async def _follow(settings: Settings, session: SessionKey | None, tenant: str | 
     async with ResultReader(settings.redis, wanted, tenant=tenant, from_start=from_start) as reader:
         with open_display(Console(), json=json) as display:
             async for seen in reader:
-                display.show(seen.record)
+                record = seen.record
+                display.show(without_text(record) if no_text and isinstance(record, ExplanationRecord) else record)

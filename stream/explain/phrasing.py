@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from stream.domain.result import ScoreRecord
 from stream.domain.warning_codes import WarningCode
+from stream.explain.function_words import FUNCTION_WORDS, NEGATIONS
 from stream.explain.redaction.words import PLACEHOLDERS
 
 NEUTRAL, UNCLEAR = "neutral", "unclear"
@@ -82,6 +83,13 @@ def at_start(text: str) -> str:
 def joined(items: Sequence[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     return f"{', '.join(items[:-1])} and {items[-1]}" if len(items) > 1 else items[0]
+
+
+def says_something(text: str) -> bool:
+    """Whether a phrase is worth quoting: not if little more than a placeholder is left of it."""
+    words = set(text.lower().split())
+    left = words - PLACEHOLDERS
+    return left == words or bool(left - FUNCTION_WORDS or left & NEGATIONS)
 
 
 def quote(text: str) -> str:

@@ -23,7 +23,7 @@ from stream.explain.redaction.words import disclosed, joined_text
 from stream.explain.rounding import apportion, rounded
 from stream.explain.sentence import sentence
 from stream.explain.shapley import coalition, restricted, shapley_values
-from stream.explain.warnings import warning_codes, warnings_of_nothing
+from stream.explain.warnings import warning_codes, warnings_of_nothing, with_evidence
 from stream.explain.word_effects import PhraseEffect
 
 
@@ -93,6 +93,7 @@ def final_records(
     # Of more words than fit, the inputs hold the last.
     shown = disclosed(window.words(), words_before, disclosure)[-len(inputs.word_nodes) :] if inputs.word_nodes else ()
     explanation = _explanation(window, inputs, numbers, measured, shown)
+    score = structs.replace(score, warnings=with_evidence(score, explanation))
     return score, structs.replace(explanation, sentence=sentence(score, explanation))
 
 
@@ -197,6 +198,7 @@ def _numbers(window: Window, inputs: WindowInputs, inference: Inference | None) 
     *parts, earlier_windows = apportion([*(exact.modalities[m] for m in present), exact.earlier_windows], score - base)
     probabilities = dict(zip(LABELS, apportion(_probabilities(present, inference, EVERYTHING), 1.0), strict=True))
     label = _label(present, inference, EVERYTHING)
+    contributions = dict(zip(present, parts, strict=True))
     return _Numbers(
         inference=inference,
         present=present,
@@ -206,9 +208,9 @@ def _numbers(window: Window, inputs: WindowInputs, inference: Inference | None) 
         label=label,
         confidence=probabilities[label],
         probabilities=probabilities,
-        contributions=dict.fromkeys(MODALITIES, 0.0) | dict(zip(present, parts, strict=True)),
+        contributions=dict.fromkeys(MODALITIES, 0.0) | contributions,
         earlier_windows=earlier_windows,
-        warnings=warning_codes(window, inputs, inference, present),
+        warnings=warning_codes(window, inputs, inference, contributions, score - base),
     )
 
 

@@ -16,7 +16,21 @@ from dataclasses import dataclass
 from stream.domain.modality import Modality
 from stream.domain.result import ExplanationRecord, ScoreRecord, SpanEvidence
 from stream.domain.warning_codes import WarningCode
-from stream.explain.phrasing import NEUTRAL, SIGNS, UNCLEAR, at_start, figure, goes_with, joined, named, possessive, quote, second, verdict
+from stream.explain.phrasing import (
+    NEUTRAL,
+    SIGNS,
+    UNCLEAR,
+    at_start,
+    figure,
+    goes_with,
+    joined,
+    named,
+    possessive,
+    quote,
+    says_something,
+    second,
+    verdict,
+)
 from stream.explain.warnings import PLAIN
 
 LONGEST = 30
@@ -128,7 +142,7 @@ def _reasons(label: str, score: ScoreRecord, explanation: ExplanationRecord, par
     told += [part for part in towards if abs(part.points) >= abs(main.points) / 2]
     alone = len(score.modalities_present) == 1 and main.name != EARLIER
     claims = [claim for claim in explanation.claims if claim.effect * sign >= NOTABLE] if main.name == _NAMES[Modality.TEXT] else []
-    quoted = [(words, claim) for claim in claims if (words := quote(claim.text))][:QUOTED]
+    quoted = [(words, claim) for claim in claims if says_something(claim.text) and (words := quote(claim.text))][:QUOTED]
     phrases = joined(list(dict.fromkeys(words for words, _ in quoted))) if quoted else ""
     if len(told) > 1:
         names = [f"{part.name} ({phrases})" if part is main and phrases else part.name for part in told]
@@ -187,11 +201,18 @@ def _without(part: _Part) -> str:
 
 def _cautions(score: ScoreRecord) -> Iterator[str]:
     present = score.modalities_present
-    if len(present) == 1 < len(score.modalities_expected):
+    alone = len(present) == 1 < len(score.modalities_expected)
+    if alone:
         yield _ONLY[present[0]]
     else:
         yield from (_MISSING[m] for m in score.modalities_expected if m not in present)
-    yield from (PLAIN[code] for code in WarningCode if code in score.warnings and code in PLAIN)
+    if WarningCode.MODALITIES_DISAGREE in score.warnings:
+        yield at_start(f"{joined([_NAMES[m] for m in present])} disagree.")
+    yield from (
+        PLAIN[code]
+        for code in WarningCode
+        if code in score.warnings and code in PLAIN and not (alone and code == WarningCode.VISUAL_OVER_RELIANCE)
+    )
 
 
 def _earlier(label: str, parts: Sequence[_Part], told: Sequence[_Part]) -> Iterator[str]:

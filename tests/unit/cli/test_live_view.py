@@ -48,10 +48,17 @@ def test_a_sparkline_runs_from_minus_three_to_three() -> None:
 
 
 def test_it_shows_score_label_confidence_and_sentence() -> None:
-    score = make_score(64_000, -1.5)
+    score = make_score(64_000, -0.5)
     text = drawn(score, make_explanation(score, "The words did it."))
-    for part in ("default/call-1", "customer", "1:04", "-1.50", "neutral", "60%", "The words did it.", "1 final window"):
+    for part in ("default/call-1", "customer", "1:04", "-0.50", "neutral", "60%", "The words did it.", "1 final window"):
         assert part in text
+
+
+def test_an_unclear_window_has_no_label() -> None:
+    score = msgspec.structs.replace(make_score(64_000, -0.5), warnings=("to_review",))
+    text = drawn(score, make_explanation(score))
+    assert "unclear" in text
+    assert not any(part in text for part in ("neutral", "60%"))
 
 
 def test_a_window_in_which_nothing_was_said_has_no_number_and_no_place_in_the_sparkline() -> None:

@@ -80,6 +80,11 @@ def test_phrases_that_point_the_other_way_or_do_little_are_not_quoted() -> None:
     assert text.startswith("The customer seems negative (-1.1). Mainly the words. Without")
 
 
+def test_phrases_that_say_nothing_are_not_quoted() -> None:
+    text = sentence(*records(*NEGATIVE, claims=(claim("is [name]", -0.9), claim("[card]", -0.8), claim("not [number]", -0.7))))
+    assert "Mainly the words: “not [number]”." in text
+
+
 def test_words_are_not_quoted_for_what_the_voice_did() -> None:
     text = sentence(*records(-1.1, "negative", {TEXT: -0.4, AUDIO: -1.3}, claims=(claim("not working", -0.5),)))
     assert text == "The customer seems negative (-1.1). Mainly the voice."
@@ -167,7 +172,10 @@ def test_what_is_expected_and_not_present_is_named_and_nothing_else() -> None:
         ("several_faces", "Several faces were seen."),
         ("words_dropped", "The earliest words were left out."),
         ("sync_suspect", "Sound and picture may be out of step."),
-        ("modalities_disagree", "The modalities disagree."),
+        ("modalities_disagree", "The words and the voice disagree."),
+        ("single_modality", "Nothing else supports it."),
+        ("visual_over_reliance", "It rests on the face."),
+        ("outside_training_domain", "The words may not be English."),
     ],
 )
 def test_reasons_for_care_are_told(code: str, said: str) -> None:
