@@ -85,9 +85,11 @@ def segments(start_ms: int, samples: npt.NDArray[np.int16], silence_dbfs: float)
 
 
 def band_hz(first: int, last: int) -> tuple[float, float]:
-    """The frequencies (Hz) that the mel bins from `first` to before `last` span."""
+    """The frequencies (Hz) that the mel bins from `first` to before `last` stand for; neighbouring bands touch."""
     edges = _slaney_hz(np.linspace(0.0, TOP_MEL, MEL_BINS + 2))
-    return float(edges[first]), float(edges[last + 1])
+    # Filters overlap: halfway between the peaks of two filters the one gives way to the other.
+    between = np.concatenate([edges[:1], (edges[1:-2] + edges[2:-1]) / 2, edges[-1:]])
+    return float(between[first]), float(between[last])
 
 
 def with_still_band(block: Floats, first: int, last: int) -> Floats:

@@ -38,8 +38,8 @@ def table(parent: Element, heads: tuple[str, ...]) -> Element:
     """Add an empty table; returns its body."""
     found = add(parent, "table")
     line = add(add(found, "thead"), "tr")
-    for head in heads:
-        add(line, "th", head, scope="col")
+    for place, head in enumerate(heads):
+        add(line, "th", head, scope="col", class_="number" if place else "name")
     return add(found, "tbody")
 
 
