@@ -21,7 +21,10 @@ from benchmarks.markdown import fill_tables, markdown_table
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 DOCUMENTS = ("docs/operations.md", "docs/performance.md", "docs/reliability.md")
-COUNTS = ("runs", "faults", "expected", "lost", "duplicated", "different", "wrong", "late", "repeated", "worker_crashes", "unclean_stops")
+COUNTS = (
+    *("runs", "faults", "expected", "lost", "duplicated", "different", "wrong", "mixed", "late", "repeated"),
+    *("worker_crashes", "unclean_stops"),
+)
 
 
 def align_table() -> str:
@@ -77,20 +80,21 @@ def recovery_table() -> str:
     """All fault runs, by the model of the workers and the number of faults at once."""
     by_kind: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for result in _fault_runs():
-        by_kind[result["model"] + ("" if result["at_once"] == 1 else f", {result['at_once']} faults at once")].append(result)
+        at_once = "" if result["at_once"] == 1 else f", {result['at_once']} faults at once"
+        by_kind[result["model"] + at_once + (", with promotions" if result.get("promote") else "")].append(result)
     rows = []
     for kind, results in sorted(by_kind.items()):
         recoveries = [seconds for result in results for times in result["recovery_s"].values() for seconds in times]
         quantiles = (f"{np.quantile(recoveries, q):.2f}" for q in (0.5, 0.95, 1.0))
-        rows.append([kind, *(f"{sum(result[name] for result in results):,}" for name in COUNTS), *quantiles])
+        rows.append([kind, *(f"{sum(result.get(name, 0) for result in results):,}" for name in COUNTS), *quantiles])
     return markdown_table(["model", *(name.replace("_", " ") for name in COUNTS), "recovery p50 s", "p95 s", "worst s"], rows)
 
 
 def faults_table() -> str:
-    """Recovery by kind of fault, over all runs with one fault at a time."""
+    """Recovery by kind of fault, over all runs with one fault at a time and without promotions."""
     times_s: dict[str, list[float]] = defaultdict(list)
     for result in _fault_runs():
-        if result["at_once"] == 1:
+        if result["at_once"] == 1 and not result.get("promote"):
             for fault, seconds in result["recovery_s"].items():
                 times_s[fault] += seconds
     rows = [[fault, str(len(times)), f"{median(times):.2f}", f"{max(times):.2f}"] for fault, times in sorted(times_s.items())]

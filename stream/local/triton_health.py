@@ -10,6 +10,7 @@ import asyncio
 from stream.local.triton import TritonServer
 from stream.serving.canary import Canary, Health, canaries
 from stream.serving.client import TritonClient
+from stream.serving.errors import ServingError
 
 CANARY_TIMEOUT_S = 5.0
 """A canary takes milliseconds on an idle server. The rest is for the requests that wait in the model's queue before it."""
@@ -37,8 +38,17 @@ class TritonHealth:
         return next((failure for failure in failures if failure), None)
 
     async def _failure_of(self, canary: Canary) -> str | None:
+        """Each version has a process of its own."""
+        try:
+            versions = await self._client.versions(canary.model)
+        except ServingError:
+            versions = ("",)
+        failures = await asyncio.gather(*(self._failure_of_version(canary, version) for version in versions))
+        return next((failure for failure in failures if failure), None)
+
+    async def _failure_of_version(self, canary: Canary, version: str) -> str | None:
         for _ in range(ATTEMPTS):
-            health = await canary.check(self._client)
+            health = await canary.check(self._client, version)
             if health is Health.DEAD:
                 return f"the process of model {canary.model} is dead"
             if health is not Health.SILENT:

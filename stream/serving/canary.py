@@ -42,11 +42,11 @@ class Canary:
     inputs: Mapping[str, npt.NDArray[Any]]
     outputs: tuple[str, ...]
 
-    async def check(self, client: TritonClient) -> Health:
-        """Send the request. An error that the model itself reports is an answer, too."""
+    async def check(self, client: TritonClient, version: str = "") -> Health:
+        """Send the request to a version of the model. An error that the model itself reports is an answer, too."""
         executed_before = await _executions(client, self.model)
         try:
-            await client.infer(self.model, self.inputs, self.outputs)
+            await client.infer(self.model, self.inputs, self.outputs, version)
         except (ModelFailedError, ModelRejectedError):
             return Health.ANSWERS
         except ModelProcessDeadError:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import cast
@@ -19,11 +21,12 @@ from stream.domain.session_events import SessionEnd, SessionStart, TrackEnd, Tra
 from stream.encoders.text import default_tokenizer
 from stream.local.redis_server import RedisServer
 from stream.local.triton import TritonServer
+from stream.local.triton_health import TritonHealth
 from stream.model_repository.errors import VersionRefusedError
 from stream.model_repository.files import MODEL_FILE, sha256_of
 from stream.model_repository.repository import build_encoders
 from stream.model_repository.served_models import MMCI
-from stream.model_repository.version_files import loaded_versions
+from stream.model_repository.version_files import load_at_start, loaded_versions
 from stream.pipeline.model_versions import ModelVersions
 from stream.pipeline.score import WindowScorer
 from stream.serving.canary_windows import canary_windows
@@ -31,6 +34,7 @@ from stream.serving.models import Models
 from stream.sinks.redis_sink import RedisSink
 from tests.fakes.processing_context import FakeScorer, FakeStore, FakeWorker
 from tests.support.model_versions import add_damaged_version, add_scaled_version, copy_repository
+from tests.support.processes import descendants
 
 SESSION = SessionKey("default", "call-1")
 WINDOW = canary_windows()[0]
@@ -203,3 +207,23 @@ async def test_a_version_that_epochs_keep_is_not_retired_and_is_waited_for(
     await versions.load("1")
     assert (await asyncio.wait_for(waiting, 10)).version == "1"
     assert await models.problem() is None
+
+
+@pytest.mark.parametrize("number", [0, 1])
+async def test_a_dead_process_is_noticed_whichever_version_it_runs(number: int, repository: Path, tmp_path: Path) -> None:
+    load_at_start(repository / MMCI, ("1", "2"))
+    server = TritonServer(repository, tmp_path)
+    await server.start()
+    health = TritonHealth(server)
+    try:
+        assert await health.failure() is None
+        stubs = [child for child in descendants(server.process.pid) if f"/{MMCI}/" in child.command or f"{MMCI}_" in child.command]
+        assert len(stubs) == 2
+        os.kill(stubs[number].pid, signal.SIGKILL)
+        async with asyncio.timeout(20):
+            while await health.failure() != "the process of model mmci is dead":
+                await asyncio.sleep(0.1)
+    finally:
+        await health.close()
+        await server.stop()
+        load_at_start(repository / MMCI, ("1",))

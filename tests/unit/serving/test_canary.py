@@ -26,7 +26,7 @@ class Client:
         self._error = error
         self._executions = list(executions)
 
-    async def infer(self, _model: str, _inputs: Mapping[str, npt.NDArray[Any]], _outputs: Sequence[str]) -> None:
+    async def infer(self, _model: str, _inputs: Mapping[str, npt.NDArray[Any]], _outputs: Sequence[str], _version: str) -> None:
         if self._error:
             raise self._error
 
