@@ -90,11 +90,11 @@ class RunSeries:
         directory.mkdir()
         workers, monitor, stop = WorkerPool(self._services, settings, directory), RedisMonitor(settings, traffic.sessions), asyncio.Event()
         injector = FaultInjector(self._services, workers, options.session_timeout, seed)
+        if options.promote:
+            await change_version(settings, "1")
         await asyncio.gather(*(workers.start(slot) for slot in range(WORKERS)))
         sending, monitoring = asyncio.create_task(traffic.run(stop)), asyncio.create_task(monitor.run())
         try:
-            if options.promote:
-                await change_version(settings, "1")
             await asyncio.sleep(WARM_UP_S)
             for group, first in enumerate(range(0, len(faults), options.at_once), 1):
                 injecting = self._inject(faults[first : first + options.at_once], injector, monitor)
