@@ -119,7 +119,8 @@ def patched(samples: Samples, agreement: float, rng: np.random.Generator) -> Sam
     named = np.where(rng.random(len(samples)) < agreement, samples.digits, others)
     image = samples.image.copy()
     image[:, :PATCH, :PATCH] = _patches()[named]
-    return replace(samples, image=image)
+    # What the patch hides is no longer there to be found.
+    return replace(samples, image=image, ink_mask=samples.ink_mask & ~patch_mask())
 
 
 def patch_mask() -> Booleans:

@@ -32,7 +32,6 @@ class Recipe:
         patch_weight: Weight of the gates on the patch, the negative mask of the biased task.
         patch_shuffled: The artefact is named: its place in an image takes what is there in another sample, in all samples, so that it
             says nothing of the digit any more.
-        consistency_weight: Weight of the distance between attention and Grad-CAM++ on all samples.
         alone_weight: Weight of the cross-entropy of each modality's own answer, so that all are learned although one is easy.
     """
 
@@ -44,7 +43,6 @@ class Recipe:
     positive_weight: float = 0.0
     patch_weight: float = 0.0
     patch_shuffled: bool = False
-    consistency_weight: float = 0.0
     alone_weight: float = 0.0
 
 
@@ -100,12 +98,9 @@ def loss_of(answer: Answer, digits: Tensor, masks: Masks, recipe: Recipe) -> Ten
     loss = F.cross_entropy(answer.logits.float(), digits)
     for evidence in answer.alone.values():
         loss = loss + recipe.alone_weight * F.cross_entropy(evidence.float(), digits)
-    maps = answer.grad_cam(digits) if recipe.cam_weight or recipe.consistency_weight else {}
+    maps = answer.grad_cam(digits) if recipe.cam_weight else {}
     for modality, mask in ((m, masks.cells[m]) for m in answer.features):
         seen = masks.known & (mask.sum(dim=1) > 0)
-        if recipe.consistency_weight and modality in answer.gates:
-            shares, target = _shares(maps[modality]), _shares(answer.attention[modality]).detach()
-            loss = loss + recipe.consistency_weight * (target * (target.add(EPS).log() - shares.log())).sum(dim=1).mean()
         if recipe.cam_weight and seen.any():
             target = mask[seen] / mask[seen].sum(dim=1, keepdim=True)
             loss = loss - recipe.cam_weight * (target * _shares(maps[modality][seen]).log()).sum(dim=1).mean()

@@ -127,6 +127,7 @@ def test_a_patch_names_the_digit_as_often_as_asked() -> None:
     never, often = (patched(made, agreement, np.random.default_rng(0)) for agreement in (0.0, 0.95))
     own = composing._patches()[made.digits]
     agrees = [(each.image[:, :PATCH, :PATCH] == own).all(axis=(1, 2)).mean() for each in (never, often)]
+    assert not often.ink_mask[:, :2, :2].any()
     assert agrees[0] == 0
     assert 0.93 < agrees[1] < 0.97
     assert len(np.unique(composing._patches().reshape(10, -1), axis=0)) == 10
