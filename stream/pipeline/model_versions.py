@@ -25,7 +25,7 @@ from stream.model_repository.version_files import digests_of, gates_problem, loa
 from stream.serving.canary_windows import canary_windows
 from stream.serving.client import TritonClient
 from stream.serving.diagnosis import foreign_model
-from stream.serving.errors import ServingError
+from stream.serving.errors import ModelRejectedError, ServingError
 from stream.serving.models import Models
 from stream.sinks.promotions import InForce, Promotions
 
@@ -102,7 +102,7 @@ class ModelVersions:
         if version not in served:
             try:
                 await self._serve([*served, version])
-            except ServingError as error:
+            except ModelRejectedError as error:
                 raise VersionRefusedError(f"Triton cannot load version {version} of mmci ({error}); the others are served on") from None
         # 3.
         problem = await self._answers(version)
