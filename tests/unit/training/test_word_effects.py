@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.progress import Progress
 
 from stream.domain.media_format import WORD_WIDTH
 from stream.explain.score_and_label import ScoreAndLabel
 from stream.model.mmci import MMCI
 from stream.model.served import SERVED, ServedMMCI
+from stream.training import word_effects
 from stream.training.corpora import Part, Utterance
-from stream.training.excerpts import MOST_WORDS
-from stream.training.word_effects import TextEffects, excerpts_of, fit_word_effects, truth_rate
+from stream.training.excerpts import MOST_WORDS, Excerpt
+from stream.training.features import TextPool
+from stream.training.word_effects import TextEffects, excerpts_of, fit_word_effects, measured_effects, truth_rate
 
 GOOD, BAD = 0, 1
 """Dimensions of a state that tell a good word and a bad one."""
@@ -49,6 +53,24 @@ def test_the_estimate_learns_what_words_do() -> None:
     estimates = texts[0].states @ ridge[:-1] + ridge[-1]
     expected = [{GOOD: 0.5, BAD: -1.0}.get(int(kind), 0.0) for kind in texts[0].states.argmax(axis=1)]
     assert np.abs(estimates - expected).max() < 0.2
+
+
+def test_a_phrase_is_removed_as_if_it_had_not_been_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def embedded(excerpts: Sequence[Excerpt], _weights: Path, _progress: Progress) -> TextPool:
+        """The states of a text depend on all its words, as those of the text encoder do."""
+        states = [np.full((len(excerpt.words), WORD_WIDTH), len(" ".join(excerpt.words)) / 50.0, np.float16) for excerpt in excerpts]
+        return TextPool(tuple(excerpt.utterance for excerpt in excerpts), tuple(states))
+
+    monkeypatch.setattr(word_effects, "embed_text", embedded)
+    said_there = Utterance("mosi", "video", "", None, 2, Part.TEST, "s", 0)
+    texts = [Excerpt(said_there, tuple(words.split())) for words in ("so good but awful sound", "so good but awful", "so good")]
+    with Progress(disable=True) as progress:
+        longest, shorter, one_phrase = measured_effects(served(), texts, Path("unused"), progress)
+    assert list(longest.without) == [range(2), range(2, 4), range(4, 5)]
+    assert longest.without[range(4, 5)].score == pytest.approx(shorter.whole.score, abs=2e-4)
+    assert shorter.without[range(2, 4)].score == pytest.approx(one_phrase.whole.score, abs=2e-4)
+    assert len({text.whole.score for text in (longest, shorter, one_phrase)}) == 3
+    assert list(one_phrase.without) == [range(2)], "without its only phrase a text is no text"
 
 
 def test_texts_without_a_phrase_cannot_be_fitted() -> None:
