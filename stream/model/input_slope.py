@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from stream.domain.modality import MODALITIES, Modality
 from stream.model.attention import EdgeAttention
 from stream.model.mmci import MMCI, Graph, NodeEncoder
-from stream.model.nodes import Window
+from stream.model.nodes import Window, node_sum
 from stream.model.relations import Relation
 from stream.model.streams import Skip
 from stream.model.terms import ALL_INTER, ALL_INTRA, Terms, parts_of
@@ -53,19 +53,17 @@ def input_slope(model: MMCI, window: Window, graph: Graph, terms: Mapping[Modali
         to_logits = _attention_slope(graph, relation, arrived)
         attention = cast("EdgeAttention", model.edge_attention[model.config.weights_of(relation)])
         if receives:
-            to_states = to_states + to_logits.sum(dim=2).unsqueeze(-1) * attention.target.weight
+            to_states = to_states + node_sum(to_logits).unsqueeze(-1) * attention.target.weight
         if sends:
             message = cast("nn.Linear", stream.message[model.config.weights_of(relation)])
-            # A sum over an axis that is not the last would depend on the other rows of the batch, by rounding.
-            to_sender = to_logits.transpose(1, 2) @ window[relation.target].mask.unsqueeze(-1)
-            to_states = to_states + to_sender * attention.source.weight
+            to_states = to_states + node_sum(to_logits.transpose(1, 2)).unsqueeze(-1) * attention.source.weight
             to_sent = to_sent + messages.edges[relation.name].transpose(1, 2) @ arrived @ message.weight
     skip = cast("Skip", stream.skip[modality])
     intra, inter, skipped = to_parts[modality]
     evidence = terms[modality].intra[:, ALL_INTRA] @ intra.unsqueeze(-1) + terms[modality].inter[:, ALL_INTER] @ inter.unsqueeze(-1)
-    read = evidence.squeeze(-1) + skip.relevance(window[modality].values, skipped)
+    read = evidence[..., 0] + skip.relevance(window[modality].values, skipped)
     # w_i = b_i / sum b: a larger share takes weight from all other nodes.
-    to_share = (read - (weights * read).sum(dim=1, keepdim=True)) / share.sum(dim=1, keepdim=True).clamp_min(1e-6)
+    to_share = (read - node_sum((weights * read).unsqueeze(1))) / node_sum(share.unsqueeze(1)).clamp_min(1e-6)
     to_share = (to_share + (to_sent * states).sum(dim=-1)) * share * (1.0 - share)
     to_states = to_states + share.unsqueeze(-1) * to_sent + to_share.unsqueeze(-1) * model.node_attention.difference.weight
     encoder = cast("NodeEncoder", model.encode[modality])

@@ -34,7 +34,7 @@ from stream.domain.inference import COALITIONS
 from stream.domain.modality import MODALITIES, Modality
 from stream.model.heads import cap_slope
 from stream.model.mmci import MMCI
-from stream.model.nodes import Window
+from stream.model.nodes import Window, node_sum
 from stream.model.relations import Relation
 from stream.model.streams import Messages, Skip
 from stream.model.terms import INTER, INTRA, JOINING, OPEN, SKIP, TERMS, Terms, parts_of, read_half_way, table
@@ -160,7 +160,7 @@ def self_evidence(model: MMCI, window: Window, modality: Modality, terms: Terms,
     inter = terms.inter[:, OPEN] @ slope[1][:, OPEN].unsqueeze(-1)
     heard = reduce(add, [*intra.unbind(dim=1), *inter.unbind(dim=1)])
     skip = cast("Skip", model.causal.skip[modality])
-    return heard.squeeze(-1) + skip.relevance(window[modality].values, slope[2].squeeze(1))
+    return heard[..., 0] + skip.relevance(window[modality].values, slope[2].squeeze(1))
 
 
 def open_slope(relation: Relation, terms: Mapping[Modality, Terms], slope: Mapping[Modality, tuple[Tensor, Tensor, Tensor]]) -> Tensor:
@@ -178,5 +178,5 @@ def adding_up(relevance: Tensor, value: Tensor, weights: Tensor) -> Tensor:
     `weights` are the (B, N_m) w_i, which add up to 1, or to 0 where there is no node: such a row stays 0.
     """
     size = relevance.abs() + EVEN * weights
-    difference = value.unsqueeze(1) - relevance.sum(dim=1, keepdim=True)
-    return relevance + difference * size / size.sum(dim=1, keepdim=True).clamp_min(EVEN / 2)
+    difference = value.unsqueeze(1) - node_sum(relevance.unsqueeze(1))
+    return relevance + difference * size / node_sum(size.unsqueeze(1)).clamp_min(EVEN / 2)

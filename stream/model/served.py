@@ -20,7 +20,7 @@ from stream.model.config import MMCIConfig
 from stream.model.heads import capped
 from stream.model.input_slope import input_slope
 from stream.model.mmci import MMCI
-from stream.model.nodes import Nodes, Past, Window
+from stream.model.nodes import Nodes, Past, Window, node_sum
 from stream.model.owen import OwenPath, Scored
 from stream.model.terms import Reading
 
@@ -184,7 +184,7 @@ class ServedMMCI(nn.Module):
 
 def arousal_evidence(voice: Nodes) -> Tensor:
     """(B, 1) mean over the audible segments of the last dimension of their embeddings, the evidence for arousal; 0 without voice."""
-    return (voice.values[..., -1] * voice.mask).sum(dim=1, keepdim=True) / voice.mask.sum(dim=1, keepdim=True).clamp_min(1.0)
+    return node_sum((voice.values[..., -1] * voice.mask).unsqueeze(1)) / voice.mask.sum(dim=1, keepdim=True).clamp_min(1.0)
 
 
 def served_past(values: tuple[Tensor, Tensor, Tensor], mask: Tensor, same: Tensor) -> Past:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from stream.domain.modality import MODALITIES, Modality
 from stream.model.config import MMCIConfig
-from stream.model.nodes import Window
+from stream.model.nodes import Window, node_sum
 from stream.model.relations import Relation
 
 Groups = dict[str, Tensor]
@@ -96,7 +96,7 @@ class RelationalStream(nn.Module):
             edges: By relation, (B, I, J) a^k_ij,r / |N_r(i)|, 0 where j does not send to i.
         """
         sent = {group: share[group].unsqueeze(-1) * states for group, states in nodes.items()}
-        weights = {m: share[m] / share[m].sum(dim=1, keepdim=True).clamp_min(1e-6) for m in MODALITIES}
+        weights = {m: share[m] / node_sum(share[m].unsqueeze(1)).clamp_min(1e-6) for m in MODALITIES}
         own = {m: self.own[m](sent[m]) for m in MODALITIES}
         said = {r.name: self.message[self.config.weights_of(r)](sent[r.sender]) for r in self.config.relations}
         return Messages(weights, sent, own, said, edges, {name: edges[name] @ spoken for name, spoken in said.items()})
