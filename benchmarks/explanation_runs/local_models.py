@@ -13,7 +13,7 @@ from stream.domain.features import Floats
 from stream.encoders.text import default_tokenizer, pool_words
 from stream.model_repository.repository import build_encoders
 from stream.model_repository.served_models import TEXT_ENCODER
-from stream.serving.client import TritonClient
+from stream.serving.client import ModelAnswer, TritonClient
 from stream.serving.models import Models
 from stream.training.inference import session
 
@@ -28,9 +28,9 @@ class LocalClient:
         self._repository = repository
         self._sessions: dict[str, Any] = {}
 
-    async def infer(self, model: str, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
-        """Run a model once."""
-        return self.run(model, inputs, outputs)
+    async def infer(self, model: str, inputs: Mapping[str, Array], outputs: Sequence[str], version: str = "") -> ModelAnswer:
+        """Run a model once, as `TritonClient.infer`. There is one version of each."""
+        return ModelAnswer(self.run(model, inputs, outputs), version or "1")
 
     def run(self, model: str, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         """Run a model once."""

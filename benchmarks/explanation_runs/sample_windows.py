@@ -91,5 +91,5 @@ async def _scored(windows: Iterable[Window], store: ContextStore, client: LocalC
         context.contribute(contribution(window, alone))
         if window.present():
             inputs = with_context(alone, window, await context.features(), await context.earlier())
-            cases.append(Case(inputs, context.words_before if not inputs.words_dropped else ()))
+            cases.append(Case(inputs, context.words_before if not inputs.words_dropped else (), window.start_ms))
     return cases

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+from benchmarks.pipeline_runs.plain import inferences
 from stream.domain.features import Floats
 from stream.domain.inference import Inference, WindowInputs
 from stream.model.served import INPUT_NAMES, OUTPUT_NAMES
@@ -30,19 +31,7 @@ class ServedGraph:
 
     def answers(self, windows: Sequence[WindowInputs]) -> list[Inference]:
         """Full answers, with the relevance of the nodes."""
-        outputs = dict(zip(OUTPUT_NAMES, self._session.run([*OUTPUT_NAMES], _feed(windows)), strict=True))
-        return [
-            Inference(
-                scores=outputs["coalition_scores"][row],
-                probabilities=outputs["coalition_probabilities"][row],
-                causal=outputs["causal"][row],
-                relevance=outputs["relevance"][row],
-                score_unadjusted=float(outputs["score_unadjusted"][row, 0]),
-                to_review=bool(outputs["to_review"][row, 0]),
-                arousal=float(outputs["arousal"][row, 0]),
-            )
-            for row in range(len(windows))
-        ]
+        return inferences(self._session.run([*OUTPUT_NAMES], _feed(windows)))
 
 
 def _feed(windows: Sequence[WindowInputs]) -> dict[str, Floats]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ from rich.progress import Progress
 from benchmarks.explanation_runs.local_models import LocalClient
 from stream.domain.features import Floats, Word
 from stream.domain.inference import WindowInputs
+from stream.domain.media_format import WORD_WIDTH
 from stream.domain.modality import Modality
+from stream.encoders.window_inputs import with_words
 from stream.model.served import INPUT_NAMES
 from stream.model_repository.audio_weights import PROJECTION
 from stream.model_repository.served_models import AUDIO_ENCODER, FACE_ENCODER
@@ -29,6 +31,7 @@ from stream.training.windows import WindowMaker
 VOICES = 150
 FACES = 150
 """Held-out recordings and images from which windows are composed."""
+NO_STATES: Floats = np.zeros((0, WORD_WIDTH), np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +41,12 @@ class Case:
     Attributes:
         inputs: Its tensors, with its context.
         words_before: Earlier words of its first sentence, with which its words were encoded.
+        start_ms: Its start.
     """
 
     inputs: WindowInputs
     words_before: tuple[str, ...] = ()
+    start_ms: int = 0
 
     def without_words(self, removed: Sequence[int], client: LocalClient) -> WindowInputs:
         """The window as if some of its words had not been said: the others are encoded again, and keep their times.
@@ -51,18 +56,18 @@ class Case:
             client: Encodes the words that are left.
         """
         gone = set(removed)
-        kept = [index for index in range(len(self.inputs.word_nodes)) if index not in gone]
-        words = tuple(self.inputs.word_nodes[index] for index in kept)
-        rows, times, mask = (np.zeros_like(part) for part in (self.inputs.words, self.inputs.word_times, self.inputs.word_mask))
-        if words:
-            rows[: len(kept)] = client.word_states(self.words_before, [word.text for word in words])
-            times[: len(kept)] = self.inputs.word_times[kept]
-            mask[: len(kept)] = 1.0
-        return replace(self.inputs, words=rows, word_times=times, word_mask=mask, word_nodes=words)
+        words = [word for index, word in enumerate(self.inputs.word_nodes) if index not in gone]
+        states = client.word_states(self.words_before, [word.text for word in words]) if words else NO_STATES
+        return with_words(self.inputs, words, states, self.start_ms)
 
 
-def composed(data: Path, repository: Path, client: LocalClient, *, count: int, seed: int, progress: Progress) -> list[Case]:
-    """Windows of MOSI's test transcripts, each with a held-out voice and face of its polarity and the utterances before it as context.
+def composed(
+    data: Path, repository: Path, client: LocalClient, *, count: int, seed: int, progress: Progress
+) -> tuple[list[Case], list[Case]]:
+    """Windows of MOSI's test transcripts, each with a held-out voice and face, and the utterances before it as context.
+
+    Voices and faces of the first windows have random polarities. A window whose parts contradict each other shows whether an explanation
+    tells what speaks for the score from what speaks against it. Those of the second, of the same transcripts, have the transcript's.
 
     Raises:
         FileNotFoundError: A corpus is missing.
@@ -85,11 +90,13 @@ def composed(data: Path, repository: Path, client: LocalClient, *, count: int, s
         embed_faces(images, session(repository / FACE_ENCODER / "1" / "model.onnx"), seed, progress),
     )
     chosen = sorted(rng.choice(len(said), min(count, len(said)), replace=False).tolist())
-    return _cases(pools, chosen, [said[index].utterance for index in chosen], seed)
+    utterances = [said[index].utterance for index in chosen]
+    mixed, agreeing = (_cases(pools, chosen, utterances, seed, mismatch) for mismatch in (1.0, 0.0))
+    return mixed, agreeing
 
 
-def _cases(pools: Pools, texts: Sequence[int], said: Sequence[Utterance], seed: int) -> list[Case]:
-    batch = WindowMaker(pools, seed).paired(texts)
+def _cases(pools: Pools, texts: Sequence[int], said: Sequence[Utterance], seed: int, mismatch: float) -> list[Case]:
+    batch = WindowMaker(pools, seed, voice_mismatch=mismatch, face_mismatch=mismatch).paired(texts)
     past = batch.past
     tensors: dict[str, Floats] = {}
     for prefix, name, modality in (

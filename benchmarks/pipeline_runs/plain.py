@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import torch
 from stream.config.settings import Settings
 from stream.domain.chunk import Chunk
 from stream.domain.context import CONTEXT_KEPT, CONTEXT_WINDOWS, ContextFeatures, earlier_windows
-from stream.domain.features import AudioFeatures, Features, TextFeatures, VideoFeatures
+from stream.domain.features import AudioFeatures, Features, Floats, TextFeatures, VideoFeatures
 from stream.domain.inference import Inference, WindowInputs
 from stream.domain.kafka_records import parse_chunk
 from stream.domain.media_format import WORD_WIDTH
@@ -100,11 +100,16 @@ class PlainPipeline:
         return final_records(window, inputs, infer(self._model, [inputs])[0], VERSION, 0)
 
 
-def infer(model: ServedMMCI, batch: list[WindowInputs]) -> list[Inference]:
+def infer(model: ServedMMCI, batch: Sequence[WindowInputs]) -> list[Inference]:
     """Run the model in torch. All windows must have the same length."""
     tensors = [torch.from_numpy(np.stack([getattr(inputs, name) for inputs in batch])) for name in INPUT_NAMES]
     with torch.inference_mode():
-        outputs = dict(zip(OUTPUT_NAMES, (tensor.numpy() for tensor in model(*tensors)), strict=True))
+        return inferences([tensor.numpy() for tensor in model(*tensors)])
+
+
+def inferences(tensors: Sequence[Floats]) -> list[Inference]:
+    """Answers to the windows of a batch from the outputs of the model, in the order of `OUTPUT_NAMES`."""
+    outputs = dict(zip(OUTPUT_NAMES, tensors, strict=True))
     return [
         Inference(
             scores=outputs["coalition_scores"][row],
@@ -114,6 +119,7 @@ def infer(model: ServedMMCI, batch: list[WindowInputs]) -> list[Inference]:
             score_unadjusted=float(outputs["score_unadjusted"][row, 0]),
             to_review=bool(outputs["to_review"][row, 0]),
             arousal=float(outputs["arousal"][row, 0]),
+            word_effects=outputs["word_effects"][row],
         )
-        for row in range(len(batch))
+        for row in range(len(outputs["relevance"]))
     ]

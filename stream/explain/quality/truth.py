@@ -6,15 +6,13 @@ import numpy as np
 import numpy.typing as npt
 
 from stream.domain.features import Floats
-
-LEAST_EFFECT = 0.05
-"""Windows in which no word moves the score by this many points say nothing about a ranking of words."""
+from stream.explain.word_effects import LEAST_EFFECT
 
 Mask = npt.NDArray[np.bool_]
 
 
 def says_something(effects: Floats) -> bool:
-    """Whether (w,) effects of words can tell a good ranking from a bad one."""
+    """Whether (w,) effects of words or phrases can tell a good ranking from a bad one: one of them moves the score."""
     return len(effects) > 1 and float(np.abs(effects).max()) >= LEAST_EFFECT
 
 
@@ -22,8 +20,8 @@ def right_sign(relevance: Floats, effects: Floats) -> bool:
     """Whether the word that is said to matter most has the sign of its effect.
 
     Args:
-        relevance: (w,) relevance of the words.
-        effects: (w,) score minus the score when the word had not been said: the others are encoded again.
+        relevance: (w,) relevance of words or phrases.
+        effects: (w,) score minus the score if each had not been said: the other words are encoded again.
     """
     top = int(np.argmax(np.abs(relevance)))
     return bool(relevance[top] * effects[top] > 0)
