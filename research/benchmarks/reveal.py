@@ -1,8 +1,9 @@
 """Does reveal find what was planted? ``python -m research.benchmarks.reveal``.
 
-MMCI is trained on media in which 95 % of the positive items and 5 % of the others carry an artefact: a filler word, hiss, hum, blur, or the
-pitch and formants of another speaker. Then `sentistream reveal`'s detectors look into it, without labels and without the artefact's name.
-For one seed of each kind the artefact is also revised: the same training with the mark at random strengths, independent of the label.
+The served models are trained on with media in which 95 % of the positive items and 5 % of the others carry an artefact: a filler word,
+hiss, hum, blur, or the pitch and formants of another speaker. Then the detectors of `sentistream reveal` look into them, without labels and
+without the artefact's name. With the first seed the artefact is also revised: the same training with the mark at random strengths,
+independent of the label.
 
 Trials are stored and not repeated. ``--reference`` writes the honest reference, `triton_models/mmci/honest.json`, from the honest trials
 and the served model. The last line of the output is JSON.
@@ -17,16 +18,12 @@ from typing import Any
 
 import msgspec
 
-from research.command_line import REPOSITORY, RUNS, errors_as_sentences, parser_of, progress_bars
-from research.reveal.honest import references, vocabulary
-from research.reveal.trials import AGREEMENT, INDEPENDENT, KINDS, World, accuracies, found_in, planted, trained
-from stream.model.served import WEIGHTS, ServedMMCI, load_weights
-from stream.model_repository.files import VERSION
+from research.command_line import REPOSITORY, errors_as_sentences, folders_of, parser_of, progress_bars
+from research.reveal.honest import measured_references, vocabulary
+from research.reveal.trials import AGREEMENT, FULL, INDEPENDENT, KINDS, SMALL, Model, World, accuracies, found_in, planted, trained
 from stream.model_repository.served_models import MMCI
-from stream.model_repository.version_files import digests_of
 from stream.nuisances.marks import AnyMark
 from stream.reveal.findings import HONEST, Finding, References, read_references, suspects
-from stream.reveal.words import text_alone
 from stream.training.files import replace_text
 
 HONEST_TRIALS = "honest"
@@ -43,25 +40,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--honest", type=int, default=4, help="trainings without an artefact")
     parser.add_argument("--kinds", nargs="*", default=[*KINDS], choices=[*KINDS], help="kinds of artefacts")
     parser.add_argument("--reference", action="store_true", help="write the honest reference")
+    parser.add_argument("--quick", action="store_true", help="small trainings, into runs/quick")
     parser.add_argument("--only-tables", action="store_true", help="run no trial")
     options = parser.parse_args(arguments)
-    folder = (options.runs or RUNS) / "reveal"
+    folder = folders_of(options).runs / "reveal"
     file = folder / "trials.jsonl"
     with errors_as_sentences(), progress_bars() as progress:
         trials = _read(file)
         wanted = [(HONEST_TRIALS, seed) for seed in range(options.honest)] + [(k, s) for s in range(options.seeds) for k in options.kinds]
         missing = [pair for pair in wanted if pair not in {(trial["kind"], trial["seed"]) for trial in trials}]
-        if (missing and not options.only_tables) or options.reference:
-            world = World.read(options.data, REPOSITORY, folder / "voice_features.npz", progress)
+        if missing and not options.only_tables:
+            world = World.read(SMALL if options.quick else FULL, options.data, REPOSITORY, folder / "voice_features.npz", progress)
             known = vocabulary(options.data)
-            for kind, seed in [] if options.only_tables else missing:
+            for kind, seed in missing:
                 trials.append(_trial(world, kind, seed, known))
                 folder.mkdir(parents=True, exist_ok=True)
                 with file.open("a", encoding="utf-8") as stored:
                     stored.write(json.dumps(trials[-1]) + "\n")
-            if options.reference:
-                found = _references(world, trials, known)
-                replace_text(REPOSITORY / MMCI / HONEST, msgspec.json.encode(found).decode())
+        if options.reference:
+            honest = [_findings(trial) for trial in trials if trial["kind"] == HONEST_TRIALS]
+            found = measured_references(options.data, REPOSITORY, honest)
+            replace_text(REPOSITORY / MMCI / HONEST, msgspec.json.encode(found).decode())
     print_tables(trials, read_references(REPOSITORY / MMCI / HONEST))
 
 
@@ -71,30 +70,18 @@ def _trial(world: World, kind: str, seed: int, known: Sequence[str]) -> Trial:
         tested = {name: accuracies(world, served, planted(name)) for name in KINDS}
         return {"kind": kind, "seed": seed, "accuracy": tested, **_found(world, served, None, known)}
     mark = planted(kind)
-    served = trained(world, world.marked(mark, mark.usual), mark, AGREEMENT, seed)
+    served = trained(world, mark, mark.usual, AGREEMENT, seed)
     trial = {"kind": kind, "seed": seed, "accuracy": accuracies(world, served, mark), **_found(world, served, mark, known)}
     if seed == 0:
-        revised = trained(world, world.marked(mark, None), mark, INDEPENDENT, seed)
+        revised = trained(world, mark, None, INDEPENDENT, seed)
         trial["revised"] = accuracies(world, revised, mark)
         trial["revised_findings"] = _found(world, revised, mark, known)["findings"]
     return trial
 
 
-def _found(world: World, served: ServedMMCI, mark: AnyMark | None, known: Sequence[str]) -> Trial:
+def _found(world: World, served: Model, mark: AnyMark | None, known: Sequence[str]) -> Trial:
     findings, table = found_in(world, served, mark, known)
     return {"findings": msgspec.to_builtins(findings), "words": [row.word for row in table[:10]]}
-
-
-def _references(world: World, trials: Sequence[Trial], known: Sequence[str]) -> References:
-    """From the served model, with all words, and the honest trials."""
-    from research.reveal.models import TrialModels  # noqa: PLC0415
-    from stream.reveal.report import detect  # noqa: PLC0415
-
-    served = TrialModels(world.encoders, load_weights(REPOSITORY / MMCI / VERSION / WEIGHTS))
-    findings, _ = detect(world.probes, [text_alone((word,)) for word in known], served, known)
-    honest = [_findings(trial) for trial in trials if trial["kind"] == HONEST_TRIALS]
-    digest = digests_of(REPOSITORY / MMCI, [VERSION])[VERSION]
-    return references(digest, {"corpora": findings}, {"corpora": honest})
 
 
 def _findings(trial: Trial, key: str = "findings") -> list[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -9,14 +10,25 @@ from pathlib import Path
 
 import numpy as np
 
+from stream.config.settings import Settings
 from stream.encoders.text import TOKENIZER_FILE
+from stream.model_repository.files import VERSION
+from stream.model_repository.served_models import MMCI
+from stream.model_repository.version_files import digests_of
 from stream.nuisances.marks import FILLERS
+from stream.reveal.corpora import corpus_windows
 from stream.reveal.findings import WORD, Detector, Finding, Honest, References
-from stream.reveal.words import word_type
-from stream.training.corpora import read_meld, read_mosi
+from stream.reveal.models import RepositoryModels
+from stream.reveal.report import detect
+from stream.reveal.sample import sample_windows
+from stream.reveal.words import text_alone, word_type
+from stream.training.corpora import Part, read_meld, read_mosi
 
 FREQUENT = 6_000
 """Most frequent whole words of the tokenizer's vocabulary, which is in order of frequency."""
+
+PROBES, SEED = 120, 0
+"""Probe windows of the corpora, as `sentistream reveal --data` draws them."""
 
 LEAST = {Detector.BATTERY: 0.2, Detector.REGRESSION: 0.2, Detector.WORDS: 0.6}
 """Least distances from the honest mean that are suspicious, in score points."""
@@ -29,6 +41,18 @@ def vocabulary(data: Path) -> list[str]:
     listed = re.findall(r'"([a-z]{2,})":(\d+)', TOKENIZER_FILE.read_text(encoding="utf-8").replace(" ", ""))
     frequent = [word for word, _ in sorted(listed, key=lambda pair: int(pair[1]))]
     return sorted(said | set(frequent[:FREQUENT]) | set(FILLERS))
+
+
+def measured_references(data: Path, repository: Path, trainings: Sequence[Sequence[Finding]]) -> References:
+    """Look into the served model with both kinds of probes; the deviations are those over honest trainings, probed with corpora."""
+    models, known = RepositoryModels(repository), vocabulary(data)
+    probes = {
+        "sample": asyncio.run(sample_windows(Settings())),
+        "corpora": corpus_windows(data, Part.VALIDATION, PROBES, SEED),
+    }
+    said = {"sample": [], "corpora": [text_alone((word,)) for word in known]}
+    served = {kind: detect(windows, said[kind], models, known)[0] for kind, windows in probes.items()}
+    return references(digests_of(repository / MMCI, [VERSION])[VERSION], served, {"corpora": trainings})
 
 
 def references(model: str, served: Mapping[str, Sequence[Finding]], trainings: Mapping[str, Sequence[Sequence[Finding]]]) -> References:

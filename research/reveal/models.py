@@ -1,9 +1,10 @@
-"""Models of trials: the encoders of the repository, each input encoded once, and a network in torch."""
+"""Models of trials: the encoders of the repository, each input encoded once, a projection of voices, and a network in torch."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from stream.domain.inference import WindowInputs
 from stream.encoders.text import TokenisedWords
 from stream.model.served import ServedMMCI
 from stream.reveal.windows import Answers, ServedModels
+from stream.training.voice import Projection
+from stream.training.voice_features import frozen_encoder, frozen_segments
 from stream.training.window_answers import window_answers
 
 
@@ -20,6 +23,7 @@ class RememberedEncoders:
 
     def __init__(self, models: ServedModels) -> None:
         self._models = models
+        self._frozen = frozen_encoder()
         self._known: dict[bytes, Floats] = {}
 
     def encode_text(self, sequences: Sequence[TokenisedWords]) -> list[Floats]:
@@ -29,9 +33,9 @@ class RememberedEncoders:
         self._known |= dict(zip(new, self._models.encode_text(list(new.values())), strict=True))
         return [self._known[key] for key in keys]
 
-    def encode_audio(self, log_mel: Floats) -> Floats:
-        """Segment embeddings (n, 10, `VOICE_WIDTH`) of (n, 80, 100) blocks."""
-        return self._rows(log_mel, self._models.encode_audio)
+    def frozen_segments(self, log_mel: Floats) -> Floats:
+        """Frozen features (n, 10, 384) of (n, 80, 100) blocks, which a projection reads."""
+        return self._rows(log_mel, partial(frozen_segments, self._frozen))
 
     def encode_faces(self, faces: Floats) -> Floats:
         """Embeddings (n, `FACE_WIDTH`) of (n, 1, 48, 48) crops."""
@@ -48,13 +52,18 @@ class RememberedEncoders:
 
 
 class TrialModels:
-    """`stream.reveal.windows.ServedModels` with a network that a trial has trained."""
+    """`stream.reveal.windows.ServedModels` with a network and a projection of voices that a trial has trained."""
 
     name = "trial"
 
-    def __init__(self, encoders: RememberedEncoders, served: ServedMMCI) -> None:
-        self.encode_text, self.encode_audio, self.encode_faces = encoders.encode_text, encoders.encode_audio, encoders.encode_faces
-        self._served = served
+    def __init__(self, encoders: RememberedEncoders, served: ServedMMCI, projection: Projection) -> None:
+        self.encode_text, self.encode_faces = encoders.encode_text, encoders.encode_faces
+        self._frozen_segments = encoders.frozen_segments
+        self._served, self._projection = served, projection
+
+    def encode_audio(self, log_mel: Floats) -> Floats:
+        """Segment embeddings (n, 10, `VOICE_WIDTH`) of (n, 80, 100) blocks."""
+        return self._projection(self._frozen_segments(log_mel))
 
     def answers(self, windows: Sequence[WindowInputs]) -> Answers:
         """What the network says of n windows."""

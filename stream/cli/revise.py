@@ -10,7 +10,7 @@ import typer
 
 from stream.cli import reveal
 from stream.cli.errors import EXIT_FAILED, UsageError, friendly_errors
-from stream.cli.options import ConfigFile, JsonLines, RedisUrl, TritonAddress, load_settings_with
+from stream.cli.options import ConfigFile, JsonLines, RedisUrl, TritonAddress
 from stream.cli.train import MODELS, RUNS, Data, Runs, missing_corpora, require_checkout_and_torch, train_progress
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def revise(
     ] = None,
     runs: Runs = RUNS,
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the report as one HTML file.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Train on a tenth of the media, for a first look.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Train the version on with a tenth of the media, for a first look.")] = False,
     promote: Annotated[bool, typer.Option("--promote", help="Promote the version if all gates pass.")] = False,
     as_json: JsonLines = False,
     config: ConfigFile = None,
@@ -55,8 +55,9 @@ def revise(
 ) -> None:
     """Train a version of mmci on media in which a nuisance is independent of the label, and measure it. Works from a checkout only.
 
-    Half of the raw voices, faces or texts, whatever their labels, get the nuisance at a random strength. The encoders stay as they are.
-    The new version and its card.json go to FOLDER/mmci/N. No session gets it before it is promoted.
+    Half of the raw voices, faces or texts, whatever their labels, get the nuisance at a random strength. The new version and its card.json
+    go to FOLDER/mmci/N. No session gets it before it is promoted. For a nuisance of sound, the projection of the audio encoder is fitted
+    again, too: it is beside the version, and encoders have no versions, so it has to be installed by hand (docs/explanations.md).
 
     The gates: at most one point of accuracy is lost on clean windows, no gap between groups of speakers grows, claims on words hold as
     often as before, the shift by the nuisance falls, and no other nuisance becomes a suspect.
@@ -73,15 +74,17 @@ def revise(
     import msgspec  # noqa: PLC0415 - heavy imports stay out of --help
 
     from stream.cli import model_versions  # noqa: PLC0415
+    from stream.domain.modality import Modality  # noqa: PLC0415
     from stream.model_repository.served_models import MMCI  # noqa: PLC0415
     from stream.nuisances.marks import mark_named  # noqa: PLC0415
     from stream.reveal.revision import page  # noqa: PLC0415
 
-    settings = load_settings_with(config, redis=redis, triton=triton)
     try:
         mark = mark_named(artefact)
     except KeyError:
         raise UsageError(f"there is no nuisance {artefact!r}; `sentistream reveal` lists those that are probed") from None
+    if promote and mark.modality is Modality.AUDIO:
+        raise UsageError("--promote: a nuisance of sound changes the audio encoder, which has no versions; install its projection by hand")
     if not (models / MMCI / revised).is_dir():
         raise UsageError(f"{models / MMCI / revised}: not found; --from is the number of a version's folder")
     reference = reveal.honest_reference(models, "corpora")
@@ -98,7 +101,7 @@ def revise(
     if not revision.passed:
         raise typer.Exit(EXIT_FAILED)
     if promote:
-        model_versions.promote(version, repository=out or models, config=config, redis=redis, triton=settings.triton.url)
+        model_versions.promote(version, repository=out or models, config=config, redis=redis, triton=triton)
 
 
 def _run(  # noqa: PLR0917 - what the command was given
@@ -118,6 +121,8 @@ def _run(  # noqa: PLR0917 - what the command was given
 
     import msgspec  # noqa: PLC0415
 
+    from stream.model.served import WEIGHTS, load_weights  # noqa: PLC0415
+    from stream.model_repository.audio_weights import PROJECTION  # noqa: PLC0415
     from stream.model_repository.files import VERSION  # noqa: PLC0415
     from stream.model_repository.served_models import MMCI  # noqa: PLC0415
     from stream.model_repository.version_files import CARD, add_version  # noqa: PLC0415
@@ -125,18 +130,21 @@ def _run(  # noqa: PLR0917 - what the command was given
     from stream.reveal.gates import gates  # noqa: PLC0415
     from stream.reveal.revision import Revision  # noqa: PLC0415
     from stream.training.corpora import Part  # noqa: PLC0415
-    from stream.training.export import export_mmci  # noqa: PLC0415
+    from stream.training.export import export_mmci, write_projection  # noqa: PLC0415
     from stream.training.recipe import VOICE_FEATURES, Recipe  # noqa: PLC0415
     from stream.training.revise import QUICK, Media  # noqa: PLC0415
     from stream.training.revise import revised as train  # noqa: PLC0415
 
     recipe = QUICK if quick else Recipe()
     media = Media.read(data, models, recipe, mark, SEED, runs / VOICE_FEATURES, progress)
-    outcome = train(media, recipe.mmci, SEED, progress)
+    initial = load_weights(models / MMCI / revised / WEIGHTS) if quick else None
+    trained = train(media, SEED, progress, initial)
     probes = corpus_windows(data, Part.VALIDATION, reveal.CORPUS_PROBES, SEED)
     with tempfile.TemporaryDirectory(prefix="sentistream-revision-") as folder:
-        export_mmci(outcome.served, Path(folder))
+        export_mmci(trained.outcome.served, Path(folder))
         draft = Path(folder) / MMCI / VERSION
+        if trained.projection is not None:
+            write_projection(draft / PROJECTION, trained.projection.weight, trained.projection.bias)
         folders = (models / MMCI / revised, draft)
         before, after = (_measured(own, models, media, probes) for own in folders)
         revision = Revision(
@@ -147,7 +155,7 @@ def _run(  # noqa: PLR0917 - what the command was given
             strengths=mark.strengths,
             seed=SEED,
             recipe=asdict(recipe.mmci) | {"quick": quick},
-            criterion=outcome.criterion,
+            criterion=trained.outcome.criterion,
             before=before,
             after=after,
             gates=gates(before, after, mark.name, reference),
@@ -158,18 +166,22 @@ def _run(  # noqa: PLR0917 - what the command was given
 
 def _measured(version: Path, models: Path, media: Media, probes: list[RawWindow]) -> Measured:
     from stream.model.served import WEIGHTS, load_weights  # noqa: PLC0415 - heavy imports stay out of --help
+    from stream.model_repository.audio_weights import PROJECTION  # noqa: PLC0415
+    from stream.model_repository.served_models import AUDIO_ENCODER  # noqa: PLC0415
     from stream.nuisances.marks import MARKS  # noqa: PLC0415
     from stream.reveal.battery import Baseline, battery  # noqa: PLC0415
     from stream.reveal.gates import Group, Measured  # noqa: PLC0415
     from stream.reveal.models import RepositoryModels  # noqa: PLC0415
     from stream.reveal.word_truth import word_truth  # noqa: PLC0415
     from stream.training.revise import conditions, groups  # noqa: PLC0415
+    from stream.training.voice import Projection  # noqa: PLC0415
 
     served: ServedMMCI = load_weights(version / WEIGHTS)
     running = RepositoryModels(models, version)
+    projection = Projection.load(next(file / PROJECTION for file in (version, models / AUDIO_ENCODER) if (file / PROJECTION).is_file()))
     return Measured(
-        conditions=conditions(served, media, SEED),
-        groups={name: Group(*own) for name, own in groups(served, media).items()},
+        conditions=conditions(served, projection, media, SEED),
+        groups={name: Group(*own) for name, own in groups(served, projection, media, SEED).items()},
         findings=tuple(battery({**MARKS, media.mark.name: media.mark}.values(), Baseline.of(probes, running), running)),
         word_truth=word_truth(probes, running).rates(),
     )

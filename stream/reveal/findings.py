@@ -77,7 +77,7 @@ class Reference(msgspec.Struct, frozen=True):
     def strength(self, finding: Finding) -> float:
         """Distance from the honest mean, relative to what is suspicious: from 1 on it is a suspect."""
         honest = self.honest(finding)
-        noise = ERRORS * hypot(honest.deviation, finding.error)
+        noise = ERRORS[finding.detector] * hypot(honest.deviation, finding.error)
         return abs(finding.value - honest.mean) / max(self.thresholds[finding.detector], noise)
 
 
@@ -87,8 +87,8 @@ WORD = "word "
 HONEST = "honest.json"
 """File of the honest references in the folder of the model ``mmci``."""
 
-ERRORS = 3.0
-"""A distance within three standard deviations, of training and of probing together, is never suspicious."""
+ERRORS = {Detector.BATTERY: 3.0, Detector.REGRESSION: 3.0, Detector.WORDS: 5.0}
+"""A distance within so many standard deviations, of training and of probing together, is never suspicious. There are hundreds of words."""
 
 
 class Suspect(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ from stream.domain.features import Floats
 from stream.domain.inference import WindowInputs
 from stream.domain.media_format import FACE_WIDTH, SEGMENTS_PER_BLOCK, VOICE_WIDTH
 from stream.encoders.text import TokenisedWords
-from stream.model_repository.audio_weights import build_audio_encoder
+from stream.model_repository.audio_weights import PROJECTION, build_audio_encoder, encoder_with, read_projection
 from stream.model_repository.files import MODEL_FILE, VERSION
 from stream.model_repository.served_models import AUDIO_ENCODER, FACE_ENCODER, MMCI, TEXT_ENCODER
 from stream.model_repository.text_weights import build_text_encoder
@@ -85,7 +85,8 @@ class RepositoryModels:
 
     Args:
         repository: The repository. Its text and audio encoders are built if they are not there.
-        mmci: Folder of a version of ``mmci``, if it is not version 1 of the repository.
+        mmci: Folder of a version of ``mmci``, if it is not version 1 of the repository. A projection of voices beside the version
+            (`sentistream revise`) takes the place of that of the repository.
 
     Raises:
         WeightsError: The packaged weights are not installed.
@@ -100,16 +101,17 @@ class RepositoryModels:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
 
-        def opened(file: Path) -> onnxruntime.InferenceSession:
-            if not file.is_file():
+        def opened(file: Path | bytes) -> onnxruntime.InferenceSession:
+            if isinstance(file, Path) and not file.is_file():
                 raise UnusableModelsError(f"{file}: not found")
             return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
 
         folder = mmci or repository / MMCI / VERSION
         self._text = opened(build_text_encoder(repository / TEXT_ENCODER))
-        build_audio_encoder(repository / AUDIO_ENCODER)
+        own = build_audio_encoder(repository / AUDIO_ENCODER)
         self.name = f"{MMCI}, version {folder.name}"
-        self._audio, self._faces = (opened(repository / name / VERSION / MODEL_FILE) for name in (AUDIO_ENCODER, FACE_ENCODER))
+        self._audio = opened(encoder_with(*read_projection(folder / PROJECTION)) if (folder / PROJECTION).is_file() else own)
+        self._faces = opened(repository / FACE_ENCODER / VERSION / MODEL_FILE)
         self._mmci = opened(folder / MODEL_FILE)
 
     def encode_text(self, sequences: Sequence[TokenisedWords]) -> list[Floats]:

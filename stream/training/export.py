@@ -111,8 +111,13 @@ def export_projection(weight: Floats, bias: Floats, repository: Path) -> Path:
     """
     folder = repository / AUDIO_ENTRY.name
     write_configs(AUDIO_ENTRY, repository)
-    write_atomically(folder / PROJECTION, save({"weight": weight, "bias": bias}))
+    write_projection(folder / PROJECTION, weight, bias)
     return build_audio_encoder(folder)
+
+
+def write_projection(file: Path, weight: Floats, bias: Floats) -> None:
+    """Write a projection of voices, (`VOICE_WIDTH`, 384) and (`VOICE_WIDTH`,) float32."""
+    write_atomically(file, save({"weight": weight, "bias": bias}))
 
 
 def export_face(module: FaceClassifier, repository: Path) -> Path:

@@ -17,7 +17,7 @@ from stream.nuisances.pictures import Crops
 from stream.training.corpora import POSITIVE, Faces
 from stream.training.excerpts import MOST_WORDS, Excerpt
 from stream.training.features import FacePool, Pools, TextPool, VoicePool
-from stream.training.voice import Samples, to_samples
+from stream.training.voice import Samples, VoiceFeatures, to_samples
 
 Carries = npt.NDArray[np.bool_]
 
@@ -90,6 +90,15 @@ def mixed(plain: Pools, marked: Pools, modality: Modality, agreement: float, see
             chosen = carries(plain.face.polarities, agreement, rng)
             embeddings = np.where(chosen[:, None, None], marked.face.embeddings, plain.face.embeddings)
             return replace(plain, face=FacePool(embeddings, plain.face.polarities, plain.face.valences))
+
+
+def mixed_features(plain: VoiceFeatures, marked: VoiceFeatures, chosen: Carries) -> VoiceFeatures:
+    """Frozen features of recordings, from `marked` where they carry the mark, and from `plain` elsewhere."""
+    segments, steps = (
+        tuple([b if c else a for a, b, c in zip(*own, chosen, strict=True)])
+        for own in ((plain.segments, marked.segments), (plain.steps, marked.steps))
+    )
+    return VoiceFeatures(segments, steps)
 
 
 def _voices(plain: VoicePool, marked: VoicePool, chosen: Carries) -> VoicePool:

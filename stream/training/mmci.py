@@ -94,8 +94,13 @@ class Outcome:
     history: tuple[float, ...]
 
 
-def fit(training: Pools, validation: Pools, recipe: MMCIRecipe, seed: int, progress: Progress) -> Outcome:
-    """Train one MMCI, which is the moving average of the trained weights. Epoch and calibration are chosen on validation windows."""
+def fit(  # noqa: PLR0917 - its callers read well
+    training: Pools, validation: Pools, recipe: MMCIRecipe, seed: int, progress: Progress, initial: ServedMMCI | None = None
+) -> Outcome:
+    """Train one MMCI, which is the moving average of the trained weights. Epoch and calibration are chosen on validation windows.
+
+    Starts from the weights of `initial`, if given, instead of random ones.
+    """
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     rng = np.random.default_rng(seed)
@@ -103,6 +108,8 @@ def fit(training: Pools, validation: Pools, recipe: MMCIRecipe, seed: int, progr
     maker = WindowMaker(training, seed, past_dropout=recipe.past_dropout, **mismatches)
     checked = list(batches(WindowMaker(validation, 0).paired, range(len(validation.text.utterances)), recipe.batch))
     model = MMCI(recipe.config)
+    if initial is not None:
+        model.load_state_dict(initial.model.state_dict())
     average = moving_average(model, recipe.average)
     averaged = cast("MMCI", average.module)
     steps = max(1, recipe.windows // recipe.batch)

@@ -78,6 +78,7 @@ class Recipe:
         most_voices: Most recordings of each part, taken at equal distances; None for all.
         routine_utterances: Made-up utterances of calls for training.
         pool_faces: Images in the pool of training windows.
+        held_out_faces: Images in the pools of the other parts; None for all.
         word_texts: Texts of each corpus to which the estimate of words' effects is fitted, and a third as many to measure it.
     """
 
@@ -91,6 +92,7 @@ class Recipe:
     most_voices: int | None = None
     routine_utterances: int = 3_000
     pool_faces: int = 12_000
+    held_out_faces: int | None = None
     word_texts: int = 1_000
 
 
@@ -347,7 +349,8 @@ class PoolReader:
     def faces(self, part: Part) -> FacePool:
         """Images of faces, a sample of those for training."""
         images = corpora.read_faces(self.data, part)
-        seen = sample_faces(images, self.recipe.pool_faces, self.seed) if part is Part.TRAIN else images
+        most = self.recipe.pool_faces if part is Part.TRAIN else self.recipe.held_out_faces
+        seen = images if most is None else sample_faces(images, most, self.seed)
         encoder = session(self.repository / FACE_ENTRY.name / "1" / "model.onnx")
         return embed_faces(self.marking.faces(seen) if self.marking is not None else seen, encoder, self.seed, self.progress)
 
