@@ -19,6 +19,15 @@ ROUTINE = frozenset(
 )
 """Kinds of matter-of-fact turns."""
 
+DOUBTS = (
+    WarningCode.TO_REVIEW,
+    WarningCode.MODALITIES_DISAGREE,
+    WarningCode.SINGLE_MODALITY,
+    WarningCode.EXPLAINERS_DISAGREE,
+    WarningCode.OUTSIDE_TRAINING_DOMAIN,
+)
+"""Warnings whose share is measured."""
+
 NEUTRAL = "neutral"
 
 
@@ -35,10 +44,11 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class ScoredWindow:
-    """A final window with a score, and the contribution of its words to the score, in points."""
+    """A final window with a score, the contribution of its words to the score in points, and the number of words of its summary."""
 
     score: ScoreRecord
     text_contribution: float
+    summary_words: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +79,12 @@ def read_turns(table: Path) -> list[Turn]:
 
 def scored(scores: Iterable[ScoreRecord], explanations: Iterable[ExplanationRecord]) -> list[ScoredWindow]:
     """Join the records of the windows that have a score."""
-    contributions = {explained.window_id: explained.contributions.get(Modality.TEXT, 0.0) for explained in explanations}
-    return [ScoredWindow(record, contributions[record.window_id]) for record in scores if record.score is not None]
+    found = {explained.window_id: explained for explained in explanations}
+    return [
+        ScoredWindow(record, explained.contributions.get(Modality.TEXT, 0.0), len(explained.sentence.split()))
+        for record in scores
+        if record.score is not None and (explained := found[record.window_id])
+    ]
 
 
 def answer_to(turn: Turn, windows: Sequence[ScoredWindow]) -> TurnAnswer | None:
@@ -93,8 +107,9 @@ def measures(windows: Sequence[ScoredWindow], turns: Sequence[Turn]) -> dict[str
     """Measures of a call.
 
     Returns:
-        ``windows``, the number of windows with a score; the shares of these with ``to_review`` and ``modalities_disagree`` and with
-        each label; ``text_contribution``, the mean size of the words' contribution in points. Of the turns: ``routine_turns``, the
+        ``windows``, the number of windows with a score; the shares of these with each warning of `DOUBTS` and with each label;
+        ``text_contribution``, the mean size of the words' contribution in points; ``summary_words`` and ``summary_words_p95``, the mean
+        and the 95th percentile of the number of words in their summaries. Of the turns: ``routine_turns``, the
         number of `ROUTINE` turns with an answer; ``routine_neutral``, the share of these that are called neutral;
         ``routine_text_contribution``; ``other_turns`` and ``other_right``, the number of other turns and the share with the reader's
         label. A share or mean of nothing is None.
@@ -105,9 +120,11 @@ def measures(windows: Sequence[ScoredWindow], turns: Sequence[Turn]) -> dict[str
     other = [answer for answer in answers if answer.turn.kind not in ROUTINE]
     return {
         "windows": len(records),
-        **{code.value: _mean(code in r.warnings for r in records) for code in (WarningCode.TO_REVIEW, WarningCode.MODALITIES_DISAGREE)},
+        **{code.value: _mean(code in r.warnings for r in records) for code in DOUBTS},
         **{label: _mean(record.label == label for record in records) for label in LABELS},
         "text_contribution": _mean(abs(window.text_contribution) for window in windows),
+        "summary_words": _mean(window.summary_words for window in windows),
+        "summary_words_p95": float(np.percentile([window.summary_words for window in windows], 95)) if windows else None,
         "routine_turns": len(routine),
         "routine_neutral": _mean(answer.label == NEUTRAL for answer in routine),
         "routine_text_contribution": _mean(answer.text_contribution for answer in routine),

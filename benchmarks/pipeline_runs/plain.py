@@ -116,7 +116,6 @@ def inferences(tensors: Sequence[Floats]) -> list[Inference]:
             probabilities=outputs["coalition_probabilities"][row],
             causal=outputs["causal"][row],
             relevance=outputs["relevance"][row],
-            score_unadjusted=float(outputs["score_unadjusted"][row, 0]),
             to_review=bool(outputs["to_review"][row, 0]),
             arousal=float(outputs["arousal"][row, 0]),
             word_effects=outputs["word_effects"][row],

@@ -42,7 +42,6 @@ class Inference:
         causal: (W + A + V,) causal node attention in [0, 1]; the shortcut part is 1 - causal; 0 where there is no node.
         relevance: (W + A + V,) signed contribution of each node to the score, in score points. The nodes of a modality add up to its
             Shapley value.
-        score_unadjusted: Score with the window's own shortcut features in place of the backdoor adjustment.
         to_review: True if the label is among the least certain fifth of windows with these modalities.
         arousal: How excited the voice sounds, in [0, 1]; 0.5 without an audible segment.
         face_slope: (V, `FACE_WIDTH`) derivative of the score with respect to the embedding of each face frame, averaged over the path on
@@ -56,7 +55,6 @@ class Inference:
     probabilities: Floats
     causal: Floats
     relevance: Floats
-    score_unadjusted: float
     to_review: bool
     arousal: float
     face_slope: Floats | None = None

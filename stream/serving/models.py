@@ -144,7 +144,6 @@ class Models:
             "coalition_probabilities": (rows, COALITIONS, len(LABELS)),
             "causal": (rows, nodes),
             "relevance": (rows, nodes),
-            "score_unadjusted": (rows, 1),
             "to_review": (rows, 1),
             "arousal": (rows, 1),
         }
@@ -156,7 +155,6 @@ class Models:
                 probabilities=answer["coalition_probabilities"][row],
                 causal=answer["causal"][row],
                 relevance=answer["relevance"][row],
-                score_unadjusted=float(answer["score_unadjusted"][row, 0]),
                 to_review=bool(answer["to_review"][row, 0]),
                 arousal=float(answer["arousal"][row, 0]),
                 **{extra: answer[extra][row] for extra in extras},

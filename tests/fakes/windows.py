@@ -8,7 +8,7 @@ import numpy as np
 
 from stream.domain.features import AudioFeatures, TextFeatures, VideoFeatures, Word
 from stream.domain.identity import SessionKey, TrackKey
-from stream.domain.inference import COALITIONS, EVERYTHING, Inference, WindowInputs
+from stream.domain.inference import COALITIONS, Inference, WindowInputs
 from stream.domain.media_format import FACE_WIDTH, VOICE_WIDTH
 from stream.domain.modality import MODALITIES
 from stream.domain.result import ModelVersion
@@ -80,7 +80,6 @@ def make_inference(
     video: Sequence[float] = (),
     causal: float = 0.75,
     probabilities: Sequence[Sequence[float]] | None = None,
-    score_unadjusted: float | None = None,
     to_review: bool = False,
     arousal: float = 0.5,
 ) -> Inference:
@@ -100,7 +99,6 @@ def make_inference(
         probabilities=np.array(rows, np.float32),
         causal=attention,
         relevance=relevance,
-        score_unadjusted=scores[EVERYTHING] if score_unadjusted is None else score_unadjusted,
         to_review=to_review,
         arousal=arousal,
     )

@@ -17,7 +17,7 @@ from tests.fakes.results import make_explanation, make_score
 def window(end_ms: int, label: str, *, track: str = "agent", text: float = 0.0, warnings: tuple[str, ...] = ()) -> ScoredWindow:
     probabilities = {name: 0.8 if name == label else 0.1 for name in LABELS}
     record = msgspec.structs.replace(make_score(end_ms, track=track, warnings=warnings), label=label, probabilities=probabilities)
-    return ScoredWindow(record, text)
+    return ScoredWindow(record, text, end_ms // 1000)
 
 
 TURN = Turn("agent", 0, 5_000, "greeting", "neutral")
@@ -38,7 +38,7 @@ def test_windows_without_a_score_are_left_out() -> None:
     records = [make_score(4_000, 1.5), make_score(6_000, None)]
     (only,) = scored(records, [make_explanation(record) for record in records])
     assert only.score.end_ms == 4_000
-    assert only.text_contribution == 1.5
+    assert (only.text_contribution, only.summary_words) == (1.5, 1)
 
 
 def test_measures_of_windows_and_turns() -> None:
@@ -59,10 +59,15 @@ def test_measures_of_windows_and_turns() -> None:
         "windows": 4,
         "to_review": 0.5,
         "modalities_disagree": 0.25,
+        "single_modality": 0.0,
+        "explainers_disagree": 0.0,
+        "outside_training_domain": 0.0,
         "negative": 0.25,
         "neutral": 0.5,
         "positive": 0.25,
         "text_contribution": pytest.approx(0.4),
+        "summary_words": 10.0,
+        "summary_words_p95": pytest.approx(15.4),
         "routine_turns": 2,
         "routine_neutral": 0.5,
         "routine_text_contribution": pytest.approx(0.3),

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import cast
 
 import numpy as np
+import pytest
 from msgspec import structs
 
+from stream.domain.disclosure import Disclosure
 from stream.domain.features import Floats, TextFeatures
-from stream.domain.result import ExplanationRecord
+from stream.domain.result import ExplanationRecord, encode_record
 from stream.domain.window import Window
 from stream.encoders.text import default_tokenizer
 from stream.pipeline.metrics import Metrics
@@ -110,3 +112,22 @@ async def test_a_replay_gives_the_same_claims() -> None:
     window = make_window(["a", "good", "film", "with", "awful", "sound"])
     first, second = [await explained(WordModels(WORTH), window, truth_share=1.0) for _ in range(2)]
     assert first == second
+
+
+@pytest.mark.parametrize("disclosure", Disclosure)
+async def test_claims_show_of_the_words_what_the_settings_allow(disclosure: Disclosure) -> None:
+    served = cast(Models, WordModels({"awful": -1.5, "john": 0.4}))
+    scorer = WindowScorer(
+        served,
+        default_tokenizer(),
+        500,
+        word_claims=WordClaims(served, default_tokenizer(), 6),
+        truth_share=1.0,
+        disclosure=disclosure,
+    )
+    window = make_window(["awful", "john"])
+    score, explanation = await scorer.final(window, ContextStore().context_of(window), "1")
+    said = encode_record(score) + encode_record(explanation)
+    assert (b"john" in said) is (disclosure is Disclosure.FULL)
+    assert (b"awful" in said) is (disclosure is not Disclosure.NONE)
+    assert [claim.effect for claim in explanation.claims] == [-1.5, 0.4]

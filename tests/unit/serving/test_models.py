@@ -203,7 +203,7 @@ def neutral(_model: str, inputs: Arrays) -> dict[str, npt.NDArray[Any]]:
     """A neutral answer of ``mmci`` for windows of any length."""
     rows, nodes = len(inputs["words"]), sum(inputs[name].shape[1] for name in ("words", "audio", "video"))
     shapes = {"coalition_scores": (COALITIONS,), "coalition_probabilities": (COALITIONS, 3), "causal": (nodes,), "relevance": (nodes,)}
-    shapes |= dict.fromkeys(("score_unadjusted", "to_review", "arousal"), (1,))
+    shapes |= dict.fromkeys(("to_review", "arousal"), (1,))
     return {name: np.zeros((rows, *shape), np.float32) for name, shape in shapes.items()}
 
 
