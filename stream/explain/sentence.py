@@ -106,13 +106,13 @@ def _sentences(score: ScoreRecord, points: float, explanation: ExplanationRecord
         yield _balance(parts, told)
     elif label == NEUTRAL:
         yield at_start(f"{who} seems neutral ({figure(points)}).")
-        yield _decisive(parts, told) or _change(score, explanation) or _balance(parts, told)
+        yield _decisive(parts, points, told) or _change(score, explanation) or _balance(parts, told)
     else:
         yield at_start(f"{who} seems {label} ({figure(points)}).")
         yield from _reasons(label, score, explanation, parts, told)
     yield from _cautions(score)
     if label != UNCLEAR:
-        yield from _earlier(label, parts, told)
+        yield from _earlier(label, points, parts, told)
     if label in SIGNS:
         yield _change(score, explanation)
 
@@ -153,7 +153,7 @@ def _reasons(label: str, score: ScoreRecord, explanation: ExplanationRecord, par
         yield f"Mainly {main.name}{_when(main, sign)}."
     if quoted and (flips := quoted[0][1]).label_without != label and goes_with(flips.label_without, points - flips.effect):
         yield f"Without {quoted[0][0]} it would be {flips.label_without} ({figure(points - flips.effect)})."
-    elif not alone and (deciding := next((part for part in told if _changes(part, label)), None)) is not None:
+    elif not alone and (deciding := next((part for part in told if _changes(part, label, points)), None)) is not None:
         yield _without(deciding)
     against = next((part for part in parts if part.points * sign <= -max(NOTABLE, abs(main.points) / 2)), None)
     if against is not None:
@@ -167,9 +167,9 @@ def _when(part: _Part, sign: int) -> str:
     return "" if span is None or abs(span.relevance) < abs(part.points) / 2 else f", above all at {second(span.start_ms)}"
 
 
-def _decisive(parts: Sequence[_Part], told: list[_Part]) -> str:
+def _decisive(parts: Sequence[_Part], points: float, told: list[_Part]) -> str:
     """What keeps a window neutral: the part without which it would be the most negative or positive; empty if there is none."""
-    deciding = [part for part in parts if len(parts) > 1 and _changes(part, NEUTRAL)]
+    deciding = [part for part in parts if len(parts) > 1 and _changes(part, NEUTRAL, points)]
     if not deciding:
         return ""
     main = max(deciding, key=lambda part: abs(part.score_without))
@@ -190,9 +190,10 @@ def _balance(parts: Sequence[_Part], told: list[_Part]) -> str:
     return f"{at_start(', '.join(clauses))}." if clauses else "Nothing in it stands out."
 
 
-def _changes(part: _Part, label: str) -> bool:
-    """Whether the window would have another label without this part, one that goes with its score."""
-    return part.label_without != label and goes_with(part.label_without, part.score_without)
+def _changes(part: _Part, label: str, points: float) -> bool:
+    """Whether the window would have another label without this part, one that goes with its score, and a notably different score."""
+    is_other = part.label_without != label and goes_with(part.label_without, part.score_without)
+    return is_other and abs(part.score_without - points) >= NOTABLE
 
 
 def _without(part: _Part) -> str:
@@ -215,11 +216,11 @@ def _cautions(score: ScoreRecord) -> Iterator[str]:
     )
 
 
-def _earlier(label: str, parts: Sequence[_Part], told: Sequence[_Part]) -> Iterator[str]:
+def _earlier(label: str, points: float, parts: Sequence[_Part], told: Sequence[_Part]) -> Iterator[str]:
     part = next((part for part in parts if part.name == EARLIER and part not in told), None)
     if part is None:
         return
-    if _changes(part, label):
+    if _changes(part, label, points):
         yield _without(part)
     elif abs(part.points) >= NOTABLE:
         yield f"Earlier windows {'lower' if part.points < 0 else 'raise'} the score ({figure(part.points)})."

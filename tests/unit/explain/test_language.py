@@ -23,7 +23,15 @@ def test_another_language_is_noticed(said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "said", ["I called yesterday and nobody helped me", "great service thanks", "merci beaucoup", "", "Café, naïve, really good this one"]
+    "said",
+    [
+        "I called yesterday and nobody helped me",
+        "great service thanks",
+        "merci beaucoup",
+        "",
+        "bin blue at f two now set white in p three please",
+        "Café, naïve, really good this one",
+    ],
 )
 def test_english_and_what_is_too_short_to_tell_are_not(said: str) -> None:
     assert not is_foreign(said.split())

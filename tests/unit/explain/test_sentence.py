@@ -120,6 +120,11 @@ def test_a_neutral_window_says_what_keeps_it_neutral() -> None:
     assert text == "The customer seems neutral (0.0). Without the words it would be negative (-1.8)."
 
 
+def test_a_part_that_hardly_moves_the_score_decides_nothing() -> None:
+    text = sentence(*records(0.4, "neutral", {TEXT: -0.1, AUDIO: 0.5}, {TEXT: (0.6, "positive")}))
+    assert text == "The customer seems neutral (+0.4). The voice raises the score (+0.5)."
+
+
 def test_a_neutral_window_without_a_deciding_part() -> None:
     assert sentence(*records(0.0, "neutral", {TEXT: -0.4, AUDIO: 0.4})) == (
         "The customer seems neutral (0.0). The words lower the score (-0.4), the voice raises it (+0.4)."
