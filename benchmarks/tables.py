@@ -1,8 +1,8 @@
 """Fills the tables of docs/ from benchmarks/results: ``python -m benchmarks.tables``.
 
-``align.json``, ``cost.json``, ``pipeline.json`` and ``served.json`` contain the last line that ``python -m benchmarks.align``, ``… cost``,
-``… pipeline`` and ``… served --gpu`` print. Each line of ``recovery.jsonl`` is the last line of one run of
-``python -m benchmarks.recovery``.
+``align.json``, ``cost.json``, ``face_maps.json``, ``pipeline.json`` and ``served.json`` contain the last line that
+``python -m benchmarks.align``, ``… cost``, ``… face_maps``, ``… pipeline`` and ``… served --gpu`` print. Each line of ``recovery.jsonl`` is
+the last line of one run of ``python -m benchmarks.recovery``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from benchmarks.markdown import fill_tables, markdown_table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-DOCUMENTS = ("docs/operations.md", "docs/performance.md", "docs/reliability.md")
+DOCUMENTS = ("docs/explanations.md", "docs/operations.md", "docs/performance.md", "docs/reliability.md")
 COUNTS = (
     *("runs", "faults", "expected", "lost", "duplicated", "different", "wrong", "mixed", "late", "repeated"),
     *("worker_crashes", "unclean_stops"),
@@ -138,6 +138,15 @@ def cost_table() -> str:
     return markdown_table(header, rows) + "\n\n" + _machine(result)
 
 
+def face_maps_table() -> str:
+    """What the score loses with the cells of faces that maps name, and without the others."""
+    result = _last("face_maps")
+    figures = ("comprehensiveness", "sufficiency", "sign")
+    rows = [[name, *(f"{found[figure]:.2f}" for figure in figures)] for name, found in result["maps"].items()]
+    titles = ["map", "lost without its cells (high is good)", "lost with its cells alone (low is good)", "right sign"]
+    return markdown_table(titles, rows) + f"\n\n{result['images']} images; they move the score by {result['moved']:.2f} points on average."
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "align": align_table,
     "cost": cost_table,
@@ -147,6 +156,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "recovery": recovery_table,
     "served": served_table,
     "faults": faults_table,
+    "face-maps": face_maps_table,
 }
 
 
