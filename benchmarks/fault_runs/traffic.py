@@ -136,9 +136,12 @@ class Traffic:
         twins = [replace(session, key=key, lag_s=0, confirmed=[]) for session, key in zip(sessions, keys, strict=True)]
         for twin in twins:
             self._send_start(twin)
-            for second in range(len(twin.words)):
+        for second in range(max(len(twin.words) for twin in twins)):
+            for twin in [twin for twin in twins if second < len(twin.words)]:
                 for modality in twin.modalities:
                     self._send(twin, modality, second)
+            # So that no modality falls far behind another, which would look like silence.
+            await asyncio.to_thread(self._producer.flush)
         await self._end(twins)
         return twins
 
