@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -12,7 +13,9 @@ from typing import cast
 import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis
+from typer.testing import CliRunner
 
+from stream.cli.main import app
 from stream.config.settings import RedisSettings, Settings, TritonSettings
 from stream.domain.identity import SessionKey
 from stream.domain.modality import Modality
@@ -227,3 +230,29 @@ async def test_a_dead_process_is_noticed_whichever_version_it_runs(number: int, 
         await health.close()
         await server.stop()
         load_at_start(repository / MMCI, ("1",))
+
+
+@pytest.mark.usefixtures("versions")
+def test_the_commands_say_what_new_sessions_get(triton: TritonServer, server: RedisServer) -> None:
+    at = ["--triton", triton.grpc_url, "--redis", server.url, "--repository", str(triton.repository)]
+
+    def said(*command: str) -> str:
+        result = CliRunner().invoke(app, ["models", *command, *at])
+        assert result.exit_code == 0, result.stderr
+        return result.stdout
+
+    assert "new sessions get version 1 of mmci" in said("promote", "1")
+    assert said("promote", "2").endswith("new sessions get version 2 of mmci; `sentistream models rollback` goes back to version 1\n")
+    listed = [json.loads(line) for line in said("list", "--live", "--json").splitlines()]
+    assert [(line["version"], line["served"], line["in_force"], line["previous"]) for line in listed] == [
+        ("1", True, False, True),
+        ("2", True, True, False),
+    ]
+    assert "before the last promotion" in said("list", "--live")
+    assert said("rollback").endswith("new sessions get version 1 of mmci\n")
+    assert said("retire", "2").endswith("version 2 of mmci is not served\n")
+    refused = CliRunner().invoke(app, ["models", "promote", "6", *at])
+    assert (refused.exit_code, refused.stderr) == (
+        1,
+        "version 6 has not passed its gates: clean; promote it all the same with --force\n",
+    )
