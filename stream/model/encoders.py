@@ -110,7 +110,9 @@ class ServedFaceEncoder(nn.Module):
             Embeddings and activations of `FaceEncoder`, and the (B, *`FACE_CELLS`) float16 parts of the cells, row by row.
         """
         embedding, activations = self.encoder(face)
-        before = self.encoder.embed(activations.flatten(2).transpose(1, 2))
+        embed = self.encoder.embed
+        # A convolution, not a product of matrices: that of a single face would be rounded differently from that of several.
+        before = functional.conv2d(activations, embed.weight[:, :, None, None], embed.bias).flatten(2).transpose(1, 2)
         mean = before.mean(dim=1)
         tiny = mean.abs() < SMALL
         slope = torch.where(tiny, torch.ones_like(mean), embedding / torch.where(tiny, torch.ones_like(mean), mean))

@@ -84,6 +84,17 @@ def test_a_window_has_the_same_bytes_whatever_shares_its_request(nodes: tuple[in
             assert own.tobytes() == shared[row : row + 1].tobytes(), name
 
 
+def test_a_face_has_the_same_bytes_whatever_shares_its_request() -> None:
+    session = onnxruntime.InferenceSession(REPOSITORY / FACE_ENTRY.name / "1" / "model.onnx", providers=["CPUExecutionProvider"])
+    faces = np.random.default_rng(0).normal(size=(16, 1, 48, 48)).astype(np.float32)
+    together = session.run(["embedding", "cells"], {"face": faces})
+    for count in (1, 3, 5):
+        for first in range(0, 15, count):
+            own = session.run(["embedding", "cells"], {"face": faces[first : first + count]})
+            for found, shared in zip(own, together, strict=True):
+                assert found.tobytes() == shared[first : first + count].tobytes()
+
+
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     save_file({"model.other": torch.zeros(1)}, tmp_path / WEIGHTS)
     with pytest.raises(ValueError, match="weights of this network"):

@@ -87,3 +87,10 @@ def test_a_store_that_no_worker_has_made_is_not_made_by_looking(tmp_path: Path, 
     result = run("--list")
     assert (result.exit_code, "no worker" in result.stderr) == (1, True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_triton_the_command_says_where_it_looked(store: Path) -> None:
+    result = run("default/call-1/customer/0-5000", "--triton", "127.0.0.1:1")
+    assert result.exit_code == 1
+    assert "Triton" in result.stderr
+    assert "127.0.0.1:1" in result.stderr
