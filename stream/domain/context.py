@@ -67,6 +67,10 @@ class OpenSentence(msgspec.Struct, frozen=True):
     from_before: bool
 
 
+RedactedWord = tuple[int, int, str]
+"""Start and end (ms) of a word that is not shown, and what is shown in its place."""
+
+
 class ContextFeatures(msgspec.Struct, frozen=True):
     """The contribution of a finished window to later windows.
 
@@ -81,6 +85,8 @@ class ContextFeatures(msgspec.Struct, frozen=True):
         start_ms: Media time at which the window began; 0 in contributions of earlier releases, so that none is chosen before them.
         segments: Number of audible segments, of which ``means`` holds the mean; 0 in contributions of earlier releases.
         sentence: The sentence that is unfinished at the window's end; None if the window has no word.
+        redacted: The words of the window that no explanation may show. A later window that overlaps it may not show them either, although
+            what told that they are personal is in this window alone.
     """
 
     track: str
@@ -90,6 +96,7 @@ class ContextFeatures(msgspec.Struct, frozen=True):
     start_ms: int = 0
     segments: int = 0
     sentence: OpenSentence | None = None
+    redacted: tuple[RedactedWord, ...] = ()
 
     @property
     def window(self) -> ContextWindow:

@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec import structs
 
+from stream.domain.context import RedactedWord
 from stream.domain.disclosure import Disclosure
 from stream.domain.features import Word
 from stream.domain.inference import CONTEXT_BIT, EVERYTHING, LABELS, Inference, WindowInputs
@@ -69,6 +70,7 @@ def final_records(
     *,
     measured: Measured = NOTHING_MEASURED,
     words_before: Sequence[str] = (),
+    redacted: Sequence[RedactedWord] = (),
     disclosure: Disclosure = Disclosure.REDACTED,
 ) -> tuple[ScoreRecord, ExplanationRecord]:
     """Score and explanation of a closed window.
@@ -81,6 +83,7 @@ def final_records(
         allowed_lateness_ms: How long windows stay open for late chunks.
         measured: What further answers of the model say of the window.
         words_before: What is known of the words before the window.
+        redacted: Words that are known to be personal.
         disclosure: What is shown of the words.
 
     Raises:
@@ -91,7 +94,7 @@ def final_records(
     numbers = _numbers(window, inputs, inference)
     score = ScoreRecord(**_fields(window, numbers, model, allowed_lateness_ms))
     # Of more words than fit, the inputs hold the last.
-    shown = disclosed(window.words(), words_before, disclosure)[-len(inputs.word_nodes) :] if inputs.word_nodes else ()
+    shown = disclosed(window.words(), words_before, redacted, disclosure)[-len(inputs.word_nodes) :] if inputs.word_nodes else ()
     explanation = _explanation(window, inputs, numbers, measured, shown)
     score = structs.replace(score, warnings=with_evidence(score, explanation))
     return score, structs.replace(explanation, sentence=sentence(score, explanation))

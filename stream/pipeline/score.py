@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
+from msgspec.structs import replace
 
 from stream.domain.disclosure import Disclosure
 from stream.domain.features import Floats, Word
@@ -90,6 +91,7 @@ class WindowScorer:
             self._allowed_lateness_ms,
             measured=measured,
             words_before=context.words_before,
+            redacted=context.redacted,
             disclosure=self._disclosure,
         )
         self._metrics.windows.labels(model.version).inc()
@@ -98,7 +100,7 @@ class WindowScorer:
         if self._shadow is not None:
             self._shadow.compare(window, inputs, records[0])
         if self._keeper is not None:
-            await self._keeper.keep(stored_window(window, inputs, records, context.words_before))
+            await self._keeper.keep(stored_window(window, inputs, records, context.words_before, context.redacted))
         return records
 
     async def partial(self, window: Window, context: WindowContext, version: str) -> PartialRecord:
@@ -113,7 +115,7 @@ class WindowScorer:
         """
         alone = build(window, await self._word_states(window, context.words_before))
         # Contribute first: windows of the context may wait for this window, directly or through others, and all would wait for ever.
-        context.contribute(contribution(window, alone))
+        context.contribute(replace(contribution(window, alone), redacted=context.redacted))
         inputs, inference = alone, None
         if window.present():
             inputs = with_context(alone, window, await context.features(), await context.earlier())

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from stream.domain.context import CONTEXT_KEPT, ContextFeatures, ContextWindow, OpenSentence
+from stream.domain.context import CONTEXT_KEPT, ContextFeatures, ContextWindow, OpenSentence, RedactedWord
 from stream.domain.window import Window
 from stream.encoders.sentence import open_sentence, words_before
+from stream.explain.redaction.words import personal
 
 
 class WindowContext:
@@ -19,6 +20,7 @@ class WindowContext:
         context: The contributions of the windows of its context; some may not be known yet.
         earlier: The contributions of the earlier windows of its track, likewise.
         words_before: The beginning of the window's first sentence, from the earlier windows of its track.
+        redacted: The words of the window that no explanation may show.
         contributed: Receives the window's own contribution.
     """
 
@@ -27,7 +29,9 @@ class WindowContext:
         window: Window,
         context: Sequence[asyncio.Future[ContextFeatures]],
         earlier: Sequence[asyncio.Future[ContextFeatures]],
+        *,
         words_before: tuple[str, ...],
+        redacted: tuple[RedactedWord, ...],
         contributed: asyncio.Future[ContextFeatures],
     ) -> None:
         self._window = window
@@ -35,6 +39,8 @@ class WindowContext:
         self._earlier = earlier
         self.words_before = words_before
         """Words of earlier windows with which the window's first sentence began; known at once, so that no window waits for them."""
+        self.redacted = redacted
+        """Words that no explanation may show; known at once, too."""
         self._contributed = contributed
 
     async def features(self) -> list[ContextFeatures]:
@@ -62,9 +68,10 @@ class WindowContext:
 
 
 class _Kept(NamedTuple):
-    """A finished window: the sentence that is unfinished at its end, and its contribution, which may not be known yet."""
+    """A finished window: its unfinished sentence, its words that are not shown, and its contribution once it is known."""
 
     sentence: OpenSentence | None
+    redacted: tuple[RedactedWord, ...]
     features: asyncio.Future[ContextFeatures]
 
 
@@ -78,26 +85,38 @@ class ContextStore:
         """Add the contributions of windows that were already final; do not replace known ones."""
         for features in sorted(contributions, key=lambda features: features.end_ms):
             if features.end_ms not in self._tracks.get(features.track, {}):
-                self._expect(features.window, features.sentence).set_result(features)
+                self._expect(features.window, features.sentence, features.redacted).set_result(features)
 
     def context_of(self, window: Window) -> WindowContext:
         """What a window knows of the windows before it, which the aligner releases before it. An open window contributes nothing."""
         context, earlier = self._known(window.context), self._known(window.earlier)
         before = words_before(window.words(), [kept.sentence for kept in earlier])
+        redacted: tuple[RedactedWord, ...] = ()
         if window.is_final:
             own = ContextWindow(window.track.track, window.start_ms, window.end_ms)
-            contributed = self._expect(own, open_sentence(window))
+            overlapping = [kept for end_ms, kept in self._tracks.get(own.track, {}).items() if window.start_ms < end_ms < window.end_ms]
+            redacted = personal(window.words(), before, [word for kept in overlapping for word in kept.redacted])
+            contributed = self._expect(own, open_sentence(window), redacted)
         else:
             contributed = asyncio.get_running_loop().create_future()
-        return WindowContext(window, [kept.features for kept in context], [kept.features for kept in earlier], before, contributed)
+        return WindowContext(
+            window,
+            [kept.features for kept in context],
+            [kept.features for kept in earlier],
+            words_before=before,
+            redacted=redacted,
+            contributed=contributed,
+        )
 
     def _known(self, windows: Iterable[ContextWindow]) -> list[_Kept]:
         return [kept for track, _, end_ms in windows if (kept := self._tracks.get(track, {}).get(end_ms)) is not None]
 
-    def _expect(self, window: ContextWindow, sentence: OpenSentence | None) -> asyncio.Future[ContextFeatures]:
+    def _expect(
+        self, window: ContextWindow, sentence: OpenSentence | None, redacted: tuple[RedactedWord, ...]
+    ) -> asyncio.Future[ContextFeatures]:
         track = self._tracks.setdefault(window.track, {})
         future: asyncio.Future[ContextFeatures] = asyncio.get_running_loop().create_future()
-        track[window.end_ms] = _Kept(sentence, future)
+        track[window.end_ms] = _Kept(sentence, redacted, future)
         while len(track) > CONTEXT_KEPT:
             del track[min(track)]
         return future

@@ -10,6 +10,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from stream.domain.context import RedactedWord
 from stream.domain.features import Halves, Word
 from stream.domain.inference import WindowInputs
 from stream.domain.result import ExplanationRecord, ScoreRecord
@@ -32,6 +33,7 @@ class StoredWindow:
         inputs: The tensors that the model saw.
         words: All words of the window in order of time, as they were sent: the words are not redacted.
         words_before: Words of earlier windows with which its first sentence began, encoded together with `words`.
+        redacted: The words that no explanation may show.
         words_encoded: Whether the worker encoded the words. Words whose states came from their producer cannot be encoded again.
         log_mel: (n, 80, 100) float16, the sound of each second that touches the window; None if sound is not kept.
         log_mel_ms: Media time at which each of these seconds begins.
@@ -42,13 +44,18 @@ class StoredWindow:
     inputs: WindowInputs
     words: tuple[Word, ...]
     words_before: tuple[str, ...] = ()
+    redacted: tuple[RedactedWord, ...] = ()
     words_encoded: bool = True
     log_mel: Halves | None = None
     log_mel_ms: tuple[int, ...] = ()
 
 
 def stored_window(
-    window: Window, inputs: WindowInputs, records: tuple[ScoreRecord, ExplanationRecord], words_before: tuple[str, ...]
+    window: Window,
+    inputs: WindowInputs,
+    records: tuple[ScoreRecord, ExplanationRecord],
+    words_before: tuple[str, ...],
+    redacted: tuple[RedactedWord, ...],
 ) -> StoredWindow:
     """What is kept of a window that has just been scored; see `StoredWindow` for the arguments."""
     heard = [(int(chunk.spans_ms[0, 0]), chunk.log_mel) for chunk in window.audio if chunk.log_mel is not None]
@@ -57,6 +64,7 @@ def stored_window(
         inputs=inputs,
         words=window.words(),
         words_before=words_before,
+        redacted=redacted,
         words_encoded=window.word_states() is None,
         log_mel=np.stack([log_mel for _, log_mel in heard]) if heard else None,
         log_mel_ms=tuple(start_ms for start_ms, _ in heard),
@@ -68,6 +76,7 @@ class Texts(msgspec.Struct, frozen=True):
 
     words: tuple[Word, ...]
     words_before: tuple[str, ...]
+    redacted: tuple[RedactedWord, ...]
     words_encoded: bool
     audio_spans_ms: tuple[tuple[int, int], ...]
     video_spans_ms: tuple[tuple[int, int], ...]
@@ -85,6 +94,7 @@ def texts_of(window: StoredWindow) -> bytes:
         Texts(
             words=window.words,
             words_before=window.words_before,
+            redacted=window.redacted,
             words_encoded=window.words_encoded,
             audio_spans_ms=inputs.audio_spans_ms,
             video_spans_ms=inputs.video_spans_ms,
@@ -120,6 +130,7 @@ def restored(score: ScoreRecord, explanation: ExplanationRecord, texts: bytes, t
     return replace(
         StoredWindow(score, explanation, inputs, text.words),
         words_before=text.words_before,
+        redacted=text.redacted,
         words_encoded=text.words_encoded,
         log_mel=log_mel,
         log_mel_ms=text.log_mel_ms,

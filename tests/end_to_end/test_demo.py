@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import av
@@ -79,12 +80,63 @@ def test_contributions_add_up_to_the_score_and_evidence_has_times() -> None:
         if window["score"] is None:
             assert explanation["sentence"].startswith("Nothing was said by the ")
             continue
-        total = explanation["base_score"] + sum(explanation["contributions"].values())
-        assert total == pytest.approx(window["score"], abs=1e-3)
-        for evidence in (*explanation["words"], *explanation["audio_spans"], *explanation["video_frames"]):
+        total = explanation["base_score"] + sum(explanation["contributions"].values()) + explanation["earlier_windows"]
+        assert round(total, 4) == window["score"]
+        listed = {"text": explanation["words"], "audio": explanation["audio_spans"], "video": explanation["video_frames"]}
+        for modality, rest in explanation["rest"].items():
+            evidence = sum(item["relevance"] for item in listed[modality])
+            assert round(evidence + rest, 4) == explanation["contributions"][modality]
+        for evidence in (*explanation["words"], *explanation["audio_spans"], *explanation["video_frames"], *explanation["claims"]):
             assert evidence["start_ms"] < window["end_ms"]
             assert evidence["end_ms"] > window["start_ms"]
+        change = explanation["change"]["since_previous"]
+        if change is not None:
+            assert round(sum(change["contributions"].values()) + change["earlier_windows"], 4) == change["score"]
         assert explanation["sentence"].endswith(".")
+        assert len(explanation["sentence"].split()) <= 30
+
+
+HOSTILE = """WEBVTT
+
+00:00:00.200 --> 00:00:03.800
+hi this is terrible my name is zebulon kapoor and i am very angry
+
+00:00:04.200 --> 00:00:11.800
+the card is four one one one um one one one one then one one one one double one one one
+
+00:00:12.200 --> 00:00:15.800
+<script>alert(1)</script> write to john dot smith at mail dot com \u202ereversed\u202c
+
+00:00:16.200 --> 00:00:19.800
+call me on 415 555 2671 at 12 Mill Lane it is awful J O H N
+"""
+
+
+def test_a_hostile_transcript_leaks_through_no_field_of_a_result(tmp_path: Path) -> None:
+    path = tmp_path / "hostile.vtt"
+    path.write_text(HOSTILE, encoding="utf-8")
+    result = run_demo("--speed", "max", path)
+    assert result.code == 0, result.errors
+    explanations = result.events("explanation")
+    assert any(explanation["claims"] for explanation in explanations)
+    assert any("terrible" in explanation["sentence"] for explanation in explanations)
+    said = json.dumps([*explanations, *result.events("score"), *result.events("session")], ensure_ascii=False).lower()
+    for secret in (
+        "zebulon",
+        "kapoor",
+        "john",
+        "smith",
+        "mail.com",
+        "mill lane",
+        "script",
+        "<",
+        "\u202e",
+        "415",
+        "2671",
+        "j o h n",
+        "one one",
+    ):
+        assert secret not in said, secret
 
 
 def test_a_live_run_reports_its_latency() -> None:

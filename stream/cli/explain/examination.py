@@ -138,7 +138,7 @@ async def examine(stored: StoredWindow, served: Served, request: Request) -> Exa
     contributions = shapley_values(scores)
     return Examination(
         stored=stored,
-        words=disclosed(stored.words, stored.words_before, request.disclosure)[inputs.words_dropped :],
+        words=disclosed(stored.words, stored.words_before, stored.redacted, request.disclosure)[inputs.words_dropped :],
         model=request.model,
         now=now,
         base=scores[0],

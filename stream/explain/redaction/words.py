@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from stream.domain.context import RedactedWord
 from stream.domain.disclosure import Disclosure
 from stream.domain.features import Word
 from stream.explain.redaction.codes import ACCOUNT, CARD, CODE, NUMBER, PHONE, SPELLED, codes
@@ -22,12 +23,13 @@ NOTHING_LEFT = "…"
 """A word of which nothing may be shown."""
 
 
-def redacted(words: Sequence[Word], before: Sequence[str] = ()) -> tuple[Word, ...]:
-    """The same words at the same times. Each word that is personal is replaced by a placeholder, the others are freed from markup.
+def personal(words: Sequence[Word], before: Sequence[str] = (), known: Iterable[RedactedWord] = ()) -> tuple[RedactedWord, ...]:
+    """The words that are personal, with what takes their place.
 
     Args:
         words: The words of a window, in order of time.
         before: What is known of the words before them; a number may have begun there.
+        known: Words that were personal in windows that overlap this one.
     """
     texts = [*before, *(word.text for word in words)]
     tokens = tokens_of(texts)
@@ -35,19 +37,33 @@ def redacted(words: Sequence[Word], before: Sequence[str] = ()) -> tuple[Word, .
     placeholders: dict[int, list[str]] = {}
     for place, placeholder in sorted(marks.items()):
         placeholders.setdefault(tokens[place].word, []).append(placeholder)
-    offset = len(before)
-    return tuple(replace(word, text=_shown(word.text, placeholders.get(offset + index))) for index, word in enumerate(words))
+    kept = {(start_ms, end_ms): shown for start_ms, end_ms, shown in known}
+    found = list[RedactedWord]()
+    for index, word in enumerate(words, start=len(before)):
+        shown = " ".join(dict.fromkeys(placeholders.get(index, ()))) or kept.get((word.start_ms, word.end_ms), "")
+        if shown:
+            found.append((word.start_ms, word.end_ms, shown))
+    return tuple(found)
 
 
-def disclosed(words: Sequence[Word], before: Sequence[str], disclosure: Disclosure) -> tuple[Word, ...]:
-    """The words as they may be shown; the arguments are those of `redacted`."""
+def redacted(words: Sequence[Word], before: Sequence[str] = (), known: Iterable[RedactedWord] = ()) -> tuple[Word, ...]:
+    """The same words at the same times. Each word that is personal is replaced by a placeholder, the others are freed from markup.
+
+    The arguments are those of `personal`.
+    """
+    hidden = {(start_ms, end_ms): shown for start_ms, end_ms, shown in personal(words, before, known)}
+    return tuple(replace(word, text=hidden.get((word.start_ms, word.end_ms)) or plain(word.text)) for word in words)
+
+
+def disclosed(words: Sequence[Word], before: Sequence[str], known: Iterable[RedactedWord], disclosure: Disclosure) -> tuple[Word, ...]:
+    """The words as they may be shown; the arguments are those of `personal`."""
     match disclosure:
         case Disclosure.NONE:
             return tuple(replace(word, text="") for word in words)
         case Disclosure.FULL:
             return tuple(replace(word, text=plain(word.text)) for word in words)
         case Disclosure.REDACTED:
-            return redacted(words, before)
+            return redacted(words, before, known)
 
 
 def joined_text(words: Sequence[Word], phrase: range) -> str:
@@ -55,10 +71,6 @@ def joined_text(words: Sequence[Word], phrase: range) -> str:
     texts = [words[index].text for index in phrase]
     kept = [text for index, text in enumerate(texts) if text and not (index and text == texts[index - 1] and text in PLACEHOLDERS)]
     return " ".join(kept)
-
-
-def _shown(text: str, placeholders: Sequence[str] | None) -> str:
-    return plain(text) if placeholders is None else " ".join(dict.fromkeys(placeholders))
 
 
 def plain(text: str) -> str:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from itertools import chain
 
 import pytest
+from msgspec import structs
 
 from stream.config.settings import LimitSettings, Settings
+from stream.domain.context import ContextFeatures
+from stream.domain.features import TextFeatures, Word
 from stream.domain.identity import TrackKey
 from stream.domain.session_events import SessionStart
+from stream.pipeline.window_context import ContextStore
 from tests.fakes.chunks import header
 from tests.fakes.processing_context import FakeScorer, FakeStore, FakeWorker
+from tests.fakes.windows import make_window
 from tests.support.dialogues import END, ENDS, SECONDS, START, TRACKS, expected, second
 
 SESSION = header(0).session
@@ -86,3 +91,18 @@ async def test_a_partial_result_waits_for_nothing() -> None:
     for seq in range(7):
         await worker.feed(worker.words(seq))
     assert [p.end_ms for p in worker.store.partials][-1] == 8000
+
+
+async def test_a_word_that_one_window_may_not_show_is_shown_by_none_that_overlaps_it() -> None:
+    said = [Word(text, 4000 + 100 * n, 4080 + 100 * n) for n, text in enumerate(["my", "name", "is", "zebulon", "and", "i", "wait"])]
+    first = structs.replace(make_window(), text=(TextFeatures(tuple(said[:4])),))
+    second = structs.replace(first, text=(TextFeatures(tuple(said[3:])),), start_ms=4250, end_ms=5250)
+    apart = structs.replace(second, start_ms=5000, end_ms=6000)
+    contexts = ContextStore()
+    hidden = ((4300, 4380, "[name]"),)
+    assert contexts.context_of(first).redacted == hidden
+    assert contexts.context_of(second).redacted == hidden
+    successor = ContextStore()
+    successor.add([ContextFeatures("customer", 0, first.end_ms, {}, first.start_ms, redacted=hidden)])
+    assert successor.context_of(second).redacted == hidden, "a worker that takes over knows it, too"
+    assert ContextStore().context_of(apart).redacted == ()

@@ -6,7 +6,7 @@ import pytest
 
 from stream.domain.disclosure import Disclosure
 from stream.domain.features import Word
-from stream.explain.redaction.words import disclosed, joined_text, plain, redacted
+from stream.explain.redaction.words import disclosed, joined_text, personal, plain, redacted
 
 
 def words(text: str) -> list[Word]:
@@ -84,6 +84,14 @@ def test_a_number_that_the_edge_of_a_window_cuts_is_replaced() -> None:
     assert shown("five thank you so much", before="take all the") == "five thank you so much"
 
 
+def test_what_was_personal_in_an_overlapping_window_stays_so() -> None:
+    said = words("my name is zebulon and i wait")
+    hidden = personal(said[:4])
+    assert hidden == ((300, 380, "[name]"),)
+    assert [w.text for w in redacted(said[3:], (), hidden)] == ["[name]", "and", "i", "wait"]
+    assert personal(said[3:], (), hidden) == hidden, "and goes on to the next window"
+
+
 def test_digits_that_are_spread_over_a_window_are_replaced_together() -> None:
     assert shown("so four one banana one two banana three three banana four here we go") == (
         "so [number] banana [number] banana [number] banana [number] here we go"
@@ -106,6 +114,6 @@ def test_markup_and_reversed_text_lose_their_signs() -> None:
 
 def test_what_is_shown_can_be_chosen() -> None:
     said = words("hi john <b>")
-    assert [w.text for w in disclosed(said, (), Disclosure.FULL)] == ["hi", "john", "b"]
-    assert [w.text for w in disclosed(said, (), Disclosure.REDACTED)] == ["hi", "[name]", "b"]
-    assert [(w.text, w.start_ms) for w in disclosed(said, (), Disclosure.NONE)] == [("", 0), ("", 100), ("", 200)]
+    assert [w.text for w in disclosed(said, (), (), Disclosure.FULL)] == ["hi", "john", "b"]
+    assert [w.text for w in disclosed(said, (), (), Disclosure.REDACTED)] == ["hi", "[name]", "b"]
+    assert [(w.text, w.start_ms) for w in disclosed(said, (), (), Disclosure.NONE)] == [("", 0), ("", 100), ("", 200)]
