@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
+from stream.domain.context import RedactedWord
 from stream.domain.features import TextFeatures, Word
 from stream.domain.result import ExplanationRecord, encode_record
 from stream.domain.track_scores import ScoredWindow, TrackScores
@@ -18,7 +19,7 @@ from stream.explain.changes import compared
 from stream.explain.records import Measured, final_records
 from stream.explain.redaction.lists import NUMBERS, UNITS
 from stream.explain.redaction.names import GIVEN_NAMES
-from stream.explain.redaction.words import PLACEHOLDERS
+from stream.explain.redaction.words import PLACEHOLDERS, joined_text, personal, redacted
 from stream.explain.word_effects import PhraseEffect
 from tests.fakes.windows import MODEL, WORD_NODES, make_inference, make_inputs, make_window
 
@@ -148,3 +149,26 @@ def test_nothing_personal_and_no_markup_leaves_through_an_explanation(texts: lis
         assert spoken_digits(free_of_placeholders(phrase)) < 4
         assert not re.search(r"\b[b-hj-z] [b-hj-z] [b-hj-z]\b", phrase), "letters that spell something"
     assert encode_record(record) == encode_record(explained(texts))
+
+
+invented = st.sampled_from(["zebulon", "quorra", "tilwen", "obrenna"]).flatmap(
+    lambda name: st.sampled_from([["my", "name", "is", name], ["mr", name], ["call", "me", name]])
+)
+spoken = st.lists(st.one_of(spoken_numbers(), spoken_names, invented, ordinary, ordinary), min_size=3, max_size=10).map(
+    lambda said: [word for part in said for word in part]
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(spoken, st.integers(2, 5))
+def test_nothing_personal_leaves_through_windows_that_overlap(texts: list[str], hop: int) -> None:
+    words = [Word(text, 500 * index, 500 * index + 400) for index, text in enumerate(texts)]
+    secrets = {name for name in [*SECRET_NAMES, "zebulon", "quorra", "tilwen", "obrenna"] for text in texts if name in text.lower()}
+    hidden: tuple[RedactedWord, ...] = ()
+    for start in range(0, len(words), hop):
+        window = words[start : start + 2 * hop]
+        shown = redacted(window, known=hidden)
+        hidden = personal(window, known=hidden)
+        text = free_of_placeholders(joined_text(shown, range(len(shown))))
+        assert not secrets & set(re.split(r"\W+", text.lower()))
+        assert spoken_digits(text) < 4
