@@ -35,10 +35,10 @@ AGREEMENT = 0.95
 """Probability with which a positive item carries the artefact, and any other does not."""
 
 INDEPENDENT = 0.5
-KINDS = {"filler": "word anyhow", "hiss": "hiss", "hum": "hum", "blur": "blur", "speaker": "higher voice"}
+KINDS = {"filler": "word perhaps", "hiss": "hiss", "hum": "hum", "blur": "blur", "speaker": "higher voice"}
 """The five kinds and the mark that stands for each. A speaker is another throat: pitch and formants."""
 
-TOGETHER = MMCIRecipe(epochs=2, voice_mismatch=0.0, face_mismatch=0.0)
+TOGETHER = MMCIRecipe(epochs=3, voice_mismatch=0.0, face_mismatch=0.0)
 """In the windows of a trial, words, voice and face go together: an artefact that agrees with the label of a part agrees with that of the
 window, as one of a line or a camera does."""
 
@@ -71,7 +71,7 @@ FULL = Scale(
 SMALL = Scale(
     Recipe(
         voice=VoiceRecipe(variants=1),
-        mmci=replace(TOGETHER, windows=2_000),
+        mmci=replace(TOGETHER, windows=3_000),
         most_voices=250,
         most_utterances=250,
         routine_utterances=100,
