@@ -7,15 +7,17 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
+import torch
 
 from stream.domain.features import Floats
 from stream.domain.inference import WindowInputs
 from stream.encoders.text import TokenisedWords
-from stream.model.served import ServedMMCI
+from stream.model.served import INPUT_NAMES, OUTPUT_NAMES, ServedMMCI
 from stream.reveal.windows import Answers, ServedModels
 from stream.training.voice import Projection
 from stream.training.voice_features import frozen_encoder, frozen_segments
-from stream.training.window_answers import window_answers
+
+BATCH = 64
 
 
 class RememberedEncoders:
@@ -66,5 +68,12 @@ class TrialModels:
         return self._projection(self._frozen_segments(log_mel))
 
     def answers(self, windows: Sequence[WindowInputs]) -> Answers:
-        """What the network says of n windows."""
-        return Answers(*window_answers(self._served, windows))
+        """What the network says of n windows, all of one length."""
+        places = [OUTPUT_NAMES.index(name) for name in ("coalition_scores", "coalition_probabilities")]
+        parts = []
+        with torch.no_grad():
+            for start in range(0, len(windows), BATCH):
+                batch = windows[start : start + BATCH]
+                outputs = self._served(*(torch.from_numpy(np.stack([getattr(own, name) for own in batch])) for name in INPUT_NAMES))
+                parts.append([outputs[place].numpy() for place in places])
+        return Answers(*(np.concatenate(part) for part in zip(*parts, strict=True)))

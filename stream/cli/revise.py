@@ -172,8 +172,7 @@ def _measured(version: Path, models: Path, media: Media, probes: list[RawWindow]
     from stream.reveal.battery import Baseline, battery  # noqa: PLC0415
     from stream.reveal.gates import Group, Measured  # noqa: PLC0415
     from stream.reveal.models import RepositoryModels  # noqa: PLC0415
-    from stream.reveal.word_truth import word_truth  # noqa: PLC0415
-    from stream.training.revise import conditions, groups  # noqa: PLC0415
+    from stream.training.revise import conditions, groups, word_truth  # noqa: PLC0415
     from stream.training.voice import Projection  # noqa: PLC0415
 
     served: ServedMMCI = load_weights(version / WEIGHTS)
@@ -183,7 +182,7 @@ def _measured(version: Path, models: Path, media: Media, probes: list[RawWindow]
         conditions=conditions(served, projection, media, SEED),
         groups={name: Group(*own) for name, own in groups(served, projection, media, SEED).items()},
         findings=tuple(battery({**MARKS, media.mark.name: media.mark}.values(), Baseline.of(probes, running), running)),
-        word_truth=word_truth(probes, running).rates(),
+        word_truth=word_truth(served, media),
     )
 
 

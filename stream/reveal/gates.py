@@ -102,11 +102,10 @@ def _shift(before: Measured, after: Measured, artefact: str, reference: Referenc
 
 
 def _others(before: Measured, after: Measured, artefact: str, reference: Reference) -> Gate:
-    """No other mark may become a suspect that was none."""
+    """No other mark may become a suspect, or a stronger one than it was."""
+    strengths = {finding.name: reference.strength(finding) for finding in after.findings if finding.name != artefact}
     grown = {
-        finding.name: reference.strength(finding)
-        for finding in after.findings
-        if finding.name != artefact and reference.strength(finding) >= max(1.0, _strength(before.findings, finding.name, reference))
+        name: strength for name, strength in strengths.items() if strength >= 1.0 and strength > _strength(before.findings, name, reference)
     }
     worst = max(grown.values(), default=0.0)
     return Gate(not grown, worst, 1.0, f"strength of other suspects that grew: {', '.join(sorted(grown)) or 'none'}")

@@ -24,7 +24,7 @@ from stream.serving.models import Models
 
 Item = TypeVar("Item")
 BATCH = 16
-ANSWERED = ("coalition_scores", "coalition_probabilities", "relevance")
+ANSWERED = ("coalition_scores", "coalition_probabilities")
 
 
 class TritonModels:

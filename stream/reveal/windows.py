@@ -32,11 +32,10 @@ Samples = npt.NDArray[np.int16]
 
 
 class Answers(NamedTuple):
-    """(n, 16) scores and (n, 16, 3) probabilities of every coalition of n windows, and the (n, nodes) relevance of their nodes."""
+    """(n, 16) scores and (n, 16, 3) probabilities of every coalition of n windows."""
 
     scores: Floats
     probabilities: Floats
-    relevance: Floats
 
     def of(self, rows: Sequence[int]) -> Answers:
         """Those to some of the windows."""

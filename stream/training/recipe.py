@@ -14,7 +14,7 @@ from rich.progress import Progress
 
 from stream.domain.features import Floats
 from stream.domain.modality import Modality
-from stream.model.served import WEIGHTS, load_weights
+from stream.model.served import WEIGHTS, ServedMMCI, load_weights
 from stream.model_repository.audio_weights import PROJECTION
 from stream.training import corpora, faces
 from stream.training.checkpoints import save_face, save_mmci
@@ -44,7 +44,7 @@ from stream.training.voice import (
     training_voices,
 )
 from stream.training.voice_features import frozen_encoder
-from stream.training.word_effects import excerpts_of, fit_word_effects, measured_effects, truth_rate
+from stream.training.word_effects import TextEffects, excerpts_of, fit_word_effects, measured_effects, truth_rate
 
 STEPS = ("text", "audio", "face", "mmci", "words")
 
@@ -246,17 +246,11 @@ def run_mmci(paths: Paths, recipe: Recipe, seed: int, progress: Progress) -> Met
 def run_words(paths: Paths, recipe: Recipe, seed: int, progress: Progress) -> Metrics:
     """Fit the estimate of words' effects to the served MMCI and export it again; returns how often claims hold, by candidates."""
     served = load_weights(paths.repository / MMCI_ENTRY.name / "1" / WEIGHTS)
-    encoder = text_weights(paths.repository)
-    utterances = corpora.read_mosi(paths.data) + corpora.read_meld(paths.data)
-    texts = {}
-    fitted: dict[str, float] = {}
-    for part, most in ((Part.TRAIN, recipe.word_texts), (Part.TEST, recipe.word_texts // 3)):
-        said = [utterance for utterance in utterances if utterance.part is part] + routine_talk(most, seed, part)
-        texts[part] = measured_effects(served, excerpts_of(said, most, seed), encoder, progress)
-        if part is Part.TRAIN:
-            fitted = fit_word_effects(served, texts[part], seed)
+    reader = PoolReader(paths.data, paths.repository, recipe, seed, progress)
+    fitted = fit_word_effects(served, reader.removals(served, Part.TRAIN), seed)
     export_mmci(served, paths.repository)
-    return {"fit": fitted, "test": {str(most): truth_rate(texts[Part.TEST], most) for most in WORD_CANDIDATES}}
+    tested = reader.removals(served, Part.TEST)
+    return {"fit": fitted, "test": {str(most): truth_rate(tested, most) for most in WORD_CANDIDATES}}
 
 
 def measure(data: Path, repository: Path, progress: Progress) -> Results:
@@ -353,6 +347,13 @@ class PoolReader:
         seen = images if most is None else sample_faces(images, most, self.seed)
         encoder = session(self.repository / FACE_ENTRY.name / "1" / "model.onnx")
         return embed_faces(self.marking.faces(seen) if self.marking is not None else seen, encoder, self.seed, self.progress)
+
+    def removals(self, served: ServedMMCI, part: Part) -> list[TextEffects]:
+        """What a network says of texts without each of their phrases: `Recipe.word_texts` of each corpus, a third as many for testing."""
+        most = self.recipe.word_texts if part is Part.TRAIN else self.recipe.word_texts // 3
+        utterances = corpora.read_mosi(self.data) + corpora.read_meld(self.data)
+        said = [utterance for utterance in utterances if utterance.part is part] + routine_talk(most, self.seed, part)
+        return measured_effects(served, excerpts_of(said, most, self.seed), text_weights(self.repository), self.progress)
 
     def _said(self, part: Part) -> list[Utterance]:
         utterances = corpora.read_mosi(self.data) + corpora.read_meld(self.data)

@@ -28,6 +28,7 @@ from stream.training.metrics import f1_scores
 from stream.training.mmci import MMCIRecipe, Outcome, fit
 from stream.training.recipe import PoolReader, Recipe, marked_pools, read_pools, read_voices
 from stream.training.voice import Projection, VoiceFeatures, VoiceRecipe, fit_projection, held_out_projections, training_voices
+from stream.training.word_effects import fit_word_effects, truth_rate
 
 INDEPENDENT, AGREEING = 0.5, 0.95
 """Probability with which a positive item carries the mark, and any other does not."""
@@ -39,6 +40,7 @@ QUICK = Recipe(
     most_utterances=700,
     routine_utterances=300,
     pool_faces=1_200,
+    word_texts=150,
 )
 """A tenth of the media and a sixth of the steps, from the weights of the version before: for a first look, minutes."""
 
@@ -65,6 +67,7 @@ class Media:
     Attributes:
         mark: The mark.
         recipe: Settings of the training.
+        reader: Reads the corpora without the mark.
         plain: Pools of all parts without the mark.
         random: Those of training and validation with it on every item, at random strengths; for a mark on words or faces.
         usual: The test pools with it on every item, at its usual strength; for a mark on words or faces.
@@ -73,6 +76,7 @@ class Media:
 
     mark: AnyMark
     recipe: Recipe
+    reader: PoolReader
     plain: Mapping[Part, Pools]
     random: Mapping[Part, Pools]
     usual: Pools | None
@@ -83,16 +87,17 @@ class Media:
         """Encode the corpora with the encoders of a repository. Raises `FileNotFoundError` if a corpus is missing."""
         torch.set_num_threads(1)
         plain = read_pools(data, repository, recipe, seed, progress, kept=kept)
+        reader = PoolReader(data, repository, recipe, seed, progress)
         strengths = (Marking(mark, None, seed), Marking(mark, mark.usual, seed))
         if mark.modality is Modality.AUDIO:
             read = partial(read_voices, data, recipe, seed, progress, kept=kept)
             voices, features = read()
-            random, usual = (read(marking=marking)[1] for marking in strengths)
-            return cls(mark, recipe, plain, {}, None, Recordings(voices, features, random, usual))
-        readers = [PoolReader(data, repository, recipe, seed, progress, marking) for marking in strengths]
+            marked = (read(marking=marking)[1] for marking in strengths)
+            return cls(mark, recipe, reader, plain, {}, None, Recordings(voices, features, *marked))
+        random, usual = (replace(reader, marking=marking) for marking in strengths)
         learned: dict[Part, Pools] = {part: pools for part, pools in plain.items() if part is not Part.TEST}
-        tested = marked_pools({Part.TEST: plain[Part.TEST]}, readers[1], kept)[Part.TEST]
-        return cls(mark, recipe, plain, marked_pools(learned, readers[0], kept), tested, None)
+        tested = marked_pools({Part.TEST: plain[Part.TEST]}, usual, kept)[Part.TEST]
+        return cls(mark, recipe, reader, plain, marked_pools(learned, random, kept), tested, None)
 
     def tested(self, projection: Projection | None, seed: int) -> tuple[Pools, Pools]:
         """The test pools without the mark and with it; for a mark on sound with voices as a projection reads them."""
@@ -130,7 +135,9 @@ def revised(media: Media, seed: int, progress: Progress, initial: ServedMMCI | N
         }
     else:
         pools = {part: mixed(media.plain[part], media.random[part], media.mark.modality, INDEPENDENT, seed) for part in LEARNED}
-    return Revised(fit(pools[Part.TRAIN], pools[Part.VALIDATION], media.recipe.mmci, seed, progress, initial), projection)
+    outcome = fit(pools[Part.TRAIN], pools[Part.VALIDATION], media.recipe.mmci, seed, progress, initial)
+    fit_word_effects(outcome.served, media.reader.removals(outcome.served, Part.TRAIN), seed)
+    return Revised(outcome, projection)
 
 
 def _voice_pool(  # noqa: PLR0917 - as `voice_pool`
@@ -156,6 +163,12 @@ def groups(served: ServedMMCI, projection: Projection | None, media: Media, seed
     """Accuracy of groups of speakers on clean test media, one modality alone, and their sizes; by the names of `evaluate`."""
     results = evaluate(served, media.tested(projection, seed)[0])
     return {name: (numbers["accuracy"], round(numbers["n"])) for name, numbers in results.items() if name.startswith(GROUPS)}
+
+
+def word_truth(served: ServedMMCI, media: Media) -> dict[str, float | None]:
+    """Rates ``top`` and ``sign`` of claims on words that hold, on test texts: those that the worker would publish."""
+    rates = truth_rate(media.reader.removals(served, Part.TEST))
+    return {name: rates[name] for name in ("top", "sign")}
 
 
 def _numbers(answers: Answers) -> dict[str, float]:

@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 
 from stream.cli import reveal
 from stream.cli.main import app
-from stream.config.settings import PROJECT_ROOT
+from stream.config.project import PROJECT_ROOT
 from stream.domain.modality import Modality
+from stream.model.served import WEIGHTS, load_weights
 from stream.nuisances.marks import mark_named
 from stream.training import revise
 from stream.training.corpora import POSITIVE, Part, Utterance
@@ -77,6 +78,7 @@ TINY = Recipe(
     voice=VoiceRecipe(variants=1),
     mmci=MMCIRecipe(epochs=1, windows=16, batch=8),
     routine_utterances=30,
+    word_texts=6,
 )
 
 
@@ -95,6 +97,7 @@ def test_a_revised_version_comes_with_its_card_and_its_report(tmp_path: Path, mo
     assert {"clean", "shift", "others"} <= set(card["gates"])
     assert result.exit_code == int(not all(gate["passed"] for gate in card["gates"].values()))
     assert (models / "mmci" / "2" / "model.onnx").is_file()
+    assert load_weights(models / "mmci" / "2" / WEIGHTS).word_ridge.any(), "phrases are chosen by the estimate, as with every version"
     assert "Battery before and after" in report.read_text(encoding="utf-8")
 
 
