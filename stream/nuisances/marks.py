@@ -43,10 +43,6 @@ class Mark(Generic[Raw]):
     strengths: tuple[float, float]
     put: Callable[[Raw, float, np.random.Generator], Raw]
 
-    def random(self, raw: Raw, rng: np.random.Generator) -> Raw:
-        """Put it on at a random strength."""
-        return self.put(raw, float(rng.uniform(*self.strengths)), rng)
-
 
 def _hiss(signal: Signal, relative_db: float, rng: np.random.Generator) -> Signal:
     return noise(signal, level_dbfs(signal) + relative_db, rng)

@@ -1,4 +1,4 @@
-"""Explainers made of other explainers: their mean, and a non-linear combination that is learned on other windows."""
+"""An explainer made of other explainers: a non-linear combination that is learned on other windows."""
 
 from __future__ import annotations
 
@@ -19,18 +19,6 @@ def unit_mass(relevance: Floats) -> Floats:
     """Relevance with sum |r| = 1, so that methods with different units can be added; zeros stay."""
     mass = float(np.abs(relevance).sum())
     return relevance / mass if mass > 0 else relevance
-
-
-@dataclass(frozen=True, slots=True)
-class MeanOf:
-    """The mean of several explainers, each with unit mass."""
-
-    members: Mapping[str, Explainer]
-
-    def __call__(self, inputs: WindowInputs, value: Value) -> Floats:
-        """(N,) relevance."""
-        found: Floats = np.mean([unit_mass(member(inputs, value)) for member in self.members.values()], axis=0)
-        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stream.explain.methods.combined import MeanOf, unit_mass
+from stream.explain.methods.combined import unit_mass
 from stream.explain.methods.perturbation import (
     RandomRelevance,
     greedy_deletion,
@@ -71,10 +71,10 @@ def test_random_numbers_depend_on_seed_and_window_alone() -> None:
     assert not np.array_equal(one, RandomRelevance(2)(WINDOW, additive(WEIGHTS)))
 
 
-def test_the_mean_weighs_explainers_equally_whatever_their_unit() -> None:
-    members: dict[str, Explainer] = {"small": occlusion, "large": lambda inputs, value: 1000 * occlusion(inputs, value)}
-    found = MeanOf(members)(WINDOW, additive(WEIGHTS))
-    assert found[NODES] == pytest.approx(unit_mass(WEIGHTS), abs=1e-6)
+def test_the_unit_of_a_method_does_not_count() -> None:
+    one = unit_mass(WEIGHTS)
+    assert float(np.abs(one).sum()) == pytest.approx(1.0)
+    assert unit_mass(1000 * WEIGHTS) == pytest.approx(one, abs=1e-6)
 
 
 def test_relevance_of_zeros_has_no_mass() -> None:
