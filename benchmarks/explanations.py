@@ -53,7 +53,7 @@ from benchmarks.explanation_runs.sizes import FULL, QUICK, Sizes
 from benchmarks.explanation_runs.windows import Case, composed
 from benchmarks.machine import machine, versions
 from benchmarks.pipeline_runs.plain import infer
-from stream.config.settings import PROJECT_ROOT
+from stream.config.project import PROJECT_ROOT
 from stream.domain.inference import WindowInputs
 from stream.explain.methods.lime import Lime
 from stream.explain.methods.shap import KernelShap

@@ -29,7 +29,7 @@ from rich.table import Table
 from benchmarks.generalise_runs import faces, voices
 from benchmarks.generalise_runs.product import answers
 from benchmarks.machine import machine, versions
-from stream.config.settings import PROJECT_ROOT
+from stream.config.project import PROJECT_ROOT
 
 QUICK_RECORDINGS = 140
 QUICK_IMAGES = 500

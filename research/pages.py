@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.markdown import fill_tables
-from stream.config.settings import PROJECT_ROOT
+from stream.config.project import PROJECT_ROOT
 from stream.training.files import replace_text
 
 RESULTS = PROJECT_ROOT / "research" / "benchmarks" / "results"

@@ -22,7 +22,7 @@ from research.command_line import console, errors_as_sentences, folders_of, pars
 from research.experiments.config import ExperimentConfig, read_config
 from research.experiments.run import Folders, is_finished, run
 from research.pages import MODEL_PAGE, RESULTS, fill_page, read_result, write_result
-from stream.config.settings import PROJECT_ROOT
+from stream.config.project import PROJECT_ROOT
 
 CONFIGS = PROJECT_ROOT / "research" / "configs"
 STORED = RESULTS / "mosi.json"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stream.cli.errors import CommandError, friendly_errors
-from stream.config.settings import PROJECT_ROOT
+from stream.config.project import PROJECT_ROOT
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -11,11 +11,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from stream.config.addresses import check_host, is_ipv6, parse_address, parse_addresses
+from stream.config.project import PROJECT_ROOT
 from stream.config.redis_url import RedisAddress, parse_redis_url
 from stream.domain.disclosure import Disclosure
-
-PROJECT_ROOT = Path(__file__).resolve().parent.parent.parent
-
 
 LONGEST_TEXT = 1000
 

@@ -19,7 +19,8 @@ from kafka import KafkaProducer
 from typer.testing import CliRunner
 
 from stream.cli.main import app
-from stream.config.settings import PROJECT_ROOT, Settings
+from stream.config.project import PROJECT_ROOT
+from stream.config.settings import Settings
 from stream.domain.chunk import ChunkHeader, ContentType
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.kafka_records import chunk_headers

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from stream.config.settings import PROJECT_ROOT
+from stream.config.project import PROJECT_ROOT
 from stream.domain.modality import Modality
 from stream.media.errors import SourceError
 from stream.media.media_info import UNREADABLE, UnreadableReason

@@ -18,7 +18,7 @@ from research.experiments.mmsa import RefusedPickleError, read_mmsa
 from research.experiments.mosi import read_meld_text, read_mosi
 from research.experiments.windows import Windows, with_earlier_words
 from research.models.variants import Variant, VariantConfig, build
-from stream.config.settings import PROJECT_ROOT
+from stream.config.project import PROJECT_ROOT
 from stream.domain.modality import MODALITIES, Modality
 from stream.training.corpora import Part
 from stream.training.errors import TrainingError

@@ -27,7 +27,7 @@ from research.experiments.store import fingerprint_of
 from research.models.interface import ModelInput
 from research.models.text_encoder import WithTextEncoder
 from research.shortcuts.plants import Watermark
-from stream.config.settings import PROJECT_ROOT
+from stream.config.project import PROJECT_ROOT
 from stream.domain.features import Floats
 from stream.domain.modality import Modality
 from stream.encoders.text import default_tokenizer

@@ -25,7 +25,7 @@ from research.experiments.fit import answer
 from research.experiments.mosi import read_mosi
 from research.experiments.run import Folders
 from research.pages import MODEL_PAGE
-from stream.config.settings import PROJECT_ROOT
+from stream.config.project import PROJECT_ROOT
 from stream.domain.modality import Modality
 from stream.training.corpora import Part
 from stream.training.metrics import f1_scores

@@ -13,7 +13,7 @@ import typer.main
 from benchmarks.markdown import fill_tables
 from benchmarks.tables import DOCUMENTS, TABLES
 from stream.cli.main import app
-from stream.config.settings import PROJECT_ROOT
+from stream.config.project import PROJECT_ROOT
 from stream.domain.features import WIDTHS
 from stream.domain.modality import Modality
 from stream.media.errors import REASONS

@@ -17,7 +17,7 @@ from research.experiments.run import Folders, is_finished, read_corpus, run, tra
 from research.experiments.store import Store
 from research.experiments.windows import Windows
 from research.models.interface import SentimentModel
-from stream.config.settings import PROJECT_ROOT
+from stream.config.project import PROJECT_ROOT
 from stream.domain.features import Floats
 from stream.domain.modality import Modality
 from stream.training.corpora import Part

@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from stream.cli import main, train
-from stream.config.settings import PROJECT_ROOT
+from stream.config.project import PROJECT_ROOT
 
 COMMANDS = ("train", "evaluate", "export")
 ROW = PROJECT_ROOT / "research" / "configs" / "bclstm" / "mmci.yaml"

@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from stream.aio import protocols
-from stream.config.settings import PROJECT_ROOT
+from stream.config.project import PROJECT_ROOT
 from stream.kafka_admin import access, connection, handshake
 from stream.local import reachable
 from stream.serving import diagnosis, models

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from stream.config.settings import PROJECT_ROOT
+from stream.config.project import PROJECT_ROOT
 from stream.model.served import INPUT_NAMES, OUTPUT_NAMES, WEIGHTS, example_inputs, load_weights
 from stream.model_repository.files import sha256_of
 from stream.model_repository.served_models import IR_VERSION, OPSET

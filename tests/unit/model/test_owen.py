@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from stream.config.settings import PROJECT_ROOT
+from stream.config.project import PROJECT_ROOT
 from stream.domain.coalitions import STEPS
 from stream.domain.inference import CONTEXT_BIT, EVERYTHING
 from stream.domain.modality import MODALITIES, Modality

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 from safetensors.numpy import save_file
 
-from stream.config.settings import PROJECT_ROOT
+from stream.config.project import PROJECT_ROOT
 from stream.domain.features import Floats
 from stream.domain.media_format import BLOCK_SAMPLES, FEATURE_STEPS, FEATURE_WIDTH, MEL_BINS, MEL_FRAMES, SEGMENTS_PER_BLOCK, VOICE_WIDTH
 from stream.encoders.audio import log_mel, segments

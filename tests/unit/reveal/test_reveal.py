@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from stream.config.settings import PROJECT_ROOT
+from stream.config.project import PROJECT_ROOT
 from stream.domain.features import Floats
 from stream.domain.media_format import FACE_SIZE, SAMPLE_RATE
 from stream.domain.modality import Modality

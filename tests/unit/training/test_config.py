@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stream.config.settings import PROJECT_ROOT
+from stream.config.project import PROJECT_ROOT
 from stream.training.config import LiveConfig, read_live_config
 from stream.training.errors import TrainingError
 

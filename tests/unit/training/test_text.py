@@ -10,7 +10,7 @@ import pytest
 import torch
 from rich.progress import Progress
 
-from stream.config.settings import PROJECT_ROOT
+from stream.config.project import PROJECT_ROOT
 from stream.model.heads import Answer
 from stream.model_repository.text_weights import ADAPTER, packaged_weights
 from stream.training.minilm_weights import pretrained
