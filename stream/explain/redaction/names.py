@@ -20,19 +20,19 @@ GIVEN_NAMES = frozenset((_HERE / "given_names.txt").read_text(encoding="ascii").
 FAMILY_NAMES = frozenset((_HERE / "family_names.txt").read_text(encoding="ascii").split())
 """The most frequent family names. Many are ordinary words, so one counts only after a given name or a title."""
 
-_INTRODUCTIONS = tuple(
-    tuple(phrase.split()) for phrase in ("name is", "name's", "surname is", "call me", "mr", "mrs", "ms", "mister", "dr")
-)
+_INTRODUCTIONS = frozenset(("name is", "name's", "surname is", "call me", "mr", "mrs", "ms", "mister", "dr"))
 """After these a word that is no function word is taken for a name."""
 
-_PRESENTATIONS = tuple(
-    tuple(phrase.split())
-    for phrase in (
+_PRESENTATIONS = frozenset(
+    (
         *("this is", "i'm", "i am", "it's", "it is", "here is", "hi", "hello", "hey", "dear", "regards", "doctor", "miss"),
         *(f"{verb} {to}" for verb in ("speak", "speaking", "spoke", "talk", "talking", "talked") for to in ("to", "with")),
     )
 )
 """After these only a capital letter makes a name: *this is terrible* is none."""
+
+_NEVER = FUNCTION_WORDS | lists.NO_NAMES
+"""Words that are no names, wherever they stand and however they are written."""
 
 MOST_NAMES = 3
 """Most words of one name."""
@@ -47,7 +47,7 @@ def _spans(tokens: Sequence[Token]) -> Iterator[range]:
     cased = _is_cased(tokens)
     for place, token in enumerate(tokens):
         capital = cased and _is_capital(token)
-        introduced = _introduced(tokens, place, _INTRODUCTIONS) and _may_be_name(token)
+        introduced = _may_be_name(token) and _introduced(tokens, place, _INTRODUCTIONS)
         if introduced or _whole(token.low) in GIVEN_NAMES or (capital and (not token.begins or _introduced(tokens, place, _PRESENTATIONS))):
             yield range(place, _end(tokens, place + 1, introduced=introduced, cased=cased))
 
@@ -65,11 +65,15 @@ def _end(tokens: Sequence[Token], place: int, *, introduced: bool, cased: bool) 
 
 
 def _may_be_name(token: Token) -> bool:
-    return token.low not in FUNCTION_WORDS | lists.NO_NAMES and token.low.replace("-", "").replace("'", "").isalpha()
+    return token.low not in _NEVER and token.low.replace("-", "").replace("'", "").isalpha()
 
 
-def _introduced(tokens: Sequence[Token], place: int, phrases: Sequence[tuple[str, ...]]) -> bool:
-    return any(tuple(token.low for token in tokens[max(0, place - len(phrase)) : place]) == phrase for phrase in phrases)
+def _introduced(tokens: Sequence[Token], place: int, phrases: frozenset[str]) -> bool:
+    """Whether one of the phrases, of one or two words, stands before a token."""
+    if not place:
+        return False
+    before = tokens[place - 1].low
+    return before in phrases or (place > 1 and f"{tokens[place - 2].low} {before}" in phrases)
 
 
 def _is_cased(tokens: Sequence[Token]) -> bool:
@@ -80,7 +84,7 @@ def _is_cased(tokens: Sequence[Token]) -> bool:
 
 def _is_capital(token: Token) -> bool:
     bare = token.bare
-    return len(bare) > 1 and bare[0].isupper() and not bare.isupper() and _whole(token.low) not in FUNCTION_WORDS | lists.NO_NAMES
+    return len(bare) > 1 and bare[0].isupper() and not bare.isupper() and _whole(token.low) not in _NEVER
 
 
 def _whole(low: str) -> str:
