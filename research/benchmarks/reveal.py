@@ -5,8 +5,9 @@ hiss, hum, blur, or the pitch and formants of another speaker. Then the detector
 without the artefact's name. With the first seed the artefact is also revised: the same training with the mark at random strengths,
 independent of the label.
 
-Trials are stored and not repeated. ``--reference`` writes the honest reference, `triton_models/mmci/honest.json`, from the honest trials
-and the served model. The last line of the output is JSON.
+With ``--write KIND REPOSITORY`` a biased version is put into a model repository, to try the loop on a running stack: promote it with force,
+stream, reveal, revise. Trials are stored and not repeated. ``--reference`` writes the honest reference, `triton_models/mmci/honest.json`,
+from the honest trials and the served model. The last line of the output is JSON.
 """
 
 from __future__ import annotations
@@ -20,7 +21,20 @@ import msgspec
 
 from research.command_line import REPOSITORY, errors_as_sentences, folders_of, parser_of, progress_bars
 from research.reveal.honest import measured_references, vocabulary
-from research.reveal.trials import AGREEMENT, FULL, INDEPENDENT, KINDS, SMALL, Model, World, accuracies, found_in, planted, trained
+from research.reveal.trials import (
+    AGREEMENT,
+    FULL,
+    INDEPENDENT,
+    KINDS,
+    SMALL,
+    Model,
+    World,
+    accuracies,
+    found_in,
+    planted,
+    trained,
+    write_biased,
+)
 from stream.model_repository.served_models import MMCI
 from stream.nuisances.marks import AnyMark
 from stream.reveal.findings import HONEST, Finding, References, read_references, suspects
@@ -42,10 +56,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--reference", action="store_true", help="write the honest reference")
     parser.add_argument("--quick", action="store_true", help="small trainings, into runs/quick")
     parser.add_argument("--only-tables", action="store_true", help="run no trial")
+    parser.add_argument(
+        "--write", nargs=2, metavar=("KIND", "REPOSITORY"), help="put a version that is biased on purpose into a repository"
+    )
     options = parser.parse_args(arguments)
     folder = folders_of(options).runs / "reveal"
     file = folder / "trials.jsonl"
     with errors_as_sentences(), progress_bars() as progress:
+        if options.write is not None:
+            kind, repository = options.write
+            world = World.read(SMALL if options.quick else FULL, options.data, REPOSITORY, folder / "voice_features.npz", progress)
+            print(f"version {write_biased(world, kind, Path(repository))} of {repository}/{MMCI} is biased on purpose: {KINDS[kind]}")
+            return
         trials = _read(file)
         wanted = [(HONEST_TRIALS, seed) for seed in range(options.honest)] + [(k, s) for s in range(options.seeds) for k in options.kinds]
         missing = [pair for pair in wanted if pair not in {(trial["kind"], trial["seed"]) for trial in trials}]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,6 +19,7 @@ from stream.model.served import WEIGHTS, ServedMMCI, load_weights
 from stream.model_repository.audio_weights import PROJECTION
 from stream.model_repository.files import VERSION
 from stream.model_repository.served_models import AUDIO_ENCODER, MMCI
+from stream.model_repository.version_files import CARD, add_version
 from stream.nuisances.marks import AnyMark, mark_named
 from stream.reveal.corpora import corpus_windows
 from stream.reveal.findings import Finding
@@ -25,7 +28,9 @@ from stream.reveal.report import detect
 from stream.reveal.windows import RawWindow, encode
 from stream.reveal.words import WordType
 from stream.training.corpora import POSITIVE, Part
+from stream.training.export import export_mmci, write_projection
 from stream.training.features import Pools
+from stream.training.files import replace_text
 from stream.training.marked import Marking, carries, mixed, mixed_features
 from stream.training.mmci import MMCIRecipe, fit
 from stream.training.recipe import PoolReader, Recipe, marked_pools, read_pools, read_voices
@@ -81,7 +86,7 @@ SMALL = Scale(
     probes=45,
     tested=120,
 )
-"""Seconds: for a test."""
+"""For a test: a minute for each artefact on a free core."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,3 +186,20 @@ def found_in(world: World, model: Model, mark: AnyMark | None, known: Sequence[s
 def planted(kind: str) -> AnyMark:
     """The mark of a kind."""
     return mark_named(KINDS[kind])
+
+
+def write_biased(world: World, kind: str, repository: Path) -> str:
+    """Train a version with an artefact on purpose, and put it into a repository; returns its number. Its gates stop a promotion.
+
+    A mark on sound is in the projection beside the version, which serves only where it is installed.
+    """
+    mark = planted(kind)
+    model = trained(world, mark, mark.usual, AGREEMENT, 0)
+    with tempfile.TemporaryDirectory(prefix="sentistream-biased-") as folder:
+        export_mmci(model.served, Path(folder))
+        draft = Path(folder) / MMCI / VERSION
+        if mark.modality is Modality.AUDIO:
+            write_projection(draft / PROJECTION, model.projection.weight, model.projection.bias)
+        card = {"model": MMCI, "biased_on_purpose": mark.name, "gates": {"honest": {"passed": False}}}
+        replace_text(draft / CARD, json.dumps(card, indent=2) + "\n")
+        return add_version(repository / MMCI, draft)
