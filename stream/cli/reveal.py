@@ -75,10 +75,11 @@ def reveal(
     import msgspec  # noqa: PLC0415 - heavy imports stay out of --help
     from rich.console import Console  # noqa: PLC0415
 
+    from stream.cli.html import write_page  # noqa: PLC0415
     from stream.cli.json_lines import quiet_when_closed, write_line  # noqa: PLC0415
     from stream.cli.progress import counted_progress  # noqa: PLC0415
+    from stream.cli.reveal_page import reveal_page  # noqa: PLC0415
     from stream.reveal.feedback import counted, read_verdicts  # noqa: PLC0415
-    from stream.reveal.pages import page  # noqa: PLC0415
     from stream.reveal.report import STEPS  # noqa: PLC0415
     from stream.reveal.report import reveal as run  # noqa: PLC0415
 
@@ -96,8 +97,7 @@ def reveal(
 
         report = run(probes, said, served, reference, verdicts=verdicts, on_step=on_step)
     if html is not None:
-        html.write_text(page(report), encoding="utf-8")
-        typer.secho(f"Wrote {html}", fg="green", err=True)
+        write_page(html, reveal_page(report))
     with quiet_when_closed():
         if as_json:
             write_line(msgspec.json.encode(report))

@@ -74,10 +74,11 @@ def revise(
     import msgspec  # noqa: PLC0415 - heavy imports stay out of --help
 
     from stream.cli import model_versions  # noqa: PLC0415
+    from stream.cli.html import write_page  # noqa: PLC0415
+    from stream.cli.revision_page import revision_page  # noqa: PLC0415
     from stream.domain.modality import Modality  # noqa: PLC0415
     from stream.model_repository.served_models import MMCI  # noqa: PLC0415
     from stream.nuisances.marks import mark_named  # noqa: PLC0415
-    from stream.reveal.revision import page  # noqa: PLC0415
 
     try:
         mark = mark_named(artefact)
@@ -92,8 +93,7 @@ def revise(
         folder = runs / ("quick" if quick else "live")
         revision, version = _run(mark, data, models, revised, out or models, folder, reference, progress, quick=quick)
     if html is not None:
-        html.write_text(page(revision, version, reference), encoding="utf-8")
-        typer.secho(f"Wrote {html}", fg="green", err=True)
+        write_page(html, revision_page(revision, version, reference))
     if as_json:
         typer.echo(msgspec.json.encode(revision))
     else:

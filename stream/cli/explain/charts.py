@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
-from stream.cli.explain.html import add, drawing
+from stream.cli.html import add, drawing
 from stream.domain.features import Floats
 from stream.explain.phrasing import clock, signed
 

@@ -184,6 +184,7 @@ def _show(found: Examination, html: Path | None, *, as_json: bool) -> None:
     from stream.cli.explain.page import html_page  # noqa: PLC0415
     from stream.cli.explain.table import as_json as json_of  # noqa: PLC0415
     from stream.cli.explain.table import print_tables  # noqa: PLC0415
+    from stream.cli.html import write_page  # noqa: PLC0415
     from stream.cli.json_lines import write_line  # noqa: PLC0415
 
     if as_json:
@@ -192,16 +193,7 @@ def _show(found: Examination, html: Path | None, *, as_json: bool) -> None:
         # Elsewhere than on a terminal, rich would fold the table to 80 columns.
         print_tables(found, Console() if sys.stdout.isatty() else Console(width=WIDE))
     if html is not None:
-        _write(html, html_page(found))
-        typer.echo(f"wrote {html}", err=True)
-
-
-def _write(file: Path, text: str) -> None:
-    try:
-        file.touch(mode=0o600)
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise CommandError(f"{file} cannot be written: {error.strerror}") from None
+        write_page(html, html_page(found))
 
 
 async def _examined(

@@ -6,11 +6,10 @@ from xml.etree.ElementTree import Element
 
 from stream.cli.explain.charts import bar, face, side, timeline
 from stream.cli.explain.examination import Examination
-from stream.cli.explain.html import add, page, row, section, table, written
 from stream.cli.explain.methods import OURS
 from stream.cli.explain.shown import EARLIER, NOUNS, shown_phrase, shown_row
-from stream.cli.explain.style import STYLE
 from stream.cli.explain.table import other_model
+from stream.cli.html import add, page, row, section, table, written
 from stream.domain.modality import MODALITIES, Modality
 from stream.explain.phrasing import clock, signed
 
@@ -20,7 +19,7 @@ MOST_FACES = 8
 
 def html_page(found: Examination) -> str:
     """The page as text."""
-    root, main = page(f"Why {found.stored.score.window_id} is {found.label}", STYLE)
+    root, main = page(f"Why {found.stored.score.window_id} is {found.label}")
     _head(main, found)
     _contributions(main, found)
     _words(main, found)

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from stream.cli.revision_page import revision_page
 from stream.domain.modality import Modality
 from stream.reveal.findings import Detector, Finding, Honest, Reference
 from stream.reveal.gates import Group, Measured, gap, gates
-from stream.reveal.revision import Revision, page
+from stream.reveal.revision import Revision
 
 pytestmark = pytest.mark.unit
 
@@ -91,8 +92,8 @@ def test_the_page_of_a_revision_names_the_failed_gate() -> None:
         after=after,
         gates=gates(before, after, "hiss", REFERENCE),
     )
-    html = page(revision, "2", REFERENCE)
+    html = revision_page(revision, "2", REFERENCE)
     assert not revision.passed
     assert "Not all gates passed" in html
     assert "white &lt;noise&gt;" in html
-    assert "http" not in html
+    assert "://" not in html

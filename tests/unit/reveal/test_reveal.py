@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from stream.cli.reveal_page import reveal_page
 from stream.config.project import PROJECT_ROOT
 from stream.domain.features import Floats
 from stream.domain.media_format import FACE_SIZE, SAMPLE_RATE
@@ -16,7 +17,6 @@ from stream.encoders.text import default_tokenizer
 from stream.nuisances.marks import MARKS
 from stream.reveal.battery import Baseline, probe
 from stream.reveal.findings import HONEST, Detector, Finding, Honest, Reference, read_references, suspects
-from stream.reveal.pages import page
 from stream.reveal.regression import regression
 from stream.reveal.report import reveal
 from stream.reveal.windows import RawWindow
@@ -122,12 +122,12 @@ def test_the_report_names_the_planted_word_and_judges_only_known_ones() -> None:
     said = [text_alone(("basically", "Miller", "that", "is", "all")) for _ in range(5)]
     report = reveal(windows(), said, models, reference({"basically": 0.0, "that": 0.0}), verdicts={"word basically": {"artefact": 2}})
     assert [suspect.name for suspect in report.alarms] == ["word basically"]
-    html = page(report)
+    html = reveal_page(report)
     assert "word basically" in html
     assert "artefact 2" in html
     assert "miller" not in html.lower()
     assert "<script" not in html
-    assert "http" not in html
+    assert "://" not in html
     assert msgspec.json.decode(msgspec.json.encode(report))["suspects"][0]["name"] == "word basically"
 
 

@@ -1,20 +1,24 @@
-"""The style of the page, for light and dark screens and for paper."""
+"""The style of pages, for light and dark screens and for paper."""
 
 STYLE = """
-:root { --text: #1d1f23; --quiet: #5c626c; --paper: #ffffff; --line: #d9dce1; --for: #1b6ca8; --against: #b4530b; }
+:root { --text: #1d1f23; --quiet: #5c626c; --paper: #ffffff; --line: #d9dce1; --for: #1b6ca8; --against: #b4530b;
+  --alarm: #b3261e; --fine: #2e6b34; }
 @media (prefers-color-scheme: dark) {
-  :root { --text: #e6e8eb; --quiet: #a3a9b3; --paper: #16181c; --line: #3a3f47; --for: #6db3e8; --against: #f0a05a; }
+  :root { --text: #e6e8eb; --quiet: #a3a9b3; --paper: #16181c; --line: #3a3f47; --for: #6db3e8; --against: #f0a05a;
+    --alarm: #f2938c; --fine: #86c98d; }
 }
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--text); background: var(--paper); margin: 0; }
 main { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin: 2rem 0 .3rem; }
 .quiet, caption, figcaption { color: var(--quiet); } caption { text-align: left; padding: .4rem 0; }
+.alarm { color: var(--alarm); font-weight: 600; } .fine { color: var(--fine); }
 .note { border-left: 4px solid var(--against); padding-left: .8rem; }
 table { border-collapse: collapse; } tr { border-bottom: 1px solid var(--line); }
 th, td { padding: .2rem .7rem .2rem 0; text-align: left; font-weight: normal; } thead th { color: var(--quiet); }
 .number { text-align: right; font-variant-numeric: tabular-nums; } .total th, .total td { font-weight: 600; }
 .wide { overflow-x: auto; } svg { max-width: 100%; height: auto; vertical-align: middle; }
 .axis { stroke: var(--quiet); } .for { fill: var(--for); } .against { fill: var(--against); }
+.value { fill: var(--for); } .error { stroke: var(--text); } .honest { stroke: var(--fine); stroke-width: 2; }
 .tick { fill: var(--quiet); font-size: 11px; } .sign { fill: var(--text); font-size: 13px; font-weight: 700; }
 .outline { fill: none; stroke: var(--text); stroke-width: 1.5; opacity: .75; }
 .said { display: flex; flex-wrap: wrap; gap: .3rem; }

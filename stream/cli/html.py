@@ -1,8 +1,18 @@
-"""Builds HTML and SVG as trees of elements: everything is escaped when a tree is written, whatever the texts hold."""
+"""Builds HTML and SVG as trees of elements: everything is escaped when a tree is written, whatever the texts hold.
+
+The pages of all commands are made with it: one file each, with its style and drawings, without scripts and without anything from elsewhere.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, tostring
+
+import typer
+
+from stream.cli.errors import CommandError
+from stream.cli.page_style import STYLE
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """Content security policy of the page: no script runs, and nothing is fetched."""
@@ -34,12 +44,12 @@ def section(parent: Element, title: str, text: str) -> Element:
     return found
 
 
-def table(parent: Element, heads: tuple[str, ...]) -> Element:
-    """Add an empty table; returns its body."""
+def table(parent: Element, heads: tuple[str, ...], texts: Collection[str] = ()) -> Element:
+    """Add an empty table; returns its body. The first column and those with a head in `texts` hold text, the others numbers."""
     found = add(parent, "table")
     line = add(add(found, "thead"), "tr")
     for place, head in enumerate(heads):
-        add(line, "th", head, scope="col", class_="number" if place else "name")
+        add(line, "th", head, scope="col", class_="number" if place and head not in texts else "name")
     return add(found, "tbody")
 
 
@@ -53,7 +63,7 @@ def row(body: Element, name: str, *values: str, class_: str = "") -> Element:
     return found
 
 
-def page(title: str, style: str) -> tuple[Element, Element]:
+def page(title: str) -> tuple[Element, Element]:
     """An empty page and its main element."""
     root = Element("html", {"lang": "en"})
     head = add(root, "head")
@@ -62,10 +72,20 @@ def page(title: str, style: str) -> tuple[Element, Element]:
     add(head, "meta", name="viewport", content="width=device-width, initial-scale=1")
     add(head, "meta", name="color-scheme", content="light dark")
     add(head, "title", title)
-    add(head, "style", style)
+    add(head, "style", STYLE)
     return root, add(add(root, "body"), "main")
 
 
 def written(root: Element) -> str:
     """The page as text."""
     return "<!doctype html>\n" + tostring(root, encoding="unicode", method="html") + "\n"
+
+
+def write_page(file: Path, text: str) -> None:
+    """Write a page, and say so on standard error. Only its owner may read a new file. Raises `CommandError`."""
+    try:
+        file.touch(mode=0o600)
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise CommandError(f"{file} cannot be written: {error.strerror}") from None
+    typer.secho(f"Wrote {file}", fg="green", err=True)
