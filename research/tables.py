@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import argparse
 
+from benchmarks import xai_digits
 from research.benchmarks import left_out, mosi, ood, shortcut, voice
 from research.pages import read_result
 
-BENCHMARKS = (mosi, ood, shortcut, voice, left_out)
+BENCHMARKS = (mosi, ood, shortcut, voice, left_out, xai_digits)
 
 
 def main() -> None:
@@ -20,7 +21,9 @@ def main() -> None:
     formatter = argparse.RawDescriptionHelpFormatter
     argparse.ArgumentParser(prog="python -m research.tables", description=__doc__, formatter_class=formatter).parse_args()
     for benchmark in BENCHMARKS:
-        if benchmark.fill_tables_of(read_result(benchmark.STORED)):
+        stored = read_result(benchmark.STORED)
+        # A benchmark that has not been run yet has no tables.
+        if stored and benchmark.fill_tables_of(stored):
             print(benchmark.__name__)
 
 
