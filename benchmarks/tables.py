@@ -1,8 +1,8 @@
-"""Fills the tables of docs/ from benchmarks/results: ``python -m benchmarks.tables``.
+"""Fills the tables of docs/ from benchmarks/results, and draws docs/explanations.svg: ``python -m benchmarks.tables``.
 
-``align.json``, ``cost.json``, ``face_maps.json``, ``pipeline.json`` and ``served.json`` contain the last line that
-``python -m benchmarks.align``, ``… cost``, ``… face_maps``, ``… pipeline`` and ``… served --gpu`` print. Each line of ``recovery.jsonl`` is
-the last line of one run of ``python -m benchmarks.recovery``.
+``align.json``, ``cost.json``, ``explanations.json``, ``face_maps.json``, ``pipeline.json`` and ``served.json`` contain the last line that
+``python -m benchmarks.align``, ``… cost``, ``… explanations``, ``… face_maps``, ``… pipeline`` and ``… served --gpu`` print. Each line of
+``recovery.jsonl`` is the last line of one run of ``python -m benchmarks.recovery``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.explanation_runs import pages
 from benchmarks.markdown import fill_tables, markdown_table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -156,6 +157,10 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "recovery": recovery_table,
     "served": served_table,
     "faults": faults_table,
+    "explainers": lambda: pages.methods_table(_last("explanations")),
+    "explainers-agreeing": lambda: pages.agreeing_table(_last("explanations")),
+    "explainers-alike": lambda: pages.agreement_table(_last("explanations")),
+    "measures": lambda: pages.measures_table(_last("explanations")),
     "face-maps": face_maps_table,
 }
 
@@ -170,15 +175,18 @@ def _machine(result: Mapping[str, Any]) -> str:
     return f"{result['machine']['cores']} shared cores ({result['machine']['cpu']}), {versions}."
 
 
+def texts() -> dict[Path, str]:
+    """Every document with its tables filled, and the picture, by file."""
+    found = {ROOT / name: fill_tables((ROOT / name).read_text(encoding="utf-8"), TABLES) for name in DOCUMENTS}
+    return found | {ROOT / "docs" / "explanations.svg": pages.picture(_last("explanations"))}
+
+
 def main() -> None:
-    """Fill the tables and print the names of the documents that changed."""
-    for name in DOCUMENTS:
-        document = ROOT / name
-        before = document.read_text(encoding="utf-8")
-        after = fill_tables(before, TABLES)
-        if after != before:
-            document.write_text(after, encoding="utf-8")
-            print(name)
+    """Fill the tables, draw the picture and print the names of the files that changed."""
+    for file, after in texts().items():
+        if not file.is_file() or file.read_text(encoding="utf-8") != after:
+            file.write_text(after, encoding="utf-8")
+            print(file.relative_to(ROOT))
 
 
 if __name__ == "__main__":

@@ -110,7 +110,8 @@ def _number(key: str, value: float | None) -> str:
         return ""
     if key == "ms":
         return f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
-    return f"{value:.3f}" if key in {"comprehensiveness", "sufficiency", "sufficiency_overshooting"} else f"{value:.2f}"
+    fine = {"comprehensiveness", "sufficiency", "sufficiency_overshooting", "max_sensitivity"}
+    return f"{value:.3f}" if key in fine else f"{value:.2f}"
 
 
 def picture(result: Mapping[str, Any]) -> str:

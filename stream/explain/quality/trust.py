@@ -18,6 +18,7 @@ from stream.explain.methods.value import node_mask
 NOISE_LEVELS = (0.0, 0.5, 1.0, 2.0, 4.0)
 """Standard deviations of the noise, relative to that of the relevance."""
 
+ROUNDING = 1e-9
 LEAST_ORDER = 0.8
 MOST_RANDOM_WINS = 1 / 3
 """A measure counts if it keeps the order at least this well, and random numbers beat a good explanation in no more windows."""
@@ -47,7 +48,7 @@ def judge(
     oracle: float,
     *,
     higher_is_better: bool = True,
-    tolerance: float = 1e-9,
+    tolerance: float = ROUNDING,
 ) -> Verdict:
     """Judge a measure.
 
@@ -66,7 +67,7 @@ def judge(
     wins = float(np.mean(better * np.asarray(of_random) > better * np.asarray(of_explanation)))
     oracle_first = bool(better * oracle >= values[0] - tolerance)
     random_last = bool(np.mean(better * np.asarray(of_random)) < np.mean(better * np.asarray(of_explanation)))
-    trusted = order >= LEAST_ORDER and wins <= MOST_RANDOM_WINS and oracle_first and random_last
+    trusted = order >= LEAST_ORDER - ROUNDING and wins <= MOST_RANDOM_WINS and oracle_first and random_last
     return Verdict(trusted, order, wins, oracle_first)
 
 

@@ -14,6 +14,7 @@ from benchmarks.explanation_runs.explainers import node_pool
 from benchmarks.explanation_runs.pages import picture
 from benchmarks.explanation_runs.planted import MARKED, Planter
 from benchmarks.explanations import missed
+from benchmarks.tables import texts
 from stream.domain.inference import WindowInputs
 from stream.domain.modality import MODALITIES
 from stream.explain.methods.gradient import NODES, value_of
@@ -102,6 +103,11 @@ def test_a_mark_is_one_run_of_nodes_and_nothing_else_tells_the_label() -> None:
         assert marked[-1] - marked[0] == len(marked) - 1
         assert (node_mask(planted.inputs)[marked] == 1).all()
         assert not planted.inputs.past_mask.any()
+
+
+def test_documents_and_picture_hold_the_stored_numbers() -> None:
+    stale = [file.name for file, text in texts().items() if not file.is_file() or file.read_text(encoding="utf-8") != text]
+    assert stale == []
 
 
 def test_the_picture_shows_each_method_with_a_cost() -> None:

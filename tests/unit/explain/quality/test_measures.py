@@ -172,6 +172,7 @@ def test_agreement_and_shared_top_are_one_for_the_same_and_fall_with_noise() -> 
 def test_a_measure_is_trusted_only_if_it_passes_all_checks() -> None:
     falling, good, bad = [0.9, 0.8, 0.6, 0.4, 0.3], [0.9, 0.8, 1.0], [0.2, 0.3, 0.1]
     assert judge(falling, good, bad, oracle=1.0).trusted
+    assert judge([0.9, 0.8, 0.4, 0.6, 0.3], good, bad, oracle=1.0).trusted  # one pair of ten in the wrong order: 0.8
     assert not judge(falling, good, bad, oracle=0.7).trusted
     assert not judge([0.9, 0.3, 0.8, 0.9, 0.5], good, bad, oracle=1.0).trusted
     assert not judge(falling, good, [0.95, 0.85, 0.0], oracle=1.0).trusted
