@@ -27,8 +27,8 @@ class Row:
     planted: bool = True
 
 
-def _graph(name: Variant = Variant.MMCI, **switches: Any) -> VariantConfig:
-    return VariantConfig(name=name, hidden=GRAPH_HIDDEN, dropout=GRAPH_DROPOUT, **switches)
+def _graph(name: Variant = Variant.MMCI, *, skip: bool = True, **switches: Any) -> VariantConfig:
+    return VariantConfig(name=name, hidden=GRAPH_HIDDEN, dropout=GRAPH_DROPOUT, skip=skip, **switches)
 
 
 def _flat(name: Variant) -> VariantConfig:
@@ -42,8 +42,8 @@ ROWS: dict[str, Row] = {
     "unplanted_fusion": Row(Defence(_flat(Variant.FUSION)), planted=False),
     "text_only": Row(Defence(_flat(Variant.TEXT_ONLY))),
     "erm": Row(Defence(_flat(Variant.FUSION))),
-    "rgcn": Row(Defence(_graph(Variant.RGCN))),
-    "mmci_cal": Row(Defence(_graph(intervention="recombination"))),
+    "rgcn": Row(Defence(_graph(Variant.RGCN, skip=False))),
+    "mmci_cal": Row(Defence(_graph(intervention="recombination", skip=False))),
     "mmci": Row(Defence(_graph())),
     "cider": Row(Defence(_flat(Variant.CIDER))),
     "gear": Row(Defence(_flat(Variant.GEAR))),
