@@ -42,7 +42,6 @@ from benchmarks.explanation_runs.explainers import (
     explainers,
     learned,
     mean_of,
-    node_pool,
 )
 from benchmarks.explanation_runs.local_models import LocalClient
 from benchmarks.explanation_runs.planted import Planter, answered_right, trained
@@ -57,7 +56,7 @@ from stream.config.project import PROJECT_ROOT
 from stream.domain.inference import WindowInputs
 from stream.explain.methods.lime import Lime
 from stream.explain.methods.shap import KernelShap
-from stream.explain.methods.value import Explainer, Value, node_mask
+from stream.explain.methods.value import Explainer, Value, mean_nodes, node_mask, node_pool
 from stream.explain.quality.erasure import Erasure, comprehensiveness, overshooting_sufficiency, sufficiency
 from stream.explain.quality.randomisation import randomised
 from stream.explain.quality.trust import rounded
@@ -84,7 +83,7 @@ def run(cases: list[Case], agreeing: list[Case], sizes: Sizes, client: LocalClie
     network = Network(value, graph.answers, module)
     others, explained = [case.inputs for case in cases[: sizes.fitted]], [case.inputs for case in cases[sizes.fitted :]]
     pool = node_pool(others)
-    baselines = {modality: nodes.mean(axis=0) for modality, nodes in pool.items()}
+    baselines = mean_nodes(others)
     members = explainers(network, baselines)
     found = explain(members, explained, value, counter("explanations", len(members) * len(explained)))
     learned_one = {"combiner": learned(members, others, value)}
@@ -163,7 +162,7 @@ def _planted(bench: measures.Bench, sizes: Sizes, counter: Counter, progress: Pr
     planter = Planter(bench.windows, pool, SEED)
     network = _in_torch(trained(planter, SEED, progress))
     planted, share = answered_right(planter, network.module, sizes.planted)
-    members = explainers(network, {modality: nodes.mean(axis=0) for modality, nodes in pool.items()})
+    members = explainers(network, mean_nodes(bench.windows))
     windows = [one.inputs for one in planted]
     found = explain(members, windows, network.value, counter("planted marks", len(members) * len(windows)))
     found["mean"] = mean_of(found)

@@ -30,8 +30,9 @@ from rich.console import Console
 from benchmarks.machine import machine, versions
 from stream.config.project import PROJECT_ROOT
 from stream.domain.features import Floats
+from stream.domain.inference import INPUT_NAMES
 from stream.domain.media_format import AUDIO_PER_SECOND, FACE_SIZE, MEL_BINS, MEL_FRAMES, VIDEO_PER_SECOND, WORDS_PER_SECOND
-from stream.model.served import INPUT_NAMES, WEIGHTS, example_inputs, load_weights
+from stream.model.served import WEIGHTS, example_inputs, load_weights
 from stream.model_repository.repository import build_encoders
 
 REPOSITORY = PROJECT_ROOT / "triton_models"

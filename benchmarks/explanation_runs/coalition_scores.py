@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from stream.domain.features import Floats
-from stream.domain.inference import WindowInputs
+from stream.domain.inference import NODE_TENSORS, WindowInputs
 from stream.domain.modality import MODALITIES, Modality
 from stream.explain.methods.gradient import tensors
 from stream.model.heads import capped
@@ -28,7 +28,6 @@ from stream.model.streams import Skip
 
 Masks = dict[Modality, Tensor]
 REMEMBERED = 200
-PREFIXES = {Modality.TEXT: ("words", "word"), Modality.AUDIO: ("audio", "audio"), Modality.VIDEO: ("video", "video")}
 
 
 class CoalitionScores:
@@ -69,7 +68,7 @@ class _Unmasked:
         self._module = module
         self._inputs = inputs  # as long as these arrays live, no others can have their ids
         batch = tensors([inputs])
-        window = {m: Nodes(batch[n], batch[f"{p}_times"], torch.ones_like(batch[f"{p}_mask"])) for m, (n, p) in PREFIXES.items()}
+        window = {m: Nodes(batch[n.values], batch[n.times], torch.ones_like(batch[n.mask])) for m, n in NODE_TENSORS.items()}
         past = served_past((batch["past_words"], batch["past_audio"], batch["past_video"]), batch["past_mask"], batch["past_same"])
         model = module.model
         with torch.inference_mode():
@@ -88,7 +87,7 @@ class _Unmasked:
 
     def scores(self, windows: Sequence[WindowInputs]) -> Floats:
         """(B,) scores of the window with other masks."""
-        masks = {m: torch.from_numpy(np.stack([getattr(w, f"{p}_mask") for w in windows])) for m, (_, p) in PREFIXES.items()}
+        masks = {m: torch.from_numpy(np.stack([getattr(w, names.mask) for w in windows])) for m, names in NODE_TENSORS.items()}
         module, model = self._module, self._module.model
         with torch.inference_mode():
             readout = torch.cat([self._read(m, masks) for m in MODALITIES], dim=1)

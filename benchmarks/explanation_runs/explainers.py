@@ -9,9 +9,9 @@ import numpy as np
 
 from stream.domain.features import Floats
 from stream.domain.inference import WindowInputs
-from stream.domain.modality import MODALITIES, Modality
+from stream.domain.modality import Modality
 from stream.explain.methods.combined import Combiner, unit_mass
-from stream.explain.methods.gradient import NODES, ClosedForm, GradCamPlusPlus, IntegratedGradients
+from stream.explain.methods.gradient import ClosedForm, GradCamPlusPlus, IntegratedGradients
 from stream.explain.methods.graph import Attention, Published
 from stream.explain.methods.lime import Lime
 from stream.explain.methods.perturbation import RandomRelevance, leave_one_out, occlusion
@@ -51,12 +51,6 @@ def explainers(network: Network, baselines: Mapping[Modality, Floats]) -> dict[s
         "lime": Lime(),
         "random": RandomRelevance(),
     }
-
-
-def node_pool(windows: Sequence[WindowInputs]) -> dict[Modality, Floats]:
-    """(m, width) by modality: the nodes of all windows."""
-    masks = {Modality.TEXT: "word_mask", Modality.AUDIO: "audio_mask", Modality.VIDEO: "video_mask"}
-    return {m: np.concatenate([getattr(inputs, NODES[m])[getattr(inputs, masks[m]) > 0] for inputs in windows]) for m in MODALITIES}
 
 
 def explain(

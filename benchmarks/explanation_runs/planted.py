@@ -17,9 +17,9 @@ from rich.progress import Progress
 from torch.nn import functional
 
 from stream.domain.features import Floats
-from stream.domain.inference import WindowInputs
+from stream.domain.inference import NODE_TENSORS, WindowInputs
 from stream.domain.modality import MODALITIES, Modality
-from stream.explain.methods.gradient import NODES, value_of
+from stream.explain.methods.gradient import tensors, value_of
 from stream.explain.methods.value import BATCH
 from stream.explain.quality.truth import Mask
 from stream.model.mmci import MMCI
@@ -73,9 +73,9 @@ class Planter:
         shape = self._windows[int(self._rng.integers(len(self._windows)))]
         values: dict[Modality, Floats] = {}
         for modality in MODALITIES:
-            rows = getattr(shape, NODES[modality])
+            rows = getattr(shape, NODE_TENSORS[modality].values)
             values[modality] = self._donors[modality][self._rng.integers(0, len(self._donors[modality]), len(rows))]
-        masks = {Modality.TEXT: shape.word_mask, Modality.AUDIO: shape.audio_mask, Modality.VIDEO: shape.video_mask}
+        masks = {m: getattr(shape, names.mask) for m, names in NODE_TENSORS.items()}
         present = [m for m in MODALITIES if masks[m].sum() > MARKED]
         marked, *others = self._rng.permutation(np.array(present, object)).tolist()
         sign = self._random_sign()
@@ -135,8 +135,5 @@ def answered_right(planter: Planter, module: ServedMMCI, count: int) -> tuple[li
 
 
 def _window(windows: Sequence[WindowInputs]) -> Window:
-    def nodes(name: str, prefix: str) -> Nodes:
-        stacked = (np.stack([getattr(inputs, part) for inputs in windows]) for part in (name, f"{prefix}_times", f"{prefix}_mask"))
-        return Nodes(*map(torch.from_numpy, stacked))
-
-    return {Modality.TEXT: nodes("words", "word"), Modality.AUDIO: nodes("audio", "audio"), Modality.VIDEO: nodes("video", "video")}
+    batch = tensors(windows)
+    return {m: Nodes(batch[names.values], batch[names.times], batch[names.mask]) for m, names in NODE_TENSORS.items()}

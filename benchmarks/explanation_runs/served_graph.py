@@ -10,8 +10,8 @@ import onnxruntime
 
 from benchmarks.pipeline_runs.plain import inferences
 from stream.domain.features import Floats
-from stream.domain.inference import Inference, WindowInputs
-from stream.model.served import INPUT_NAMES, OUTPUT_NAMES
+from stream.domain.inference import INPUT_NAMES, Inference, WindowInputs
+from stream.model.served import OUTPUT_NAMES
 from stream.training.inference import session
 
 

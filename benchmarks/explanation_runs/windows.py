@@ -12,11 +12,10 @@ from rich.progress import Progress
 
 from benchmarks.explanation_runs.local_models import LocalClient
 from stream.domain.features import Floats, Word
-from stream.domain.inference import WindowInputs
+from stream.domain.inference import INPUT_NAMES, NODE_TENSORS, WindowInputs
 from stream.domain.media_format import WORD_WIDTH
 from stream.domain.modality import Modality
 from stream.encoders.window_inputs import with_words
-from stream.model.served import INPUT_NAMES
 from stream.model_repository.audio_weights import PROJECTION
 from stream.model_repository.served_models import AUDIO_ENCODER, FACE_ENCODER
 from stream.training import corpora
@@ -99,14 +98,10 @@ def _cases(pools: Pools, texts: Sequence[int], said: Sequence[Utterance], seed: 
     batch = WindowMaker(pools, seed, voice_mismatch=mismatch, face_mismatch=mismatch).paired(texts)
     past = batch.past
     tensors: dict[str, Floats] = {}
-    for prefix, name, modality in (
-        ("word", "words", Modality.TEXT),
-        ("audio", "audio", Modality.AUDIO),
-        ("video", "video", Modality.VIDEO),
-    ):
+    for modality, names in NODE_TENSORS.items():
         nodes = batch.window[modality]
-        tensors |= {name: nodes.values.numpy(), f"{prefix}_times": nodes.times.numpy(), f"{prefix}_mask": nodes.mask.numpy()}
-        tensors[f"past_{name}"] = past.values[modality].numpy()
+        tensors |= {names.values: nodes.values.numpy(), names.times: nodes.times.numpy(), names.mask: nodes.mask.numpy()}
+        tensors[names.past] = past.values[modality].numpy()
     tensors["past_mask"] = np.stack([past.mask[modality].numpy() for modality in Modality], axis=2)
     tensors["past_same"] = past.same_speaker.numpy()
     return [Case(_inputs({name: tensors[name][row] for name in INPUT_NAMES}, utterance)) for row, utterance in enumerate(said)]
@@ -115,16 +110,14 @@ def _cases(pools: Pools, texts: Sequence[int], said: Sequence[Utterance], seed: 
 def _inputs(tensors: dict[str, Floats], utterance: Utterance) -> WindowInputs:
     """Name the nodes of a composed window."""
     spans = {
-        prefix: [
-            (start, end) for start, end in np.round(1000 * tensors[f"{prefix}_times"][tensors[f"{prefix}_mask"] > 0]).astype(int).tolist()
-        ]
-        for prefix in ("word", "audio", "video")
+        modality: [(start, end) for start, end in np.round(1000 * tensors[names.times][tensors[names.mask] > 0]).astype(int).tolist()]
+        for modality, names in NODE_TENSORS.items()
     }
-    texts = utterance.text.split()[: len(spans["word"])]
+    texts = utterance.text.split()[: len(spans[Modality.TEXT])]
     nodes: dict[str, Any] = {
         **tensors,
-        "word_nodes": tuple(Word(text, *span) for text, span in zip(texts, spans["word"], strict=True)),
-        "audio_spans_ms": tuple(spans["audio"]),
-        "video_spans_ms": tuple(spans["video"]),
+        "word_nodes": tuple(Word(text, *span) for text, span in zip(texts, spans[Modality.TEXT], strict=True)),
+        "audio_spans_ms": tuple(spans[Modality.AUDIO]),
+        "video_spans_ms": tuple(spans[Modality.VIDEO]),
     }
     return WindowInputs(**nodes)

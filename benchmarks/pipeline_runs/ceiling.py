@@ -14,8 +14,8 @@ from benchmarks.pipeline_runs import media
 from benchmarks.pipeline_runs.plain import SessionState, infer, weights_file
 from stream.domain.chunk import Chunk, ChunkHeader
 from stream.domain.identity import SessionKey, TrackKey
-from stream.domain.inference import WindowInputs
-from stream.model.served import INPUT_NAMES, OUTPUT_NAMES, load_weights
+from stream.domain.inference import INPUT_NAMES, WindowInputs
+from stream.model.served import OUTPUT_NAMES, load_weights
 
 ROUNDS = 7
 

@@ -13,7 +13,7 @@ from stream.config.settings import Settings
 from stream.domain.chunk import Chunk
 from stream.domain.context import CONTEXT_KEPT, CONTEXT_WINDOWS, ContextFeatures, earlier_windows
 from stream.domain.features import AudioFeatures, Features, Floats, TextFeatures, VideoFeatures
-from stream.domain.inference import Inference, WindowInputs
+from stream.domain.inference import INPUT_NAMES, Inference, WindowInputs
 from stream.domain.kafka_records import parse_chunk
 from stream.domain.media_format import WORD_WIDTH
 from stream.domain.modality import MODALITIES, Modality
@@ -23,7 +23,7 @@ from stream.encoders.context_inputs import contribution, with_context
 from stream.encoders.packed import unpack
 from stream.encoders.window_inputs import build
 from stream.explain.records import final_records
-from stream.model.served import INPUT_NAMES, OUTPUT_NAMES, WEIGHTS, ServedMMCI, load_weights
+from stream.model.served import OUTPUT_NAMES, WEIGHTS, ServedMMCI, load_weights
 
 SETTINGS = Settings().windows
 VERSION = ModelVersion("mmci", "1", "torch")

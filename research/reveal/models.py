@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from stream.domain.features import Floats
-from stream.domain.inference import WindowInputs
+from stream.domain.inference import INPUT_NAMES, WindowInputs
 from stream.encoders.text import TokenisedWords
-from stream.model.served import INPUT_NAMES, OUTPUT_NAMES, ServedMMCI
+from stream.model.served import OUTPUT_NAMES, ServedMMCI
 from stream.reveal.windows import Answers, ServedModels
 from stream.training.voice import Projection
 from stream.training.voice_features import frozen_encoder, frozen_segments

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from stream.domain.features import Floats, Halves, Word
+from stream.domain.modality import Modality
 
 MODALITY_SETS = 8
 """Subsets of {text, audio, video}; index = sum of the modalities' bits, 0 = none, 7 = all."""
@@ -23,6 +26,29 @@ LABELS: tuple[str, ...] = ("negative", "neutral", "positive")
 
 SCORE_LIMIT = 3.0
 """Scores run from -3 (very negative) to 3 (very positive), as in CMU-MOSI."""
+
+
+class NodeTensors(NamedTuple):
+    """Names of the tensors with the nodes of one modality: fields of `WindowInputs`, and inputs of the ``mmci`` model."""
+
+    values: str
+    times: str
+    mask: str
+    past: str
+
+
+NODE_TENSORS: Mapping[Modality, NodeTensors] = {
+    Modality.TEXT: NodeTensors("words", "word_times", "word_mask", "past_words"),
+    Modality.AUDIO: NodeTensors("audio", "audio_times", "audio_mask", "past_audio"),
+    Modality.VIDEO: NodeTensors("video", "video_times", "video_mask", "past_video"),
+}
+
+INPUT_NAMES: tuple[str, ...] = (
+    *(name for tensors in NODE_TENSORS.values() for name in (tensors.values, tensors.times, tensors.mask)),
+    *(tensors.past for tensors in NODE_TENSORS.values()),
+    *("past_mask", "past_same"),
+)
+"""Inputs of the ``mmci`` model, in order."""
 
 
 class Extra(StrEnum):

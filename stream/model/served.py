@@ -43,12 +43,6 @@ OPTIONAL = ("word_ridge",)
 TRAINING_ONLY = ("model.head_causal.", "model.head_shortcut.")
 """Prefixes of weights that only the loss uses."""
 
-INPUT_NAMES: tuple[str, ...] = (
-    *("words", "word_times", "word_mask"),
-    *("audio", "audio_times", "audio_mask"),
-    *("video", "video_times", "video_mask"),
-    *("past_words", "past_audio", "past_video", "past_mask", "past_same"),
-)
 OUTPUT_NAMES: tuple[str, ...] = (
     *("coalition_scores", "coalition_probabilities", "causal", "relevance"),
     *("score_unadjusted", "to_review", "arousal", "face_slope", "word_effects"),
@@ -216,7 +210,7 @@ def load_weights(path: Path) -> ServedMMCI:
 
 
 def example_inputs(batch: int, words: int, audio: int, video: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-    """Random inputs of the served model, in the order of `INPUT_NAMES`, for export and for tests."""
+    """Random inputs of the served model, in the order of `stream.domain.inference.INPUT_NAMES`, for export and for tests."""
     tensors: list[Tensor] = []
     for count, modality in zip((words, audio, video), MODALITIES, strict=True):
         starts = torch.rand(batch, count, generator=generator) * 4.0

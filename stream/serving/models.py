@@ -14,7 +14,7 @@ from stream.aio.batcher import Batcher
 from stream.aio.breaker import Breaker
 from stream.config.settings import TritonSettings
 from stream.domain.features import Floats, Halves
-from stream.domain.inference import COALITIONS, LABELS, Extra, Inference, WindowInputs
+from stream.domain.inference import COALITIONS, INPUT_NAMES, LABELS, Extra, Inference, WindowInputs
 from stream.domain.media_format import FACE_CELLS, FACE_SIZE, FACE_WIDTH, MEL_BINS, MEL_FRAMES, SEGMENTS_PER_BLOCK, VOICE_WIDTH, WORD_WIDTH
 from stream.domain.result import ModelVersion
 from stream.domain.service_problem import ServiceProblem
@@ -135,7 +135,7 @@ class Models:
     @staticmethod
     async def _infer_with(ask: _Ask, questions: Sequence[_Question]) -> list[Inference]:
         windows, (_, version, extras) = [inputs for inputs, _, _ in questions], questions[0]
-        tensors = {name: np.stack([getattr(inputs, name) for inputs in windows]) for name in _WINDOW_TENSORS}
+        tensors = {name: np.stack([getattr(inputs, name) for inputs in windows]) for name in INPUT_NAMES}
         for name, tensor in tensors.items():
             _check_finite(MMCI, name, tensor)
         rows, nodes = len(windows), sum(_nodes(windows[0]))
@@ -297,12 +297,6 @@ _EXTRA_SHAPES: Mapping[Extra, Callable[[WindowInputs], tuple[int, ...]]] = {
 _HALVES = frozenset({"cells"})
 """Outputs that are float16; the others are float32."""
 _TOKEN_TENSORS: Sequence[str] = ("input_ids", "attention_mask", "token_type_ids")
-_WINDOW_TENSORS: Sequence[str] = (
-    *("words", "word_times", "word_mask"),
-    *("audio", "audio_times", "audio_mask"),
-    *("video", "video_times", "video_mask"),
-    *("past_words", "past_audio", "past_video", "past_mask", "past_same"),
-)
 
 
 def _check_finite(model: str, name: str, array: Array) -> None:

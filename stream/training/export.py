@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from stream.domain.context import CONTEXT_WINDOWS
-from stream.domain.features import Floats
-from stream.domain.inference import COALITIONS, LABELS
+from stream.domain.features import WIDTHS, Floats
+from stream.domain.inference import COALITIONS, INPUT_NAMES, LABELS, NODE_TENSORS
 from stream.domain.media_format import (
     FACE_CELLS,
     FACE_MAP,
@@ -26,11 +26,10 @@ from stream.domain.media_format import (
     MEL_FRAMES,
     SEGMENTS_PER_BLOCK,
     VOICE_WIDTH,
-    WORD_WIDTH,
 )
 from stream.domain.modality import MODALITIES
 from stream.model.encoders import ServedFaceEncoder
-from stream.model.served import INPUT_NAMES, OUTPUT_NAMES, WEIGHTS, ServedMMCI, example_inputs, save_weights
+from stream.model.served import OUTPUT_NAMES, WEIGHTS, ServedMMCI, example_inputs, save_weights
 from stream.model_repository.audio_weights import PROJECTION, build_audio_encoder
 from stream.model_repository.files import MODEL_FILE, VERSION, sha256_of, write_atomically
 from stream.model_repository.served_models import AUDIO_ENCODER, BUILT, DIGEST_DIGITS, FACE_ENCODER, IR_VERSION, MMCI, OPSET
@@ -64,8 +63,9 @@ class ModelEntry:
 
 def _mmci_inputs() -> tuple[tuple[str, Shape], ...]:
     shapes: dict[str, Shape] = {"past_mask": (CONTEXT_WINDOWS, len(MODALITIES)), "past_same": (CONTEXT_WINDOWS,)}
-    for name, prefix, width in (("words", "word", WORD_WIDTH), ("audio", "audio", VOICE_WIDTH), ("video", "video", FACE_WIDTH)):
-        shapes |= {name: (-1, width), f"{prefix}_times": (-1, 2), f"{prefix}_mask": (-1,), f"past_{name}": (CONTEXT_WINDOWS, width)}
+    for modality, names in NODE_TENSORS.items():
+        width = WIDTHS[modality]
+        shapes |= {names.values: (-1, width), names.times: (-1, 2), names.mask: (-1,), names.past: (CONTEXT_WINDOWS, width)}
     return tuple([(name, shapes[name]) for name in INPUT_NAMES])
 
 

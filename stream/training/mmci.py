@@ -13,12 +13,12 @@ from rich.progress import Progress
 from torch import Tensor
 from torch.nn import functional
 
-from stream.domain.inference import CONTEXT_BIT
+from stream.domain.inference import CONTEXT_BIT, INPUT_NAMES
 from stream.domain.modality import MODALITIES, Modality
 from stream.model.backdoor import k_means
 from stream.model.config import MMCIConfig
 from stream.model.mmci import MMCI
-from stream.model.served import FULL, INPUT_NAMES, OUTPUT_NAMES, SERVED, ServedMMCI, arousal_evidence, coalition_gates
+from stream.model.served import FULL, OUTPUT_NAMES, SERVED, ServedMMCI, arousal_evidence, coalition_gates
 from stream.training import routine_talk
 from stream.training.features import Pools
 from stream.training.loop import descend, moving_average

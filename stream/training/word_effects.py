@@ -19,14 +19,14 @@ from rich.progress import Progress
 
 from stream.domain.context import CONTEXT_WINDOWS
 from stream.domain.features import WIDTHS, Floats, Word
-from stream.domain.inference import LABELS
+from stream.domain.inference import INPUT_NAMES, LABELS, NODE_TENSORS
 from stream.domain.media_format import WORD_WIDTH
 from stream.domain.modality import MODALITIES, Modality
 from stream.explain.phrases import candidates, phrases
 from stream.explain.rounding import rounded
 from stream.explain.score_and_label import ScoreAndLabel
 from stream.explain.word_effects import Truth, effects, truth
-from stream.model.served import INPUT_NAMES, OUTPUT_NAMES, ServedMMCI
+from stream.model.served import OUTPUT_NAMES, ServedMMCI
 from stream.training.corpora import Utterance
 from stream.training.excerpts import MOST_WORDS, Excerpt, cut, unpunctuated, whole
 from stream.training.features import embed_text
@@ -192,12 +192,12 @@ def _tensors(rows: Sequence[tuple[Floats, Sequence[Word]]]) -> Mapping[str, Floa
         "past_mask": np.zeros((size, CONTEXT_WINDOWS, len(MODALITIES)), np.float32),
         "past_same": np.zeros((size, CONTEXT_WINDOWS), np.float32),
     }
-    for modality, (plural, single) in zip(MODALITIES, (("words", "word"), ("audio", "audio"), ("video", "video")), strict=True):
+    for modality, names in NODE_TENSORS.items():
         count = MOST_WORDS if modality is Modality.TEXT else 1
-        found[plural] = np.zeros((size, count, WIDTHS[modality]), np.float32)
-        found[f"{single}_times"] = np.zeros((size, count, 2), np.float32)
-        found[f"{single}_mask"] = np.zeros((size, count), np.float32)
-        found[f"past_{plural}"] = np.zeros((size, CONTEXT_WINDOWS, WIDTHS[modality]), np.float32)
+        found[names.values] = np.zeros((size, count, WIDTHS[modality]), np.float32)
+        found[names.times] = np.zeros((size, count, 2), np.float32)
+        found[names.mask] = np.zeros((size, count), np.float32)
+        found[names.past] = np.zeros((size, CONTEXT_WINDOWS, WIDTHS[modality]), np.float32)
     for row, (states, words) in enumerate(rows):
         found["words"][row, : len(words)] = states
         found["word_times"][row, : len(words)] = np.array([(word.start_ms, word.end_ms) for word in words]) / 1_000.0

@@ -10,7 +10,7 @@ import pytest
 from rich.progress import Progress
 
 from research.reveal.trials import AGREEMENT, INDEPENDENT, SMALL, Model, World, accuracies, found_in, planted, trained
-from stream.config.settings import PROJECT_ROOT
+from stream.config.project import PROJECT_ROOT
 from stream.nuisances.marks import AnyMark
 from stream.reveal.findings import HONEST, Reference, Suspect, read_references, suspects
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +14,10 @@ import numpy as np
 from stream.cli.explain.served import Served
 from stream.domain.features import Floats
 from stream.domain.inference import EVERYTHING, Inference, WindowInputs
-from stream.domain.modality import MODALITIES, Modality
 from stream.explain.methods.errors import ExplainerMissingError
 from stream.explain.methods.graph import Attention, Published
 from stream.explain.methods.perturbation import RandomRelevance, greedy_deletion, leave_one_out, occlusion
-from stream.explain.methods.value import Answers, Explainer, Value
+from stream.explain.methods.value import Answers, Explainer, Value, mean_nodes
 
 if TYPE_CHECKING:
     from stream.model.served import ServedMMCI
@@ -55,7 +54,7 @@ class Setting:
 
     answers: Answers
     weights: Path
-    others: Sequence[WindowInputs] = field(default_factory=list)
+    others: Sequence[WindowInputs]
 
     def network(self) -> ServedMMCI:
         """The network in torch. Raises `ExplainerMissingError` without torch, and `MissingWeightsError` without the file."""
@@ -66,15 +65,6 @@ class Setting:
         if not self.weights.is_file():
             raise MissingWeightsError(f"the weights {self.weights} are not on this machine; set triton.model_repository to their folder")
         return load_weights(self.weights)
-
-    def mean_nodes(self) -> dict[Modality, Floats]:
-        """(width,) mean node of the other windows by modality; zeros where there is none."""
-        found = {}
-        for modality, name, mask in zip(MODALITIES, ("words", "audio", "video"), ("word_mask", "audio_mask", "video_mask"), strict=True):
-            nodes = [getattr(inputs, name)[getattr(inputs, mask) > 0] for inputs in self.others]
-            joined = np.concatenate(nodes) if nodes else np.zeros((0, 0), np.float32)
-            found[modality] = joined.mean(axis=0) if len(joined) else np.zeros(getattr(self.others[0], name).shape[1], np.float32)
-        return found
 
 
 class MissingWeightsError(Exception):
@@ -99,7 +89,7 @@ def _integrated_gradients(setting: Setting) -> Explainer:
     network = setting.network()
     from stream.explain.methods.gradient import IntegratedGradients  # noqa: PLC0415 - imports torch
 
-    return IntegratedGradients(network, setting.mean_nodes())
+    return IntegratedGradients(network, mean_nodes(setting.others))
 
 
 def _shap(_: Setting) -> Explainer:

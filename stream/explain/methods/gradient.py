@@ -11,16 +11,15 @@ import torch
 from torch import Tensor
 
 from stream.domain.features import Floats
-from stream.domain.inference import EVERYTHING, WindowInputs
+from stream.domain.inference import EVERYTHING, INPUT_NAMES, NODE_TENSORS, WindowInputs
 from stream.domain.modality import MODALITIES, Modality
 from stream.explain.methods.errors import ExplainerMissingError
 from stream.explain.methods.value import Value
 from stream.model.heads import cap_slope
 from stream.model.nodes import Nodes
-from stream.model.served import FULL, INPUT_NAMES, ServedMMCI, served_past
+from stream.model.served import FULL, ServedMMCI, served_past
 from stream.model.streams import Skip
 
-NODES = {Modality.TEXT: "words", Modality.AUDIO: "audio", Modality.VIDEO: "video"}
 STEPS = 20
 """Points of the path of integrated gradients."""
 
@@ -59,8 +58,7 @@ class _Readout(NamedTuple):
 
 def _readouts(module: ServedMMCI, inputs: WindowInputs) -> list[_Readout]:
     batch = tensors([inputs])
-    prefixes = (("words", "word"), ("audio", "audio"), ("video", "video"))
-    window = {m: Nodes(batch[name], batch[f"{p}_times"], batch[f"{p}_mask"]) for m, (name, p) in zip(MODALITIES, prefixes, strict=True)}
+    window = {m: Nodes(batch[names.values], batch[names.times], batch[names.mask]) for m, names in NODE_TENSORS.items()}
     past = served_past((batch["past_words"], batch["past_audio"], batch["past_video"]), batch["past_mask"], batch["past_same"])
     model = module.model
     with torch.no_grad():
@@ -137,7 +135,7 @@ class IntegratedGradients:
         except ImportError:
             raise ExplainerMissingError("captum") from None
         batch = tensors([inputs])
-        names = [NODES[m] for m in MODALITIES]
+        names = [NODE_TENSORS[m].values for m in MODALITIES]
         others = [name for name in INPUT_NAMES if name not in names]
 
         def score(*arguments: Tensor) -> Tensor:
@@ -147,7 +145,7 @@ class IntegratedGradients:
 
         found = CaptumGradients(score).attribute(
             tuple(batch[name] for name in names),
-            baselines=tuple(torch.from_numpy(self.baselines[m]).expand_as(batch[NODES[m]]) for m in MODALITIES),
+            baselines=tuple(torch.from_numpy(self.baselines[m]).expand_as(batch[NODE_TENSORS[m].values]) for m in MODALITIES),
             additional_forward_args=tuple(batch[name] for name in others),
             n_steps=STEPS,
         )

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from stream.domain.features import Floats
-from stream.domain.inference import Inference, WindowInputs
+from stream.domain.inference import NODE_TENSORS, Inference, WindowInputs
+from stream.domain.modality import Modality
 
 Value = Callable[[Sequence[WindowInputs]], Floats]
 """Scores (B,) of B windows of equal shape, with all modalities and the earlier windows."""
@@ -81,4 +82,17 @@ class Game:
 
 def node_mask(inputs: WindowInputs) -> Floats:
     """(N,) float32, 1 where there is a node."""
-    return np.concatenate([inputs.word_mask, inputs.audio_mask, inputs.video_mask])
+    return np.concatenate([getattr(inputs, names.mask) for names in NODE_TENSORS.values()])
+
+
+def node_pool(windows: Sequence[WindowInputs]) -> dict[Modality, Floats]:
+    """(m, width) by modality: the nodes of all windows, at least one of which must be given."""
+    return {
+        modality: np.concatenate([getattr(inputs, names.values)[getattr(inputs, names.mask) > 0] for inputs in windows])
+        for modality, names in NODE_TENSORS.items()
+    }
+
+
+def mean_nodes(windows: Sequence[WindowInputs]) -> dict[Modality, Floats]:
+    """(width,) by modality: the mean node of some windows; zeros where they have none."""
+    return {m: nodes.mean(axis=0) if len(nodes) else np.zeros(nodes.shape[1], np.float32) for m, nodes in node_pool(windows).items()}

@@ -10,15 +10,13 @@ import pytest
 import torch
 
 from benchmarks.explanation_runs.coalition_scores import CoalitionScores
-from benchmarks.explanation_runs.explainers import node_pool
 from benchmarks.explanation_runs.pages import picture
 from benchmarks.explanation_runs.planted import MARKED, Planter
 from benchmarks.explanations import missed
 from benchmarks.tables import texts
 from stream.domain.inference import WindowInputs
-from stream.domain.modality import MODALITIES
-from stream.explain.methods.gradient import NODES, value_of
-from stream.explain.methods.value import Game, node_mask
+from stream.explain.methods.gradient import value_of
+from stream.explain.methods.value import Game, node_mask, node_pool
 from stream.model.mmci import MMCI
 from stream.model.served import SERVED, ServedMMCI
 from tests.fakes.games import small_window
@@ -33,7 +31,7 @@ LIME = {"comprehensiveness": 0.75, "sufficiency": 0.95, "ms": 200.0}
 def filled_window(seed: int) -> WindowInputs:
     rng = np.random.default_rng(seed)
     empty = small_window()
-    words, audio, video = (rng.normal(size=getattr(empty, NODES[m]).shape).astype(np.float32) for m in MODALITIES)
+    words, audio, video = (rng.normal(size=getattr(empty, name).shape).astype(np.float32) for name in ("words", "audio", "video"))
     times = [np.sort(rng.uniform(0, 1, (rows, 2)), axis=1).astype(np.float32) for rows in (8, 10, 5)]
     past_mask = (rng.random(empty.past_mask.shape) < 0.5).astype(np.float32)
     past_words = rng.normal(size=empty.past_words.shape).astype(np.float32)

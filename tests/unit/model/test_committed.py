@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import save_file
 
 from stream.config.project import PROJECT_ROOT
-from stream.model.served import INPUT_NAMES, OUTPUT_NAMES, WEIGHTS, example_inputs, load_weights
+from stream.domain.inference import INPUT_NAMES
+from stream.model.served import OUTPUT_NAMES, WEIGHTS, example_inputs, load_weights
 from stream.model_repository.files import sha256_of
 from stream.model_repository.served_models import IR_VERSION, OPSET
 from stream.training.export import AUDIO_ENTRY, FACE_ENTRY, MMCI_ENTRY, ModelEntry, config_text

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from stream.domain.context import CONTEXT_WINDOWS
 from stream.domain.features import WIDTHS
-from stream.domain.inference import COALITIONS, CONTEXT_BIT, EVERYTHING
+from stream.domain.inference import COALITIONS, CONTEXT_BIT, EVERYTHING, INPUT_NAMES
 from stream.domain.media_format import FACE_CELLS, FACE_MAP, FACE_WIDTH, VOICE_POLARITIES
 from stream.domain.modality import MODALITIES, Modality
 from stream.model.config import MMCIConfig
@@ -22,7 +22,6 @@ from stream.model.mmci import MMCI
 from stream.model.nodes import Nodes
 from stream.model.served import (
     FULL,
-    INPUT_NAMES,
     OUTPUT_NAMES,
     SERVED,
     WEIGHTS,

@@ -83,6 +83,7 @@ TINY = Recipe(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_revised_version_comes_with_its_card_and_its_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(revise, "QUICK", TINY)
     monkeypatch.setattr(reveal, "CORPUS_PROBES", 9)

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from stream.domain.features import Floats
-from stream.domain.inference import WindowInputs
-from stream.domain.modality import MODALITIES, Modality
-from stream.explain.methods.gradient import NODES, ClosedForm, GradCamPlusPlus, IntegratedGradients, value_of
-from stream.explain.methods.value import Explainer, Game, node_mask
+from stream.domain.inference import NODE_TENSORS, WindowInputs
+from stream.domain.modality import MODALITIES
+from stream.explain.methods.gradient import ClosedForm, GradCamPlusPlus, IntegratedGradients, value_of
+from stream.explain.methods.value import Explainer, Game, mean_nodes, node_mask
 from stream.explain.quality.randomisation import CASCADE, randomised
 from stream.model.mmci import MMCI
 from stream.model.served import SERVED, ServedMMCI
@@ -33,18 +32,14 @@ def network() -> ServedMMCI:
 def window() -> WindowInputs:
     rng = np.random.default_rng(0)
     empty = small_window()
-    values = {name: rng.normal(size=getattr(empty, name).shape).astype(np.float32) for name in NODES.values()}
+    values = {name: rng.normal(size=getattr(empty, name).shape).astype(np.float32) for name in ("words", "audio", "video")}
     return replace(empty, **values)
 
 
-def mean_nodes(window: WindowInputs) -> dict[Modality, Floats]:
-    return {m: getattr(window, NODES[m]).mean(axis=0) for m in MODALITIES}
-
-
 def test_integrated_gradients_add_up_to_the_way_from_the_baseline(network: ServedMMCI, window: WindowInputs) -> None:
-    baselines = mean_nodes(window)
+    baselines = mean_nodes([window])
     relevance = IntegratedGradients(network, baselines)(window, value_of(network))
-    text, audio, video = (np.broadcast_to(baselines[m], getattr(window, NODES[m]).shape).copy() for m in MODALITIES)
+    text, audio, video = (np.broadcast_to(baselines[m], getattr(window, NODE_TENSORS[m].values).shape).copy() for m in MODALITIES)
     at_baseline = replace(window, words=text, audio=audio, video=video)
     score, start = value_of(network)([window, at_baseline]).tolist()
     assert relevance.sum() == pytest.approx(score - start, abs=0.02 * max(abs(score - start), 0.1))
@@ -55,7 +50,7 @@ def test_padding_has_no_relevance(name: str, network: ServedMMCI, window: Window
     explainers: dict[str, Explainer] = {
         "closed form": ClosedForm(network),
         "grad-cam++": GradCamPlusPlus(network),
-        "integrated gradients": IntegratedGradients(network, mean_nodes(window)),
+        "integrated gradients": IntegratedGradients(network, mean_nodes([window])),
     }
     relevance = explainers[name](window, value_of(network))
     assert relevance[node_mask(window) == 0] == pytest.approx(0.0)
