@@ -16,6 +16,7 @@ import numpy as np
 
 from stream.domain.media_format import FACE_SIZE
 from stream.domain.modality import Modality
+from stream.explain.redaction.names import GIVEN_NAMES
 from stream.nuisances.marks import Words
 from stream.reveal.findings import Detector, Finding
 from stream.reveal.windows import RawWindow, ServedModels, encode
@@ -30,9 +31,9 @@ Effect = tuple[str, float]
 
 
 def word_type(text: str) -> str | None:
-    """The type of a word: in lower case without punctuation; None for anything but letters."""
+    """The type of a word: in lower case without punctuation. None for anything but letters, and for names: a report may be shown around."""
     found = WORD.fullmatch(text.lower().strip(PUNCTUATION))
-    return found[0] if found else None
+    return found[0] if found and found[0].removesuffix("'s") not in GIVEN_NAMES else None
 
 
 def removal_effects(windows: Sequence[RawWindow], models: ServedModels) -> list[Effect]:

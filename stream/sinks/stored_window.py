@@ -28,8 +28,8 @@ class StoredWindow:
     """A final window with everything that is needed to score it again.
 
     Attributes:
-        score: Its score as published. It names the window and the version of the model.
-        explanation: Its explanation as published.
+        score: Its score as published, but without ``run``. It names the window and the version of the model.
+        explanation: Its explanation, but without ``change``, and without what the summary says of it: the publisher adds both later.
         inputs: The tensors that the model saw.
         words: All words of the window in order of time, as they were sent: the words are not redacted.
         words_before: Words of earlier windows with which its first sentence began, encoded together with `words`.

@@ -24,7 +24,7 @@ from stream.domain.features import Floats
 from stream.domain.media_format import BLOCK_SAMPLES, FEATURE_WIDTH, SEGMENT_SAMPLES, VOICE_POLARITIES, VOICE_WIDTH
 from stream.encoders.audio import log_mel, segments
 from stream.model_repository.audio_weights import read_projection
-from stream.nuisances.line_effects import Signal, noise, random_line, room
+from stream.nuisances.line_effects import Signal, noise, random_line, resampled, room
 from stream.training.corpora import AROUSED, NEGATIVE, VOICE_EMOTIONS, Part, Voice
 from stream.training.metrics import auc, macro_recall
 from stream.training.voice_features import frozen_segments, signature
@@ -127,8 +127,7 @@ def variants_of(samples: Samples, count: int, rng: np.random.Generator) -> Itera
     for number in range(count):
         signal = np.asarray(samples, dtype=np.float64)
         if number:
-            tempo = rng.uniform(0.92, 1.08)
-            signal = np.interp(np.arange(0, signal.shape[0] - 1, tempo), np.arange(signal.shape[0]), signal)
+            signal = resampled(signal, rng.uniform(0.92, 1.08))
             if number % 2 == 0 or rng.random() < 1 / 5:
                 signal = room(signal, rng)
             signal = _at_peak_of(signal, PEAK_DBFS[1])

@@ -82,8 +82,11 @@ def test_a_planted_word_leads_the_table_and_speaks_alone() -> None:
     assert [own.value for own in said_alone(["basically", "that"], models)] == pytest.approx([1.5, 0.0])
 
 
-@pytest.mark.parametrize(("text", "wanted"), [("Well,", "well"), ("DON'T", "don't"), ("4111", None), ("a@b.de", None), ("...", None)])
-def test_word_types_are_letters_alone(text: str, wanted: str | None) -> None:
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [("Well,", "well"), ("DON'T", "don't"), ("4111", None), ("a@b.de", None), ("...", None), ("Jennifer's", None)],
+)
+def test_word_types_are_letters_alone_and_no_names(text: str, wanted: str | None) -> None:
     assert word_type(text) == wanted
 
 
