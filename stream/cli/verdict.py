@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stream.cli.errors import UsageError, friendly_errors
 from stream.cli.options import ConfigFile, KafkaAddress, load_settings_with
+
+if TYPE_CHECKING:
+    from stream.domain.verdict import Mask, Span
+
+_SPAN = re.compile(r"(text|audio|video):(\d+)-(\d+)", re.ASCII)
 
 
 @friendly_errors()
@@ -41,17 +47,16 @@ def verdict(
     """
     import time  # noqa: PLC0415 - heavy imports stay out of --help
 
-    from stream.domain.modality import Modality  # noqa: PLC0415
-    from stream.domain.verdict import Judgement, Mask, Span, Verdict  # noqa: PLC0415
+    from stream.domain.verdict import Judgement, Mask, Verdict  # noqa: PLC0415
     from stream.reveal.feedback import send_verdict  # noqa: PLC0415
 
     settings = load_settings_with(config, kafka=kafka)
+    if judgement not in tuple(Judgement):
+        raise UsageError(f"VERDICT must be one of {', '.join(Judgement)}")
+    if artefact is None and judgement in {Judgement.ARTEFACT, Judgement.GENUINE}:
+        raise UsageError(f"the verdict {judgement} needs --artefact NAME, as `sentistream reveal` names it")
     try:
-        where = None
-        if span is not None:
-            modality, _, times = span.partition(":")
-            start, _, end = times.partition("-")
-            where = Span(Modality(modality), int(start), int(end), Mask.EVIDENCE if evidence else Mask.NOT_EVIDENCE)
+        where = None if span is None else _span(span, Mask.EVIDENCE if evidence else Mask.NOT_EVIDENCE)
         said = Verdict(
             window_id=window_id,
             verdict=Judgement(judgement),
@@ -64,3 +69,14 @@ def verdict(
         raise UsageError(str(error)) from None
     send_verdict(settings.kafka, said)
     typer.secho(f"Sent: {said.verdict} for {said.window_id}", fg="green", err=True)
+
+
+def _span(text: str, mask: Mask) -> Span:
+    """The span that ``MODALITY:FROM-TO`` names. Raises ``ValueError``."""
+    from stream.domain.modality import Modality  # noqa: PLC0415 - heavy imports stay out of --help
+    from stream.domain.verdict import Span  # noqa: PLC0415
+
+    found = _SPAN.fullmatch(text)
+    if found is None:
+        raise ValueError("--span must be text, audio or video with a start and an end in milliseconds, for example audio:4000-5200")
+    return Span(Modality(found[1]), int(found[2]), int(found[3]), mask)

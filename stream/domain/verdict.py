@@ -55,7 +55,7 @@ class Span(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if self.end_ms <= self.start_ms:
-            raise ValueError("a span ends after it starts")
+            raise ValueError("a span must end after it starts")
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -81,7 +81,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         session_of(self.window_id)
         check_name("reviewer", self.reviewer)
         if self.artefact is None and self.verdict in {Judgement.ARTEFACT, Judgement.GENUINE}:
-            raise ValueError(f"a verdict {self.verdict} names the artefact")
+            raise ValueError(f"the verdict {self.verdict} needs the name of an artefact")
         if self.artefact is not None and (
             not 0 < len(self.artefact) <= MAX_ARTEFACT_CHARACTERS or not self.artefact.isascii() or not self.artefact.isprintable()
         ):
@@ -93,10 +93,10 @@ def session_of(window_id: str) -> SessionKey:
     tenant, _, rest = window_id.partition("/")
     session, _, rest = rest.partition("/")
     track, _, place = rest.partition("/")
-    check_name("track", track)
     epoch, _, end = place.partition("-")
     if not (epoch.isdecimal() and end.isdecimal() and place.isascii()):
-        raise ValueError("a window id is tenant/session/track/EPOCH-END")
+        raise ValueError("a window id is TENANT/SESSION/TRACK/EPOCH-END, as in its records")
+    check_name("track", track)
     return SessionKey(tenant, session)
 
 

@@ -122,10 +122,11 @@ class ModelVersions:
             force: Whether to promote it although it has not passed its gates.
 
         Raises:
-            VersionRefusedError: It has not passed its gates, or may not be served.
+            VersionRefusedError: It is not there, has not passed its gates, or may not be served.
             ServingError: Triton does not answer.
             RedisUnusableError: Redis does not answer.
         """
+        self._require_folder(version)
         problem = await asyncio.to_thread(gates_problem, self._directory / version)
         if problem is not None and not force:
             raise VersionRefusedError(f"{problem}; promote it all the same with --force")
@@ -177,7 +178,12 @@ class ModelVersions:
             await asyncio.to_thread(load_at_start, self._directory, left)
             log.info("model_retired", version=version)
 
+    def _require_folder(self, version: str) -> None:
+        if not (self._directory / version).is_dir():
+            raise VersionRefusedError(f"there is no version {version} of mmci: {self._directory} has no folder of that name")
+
     async def _check_files(self, version: str, served: Sequence[str]) -> None:
+        self._require_folder(version)
         report = await asyncio.to_thread(check_model, self._directory, version)
         if not report.ok:
             raise VersionRefusedError(f"version {version} of mmci: {'; '.join(report.problems)}")

@@ -129,7 +129,7 @@ async def test_a_version_is_promoted_and_rolled_back_while_windows_are_scored(
         ("3", "the ONNX file cannot be loaded"),
         ("4", "gives no valid answer .*not finite"),
         ("5", "output arousal is not in the ONNX file"),
-        ("7", "7/model.onnx is missing"),
+        ("7", "there is no version 7 of mmci"),
     ],
 )
 async def test_a_broken_version_is_refused_and_the_old_one_serves_on(

@@ -153,7 +153,8 @@ def _list(store: WindowStore, session: SessionKey | None, *, as_json: bool) -> N
     with quiet_when_closed():
         if session is None:
             for name, count in store.sessions().items():
-                write_line(msgspec.json.encode({"session": name, "windows": count}) if as_json else f"{name} {count}".encode())
+                said = f"{name} {count} window{'' if count == 1 else 's'}"
+                write_line(msgspec.json.encode({"session": name, "windows": count}) if as_json else said.encode())
             return
         windows = store.listed(session)
         if not windows:

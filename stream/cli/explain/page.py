@@ -10,7 +10,7 @@ from stream.cli.explain.methods import OURS
 from stream.cli.explain.shown import EARLIER, NOUNS, shown_phrase, shown_row
 from stream.cli.explain.table import other_model
 from stream.cli.html import add, page, row, section, table, written
-from stream.domain.modality import MODALITIES, Modality
+from stream.domain.modality import Modality
 from stream.explain.phrasing import clock, signed
 
 MOST_FACES = 8
@@ -51,7 +51,7 @@ def _head(main: Element, found: Examination) -> None:
 def _contributions(main: Element, found: Examination) -> None:
     part = section(main, "What moved the score", "Shapley values in score points: with the start they add up to the score.")
     moved = [("start: nothing known", found.base), (EARLIER, found.contributions.earlier_windows)]
-    moved += [(NOUNS[modality], found.contributions.modalities[modality]) for modality in MODALITIES]
+    moved += [(NOUNS[modality], found.contributions.modalities[modality]) for modality in found.stored.score.modalities_present]
     body = table(part, ("part", "points", ""))
     most = max(abs(value) for _, value in moved)
     for name, value in moved:

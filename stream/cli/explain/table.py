@@ -55,8 +55,8 @@ def _contributions(found: Examination) -> Table:
     table = _table("part", "points")
     table.add_row("start", signed(found.base))
     table.add_row(EARLIER, signed(found.contributions.earlier_windows))
-    for modality, value in found.contributions.modalities.items():
-        table.add_row(NOUNS[modality], signed(value))
+    for modality in found.stored.score.modalities_present:
+        table.add_row(NOUNS[modality], signed(found.contributions.modalities[modality]))
     table.add_row("score", signed(found.now.score), style="bold")
     return table
 

@@ -31,7 +31,7 @@ def run(*arguments: str) -> Result:
 
 
 def test_the_store_is_listed_by_session_and_by_window(store: Path) -> None:
-    assert sorted(run("--list").stdout.splitlines()) == ["default/call-1 2", "default/call-2 1"]
+    assert sorted(run("--list").stdout.splitlines()) == ["default/call-1 2 windows", "default/call-2 1 window"]
     listed = run("--list", "--session", "call-1").stdout.splitlines()
     assert [line.split()[0] for line in listed] == ["default/call-1/customer/0-5000", "default/call-1/customer/0-7000"]
     windows = [json.loads(line) for line in run("--list", "--session", "call-1", "--json").stdout.splitlines()]
@@ -42,7 +42,7 @@ def test_a_session_is_erased_and_the_command_says_that_nothing_is_left(store: Pa
     result = run("--forget", "call-1", "--json")
     assert result.exit_code == 0
     assert json.loads(result.stdout) == {"event": "forgotten", "session": "default/call-1", "deleted": 2, "left": 0, "overwritten": True}
-    assert run("--list").stdout == "default/call-2 1\n"
+    assert run("--list").stdout == "default/call-2 1 window\n"
     assert run("--forget", "call-1").stdout == "default/call-1: 0 windows deleted, 0 left in the store\n"
 
 
