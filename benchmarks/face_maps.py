@@ -23,7 +23,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 from rich.console import Console
 from safetensors.numpy import load_file
 
@@ -38,6 +37,7 @@ from stream.encoders.window_inputs import NO_CONTEXT
 from stream.explain.face_maps import cell_relevance, grad_cam_plus_plus
 from stream.model_repository.served_models import FACE_ENCODER, MMCI
 from stream.training.corpora import Part, read_faces
+from stream.training.inference import session
 
 REMOVED = (1, 2, 4, 7, 11, 18)
 BATCH = 64
@@ -55,7 +55,7 @@ class Faces:
         graph = onnx.load(repository / MMCI / "1" / "model.onnx")
         # ONNX Runtime computes all outputs of a graph, whichever are asked for.
         scores = onnx.utils.Extractor(graph).extract_model([tensor.name for tensor in graph.graph.input], ["coalition_scores"])
-        self._scores = onnxruntime.InferenceSession(scores.SerializeToString())
+        self._scores = session(scores.SerializeToString())
         weights = load_file(repository / FACE_ENCODER / "1" / "weights.safetensors")
         self.weight: Floats = weights["encoder.embed.weight"]
         """(64, 128) from the last feature map to the embedding before tanh."""

@@ -95,16 +95,14 @@ class RepositoryModels:
 
     def __init__(self, repository: Path, mmci: Path | None = None) -> None:
         try:
-            import onnxruntime  # noqa: PLC0415 - of an extra
+            from stream.training.inference import session  # noqa: PLC0415 - onnxruntime is in an extra
         except ImportError:
             raise UnusableModelsError("onnxruntime is not installed: pip install 'sentistream[local]'") from None
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
 
-        def opened(file: Path | bytes) -> onnxruntime.InferenceSession:
+        def opened(file: Path | bytes) -> Any:
             if isinstance(file, Path) and not file.is_file():
                 raise UnusableModelsError(f"{file}: not found")
-            return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+            return session(file)
 
         folder = mmci or repository / MMCI / VERSION
         self._text = opened(build_text_encoder(repository / TEXT_ENCODER))
