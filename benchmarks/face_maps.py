@@ -34,7 +34,7 @@ from stream.domain.inference import EVERYTHING
 from stream.domain.media_format import AUDIO_PER_SECOND, FACE_CELLS, FACE_MAP, FACE_SIZE, VIDEO_PER_SECOND, WORDS_PER_SECOND
 from stream.encoders.face import normalise
 from stream.encoders.window_inputs import NO_CONTEXT
-from stream.explain.face_maps import cell_relevance, grad_cam_plus_plus
+from stream.explain.face_maps import cell_relevance, grad_cam_of_cells
 from stream.model_repository.served_models import FACE_ENCODER, MMCI
 from stream.training.corpora import Part, read_faces
 from stream.training.inference import session
@@ -146,9 +146,9 @@ def maps_of(shown: Shown, seed: int) -> dict[str, Floats]:
     return {
         "ours": np.stack([cell_relevance(cells[i], slopes[i], float(score[i] - nothing)) for i in rows]),
         "Grad-CAM++, last feature map": np.stack(
-            [grad_cam_plus_plus(channels[i], (slopes[i] * bend[i]) @ network.weight, signs[i]) for i in rows]
+            [grad_cam_of_cells(channels[i], (slopes[i] * bend[i]) @ network.weight, signs[i]) for i in rows]
         ),
-        "Grad-CAM++, cells": np.stack([grad_cam_plus_plus(cells[i], slopes[i], signs[i]) for i in rows]),
+        "Grad-CAM++, cells": np.stack([grad_cam_of_cells(cells[i], slopes[i], signs[i]) for i in rows]),
         "each cell blanked alone (oracle)": alone,
         "random": np.random.default_rng(seed).normal(size=alone.shape).astype(np.float32),
     }

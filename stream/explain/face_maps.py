@@ -15,6 +15,7 @@ import numpy as np
 from stream.domain.features import Floats, Halves
 from stream.domain.inference import Inference, WindowInputs
 from stream.domain.result import FaceMap, SpanEvidence
+from stream.explain.grad_cam import grad_cam_plus_plus
 from stream.explain.rounding import DECIMALS, apportion
 
 UNIT = 10**-DECIMALS
@@ -34,11 +35,8 @@ def face_maps(inputs: WindowInputs, inference: Inference, frames: Sequence[SpanE
     return tuple(maps)
 
 
-def grad_cam_plus_plus(cells: Halves, slope: Floats, sign: float) -> Floats:
-    """Grad-CAM++ (Chattopadhay et al., arXiv 1710.11063) of one face, chained to the score: what it finds for the score's own direction.
-
-    The channels of the cells are the feature map A, with the derivative g_k of the score in every cell, in the direction of the score:
-    a_k = g_k^2 / (2 g_k^2 + g_k^3 sum_c A_ck), relevance_c = ReLU(sum_k 36 a_k ReLU(g_k) A_ck). It has no evidence against the score.
+def grad_cam_of_cells(cells: Halves, slope: Floats, sign: float) -> Floats:
+    """Grad-CAM++ of one face, whose feature map is what the cells have in the embedding.
 
     Args:
         cells: (n, width) what the cells have in the embedding.
@@ -46,15 +44,9 @@ def grad_cam_plus_plus(cells: Halves, slope: Floats, sign: float) -> Floats:
         sign: 1.0, or -1.0 for a score below zero.
 
     Returns:
-        (n,) relevance with the sign of the score, in units of its own.
+        (n,) relevance, see `stream.explain.grad_cam`.
     """
-    channels = cells.astype(np.float64)
-    gradient = sign * slope.astype(np.float64) / len(cells)
-    below = 2 * gradient**2 + gradient**3 * channels.sum(axis=0)
-    share = np.divide(gradient**2, below, out=np.zeros_like(below), where=below != 0)
-    weights = len(cells) * share * np.maximum(gradient, 0.0)
-    found: Floats = (sign * np.maximum(channels @ weights, 0.0)).astype(np.float32)
-    return found
+    return grad_cam_plus_plus(cells, np.broadcast_to(slope / len(cells), cells.shape), sign)
 
 
 def cell_relevance(cells: Halves, slope: Floats, relevance: float) -> Floats:

@@ -17,7 +17,7 @@ from stream.domain.inference import CONTEXT_BIT, EVERYTHING, Extra, Inference, W
 from stream.domain.modality import Modality
 from stream.domain.result import ModelVersion
 from stream.encoders.text import default_tokenizer
-from stream.explain.face_maps import cell_relevance, grad_cam_plus_plus
+from stream.explain.face_maps import cell_relevance, grad_cam_of_cells
 from stream.explain.phrases import phrases
 from stream.explain.phrasing import UNCLEAR, goes_with
 from stream.explain.phrasing import verdict as shown_label
@@ -187,5 +187,5 @@ def _faces(inputs: WindowInputs, inference: Inference, score: float) -> tuple[Fa
     for row, (start_ms, end_ms) in enumerate(inputs.video_spans_ms):
         cells, slope, relevance = inputs.video_cells[row], inference.face_slope[row], float(inference.relevance[first + row])
         ours = cell_relevance(cells, slope, relevance)
-        maps.append(FaceMaps(start_ms, end_ms, relevance, ours, grad_cam_plus_plus(cells, slope, 1.0 if score >= 0 else -1.0)))
+        maps.append(FaceMaps(start_ms, end_ms, relevance, ours, grad_cam_of_cells(cells, slope, 1.0 if score >= 0 else -1.0)))
     return tuple(maps)

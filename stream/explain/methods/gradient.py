@@ -13,6 +13,7 @@ from torch import Tensor
 from stream.domain.features import Floats
 from stream.domain.inference import EVERYTHING, INPUT_NAMES, NODE_TENSORS, WindowInputs
 from stream.domain.modality import MODALITIES, Modality
+from stream.explain.grad_cam import grad_cam_plus_plus
 from stream.explain.methods.errors import ExplainerMissingError
 from stream.explain.methods.value import Value
 from stream.model.heads import cap_slope
@@ -89,31 +90,21 @@ class ClosedForm:
 
 @dataclass(frozen=True, slots=True)
 class GradCamPlusPlus:
-    """Grad-CAM++ (Chattopadhay et al., arXiv 1710.11063) with the nodes of a modality as the positions of a feature map.
-
-    With A_ik the states that the read-out sums and g_ik the derivative of the score, in its own direction, with respect to them:
-    a_ik = g^2 / (2 g^2 + g^3 sum_i A_ik), c_k = sum_i a_ik ReLU(g_ik), relevance_i = ReLU(sum_k c_k A_ik). So it has no evidence against
-    the score. The relevance gets the sign of the score.
-    """
+    """Grad-CAM++ (`stream.explain.grad_cam`) of the states that the read-outs sum, the nodes of a modality as positions."""
 
     module: ServedMMCI
 
     def __call__(self, inputs: WindowInputs, value: Value) -> Floats:
         """(N,) relevance."""
         sign = 1.0 if value([inputs])[0] >= 0 else -1.0
-        found: Floats = torch.cat([sign * _plus_plus(part, sign) for part in _readouts(self.module, inputs)]).numpy()
-        return found
+        return np.concatenate([_grad_cam(part, sign) for part in _readouts(self.module, inputs)])
 
 
-def _plus_plus(part: _Readout, sign: float) -> Tensor:
+def _grad_cam(part: _Readout, sign: float) -> Floats:
     """(N_m,) Grad-CAM++ of one modality."""
     is_node = (part.weights > 0).unsqueeze(1)
-    slope = sign * part.weights.unsqueeze(1) * part.slope
     states = torch.where(is_node, part.states, 0.0)
-    below = 2 * slope**2 + slope**3 * states.sum(dim=0)
-    share = torch.where(below != 0, slope**2 / torch.where(below != 0, below, 1.0), 0.0)
-    channels = (share * slope.clamp_min(0.0)).sum(dim=0)
-    return (states @ channels).clamp_min(0.0)
+    return grad_cam_plus_plus(states.numpy(), (part.weights.unsqueeze(1) * part.slope).numpy(), sign)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import pytest
 
 from stream.domain.media_format import FACE_CELLS, FACE_WIDTH
 from stream.domain.result import SpanEvidence
-from stream.explain.face_maps import cell_relevance, face_maps, grad_cam_plus_plus
+from stream.explain.face_maps import cell_relevance, face_maps, grad_cam_of_cells
 from tests.fakes.windows import VIDEO_NODES, make_inference, make_inputs, make_window
 
 RNG = np.random.default_rng(0)
@@ -50,7 +50,7 @@ def test_without_cells_or_slope_there_is_no_map() -> None:
 
 def test_grad_cam_has_evidence_for_the_score_alone() -> None:
     for sign in (1.0, -1.0):
-        found = grad_cam_plus_plus(CELLS[0], SLOPE[0], sign)
+        found = grad_cam_of_cells(CELLS[0], SLOPE[0], sign)
         assert found.shape == (36,)
         assert (sign * found >= 0).all()
         assert (found != 0).any()
@@ -61,6 +61,6 @@ def test_grad_cam_of_one_channel_is_its_map() -> None:
     cells[:, 0] = np.linspace(0.0, 1.0, 36)
     slope = np.zeros(FACE_WIDTH, np.float32)
     slope[0] = 2.0
-    found = grad_cam_plus_plus(cells, slope, 1.0)
+    found = grad_cam_of_cells(cells, slope, 1.0)
     np.testing.assert_allclose(found / found.max(), cells[:, 0].astype(np.float32), atol=1e-3)
-    assert not grad_cam_plus_plus(cells, slope, -1.0).any(), "the channel speaks against a score below zero"
+    assert not grad_cam_of_cells(cells, slope, -1.0).any(), "the channel speaks against a score below zero"
