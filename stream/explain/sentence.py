@@ -102,7 +102,7 @@ def _sentences(score: ScoreRecord, points: float, explanation: ExplanationRecord
     who = named(score.role)
     told: list[_Part] = []
     if label == UNCLEAR:
-        yield at_start(f"{possessive(who)} mood is unclear.")
+        yield at_start(f"{possessive(who)} sentiment is unclear.")
         yield _balance(parts, told)
     elif label == NEUTRAL:
         yield at_start(f"{who} seems neutral ({figure(points)}).")
@@ -143,6 +143,7 @@ def _reasons(label: str, score: ScoreRecord, explanation: ExplanationRecord, par
     alone = len(score.modalities_present) == 1 and main.name != EARLIER
     claims = [claim for claim in explanation.claims if claim.effect * sign >= NOTABLE] if main.name == _NAMES[Modality.TEXT] else []
     quoted = [(words, claim) for claim in claims if says_something(claim.text) and (words := quote(claim.text))][:QUOTED]
+    quoted = [(words, claim) for words, claim in quoted if abs(claim.effect) >= abs(quoted[0][1].effect) / 2]
     phrases = joined(list(dict.fromkeys(words for words, _ in quoted))) if quoted else ""
     if len(told) > 1:
         names = [f"{part.name} ({phrases})" if part is main and phrases else part.name for part in told]
@@ -181,13 +182,25 @@ def _balance(parts: Sequence[_Part], told: list[_Part]) -> str:
     """What lowers and what raises the score of a window that is not clearly negative or positive."""
     lowers = next((part for part in parts if part.points <= -NOTABLE), None)
     raises = next((part for part in parts if part.points >= NOTABLE), None)
-    told += [part for part in (lowers, raises) if part is not None]
-    clauses = [
-        f"{part.name} {part.verb(stem)} {target} ({figure(part.points)})"
-        for part, stem, target in ((lowers, "lower", "the score"), (raises, "raise", "it" if lowers else "the score"))
-        if part is not None
-    ]
-    return f"{at_start(', '.join(clauses))}." if clauses else "Nothing in it stands out."
+    main, other = (lowers, raises) if lowers is not None else (raises, None)
+    if main is None:
+        return "Nothing stands out."
+    against = [other] if other is not None else _together_against(main, parts)
+    told += [main, *against]
+    down = main.points < 0
+    text = f"{at_start(main.name)} {main.verb('lower' if down else 'raise')} the score ({figure(main.points)})"
+    if against:
+        verb, points = "raise" if down else "lower", sum(part.points for part in against)
+        names = joined([part.name for part in against])
+        clause = f"{names} together {verb}" if len(against) > 1 else f"{names} {against[0].verb(verb)}"
+        text += f", but {clause} it ({figure(points)})"
+    return f"{text}."
+
+
+def _together_against(main: _Part, parts: Sequence[_Part]) -> list[_Part]:
+    """The small parts that point against a large one, if they add up to something notable."""
+    against = [part for part in parts if part.points * main.points < 0 and abs(part.points) >= NOTABLE / 3]
+    return against if abs(sum(part.points for part in against)) >= NOTABLE else []
 
 
 def _changes(part: _Part, label: str, points: float) -> bool:

@@ -28,8 +28,8 @@ CLAIMED = 0.5
 have a claim from here on, and 18 the warning."""
 
 PLAIN: dict[WarningCode, str] = {
-    WarningCode.SINGLE_MODALITY: "Nothing else supports it.",
-    WarningCode.VISUAL_OVER_RELIANCE: "It rests on the face.",
+    WarningCode.SINGLE_MODALITY: "Nothing else supports this.",
+    WarningCode.VISUAL_OVER_RELIANCE: "The score rests on the face.",
     WarningCode.OUTSIDE_TRAINING_DOMAIN: "The words may not be English.",
     WarningCode.SEVERAL_FACES: "Several faces were seen.",
     WarningCode.WORDS_DROPPED: "The earliest words were left out.",

@@ -64,7 +64,7 @@ def test_label_cause_and_alternative() -> None:
 
 
 def test_a_phrase_that_decides_the_label_is_the_alternative() -> None:
-    assert sentence(*records(*NEGATIVE, claims=(claim("not working", -1.3, "neutral"), claim("at all", -0.4)))) == (
+    assert sentence(*records(*NEGATIVE, claims=(claim("not working", -1.3, "neutral"), claim("at all", -0.7)))) == (
         "The customer seems negative (-1.1). Mainly the words: “not working” and “at all”. "
         "Without “not working” it would be neutral (+0.2)."
     )
@@ -78,6 +78,11 @@ def test_an_alternative_whose_label_contradicts_its_score_is_not_told() -> None:
 def test_phrases_that_point_the_other_way_or_do_little_are_not_quoted() -> None:
     text = sentence(*records(*NEGATIVE, claims=(claim("so nice", 0.9), claim("the", -0.2))))
     assert text.startswith("The customer seems negative (-1.1). Mainly the words. Without")
+
+
+def test_a_phrase_that_does_less_than_half_as_much_is_not_quoted() -> None:
+    text = sentence(*records(*NEGATIVE, claims=(claim("so sorry", -1.2), claim("is that anything else", -0.5))))
+    assert "Mainly the words: “so sorry”. Without" in text
 
 
 def test_phrases_that_say_nothing_are_not_quoted() -> None:
@@ -125,19 +130,26 @@ def test_a_part_that_hardly_moves_the_score_decides_nothing() -> None:
     assert text == "The customer seems neutral (+0.4). The voice raises the score (+0.5)."
 
 
+def test_small_parts_that_outweigh_a_large_one_are_named_together() -> None:
+    text = sentence(*records(0.0, "neutral", {TEXT: 0.4, AUDIO: -0.2, VIDEO: -0.2}))
+    assert (
+        text == "The customer seems neutral (0.0). The words raise the score (+0.4), but the voice and the face together lower it (-0.4)."
+    )
+
+
 def test_a_neutral_window_without_a_deciding_part() -> None:
     assert sentence(*records(0.0, "neutral", {TEXT: -0.4, AUDIO: 0.4})) == (
-        "The customer seems neutral (0.0). The words lower the score (-0.4), the voice raises it (+0.4)."
+        "The customer seems neutral (0.0). The words lower the score (-0.4), but the voice raises it (+0.4)."
     )
     assert sentence(*records(0.5, "neutral", {TEXT: 0.4, AUDIO: 0.1})) == (
         "The customer seems neutral (+0.5). The words raise the score (+0.4)."
     )
-    assert sentence(*records(0.1, "neutral", {TEXT: 0.1, AUDIO: 0.1})) == "The customer seems neutral (+0.1). Nothing in it stands out."
+    assert sentence(*records(0.1, "neutral", {TEXT: 0.1, AUDIO: 0.1})) == "The customer seems neutral (+0.1). Nothing stands out."
 
 
 def test_below_the_review_threshold_there_is_no_label() -> None:
     text = sentence(*records(*NEGATIVE, warnings=("to_review",)))
-    assert text == "The customer's mood is unclear. The words lower the score (-1.3)."
+    assert text == "The customer's sentiment is unclear. The words lower the score (-1.3)."
     assert not any(label in text for label in LABELS)
 
 
@@ -178,8 +190,8 @@ def test_what_is_expected_and_not_present_is_named_and_nothing_else() -> None:
         ("words_dropped", "The earliest words were left out."),
         ("sync_suspect", "Sound and picture may be out of step."),
         ("modalities_disagree", "The words and the voice disagree."),
-        ("single_modality", "Nothing else supports it."),
-        ("visual_over_reliance", "It rests on the face."),
+        ("single_modality", "Nothing else supports this."),
+        ("visual_over_reliance", "The score rests on the face."),
         ("outside_training_domain", "The words may not be English."),
     ],
 )
