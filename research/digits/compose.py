@@ -28,12 +28,15 @@ CELL_PIXELS, SIDE_CELLS = 4, 14
 SIDE = CELL_PIXELS * SIDE_CELLS
 TILE = 28
 PIECE_FRAMES = 5
-BLOCK = 7
-"""Scrambled digits are blocks of 7 x 7 pixels in another order, each turned or mirrored."""
+BLOCKS = 4
+"""A scrambled digit is its bounding box in 4 x 4 blocks in another order, each mirrored or not: as dense as a digit, and as compact."""
 
 ERASED = 0.24
 EQUAL_INK = 60
 """The scrambled digits are among the 60 images on either side in the order of ink: their ink differs by some percent at most."""
+
+EQUAL_SIZE, SMALLER = 30, 4
+"""Of these, the 30 that are nearest to 4 pixels smaller in height and width: a box of the digit's size holds them whole."""
 
 INKED = 0.125
 """A cell belongs to the digit if its mean brightness is at least that of two white pixels of 16."""
@@ -198,18 +201,21 @@ def _pictures(
     image = np.zeros((count, SIDE, SIDE), dtype=np.uint8)
     ink_mask, box_mask = np.zeros((2, count, SIDE_CELLS, SIDE_CELLS), dtype=np.bool_)
     of_digit = [np.flatnonzero(images.digits == digit) for digit in range(CLASSES)]
+    boxes = np.stack([images.pixels.any(axis=axis).sum(axis=1) for axis in (2, 1)], axis=1)
     for i, digit in enumerate(digits):
         # Without a digit, the ink is that of any image: it must not tell the answer.
         row = int(rng.choice(of_digit[digit])) if holds[i] else int(rng.integers(total))
         low = int(np.clip(row - EQUAL_INK, 0, total - 2 * EQUAL_INK - 1))
-        neighbours = rng.choice(np.delete(np.arange(low, low + 2 * EQUAL_INK + 1), row - low), 4, replace=False)
+        alike = np.delete(np.arange(low, low + 2 * EQUAL_INK + 1), row - low)
+        alike = alike[np.argsort(np.abs(boxes[alike] + SMALLER - boxes[row]).sum(axis=1), kind="stable")[:EQUAL_SIZE]]
+        neighbours = rng.choice(alike, 4, replace=False)
         corners = rng.permutation(4)
         for j, corner in enumerate(corners):
             at = (int(corner) // 2 * TILE, int(corner) % 2 * TILE)
             if j == 0 and holds[i]:
                 _place(image[i], ink_mask[i], box_mask[i], _moved(images.pixels[row], rng), at)
             else:
-                image[i, at[0] : at[0] + TILE, at[1] : at[1] + TILE] = _scrambled(images.pixels[neighbours[j]], rng)
+                image[i, at[0] : at[0] + TILE, at[1] : at[1] + TILE] = _moved(_scrambled(images.pixels[neighbours[j]], rng), rng)
     return image, ink_mask, box_mask
 
 
@@ -223,13 +229,18 @@ def _moved(tile: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray
 
 
 def _scrambled(tile: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    side = TILE // BLOCK
-    blocks = tile.reshape(side, BLOCK, side, BLOCK).swapaxes(1, 2).reshape(side * side, BLOCK, BLOCK)[rng.permutation(side * side)]
-    turns, mirrors = rng.integers(0, 4, side * side), rng.integers(0, 2, side * side)
-    for turn in range(4):
-        blocks[turns == turn] = np.rot90(blocks[turns == turn], turn, axes=(1, 2))
-    blocks[mirrors == 1] = blocks[mirrors == 1][:, ::-1]
-    return blocks.reshape(side, side, BLOCK, BLOCK).swapaxes(1, 2).reshape(TILE, TILE)
+    rows, columns = np.flatnonzero(tile.any(axis=1)), np.flatnonzero(tile.any(axis=0))
+    height, width = (-(-(int(inked[-1] - inked[0]) + 1) // BLOCKS) for inked in (rows, columns))
+    top, left = (min(int(inked[0]), TILE - BLOCKS * side) for inked, side in ((rows, height), (columns, width)))
+    box = (slice(top, top + BLOCKS * height), slice(left, left + BLOCKS * width))
+    blocks = tile[box].reshape(BLOCKS, height, BLOCKS, width).swapaxes(1, 2).reshape(BLOCKS**2, height, width)
+    blocks = blocks[rng.permutation(BLOCKS**2)]
+    for axis in (1, 2):
+        mirrored = rng.random(BLOCKS**2) < 0.5
+        blocks[mirrored] = np.flip(blocks[mirrored], axis)
+    scrambled = np.zeros_like(tile)
+    scrambled[box] = blocks.reshape(BLOCKS, BLOCKS, height, width).swapaxes(1, 2).reshape(BLOCKS * height, BLOCKS * width)
+    return scrambled
 
 
 def _place(image: npt.NDArray[np.uint8], ink: Booleans, box: Booleans, tile: npt.NDArray[np.uint8], at: tuple[int, int]) -> None:

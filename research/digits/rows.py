@@ -17,10 +17,10 @@ class Task(StrEnum):
     BIASED = "biased"
 
 
-BASE = Recipe(epochs=12, peak_rate=4e-3, alone_weight=0.5)
+BASE = Recipe(epochs=8, peak_rate=4e-3, alone_weight=0.5)
 """Training without explanations."""
 
-LOOP = replace(BASE, epochs=4, peak_rate=2e-3, masked=1.0, gate_weight=1.0, cam_weight=0.1)
+LOOP = replace(BASE, epochs=3, peak_rate=2e-3, masked=1.0, gate_weight=1.0, cam_weight=0.1)
 """Revision with the masks of all samples."""
 
 ONE_IN_TEN = replace(LOOP, masked=0.1)

@@ -37,7 +37,7 @@ class Size:
         epochs: Passes of a training may be at most this many.
     """
 
-    train: int = 10_000
+    train: int = 6_000
     test: int = 2_000
     epochs: int = 100
 
