@@ -114,7 +114,7 @@ def measure_exchange(bench: Bench, donors: Mapping[Modality, Floats], spans: Seq
 def measure_words(bench: Bench, texts: Sequence[Removals], name: str) -> None:
     """Whether the unit of the text that a method ranks first is right, when the text is really encoded without it; and the checks.
 
-    The relevance of a unit is the sum of that of its words.
+    The relevance of a unit is the sum of that of its words. Where no unit has an effect, nothing is measured.
 
     Args:
         bench: The bench.
@@ -122,6 +122,8 @@ def measure_words(bench: Bench, texts: Sequence[Removals], name: str) -> None:
         name: Prefix of the two measures.
     """
     chosen = [index for index, own in enumerate(texts) if says_something(own.effects)]
+    if not chosen:
+        return
 
     def right(relevances: Sequence[Floats]) -> dict[str, list[float]]:
         pairs = [(texts[index].of_units(relevances[index]), texts[index].effects) for index in chosen]
@@ -147,6 +149,8 @@ def measure_claims(bench: Bench, texts: Sequence[Removals]) -> None:
     """The product says nothing of phrases but what it has measured: its claims take the place of its relevance."""
     claimed = [own for own in texts if says_something(own.effects)]
     first = [(own.claims[0], own) for own in claimed if own.claims]
+    if not first:
+        return
     bench.rows["ours"]["reencoded_sign"] = float(np.mean([claim.effect * own.effect_of(claim.phrase) > 0 for claim, own in first]))
     right = sum(abs(own.effect_of(claim.phrase)) >= float(np.abs(own.effects).max()) - ROUNDING for claim, own in first)
     bench.rows["ours"]["reencoded_top1"] = right / len(claimed)
