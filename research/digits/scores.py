@@ -10,12 +10,12 @@ import numpy.typing as npt
 import torch
 
 from research.digits.compose import BLANK, CELL_FRAMES, CELL_PIXELS, SIDE_CELLS, Booleans, Integers, Samples, patch_mask
-from research.digits.corpus import CLASSES
 from research.digits.maps import BLIND, EXPLAINERS, Maps
 from research.digits.network import DigitNetwork
 from research.digits.training import inputs_of
 from stream.domain.features import Floats
 from stream.domain.modality import Modality
+from stream.training.metrics import accuracy, f1_scores
 
 BATCH = 250
 NOISE_IMAGE, NOISE_SOUND, LOST_WORDS = 0.3, 1.0, 0.2
@@ -41,10 +41,7 @@ def answers(network: DigitNetwork, samples: Samples, explainers: Collection[str]
 def answer_scores(probabilities: Floats, digits: Integers) -> Numbers:
     """Accuracy and macro F1 of (n, 10) probabilities."""
     answered = probabilities.argmax(axis=1)
-    counts = np.zeros((CLASSES, CLASSES))
-    np.add.at(counts, (digits, answered), 1)
-    f1 = 2 * counts.diagonal() / np.maximum(counts.sum(axis=0) + counts.sum(axis=1), 1)
-    return {"accuracy": float((answered == digits).mean()), "macro_f1": float(f1.mean())}
+    return {"accuracy": accuracy(answered, digits), "macro_f1": f1_scores(answered, digits)[0]}
 
 
 def map_scores(network: DigitNetwork, samples: Samples, found: tuple[Floats, dict[str, Maps]]) -> dict[str, Numbers]:
