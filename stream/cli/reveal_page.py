@@ -86,7 +86,8 @@ def _suspect(main: Element, rank: int, suspect: Suspect) -> None:
     body = table(part, ("found by", "what moved", "value", "honest", "windows", ""), ("what moved",))
     for finding, honest in zip(suspect.findings, suspect.honest, strict=True):
         line = row(body, f"{finding.detector}: {finding.name}")
-        add(line, "td", SAYS[finding.detector])
+        of_score = "" if finding.score_shift is None else f"; that of the score: {finding.score_shift:+.3f}"
+        add(line, "td", SAYS[finding.detector] + of_score)
         for number in (f"{finding.value:+.3f} ± {finding.error:.3f}", f"{honest:+.3f}", str(finding.windows)):
             add(line, "td", number, class_="number")
         bar(add(line, "td"), finding, honest)
