@@ -113,9 +113,9 @@ class World:
     progress: Progress
 
     @classmethod
-    def read(cls, scale: Scale, data: Path, repository: Path, kept: Path, progress: Progress) -> World:
-        """Read and encode the corpora."""
-        pools = read_pools(data, repository, scale.recipe, 0, progress, parts=PARTS, kept=kept)
+    def read(cls, scale: Scale, data: Path, repository: Path, kept: Path, progress: Progress, *, network: bool = True) -> World:
+        """Read and encode the corpora; without pools, in which no network can be trained, unless `network`."""
+        pools = read_pools(data, repository, scale.recipe, 0, progress, parts=PARTS, kept=kept) if network else {}
         probes = corpus_windows(data, Part.VALIDATION, scale.probes, 0)
         tested = corpus_windows(data, Part.TEST, scale.tested, 1)
         projection = Projection.load(repository / AUDIO_ENCODER / PROJECTION)

@@ -28,7 +28,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with Progress(disable=True) as progress:
-        yield World.read(SMALL, Path(DATA or ""), REPOSITORY, tmp_path_factory.mktemp("voices") / "voices.npz", progress)
+        yield World.read(SMALL, Path(DATA or ""), REPOSITORY, tmp_path_factory.mktemp("voices") / "voices.npz", progress, network=False)
 
 
 def ranked(world: World, model: Model, mark: AnyMark, reference: Reference) -> list[Suspect]:
@@ -36,7 +36,7 @@ def ranked(world: World, model: Model, mark: AnyMark, reference: Reference) -> l
     return suspects(findings, reference)
 
 
-@pytest.mark.parametrize("kind", ["hiss", "filler"])
+@pytest.mark.parametrize("kind", ["hiss", "speaker"])
 def test_a_planted_artefact_is_revealed_and_revised(world: World, kind: str) -> None:
     reference, mark = read_references(REPOSITORY / "mmci" / HONEST).of("corpora"), planted(kind)
     biased = trained(world, mark, mark.usual, AGREEMENT, 0)
