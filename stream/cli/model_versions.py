@@ -31,7 +31,7 @@ def load(
     redis: RedisUrl = None,
     triton: TritonAddress = None,
 ) -> None:
-    """Let Triton serve a version of mmci beside the others. No new session gets it by that.
+    """Let Triton serve a version of mmci beside the others. New sessions do not get it yet: see `promote`.
 
     Its files and two answers are checked. A version that is refused changes nothing: Triton goes on with the others.
 
@@ -54,7 +54,7 @@ def promote(
     redis: RedisUrl = None,
     triton: TritonAddress = None,
 ) -> None:
-    """Let new sessions get a version of mmci. It is loaded and checked as `load` does. Open sessions keep the version that they have.
+    """Give new sessions another version of mmci. It is first loaded and checked, as by `load`. Open sessions keep the version they have.
 
     For example:
 
@@ -70,7 +70,7 @@ def promote(
 
 @friendly_errors()
 def rollback(*, repository: Repository = None, config: ConfigFile = None, redis: RedisUrl = None, triton: TritonAddress = None) -> None:
-    """Let new sessions get the version of mmci before the last promotion again.
+    """Take the last promotion back: new sessions get the version of mmci before it again.
 
     Example: `sentistream models rollback`
     """
@@ -88,7 +88,7 @@ def retire(
     redis: RedisUrl = None,
     triton: TritonAddress = None,
 ) -> None:
-    """Let Triton no longer serve a version of mmci, which frees its memory. Its files stay.
+    """Stop serving a version of mmci, which frees Triton's memory. Its files stay.
 
     Example: `sentistream models retire 1`
     """

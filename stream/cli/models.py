@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from stream.model_repository.repository import ModelReport
     from stream.pipeline.model_versions import VersionStatus
 
-app = typer.Typer(help="Assemble or check the models that Triton serves, and promote versions of mmci.", no_args_is_help=True)
+app = typer.Typer(
+    help="Assemble or check the models that Triton serves, and promote versions of mmci, the one that scores windows.", no_args_is_help=True
+)
 app.command("load")(model_versions.load)
 app.command("promote")(model_versions.promote)
 app.command("rollback")(model_versions.rollback)

@@ -173,7 +173,7 @@ def _print(report: Report) -> None:
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table("suspect", "in", "strength", "value", "honest", "found by", "verdicts", box=None, header_style="bold")
+    table = Table("nuisance", "in", "strength", "value", "honest", "found by", "verdicts", box=None, header_style="bold")
     for suspect in report.suspects[: max(SHOWN, len(report.alarms))]:
         first, style = suspect.findings[0], "red" if suspect.suspicious else "green"
         table.add_row(

@@ -67,7 +67,11 @@ def bar(parent: Element, finding: Finding, honest: float) -> None:
 
 def _ranking(main: Element, suspects: Iterable[Suspect]) -> None:
     texts = ("in", "found by", "verdicts")
-    body = table(section(main, "Suspects", ""), ("suspect", "in", "strength", "found by", "verdicts"), texts)
+    body = table(
+        section(main, "Nuisances", "The strongest first. From a strength of 1 on, one is a suspect."),
+        ("nuisance", "in", "strength", "found by", "verdicts"),
+        texts,
+    )
     for suspect in suspects:
         line = row(body, suspect.name)
         add(line, "td", suspect.modality)

@@ -59,8 +59,8 @@ def explain(
 ) -> None:
     """Explain one final window in depth, with the served models and the inputs in the local store.
 
-    Workers fill the store if `explanations.store` names a file. The page that `--html` writes needs no network and has no picture of
-    anybody, but it says what was said: treat it as a transcript.
+    Workers fill the store if `explanations.store` (SENTISTREAM_EXPLANATIONS__STORE) names a file. The page that `--html` writes needs no
+    network and has no picture of anybody, but it says what was said: treat it as a transcript.
 
     Methods: ours, closed-form, attention, occlusion, leave-one-out, grad-cam++, integrated-gradients, shap, lime, greedy (the order that an
     oracle finds), random. Some need the extra `explain`.
@@ -148,12 +148,13 @@ def _list(store: WindowStore, session: SessionKey | None, *, as_json: bool) -> N
     import msgspec  # noqa: PLC0415 - heavy imports stay out of --help
 
     from stream.cli.json_lines import quiet_when_closed, write_line  # noqa: PLC0415
+    from stream.domain.wording import quantity  # noqa: PLC0415
     from stream.explain.phrasing import signed  # noqa: PLC0415
 
     with quiet_when_closed():
         if session is None:
             for name, count in store.sessions().items():
-                said = f"{name} {count} window{'' if count == 1 else 's'}"
+                said = f"{name} {quantity(count, 'window')}"
                 write_line(msgspec.json.encode({"session": name, "windows": count}) if as_json else said.encode())
             return
         windows = store.listed(session)
