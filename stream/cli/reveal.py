@@ -49,7 +49,9 @@ def reveal(
     data: Data = None,
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the report as one HTML file.")] = None,
     models: Models = None,
-    version: Annotated[str | None, typer.Option("--version", metavar="N", help="Version of mmci.", show_default="the lowest served")] = None,
+    version: Annotated[
+        str | None, typer.Option("--version", metavar="N", help="Version of mmci.", show_default="the lowest served")
+    ] = None,
     feedback: Annotated[bool, typer.Option("--feedback", help="Count the reviewers' verdicts in the topic feedback.")] = False,
     as_json: JsonLines = False,
     config: ConfigFile = None,
