@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
 from typing import cast
@@ -31,6 +30,7 @@ from stream.sinks.stored_window import StoredWindow
 from tests.fakes.explained_models import ExplainedModels
 from tests.fakes.stored_windows import make_stored
 from tests.fakes.windows import MODEL
+from tests.support.page_tags import Tags
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -68,24 +68,6 @@ def printed(found: Examination) -> str:
     stream = StringIO()
     print_tables(found, Console(file=stream, width=200))
     return stream.getvalue()
-
-
-class Tags(HTMLParser):
-    """Collects the tags, attributes and texts of a page."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: set[str] = set()
-        self.texts: list[str] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes |= {name for name, _ in attrs}
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data)
 
 
 def test_every_part_of_a_window_is_examined() -> None:
