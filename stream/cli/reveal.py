@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 CORPUS_PROBES = 120
 SEED = 0
 SHOWN = 10
+MOST_STORED = 500
+"""Windows of the store whose words are looked at: each of their words is left out in turn, which takes minutes for so many."""
 
 Store = Annotated[
     Path | None,
@@ -64,7 +66,8 @@ def reveal(
     the scores, measures how far contributions follow nuisances that are there already, and looks at the words of stored windows. Each
     number is compared with that of honest models, which the repository keeps in mmci/honest.json.
 
-    The probes are the packaged sample, or recordings of the corpora. What was said is read from the store and shown as single words only.
+    The probes are the packaged sample, or recordings of the corpora. What was said is read from the newest windows of the store and shown
+    as single words only.
 
     Exits with 1 if something moves the scores further than in an honest model.
 
@@ -155,7 +158,10 @@ def probe_windows(settings: Settings, data: Path | None) -> list[RawWindow]:
 
 
 def stored_words(settings: Settings, store: Path | None) -> list[RawWindow]:
-    """Windows of the words in the store; empty without a store. Words whose states came from their producer are left out."""
+    """Windows of the words in the store, of its newest `MOST_STORED` windows; empty without a store.
+
+    Words whose states came from their producer are left out.
+    """
     file = store or settings.explanations.store
     if file is None:
         return []
@@ -165,7 +171,8 @@ def stored_words(settings: Settings, store: Path | None) -> list[RawWindow]:
     kept = settings.explanations
     opened = WindowStore(file, retention_hours=kept.retention_hours, max_mb=kept.store_max_mb, create=False)
     try:
-        return [text_alone(tuple([word.text for word in own.words])) for own in opened.windows() if own.words_encoded and own.words]
+        newest = opened.windows(most=MOST_STORED)
+        return [text_alone(tuple([word.text for word in own.words])) for own in newest if own.words_encoded and own.words]
     finally:
         opened.close()
 

@@ -116,11 +116,17 @@ class WindowStore:
             row = self._db.execute(f"SELECT {_COLUMNS} FROM windows WHERE id = ?", (window_id,)).fetchone()  # noqa: S608 - fixed names
         return None if row is None else _window(row)
 
-    def windows(self, session: SessionKey | None = None) -> Iterator[StoredWindow]:
-        """All windows, or those of a session, in order of session, epoch and time. One is in memory at a time."""
+    def windows(self, session: SessionKey | None = None, *, most: int = -1) -> Iterator[StoredWindow]:
+        """All windows, or those of a session, in order of session, epoch and time. One is in memory at a time.
+
+        Args:
+            session: None for all sessions.
+            most: Most windows, those that were stored last; -1 for all.
+        """
         where, values = ("", ()) if session is None else (" WHERE tenant = ? AND session = ?", (session.tenant, session.session))
         with self._errors():
-            ids = self._db.execute(f"SELECT id FROM windows{where} ORDER BY tenant, session, epoch, end_ms, id", values)  # noqa: S608
+            newest = f"SELECT * FROM windows{where} ORDER BY stored_at_ms DESC, rowid DESC LIMIT ?"  # noqa: S608 - fixed names
+            ids = self._db.execute(f"SELECT id FROM ({newest}) ORDER BY tenant, session, epoch, end_ms, id", (*values, most))  # noqa: S608
             names = [name for (name,) in ids]
         for name in names:
             window = self.get(name)

@@ -115,6 +115,7 @@ def test_windows_come_in_order_of_time(tmp_path: Path) -> None:
         ("call-2", 9000),
     ]
     assert [window.score.end_ms for window in store.windows(SessionKey("default", "call-2"))] == [5000, 9000]
+    assert [window.score.end_ms for window in store.windows(most=2)] == [7000, 5000], "those that were stored last"
 
 
 def test_a_file_that_is_no_database_is_refused_with_a_sentence(tmp_path: Path) -> None:
