@@ -1,7 +1,8 @@
 """Finds names of people: what follows *my name is* or a title, given names, and capital letters inside a sentence.
 
 The given names are the most frequent of the US census of 1990 (public domain) that are no ordinary words. A name that is neither on the
-list, nor introduced, nor written with a capital letter inside a sentence, is not found.
+list, nor introduced, nor written with a capital letter inside a sentence, is not found. Names that are ordinary words are found where
+they address somebody: *Jack, what is your number*.
 """
 
 from __future__ import annotations
@@ -48,8 +49,14 @@ def _spans(tokens: Sequence[Token]) -> Iterator[range]:
     for place, token in enumerate(tokens):
         capital = cased and _is_capital(token)
         introduced = _may_be_name(token) and _introduced(tokens, place, _INTRODUCTIONS)
-        if introduced or _whole(token.low) in GIVEN_NAMES or (capital and (not token.begins or _introduced(tokens, place, _PRESENTATIONS))):
+        if introduced or _whole(token.low) in GIVEN_NAMES or (capital and _tells(tokens, place)):
             yield range(place, _end(tokens, place + 1, introduced=introduced, cased=cased))
+
+
+def _tells(tokens: Sequence[Token], place: int) -> bool:
+    """Whether a capital letter makes a name here."""
+    token = tokens[place]
+    return not token.begins or _introduced(tokens, place, _PRESENTATIONS) or (token.comma and token.low in lists.ORDINARY_NAMES)
 
 
 def _end(tokens: Sequence[Token], place: int, *, introduced: bool, cased: bool) -> int:

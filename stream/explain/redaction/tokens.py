@@ -20,12 +20,14 @@ class Token(NamedTuple):
         bare: Without punctuation around it, in compatibility form: full-width and stylised letters and digits are plain ones.
         low: `bare` in lower case, with a plain apostrophe.
         begins: Whether a sentence begins with it, or may begin: nothing is known of what was said before the first.
+        comma: Whether a comma stands after it.
     """
 
     word: int
     bare: str
     low: str
     begins: bool
+    comma: bool
 
 
 def tokens_of(words: Sequence[str]) -> list[Token]:
@@ -36,7 +38,8 @@ def tokens_of(words: Sequence[str]) -> list[Token]:
         for part in without_controls(unicodedata.normalize("NFKC", word)).split():
             bare = _EDGES.sub("", part)
             if bare:
-                found.append(Token(index, bare, bare.lower().replace("\u2019", "'"), begins or part.startswith(_OPENS)))
+                low = bare.lower().replace("\u2019", "'")
+                found.append(Token(index, bare, low, begins or part.startswith(_OPENS), part.endswith(",")))
             begins = bool(_SENTENCE_END.search(part)) or (begins and not bare)
     return found
 

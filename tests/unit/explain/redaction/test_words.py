@@ -53,6 +53,7 @@ def shown(text: str, before: str = "") -> str:
         ("well this is Priya calling", "well this is [name] calling"),
         ("with mr geller and Zebulon today", "with mr [name] and [name] today"),
         ("Elizabeth's order", "[name] order"),
+        ("so sorry. Jack, what is it", "so sorry. [name] what is it"),
     ],
 )
 def test_personal_data_is_replaced_by_what_it_is(said: str, expected: str) -> None:
