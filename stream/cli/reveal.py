@@ -183,7 +183,7 @@ def _print(report: Report) -> None:
     from rich.text import Text  # noqa: PLC0415
 
     table = Table("nuisance", "in", "strength", "value", "honest", "found by", "verdicts", box=None, header_style="bold")
-    for suspect in report.suspects[: max(SHOWN, len(report.alarms))]:
+    for suspect in report.ranking(SHOWN):
         first, style = suspect.findings[0], "red" if suspect.suspicious else "green"
         table.add_row(
             Text(suspect.name),

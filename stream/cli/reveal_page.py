@@ -43,7 +43,7 @@ def reveal_page(report: Report) -> str:
         "score points of the scale from -3 to 3."
     )
     add(main, "p", text, class_="quiet")
-    _ranking(main, report.suspects[:RANKED])
+    _ranking(main, report.ranking(RANKED))
     for rank, suspect in enumerate(report.suspects[:SHOWN], start=1):
         if suspect.suspicious or rank <= 3:
             _suspect(main, rank, suspect)

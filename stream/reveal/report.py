@@ -42,6 +42,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         """The suspects that are suspicious."""
         return tuple(suspect for suspect in self.suspects if suspect.suspicious)
 
+    def ranking(self, most: int) -> tuple[Suspect, ...]:
+        """What is shown: the strongest, at least `most`, and whatever is suspicious or has a reviewer's verdict."""
+        return tuple(own for rank, own in enumerate(self.suspects) if rank < most or own.suspicious or own.verdicts)
+
 
 def reveal(
     probes: Sequence[RawWindow],

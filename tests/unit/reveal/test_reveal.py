@@ -18,7 +18,7 @@ from stream.nuisances.marks import MARKS
 from stream.reveal.battery import Baseline, probe
 from stream.reveal.findings import HONEST, Detector, Finding, Honest, Reference, read_references, suspects
 from stream.reveal.regression import regression
-from stream.reveal.report import reveal
+from stream.reveal.report import Report, reveal
 from stream.reveal.windows import RawWindow
 from stream.reveal.words import removal_effects, said_alone, text_alone, word_table, word_type
 from tests.fakes.served_models import FakeModels
@@ -132,6 +132,13 @@ def test_the_report_names_the_planted_word_and_judges_only_known_ones() -> None:
     assert "<script" not in html
     assert "://" not in html
     assert msgspec.json.decode(msgspec.json.encode(report))["suspects"][0]["name"] == "word basically"
+
+
+def test_what_reviewers_named_is_shown_however_weak_it_is() -> None:
+    findings = [finding("hiss", 1.05), finding("hum", 0.02), finding("tone", 0.01)]
+    found = suspects(findings, reference(), {"hum": {"genuine": 1}})
+    report = Report(model="mmci", probes="sample", windows={}, said=0, suspects=tuple(found), words=())
+    assert [suspect.name for suspect in report.ranking(0)] == ["hiss", "hum"]
 
 
 def test_the_honest_reference_of_the_release_can_be_read(tmp_path: Path) -> None:
