@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import msgspec
 
 from stream.domain.modality import MODALITIES, Modality
+from stream.explain.function_words import FUNCTION_WORDS
 from stream.nuisances.marks import FILLERS, MARKS
 from stream.reveal.battery import Baseline, probe
 from stream.reveal.findings import Finding, Reference, Suspect, suspects
@@ -101,5 +102,5 @@ def detect(
     table = [row for row in word_table(removal_effects(said, models)) if row.word in known]
     on_step("words alone")
     types = {word for raw in said for text in raw.words if (word := word_type(text)) is not None}
-    findings += said_alone(sorted((types | set(FILLERS)) & set(known)), models)
+    findings += said_alone(sorted((types | set(FILLERS) | FUNCTION_WORDS) & set(known)), models)
     return findings, table
