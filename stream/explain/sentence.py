@@ -198,9 +198,9 @@ def _balance(parts: Sequence[_Part], told: list[_Part]) -> str:
 
 
 def _together_against(main: _Part, parts: Sequence[_Part]) -> list[_Part]:
-    """The small parts that point against a large one, if they add up to something notable."""
+    """The smaller parts that point against a notable one, if they add up to at least half of it."""
     against = [part for part in parts if part.points * main.points < 0 and abs(part.points) >= NOTABLE / 3]
-    return against if abs(sum(part.points for part in against)) >= NOTABLE else []
+    return against if abs(sum(part.points for part in against)) >= abs(main.points) / 2 else []
 
 
 def _changes(part: _Part, label: str, points: float) -> bool:

@@ -135,6 +135,7 @@ def test_small_parts_that_outweigh_a_large_one_are_named_together() -> None:
     assert (
         text == "The customer seems neutral (0.0). The words raise the score (+0.4), but the voice and the face together lower it (-0.4)."
     )
+    assert "but the voice lowers it (-0.2)." in sentence(*records(0.1, "neutral", {TEXT: 0.3, AUDIO: -0.2}))
 
 
 def test_a_neutral_window_without_a_deciding_part() -> None:
