@@ -12,20 +12,19 @@ from research.digits.trial import TrialNumbers
 
 
 class Store:
-    """The file ``measured.jsonl`` of a folder."""
+    """The file ``measured.jsonl`` of a folder. It is read each time, so that runs of several seeds may share it."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._file = folder / "measured.jsonl"
-        lines = self._file.read_text(encoding="utf-8").splitlines() if self._file.is_file() else []
-        self._known: dict[str, TrialNumbers] = {line["key"]: line["numbers"] for line in map(json.loads, lines)}
 
     def get(self, key: str) -> TrialNumbers | None:
         """The numbers of a row and seed; None if there are none."""
-        return self._known.get(key)
+        lines = self._file.read_text(encoding="utf-8").splitlines() if self._file.is_file() else []
+        known: dict[str, TrialNumbers] = {line["key"]: line["numbers"] for line in map(json.loads, lines)}
+        return known.get(key)
 
     def put(self, key: str, row: str, seed: int, numbers: TrialNumbers) -> None:
         """Add the numbers of a row and seed."""
-        self._known[key] = numbers
         with self._file.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"key": key, "row": row, "seed": seed, "numbers": numbers}) + "\n")

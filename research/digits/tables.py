@@ -28,12 +28,16 @@ Rows = Mapping[str, Sequence[TrialNumbers]]
 
 
 def over_seeds(seeds: Sequence[TrialNumbers]) -> dict[str, Any]:
-    """Mean and standard deviation over the seeds of every number, in the shape of the numbers: {"mean": …, "sd": …} at each leaf."""
+    """Mean and standard deviation over the seeds of every number, in the shape of the numbers: {"mean": …, "sd": …} at each leaf.
+
+    One seed has no deviation.
+    """
     first = seeds[0]
     if isinstance(first, Mapping):
         return {name: over_seeds([each[name] for each in seeds if name in each]) for name in first}
     values = [float(each) for each in seeds]
-    return {"mean": round(statistics.fmean(values), 4), "sd": round(statistics.pstdev(values), 4)}
+    spread = {"sd": round(statistics.pstdev(values), 4)} if len(values) > 1 else {}
+    return {"mean": round(statistics.fmean(values), 4), **spread}
 
 
 def tables_of(result: Mapping[str, Any]) -> dict[str, Callable[[], str]]:
@@ -115,4 +119,4 @@ def _at(numbers: Mapping[str, Any], place: Sequence[str]) -> str:
         if step not in numbers:
             return "-"
         numbers = numbers[step]
-    return f"{numbers['mean']:.3f} ± {numbers['sd']:.3f}"
+    return f"{numbers['mean']:.3f}" + (f" ± {numbers['sd']:.3f}" if "sd" in numbers else "")
