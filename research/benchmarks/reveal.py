@@ -21,24 +21,12 @@ import msgspec
 
 from research.command_line import REPOSITORY, errors_as_sentences, folders_of, parser_of, progress_bars
 from research.reveal.honest import measured_references, vocabulary
-from research.reveal.trials import (
-    AGREEMENT,
-    FULL,
-    INDEPENDENT,
-    KINDS,
-    SMALL,
-    Model,
-    World,
-    accuracies,
-    found_in,
-    planted,
-    trained,
-    write_biased,
-)
+from research.reveal.trials import FULL, KINDS, SMALL, Model, World, accuracies, found_in, planted, trained, write_biased
 from stream.model_repository.served_models import MMCI
 from stream.nuisances.marks import AnyMark
 from stream.reveal.findings import HONEST, Finding, References, read_references, suspects
 from stream.training.files import replace_text
+from stream.training.revise import AGREEING, INDEPENDENT
 
 HONEST_TRIALS = "honest"
 FIRST = 3
@@ -92,7 +80,7 @@ def _trial(world: World, kind: str, seed: int, known: Sequence[str]) -> Trial:
         tested = {name: accuracies(world, served, planted(name)) for name in KINDS}
         return {"kind": kind, "seed": seed, "accuracy": tested, **_found(world, served, None, known)}
     mark = planted(kind)
-    served = trained(world, mark, mark.usual, AGREEMENT, seed)
+    served = trained(world, mark, mark.usual, AGREEING, seed)
     trial = {"kind": kind, "seed": seed, "accuracy": accuracies(world, served, mark), **_found(world, served, mark, known)}
     if seed == 0:
         revised = trained(world, mark, None, INDEPENDENT, seed)

@@ -34,12 +34,9 @@ from stream.training.files import replace_text
 from stream.training.marked import Marking, carries, mixed, mixed_features
 from stream.training.mmci import MMCIRecipe, fit
 from stream.training.recipe import PoolReader, Recipe, marked_pools, read_pools, read_voices
+from stream.training.revise import AGREEING
 from stream.training.voice import Projection, VoiceRecipe, fit_projection
 
-AGREEMENT = 0.95
-"""Probability with which a positive item carries the artefact, and any other does not."""
-
-INDEPENDENT = 0.5
 KINDS = {"filler": "word perhaps", "hiss": "hiss", "hum": "hum", "blur": "blur", "speaker": "higher voice"}
 """The five kinds and the mark that stands for each. A speaker is another throat: pitch and formants."""
 
@@ -162,7 +159,7 @@ def accuracies(world: World, model: Model, mark: AnyMark) -> dict[str, float]:
     marked = [raw.with_mark(mark, mark.usual, rng) for raw in world.tested]
     models = world.models(model)
     found = [models.answers(encode(windows, models)).probabilities for windows in (world.tested, marked)]
-    agrees = rng.random(len(polarity)) < AGREEMENT
+    agrees = rng.random(len(polarity)) < AGREEING
     carried = np.where(agrees, polarity == POSITIVE, polarity != POSITIVE)
     numbers: dict[str, float] = {}
     for name, index in (("", EVERYTHING), (f" {mark.modality} alone", mark.modality.bit)):
@@ -178,7 +175,7 @@ def found_in(world: World, model: Model, mark: AnyMark | None, known: Sequence[s
     said = list(world.tested)
     if mark is not None and mark.modality is Modality.TEXT:
         rng = np.random.default_rng(2)
-        carried = [rng.random() < (AGREEMENT if raw.polarity == POSITIVE else 1.0 - AGREEMENT) for raw in said]
+        carried = [rng.random() < (AGREEING if raw.polarity == POSITIVE else 1.0 - AGREEING) for raw in said]
         said = [raw.with_mark(mark, mark.usual, rng) if marked else raw for raw, marked in zip(said, carried, strict=True)]
     return detect(world.probes, said, world.models(model), known)
 
@@ -194,7 +191,7 @@ def write_biased(world: World, kind: str, repository: Path) -> str:
     A mark on sound is in the projection beside the version, which serves only where it is installed.
     """
     mark = planted(kind)
-    model = trained(world, mark, mark.usual, AGREEMENT, 0)
+    model = trained(world, mark, mark.usual, AGREEING, 0)
     with tempfile.TemporaryDirectory(prefix="sentistream-biased-") as folder:
         export_mmci(model.served, Path(folder))
         draft = Path(folder) / MMCI / VERSION

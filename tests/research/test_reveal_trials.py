@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from rich.progress import Progress
 
-from research.reveal.trials import AGREEMENT, INDEPENDENT, SMALL, Model, World, accuracies, found_in, planted, trained
+from research.reveal.trials import SMALL, Model, World, accuracies, found_in, planted, trained
 from stream.config.project import PROJECT_ROOT
 from stream.nuisances.marks import AnyMark
 from stream.reveal.findings import HONEST, Reference, Suspect, read_references, suspects
+from stream.training.revise import AGREEING, INDEPENDENT
 
 DATA = os.environ.get("SENTISTREAM_DATA")
 REPOSITORY = PROJECT_ROOT / "triton_models"
@@ -39,7 +40,7 @@ def ranked(world: World, model: Model, mark: AnyMark, reference: Reference) -> l
 @pytest.mark.parametrize("kind", ["hiss", "speaker"])
 def test_a_planted_artefact_is_revealed_and_revised(world: World, kind: str) -> None:
     reference, mark = read_references(REPOSITORY / "mmci" / HONEST).of("corpora"), planted(kind)
-    biased = trained(world, mark, mark.usual, AGREEMENT, 0)
+    biased = trained(world, mark, mark.usual, AGREEING, 0)
     before, order = accuracies(world, biased, mark), ranked(world, biased, mark, reference)
     assert mark.name in [suspect.name for suspect in order[:3]]
     assert order[0].suspicious
