@@ -31,8 +31,9 @@ def parse_speed(text: str) -> float | None:
 class Pacer:
     """Paces a recording like a live session: a chunk is due when its last sample would have been captured.
 
-    At ``max`` speed it does not wait, and the recording counts as having ended when sending began. Capture times then lie in the past and
-    keep their distances; capture times in the future would look like a broken clock to the worker.
+    Capture times keep the distances of the media at every speed: workers send chunks whose media runs ahead of their capture time to the
+    dead letters. Faster than live, they therefore lie in the past, so far that none is in the future when its chunk is sent. At ``max``
+    speed nothing waits, and the recording counts as having ended when sending began.
     """
 
     def __init__(
@@ -56,11 +57,12 @@ class Pacer:
         self._wait = wait
         self._monotonic = monotonic
         self._started_s = monotonic()
-        self._media_start_at_ms = now_ms() if speed is not None else now_ms() - (duration_ms or 0)
+        saved = 1.0 if speed is None else max(0.0, 1.0 - 1.0 / speed)
+        self._media_start_at_ms = now_ms() - round((duration_ms or 0) * saved)
 
     def captured_ms(self, media_ms: int) -> int:
         """Wall clock at which media time `media_ms` was (or would have been) captured."""
-        return self._media_start_at_ms + round(media_ms / (self._speed or 1.0))
+        return self._media_start_at_ms + media_ms
 
     def wait_until(self, media_ms: int) -> bool:
         """Wait until media time `media_ms` is captured. Returns False when told to stop."""

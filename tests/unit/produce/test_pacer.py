@@ -34,7 +34,16 @@ def test_double_speed_halves_the_waits() -> None:
     pacer = _pacer(2.0, clock)
     assert pacer.wait_until(3000)
     assert clock.seconds == 1.5
-    assert pacer.captured_ms(3000) == START_MS + 1500
+
+
+@pytest.mark.parametrize("speed", [0.5, 2.0, 8.0])
+def test_at_any_speed_capture_times_keep_their_distances_and_never_lie_in_the_future(speed: float) -> None:
+    clock = FakeClock()
+    pacer = _pacer(speed, clock, duration_ms=240_000)
+    first = pacer.captured_ms(0)
+    for media_ms in range(0, 240_001, 1000):
+        pacer.wait_until(media_ms)
+        assert pacer.captured_ms(media_ms) == first + media_ms <= clock.now_ms() + 1
 
 
 def test_capture_times_at_max_speed_lie_in_the_past_and_keep_their_distances() -> None:
