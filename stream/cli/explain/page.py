@@ -132,7 +132,7 @@ def _faces(main: Element, found: Examination) -> None:
 
 
 def _otherwise(main: Element, found: Examination) -> None:
-    body = table(section(main, "What would have been said otherwise", ""), ("without", "score", "label"))
+    body = table(section(main, "Score and label without each part", ""), ("without", "score", "label"))
     for name, verdict in found.without.items():
         label = verdict.label if verdict.label == found.now.label else f"{verdict.label} (changes)"
         row(body, name if name == EARLIER else NOUNS[Modality(name)], signed(verdict.score), label)
