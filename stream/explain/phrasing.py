@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from stream.domain.result import ScoreRecord
 from stream.domain.warning_codes import WarningCode
 from stream.explain.function_words import FUNCTION_WORDS, NEGATIONS
-from stream.explain.redaction.words import PLACEHOLDERS
+from stream.explain.redaction.words import PLACEHOLDERS, WORD_SIGNS
 
 NEUTRAL, UNCLEAR = "neutral", "unclear"
 
@@ -23,8 +23,6 @@ would have shown *negative* beside -0.1.
 
 QUOTED_CHARACTERS = 40
 """Most characters that are quoted at once: words come from outside and may be of any length."""
-
-_KEPT_SIGNS = frozenset("'\u2019-%€£$")
 
 
 def verdict(score: ScoreRecord) -> str:
@@ -109,4 +107,4 @@ def _kept(word: str) -> str:
     if word in PLACEHOLDERS:
         return word
     normal = unicodedata.normalize("NFC", word)
-    return "".join(c for c in normal if unicodedata.category(c)[0] in "LMN" or c in _KEPT_SIGNS).strip("-")
+    return "".join(c for c in normal if unicodedata.category(c)[0] in "LMN" or c in WORD_SIGNS).strip("-")

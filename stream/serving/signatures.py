@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from stream.domain.context import CONTEXT_WINDOWS
-from stream.domain.inference import COALITIONS, LABELS
+from stream.domain.features import WIDTHS
+from stream.domain.inference import COALITIONS, LABELS, NODE_TENSORS
 from stream.domain.media_format import FACE_CELLS, FACE_SIZE, FACE_WIDTH, MEL_BINS, MEL_FRAMES, SEGMENTS_PER_BLOCK, VOICE_WIDTH, WORD_WIDTH
-from stream.domain.modality import MODALITIES
+from stream.domain.modality import MODALITIES, Modality
 from stream.model_repository.model_config import TensorSpec
 from stream.model_repository.served_models import AUDIO_ENCODER, FACE_ENCODER, MAX_ROWS, MMCI, TEXT_ENCODER
 
@@ -56,8 +57,9 @@ def _floats(name: str, *dims: int) -> TensorSpec:
     return TensorSpec(name, "FP32", dims)
 
 
-def _nodes(modality: str, plural: str, width: int) -> tuple[TensorSpec, ...]:
-    return _floats(plural, -1, width), _floats(f"{modality}_times", -1, 2), _floats(f"{modality}_mask", -1)
+def _nodes(modality: Modality) -> tuple[TensorSpec, ...]:
+    names = NODE_TENSORS[modality]
+    return _floats(names.values, -1, WIDTHS[modality]), _floats(names.times, -1, 2), _floats(names.mask, -1)
 
 
 _K = CONTEXT_WINDOWS
@@ -73,11 +75,8 @@ SIGNATURES: Mapping[str, Signature] = {
     ),
     MMCI: Signature(
         (
-            *_nodes("word", "words", WORD_WIDTH),
-            *_nodes("audio", "audio", VOICE_WIDTH),
-            *_nodes("video", "video", FACE_WIDTH),
-            _floats("past_words", _K, WORD_WIDTH),
-            *(_floats("past_audio", _K, VOICE_WIDTH), _floats("past_video", _K, FACE_WIDTH)),
+            *(spec for modality in MODALITIES for spec in _nodes(modality)),
+            *(_floats(names.past, _K, WIDTHS[modality]) for modality, names in NODE_TENSORS.items()),
             *(_floats("past_mask", _K, len(MODALITIES)), _floats("past_same", _K)),
         ),
         (

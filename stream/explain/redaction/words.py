@@ -16,7 +16,10 @@ from stream.explain.redaction.tokens import tokens_of, without_controls
 
 PLACEHOLDERS = frozenset((NAME, NUMBER, CARD, PHONE, ACCOUNT, SPELLED, CODE, EMAIL, LINK, ADDRESS))
 
-KEPT_SIGNS = frozenset("'\u2019-%€£$.,?!:;…")
+WORD_SIGNS = frozenset("'\u2019-%€£$")
+"""Signs that belong to a word."""
+
+KEPT_SIGNS = WORD_SIGNS | frozenset(".,?!:;…")
 """Signs that stay in a word; any other may be markup."""
 
 NOTHING_LEFT = "…"
