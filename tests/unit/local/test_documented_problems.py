@@ -12,7 +12,7 @@ from stream.aio import protocols
 from stream.config.project import PROJECT_ROOT
 from stream.kafka_admin import access, connection, handshake
 from stream.local import reachable
-from stream.serving import diagnosis, models
+from stream.serving import diagnosis, models, versions
 
 PAGE = (PROJECT_ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 CODE = re.compile(r'(?:ServiceProblem|_refuse)\(\s*"(\w+)"')
@@ -32,7 +32,7 @@ def codes(*modules: ModuleType) -> set[str]:
     ("heading", "modules"),
     [
         ("When Kafka cannot be used", (access, connection, handshake, protocols)),
-        ("When Triton cannot be used", (diagnosis, models, protocols)),
+        ("When Triton cannot be used", (diagnosis, models, versions, protocols)),
     ],
 )
 def test_every_code_stands_in_its_table(heading: str, modules: tuple[ModuleType, ...]) -> None:
