@@ -12,3 +12,12 @@ NEGATIONS = frozenset(_LISTS["negations"].split())
 
 FUNCTION_WORDS = NEGATIONS | frozenset(_LISTS["others"].split())
 """All function words, in lower case."""
+
+OBJECTS = frozenset(_LISTS["objects"].split())
+"""Pronouns that may be the object of the word before them."""
+
+VERBS = frozenset(_LISTS["verbs"].split())
+"""Verbs whose subject a pronoun before them is."""
+
+DEGREES = frozenset(_LISTS["degrees"].split())
+"""What may stand before *much*."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from stream.domain.features import Floats, Word
 from stream.encoders.sentence import PAUSE_MS, ends_sentence
-from stream.explain.function_words import FUNCTION_WORDS, NEGATIONS
+from stream.explain.function_words import DEGREES, FUNCTION_WORDS, NEGATIONS, OBJECTS, VERBS
 
 MOST_JOINED = 3
 """Most function words on one side of a content word that join it. A negation joins from further away, with the words in between."""
@@ -25,8 +25,9 @@ _CLAUSE_ENDS = (",", ";", ":", "\u2013", "\u2014")
 def phrases(words: Sequence[Word]) -> list[range]:
     """The phrases of some words, each as the range of their indices, in order; phrases do not overlap.
 
-    Function words join the content word after them, and at the end of a clause the one before them. In a clause without a content word
-    there is a phrase only if it holds a negation, as in "not at all".
+    Function words join the content word after them, and at the end of a clause the one before them. An object and a degree stay with what
+    they follow: "thank you so much | for showing us". In a clause without a content word there is a phrase only if it holds a negation, as
+    in "not at all".
 
     Args:
         words: In order of time.
@@ -42,10 +43,17 @@ def phrases(words: Sequence[Word]) -> list[range]:
         for place in content:
             negations = [negation for negation in negated if begin <= negation < place]
             start = max(begin, place - MOST_JOINED)
-            end = place + 1 if place != content[-1] else min(place + 1 + MOST_JOINED, len(clause))
+            end = place + 1 + (_completing(kinds[place + 1 :]) if place != content[-1] else min(MOST_JOINED, len(clause) - place - 1))
             found.append(clause[min([start, *negations]) : end])
-            begin = place + 1
+            begin = end
     return found
+
+
+def _completing(following: Sequence[str]) -> int:
+    """Number of words that complete the content word before them: an object, unless it is the subject of a verb, and a degree."""
+    count = int(following[0] in OBJECTS and following[1] not in VERBS)
+    degree = 1 if following[count] == "much" else 2 if following[count] in DEGREES and following[count + 1 : count + 2] == ["much"] else 0
+    return count + degree
 
 
 def candidates(found: Sequence[range], estimates: Floats, most: int) -> list[range]:
