@@ -12,10 +12,11 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from stream.model_repository.audio_weights import PROJECTION
 from stream.model_repository.errors import ModelRepositoryError
 from stream.model_repository.files import MODEL_FILE, VERSION, sha256_of, write_atomically
 from stream.model_repository.model_config import CPU_CONFIG, GPU_CONFIG, digest_key, read_config
-from stream.model_repository.served_models import DIGEST_DIGITS, DIGEST_PARAMETER
+from stream.model_repository.served_models import AUDIO_ENCODER, DIGEST_DIGITS, DIGEST_PARAMETER
 
 CARD = "card.json"
 """Model card of a version. Its ``gates`` are the conditions of a promotion: by name, an object whose ``passed`` is true or false."""
@@ -74,6 +75,23 @@ def with_versions(text: str, versions: Sequence[str], digests: Mapping[str, str]
     ]
     kept = _GENERATED.sub("", text)
     return kept.removesuffix("\n") + "\n" + "\n".join(lines) + "\n"
+
+
+def encoder_problem(folder: Path) -> str | None:
+    """Why the audio encoder of the repository is not the one with which a version was trained; None if it is, or none is named.
+
+    A version that was revised against a nuisance of sound carries the projection of its audio encoder. Encoders have no versions.
+    """
+    own, installed = folder / PROJECTION, folder.parent.parent / AUDIO_ENCODER / PROJECTION
+    try:
+        if not own.is_file() or own.read_bytes() == installed.read_bytes():
+            return None
+    except OSError as error:
+        return f"{error.filename}: {error.strerror}"
+    return (
+        f"version {folder.name} was trained with another audio encoder: copy {own} to {installed}, run `sentistream models build` and "
+        "restart Triton"
+    )
 
 
 def gates_problem(folder: Path) -> str | None:

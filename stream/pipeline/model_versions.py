@@ -21,7 +21,7 @@ from stream.domain.result import ModelVersion
 from stream.model_repository.errors import VersionRefusedError
 from stream.model_repository.repository import check_model
 from stream.model_repository.served_models import MMCI
-from stream.model_repository.version_files import digests_of, gates_problem, load_at_start
+from stream.model_repository.version_files import digests_of, encoder_problem, gates_problem, load_at_start
 from stream.serving.canary_windows import canary_windows
 from stream.serving.client import TritonClient
 from stream.serving.diagnosis import foreign_model
@@ -187,6 +187,9 @@ class ModelVersions:
         report = await asyncio.to_thread(check_model, self._directory, version)
         if not report.ok:
             raise VersionRefusedError(f"version {version} of mmci: {'; '.join(report.problems)}")
+        problem = await asyncio.to_thread(encoder_problem, self._directory / version)
+        if problem is not None:
+            raise VersionRefusedError(problem)
         foreign = await foreign_model(self._settings, self._client, MMCI)
         if foreign is not None:
             raise VersionRefusedError(foreign.text)

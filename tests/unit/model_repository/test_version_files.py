@@ -13,7 +13,7 @@ from stream.model_repository.files import sha256_of
 from stream.model_repository.model_config import config_with_versions, read_config
 from stream.model_repository.repository import check_models
 from stream.model_repository.served_models import MMCI
-from stream.model_repository.version_files import add_version, gates_problem, load_at_start, loaded_versions
+from stream.model_repository.version_files import add_version, encoder_problem, gates_problem, load_at_start, loaded_versions
 
 
 @pytest.fixture
@@ -102,3 +102,19 @@ def test_a_version_needs_gates_that_it_has_passed(directory: Path, card: str | N
     found = gates_problem(directory / "2")
     assert found == (None if problem is None else f"version 2 {problem}")
     assert gates_problem(directory / "1") is None
+
+
+def test_a_version_needs_the_audio_encoder_with_which_it_was_trained(directory: Path) -> None:
+    assert encoder_problem(directory / "2") is None
+    (directory / "2" / "projection.safetensors").write_bytes(b"revised")
+    problem = encoder_problem(directory / "2")
+    assert problem is not None
+    assert "No such file" in problem
+    installed = directory.parent / "audio_encoder" / "projection.safetensors"
+    installed.parent.mkdir()
+    installed.write_bytes(b"other")
+    problem = encoder_problem(directory / "2")
+    assert problem is not None
+    assert "another audio encoder" in problem
+    installed.write_bytes(b"revised")
+    assert encoder_problem(directory / "2") is None
