@@ -20,7 +20,7 @@ SCORES = "coalition_scores"
 
 def copy_repository(source: Path, target: Path) -> Path:
     """A repository in which versions may be added and promoted; only version 1 of each model is loaded."""
-    shutil.copytree(source, target, ignore=shutil.ignore_patterns("weights.safetensors", "adapter.safetensors"))
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns("weights.safetensors"))
     for extra in target.glob(f"{MMCI}/[0-9]*"):
         if extra.name != "1":
             shutil.rmtree(extra)
