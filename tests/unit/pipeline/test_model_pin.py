@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 
+import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from stream.domain.delivery import InboundRecord
 from stream.domain.identity import SessionKey
 from stream.domain.session_events import SessionEnd, SessionStart, TrackEnd, TrackPlan
+from stream.pipeline import model_pin
 from tests.fakes.chunks import header
 from tests.fakes.processing_context import FakeScorer, FakeStore, FakeWorker
 from tests.support.restarts import TEXT
@@ -89,7 +92,10 @@ async def test_an_error_while_pinning_stops_the_worker_and_no_window_counts_as_r
     worker.router.stop()
 
 
-async def test_open_epochs_are_counted_by_version_and_a_promotion_is_logged_once() -> None:
+async def test_open_epochs_are_counted_by_version_and_a_promotion_is_logged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A command that was run before, in the same process, may have set a level above this line's.
+    structlog.reset_defaults()
+    monkeypatch.setattr(model_pin, "log", structlog.get_logger())
     worker = FakeWorker(scorer=FakeScorer())
     with capture_logs() as lines:
         await worker.feed(*begun(worker, "call-1"))
