@@ -7,7 +7,7 @@ import re
 
 import pytest
 import structlog
-from structlog.testing import capture_logs
+from structlog.testing import LogCapture
 
 from stream.domain.delivery import InboundRecord
 from stream.domain.identity import SessionKey
@@ -93,17 +93,16 @@ async def test_an_error_while_pinning_stops_the_worker_and_no_window_counts_as_r
 
 
 async def test_open_epochs_are_counted_by_version_and_a_promotion_is_logged_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    # A command that was run before, in the same process, may have set a level above this line's.
-    structlog.reset_defaults()
-    monkeypatch.setattr(model_pin, "log", structlog.get_logger())
+    # A logger of its own: a command that ran before in this process may have set a level above this line's.
+    log = LogCapture()
+    monkeypatch.setattr(model_pin, "log", structlog.wrap_logger(None, processors=[log], wrapper_class=structlog.BoundLogger))
     worker = FakeWorker(scorer=FakeScorer())
-    with capture_logs() as lines:
-        await worker.feed(*begun(worker, "call-1"))
-        worker.store.promoted = "2"
-        for session in ("call-2", "call-3"):
-            await worker.feed(*begun(worker, session))
+    await worker.feed(*begun(worker, "call-1"))
+    worker.store.promoted = "2"
+    for session in ("call-2", "call-3"):
+        await worker.feed(*begun(worker, session))
     assert open_epochs(worker) == {"1": 1.0, "2": 2.0}
-    in_force = [(line["before"], line["version"]) for line in lines if line["event"] == "model_in_force"]
+    in_force = [(line["before"], line["version"]) for line in log.entries if line["event"] == "model_in_force"]
     assert in_force == [(None, "1"), ("1", "2")]
     worker.router.stop()
     assert open_epochs(worker) == {"1": 0.0, "2": 0.0}
