@@ -5,18 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-import numpy as np
 from msgspec.structs import replace
 
 from stream.domain.disclosure import Disclosure
 from stream.domain.features import Floats, Word
 from stream.domain.inference import Extra, Inference, WindowInputs
-from stream.domain.media_format import WORD_WIDTH
 from stream.domain.result import ExplanationRecord, ModelVersion, PartialRecord, ScoreRecord
 from stream.domain.sampling import in_share
 from stream.domain.window import Window
 from stream.encoders.context_inputs import contribution, with_context
-from stream.encoders.text import Tokenizer, pool_words
+from stream.encoders.text import Tokenizer
 from stream.encoders.window_inputs import build, with_words
 from stream.explain.records import NOTHING_MEASURED, Measured, final_records, partial_record
 from stream.pipeline.metrics import Metrics
@@ -24,6 +22,7 @@ from stream.pipeline.shadow import Shadow
 from stream.pipeline.timings import Step, Timings
 from stream.pipeline.window_context import WindowContext
 from stream.pipeline.word_claims import SpokenWindow, WordClaims
+from stream.pipeline.word_states import word_states
 from stream.serving.models import Models
 from stream.sinks.stored_window import stored_window
 from stream.sinks.window_keeper import WindowKeeper
@@ -147,16 +146,9 @@ class WindowScorer:
         return found.measured
 
     async def _word_states(self, window: Window, words_before: tuple[str, ...]) -> Floats:
-        """The states that the producer sent, or those from the text encoder.
-
-        The encoder sees all words of the window together, after the words before them with which their sentence began.
-        """
-        words = window.words()
-        if not words:
-            return np.zeros((0, WORD_WIDTH), np.float32)
+        """The states that the producer sent, or those from the text encoder."""
         states = window.word_states()
-        return await self._encoded(words, words_before) if states is None else states
+        return await self._encoded(window.words(), words_before) if states is None else states
 
     async def _encoded(self, words: Sequence[Word], words_before: tuple[str, ...]) -> Floats:
-        tokenised = self._tokenizer.tokenise([*words_before, *(word.text for word in words)])
-        return pool_words(await self._models.encode_text(tokenised), tokenised)[len(words_before) :]
+        return await word_states(self._models, self._tokenizer, words, words_before)

@@ -10,17 +10,15 @@ from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
-import numpy as np
-
 from stream.domain.features import Floats, Word
 from stream.domain.inference import Inference, WindowInputs
-from stream.domain.media_format import WORD_WIDTH
-from stream.encoders.text import Tokenizer, pool_words
+from stream.encoders.text import Tokenizer
 from stream.encoders.window_inputs import with_words
 from stream.explain.phrases import candidates, phrases
 from stream.explain.records import Measured
 from stream.explain.score_and_label import ScoreAndLabel, score_and_label
 from stream.explain.word_effects import Phrases, Truth, changing, claims, effects, sets_to_try, truth
+from stream.pipeline.word_states import word_states
 from stream.serving.models import Models
 
 
@@ -110,10 +108,7 @@ class WordClaims:
         first = len(window.words) - len(window.inputs.word_nodes)
         removed = {first + index for phrase in chosen for index in phrase}
         words = [word for index, word in enumerate(window.words) if index not in removed]
-        states: Floats = np.zeros((0, WORD_WIDTH), np.float32)
-        if words:
-            tokenised = self._tokenizer.tokenise([*window.words_before, *(word.text for word in words)])
-            states = pool_words(await self._models.encode_text(tokenised), tokenised)[len(window.words_before) :]
+        states = await word_states(self._models, self._tokenizer, words, window.words_before)
         inputs = with_words(window.inputs, words, states, window.start_ms)
         return score_and_label(inputs, await self._models.infer(inputs, window.inference.version))
 
