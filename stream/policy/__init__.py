@@ -1,0 +1,1 @@
+"""What may be used of whom: modalities by tenant and role, consent, language; pure code."""

@@ -1,0 +1,1 @@
+"""Alert rules: read from YAML, checked, and evaluated on each final window; pure code."""
