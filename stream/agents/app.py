@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -27,6 +26,7 @@ from stream.domain.delivery import InboundRecord
 from stream.domain.kafka_records import Headers
 from stream.domain.topics import Topics
 from stream.kafka_admin.connection import THE_GROUP
+from stream.kafka_admin.tls import tls_context
 from stream.pipeline.ports import ResultStore, Scorer, TrackEncoder
 from stream.pipeline.processing_context import ProcessingContext
 from stream.pipeline.router import SessionRouter
@@ -283,7 +283,7 @@ def _app_options(kafka: KafkaSettings) -> dict[str, Any]:
 
 
 def _credentials(kafka: KafkaSettings) -> faust.types.auth.CredentialsT | None:
-    context = ssl.create_default_context(cafile=str(kafka.ca_file) if kafka.ca_file else None) if "ssl" in kafka.security else None
+    context = tls_context(kafka) if "ssl" in kafka.security else None
     if kafka.security.startswith("sasl"):
         assert kafka.password is not None  # noqa: S101 - the settings guarantee it
         return faust.SASLCredentials(

@@ -103,6 +103,18 @@ class KafkaSettings(_Section):
     ca_file: FilePath | None = Field(
         None, description="PEM file of the certificate authority that signed the brokers' certificates; default: the system's authorities."
     )
+    cert_file: FilePath | None = Field(
+        None,
+        description="PEM file of the certificate with which this process shows who it is, and of its chain; needed if the brokers ask for "
+        "one (ssl.client.auth=required).",
+    )
+    key_file: FilePath | None = Field(None, description="PEM file of the key of kafka.cert_file; default: it is in kafka.cert_file.")
+    key_password: Secret | None = Field(None, description="Password of the key, if it is encrypted.")
+    check_hostname: bool = Field(
+        True,
+        description="Whether a broker's certificate must be for the host name that is used. False if brokers share a certificate for "
+        "another name: then any certificate of the authority in kafka.ca_file will do.",
+    )
     session_timeout_s: float = Field(
         10.0,
         ge=1,
@@ -128,6 +140,14 @@ class KafkaSettings(_Section):
     def _credentials(self) -> KafkaSettings:
         if self.security.startswith("sasl") and (self.username is None or self.password is None):
             raise ValueError("kafka.username and kafka.password are needed when kafka.security is sasl_*")
+        return self
+
+    @model_validator(mode="after")
+    def _certificate(self) -> KafkaSettings:
+        if self.cert_file is None and (self.key_file is not None or self.key_password is not None):
+            raise ValueError("kafka.key_file and kafka.key_password need kafka.cert_file")
+        if not self.check_hostname and self.ca_file is None:
+            raise ValueError("kafka.check_hostname may be false only with kafka.ca_file: otherwise the system's authorities are trusted")
         return self
 
 
@@ -461,6 +481,26 @@ class HealthSettings(_Section):
     port: int = Field(0, ge=0, le=65_535, description="Port to listen on. 0: no health endpoints.")
 
 
+class TracingSettings(_Section):
+    """Traces in OpenTelemetry (`pip install 'sentistream[otel]'`)."""
+
+    exporter: Literal["none", "otlp"] = Field(
+        "none", description="none: no traces, and no cost. otlp: spans go to tracing.endpoint over OTLP/HTTP."
+    )
+    endpoint: Text = Field(
+        "http://127.0.0.1:4318/v1/traces",
+        pattern=r"^https?://",
+        description="URL of a collector's traces endpoint (OTLP/HTTP). If it is away, spans are dropped and nothing waits for it.",
+    )
+    share: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="Share of the sessions that are traced, if their producer has not decided (header traceparent). Each of their windows "
+        "is a trace of some ten spans.",
+    )
+
+
 class Settings(_Section):
     """The whole tree."""
 
@@ -475,5 +515,6 @@ class Settings(_Section):
     limits: LimitSettings = LimitSettings()
     explanations: ExplanationSettings = ExplanationSettings()
     health: HealthSettings = HealthSettings()
+    tracing: TracingSettings = TracingSettings()
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least serious event that is logged.")
     log_format: Literal["text", "json"] = Field("text", description="text: lines for people. json: one JSON object a line.")

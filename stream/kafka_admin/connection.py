@@ -30,21 +30,22 @@ from stream.domain.media_format import MAX_RECORD_BYTES
 from stream.domain.service_problem import ServiceProblem
 from stream.kafka_admin.errors import BrokerError, WrongBrokerError
 from stream.kafka_admin.handshake import broker_problem
+from stream.kafka_admin.tls import tls_context
 
 CONNECT_TIMEOUT_MS = 5_000
 """A broker that is up answers within a second. kafka-python's default of 30 s would leave users waiting in front of a wrong address."""
 
 
 def kafka_options(kafka: KafkaSettings) -> dict[str, Any]:
-    """Keyword arguments for every kafka-python client: addresses, security, time-out of the connection."""
+    """Keyword arguments for every kafka-python client: addresses, security, time-out of the connection. Raises `TlsFilesError`."""
     options: dict[str, Any] = {
         "bootstrap_servers": [address.strip() for address in kafka.bootstrap.split(",") if address.strip()],
         "client_id": "sentistream",
         "security_protocol": kafka.security.upper(),
         "bootstrap_timeout_ms": CONNECT_TIMEOUT_MS,
     }
-    if kafka.ca_file is not None:
-        options["ssl_cafile"] = str(kafka.ca_file)
+    if "ssl" in kafka.security:
+        options["ssl_context"] = tls_context(kafka)
     if kafka.security.startswith("sasl") and kafka.password is not None:
         options |= {
             "sasl_mechanism": kafka.sasl_mechanism,

@@ -21,6 +21,7 @@ from stream.config.addresses import parse_addresses
 from stream.config.settings import KafkaSettings
 from stream.domain.address import Address, format_address
 from stream.domain.service_problem import ServiceProblem
+from stream.kafka_admin.tls import TlsFilesError, tls_context
 
 SETTING = "--kafka or kafka.bootstrap"
 ANSWER_TIMEOUT_S = 3.0
@@ -64,8 +65,9 @@ def shake_hands(kafka: KafkaSettings, address: Address) -> tuple[Address, ...]:
         exchange = _Exchange(connection)
         try:
             answer = exchange.ask(API_VERSIONS, b"")
-        except (OSError, _NoAnswerError):
-            raise KafkaRefusedError(_wrong_protocol(kafka, address)) from None
+        except (OSError, _NoAnswerError) as error:
+            # In TLS 1.3 a server refuses the client only after the client's side of the handshake has ended.
+            raise KafkaRefusedError(_tls_refused(kafka, address) if _is_alert(error) else _wrong_protocol(kafka, address)) from None
         _require_version(address, answer)
         if kafka.security.startswith("sasl"):
             _log_in(kafka, address, exchange)
@@ -148,27 +150,29 @@ def _connect(kafka: KafkaSettings, address: Address) -> socket.socket:
         return connection
     try:
         return tls_context(kafka).wrap_socket(connection, server_hostname=address[0])
+    except TlsFilesError as error:
+        connection.close()
+        raise KafkaRefusedError(error.problem) from None
     except ssl.SSLCertVerificationError as error:
         connection.close()
         raise _certificate(kafka, address, error) from None
     except (OSError, ValueError) as error:
         connection.close()
-        if "ALERT" in (getattr(error, "reason", None) or ""):
-            at = format_address(address)
-            text = f"Kafka at {at} refuses the TLS connection: it may want a certificate of the client, which is not supported"
-            raise _refuse("tls_refused", text) from None
-        raise KafkaRefusedError(_wrong_protocol(kafka, address)) from None
+        raise KafkaRefusedError(_tls_refused(kafka, address) if _is_alert(error) else _wrong_protocol(kafka, address)) from None
 
 
-def tls_context(kafka: KafkaSettings) -> ssl.SSLContext:
-    """The TLS context of every client. Raises `KafkaRefusedError` for a ``kafka.ca_file`` that cannot be used."""
-    try:
-        return ssl.create_default_context(cafile=str(kafka.ca_file) if kafka.ca_file else None)
-    except ssl.SSLError:
-        raise _refuse("bad_ca_file", f"kafka.ca_file: {kafka.ca_file} holds no certificate in PEM form; name another file") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it cannot be read"
-        raise _refuse("bad_ca_file", f"kafka.ca_file: {kafka.ca_file} cannot be used ({reason}); name another file") from None
+def _is_alert(error: Exception) -> bool:
+    """Whether the other side has ended the TLS connection and said why."""
+    return "ALERT" in (getattr(error, "reason", None) or "")
+
+
+def _tls_refused(kafka: KafkaSettings, address: Address) -> ServiceProblem:
+    what = (
+        "it does not trust the certificate in kafka.cert_file; name one that an authority of its truststore has signed"
+        if kafka.cert_file
+        else "it may want a certificate of the client; name one in kafka.cert_file, and its key in kafka.key_file"
+    )
+    return ServiceProblem("tls_refused", f"Kafka at {format_address(address)} refuses the TLS connection: {what}", lasting=True)
 
 
 def _certificate(kafka: KafkaSettings, address: Address, error: ssl.SSLCertVerificationError) -> KafkaRefusedError:

@@ -102,9 +102,10 @@ class Stack:
         """The settings with the addresses of the embedded services. The embedded Kafka has neither encryption nor login."""
         at = self.endpoints
         given = self._settings
-        kafka: dict[str, str | None] = {"bootstrap": at.kafka}
+        kafka: dict[str, str | bool | None] = {"bootstrap": at.kafka}
         if self.broker:
-            kafka |= {"security": "plaintext", "username": None, "password": None, "ca_file": None}
+            kafka |= dict.fromkeys(("username", "password", "ca_file", "cert_file", "key_file", "key_password"))
+            kafka |= {"security": "plaintext", "check_hostname": True}
         return given.model_copy(
             update={
                 "kafka": given.kafka.model_copy(update=kafka),
