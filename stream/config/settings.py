@@ -474,6 +474,19 @@ class ExplanationSettings(_Section):
     )
 
 
+class RevealSettings(_Section):
+    """Probes of the live stream: which nuisances move the scores."""
+
+    share: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        description="Share of the media time of tracks whose windows are scored again with hiss, hum, a blurred or dark picture, a filler "
+        "word: windows that it moves get a warning. 0: no probes. Give all workers the same share, or replayed windows may differ.",
+    )
+    hours: int = Field(24, ge=1, le=24 * 30, description="Hours of probes that count, over all workers.")
+
+
 class HealthSettings(_Section):
     """The HTTP endpoints /live, /ready, /timings and /metrics of a worker."""
 
@@ -514,6 +527,7 @@ class Settings(_Section):
     sandbox: SandboxSettings = SandboxSettings()
     limits: LimitSettings = LimitSettings()
     explanations: ExplanationSettings = ExplanationSettings()
+    reveal: RevealSettings = RevealSettings()
     health: HealthSettings = HealthSettings()
     tracing: TracingSettings = TracingSettings()
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least serious event that is logged.")

@@ -21,6 +21,9 @@ FENCE = f"{PREFIX}:fence"
 MODELS = f"{PREFIX}:models"
 """Hash: ``current`` is the version of ``mmci`` that new epochs get, ``previous`` the one before it, ``at_ms`` when it was promoted."""
 
+REVEAL = f"{PREFIX}:reveal"
+"""Hash: ``report`` is what the probes of the live stream have shown, ``HOUR:WORKER`` the sums of a worker in an hour."""
+
 NUDGES = f"{PREFIX}:{{*}}:nudge"
 """Pattern of all sessions' nudge channels."""
 
