@@ -10,12 +10,13 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from stream.config.addresses import check_host, is_ipv6, parse_address, parse_addresses
+from stream.config.addresses import check_host, is_ipv6, is_loopback, parse_address, parse_addresses
 from stream.config.project import PROJECT_ROOT
 from stream.config.redis_url import RedisAddress, parse_redis_url
 from stream.domain.disclosure import Disclosure
 
 LONGEST_TEXT = 1000
+SHORTEST_SECRET = 32
 
 
 def _plain(text: str) -> str:
@@ -514,6 +515,73 @@ class TracingSettings(_Section):
     )
 
 
+class GatewaySettings(_Section):
+    """The live page and its API: `sentistream gateway`."""
+
+    host: Host = Field(
+        "127.0.0.1", description="Address to listen on. Any other than a loopback address needs gateway.access or gateway.oidc_issuer."
+    )
+    port: int = Field(8080, ge=0, le=65_535, description="Port to listen on. 0: any free port.")
+    access: FilePath | None = Field(
+        None,
+        description="YAML file with the hashes of tokens, and with further roles; `sentistream gateway token` makes its entries. It is "
+        "read again when it changes. Without it and without gateway.oidc_issuer, everybody on this machine may do everything.",
+    )
+    oidc_issuer: Text | None = Field(
+        None, description="Issuer (`iss`) of the bearer tokens of an identity provider (OpenID Connect). Set it to accept them."
+    )
+    oidc_audience: Text | None = Field(None, description="Audience (`aud`) that a token must name; needed with gateway.oidc_issuer.")
+    oidc_jwks_file: FilePath | None = Field(
+        None, description="File with the issuer's public keys (JWKS). It is read again when it changes."
+    )
+    oidc_jwks_url: Text | None = Field(
+        None, pattern=r"^https?://", description="Address of the issuer's public keys (JWKS), if there is no gateway.oidc_jwks_file."
+    )
+    oidc_roles_claim: Text = Field(
+        "roles",
+        description="Claim that names the roles; a dot leads into an object: `realm_access.roles`. Unknown names count for nothing.",
+    )
+    oidc_tenants_claim: Text = Field("tenants", description="Claim that names the tenants; `*` in it means all. Without it: none.")
+    secret: Secret | None = Field(
+        None,
+        description="Text of 32 characters or more that signs session cookies; the same for all gateways behind one address. Default: a "
+        "new one at each start, so that a restart ends the sessions of browsers.",
+    )
+    session_hours: float = Field(12.0, gt=0, le=720, description="Time (h) after which a browser has to log in again.")
+    trusted_origins: Text | None = Field(
+        None,
+        description="Further origins, separated by commas, whose pages may write with a session cookie: https://wall.example.com. Needed "
+        "behind a proxy that changes the host name.",
+    )
+    uploads: bool = Field(False, description="Whether recordings can be sent from the page. `sentistream up` and `demo` switch it on.")
+    quiet_after_s: float = Field(
+        15.0, ge=1, le=3600, description="A session without a result for this time (s), which has not ended, is shown as quiet."
+    )
+    requests_per_minute: int = Field(
+        1200, ge=10, le=1_000_000, description="Most requests of one user in a minute; above it, requests are refused with 429."
+    )
+    streams: int = Field(1000, ge=1, le=100_000, description="Most live streams (SSE) at once; above it, a new one is refused with 503.")
+    sessions: int = Field(
+        2000,
+        ge=10,
+        le=100_000,
+        description="Most sessions in the list of the page. Of more, those without results for the longest time are left out.",
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> GatewaySettings:
+        if self.secret is not None and len(self.secret.get_secret_value()) < SHORTEST_SECRET:
+            raise ValueError(f"gateway.secret must have {SHORTEST_SECRET} characters or more")
+        if self.oidc_issuer is not None:
+            if self.oidc_audience is None:
+                raise ValueError("with gateway.oidc_issuer, set gateway.oidc_audience")
+            if (self.oidc_jwks_file is None) == (self.oidc_jwks_url is None):
+                raise ValueError("with gateway.oidc_issuer, set one of gateway.oidc_jwks_file and gateway.oidc_jwks_url")
+        if not is_loopback(self.host) and self.access is None and self.oidc_issuer is None:
+            raise ValueError("gateway.host is reachable from other machines: set gateway.access or gateway.oidc_issuer")
+        return self
+
+
 class Settings(_Section):
     """The whole tree."""
 
@@ -530,5 +598,6 @@ class Settings(_Section):
     reveal: RevealSettings = RevealSettings()
     health: HealthSettings = HealthSettings()
     tracing: TracingSettings = TracingSettings()
+    gateway: GatewaySettings = GatewaySettings()
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least serious event that is logged.")
     log_format: Literal["text", "json"] = Field("text", description="text: lines for people. json: one JSON object a line.")
