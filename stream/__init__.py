@@ -27,6 +27,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from stream.config.load import ConfigError, load_settings
     from stream.config.settings import RedisSettings, Settings
+    from stream.domain.alert import AlertEvidence, AlertMode, AlertRecord, AlertState, Severity, Statement
+    from stream.domain.evidence import SpanEvidence, WordClaim, WordEvidence
     from stream.domain.identity import SessionKey
     from stream.domain.modality import Modality
     from stream.domain.result import (
@@ -41,15 +43,16 @@ if TYPE_CHECKING:
         Record,
         ScoreRecord,
         SessionRecord,
-        SpanEvidence,
-        WordClaim,
-        WordEvidence,
         decode_record,
     )
     from stream.explain.text_view import without_text
     from stream.sinks.reader import ReceivedRecord, ResultReader
 
 _HOME = {
+    "AlertEvidence": "stream.domain.alert",
+    "AlertMode": "stream.domain.alert",
+    "AlertRecord": "stream.domain.alert",
+    "AlertState": "stream.domain.alert",
     "AttentionShare": "stream.domain.result",
     "Change": "stream.domain.result",
     "Changes": "stream.domain.result",
@@ -68,9 +71,11 @@ _HOME = {
     "SessionKey": "stream.domain.identity",
     "SessionRecord": "stream.domain.result",
     "Settings": "stream.config.settings",
-    "SpanEvidence": "stream.domain.result",
-    "WordClaim": "stream.domain.result",
-    "WordEvidence": "stream.domain.result",
+    "Severity": "stream.domain.alert",
+    "SpanEvidence": "stream.domain.evidence",
+    "Statement": "stream.domain.alert",
+    "WordClaim": "stream.domain.evidence",
+    "WordEvidence": "stream.domain.evidence",
     "decode_record": "stream.domain.result",
     "load_settings": "stream.config.load",
     "without_text": "stream.explain.text_view",
@@ -78,6 +83,10 @@ _HOME = {
 """The module that defines each public name. They are imported on first use: the sandbox's child processes must not load Redis clients."""
 
 __all__ = [
+    "AlertEvidence",
+    "AlertMode",
+    "AlertRecord",
+    "AlertState",
     "AttentionShare",
     "Change",
     "Changes",
@@ -96,7 +105,9 @@ __all__ = [
     "SessionKey",
     "SessionRecord",
     "Settings",
+    "Severity",
     "SpanEvidence",
+    "Statement",
     "WordClaim",
     "WordEvidence",
     "decode_record",

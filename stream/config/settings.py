@@ -488,6 +488,16 @@ class RevealSettings(_Section):
     hours: int = Field(24, ge=1, le=24 * 30, description="Hours of probes that count, over all workers.")
 
 
+class AlertSettings(_Section):
+    """The rules that call a person."""
+
+    rules: FilePath | None = Field(
+        None,
+        description="YAML file of alert rules, which every worker reads when it starts; all workers need the same. Default: no rules. "
+        "`sentistream rules check FILE` finds mistakes in it.",
+    )
+
+
 class HealthSettings(_Section):
     """The HTTP endpoints /live, /ready, /timings and /metrics of a worker."""
 
@@ -596,6 +606,7 @@ class Settings(_Section):
     limits: LimitSettings = LimitSettings()
     explanations: ExplanationSettings = ExplanationSettings()
     reveal: RevealSettings = RevealSettings()
+    alerts: AlertSettings = AlertSettings()
     health: HealthSettings = HealthSettings()
     tracing: TracingSettings = TracingSettings()
     gateway: GatewaySettings = GatewaySettings()

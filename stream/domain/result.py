@@ -1,11 +1,13 @@
-"""The published records: scores, explanations and session summaries, as JSON objects of fixed shape."""
+"""The published records: scores, explanations, alerts and session summaries, as JSON objects of fixed shape."""
 
 from __future__ import annotations
 
 import msgspec
 
+from stream.domain.alert import AlertRecord
 from stream.domain.clock_skew import ClockSkews
 from stream.domain.epoch import EpochAssignment
+from stream.domain.evidence import SpanEvidence, WordClaim, WordEvidence
 from stream.domain.modality import Modality
 
 
@@ -70,41 +72,6 @@ class ScoreRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", 
 
 class PartialRecord(ScoreRecord, frozen=True, kw_only=True, tag_field="event", tag="partial"):
     """Sentiment of a window that is still open; a later revision or the final result replaces it."""
-
-
-class WordEvidence(msgspec.Struct, frozen=True):
-    """A word and its signed relevance in score points: its part of the contribution of the words."""
-
-    text: str
-    start_ms: int
-    end_ms: int
-    relevance: float
-
-
-class SpanEvidence(msgspec.Struct, frozen=True):
-    """A span of sound or picture and its signed relevance in score points: its part of the contribution of its modality."""
-
-    start_ms: int
-    end_ms: int
-    relevance: float
-
-
-class WordClaim(msgspec.Struct, frozen=True):
-    """A phrase whose effect was measured: without it, the remaining words were encoded again and the model was asked again.
-
-    Attributes:
-        text: The words, separated by spaces, redacted.
-        start_ms: Start of the first word.
-        end_ms: End of the last word.
-        effect: Score of the window minus its score without the phrase.
-        label_without: Label of the window without the phrase.
-    """
-
-    text: str
-    start_ms: int
-    end_ms: int
-    effect: float
-    label_without: str
 
 
 class FaceMap(msgspec.Struct, frozen=True):
@@ -249,7 +216,7 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"
     windows_empty: int = 0
 
 
-Record = ScoreRecord | PartialRecord | ExplanationRecord | SessionRecord
+Record = ScoreRecord | PartialRecord | ExplanationRecord | SessionRecord | AlertRecord
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)

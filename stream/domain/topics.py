@@ -38,6 +38,11 @@ class Topics:
         return f"{self.prefix}session-summaries"
 
     @property
+    def alerts(self) -> str:
+        """Alerts of rules, raised and cleared; key = tenant/session."""
+        return f"{self.prefix}alerts"
+
+    @property
     def dead_letters(self) -> str:
         """Records that could not be used, with the reason in their headers."""
         return f"{self.prefix}chunks.dead-letter"
@@ -60,4 +65,4 @@ class Topics:
     @property
     def outputs(self) -> tuple[str, ...]:
         """Topics that a worker writes."""
-        return (self.scores, self.explanations, self.summaries, self.dead_letters, self.late)
+        return (self.scores, self.explanations, self.alerts, self.summaries, self.dead_letters, self.late)

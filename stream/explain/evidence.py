@@ -9,10 +9,11 @@ from typing import TypeVar
 
 import numpy as np
 
+from stream.domain.evidence import SpanEvidence, WordEvidence
 from stream.domain.features import Floats, Word
 from stream.domain.inference import Inference, WindowInputs
 from stream.domain.modality import Modality
-from stream.domain.result import AttentionShare, SpanEvidence, WordEvidence
+from stream.domain.result import AttentionShare
 from stream.explain.rounding import rounded
 
 Item = TypeVar("Item")

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from stream.domain.evidence import SpanEvidence
 from stream.domain.features import Floats, Halves
 from stream.domain.inference import Inference, WindowInputs
-from stream.domain.result import FaceMap, SpanEvidence
+from stream.domain.result import FaceMap
 from stream.explain.grad_cam import grad_cam_plus_plus
 from stream.explain.rounding import DECIMALS, apportion
 

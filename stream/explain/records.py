@@ -13,10 +13,11 @@ from msgspec import structs
 
 from stream.domain.context import RedactedWord
 from stream.domain.disclosure import Disclosure
+from stream.domain.evidence import WordClaim
 from stream.domain.features import Word
 from stream.domain.inference import CONTEXT_BIT, EVERYTHING, LABELS, Inference, WindowInputs
 from stream.domain.modality import MODALITIES, Modality
-from stream.domain.result import ExplanationRecord, ModelVersion, PartialRecord, ScoreRecord, WordClaim
+from stream.domain.result import ExplanationRecord, ModelVersion, PartialRecord, ScoreRecord
 from stream.domain.window import Window
 from stream.explain.evidence import gather
 from stream.explain.face_maps import face_maps

@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from stream.domain.evidence import SpanEvidence
 from stream.domain.modality import Modality
-from stream.domain.result import ExplanationRecord, ScoreRecord, SpanEvidence
+from stream.domain.result import ExplanationRecord, ScoreRecord
 from stream.domain.warning_codes import WarningCode
 from stream.explain.phrasing import (
     NEUTRAL,

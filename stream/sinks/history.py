@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 
+from stream.domain.alert import AlertRecord
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import ExplanationRecord, PartialRecord, ScoreRecord, SessionRecord, decode_record
 
@@ -21,6 +22,7 @@ Final = tuple[ScoreRecord, ExplanationRecord]
 class _Track:
     scores: dict[Position, bytes] = field(default_factory=dict)
     explanations: dict[Position, bytes] = field(default_factory=dict)
+    alerts: dict[Position, dict[str, bytes]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -31,7 +33,9 @@ class _Session:
 
 
 class History:
-    """Collects results. Of several records with one id the first is kept, as in Redis; different content is reported as a conflict.
+    """Collects results and alerts.
+
+    Of several records with one id the first is kept, as in Redis; different content is reported as a conflict.
 
     Records are held as bytes, so the history takes about as much memory as Redis.
 
@@ -58,6 +62,8 @@ class History:
             session = self._sessions.setdefault(SessionKey(record.tenant, record.session), _Session())
             if isinstance(record, SessionRecord):
                 self._add_summary(session, record, value or b"")
+            elif isinstance(record, AlertRecord):
+                self._add_alert(session, record, value or b"")
             else:
                 self._add_window(session, record, value or b"")
         except (msgspec.DecodeError, UnicodeError, ValueError):
@@ -79,6 +85,11 @@ class History:
         for position in self._positions(records):
             if position in records.explanations:
                 yield cast(Final, (decode_record(records.scores[position]), decode_record(records.explanations[position])))
+
+    def alerts(self, score: ScoreRecord) -> tuple[AlertRecord, ...]:
+        """The alerts of a window, in the order in which they were published."""
+        of_track = self._sessions[SessionKey(score.tenant, score.session)].tracks[score.track].alerts
+        return tuple(cast(AlertRecord, decode_record(alert)) for alert in of_track.get((score.epoch, score.end_ms), {}).values())
 
     def unexplained(self, track: TrackKey) -> int:
         """Windows of the track without an explanation."""
@@ -102,6 +113,18 @@ class History:
             self._compare(record.window_id, records[position], value)
             return
         records[position] = value
+        self._forget_oldest(records)
+
+    def _add_alert(self, session: _Session, record: AlertRecord, value: bytes) -> None:
+        alerts = session.tracks.setdefault(TrackKey(SessionKey(record.tenant, record.session), record.track).track, _Track()).alerts
+        of_window = alerts.setdefault((record.epoch, record.end_ms), {})
+        if record.alert_id in of_window:
+            self._compare(record.alert_id, of_window[record.alert_id], value)
+            return
+        of_window[record.alert_id] = value
+        self._forget_oldest(alerts)
+
+    def _forget_oldest(self, records: dict[Position, Any]) -> None:
         # Only at twice the number, so that records are not sorted each time one is added.
         if len(records) > 2 * self._finals_per_track:
             for old in sorted(records)[: -self._finals_per_track]:

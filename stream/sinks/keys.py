@@ -57,16 +57,18 @@ class SessionNames:
 
     Attributes:
         state: Hash. ``token`` is the highest fencing token seen. For each track, ``last:TRACK`` is the last final window, ``sync:TRACK``
-            are its clock skews at that window, and ``scored:TRACK`` is what its later scores are compared with. ``epoch:EPOCH`` is an
-            assignment: the declared epoch and the wall clock at which its media began; ``model:EPOCH`` is the version of ``mmci`` that
-            scores the epoch.
+            are its clock skews at that window, ``scored:TRACK`` is what its later scores are compared with, and ``rules:TRACK`` is the
+            state of the alert rules at that window. ``epoch:EPOCH`` is an assignment: the declared epoch and the wall clock at which its
+            media began; ``model:EPOCH`` is the version of ``mmci`` that scores the epoch.
         tracks: Set of the session's tracks.
+        alerts: Stream of the alerts of all tracks, field ``record``. Its ids are times of Redis: an alert is appended with its window.
         summary: Hash with the session's summary.
         nudge: Pub/sub channel that announces new results.
     """
 
     state: str
     tracks: str
+    alerts: str
     summary: str
     nudge: str
 
@@ -74,7 +76,9 @@ class SessionNames:
 def session_names(session: SessionKey) -> SessionNames:
     """Keys of a session as a whole."""
     base = f"{PREFIX}:{{{session}}}"
-    return SessionNames(state=f"{base}:state", tracks=f"{base}:tracks", summary=f"{base}:summary", nudge=f"{base}:nudge")
+    return SessionNames(
+        state=f"{base}:state", tracks=f"{base}:tracks", alerts=f"{base}:alerts", summary=f"{base}:summary", nudge=f"{base}:nudge"
+    )
 
 
 def track_names(track: TrackKey) -> TrackNames:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from stream.domain.result import AttentionShare, SpanEvidence
+from stream.domain.evidence import SpanEvidence
+from stream.domain.result import AttentionShare
 from stream.explain.evidence import TOP_WORDS, attention_share, gather, merge_spans
 from tests.fakes.windows import START_MS, make_inference, make_inputs, make_window
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from stream.domain.evidence import SpanEvidence
 from stream.domain.media_format import FACE_CELLS, FACE_WIDTH
-from stream.domain.result import SpanEvidence
 from stream.explain.face_maps import cell_relevance, face_maps, grad_cam_of_cells
 from tests.fakes.windows import VIDEO_NODES, make_inference, make_inputs, make_window
 

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
+from stream.domain.evidence import SpanEvidence, WordClaim
 from stream.domain.inference import LABELS
 from stream.domain.modality import MODALITIES, Modality
-from stream.domain.result import Change, Changes, ExplanationRecord, ScoreRecord, SpanEvidence, WordClaim
+from stream.domain.result import Change, Changes, ExplanationRecord, ScoreRecord
 from stream.domain.warning_codes import WarningCode
 from stream.explain.sentence import LONGEST, sentence
 from tests.fakes.results import make_explanation, make_score

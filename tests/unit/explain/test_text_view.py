@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec import structs
 
-from stream.domain.result import WordClaim, WordEvidence, encode_record
+from stream.domain.evidence import WordClaim, WordEvidence
+from stream.domain.result import encode_record
 from stream.explain.text_view import without_text
 from tests.fakes.results import make_explanation, make_score
 

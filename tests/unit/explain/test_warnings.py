@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from msgspec import structs
 
+from stream.domain.evidence import WordClaim, WordEvidence
 from stream.domain.features import Floats
 from stream.domain.inference import CONTEXT_BIT
 from stream.domain.modality import MODALITIES, Modality
-from stream.domain.result import WordClaim, WordEvidence
 from stream.explain.warnings import SURE, disagree, explainers_disagree, rests_on_one, rests_on_the_face, with_evidence
 from tests.fakes.results import make_explanation, make_score
 
