@@ -1,0 +1,4 @@
+// All pages, in the order of the menu. A page: {title, path, component} and, if it has them, shortcuts, permission, nav {label, icon, badge}, bare.
+import board from "./board.js";
+
+export const pages = [board];
