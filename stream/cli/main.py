@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from stream.cli import check_producer, config, models, produce, rebuild, reveal, revise, train, up, verdict, watch, worker
+from stream.cli import check_producer, config, models, produce, rebuild, reveal, revise, schemas, train, up, verdict, watch, worker
 from stream.cli.demo import command as demo
 from stream.cli.doctor import command as doctor
 from stream.cli.explain import command as explain
@@ -28,6 +28,7 @@ app.command("doctor")(doctor.doctor)
 app.command("reveal")(reveal.reveal)
 app.command("revise", hidden=not train.IN_CHECKOUT)(revise.revise)
 app.command("verdict")(verdict.verdict)
+app.command("schemas")(schemas.schemas)
 app.command("train", hidden=not train.IN_CHECKOUT)(train.train)
 app.command("evaluate", hidden=not train.IN_CHECKOUT)(train.evaluate)
 app.command("export", hidden=not train.IN_CHECKOUT)(train.export)

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Annotated
 
 import msgspec
 
@@ -136,27 +137,47 @@ def parse_chunk(key: bytes | None, value: bytes | None, headers: Iterable[tuple[
     return Chunk(header, value)
 
 
-class _WordOnWire(msgspec.Struct):
-    text: str
-    start_ms: float
-    end_ms: float
-    confidence: float | None = None
-    speaker: str | None = None
+MediaTime = Annotated[float, msgspec.Meta(extra_json_schema={"minimum": 0, "maximum": MAX_SESSION_MS})]
 
 
-class _WordsOnWire(msgspec.Struct):
-    words: list[_WordOnWire]
+class WordOnWire(msgspec.Struct):
+    """A word as a text chunk carries it. The bounds are for the published schema: `decode_text` checks them with clearer sentences.
+
+    Attributes:
+        text: The word, without control characters.
+        start_ms: When it begins, in milliseconds from the start of the session.
+        end_ms: When it ends; not before `start_ms`.
+        confidence: How sure the recogniser is; null counts as 1.
+        speaker: Who said it, if the recogniser knows.
+    """
+
+    text: Annotated[str, msgspec.Meta(extra_json_schema={"minLength": 1, "maxLength": MAX_WORD_CHARACTERS})]
+    start_ms: MediaTime
+    end_ms: MediaTime
+    confidence: Annotated[float, msgspec.Meta(extra_json_schema={"minimum": 0, "maximum": 1})] | None = None
+    speaker: Annotated[str, msgspec.Meta(extra_json_schema={"maxLength": MAX_SPEAKER_CHARACTERS})] | None = None
+
+
+class WordsOnWire(msgspec.Struct):
+    """The payload of a text chunk. Numbers may also be written as strings.
+
+    Attributes:
+        words: What was said, in order; empty if nothing was said.
+        final: Whether the last word ends an utterance.
+    """
+
+    words: Annotated[list[WordOnWire], msgspec.Meta(extra_json_schema={"maxItems": MAX_WORDS_PER_CHUNK})]
     final: bool = False
 
 
-_WORDS = msgspec.json.Decoder(_WordsOnWire, strict=False)
+_WORDS = msgspec.json.Decoder(WordsOnWire, strict=False)
 """Not strict: numbers may be written as strings, as some languages write long ones."""
 
 
 def encode_words(words: Iterable[Word], *, final: bool = False) -> bytes:
     """Payload of a text chunk; ``final`` if its last word ends an utterance."""
-    wire = [_WordOnWire(w.text, w.start_ms, w.end_ms, w.confidence, w.speaker) for w in words]
-    return msgspec.json.encode(_WordsOnWire(wire, final))
+    wire = [WordOnWire(w.text, w.start_ms, w.end_ms, w.confidence, w.speaker) for w in words]
+    return msgspec.json.encode(WordsOnWire(wire, final))
 
 
 def decode_text(payload: bytes) -> TextFeatures:
@@ -194,7 +215,7 @@ def decode_words(payload: bytes, start_ms: int, duration_ms: int) -> TextFeature
     return features
 
 
-def _word(number: int, word: _WordOnWire) -> Word:
+def _word(number: int, word: WordOnWire) -> Word:
     """A word with its times rounded to milliseconds. A word that ends at 0 is given a millisecond: no window has words that end before."""
     text = printable(word.text).strip()
     if not text or len(text) > MAX_WORD_CHARACTERS:

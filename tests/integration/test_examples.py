@@ -34,6 +34,7 @@ from stream.produce.prepare import MediaRequest, prepare
 from stream.produce.producer import produce_session
 from stream.produce.sample import FACES
 from stream.sinks.redis_sink import RedisSink
+from tests.support.contracts import problems_of_record
 from tests.support.delivery import worker
 from tests.support.header_names import NotUtf8
 from tests.support.kafka import kafka_home
@@ -112,6 +113,13 @@ def sent_headers(settings: Settings, session: str) -> list[dict[str, bytes]]:
     return [{name: value for name, value in headers.items() if name not in {"ce_id", "ce_time", "ce_source"}} for headers in own]
 
 
+def contract_problems(settings: Settings) -> list[str]:
+    """What the records that were sent have that the published schemas do not allow."""
+    topics = ("chunks.text", "chunks.audio", "sessions")
+    sent = [(topic, record) for topic in topics for record in read_topic(settings.kafka, settings.kafka.topic_prefix + topic)]
+    return [problem for topic, record in sent for problem in problems_of_record(topic, record.value, record.headers)]
+
+
 def expected_headers(session: str) -> list[dict[str, bytes]]:
     """Headers of the same session as our own producer writes them."""
     track = TrackKey(SessionKey("default", session), "customer")
@@ -132,6 +140,7 @@ async def test_an_example_sends_what_our_producer_would_send_and_is_scored(
     run(example(tmp_path), settings, session)
     assert check(settings, session, monkeypatch) == (0, [])
     assert sent_headers(settings, session) == expected_headers(session)
+    assert contract_problems(settings) == []
     store = RedisSink(settings.redis)
     async with worker(settings, tmp_path, "worker"):
         key = SessionKey("default", session)

@@ -1,0 +1,62 @@
+"""What is published: every record with its type and its schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stream.domain.kafka_records import WordsOnWire
+from stream.domain.result import ExplanationRecord, PartialRecord, ScoreRecord, SessionRecord
+from stream.domain.session_events import SessionEvent
+from stream.domain.verdict import Verdict
+from stream.gateway.contracts import headers
+from stream.gateway.contracts.json_schemas import Schema, standalone
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """A record as JSON.
+
+    Attributes:
+        name: File name without its ending, and the last part of the schema's id.
+        type: The type that reads and writes it.
+        title: What it is, for people.
+    """
+
+    name: str
+    type: Any
+    title: str
+
+
+CONTRACTS = (
+    Contract("score", ScoreRecord, "Final score of a window"),
+    Contract("partial", PartialRecord, "Score of a window that is still open"),
+    Contract("explanation", ExplanationRecord, "Why a final window got its score"),
+    Contract("session-summary", SessionRecord, "Summary of a session"),
+    Contract("words", WordsOnWire, "Words of a text chunk"),
+    Contract("session-event", SessionEvent, "Start, heartbeat or end of a session"),
+    Contract("verdict", Verdict, "Verdict of a reviewer on a window"),
+)
+"""Every record that is JSON."""
+
+HEADERS: Mapping[str, Schema] = {
+    "chunk-headers": headers.any_chunk_headers(),
+    "session-event-headers": headers.event_headers(),
+    "verdict-headers": headers.verdict_headers(),
+    "score-headers": headers.result_headers("score"),
+    "explanation-headers": headers.result_headers("explanation"),
+    "session-summary-headers": headers.result_headers("session"),
+    "dead-letter-headers": headers.dead_letter_headers(),
+}
+"""The headers of records in Kafka."""
+
+
+def schemas() -> dict[str, Schema]:
+    """Every schema by its name."""
+    of_records = {contract.name: standalone(contract.type, contract.name, contract.title) for contract in CONTRACTS}
+    of_headers = {
+        name: {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"urn:sentistream:schema:{name}", **schema}
+        for name, schema in HEADERS.items()
+    }
+    return of_records | of_headers
