@@ -21,6 +21,7 @@ OF_TOPICS = {
     "scores": ("score", "score-headers"),
     "explanations": ("explanation", "explanation-headers"),
     "session-summaries": ("session-summary", "session-summary-headers"),
+    "alerts": ("alert", "alert-headers"),
     "feedback": ("verdict", "verdict-headers"),
     "chunks.dead-letter": (None, "dead-letter-headers"),
     "chunks.late": (None, "dead-letter-headers"),

@@ -9,7 +9,7 @@ from typing import Any
 
 from stream.domain.modality import MODALITIES
 from stream.domain.topics import Topics
-from stream.gateway.contracts.catalogue import CONTRACTS, HEADERS
+from stream.gateway.contracts.catalogue import CONTRACTS, HEADERS, STREAM_EVENTS
 from stream.gateway.contracts.headers import chunk_headers
 from stream.gateway.contracts.json_schemas import Schema, definitions
 from stream.sinks import keys
@@ -43,7 +43,8 @@ class _Channel:
 def asyncapi() -> dict[str, Any]:
     """The document."""
     topics, stores = _topics(Topics()), _stores()
-    channels = {c.name: _channel(c, "kafka") for c in topics} | {c.name: _channel(c, "redis") for c in stores}
+    live = _Channel("live", "/api/v1/stream", [contract.name for contract in STREAM_EVENTS], "send", "Server-sent events.")
+    served = {"kafka": topics, "redis": stores, "gateway": [live]}
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -57,9 +58,10 @@ def asyncapi() -> dict[str, Any]:
         "servers": {
             "kafka": {"host": "127.0.0.1:9092", "protocol": "kafka", "description": "Setting `kafka.bootstrap`."},
             "redis": {"host": "127.0.0.1:6379", "protocol": "redis", "description": "Setting `redis.url`."},
+            "gateway": {"host": "127.0.0.1:8080", "protocol": "http", "description": "Setting `gateway.port`."},
         },
-        "channels": channels,
-        "operations": {_operation_name(c): _operation(c) for c in (*topics, *stores)},
+        "channels": {channel.name: _channel(channel, server) for server, channels in served.items() for channel in channels},
+        "operations": {f"{c.action}-{c.name}": _operation(c) for channels in served.values() for c in channels},
         "components": {"messages": _messages(), "schemas": _schemas()},
     }
 
@@ -81,6 +83,7 @@ def _topics(topics: Topics) -> list[_Channel]:
         _Channel("scores", topics.scores, ["score"], "send", "One record for each final window."),
         _Channel("explanations", topics.explanations, ["explanation"], "send", "One record for each final window."),
         _Channel("session-summaries", topics.summaries, ["session-summary"], "send", "One record for each ended epoch of a session."),
+        _Channel("alerts", topics.alerts, ["alert"], "send", "Alerts of rules, raised and cleared."),
         _Channel("dead-letters", topics.dead_letters, ["dead-letter"], "send", "Records that could not be used, and the reason."),
         _Channel("late-chunks", topics.late, ["dead-letter"], "send", "Chunks that came after their windows had closed."),
         _Channel("feedback", topics.feedback, ["verdict"], "receive", "Verdicts of reviewers on windows."),
@@ -96,6 +99,7 @@ def _stores() -> list[_Channel]:
         _Channel("redis-partial", f"{track}:partial", ["partial"], "send", "Hash: field `record` is the result of the newest open window."),
     ]
     of_session = [
+        _Channel("redis-alerts", f"{base}:alerts", ["alert"], "send", "Stream of alerts: field `record`."),
         _Channel("redis-summary", f"{base}:summary", ["session-summary"], "send", "Hash: field `record` is the session's summary."),
         _Channel("redis-nudge", f"{base}:nudge", ["nudge"], "send", "Publish/subscribe: the session has new results. It may be lost."),
     ]
@@ -119,10 +123,6 @@ def _channel(channel: _Channel, server: str) -> dict[str, Any]:
     return described | ({"parameters": dict(channel.parameters)} if channel.parameters else {})
 
 
-def _operation_name(channel: _Channel) -> str:
-    return f"{channel.action}-{channel.name}"
-
-
 def _operation(channel: _Channel) -> dict[str, Any]:
     messages = [{"$ref": f"#/channels/{channel.name}/messages/{name}"} for name in channel.messages]
     return {"action": channel.action, "channel": {"$ref": f"#/channels/{channel.name}"}, "summary": channel.text, "messages": messages}
@@ -131,7 +131,7 @@ def _operation(channel: _Channel) -> dict[str, Any]:
 def _messages() -> dict[str, Any]:
     by_contract = {
         contract.name: _message(contract.title, {"$ref": f"#/components/schemas/{contract.name}"}, headers=f"{contract.name}-headers")
-        for contract in CONTRACTS
+        for contract in (*CONTRACTS, *STREAM_EVENTS)
         if contract.name != "words"
     }
     chunks = {
@@ -166,7 +166,8 @@ _HEADERS: Mapping[str, Schema] = {**HEADERS, **{f"chunk-{modality}-headers": chu
 
 
 def _schemas() -> dict[str, Schema]:
-    refs, found = definitions([contract.type for contract in CONTRACTS], "#/components/schemas/{name}")
-    named = {contract.name: ref for contract, ref in zip(CONTRACTS, refs, strict=True)}
+    contracts = (*CONTRACTS, *STREAM_EVENTS)
+    refs, found = definitions([contract.type for contract in contracts], "#/components/schemas/{name}")
+    named = {contract.name: ref for contract, ref in zip(contracts, refs, strict=True)}
     headers = {name: schema for name, schema in _HEADERS.items() if name != "chunk-headers"}
     return named | headers | found

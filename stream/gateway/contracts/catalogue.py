@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stream.domain.alert import AlertRecord
 from stream.domain.kafka_records import WordsOnWire
 from stream.domain.result import ExplanationRecord, PartialRecord, ScoreRecord, SessionRecord
 from stream.domain.session_events import SessionEvent
 from stream.domain.verdict import Verdict
 from stream.gateway.contracts import headers
 from stream.gateway.contracts.json_schemas import Schema, standalone
+from stream.gateway.views import Batch, Gap, Hello, Stale
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +36,20 @@ CONTRACTS = (
     Contract("partial", PartialRecord, "Score of a window that is still open"),
     Contract("explanation", ExplanationRecord, "Why a final window got its score"),
     Contract("session-summary", SessionRecord, "Summary of a session"),
+    Contract("alert", AlertRecord, "Alert of a rule, raised or cleared"),
     Contract("words", WordsOnWire, "Words of a text chunk"),
     Contract("session-event", SessionEvent, "Start, heartbeat or end of a session"),
     Contract("verdict", Verdict, "Verdict of a reviewer on a window"),
 )
-"""Every record that is JSON."""
+"""Every record of Kafka and Redis that is JSON."""
+
+STREAM_EVENTS = (
+    Contract("hello", Hello, "First event of a live stream"),
+    Contract("batch", Batch, "What is new since the batch before"),
+    Contract("gap", Gap, "Something is missing in the stream"),
+    Contract("stale", Stale, "The stream stands still, or goes on again"),
+)
+"""The events of the gateway's live stream (server-sent events); the name is that of the event."""
 
 HEADERS: Mapping[str, Schema] = {
     "chunk-headers": headers.any_chunk_headers(),
@@ -47,6 +58,7 @@ HEADERS: Mapping[str, Schema] = {
     "score-headers": headers.result_headers("score"),
     "explanation-headers": headers.result_headers("explanation"),
     "session-summary-headers": headers.result_headers("session"),
+    "alert-headers": headers.result_headers("alert"),
     "dead-letter-headers": headers.dead_letter_headers(),
 }
 """The headers of records in Kafka."""
@@ -54,7 +66,7 @@ HEADERS: Mapping[str, Schema] = {
 
 def schemas() -> dict[str, Schema]:
     """Every schema by its name."""
-    of_records = {contract.name: standalone(contract.type, contract.name, contract.title) for contract in CONTRACTS}
+    of_records = {contract.name: standalone(contract.type, contract.name, contract.title) for contract in (*CONTRACTS, *STREAM_EVENTS)}
     of_headers = {
         name: {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"urn:sentistream:schema:{name}", **schema}
         for name, schema in HEADERS.items()

@@ -6,6 +6,7 @@ import gzip
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from stream.gateway.contracts.asyncapi import asyncapi
 from stream.gateway.contracts.catalogue import CONTRACTS, schemas
 from stream.gateway.contracts.files import contract_files
 from stream.sinks.dead_letter import dead_letter_message, late_message
+from stream.sinks.keys import session_names, track_names
 from stream.sinks.results import result_message
 from tests.fakes.results import SESSION, make_explanation, make_partial, make_score, make_sync
 from tests.support import contracts
@@ -78,6 +80,13 @@ def test_asyncapi_is_valid_and_has_every_topic() -> None:
     topics = Topics()
     assert {*topics.inputs, *topics.outputs, topics.feedback} <= addresses
     assert not list(dangling(document, document))
+
+
+def test_asyncapi_names_keys_of_redis_as_they_are() -> None:
+    addresses = [channel["address"] for name, channel in asyncapi()["channels"].items() if name.startswith("redis-")]
+    named = {address.format(sessionTag="{default/call-1}", track="customer") for address in addresses}
+    assert len(named) >= 6
+    assert named <= {*astuple(track_names(TRACK)), *astuple(session_names(SESSION))}
 
 
 def dangling(node: Any, document: Any) -> Iterator[str]:
