@@ -1,4 +1,4 @@
-"""Start, heartbeat, consent and end of a session: the records of the ``sessions`` topic."""
+"""Start, heartbeat and end of a session: the records of the ``sessions`` topic."""
 
 from __future__ import annotations
 
@@ -22,46 +22,26 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_NUMBER)]
 
 
 MAX_EVENTS = 256
-"""Most starts, consents and ends of one epoch: a worker holds them until the epoch is over."""
-
-Language = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,4}$")]
-"""A language tag, such as ``en`` or ``de-AT`` (BCP 47). Only its first part counts."""
+"""Most starts and ends of one epoch: a worker holds them until the epoch is over."""
 
 
-class TrackPlan(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A track that a session will have: its role and the modalities to wait for.
-
-    Attributes:
-        track: Name of the track.
-        role: Role of the speaker.
-        modalities: Those that will be sent.
-        consent: Whether the speaker has consented to the use of their voice and face; None: as the session.
-        language: Language of the speaker; None: it is found from the words.
-    """
+class TrackPlan(msgspec.Struct, frozen=True):
+    """A track that a session will have: its role and the modalities to wait for."""
 
     track: str
     role: str
     modalities: tuple[Modality, ...]
-    consent: bool | None = None
-    language: Language | None = None
 
     def __post_init__(self) -> None:
         check_name("track", self.track)
         check_name("role", self.role)
 
 
-class SessionStart(msgspec.Struct, frozen=True, tag_field="event", tag="start", omit_defaults=True):
-    """The session begins.
-
-    Attributes:
-        epoch: Epoch of its media clock.
-        tracks: Its tracks.
-        consent: Whether the people of all tracks have consented, unless a track says otherwise; None: nothing is said about it.
-    """
+class SessionStart(msgspec.Struct, frozen=True, tag_field="event", tag="start"):
+    """The session begins."""
 
     epoch: Epoch
     tracks: tuple[TrackPlan, ...]
-    consent: bool | None = None
 
     def __post_init__(self) -> None:
         if not 0 < len(self.tracks) <= MAX_TRACKS:
@@ -73,26 +53,6 @@ class SessionHeartbeat(msgspec.Struct, frozen=True, tag_field="event", tag="hear
 
     epoch: Epoch
     media_ms: MediaMs
-
-
-class SessionConsent(msgspec.Struct, frozen=True, tag_field="event", tag="consent", omit_defaults=True):
-    """Somebody consents, or withdraws their consent, from media time `media_ms` on.
-
-    Attributes:
-        epoch: Epoch of the session's media clock.
-        media_ms: Media time from which it holds.
-        consent: True for a consent, False for a withdrawal.
-        track: Whose it is; None: of all tracks.
-    """
-
-    epoch: Epoch
-    media_ms: MediaMs
-    consent: bool
-    track: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.track is not None:
-            check_name("track", self.track)
 
 
 class TrackEnd(msgspec.Struct, frozen=True):
@@ -116,7 +76,7 @@ class SessionEnd(msgspec.Struct, frozen=True, tag_field="event", tag="end"):
             raise ValueError(f"a session has at most {MAX_TRACKS} tracks")
 
 
-SessionEvent = SessionStart | SessionHeartbeat | SessionConsent | SessionEnd
+SessionEvent = SessionStart | SessionHeartbeat | SessionEnd
 
 
 class KeyedSessionEvent(msgspec.Struct, frozen=True):

@@ -58,6 +58,11 @@ class Topics:
         return f"{self.prefix}feedback"
 
     @property
+    def decisions(self) -> str:
+        """Decisions of people on alerts, with the statement of reasons; key = tenant/session. Gateways write it."""
+        return f"{self.prefix}decisions"
+
+    @property
     def inputs(self) -> tuple[str, ...]:
         """Topics that a worker reads."""
         return (*(self.chunks(m) for m in MODALITIES), self.sessions)

@@ -75,8 +75,16 @@ def ensure_topics(kafka: KafkaSettings, use: Use = Use.WORK, on_note: Callable[[
 
 def ensure_feedback(kafka: KafkaSettings) -> None:
     """Create the topic of reviewers' verdicts if it is missing. Raises `BrokerError` and `WrongBrokerError`."""
+    _ensure(kafka, Topics(kafka.topic_prefix).feedback)
+
+
+def ensure_decisions(kafka: KafkaSettings) -> None:
+    """Create the topic of decisions on alerts if it is missing. Raises `BrokerError` and `WrongBrokerError`."""
+    _ensure(kafka, Topics(kafka.topic_prefix).decisions)
+
+
+def _ensure(kafka: KafkaSettings, topic: str) -> None:
     require_broker(kafka)
-    topic = Topics(kafka.topic_prefix).feedback
     with broker_errors(kafka), closing(KafkaAdminClient(**kafka_options(kafka))) as admin:
         if not _partitions(admin, (topic,)):
             _create(admin, (topic,), kafka.partitions, kafka.replication)

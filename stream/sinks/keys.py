@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stream.domain.identity import SessionKey, TrackKey
+from stream.domain.identity import SessionKey, TrackKey, check_name
 
 PREFIX = "sentistream"
 
@@ -26,6 +26,10 @@ REVEAL = f"{PREFIX}:reveal"
 
 NUDGES = f"{PREFIX}:{{*}}:nudge"
 """Pattern of all sessions' nudge channels."""
+
+
+QUEUES = f"{PREFIX}:queues"
+"""Set of the tenants that have a moderation queue."""
 
 
 PROBED = (f"{PREFIX}:{{probe}}:state", f"{PREFIX}:{{probe}}:scores")
@@ -91,6 +95,61 @@ def track_names(track: TrackKey) -> TrackNames:
         partial=f"{base}:partial",
         context=f"{base}:past",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class QueueNames:
+    """Keys of a tenant's moderation queue. Their hash tag has no slash, so they are no session's.
+
+    Attributes:
+        alerts: Hash: alert id → the alert that was raised.
+        statuses: Hash: alert id → what people have done about it.
+        cleared: Hash: alert id → when its condition ended (Unix ms).
+        added: Sorted set: alert id by when it was raised (Unix ms).
+        waiting: Sorted set of the undecided cases, by severity, then age.
+        claims: Sorted set: alert id by the end of its claim (Unix ms).
+        snoozes: Sorted set: alert id by the end of its snooze (Unix ms).
+        decided: Sorted set: alert id by when it was decided (Unix ms).
+        unpublished: Sorted set: alert id of a decision by when it may be published (Unix ms).
+        audit: Stream of the audit trail, id = ``SEQUENCE-0``.
+        trail: Hash. ``sequence`` and ``hash`` of the newest entry of the trail; ``cut`` and ``cut_hash`` of the newest removed one.
+        left_out: HyperLogLog of the alerts that were not added, because the queue was full; expires.
+        relay: Who publishes the decisions; expires.
+    """
+
+    alerts: str
+    statuses: str
+    cleared: str
+    added: str
+    waiting: str
+    claims: str
+    snoozes: str
+    decided: str
+    unpublished: str
+    audit: str
+    trail: str
+    left_out: str
+    relay: str
+
+    @property
+    def expiring(self) -> tuple[str, ...]:
+        """The keys that live as long as results. The trail outlives them."""
+        return (
+            self.alerts,
+            self.statuses,
+            self.cleared,
+            self.added,
+            self.waiting,
+            self.claims,
+            self.snoozes,
+            self.decided,
+        )
+
+
+def queue_names(tenant: str) -> QueueNames:
+    """Keys of a tenant's moderation queue."""
+    base = f"{PREFIX}:{{{check_name('tenant', tenant)}}}"
+    return QueueNames(**{name: f"{base}:queue-{name.replace('_', '-')}" for name in QueueNames.__dataclass_fields__})
 
 
 def session_of_nudge(channel: str) -> SessionKey:
