@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pydantic import BaseModel, SecretStr
@@ -51,4 +51,10 @@ def _rows(node: BaseModel, default: BaseModel, path: tuple[str, ...]) -> Iterato
 def _format(value: object) -> str:
     if isinstance(value, SecretStr):
         return MASK
+    if isinstance(value, BaseModel):
+        return _format({name: given for name, given in value if given is not None})
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}: {_format(given)}" for name, given in value.items())
+    if isinstance(value, tuple):
+        return ", ".join(map(_format, value))
     return "" if value is None else str(value)

@@ -8,9 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from stream.config.addresses import check_host, is_ipv6, is_loopback, parse_address, parse_addresses
+from stream.config.policy_values import DEFAULT_ROLES, Languages, NamedRoles, Roles, read_tenants
 from stream.config.project import PROJECT_ROOT
 from stream.config.redis_url import RedisAddress, parse_redis_url
 from stream.domain.disclosure import Disclosure
@@ -132,6 +133,20 @@ class KafkaSettings(_Section):
         le=4_194_304,
         description="A fetch returns once this many bytes are there. High saves CPU time: at live pace every record would be a fetch of "
         "its own. 1 returns at once and saves up to kafka.fetch_max_wait_ms of latency.",
+    )
+    chunks_retention_hours: float = Field(
+        48.0,
+        ge=1,
+        le=10 * 365 * 24,
+        description="Time (h) for which the topics of chunks, sessions, late chunks and dead letters keep records: what people said and "
+        "how they sounded and looked. It is set when the service creates them. Keep it above the longest outage of the workers.",
+    )
+    results_retention_days: float = Field(
+        30.0,
+        ge=1,
+        le=10 * 365,
+        description="Time (days) for which the topics of results keep records. It is set when the service creates them. A Redis that was "
+        "lost can be refilled with results of this time.",
     )
     linger_ms: int = Field(
         10, ge=0, le=1000, description="Time (ms) that a result waits for others to share a request to the broker. 0 sends it at once."
@@ -498,6 +513,48 @@ class AlertSettings(_Section):
     )
 
 
+class TenantPolicySettings(_Section):
+    """What may be used of the people of one tenant; what is left out is as in the section policy."""
+
+    roles: NamedRoles | None = None
+    consent: Literal["assumed", "required"] | None = None
+    without_consent: Literal["text_only", "nothing"] | None = None
+    languages: Languages | None = None
+
+
+def _tenants(given: object) -> object:
+    return read_tenants(given, TenantPolicySettings)
+
+
+class PolicySettings(_Section):
+    """What may be used of whom: modalities by role, consent, language. `docs/policy.md` says why the defaults are as they are."""
+
+    roles: Roles = Field(
+        DEFAULT_ROLES,
+        description="What may be used of each role: `all`, `text_only` (neither voice nor face) or `off` (nothing). `*` stands for all "
+        "roles that are not named. The role agent stays text_only unless it is named: in the EU, emotions of people at work may not be "
+        "inferred from voice or face.",
+    )
+    consent: Literal["assumed", "required"] = Field(
+        "assumed",
+        description="assumed: everybody has consented of whom the session's records do not say otherwise. required: nobody has of whom "
+        "they do not say so.",
+    )
+    without_consent: Literal["text_only", "nothing"] = Field(
+        "text_only", description="What is used of somebody who has not consented: their words alone, or nothing."
+    )
+    languages: Languages = Field(
+        ("en",),
+        description="Languages whose words are used, as codes of two or three letters, separated by commas. The packaged model knows "
+        "English (en) alone: name others only with a model that was trained for them. `*`: all languages.",
+    )
+    tenants: Annotated[dict[str, TenantPolicySettings], BeforeValidator(_tenants)] = Field(
+        {},
+        description="Other values of policy.roles, consent, without_consent and languages for some tenants, below their names. In a "
+        "variable: as JSON.",
+    )
+
+
 class HealthSettings(_Section):
     """The HTTP endpoints /live, /ready, /timings and /metrics of a worker."""
 
@@ -607,6 +664,7 @@ class Settings(_Section):
     explanations: ExplanationSettings = ExplanationSettings()
     reveal: RevealSettings = RevealSettings()
     alerts: AlertSettings = AlertSettings()
+    policy: PolicySettings = PolicySettings()
     health: HealthSettings = HealthSettings()
     tracing: TracingSettings = TracingSettings()
     gateway: GatewaySettings = GatewaySettings()

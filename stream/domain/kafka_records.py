@@ -21,7 +21,7 @@ from stream.domain.features import TextFeatures, Word
 from stream.domain.identity import SessionKey, TrackKey, check_name
 from stream.domain.media_format import MAX_CHUNK_BYTES, MAX_CHUNK_MS, MAX_SESSION_MS
 from stream.domain.modality import Modality
-from stream.domain.session_events import KeyedSessionEvent, SessionEnd, SessionEvent, SessionHeartbeat, SessionStart
+from stream.domain.session_events import KeyedSessionEvent, SessionConsent, SessionEnd, SessionEvent, SessionHeartbeat, SessionStart
 from stream.domain.wording import printable
 
 Headers = list[tuple[str, bytes]]
@@ -257,6 +257,8 @@ def _event_type(event: SessionEvent) -> str:
             return SESSION_TYPE + "start"
         case SessionHeartbeat():
             return SESSION_TYPE + "heartbeat"
+        case SessionConsent():
+            return SESSION_TYPE + "consent"
         case SessionEnd():
             return SESSION_TYPE + "end"
 

@@ -1,4 +1,4 @@
-"""Start, heartbeat and end of a session: the records of the ``sessions`` topic."""
+"""Start, heartbeat, consent and end of a session: the records of the ``sessions`` topic."""
 
 from __future__ import annotations
 
@@ -22,26 +22,46 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_NUMBER)]
 
 
 MAX_EVENTS = 256
-"""Most starts and ends of one epoch: a worker holds them until the epoch is over."""
+"""Most starts, consents and ends of one epoch: a worker holds them until the epoch is over."""
+
+Language = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,4}$")]
+"""A language tag, such as ``en`` or ``de-AT`` (BCP 47). Only its first part counts."""
 
 
-class TrackPlan(msgspec.Struct, frozen=True):
-    """A track that a session will have: its role and the modalities to wait for."""
+class TrackPlan(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A track that a session will have: its role and the modalities to wait for.
+
+    Attributes:
+        track: Name of the track.
+        role: Role of the speaker.
+        modalities: Those that will be sent.
+        consent: Whether the speaker has consented to the use of their voice and face; None: as the session.
+        language: Language of the speaker; None: it is found from the words.
+    """
 
     track: str
     role: str
     modalities: tuple[Modality, ...]
+    consent: bool | None = None
+    language: Language | None = None
 
     def __post_init__(self) -> None:
         check_name("track", self.track)
         check_name("role", self.role)
 
 
-class SessionStart(msgspec.Struct, frozen=True, tag_field="event", tag="start"):
-    """The session begins."""
+class SessionStart(msgspec.Struct, frozen=True, tag_field="event", tag="start", omit_defaults=True):
+    """The session begins.
+
+    Attributes:
+        epoch: Epoch of its media clock.
+        tracks: Its tracks.
+        consent: Whether the people of all tracks have consented, unless a track says otherwise; None: nothing is said about it.
+    """
 
     epoch: Epoch
     tracks: tuple[TrackPlan, ...]
+    consent: bool | None = None
 
     def __post_init__(self) -> None:
         if not 0 < len(self.tracks) <= MAX_TRACKS:
@@ -53,6 +73,26 @@ class SessionHeartbeat(msgspec.Struct, frozen=True, tag_field="event", tag="hear
 
     epoch: Epoch
     media_ms: MediaMs
+
+
+class SessionConsent(msgspec.Struct, frozen=True, tag_field="event", tag="consent", omit_defaults=True):
+    """Somebody consents, or withdraws their consent, from media time `media_ms` on.
+
+    Attributes:
+        epoch: Epoch of the session's media clock.
+        media_ms: Media time from which it holds.
+        consent: True for a consent, False for a withdrawal.
+        track: Whose it is; None: of all tracks.
+    """
+
+    epoch: Epoch
+    media_ms: MediaMs
+    consent: bool
+    track: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.track is not None:
+            check_name("track", self.track)
 
 
 class TrackEnd(msgspec.Struct, frozen=True):
@@ -76,7 +116,7 @@ class SessionEnd(msgspec.Struct, frozen=True, tag_field="event", tag="end"):
             raise ValueError(f"a session has at most {MAX_TRACKS} tracks")
 
 
-SessionEvent = SessionStart | SessionHeartbeat | SessionEnd
+SessionEvent = SessionStart | SessionHeartbeat | SessionConsent | SessionEnd
 
 
 class KeyedSessionEvent(msgspec.Struct, frozen=True):
