@@ -17,11 +17,13 @@ from stream.domain.media_format import MAX_SESSION_MS
 from stream.domain.modality import Modality
 
 VERDICT_TYPE = "io.sentistream.verdict"
+WITHDRAWAL_TYPE = "io.sentistream.verdict-withdrawal"
 MAX_VERDICT_BYTES = 4_096
 MAX_ARTEFACT_CHARACTERS = 64
 
 MediaMs = Annotated[int, msgspec.Meta(ge=0, le=MAX_SESSION_MS)]
 UnixMs = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+VerdictId = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
 
 
 class Judgement(StrEnum):
@@ -88,6 +90,23 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             raise ValueError(f"an artefact's name has 1 to {MAX_ARTEFACT_CHARACTERS} printable ASCII characters")
 
 
+class Withdrawal(msgspec.Struct, frozen=True, kw_only=True):
+    """Takes a verdict back. It has the verdict's key, so it stands after the verdict in the same partition.
+
+    Attributes:
+        verdict_id: ``ce_id`` of the verdict.
+        window_id: The window of the verdict.
+        given_at_ms: Wall clock (Unix ms).
+    """
+
+    verdict_id: VerdictId
+    window_id: str
+    given_at_ms: UnixMs
+
+    def __post_init__(self) -> None:
+        session_of(self.window_id)
+
+
 def session_of(window_id: str) -> SessionKey:
     """The session of a window. Raises ``ValueError``; the message never repeats the id."""
     tenant, _, rest = window_id.partition("/")
@@ -101,37 +120,71 @@ def session_of(window_id: str) -> SessionKey:
 
 
 _VERDICT = msgspec.json.Decoder(Verdict)
+_WITHDRAWAL = msgspec.json.Decoder(Withdrawal)
 
 
-def verdict_record(verdict: Verdict, source: str) -> tuple[bytes, bytes, Headers]:
-    """Key, value and headers of a record of the topic ``feedback``."""
-    session = session_of(verdict.window_id)
+def new_verdict_id() -> str:
+    """An id for a verdict, for ``ce_id``."""
+    return uuid.uuid4().hex
+
+
+def verdict_record(verdict: Verdict, source: str, verdict_id: str | None = None) -> tuple[bytes, bytes, Headers]:
+    """Key, value and headers of a record of the topic ``feedback``; without an id it gets a new one."""
+    return _record(verdict, VERDICT_TYPE, verdict_id or new_verdict_id(), source)
+
+
+def withdrawal_record(withdrawal: Withdrawal, source: str) -> tuple[bytes, bytes, Headers]:
+    """Key, value and headers of the record that takes a verdict back."""
+    return _record(withdrawal, WITHDRAWAL_TYPE, f"{withdrawal.verdict_id}-withdrawn", source)
+
+
+def _record(value: Verdict | Withdrawal, kind: str, record_id: str, source: str) -> tuple[bytes, bytes, Headers]:
+    session = session_of(value.window_id)
     headers = {
         "ce_specversion": "1.0",
-        "ce_id": uuid.uuid4().hex,
+        "ce_id": record_id,
         "ce_source": source,
-        "ce_type": VERDICT_TYPE,
+        "ce_type": kind,
         "ce_subject": session.session,
-        "ce_time": datetime.fromtimestamp(verdict.given_at_ms / 1000, UTC).isoformat(timespec="milliseconds"),
+        "ce_time": datetime.fromtimestamp(value.given_at_ms / 1000, UTC).isoformat(timespec="milliseconds"),
         "content-type": "application/json",
         "ce_tenant": session.tenant,
         "ce_schemaversion": SCHEMA_VERSION,
     }
-    return str(session).encode("ascii"), msgspec.json.encode(verdict), [(name, text.encode("ascii")) for name, text in headers.items()]
+    return str(session).encode("ascii"), msgspec.json.encode(value), [(name, text.encode("ascii")) for name, text in headers.items()]
 
 
-def parse_verdict(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> Verdict:
-    """Read a record of the topic ``feedback``. Raises `BadRecordError`; the message never quotes a value."""
+def parse_feedback(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> tuple[str, Verdict | Withdrawal]:
+    """Read a record of the topic ``feedback``, and its ``ce_id``. Raises `BadRecordError`; the message never quotes a value."""
     if not value:
         raise BadRecordError("empty", "the record is empty")
     if len(value) > MAX_VERDICT_BYTES:
         raise BadRecordError("too_large", f"the verdict is larger than {MAX_VERDICT_BYTES} bytes")
-    if dict(headers).get("ce_type") != VERDICT_TYPE.encode("ascii"):
-        raise BadRecordError("wrong_type", f"ce_type must be {VERDICT_TYPE} in this topic")
+    found = dict(headers)
+    decoders: dict[bytes | None, msgspec.json.Decoder[Verdict] | msgspec.json.Decoder[Withdrawal]] = {
+        VERDICT_TYPE.encode("ascii"): _VERDICT,
+        WITHDRAWAL_TYPE.encode("ascii"): _WITHDRAWAL,
+    }
+    decoder = decoders.get(found.get("ce_type"))
+    if decoder is None:
+        raise BadRecordError("wrong_type", f"ce_type must be {VERDICT_TYPE} or {WITHDRAWAL_TYPE} in this topic")
     try:
-        verdict = _VERDICT.decode(value.removeprefix(BYTE_ORDER_MARK))
+        said = decoder.decode(value.removeprefix(BYTE_ORDER_MARK))
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise BadRecordError("bad_verdict", "the verdict is not JSON with the expected fields and values") from None
-    if key != str(session_of(verdict.window_id)).encode("ascii"):
+    if key != str(session_of(said.window_id)).encode("ascii"):
         raise BadRecordError("key_mismatch", "the key must be the tenant/session of window_id")
-    return verdict
+    return (found.get("ce_id") or b"").decode("ascii", "replace"), said
+
+
+def standing(feedback: Iterable[tuple[str, Verdict | Withdrawal]]) -> list[Verdict]:
+    """The verdicts that were not taken back. A withdrawal counts only if it names the window of its verdict."""
+    verdicts: dict[object, Verdict] = {}
+    taken_back = set()
+    for number, (record_id, said) in enumerate(feedback):
+        if isinstance(said, Withdrawal):
+            taken_back.add((said.verdict_id, said.window_id))
+        else:
+            # A record without an id cannot be taken back, and is no repeat of another.
+            verdicts[record_id or number] = said
+    return [said for record_id, said in verdicts.items() if (record_id, said.window_id) not in taken_back]

@@ -11,7 +11,7 @@ from kafka import KafkaConsumer, TopicPartition
 from stream.config.settings import KafkaSettings
 from stream.domain.kafka_records import BadRecordError
 from stream.domain.topics import Topics
-from stream.domain.verdict import Verdict, parse_verdict, verdict_record
+from stream.domain.verdict import Verdict, parse_feedback, standing, verdict_record
 from stream.kafka_admin.connection import broker_errors, kafka_options, require_broker
 from stream.kafka_admin.topics import ensure_feedback
 from stream.produce.producer import RecordSender
@@ -30,10 +30,13 @@ def send_verdict(kafka: KafkaSettings, verdict: Verdict) -> None:
 
 
 def read_verdicts(kafka: KafkaSettings) -> list[Verdict]:
-    """All verdicts in the topic, without records that cannot be read. Raises `BrokerError` and `WrongBrokerError`."""
+    """All verdicts in the topic that were not taken back, without records that cannot be read.
+
+    Raises `BrokerError` and `WrongBrokerError`.
+    """
     require_broker(kafka)
     topic = Topics(kafka.topic_prefix).feedback
-    verdicts = []
+    feedback = []
     with broker_errors(kafka), closing(KafkaConsumer(**kafka_options(kafka), enable_auto_commit=False)) as consumer:
         partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
         if not partitions:
@@ -43,10 +46,10 @@ def read_verdicts(kafka: KafkaSettings) -> list[Verdict]:
         while polled := consumer.poll(timeout_ms=QUIET_MS):
             for record in (record for records in polled.values() for record in records):
                 try:
-                    verdicts.append(parse_verdict(record.key, record.value, record.headers))
+                    feedback.append(parse_feedback(record.key, record.value, record.headers))
                 except BadRecordError:
                     continue
-    return verdicts
+    return standing(feedback)
 
 
 def counted(verdicts: Iterable[Verdict]) -> dict[str, dict[str, int]]:

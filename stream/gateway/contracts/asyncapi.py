@@ -86,7 +86,8 @@ def _topics(topics: Topics) -> list[_Channel]:
         _Channel("alerts", topics.alerts, ["alert"], "send", "Alerts of rules, raised and cleared."),
         _Channel("dead-letters", topics.dead_letters, ["dead-letter"], "send", "Records that could not be used, and the reason."),
         _Channel("late-chunks", topics.late, ["dead-letter"], "send", "Chunks that came after their windows had closed."),
-        _Channel("feedback", topics.feedback, ["verdict"], "receive", "Verdicts of reviewers on windows."),
+        _Channel("feedback", topics.feedback, ["verdict", "verdict-withdrawal"], "receive", "Verdicts of reviewers on windows."),
+        _Channel("decisions", topics.decisions, ["decision"], "send", "Decisions of people on alerts, with the statement of reasons."),
     ]
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from stream.domain.alert import AlertRecord
+from stream.domain.decision import DECISION_TYPE, DecisionRecord
 from stream.domain.kafka_records import WordsOnWire
 from stream.domain.result import ExplanationRecord, PartialRecord, ScoreRecord, SessionRecord
 from stream.domain.session_events import SessionEvent
-from stream.domain.verdict import Verdict
+from stream.domain.verdict import VERDICT_TYPE, WITHDRAWAL_TYPE, Verdict, Withdrawal
 from stream.gateway.contracts import headers
 from stream.gateway.contracts.json_schemas import Schema, standalone
 from stream.gateway.views import Batch, Gap, Hello, Stale
@@ -40,6 +41,8 @@ CONTRACTS = (
     Contract("words", WordsOnWire, "Words of a text chunk"),
     Contract("session-event", SessionEvent, "Start, heartbeat or end of a session"),
     Contract("verdict", Verdict, "Verdict of a reviewer on a window"),
+    Contract("verdict-withdrawal", Withdrawal, "Takes a verdict back"),
+    Contract("decision", DecisionRecord, "Decision of a person on an alert"),
 )
 """Every record of Kafka and Redis that is JSON."""
 
@@ -54,7 +57,9 @@ STREAM_EVENTS = (
 HEADERS: Mapping[str, Schema] = {
     "chunk-headers": headers.any_chunk_headers(),
     "session-event-headers": headers.event_headers(),
-    "verdict-headers": headers.verdict_headers(),
+    "verdict-headers": headers.verdict_headers(VERDICT_TYPE),
+    "verdict-withdrawal-headers": headers.verdict_headers(WITHDRAWAL_TYPE),
+    "decision-headers": headers.verdict_headers(DECISION_TYPE),
     "score-headers": headers.result_headers("score"),
     "explanation-headers": headers.result_headers("explanation"),
     "session-summary-headers": headers.result_headers("session"),

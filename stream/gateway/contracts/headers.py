@@ -9,7 +9,6 @@ from stream.domain.identity import NAME_PATTERN
 from stream.domain.kafka_records import CHUNK_TYPE, SESSION_TYPE
 from stream.domain.media_format import MAX_CHUNK_MS, MAX_SESSION_MS
 from stream.domain.modality import MODALITIES, Modality
-from stream.domain.verdict import VERDICT_TYPE
 from stream.gateway.contracts.json_schemas import Schema
 from stream.sinks.results import RESULT_TYPE
 
@@ -85,10 +84,10 @@ def event_headers() -> Schema:
     return _headers("Headers of a session event.", {**ENVELOPE, **own}, optional=_TRACE)
 
 
-def verdict_headers() -> Schema:
-    """Headers of a verdict."""
-    own = {"ce_type": _text("Kind of the record.", const=VERDICT_TYPE), **_WHEN, **_JSON}
-    return _headers("Headers of a reviewer's verdict.", {**ENVELOPE, **own})
+def verdict_headers(kind: str) -> Schema:
+    """Headers of what a person says: a verdict, its withdrawal, a decision."""
+    own = {"ce_type": _text("Kind of the record.", const=kind), **_WHEN, **_JSON}
+    return _headers("Headers of what a person says.", {**ENVELOPE, **own})
 
 
 def result_headers(kind: str) -> Schema:

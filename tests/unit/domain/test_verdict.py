@@ -7,7 +7,18 @@ import pytest
 
 from stream.domain.kafka_records import BadRecordError
 from stream.domain.modality import Modality
-from stream.domain.verdict import Judgement, Mask, Span, Verdict, parse_verdict, verdict_record
+from stream.domain.verdict import (
+    Judgement,
+    Mask,
+    Span,
+    Verdict,
+    Withdrawal,
+    new_verdict_id,
+    parse_feedback,
+    standing,
+    verdict_record,
+    withdrawal_record,
+)
 from stream.reveal.feedback import counted
 
 pytestmark = pytest.mark.unit
@@ -23,7 +34,7 @@ def verdict(judgement: Judgement = Judgement.ARTEFACT, artefact: str | None = "h
 def test_a_verdict_survives_the_topic() -> None:
     key, value, headers = verdict_record(verdict(), "test")
     assert key == b"default/call-1"
-    assert parse_verdict(key, value, headers) == verdict()
+    assert parse_feedback(key, value, headers)[1] == verdict()
 
 
 @pytest.mark.parametrize(
@@ -42,7 +53,7 @@ def test_a_record_that_is_no_verdict_is_refused_without_being_quoted(change: dic
     key, value, headers = verdict_record(verdict(), "test")
     changed = msgspec.json.encode(msgspec.json.decode(value) | change)
     with pytest.raises(BadRecordError) as error:
-        parse_verdict(key, changed, headers)
+        parse_feedback(key, changed, headers)
     assert error.value.reason == reason
     assert "Jane" not in str(error.value)
 
@@ -50,9 +61,22 @@ def test_a_record_that_is_no_verdict_is_refused_without_being_quoted(change: dic
 def test_a_record_of_another_type_is_refused() -> None:
     key, value, _ = verdict_record(verdict(), "test")
     with pytest.raises(BadRecordError, match="ce_type"):
-        parse_verdict(key, value, [("ce_type", b"io.sentistream.session.start")])
+        parse_feedback(key, value, [("ce_type", b"io.sentistream.session.start")])
 
 
 def test_the_last_verdict_of_a_role_counts() -> None:
     both = [verdict(), verdict(Judgement.GENUINE), verdict(Judgement.WRONG, artefact=None)]
     assert counted(both) == {"hiss": {"genuine": 1}}
+
+
+def test_a_verdict_that_was_taken_back_does_not_stand() -> None:
+    first, second = new_verdict_id(), new_verdict_id()
+    other = Withdrawal(verdict_id=second, window_id="default/call-2/agent/0-8000", given_at_ms=1)
+    records = [
+        verdict_record(verdict(), "test", first),
+        verdict_record(verdict(), "test", first),
+        verdict_record(verdict(Judgement.GENUINE), "test", second),
+        withdrawal_record(Withdrawal(verdict_id=first, window_id=WINDOW, given_at_ms=1), "test"),
+        withdrawal_record(other, "test"),
+    ]
+    assert standing(parse_feedback(*record) for record in records) == [verdict(Judgement.GENUINE)]
