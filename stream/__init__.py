@@ -1,6 +1,7 @@
 """Sentistream: real-time multimodal sentiment of live conversations, with explanations that are measured.
 
-The names below are the public Python interface; every other module is internal and may change in any release.
+The names below and `stream.client`, the client of the gateway, are the public Python interface. Every other module is internal and may
+change in any release.
 
 Follow the results of a session::
 

@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from stream.domain.alert import AlertRecord
 from stream.domain.modality import Modality
 from stream.domain.permission import Permission
 from stream.domain.result import ExplanationRecord, PartialRecord, ScoreRecord, SessionRecord
@@ -132,6 +133,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         scores: New final windows. In the stream of all sessions only with `records=true`.
         partials: The newest partial result of each track that has one. Only in the stream of one session.
         explanations: Those of `scores`. Only in the stream of one session.
+        alerts: Raised and cleared with these windows. Only with the permission `alerts`.
         summaries: Of epochs that have ended.
     """
 
@@ -140,6 +142,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     scores: tuple[ScoreRecord, ...] = ()
     partials: tuple[PartialRecord, ...] = ()
     explanations: tuple[ExplanationRecord, ...] = ()
+    alerts: tuple[AlertRecord, ...] = ()
     summaries: tuple[SessionRecord, ...] = ()
 
 
