@@ -4,7 +4,22 @@ from __future__ import annotations
 
 import typer
 
-from stream.cli import check_producer, config, models, produce, rebuild, reveal, revise, schemas, train, up, verdict, watch, worker
+from stream.cli import (
+    check_producer,
+    config,
+    models,
+    prepare_kafka,
+    produce,
+    rebuild,
+    reveal,
+    revise,
+    schemas,
+    train,
+    up,
+    verdict,
+    watch,
+    worker,
+)
 from stream.cli.demo import command as demo
 from stream.cli.doctor import command as doctor
 from stream.cli.explain import command as explain
@@ -24,6 +39,7 @@ app.command("check-producer")(check_producer.check_producer)
 app.command("watch")(watch.watch)
 app.command("explain")(explain.explain)
 app.command("rebuild")(rebuild.rebuild)
+app.command("prepare-kafka")(prepare_kafka.prepare_kafka)
 app.command("doctor")(doctor.doctor)
 app.command("reveal")(reveal.reveal)
 app.command("revise", hidden=not train.IN_CHECKOUT)(revise.revise)

@@ -67,7 +67,7 @@ def shake_hands(kafka: KafkaSettings, address: Address) -> tuple[Address, ...]:
             answer = exchange.ask(API_VERSIONS, b"")
         except (OSError, _NoAnswerError) as error:
             # In TLS 1.3 a server refuses the client only after the client's side of the handshake has ended.
-            raise KafkaRefusedError(_tls_refused(kafka, address) if _is_alert(error) else _wrong_protocol(kafka, address)) from None
+            raise KafkaRefusedError(_wrong_protocol(kafka, address, error)) from None
         _require_version(address, answer)
         if kafka.security.startswith("sasl"):
             _log_in(kafka, address, exchange)
@@ -158,12 +158,7 @@ def _connect(kafka: KafkaSettings, address: Address) -> socket.socket:
         raise _certificate(kafka, address, error) from None
     except (OSError, ValueError) as error:
         connection.close()
-        raise KafkaRefusedError(_tls_refused(kafka, address) if _is_alert(error) else _wrong_protocol(kafka, address)) from None
-
-
-def _is_alert(error: Exception) -> bool:
-    """Whether the other side has ended the TLS connection and said why."""
-    return "ALERT" in (getattr(error, "reason", None) or "")
+        raise KafkaRefusedError(_wrong_protocol(kafka, address, error)) from None
 
 
 def _tls_refused(kafka: KafkaSettings, address: Address) -> ServiceProblem:
@@ -193,8 +188,10 @@ def _identify(address: Address) -> Listener:
         return thread.submit(asyncio.run, identify(*address)).result()
 
 
-def _wrong_protocol(kafka: KafkaSettings, address: Address) -> ServiceProblem:
-    """Why a server does not answer the first request."""
+def _wrong_protocol(kafka: KafkaSettings, address: Address, error: Exception) -> ServiceProblem:
+    """Why a server does not answer the first request, after this error."""
+    if "ALERT" in (getattr(error, "reason", None) or ""):
+        return _tls_refused(kafka, address)
     found, security, at = _identify(address), kafka.security, format_address(address)
     login = "sasl_" if security.startswith("sasl") else ""
     if found is Listener.TLS and "ssl" not in security:
@@ -203,6 +200,8 @@ def _wrong_protocol(kafka: KafkaSettings, address: Address) -> ServiceProblem:
     if found is Listener.KAFKA and "ssl" in security:
         text = f"Kafka at {at} is without TLS, and kafka.security is {security}; set it to {login}plaintext"
         return ServiceProblem("no_tls", text, lasting=True)
+    if found is Listener.TLS and not isinstance(error, TimeoutError):
+        return _tls_refused(kafka, address)  # it closed the connection before its alert was read
     if found in {Listener.TLS, Listener.KAFKA}:
         return ServiceProblem("no_answer", f"Kafka at {at} does not answer in time; wait, or see its log", lasting=False)
     return listener_problem("Kafka", address, found, SETTING)

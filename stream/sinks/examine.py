@@ -204,6 +204,9 @@ def _by_listener(found: Diagnosis, listener: Listener, *, tls: bool) -> Diagnosi
         return diagnosis(RedisProblem.NO_TLS)
     if listener is Listener.TLS and not tls:
         return diagnosis(RedisProblem.TLS_NEEDED)
+    # A server that closes the connection may do so before its alert is read.
+    if listener is Listener.TLS and tls and found.problem is RedisProblem.AWAY:
+        return diagnosis(RedisProblem.CERTIFICATE_NEEDED)
     if listener is Listener.OTHER and found.problem is RedisProblem.AWAY:
         return diagnosis(RedisProblem.NO_ANSWER if tls else RedisProblem.HANGS_UP)
     return found

@@ -88,6 +88,7 @@ class RedisProblem(StrEnum):
     TLS_NEEDED = "tls_needed"
     NO_TLS = "no_tls"
     CERTIFICATE = "certificate"
+    CERTIFICATE_NEEDED = "certificate_needed"
     KEYS_IN_USE = "keys_in_use"
     UNEXPECTED = "unexpected"
 
@@ -224,6 +225,11 @@ _TABLE: dict[RedisProblem, tuple[Remedy, str, str]] = {
         Remedy.SETTING,
         "has a certificate that cannot be verified",
         f"append ?ssl_ca_certs=FILE with its certificate authority to {SETTING}, and use the host name for which it was issued",
+    ),
+    RedisProblem.CERTIFICATE_NEEDED: (
+        Remedy.SETTING,
+        "refuses the TLS connection: it wants a certificate of the client, or does not trust the one that it gets",
+        f"append &ssl_certfile=FILE&ssl_keyfile=FILE to {SETTING}, with a certificate that its authority has signed",
     ),
     RedisProblem.KEYS_IN_USE: (
         Remedy.SETTING,
@@ -376,6 +382,9 @@ def _of_connection(error: RedisError | OSError) -> Diagnosis:
             return found
         if isinstance(cause, MasterNotFoundError) and " : " not in str(cause):
             return diagnosis(RedisProblem.NO_PRIMARY)
+        # What the server answers to a client whose certificate it does not take; only a server with TLS sends alerts.
+        if isinstance(cause, ssl.SSLError) and "ALERT" in (getattr(cause, "reason", None) or ""):
+            return diagnosis(RedisProblem.CERTIFICATE_NEEDED)
         for kind, problem in _OF_CONNECTION:
             if isinstance(cause, kind):
                 return diagnosis(problem)

@@ -125,7 +125,7 @@ class ApacheKafka:
             protocols="".join(f",{name}:{other.protocol}" for name, other in others.items()),
         )
         self._properties.write_text(text + extra_properties, encoding="utf-8")
-        command = _java("-Xms64m", "-Xmx256m", "kafka.Kafka", str(self._properties))
+        command = java("-Xms64m", "-Xmx256m", "kafka.Kafka", str(self._properties))
         self.process = ManagedProcess("Apache Kafka", command, directory / "kafka.log", stop_timeout_s=STOP_TIMEOUT_S)
 
     @property
@@ -149,7 +149,7 @@ class ApacheKafka:
     def _format(self) -> None:
         users = [f"SCRAM-SHA-256=[name={user},password={password}]" for user, password in self._scram_users.items()]
         scram = [argument for user in users for argument in ("--add-scram", user)]
-        command = _java("kafka.tools.StorageTool", "format", "--cluster-id", CLUSTER_ID, "-c", str(self._properties), *scram)
+        command = java("kafka.tools.StorageTool", "format", "--cluster-id", CLUSTER_ID, "-c", str(self._properties), *scram)
         subprocess.run(command, check=True, capture_output=True)
 
     async def stop(self) -> None:
@@ -161,5 +161,6 @@ class ApacheKafka:
         self.process.kill()
 
 
-def _java(*arguments: str) -> list[str]:
+def java(*arguments: str) -> list[str]:
+    """The command that runs a class of Kafka's."""
     return ["java", *JAVA_OPTIONS, "-cp", str(kafka_home() / "libs" / "*"), *arguments]

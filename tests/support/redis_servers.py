@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import re
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -31,6 +32,23 @@ def documented_rights() -> str:
     found = re.search(r"^user NAME on >PASSWORD (.+?)```", page, re.MULTILINE | re.DOTALL)
     assert found is not None
     return " ".join(found[1].split())
+
+
+def why_no_tls() -> str | None:
+    """Why no Redis with TLS can run here; None when one can."""
+    return None if _tls_programs() else "no Redis with TLS here: the packaged Valkey is built without it (Debian: apt install redis-tools)"
+
+
+def tls_server(directory: Path) -> Path:
+    """A Redis server that is built with TLS, as a link in a directory: Debian's ``redis-check-rdb`` is the server under another name."""
+    link = directory / "redis-server"
+    link.symlink_to(_tls_programs()[0])
+    return link
+
+
+def _tls_programs() -> list[str]:
+    found = [path for name in ("redis-server", "valkey-server", "redis-check-rdb", "valkey-check-rdb") if (path := shutil.which(name))]
+    return [path for path in found if b"tls-cert-file" in Path(path).read_bytes() and b"libssl" in Path(path).read_bytes()]
 
 
 class RedisNode:
