@@ -12,11 +12,11 @@ export function signed(value, digits = 1) {
 
 export const percent = (share) => (share === null || share === undefined ? "–" : `${Math.round(share * 100)} %`);
 
-/** How sure, in a word: figures are for experts. */
-export function sureness(confidence) {
-  if (confidence === null || confidence === undefined) return "";
-  if (confidence >= 0.75) return "high";
-  return confidence >= 0.55 ? "medium" : "low";
+/** How sure, in a word: figures are for experts. A result that a person should check is never more than low. */
+export function sureness({ confidence, warnings = [] }) {
+  if (confidence === null || confidence === undefined) return null;
+  if (warnings.includes("to_review")) return "low";
+  return confidence >= 0.75 ? "high" : "medium";
 }
 
 /** Media time: "2:05", "1:02:05". */

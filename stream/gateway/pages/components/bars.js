@@ -17,7 +17,7 @@ export function Bars({ items, label, least = 0.5, digits = 1 }) {
 
 /** Shares in [0, 1]. items: [{name, detail?, value, text?}]. */
 export function Shares({ items, label }) {
-  return html`<ul class="bars" aria-label=${label}>${items.map(({ name, detail, value, text }) => html`<li key=${name} class="bar plain">
+  return html`<ul class="bars" aria-label=${label}>${items.map(({ name, detail, value, text }) => html`<li key=${name} class="bar share">
     <span class="name">${name}${detail && html`<small>${detail}</small>`}</span>
     <span class="track" aria-hidden="true"><i style=${{ width: `${Math.min(1, Math.max(0, value)) * 100}%` }}></i></span>
     <span class="value">${text ?? percent(value)}</span></li>`)}</ul>`;

@@ -2,7 +2,7 @@
 import { html } from "../html.js";
 import { signed } from "../format.js";
 
-const ARROWS = { negative: "M6 11L1 3h10z", positive: "M6 1l5 8H1z", neutral: "M1 4.5h10v3H1z", unclear: "M6 1l5 5-5 5-5-5z" };
+const ARROWS = { negative: "M6 11L1 3h10z", positive: "M6 1l5 8H1z", neutral: "M1 5h5V2l5 4-5 4V7H1z", unclear: "M6 1l5 5-5 5-5-5z" };
 
 /** `negative`, `neutral`, `positive`, or `unclear` where a person should look; null without a score. */
 export function wordOf({ score, label, warnings = [] }) {

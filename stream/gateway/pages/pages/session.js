@@ -1,0 +1,126 @@
+// One session: what was felt when, and why.
+import { html, useEffect, useMemo, useRef, useState } from "../html.js";
+import { get } from "../api.js";
+import { ago, evidenceUrl, mediaTime, windowParts, windowUrl } from "../format.js";
+import { useHistory } from "../history.js";
+import { useShortcuts } from "../keys.js";
+import { navigate, withQuery } from "../router.js";
+import { useScope } from "../scope.js";
+import { may, onBatch, store } from "../store.js";
+import { useStore } from "../stores.js";
+import { useNow } from "../components/now.js";
+import { SessionHead } from "../components/session_head.js";
+import { Summary } from "../components/summary.js";
+import { SessionTimelines } from "../components/session_timelines.js";
+import { Changes, Drivers, Moments, Words } from "../components/evidence.js";
+import { Empty, Failed, Loading } from "../components/states.js";
+
+const shortcuts = [
+  { name: "before", keys: ["ArrowLeft"], does: "the window before" },
+  { name: "after", keys: ["ArrowRight"], does: "the window after" },
+  { name: "live", keys: ["Escape", "l"], does: "follow the newest window" },
+  { name: "speaker", keys: ["s"], does: "the next speaker" },
+  { name: "details", keys: ["e"], does: "all evidence of this window" },
+];
+
+/** "track/EPOCH-END", as in the address. */
+const shortId = ({ score }) => score.window_id.split("/").slice(2).join("/");
+
+function Session({ params: { tenant, session }, query, me }) {
+  useScope(`${tenant}/${session}`);
+  const state = useStore(store, ({ sessions }) => sessions.get(`${tenant}/${session}`));
+  const failed = useStore(store, (value) => value.failed);
+  const history = useHistory(tenant, session);
+  const now = useNow() + useStore(store, ({ skew }) => skew);
+  const flags = useFlags(tenant, session, me);
+  const view = useMemo(() => viewOf(history.windows, state, query), [history.windows, state, query]);
+  const pin = (window, replace = false) => navigate(withQuery({ at: window && shortId(window), track: null }), { replace });
+  const step = (by) => {
+    if (!view.selected) return;
+    const index = view.ofTrack.indexOf(view.selected) + by;
+    if (view.ofTrack[index]) pin(view.ofTrack[index], Boolean(view.pinned));
+  };
+  const chooseTrack = (track) => navigate(withQuery({ track, at: null }), { replace: true });
+  useShortcuts(shortcuts, {
+    before: () => step(-1),
+    after: () => step(1),
+    live: () => view.pinned ? pin(null) : false,
+    speaker: () => chooseTrack(view.tracks[(view.tracks.indexOf(view.track) + 1) % view.tracks.length]),
+    details: () => view.selected && navigate(windowUrl(view.selected.score.window_id)),
+  });
+  const problem = history.problem ?? failed;
+  if (problem && !history.windows.length) return html`<${Failed} problem=${problem} what="session" />`;
+  if (!history.windows.length && (history.loading || !state)) return html`<${Loading} what="the session" />`;
+  return html`<div class="page session">
+    <${SessionHead} tenant=${tenant} session=${session} state=${state} now=${now} />
+    ${view.lost && html`<div class="banner" role="note"><p>The window in the address, ${mediaTime(Number(view.lost.split("-").at(-1)))}, is not kept any more. <a href=${withQuery({ at: null })}>Show the newest</a></p></div>`}
+    ${view.selected
+      ? html`<${Summary} window=${view.selected} pinned=${Boolean(view.pinned)} state=${state} onStep=${step} onLive=${() => pin(null)} />
+        <${SessionTimelines} view=${view} flags=${flags} state=${state} onPick=${pin} onTrack=${chooseTrack} more=${history.more} />
+        <${Evidence} window=${view.selected} me=${me} />`
+      : html`<${Empty} title="No window is final yet"><p>The first one closes a few seconds after the first words. Newest data: ${ago(state?.last_result_at_ms, now)}.</p></${Empty}>`}
+  </div>`;
+}
+
+function Evidence({ window: { explanation, score }, me }) {
+  if (!explanation) return html`<p class="quiet card">The explanation of this window is not kept any more.</p>`;
+  return html`<div class="evidence">
+    <div class="stack"><section class="card"><h2>What moved the score</h2><${Drivers} score=${score} explanation=${explanation} /></section>
+      <section class="card"><h2>What changed</h2><${Changes} explanation=${explanation} /></section></div>
+    <section class="card"><h2>Words</h2><${Words} explanation=${explanation} words=${may(me, "words")} /></section>
+    <section class="card"><h2>Voice and face</h2><${Moments} explanation=${explanation} /></section>
+  </div>`;
+}
+
+/** What the address asks for, of what there is: {tracks, track, epoch, all, ofTrack, pinned, selected, lost}. */
+function viewOf(windows, state, query) {
+  const at = query.get("at");
+  const found = at ? windows.find((window) => shortId(window) === at) : null;
+  const epoch = found?.score.epoch ?? windows.at(-1)?.score.epoch ?? 0;
+  const all = windows.filter(({ score }) => score.epoch === epoch);
+  const roles = new Map(all.map(({ score }) => [score.track, score.role]));
+  const tracks = [...roles.keys()].sort((a, b) => (roles.get(a) === "agent") - (roles.get(b) === "agent") || (a < b ? -1 : 1));
+  const wanted = found?.score.track ?? query.get("track");
+  const track = tracks.includes(wanted) ? wanted : tracks[0];
+  const ofTrack = all.filter(({ score }) => score.track === track);
+  const lost = at && !found && windows.length ? at : null;
+  return { tracks, track, epoch, all, ofTrack, pinned: found, selected: found ?? ofTrack.at(-1) ?? null, lost, span: query.get("span") ?? "auto" };
+}
+
+/** Alerts of the session as flags; none for viewers who may not see alerts. */
+function useFlags(tenant, session, me) {
+  const [flags, setFlags] = useState([]);
+  const soon = useRef(null);
+  useEffect(() => {
+    if (!may(me, "alerts")) return undefined;
+    const read = async () => {
+      soon.current = null;
+      const page = await get("/alerts", { session: `${tenant}/${session}`, limit: 200 }).catch(() => null);
+      const alerts = (page?.items ?? []).map((item) => item.alert ?? item).filter((alert) => {
+        const parts = windowParts(alert.alert_id);
+        return parts.tenant === tenant && parts.session === session;
+      });
+      if (page) setFlags(alerts.map(flagOf));
+    };
+    read();
+    const end = onBatch(({ alerts = [], sessions = [], gap }) => {
+      const flagged = sessions.some((state) => state.alert && state.session === session);
+      if (gap || alerts.length || flagged) soon.current ??= setTimeout(read, 1500);
+    });
+    return () => {
+      clearTimeout(soon.current);
+      soon.current = null;
+      end();
+    };
+  }, [tenant, session, me]);
+  return flags;
+}
+
+function flagOf(alert) {
+  const windowId = alert.alert_id.split("~")[0];
+  const { track, window } = windowParts(windowId);
+  const [epoch, end] = window.split("-").map(Number);
+  return { track, epoch, end_ms: end, severity: alert.severity, title: alert.title, href: evidenceUrl(windowId) };
+}
+
+export default { title: "Session", path: "/sessions/:tenant/:session", component: Session, shortcuts };
