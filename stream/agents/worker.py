@@ -12,6 +12,7 @@ from pathlib import Path
 import structlog
 
 from stream.agents.app import WorkerApp, WorkerRefusedError
+from stream.agents.beat import Beating
 from stream.agents.health import HealthServer
 from stream.agents.kafka_health import KafkaHealth
 from stream.agents.service_log import ServiceLog
@@ -65,6 +66,7 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
         )
         await stack.enter_async_context(HealthServer(settings.health, state, monitor))
         await monitor.require_usable()
+        await stack.enter_async_context(Beating(settings.redis, state, monitor))
         stack.callback(asyncio.ensure_future(monitor.run()).cancel)
         stack.callback(asyncio.ensure_future(_log_other_weights(models)).cancel)
         sandbox = Sandbox(settings.sandbox)

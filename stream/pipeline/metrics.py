@@ -37,6 +37,11 @@ class Metrics:
         for outcome, count in ({"top_right": found.top_right, "sign_right": found.signs_right} | wrong).items():
             self.word_claims.labels(outcome).inc(count)
 
+    @property
+    def windows_scored(self) -> int:
+        """Windows that were scored since the start, whichever version answered."""
+        return round(sum(sample.value for metric in self.windows.collect() for sample in metric.samples if sample.name.endswith("_total")))
+
     def show_served(self, versions: Iterable[str]) -> None:
         """Show which versions Triton serves."""
         self.served_versions.clear()

@@ -117,7 +117,14 @@ class RecordSender:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Close the connection. After an error, unacknowledged records are given up: waiting for them would only delay the message."""
-        self._producer.close(timeout=None if kind is None else 0)
+        if kind is None:
+            self._producer.close()
+        else:
+            self.give_up()
+
+    def give_up(self) -> None:
+        """Close the connection without waiting for unacknowledged records."""
+        self._producer.close(timeout=0)
 
     def _wait_for_oldest(self) -> None:
         self._unacknowledged.popleft().get(timeout=DELIVERY_TIMEOUT_MS / 1000)

@@ -6,6 +6,7 @@ somebody else was faster; then it is computed again. Times are Redis's, so gatew
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, replace
@@ -92,15 +93,10 @@ class AlertQueue:
 
         Alerts of rules that are on trial (``shadow``) call nobody, so they are not added.
         """
-        added = 0
-        for alert in alerts:
-            if alert.mode is not AlertMode.LIVE:
-                continue
-            if alert.state is AlertState.CLEARED:
-                await self._clear(alert)
-            else:
-                added += await self._add(alert)
-        return added
+        live = [alert for alert in alerts if alert.mode is AlertMode.LIVE]
+        added = await asyncio.gather(*(self._add(alert) for alert in live if alert.state is AlertState.RAISED))
+        await asyncio.gather(*(self._clear(alert) for alert in live if alert.state is AlertState.CLEARED))
+        return sum(added)
 
     async def _add(self, alert: AlertRecord) -> bool:
         names = queue_names(alert.tenant)
@@ -128,6 +124,11 @@ class AlertQueue:
         await self._redis.once(lambda redis: CLEAR_CASE.run(redis, [names.alerts, names.cleared], args))
 
     # Reading.
+
+    async def now_ms(self) -> int:
+        """The time of Redis (Unix ms)."""
+        seconds, micros = await self._redis.once(lambda redis: redis.time())
+        return int(seconds) * 1000 + int(micros) // 1000
 
     async def tenants(self) -> list[str]:
         """The tenants that have a queue."""

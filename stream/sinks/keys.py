@@ -28,6 +28,9 @@ NUDGES = f"{PREFIX}:{{*}}:nudge"
 """Pattern of all sessions' nudge channels."""
 
 
+WORKERS = f"{PREFIX}:workers"
+"""Hash: a worker's random name → what it last said of itself."""
+
 QUEUES = f"{PREFIX}:queues"
 """Set of the tenants that have a moderation queue."""
 
