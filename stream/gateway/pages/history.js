@@ -1,7 +1,7 @@
 // The final windows of one session: read once, then kept up by the stream.
 import { apiPath, get } from "./api.js";
 import { useEffect, useRef, useState } from "./html.js";
-import { onBatch } from "./store.js";
+import { hasBegun, onBatch } from "./store.js";
 
 const PAGE = 500;
 const MOST_PAGES = 8;
@@ -28,7 +28,7 @@ export function useHistory(tenant, session) {
         if (![403, 404].includes(problem.status)) timer = setTimeout(load, 3000);
       }
     };
-    load();
+    if (hasBegun(`${tenant}/${session}`)) load();
     const end = onBatch((batch) => {
       if (batch.gap) load();
       else if (add(known.current, batch, tenant, session)) setState((now) => ({ ...now, windows: inOrder(known.current) }));

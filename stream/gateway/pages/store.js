@@ -33,6 +33,7 @@ let stream = null;
 let scope = null;
 let held = [];
 let overflowed = false;
+let greeted = false;
 let hiddenTimer = null;
 
 /** Calls `listener(batch)` for each batch of events, in order, from now on; returns the function that ends it. */
@@ -78,18 +79,25 @@ export function follow(session) {
   close();
   const query = session ? `?${new URLSearchParams({ session })}` : "";
   held = [];
+  greeted = false;
   store.set({ loaded: false, failed: null, sessions: new Map() });
   stream = new EventStream(`/api/v1/stream${query}`, {
     open: () => store.set({ link: "live", problem: null, since: Date.now() }),
-    lost: (problem) => away(problem?.message ?? "The gateway does not answer. The page tries again by itself."),
+    lost(problem) {
+      away(problem?.message ?? "The gateway does not answer. The page tries again by itself.");
+      if (!greeted) readAgain();  // no stream, but perhaps the data of this moment
+      greeted = true;
+    },
     refused: (problem) => (problem.status === 401 ? store.set({ me: null, signedOut: true }) : store.set({ failed: problem })),
     event: take,
   });
-  loadSnapshot();
 }
 
 /** What is followed now. */
 export const followed = () => scope;
+
+/** Whether the stream of `session` has begun: what is read from now on joins up with its batches. */
+export const hasBegun = (session) => scope === session && greeted;
 
 function close() {
   stream?.close();
@@ -120,8 +128,11 @@ export async function loadSnapshot() {
 }
 
 function take(name, data) {
-  if (name === "hello") store.set({ skew: data.server_time_ms - Date.now() });
-  else if (name === "gap") resumeAfterGap();
+  if (name === "hello") {
+    store.set({ skew: data.server_time_ms - Date.now() });
+    if (!data.resumed) readAgain();
+    greeted = true;
+  } else if (name === "gap") readAgain();
   else if (name === "stale") store.set({ storeAway: data.since_ms ? { since: data.since_ms, reason: data.reason } : null });
   else if (name === "batch") {
     if (store.get().paused || !store.get().loaded) hold(data);
@@ -135,11 +146,14 @@ function hold(batch) {
   if (store.get().paused) store.set({ waiting: held.length });
 }
 
-/** Events are missing: what is shown is read again, and pages read their history again. */
-async function resumeAfterGap() {
+/**
+ * What was before this moment is not known: sessions are read, and pages read their history. Never before the stream has begun, so that
+ * nothing falls between the two.
+ */
+function readAgain() {
   held = [];
   overflowed = false;
-  await loadSnapshot();
+  loadSnapshot();
   for (const listener of [...batchListeners]) listener({ gap: true });
 }
 
@@ -173,7 +187,7 @@ export function pause(paused = !store.get().paused) {
   store.set({ paused, waiting: 0 });
   if (paused) return;
   held = [];
-  if (overflowed) resumeAfterGap();
+  if (overflowed) readAgain();
   else for (const batch of waiting) apply(batch);
 }
 
