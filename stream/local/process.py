@@ -74,13 +74,22 @@ class ManagedProcess:
 
     @property
     def returncode(self) -> int | None:
-        """Exit status, negative for a signal; None while it runs and before it is started."""
-        return None if self._child is None else self._child.poll()
+        """Exit status, negative for a signal; None while it runs and before it is started.
+
+        When it has ended, what is left of its group is killed first.
+        """
+        if self._child is None:
+            return None
+        # WNOWAIT: until the status is collected, no other process can get this id. Killing the group of an id that has been given away
+        # would kill a stranger.
+        if self._child.returncode is None and os.waitid(os.P_PID, self._child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            self.kill()
+        return self._child.returncode
 
     @property
     def running(self) -> bool:
         """True between its start and its end."""
-        return self._child is not None and self._child.poll() is None
+        return self._child is not None and self.returncode is None
 
     async def start(self, ready: Probe, timeout_s: float) -> None:
         """Start it and wait until it is ready. If anything goes wrong, or the wait is cancelled, it does not run afterwards.
@@ -143,7 +152,7 @@ class ManagedProcess:
             return
         try:
             if self.running:
-                self._child.send_signal(signal.SIGTERM)
+                os.kill(self._child.pid, signal.SIGTERM)
                 async with asyncio.timeout(self._stop_timeout_s):
                     await self.wait()
         except TimeoutError:
@@ -152,8 +161,8 @@ class ManagedProcess:
             self.kill()
 
     def kill(self) -> None:
-        """Send SIGKILL to everything that is left of its group, and wait for the process's end."""
-        if self._child is None:
+        """Send SIGKILL to everything that is left of its group, and wait for the process's end. Nothing happens after its end."""
+        if self._child is None or self._child.returncode is not None:
             return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._child.pid, signal.SIGKILL)

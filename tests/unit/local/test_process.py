@@ -63,6 +63,28 @@ async def test_the_children_of_a_process_end_with_it(tmp_path: Path) -> None:
     await until_gone(child)
 
 
+async def test_the_children_of_a_process_end_when_its_own_end_is_noticed(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    process = python(HAS_A_CHILD, log)
+    await start(process, log)
+    os.kill(process.pid, signal.SIGKILL)
+    assert await process.wait() == -signal.SIGKILL
+    await until_gone(int(log.read_text()))
+
+
+async def test_a_process_that_has_ended_is_not_signalled_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its id may be that of another process by then."""
+    process = python("", tmp_path / "log")
+    process.spawn()
+    assert await process.wait() == 0
+    signalled: list[int] = []
+    monkeypatch.setattr(os, "killpg", lambda pid, _signal: signalled.append(pid))
+    monkeypatch.setattr(os, "kill", lambda pid, _signal: signalled.append(pid))
+    process.kill()
+    await process.stop()
+    assert signalled == []
+
+
 async def until_gone(pid: int) -> None:
     async with asyncio.timeout(5):
         while exists(pid):
