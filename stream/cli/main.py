@@ -7,6 +7,7 @@ import typer
 from stream.cli import (
     check_producer,
     config,
+    gateway,
     models,
     prepare_kafka,
     produce,
@@ -48,5 +49,6 @@ app.command("schemas")(schemas.schemas)
 app.command("train", hidden=not train.IN_CHECKOUT)(train.train)
 app.command("evaluate", hidden=not train.IN_CHECKOUT)(train.evaluate)
 app.command("export", hidden=not train.IN_CHECKOUT)(train.export)
+app.add_typer(gateway.app, name="gateway")
 app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")

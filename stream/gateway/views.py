@@ -60,7 +60,8 @@ class TrackState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         end_ms: End of the window (media time).
         media_end_at_ms: Wall clock at which the window's last media was captured, if known.
         speaking: Whether the window has words or a voice.
-        history: The last `HISTORY` points. In batches of a stream, only the points that are new since the batch before: append them.
+        history: The last `HISTORY` points. In batches of a stream, only new points: append those that end later
+            than the last that you have.
         session_mean: Mean score of the final windows of the present epoch that the gateway has seen.
         trend: Mean of the newest third of `history` minus that of its oldest third; None for fewer than three scores.
     """
@@ -69,7 +70,7 @@ class TrackState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     role: str
     window_id: str
     end_ms: int
-    is_final: bool = True
+    is_final: bool
     score: float | None = None
     label: str | None = None
     confidence: float | None = None
@@ -111,7 +112,7 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     session: str
     state: SessionPhase
     last_result_at_ms: int
-    epoch: int = 0
+    epoch: int
     tracks: tuple[TrackState, ...] = ()
     alert: OpenAlert | None = None
     summary: SessionRecord | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar, cast
@@ -20,7 +20,7 @@ from stream.config.settings import RedisSettings
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import Record, decode_record
 from stream.sinks.connection import RedisClient, RedisConnection, is_outage
-from stream.sinks.cursor import Entry, SessionCursor, TrackAnswer, TrackCursor
+from stream.sinks.cursor import START, Entry, SessionCursor, TrackAnswer, TrackCursor
 from stream.sinks.keys import NUDGES, SESSIONS, session_names, session_of_nudge, track_names
 
 Answer = TypeVar("Answer")
@@ -30,6 +30,9 @@ PAGE = 200
 OVERLAP_MS = 10_000
 """Active sessions are looked up from this long before the newest known activity. Workers write their own wall clocks, which may differ:
 without the overlap, a session whose worker's clock is behind would be missed."""
+RECENT_MS = 600_000
+"""A poll reads the sessions with activity this long before the newest one. Others cannot have results: a worker marks a session as active
+when it writes. Without this bound, an idle reader would read all sessions of a week again every second."""
 BACKOFF = Backoff(first_s=0.5, cap_s=0.5, jitter=0.0)
 """Constant pauses while Redis is away: a reader is watched by a person, and should be back soon after Redis is."""
 
@@ -51,6 +54,9 @@ class ResultReader:
         tenant: With ``sessions=None``, follow the sessions of this tenant only.
         from_start: Whether to begin with the results that are in Redis already.
         poll_s: Longest time between two reads when no nudge arrives.
+        active_since_ms: With ``sessions=None``, leave out sessions without activity since then (wall clock, Unix ms).
+        tail: Begin with this many of the newest windows of each track that is there at the start; None begins with the oldest.
+        after: Begin behind these entries of the streams (``EPOCH-WINDOW_END``): the position of an earlier reader.
     """
 
     def __init__(
@@ -61,6 +67,9 @@ class ResultReader:
         tenant: str | None = None,
         from_start: bool = True,
         poll_s: float = 1.0,
+        active_since_ms: int = 0,
+        tail: int | None = None,
+        after: Mapping[TrackKey, str] | None = None,
     ) -> None:
         self._settings = settings
         self._redis = RedisConnection(settings)
@@ -69,6 +78,9 @@ class ResultReader:
         self._from_start = from_start
         self._poll_s = poll_s
         self._cursors: dict[SessionKey, SessionCursor] = {}
+        self._active_since_ms = active_since_ms
+        self._tail = tail
+        self._after = dict(after or {})
         self._newest_ms = 0
         self._nudged = asyncio.Event()
         self._listener: asyncio.Task[None] | None = None
@@ -95,6 +107,17 @@ class ResultReader:
             await asyncio.gather(self._listener, return_exceptions=True)
         await self._close()
 
+    async def held(self) -> AsyncGenerator[ReceivedRecord, None]:
+        """The results that Redis holds now, then end. Call it before anything else.
+
+        `ReceivedRecord.received_at_ms` is the last known activity of the session, if that is earlier than now.
+        """
+        for cursor in list(self._cursors.values()):
+            async for received in self._read(cursor):
+                at_ms = min(received.received_at_ms, cursor.active_ms or received.received_at_ms)
+                yield ReceivedRecord(received.record, at_ms)
+        self._tail = None
+
     async def __aiter__(self) -> AsyncIterator[ReceivedRecord]:
         """Every new record; waits while there is none. After a loop was left, the next loop continues where it stopped."""
         while True:
@@ -117,7 +140,8 @@ class ResultReader:
             async with asyncio.timeout(self._poll_s):
                 await self._nudged.wait()
         except TimeoutError:
-            self._mark_all_changed()
+            for cursor in self._cursors.values():
+                cursor.changed |= self._wanted is not None or cursor.active_ms >= self._newest_ms - RECENT_MS
 
     def _mark_all_changed(self) -> None:
         for cursor in self._cursors.values():
@@ -129,7 +153,7 @@ class ResultReader:
             for session in self._wanted:
                 self._cursors.setdefault(session, SessionCursor(session))
             return
-        since_ms = self._newest_ms - OVERLAP_MS
+        since_ms = max(self._newest_ms - OVERLAP_MS, self._active_since_ms)
         active = await self._waiting_out(lambda redis: redis.zrangebyscore(SESSIONS, since_ms, "+inf", withscores=True))
         for member, active_ms in cast(list[tuple[str, float]], active):
             self._newest_ms = max(self._newest_ms, int(active_ms))
@@ -165,9 +189,17 @@ class ResultReader:
         tracks = sorted(cursor.tracks)
         raw = await self._waiting_out(lambda redis: self._fetch_raw(redis, cursor, tracks))
         answers = {track: _answer(*raw[3 * index : 3 * index + 3]) for index, track in enumerate(tracks)}
-        for track in raw[-1]:
-            cursor.tracks.setdefault(track, TrackCursor())
+        for track in sorted(set(raw[-1]) - cursor.tracks.keys()):
+            cursor.tracks[track] = TrackCursor(await self._start(TrackKey(cursor.session, track)))
         return answers, None if raw[-2] is None else decode_record(raw[-2])
+
+    async def _start(self, track: TrackKey) -> str:
+        """The entry behind which reading of a new track begins."""
+        if track in self._after or self._tail is None:
+            return self._after.get(track, START)
+        stream, count = track_names(track).scores, self._tail + 1
+        newest = cast(list[tuple[str, Any]], await self._waiting_out(lambda redis: redis.xrevrange(stream, count=count)))
+        return newest[-1][0] if len(newest) == count else START
 
     async def _fetch_raw(self, redis: RedisClient, cursor: SessionCursor, tracks: list[str]) -> list[Any]:
         """Commands by name: in a transaction on a cluster, redis-py fails on its own answers to ``pipe.hget`` and others."""

@@ -1,0 +1,48 @@
+"""The web application: all routes, and what holds for each of them."""
+
+from __future__ import annotations
+
+from litestar import Litestar
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.types import ControllerRouterHandler
+
+from stream.gateway.account_routes import AccountController
+from stream.gateway.context import Gateway
+from stream.gateway.guard import current_principal
+from stream.gateway.middleware import identification, protect, tags
+from stream.gateway.page_routes import PageController
+from stream.gateway.problems import HANDLERS
+from stream.gateway.session_routes import SessionController
+from stream.gateway.stream_routes import StreamController
+
+CONTROLLERS: tuple[ControllerRouterHandler, ...] = (
+    AccountController,
+    SessionController,
+    StreamController,
+    PageController,
+)
+"""All routes. A new controller is a line here, and a row for each of its routes in ``tests/unit/gateway/test_permissions.py``."""
+
+LARGEST_BODY = 1_000_000
+"""Bytes of the body of a request, unless its route says otherwise."""
+
+
+def create_app(gateway: Gateway) -> Litestar:
+    """The application on the parts of a gateway."""
+
+    def provide_gateway() -> Gateway:
+        return gateway
+
+    return Litestar(
+        route_handlers=list(CONTROLLERS),
+        dependencies={
+            "gateway": Provide(provide_gateway, sync_to_thread=False),
+            "principal": Provide(current_principal, sync_to_thread=False),
+        },
+        middleware=[identification(gateway.access), tags],
+        before_send=[protect],
+        exception_handlers=HANDLERS,
+        openapi_config=OpenAPIConfig(title="sentistream", version="1", path="/api/v1", render_plugins=[]),
+        request_max_body_size=LARGEST_BODY,
+    )
