@@ -127,6 +127,8 @@ class WorkerApp:
         self._faust.agent(self._faust.topic(*topics.inputs, schema=RawSchema()), name="chunks")(self._read)
         self._faust.timer(TICK_S)(self._tick)
         self._faust.timer(HEARTBEAT_S)(self._check_consumer_thread)
+        metrics = self._state.metrics
+        metrics.watch(metrics.consumer_lag, lambda: self._lag.records_behind)
         # Asked by the monitor of the services: Faust's timers do not run before the worker has sought to the committed offsets.
         self._state.broker_silent_s = lambda: self._lag.silent_s
         self._faust.on_partitions_revoked.connect(self._on_revoked)

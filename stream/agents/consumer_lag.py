@@ -76,6 +76,16 @@ class ConsumerLag:
         return len(self._assigned)
 
     @property
+    def records_behind(self) -> int:
+        """Records that the broker has and this worker has not read, as far as the broker has said."""
+        behind = 0
+        for tp in self._assigned:
+            position = fetched_position(self._app, tp)
+            if position is not None:
+                behind += max(0, position.end_offset - self._read_to(tp, position))
+        return behind
+
+    @property
     def silent_s(self) -> float:
         """How long ago (s) the broker last answered a fetch, or assigned partitions; 0 without partitions."""
         if not self._assigned:
@@ -129,8 +139,7 @@ class ConsumerLag:
             self._not_before = time.monotonic() + RETURN_S
             return None
         self._remember_end(tp, position)
-        processed = self._next.get(tp, 0)
-        read_to = position.read_to.position if processed > position.read_to.last_offset else processed
+        read_to = self._read_to(tp, position)
         is_blocked = position.stable_offset <= read_to < position.end_offset
         self._note_transaction(tp, position.stable_offset if is_blocked else None)
         if is_blocked:
@@ -138,6 +147,11 @@ class ConsumerLag:
             del self._ends[tp][: max(0, len(read) - 1)]
             return max(0.0, time.time() * 1000 - read[-1][1]) if read else None
         return max(0.0, age_ms) if read_to >= position.end_offset else None
+
+    def _read_to(self, tp: TP, position: FetchedPosition) -> int:
+        """The first offset of a partition that this worker has not processed."""
+        processed = self._next.get(tp, 0)
+        return position.read_to.position if processed > position.read_to.last_offset else processed
 
     def _remember_end(self, tp: TP, position: FetchedPosition) -> None:
         ends = self._ends[tp]

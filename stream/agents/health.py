@@ -86,7 +86,10 @@ class HealthServer:
         return web.json_response(self._state.timings.summary())
 
     async def _metrics(self, _request: web.Request) -> web.Response:
-        return web.Response(body=self._state.metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        metrics = self._state.metrics
+        metrics.show_services(self._monitor.services, await self._monitor.check())
+        metrics.partitions.set(self._state.partitions or 0)
+        return web.Response(body=metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     def _answer(self, name: str, reasons: Mapping[str, str], services: Mapping[str, OngoingProblem] | None = None) -> web.Response:
         services = services or {}

@@ -37,8 +37,11 @@ class WorkerState:
     broker_silent_s: Callable[[], float] = lambda: 0.0
     refused: dict[str, str] = field(default_factory=dict)
     consumer_turned_s: float | None = None
-    timings: Timings = field(default_factory=Timings)
+    timings: Timings = field(init=False)
     metrics: Metrics = field(default_factory=Metrics)
+
+    def __post_init__(self) -> None:
+        self.timings = Timings(self.metrics.observe_step)
 
     def on_consumer_turn(self, now: Callable[[], float]) -> None:
         """Record that the event loop of the thread that reads from Kafka has turned. Called in that thread, with its clock (seconds)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
@@ -77,6 +77,11 @@ class ServiceMonitor:
         self._reported: dict[str, OngoingProblem] = {}
         self.problems: dict[str, OngoingProblem] = {}
         """The problems of the last check, by service."""
+
+    @property
+    def services(self) -> Collection[str]:
+        """Names of the services."""
+        return self._checks.keys()
 
     async def check(self) -> Mapping[str, OngoingProblem]:
         """Check all services at the same time, unless they have just been checked. One caller checks; the others use its result."""

@@ -105,6 +105,10 @@ class SessionAligner(Generic[A]):
             held += track.held
         return held
 
+    def watermark_lag_ms(self, now: int) -> float:
+        """Media time from the watermark of the slowest track to its newest chunk."""
+        return max([track.watermark_lag_ms(now) for track in self._tracks.values()], default=0.0)
+
     @property
     def tracks(self) -> Collection[str]:
         """Names of the tracks that have been opened."""

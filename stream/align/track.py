@@ -216,6 +216,11 @@ class TrackAligner(Generic[A]):
         watermark = max(self._advanced_to, min(active) - policy.allowed_lateness_ms) if active else math.inf
         return self._logic.next_end_ms(self._first_held_start_ms, watermark)
 
+    def watermark_lag_ms(self, now: int) -> float:
+        """Media time from the watermark to the newest chunk; 0 while nothing is held, or while all modalities are quiet."""
+        active = [state.reached_ms for state in self._modalities.values() if now - state.last_seen < self._policy.idle_after_ms]
+        return self._reached_ms() - (min(active) - self._policy.allowed_lateness_ms) if self.held and active else 0.0
+
     def is_complete(self, counts: Mapping[Modality, int], media_ms: int) -> bool:
         """True when all chunks that a session's end at ``media_ms`` has counted for this track have arrived."""
         done_ms, states = self._final_before_ms, self._modalities

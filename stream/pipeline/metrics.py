@@ -1,13 +1,28 @@
-"""Counters and gauges of a worker, for its Prometheus endpoint ``/metrics``. They hold numbers and model versions, never names or texts."""
+"""Counters, gauges and histograms of a worker, for its Prometheus endpoint ``/metrics``.
+
+Labels are few and known beforehand: modalities, reasons, topics, services, versions of the model. Never an id, a name or a text.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
+from importlib import metadata
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
+from stream.domain.modality import MODALITIES, Modality
+from stream.domain.result import ScoreRecord
+from stream.domain.warning_codes import WarningCode
 from stream.explain.word_effects import Truth
+from stream.pipeline.timings import Step
+
+SECONDS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
+"""Bounds of delays. A hopping window with the default settings closes half a second after its end, and is published 0.2 s later."""
+STEP_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+SKEW_SECONDS = (0.02, 0.045, 0.09, 0.125, 0.185, 0.5, 1.0, 2.0)
+"""With the limits of ITU-R BT.1359: sound 45 ms early or 125 ms late is noticed, 90 and 185 ms are no longer accepted."""
+MESSAGE_BYTES = (1e3, 4e3, 16e3, 32e3, 64e3, 128e3, 256e3, 512e3, 1e6)
 
 
 class Metrics:
@@ -15,8 +30,40 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
         gauge = partial(Gauge, namespace="sentistream", registry=self._registry)
         counter = partial(Counter, namespace="sentistream", registry=self._registry)
+        histogram = partial(Histogram, namespace="sentistream", registry=self._registry)
+        gauge("build_info", "The release, always 1.", ["version"]).labels(metadata.version("sentistream")).set(1)
+        self.received_messages = counter("received_messages", "Records that were read, by topic without its prefix.", ["topic"])
+        self.received_bytes = histogram("received_messages_size_bytes", "Size of the values of read records.", buckets=MESSAGE_BYTES)
+        self.dead_letters = counter("dlq", "Records and windows that went to the dead-letter topic, by reason.", ["reason"])
+        self.late_chunks = counter("late_chunks", "Chunks that came after all their windows had closed, by modality.", ["modality"])
+        self.late_words = counter("late_words", "Words that came after their windows had closed, in chunks that did not.")
+        self.repeated_chunks = counter("repeated_chunks", "Chunks that had been here before.", ["modality"])
+        self.published_windows = counter("published_windows", "Windows that became final, by label (none: too little to judge).", ["label"])
+        self.modality_missing = counter("modality_missing", "Final windows without an expected modality, by modality.", ["modality"])
+        self.modality_withheld = counter(
+            "modality_withheld", "Final windows in which a modality may not be used, by modality and reason.", ["modality", "reason"]
+        )
+        self.windows_shed = counter("windows_shed", "Windows that were closed early because too many chunks were held.")
+        self.sync_skew = histogram("sync_skew_seconds", "Skew of the picture against the sound, without sign.", buckets=SKEW_SECONDS)
+        self.window_close_delay = histogram(
+            "window_close_delay_seconds", "From the capture of a window's last millisecond until the window closes.", buckets=SECONDS
+        )
+        self.e2e_latency = histogram(
+            "e2e_latency_seconds", "From the capture of a window's last millisecond until the window is final in Redis.", buckets=SECONDS
+        )
+        self.step = histogram("step_seconds", "Duration of a step of a chunk or of a window.", ["step"], buckets=STEP_SECONDS)
+        self.watermark_lag = gauge("watermark_lag_seconds", "Media time by which the slowest watermark is behind the newest chunk.")
+        self.held_chunks = gauge("held_chunks", "Encoded chunks that are held for open windows.")
+        self.unpublished_windows = gauge("unpublished_windows", "Windows that are closed and not yet published.")
+        self.consumer_lag = gauge("consumer_lag_records", "Records of this worker's partitions that it has not read yet.")
+        self.partitions = gauge("partitions", "Input partitions of this worker; 0 while the group rebalances.")
+        self.service_up = gauge("service_up", "Whether a service can be used: 1 or 0.", ["service"])
+        for modality in MODALITIES:
+            for counted in (self.late_chunks, self.repeated_chunks, self.modality_missing):
+                counted.labels(modality)  # A series that begins with its first event hides that event from rate().
         self.open_epochs = gauge("open_epochs", "Open epochs of sessions, by the mmci version they keep.", ["version"])
         self.served_versions = gauge("served_versions", "Versions of mmci that Triton serves, each 1.", ["version"])
         self.windows = counter("windows", "Windows that were scored, by the mmci version that answered.", ["version"])
@@ -29,6 +76,43 @@ class Metrics:
             "word_claims", "Checked claims on words by outcome: top_right, top_wrong (one a window), sign_right, sign_wrong.", ["outcome"]
         )
         self.word_truth = Truth()
+
+    def observe_step(self, step: Step, seconds: float) -> None:
+        """Count the duration of a step."""
+        if step is Step.ALIGN:
+            self.window_close_delay.observe(seconds)
+        elif step is Step.TOTAL:
+            self.e2e_latency.observe(seconds)
+        else:
+            self.step.labels(step).observe(seconds)
+
+    def count_message(self, topic: str, size: int) -> None:
+        """Count a record that was read."""
+        self.received_messages.labels(topic).inc()
+        self.received_bytes.observe(size)
+
+    def count_final(self, score: ScoreRecord) -> None:
+        """Count a window that has become final."""
+        self.published_windows.labels(score.label or "none").inc()
+        for modality in score.modalities_expected:
+            if modality not in score.modalities_present:
+                self.modality_missing.labels(modality).inc()
+        for withheld, reason in score.withheld.items():
+            self.modality_withheld.labels(withheld, reason).inc()
+        if WarningCode.SHED in score.warnings:
+            self.windows_shed.inc()
+        skew = score.sync.get(Modality.VIDEO)
+        if skew is not None:
+            self.sync_skew.observe(abs(skew.at(score.end_ms)) / 1000)
+
+    def watch(self, gauge: Gauge, value: Callable[[], float]) -> None:
+        """Ask for a gauge's value whenever the metrics are read."""
+        gauge.set_function(value)
+
+    def show_services(self, services: Iterable[str], unusable: Collection[str]) -> None:
+        """Show which services can be used."""
+        for service in services:
+            self.service_up.labels(service).set(service not in unusable)
 
     def count_word_truth(self, found: Truth) -> None:
         """Count the outcome of one checked window."""

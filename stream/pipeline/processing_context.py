@@ -117,6 +117,7 @@ class ProcessingContext:
             on_fenced=on_fenced,
             before=before,
             timings=self.timings,
+            metrics=self.metrics,
         )
         return TrackScoring(
             self.scorer,
@@ -134,6 +135,7 @@ class ProcessingContext:
         """Put a record into the dead letters with its reason, then acknowledge it. The log names its offset, never its content."""
         odd = odd_record(reason, detail, record.key, record.value, record.headers, is_event=record.topic == self.topics.sessions)
         detail = detail if odd is None else f"{odd.text}: {odd.fix}"
+        self.metrics.dead_letters.labels(reason).inc()
         log.warning("dead_letter", reason=reason, topic=record.topic, partition=record.partition, offset=record.offset)
         await self.send((self.topics.dead_letters, *dead_letter_message(record, reason, detail)))
         record.acknowledge()

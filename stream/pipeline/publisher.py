@@ -16,6 +16,7 @@ from stream.domain.result import ExplanationRecord, ScoreRecord
 from stream.domain.topics import Topics
 from stream.domain.track_scores import TrackScores
 from stream.explain.changes import compared, scores_after
+from stream.pipeline.metrics import Metrics
 from stream.pipeline.ports import Ack, ResultStore, Send
 from stream.pipeline.timings import Step, Timings
 from stream.pipeline.window_context import WindowContext
@@ -74,6 +75,7 @@ class TrackPublisher:
         on_fenced: Called when another worker owns the session now.
         before: What the next window of the track is compared with, according to Redis.
         timings: Receives the duration of each step.
+        metrics: Counts final windows, and windows that cannot be scored.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class TrackPublisher:
         on_fenced: Callable[[], None],
         before: TrackScores | None,
         timings: Timings,
+        metrics: Metrics,
     ) -> None:
         self._store = store
         self._send = send
@@ -94,6 +97,7 @@ class TrackPublisher:
         self._on_fenced = on_fenced
         self._before = before
         self._timings = timings
+        self._metrics = metrics
         self._queue: asyncio.Queue[ScoringWindow | tuple[Ack, ...]] = asyncio.Queue()
         self._publishing = False
         self.runner = asyncio.create_task(self._run())
@@ -165,6 +169,8 @@ class TrackPublisher:
             return
         # 4. Acknowledge.
         _acknowledge(closed.acks)
+        if outcome is FinaliseOutcome.ACCEPTED:
+            self._metrics.count_final(score)
         self._timings.add(Step.PUBLISH, (time.perf_counter() - began) * 1000)
         if closed.window.media_end_at_ms is not None:
             self._timings.add(Step.TOTAL, time.time() * 1000 - closed.window.media_end_at_ms)
@@ -172,6 +178,7 @@ class TrackPublisher:
     async def _reject(self, closed: ClosedWindow[Ack], error: Exception) -> None:
         """Put a window that the model refuses into the dead letters: repeating it would not help, and would hold up later windows."""
         window = closed.window
+        self._metrics.dead_letters.labels("unscorable").inc()
         log.error("window_unscorable", error=type(error).__name__, epoch=window.epoch, end_ms=window.end_ms)
         await self._send((self._topics.dead_letters, *unscorable_message(window, type(error).__name__)))
         _acknowledge(closed.acks)

@@ -48,11 +48,22 @@ class SessionRouter:
         self._has_room.set()
         self._draining = False
         self._stopped = False
+        self._watch()
 
     @property
     def open_epochs(self) -> int:
         """Open epochs of all sessions."""
         return len(self._epochs)
+
+    def _watch(self) -> None:
+        """Let the metrics show how much is open."""
+        metrics, clock = self._context.metrics, self._context.clock
+        metrics.watch(metrics.held_chunks, lambda: sum(epoch.windows.aligner.held for epoch in self._epochs))
+        metrics.watch(metrics.unpublished_windows, lambda: sum(epoch.windows.unpublished for epoch in self._epochs))
+        metrics.watch(
+            metrics.watermark_lag,
+            lambda: max([epoch.windows.aligner.watermark_lag_ms(clock()) for epoch in self._epochs], default=0.0) / 1000,
+        )
 
     @property
     def _epochs(self) -> list[EpochProcessor]:
@@ -61,6 +72,7 @@ class SessionRouter:
     async def on_record(self, record: InboundRecord) -> None:
         """Process one record. Never raises because of a record's content; waits while the worker is full."""
         generation = self._ownership.generation
+        self._context.metrics.count_message(record.topic.removeprefix(self._context.settings.kafka.topic_prefix), len(record.value or b""))
         await self._has_room.wait()
         if self._is_void(generation):
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 import numpy as np
@@ -36,14 +36,21 @@ class Step(StrEnum):
 
 
 class Timings:
-    """The newest durations of every step, in milliseconds."""
+    """The newest durations of every step, in milliseconds.
 
-    def __init__(self) -> None:
+    Args:
+        observe: Also receives each duration, in seconds.
+    """
+
+    def __init__(self, observe: Callable[[Step, float], None] | None = None) -> None:
+        self._observe = observe
         self._kept: dict[Step, deque[float]] = {step: deque(maxlen=KEPT) for step in Step}
 
     def add(self, step: Step, ms: float) -> None:
         """Add the duration of a step."""
         self._kept[step].append(ms)
+        if self._observe is not None:
+            self._observe(step, ms / 1000)
 
     def summary(self) -> Mapping[str, Mapping[str, float]]:
         """Number and percentiles of the kept durations, by step; steps without a duration are left out."""

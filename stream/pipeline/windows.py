@@ -152,6 +152,7 @@ class EpochWindows:
         for late in outcome.late_words:
             if ack is not None:
                 ack.hold()
+                self._context.metrics.late_words.inc(late.words)
                 self._reports.spawn(self._report_late_words(arrival, late, ack))
         self._dispatch(outcome, arrival)
         self._finish_if_idle()
@@ -221,6 +222,7 @@ class EpochWindows:
         # 4.
         for repeated in outcome.repeated:
             if repeated.ack is not None:
+                self._context.metrics.repeated_chunks.labels(repeated.header.modality).inc()
                 repeated.ack()
         if arrival is not None:
             self._report(outcome, arrival)
@@ -231,6 +233,7 @@ class EpochWindows:
     def _report(self, outcome: Outcome[Ack], arrival: Arrival) -> None:
         for late in outcome.late:
             if late.chunk.ack is not None:
+                self._context.metrics.late_chunks.labels(late.chunk.header.modality).inc()
                 self._reports.spawn(self._report_late(arrival, late.late_by_ms))
         self._reject(outcome.conflicts, arrival, "conflict", "another chunk with its number came before")
         self._reject(outcome.future, arrival, "future", "its media time runs ahead of its capture time: see windows.max_ahead_ms")

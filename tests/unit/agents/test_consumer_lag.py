@@ -103,6 +103,15 @@ def test_a_record_that_was_fetched_and_not_processed_counts_as_unread(lag: Consu
     assert lag.caught_up_until() == round(clock.now * 1000)
 
 
+def test_records_that_were_not_processed_are_counted(lag: ConsumerLag, state: Any) -> None:
+    assert lag.records_behind == 0
+    state.highwater, state.last_offset = 25, 9
+    lag.on_read(TEXT, 7)
+    assert lag.records_behind == 25 - 8
+    lag.on_revoked()
+    assert lag.records_behind == 0
+
+
 def test_the_marker_of_a_transaction_at_the_end_leaves_nothing_to_read(lag: ConsumerLag, clock: Clock, state: Any) -> None:
     """Offset 9 is the last record, 10 and 11 are markers: the position is behind them, and no record of theirs will ever be processed."""
     state.highwater = state.lso = state.position = 12

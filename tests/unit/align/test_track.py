@@ -43,6 +43,17 @@ def test_the_slower_modality_holds_the_window_open() -> None:
     assert ends(feed(track, range(5), VIDEO)) == [4000]
 
 
+def test_the_watermark_lags_behind_the_slower_modality_and_not_behind_a_quiet_one() -> None:
+    track = aligner((AUDIO, VIDEO))
+    assert track.watermark_lag_ms(0) == 0
+    feed(track, range(5), VIDEO)
+    feed(track, range(8))
+    assert track.watermark_lag_ms(8000) == POLICY.allowed_lateness_ms, "the picture is quiet"
+    feed(track, [5], VIDEO)
+    assert track.watermark_lag_ms(6000) == 2000 + POLICY.allowed_lateness_ms
+    assert track.watermark_lag_ms(60_000) == 0, "all are quiet"
+
+
 def test_an_idle_modality_no_longer_holds_windows() -> None:
     track = aligner((AUDIO, VIDEO))
     feed(track, range(6))
