@@ -12,6 +12,7 @@ import numpy as np
 
 from stream.config.settings import Settings
 from stream.encoders.text import TOKENIZER_FILE
+from stream.explain.word_types import word_type
 from stream.model_repository.files import VERSION
 from stream.model_repository.served_models import MMCI
 from stream.model_repository.version_files import digests_of
@@ -21,7 +22,7 @@ from stream.reveal.findings import WORD, Detector, Finding, Honest, References
 from stream.reveal.models import RepositoryModels
 from stream.reveal.report import detect
 from stream.reveal.sample import sample_windows
-from stream.reveal.words import text_alone, word_type
+from stream.reveal.words import text_alone
 from stream.training.corpora import Part, read_meld, read_mosi
 
 FREQUENT = 6_000

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import tempfile
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from stream.agents.app import WorkerApp, WorkerRefusedError
 from stream.agents.beat import Beating
 from stream.agents.health import HealthServer
 from stream.agents.kafka_health import KafkaHealth
+from stream.agents.live_reveal import LiveRevealReports, read_honest
 from stream.agents.service_log import ServiceLog
 from stream.agents.worker_state import WorkerState
 from stream.aio.service_monitor import ServiceMonitor
@@ -24,11 +26,16 @@ from stream.domain.service_problem import ServiceProblem
 from stream.encoders.text import Tokenizer
 from stream.kafka_admin.connection import as_error, refusal
 from stream.media.sandbox import Sandbox
+from stream.model_repository.served_models import MMCI
 from stream.pipeline.encode import ChunkEncoder
+from stream.pipeline.live_reveal import LiveReveal
+from stream.pipeline.metrics import Metrics
+from stream.pipeline.probes import Probes
 from stream.pipeline.score import WindowScorer
 from stream.pipeline.shadow import Shadow
 from stream.pipeline.word_claims import WordClaims
 from stream.serving.models import Models
+from stream.sinks.connection import RedisConnection
 from stream.sinks.examine import examine_until_failed_over
 from stream.sinks.problems import RedisRefusedError
 from stream.sinks.redis_sink import RedisSink
@@ -80,6 +87,7 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
         tokenizer, explained = Tokenizer(), settings.explanations
         shadow = Shadow(models, settings.models, state.metrics)
         stack.callback(shadow.close)
+        live_reveal = await stack.enter_async_context(_live_reveal(settings, models, tokenizer, state.metrics))
         scorer = WindowScorer(
             models,
             tokenizer,
@@ -92,6 +100,7 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
             shadow=shadow,
             disclosure=explained.text,
             verify_encoded=explained.verify_encoded,
+            live_reveal=live_reveal,
         )
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="sentistream-worker-"))
 
@@ -105,7 +114,14 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
             Path(directory),
             store=store,
             scorer=scorer,
-            new_encoder=lambda: ChunkEncoder(sandbox, models, settings.audio, settings.video, settings.explanations),
+            new_encoder=lambda: ChunkEncoder(
+                sandbox,
+                models,
+                settings.audio,
+                settings.video,
+                settings.explanations,
+                probed_share=settings.reveal.share if live_reveal is not None else 0.0,
+            ),
             on_ready=on_ready,
             state=state,
         )
@@ -116,6 +132,24 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
             problem = refusal(settings.kafka, refused.error, refused.what)
             monitor.report("kafka", problem)
             raise as_error(replace(problem, text=f"{problem.text}; the worker has stopped, and nothing is lost")) from None
+
+
+@contextlib.asynccontextmanager
+async def _live_reveal(settings: Settings, models: Models, tokenizer: Tokenizer, metrics: Metrics) -> AsyncIterator[LiveReveal | None]:
+    """The probes of the live stream, with their reports; None if there are none."""
+    own = settings.reveal
+    honest = read_honest(settings.triton.model_repository / MMCI) if own.share else None
+    if honest is None:
+        yield None
+        return
+    probes = Probes(models, tokenizer, own.share, honest.live.thresholds)
+    reveal = LiveReveal(probes, models, tokenizer, honest.words.words, metrics, disclosure=settings.explanations.text)
+    redis = RedisConnection(settings.redis, logs=False)
+    try:
+        async with LiveRevealReports(reveal, honest, redis, own, metrics):
+            yield reveal
+    finally:
+        await redis.close()
 
 
 async def _triton_problem(models: Models, state: WorkerState) -> ServiceProblem | None:

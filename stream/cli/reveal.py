@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stream.cli.errors import EXIT_FAILED, CommandError, friendly_errors
-from stream.cli.options import ConfigFile, JsonLines, KafkaAddress, TritonAddress, load_settings_with
+from stream.cli.options import ConfigFile, JsonLines, KafkaAddress, RedisUrl, TritonAddress, load_settings_with
+from stream.cli.reveal_live import show_live
 
 if TYPE_CHECKING:
     from stream.config.settings import Settings
@@ -55,9 +56,13 @@ def reveal(
         str | None, typer.Option("--version", metavar="N", help="Version of mmci.", show_default="the lowest served")
     ] = None,
     feedback: Annotated[bool, typer.Option("--feedback", help="Count the reviewers' verdicts in the topic feedback.")] = False,
+    live: Annotated[
+        bool, typer.Option("--live", help="Show what the workers' probes of the live stream have shown; nothing is probed now.")
+    ] = False,
     as_json: JsonLines = False,
     config: ConfigFile = None,
     kafka: KafkaAddress = None,
+    redis: RedisUrl = None,
     triton: TritonAddress = None,
 ) -> None:
     """Rank the nuisances that move the scores of the model: noise, hum, a narrow band, blur, words without a feeling.
@@ -69,11 +74,15 @@ def reveal(
     The probes are the packaged sample, or recordings of the corpora. What was said is read from the newest windows of the store and shown
     as single words only.
 
+    With `--live` it shows instead what the workers have found by themselves: they probe a share of the windows (setting reveal.share).
+
     Exits with 1 if something moves the scores further than in an honest model.
 
     For example:
 
     - `sentistream reveal --html reveal.html`
+
+    - `sentistream reveal --live`
 
     - `sentistream reveal --models triton_models --version 2 --data ~/corpora --json`
     """
@@ -88,7 +97,10 @@ def reveal(
     from stream.reveal.report import STEPS  # noqa: PLC0415
     from stream.reveal.report import reveal as run  # noqa: PLC0415
 
-    settings = load_settings_with(config, kafka=kafka, triton=triton)
+    settings = load_settings_with(config, kafka=kafka, redis=redis, triton=triton)
+    if live:
+        show_live(settings, as_json=as_json)
+        return
     kind = "sample" if data is None else "corpora"
     reference = honest_reference(models or settings.triton.model_repository, kind)
     verdicts = counted(read_verdicts(settings.kafka)) if feedback else {}

@@ -6,7 +6,8 @@ The aligner holds them until their windows close, and windows consist of them. T
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -59,6 +60,13 @@ class TextFeatures:
     states: Floats | None = None
 
 
+class MarkedSound(NamedTuple):
+    """The segments of an audio chunk with a nuisance put on its sound: (n, `VOICE_WIDTH`) embeddings, and (n,) which are audible."""
+
+    embeddings: Floats
+    audible: npt.NDArray[np.bool_]
+
+
 @dataclass(frozen=True, slots=True)
 class AudioFeatures:
     """The 100 ms segments of one audio chunk.
@@ -70,6 +78,7 @@ class AudioFeatures:
         voiced: (n,) bool, True where somebody speaks or seems to: utterances begin and end by it. None if voice was not looked for.
         confirmed: (n,) bool, True where somebody certainly speaks, and it is no music; None if this was not looked for.
         log_mel: (80, 100) what the audio encoder heard, if sound is to be stored; else None.
+        marked: By name of a nuisance, the segments with it; empty unless the chunk is probed.
     """
 
     spans_ms: npt.NDArray[np.int64]
@@ -78,6 +87,7 @@ class AudioFeatures:
     voiced: npt.NDArray[np.bool_] | None = None
     confirmed: npt.NDArray[np.bool_] | None = None
     log_mel: Halves | None = None
+    marked: Mapping[str, MarkedSound] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +102,7 @@ class VideoFeatures:
         frames: Frames that were searched, with or without a face.
         cells: (n, *`FACE_CELLS`) the parts of the regions of each face in its embedding, whose mean is the embedding. None if the producer
             has encoded the faces, or no maps of faces are wanted.
+        marked: By name of a nuisance, the embeddings with it; empty unless the chunk is probed.
     """
 
     spans_ms: npt.NDArray[np.int64]
@@ -100,6 +111,7 @@ class VideoFeatures:
     faces_max: int
     frames: int
     cells: Halves | None = None
+    marked: Mapping[str, Floats] = field(default_factory=dict)
 
 
 Features = TextFeatures | AudioFeatures | VideoFeatures

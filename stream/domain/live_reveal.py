@@ -16,6 +16,9 @@ from stream.domain.modality import Modality
 
 HOUR_MS = 3_600_000
 
+SAID = "said "
+"""Before a word in the name of sums about the word where it is said. Those of a word that is inserted have the name of the mark."""
+
 
 class LiveState(StrEnum):
     """What is known of a nuisance in the live stream."""
@@ -98,6 +101,7 @@ class LiveNuisance(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name: The mark (``hiss``) or the word (``word perhaps``).
         says: What it is, in words.
+        found_by: ``battery`` if it was put on windows, ``words`` if it was said and scored alone.
         modality: What carries it.
         version: The version of ``mmci`` whose windows were probed.
         state: Whether it is a suspect.
@@ -107,11 +111,12 @@ class LiveNuisance(msgspec.Struct, frozen=True, kw_only=True):
         error: Standard error of `value`.
         score_shift: Mean shift of the score by the mark; mean measured effect of the phrases with the word, None without any.
         honest: Least and greatest `value` that honest models show.
-        warned: Windows that carry the warning ``nuisance_sensitive`` for it; 0 for a word that is not inserted as a probe.
+        warned: Windows that carry the warning ``nuisance_sensitive`` for it; 0 for a word that is said.
     """
 
     name: str
     says: str
+    found_by: str
     modality: Modality
     version: str
     state: LiveState

@@ -23,6 +23,9 @@ class WarningCode(StrEnum):
     """The face carries most of the movement, without words or against them, see `stream.explain.warnings.FACE_POINTS`."""
     EXPLAINERS_DISAGREE = "explainers_disagree"
     """The phrase with the largest measured effect holds none of the strongest words of the evidence. In final windows alone."""
+    NUISANCE_SENSITIVE = "nuisance_sensitive"
+    """A nuisance moves the score by more than its measured threshold. In records its name follows: ``nuisance_sensitive:hiss``. Only a
+    share of the final windows is probed."""
     OUTSIDE_TRAINING_DOMAIN = "outside_training_domain"
     """The words seem to be in another language than English, see `stream.explain.language`."""
     SEVERAL_FACES = "several_faces"
@@ -33,3 +36,18 @@ class WarningCode(StrEnum):
     """The clocks of sound and picture are so far apart that their alignment should not be relied on."""
     SHED = "shed"
     """The window was closed early because too many chunks were held."""
+
+
+SEPARATOR = ":"
+"""Between a code and the name of the nuisance that it is about."""
+
+
+def sensitive_to(name: str) -> str:
+    """The code of a window that a nuisance moves."""
+    return f"{WarningCode.NUISANCE_SENSITIVE}{SEPARATOR}{name}"
+
+
+def nuisance_of(code: str) -> str | None:
+    """The nuisance that a code is about; None for any other code."""
+    kind, separator, name = code.partition(SEPARATOR)
+    return name if separator and kind == WarningCode.NUISANCE_SENSITIVE else None

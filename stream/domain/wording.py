@@ -33,3 +33,20 @@ def rough_duration(milliseconds: int) -> str:
     if minutes < 120:
         return f"{minutes:.0f} min"
     return f"{minutes / 60:.0f} h" if minutes < 72 * 60 else f"{minutes / 1440:.0f} days"
+
+
+def in_words(nuisance: str) -> str:
+    """A nuisance as it stands in a sentence, at its beginning: ``A blurred picture``, ``The word “um”``."""
+    word = nuisance.removeprefix("word ")
+    return f"The word “{word}”" if word != nuisance else _NUISANCES.get(nuisance, nuisance.capitalize())
+
+
+_NUISANCES = {
+    "hum": "Mains hum",
+    "tone": "A tone",
+    "band": "A telephone line",
+    "higher voice": "A higher voice",
+    "lower voice": "A lower voice",
+    "blur": "A blurred picture",
+    "bar": "A bar in the picture",
+}

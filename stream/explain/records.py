@@ -36,10 +36,12 @@ class Measured:
     Attributes:
         claims: Phrases whose effect was measured, strongest first.
         counterfactual: The phrases that the label hangs on, as indices of words; None if none were found or looked for.
+        sensitive: Names of nuisances that move the score by more than their thresholds, of those that were tried.
     """
 
     claims: tuple[PhraseEffect, ...] = ()
     counterfactual: tuple[range, ...] | None = None
+    sensitive: tuple[str, ...] = ()
 
 
 NOTHING_MEASURED = Measured()
@@ -97,7 +99,7 @@ def final_records(
     # Of more words than fit, the inputs hold the last.
     shown = disclosed(window.words(), words_before, redacted, disclosure)[-len(inputs.word_nodes) :] if inputs.word_nodes else ()
     explanation = _explanation(window, inputs, numbers, measured, shown)
-    score = structs.replace(score, warnings=with_evidence(score, explanation))
+    score = structs.replace(score, warnings=with_evidence(score, explanation, measured.sensitive))
     return score, structs.replace(explanation, sentence=sentence(score, explanation))
 
 

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from stream.domain.evidence import SpanEvidence
 from stream.domain.modality import Modality
 from stream.domain.result import ExplanationRecord, ScoreRecord
-from stream.domain.warning_codes import WarningCode
+from stream.domain.warning_codes import WarningCode, nuisance_of
+from stream.domain.wording import in_words
 from stream.explain.phrasing import (
     NEUTRAL,
     SIGNS,
@@ -228,6 +229,9 @@ def _cautions(score: ScoreRecord) -> Iterator[str]:
         for code in WarningCode
         if code in score.warnings and code in PLAIN and not (alone and code == WarningCode.VISUAL_OVER_RELIANCE)
     )
+    nuisances = [in_words(name) for code in score.warnings if (name := nuisance_of(code)) is not None]
+    if nuisances:
+        yield f"{nuisances[0]} would move the score."
 
 
 def _earlier(label: str, points: float, parts: Sequence[_Part], told: Sequence[_Part]) -> Iterator[str]:

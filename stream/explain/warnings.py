@@ -8,7 +8,7 @@ from stream.domain.features import Floats
 from stream.domain.inference import CONTEXT_BIT, LABELS, Inference, WindowInputs
 from stream.domain.modality import Modality
 from stream.domain.result import ExplanationRecord, ScoreRecord
-from stream.domain.warning_codes import WarningCode
+from stream.domain.warning_codes import WarningCode, nuisance_of, sensitive_to
 from stream.domain.window import Window
 from stream.explain.language import is_foreign
 
@@ -68,11 +68,10 @@ def warnings_of_nothing(window: Window) -> tuple[str, ...]:
     return _in_order((WarningCode.NOTHING_PRESENT, *window.warnings))
 
 
-def with_evidence(score: ScoreRecord, explanation: ExplanationRecord) -> tuple[str, ...]:
-    """The codes of a final window, and that its explainers disagree if they do."""
-    if not explainers_disagree(explanation):
-        return score.warnings
-    return _in_order((*score.warnings, WarningCode.EXPLAINERS_DISAGREE))
+def with_evidence(score: ScoreRecord, explanation: ExplanationRecord, sensitive: Iterable[str] = ()) -> tuple[str, ...]:
+    """The codes of a final window, that its explainers disagree if they do, and the names of nuisances that it is sensitive to."""
+    disagreeing = (WarningCode.EXPLAINERS_DISAGREE,) if explainers_disagree(explanation) else ()
+    return _in_order((*score.warnings, *disagreeing, *map(sensitive_to, sensitive)))
 
 
 def rests_on_one(contributions: Mapping[Modality, float], moved: float) -> bool:
@@ -98,10 +97,14 @@ def explainers_disagree(explanation: ExplanationRecord) -> bool:
 
 
 def _in_order(codes: Iterable[str]) -> tuple[str, ...]:
-    """These codes: first in the order of `WarningCode`, then the others in alphabetical order."""
-    every = set(map(str, codes))
-    listed = tuple(str(code) for code in WarningCode if code in every)
-    return listed + tuple(sorted(every - set(listed)))
+    """These codes: first in the order of `WarningCode`, then the others in alphabetical order; those of nuisances, too."""
+    listed = list(WarningCode)
+
+    def place(code: str) -> tuple[int, str]:
+        kind = WarningCode.NUISANCE_SENSITIVE if nuisance_of(code) is not None else code
+        return (listed.index(WarningCode(kind)) if kind in listed else len(listed)), code
+
+    return tuple(sorted(set(map(str, codes)), key=place))
 
 
 def disagree(probabilities: Floats, present: Collection[Modality]) -> bool:

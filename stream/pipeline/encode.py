@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from stream.config.settings import AudioSettings, ExplanationSettings, VideoSettings
 from stream.domain.chunk import Chunk, ContentType
-from stream.domain.features import AudioFeatures, Features, Halves, VideoFeatures
+from stream.domain.features import AudioFeatures, Features, Floats, Halves, MarkedSound, VideoFeatures
 from stream.domain.kafka_records import decode_words
 from stream.domain.media_format import FACE_WIDTH, VOICE_WIDTH
 from stream.domain.modality import Modality
+from stream.domain.sampling import is_probed
 from stream.encoders.audio import log_mel, segments
 from stream.encoders.face import normalise, smoothed
 from stream.encoders.packed import unpack
@@ -17,6 +20,8 @@ from stream.media.faces import FaceTracker
 from stream.media.pcm import read_pcm, trim
 from stream.media.sandbox import Sandbox
 from stream.media.voice import confirmed_segments, voiced_segments
+from stream.nuisances.pictures import Crops
+from stream.nuisances.probes import marked_faces, marked_sounds
 from stream.serving.models import Models
 
 NOTHING_EXPLAINED = ExplanationSettings(face_maps=False)
@@ -31,6 +36,7 @@ class ChunkEncoder:
         audio: Settings of audio.
         video: Settings of video.
         explanations: Whether explanations need the cells of the faces, and the store the sound; by default neither.
+        probed_share: Share of the media that is also encoded with nuisances on it, see `stream.domain.sampling.is_probed`.
     """
 
     def __init__(
@@ -40,6 +46,8 @@ class ChunkEncoder:
         audio: AudioSettings,
         video: VideoSettings,
         explanations: ExplanationSettings = NOTHING_EXPLAINED,
+        *,
+        probed_share: float = 0.0,
     ) -> None:
         self._sandbox = sandbox
         self._models = models
@@ -47,6 +55,7 @@ class ChunkEncoder:
         self._video = video
         self._face_cells = explanations.face_maps
         self._keep_sound = explanations.store is not None and explanations.store_sound
+        self._probed_share = probed_share
         self._face_tracker = FaceTracker()
 
     def encode_immediately(self, chunk: Chunk) -> Features | None:
@@ -75,15 +84,20 @@ class ChunkEncoder:
         spans_ms, audible = segments(header.start_ms, samples, self._audio.silence_dbfs)
         embeddings = np.zeros((len(spans_ms), VOICE_WIDTH), np.float32)
         heard: Halves | None = None
+        marked: dict[str, MarkedSound] = {}
         # The model's input leaves silent segments out: encoding a silent chunk would only load Triton.
         if audible.any():
             block = log_mel(samples)
-            embeddings = (await self._models.encode_audio(block[np.newaxis]))[0, : len(spans_ms)]
+            sounds = marked_sounds(samples, header.start_ms) if self._is_probed(chunk) else {}
+            blocks = np.stack([block, *map(log_mel, sounds.values())])
+            embeddings, *others = (await self._models.encode_audio(blocks))[:, : len(spans_ms)]
+            for (name, sound), own in zip(sounds.items(), others, strict=True):
+                marked[name] = MarkedSound(own, segments(header.start_ms, sound, self._audio.silence_dbfs)[1])
             heard = block.astype(np.float16) if self._keep_sound else None
         voiced = audible & voiced_segments(samples) if audible.any() else audible
         # Where the first detector hears nothing, the second one hears nothing either, and it is slower.
         confirmed = audible & confirmed_segments(samples) if voiced.any() else voiced
-        return AudioFeatures(spans_ms, embeddings, audible, voiced, confirmed, heard)
+        return AudioFeatures(spans_ms, embeddings, audible, voiced, confirmed, heard, marked)
 
     async def _encode_video(self, chunk: Chunk) -> VideoFeatures:
         header, video = chunk.header, self._video
@@ -97,4 +111,17 @@ class ChunkEncoder:
             embeddings, cells = smoothed(embeddings, faces.spans_ms), rows.reshape(parts.shape).astype(np.float16)
         elif len(faces.crops):
             embeddings = smoothed(await self._models.encode_faces(normalise(faces.crops)), faces.spans_ms)
-        return VideoFeatures(faces.spans_ms, embeddings, faces.boxes, faces.faces_max, faces.frames, cells)
+        marked = (
+            await self._encode_marked(marked_faces(faces.crops, header.start_ms)) if len(faces.crops) and self._is_probed(chunk) else {}
+        )
+        marked = {name: smoothed(rows, faces.spans_ms) for name, rows in marked.items()}
+        return VideoFeatures(faces.spans_ms, embeddings, faces.boxes, faces.faces_max, faces.frames, cells, marked)
+
+    async def _encode_marked(self, faces: Mapping[str, Crops]) -> dict[str, Floats]:
+        """Embeddings of crops with each nuisance, from one request."""
+        rows = await self._models.encode_faces(np.concatenate([normalise(crops) for crops in faces.values()]))
+        return dict(zip(faces, np.split(rows, len(faces)), strict=True))
+
+    def _is_probed(self, chunk: Chunk) -> bool:
+        header = chunk.header
+        return is_probed(header.track, header.start_ms, header.start_ms + 1, self._probed_share)

@@ -1,11 +1,11 @@
 """Counters, gauges and histograms of a worker, for its Prometheus endpoint ``/metrics``.
 
-Labels are few and known beforehand: modalities, reasons, topics, services, versions of the model. Never an id, a name or a text.
+Labels are few and known beforehand: modalities, reasons, topics, services, nuisances, versions of the model. Never an id, a name or a text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from importlib import metadata
 
@@ -75,6 +75,11 @@ class Metrics:
         self.word_claims = counter(
             "word_claims", "Checked claims on words by outcome: top_right, top_wrong (one a window), sign_right, sign_wrong.", ["outcome"]
         )
+        self.probes = counter("probes", "Windows that were scored again with a nuisance, by its name.", ["name"])
+        self.nuisance_sensitive = counter("nuisance_sensitive_windows", "Windows that a nuisance moves beyond its threshold.", ["name"])
+        self.reveal_suspect = gauge(
+            "reveal_suspect", "Strength of each suspect of the live stream of all workers; from 1 on it is one.", ["name", "version"]
+        )
         self.word_truth = Truth()
 
     def observe_step(self, step: Step, seconds: float) -> None:
@@ -125,6 +130,12 @@ class Metrics:
     def windows_scored(self) -> int:
         """Windows that were scored since the start, whichever version answered."""
         return round(sum(sample.value for metric in self.windows.collect() for sample in metric.samples if sample.name.endswith("_total")))
+
+    def show_suspects(self, strengths: Mapping[tuple[str, str], float]) -> None:
+        """Show the suspects of the live stream, by name and version."""
+        self.reveal_suspect.clear()
+        for (name, version), strength in strengths.items():
+            self.reveal_suspect.labels(name, version).set(strength)
 
     def show_served(self, versions: Iterable[str]) -> None:
         """Show which versions Triton serves."""

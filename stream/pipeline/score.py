@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 import time
 from collections.abc import Sequence
 
@@ -17,7 +19,9 @@ from stream.encoders.context_inputs import contribution, with_context
 from stream.encoders.text import Tokenizer
 from stream.encoders.window_inputs import build, with_words
 from stream.explain.records import NOTHING_MEASURED, Measured, final_records, partial_record
+from stream.pipeline.live_reveal import LiveReveal
 from stream.pipeline.metrics import Metrics
+from stream.pipeline.probes import ScoredWindow
 from stream.pipeline.shadow import Shadow
 from stream.pipeline.timings import Step, Timings
 from stream.pipeline.window_context import WindowContext
@@ -43,6 +47,7 @@ class WindowScorer:
         shadow: Has a share of the windows scored by another version, too.
         disclosure: What explanations show of words.
         verify_encoded: Whether phrases are removed, too, in windows whose words their producer has encoded.
+        live_reveal: Probes a share of the windows with nuisances; None: nothing is said of nuisances.
     """
 
     def __init__(
@@ -59,6 +64,7 @@ class WindowScorer:
         shadow: Shadow | None = None,
         disclosure: Disclosure = Disclosure.REDACTED,
         verify_encoded: bool = False,
+        live_reveal: LiveReveal | None = None,
     ) -> None:
         self._models = models
         self._tokenizer = tokenizer
@@ -71,6 +77,7 @@ class WindowScorer:
         self._shadow = shadow
         self._disclosure = disclosure
         self._verify_encoded = verify_encoded
+        self._live_reveal = live_reveal
 
     async def default_version(self) -> str:
         """The version that scores where none was ever promoted."""
@@ -79,9 +86,10 @@ class WindowScorer:
     async def final(self, window: Window, context: WindowContext, version: str) -> tuple[ScoreRecord, ExplanationRecord]:
         """Score and explanation of a closed window, by a version of the model."""
         began = time.perf_counter()
-        inputs, inference, model = await self._infer(window, context, version)
+        inputs, scored, model = await self._infer(window, context, version)
+        inference = None if scored is None else scored.inference
         answered = time.perf_counter()
-        measured = await self._without_phrases(window, context.words_before, inputs, inference)
+        measured = await self._measured(scored)
         records = final_records(
             window,
             inputs,
@@ -93,6 +101,8 @@ class WindowScorer:
             redacted=context.redacted,
             disclosure=self._disclosure,
         )
+        if self._live_reveal is not None and scored is not None:
+            self._live_reveal.observe_words(window, measured.claims, scored, context.redacted)
         self._metrics.windows.labels(model.version).inc()
         self._timings.add(Step.INFER, (answered - began) * 1000)
         self._timings.add(Step.EXPLAIN, (time.perf_counter() - answered) * 1000)
@@ -104,22 +114,25 @@ class WindowScorer:
 
     async def partial(self, window: Window, context: WindowContext, version: str) -> PartialRecord:
         """Score of an open window, by a version of the model."""
-        inputs, inference, model = await self._infer(window, context, version)
-        return partial_record(window, inputs, inference, model, self._allowed_lateness_ms)
+        inputs, scored, model = await self._infer(window, context, version)
+        return partial_record(window, inputs, None if scored is None else scored.inference, model, self._allowed_lateness_ms)
 
-    async def _infer(self, window: Window, context: WindowContext, version: str) -> tuple[WindowInputs, Inference | None, ModelVersion]:
-        """Inputs of the window, the model's answer, and the version that it came from.
+    async def _infer(self, window: Window, context: WindowContext, version: str) -> tuple[WindowInputs, ScoredWindow | None, ModelVersion]:
+        """Inputs of the window, the model's answer with what it follows from, and the version that it came from.
 
         The model is not asked about a window in which nothing is present: that window names the version of its epoch.
         """
-        alone = build(window, await self._word_states(window, context.words_before))
+        states = await self._word_states(window, context.words_before)
+        alone = build(window, states)
         # Contribute first: windows of the context may wait for this window, directly or through others, and all would wait for ever.
         context.contribute(replace(contribution(window, alone), redacted=context.redacted))
-        inputs, inference = alone, None
-        if window.present():
-            inputs = with_context(alone, window, await context.features(), await context.earlier())
-            inference = await self._models.infer(inputs, version, self._extras(window, inputs))
-        return inputs, inference, await self._models.named(version if inference is None else inference.version)
+        if not window.present():
+            return alone, None, await self._models.named(version)
+        features, earlier = await context.features(), await context.earlier()
+        inputs = with_context(alone, window, features, earlier)
+        inference = await self._models.infer(inputs, version, self._extras(window, inputs))
+        scored = ScoredWindow(window, states, context.words_before, features, earlier, inputs, inference)
+        return inputs, scored, await self._models.named(inference.version)
 
     def _extras(self, window: Window, inputs: WindowInputs) -> frozenset[Extra]:
         """Further outputs for the explanation. Windows share a request only with those that want the same, so few kinds are asked for."""
@@ -127,13 +140,22 @@ class WindowScorer:
         wanted = {Extra.FACE_SLOPE: inputs.video_cells is not None, Extra.WORD_EFFECTS: self._word_claims is not None}
         return frozenset(extra for extra in wanted if wanted[extra] and window.is_final)
 
-    async def _without_phrases(
-        self, window: Window, words_before: tuple[str, ...], inputs: WindowInputs, inference: Inference | None
-    ) -> Measured:
+    async def _measured(self, scored: ScoredWindow | None) -> Measured:
+        """What phrases and nuisances do to the score. Both are asked for together, so that they share requests."""
+        if scored is None:
+            return NOTHING_MEASURED
+        if self._live_reveal is None or not self._live_reveal.covers(scored.window):
+            return await self._without_phrases(scored.window, scored.words_before, scored.inputs, scored.inference)
+        measured, sensitive = await asyncio.gather(
+            self._without_phrases(scored.window, scored.words_before, scored.inputs, scored.inference), self._live_reveal.probe(scored)
+        )
+        return dataclasses.replace(measured, sensitive=sensitive)
+
+    async def _without_phrases(self, window: Window, words_before: tuple[str, ...], inputs: WindowInputs, inference: Inference) -> Measured:
         """What phrases do to the score."""
         words = window.words()
         encoded_by_producer = window.word_states() is not None
-        if self._word_claims is None or inference is None or not words or (encoded_by_producer and not self._verify_encoded):
+        if self._word_claims is None or not words or (encoded_by_producer and not self._verify_encoded):
             return NOTHING_MEASURED
         if encoded_by_producer:
             # With and without a phrase, the words must come from one encoder: otherwise the encoders are compared.

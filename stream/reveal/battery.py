@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -51,11 +52,15 @@ def battery(marks: Iterable[AnyMark], baseline: Baseline, models: ServedModels) 
     return [found for mark in marks if (found := probe(mark, baseline, models)) is not None]
 
 
-def probe(mark: AnyMark, baseline: Baseline, models: ServedModels) -> Finding | None:
-    """Equation (1) for one mark at its usual strength; None if fewer than two windows have its modality.
+class Shifts(NamedTuple):
+    """(n,) shifts of the contribution of the mark's modality, and of the score, in the windows that have this modality."""
 
-    `Finding.value` is the shift of the contribution, `Finding.score_shift` that of the score.
-    """
+    contributions: Floats
+    scores: Floats
+
+
+def shifts(mark: AnyMark, baseline: Baseline, models: ServedModels) -> Shifts | None:
+    """The differences d of equation (1) for one mark at its usual strength; None if fewer than two windows have its modality."""
     chosen = [index for index, raw in enumerate(baseline.windows) if raw.has(mark.modality)]
     if len(chosen) < 2:
         return None
@@ -65,13 +70,23 @@ def probe(mark: AnyMark, baseline: Baseline, models: ServedModels) -> Finding | 
     features = baseline.features.rows(chosen).with_new(mark.modality, marked, models)
     after = models.answers(features.inputs(marked))
     moved = contributions(marked, after, mark.modality) - contributions(plain, before, mark.modality)
-    scores = after.scores[:, EVERYTHING] - before.scores[:, EVERYTHING]
+    return Shifts(moved, after.scores[:, EVERYTHING] - before.scores[:, EVERYTHING])
+
+
+def probe(mark: AnyMark, baseline: Baseline, models: ServedModels) -> Finding | None:
+    """Equation (1) for one mark at its usual strength; None if fewer than two windows have its modality.
+
+    `Finding.value` is the shift of the contribution, `Finding.score_shift` that of the score.
+    """
+    found = shifts(mark, baseline, models)
+    if found is None:
+        return None
     return Finding(
         detector=Detector.BATTERY,
         name=mark.name,
         modality=mark.modality,
-        value=float(moved.mean()),
-        error=float(moved.std(ddof=1) / np.sqrt(len(chosen))),
-        windows=len(chosen),
-        score_shift=float(scores.mean()),
+        value=float(found.contributions.mean()),
+        error=float(found.contributions.std(ddof=1) / np.sqrt(len(found.contributions))),
+        windows=len(found.contributions),
+        score_shift=float(found.scores.mean()),
     )

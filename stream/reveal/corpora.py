@@ -8,7 +8,8 @@ from typing import TypeVar
 import numpy as np
 
 from stream.domain.media_format import SAMPLE_RATE, WORDS_PER_SECOND
-from stream.reveal.windows import WINDOW_MS, RawWindow
+from stream.encoders.window_of_words import WINDOW_MS
+from stream.reveal.windows import RawWindow
 from stream.training.corpora import Part, read_faces, read_meld, read_mosi, read_voices
 from stream.training.voice import trimmed
 

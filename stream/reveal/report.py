@@ -8,12 +8,13 @@ import msgspec
 
 from stream.domain.modality import MODALITIES, Modality
 from stream.explain.function_words import FUNCTION_WORDS
+from stream.explain.word_types import word_type
 from stream.nuisances.marks import FILLERS, MARKS
 from stream.reveal.battery import Baseline, probe
 from stream.reveal.findings import Finding, Reference, Suspect, suspects
 from stream.reveal.regression import regressions
 from stream.reveal.windows import RawWindow, ServedModels
-from stream.reveal.words import WordType, removal_effects, said_alone, word_table, word_type
+from stream.reveal.words import WordType, removal_effects, said_alone, word_table
 
 MOST_TYPES = 40
 """Rows of the word table that a report shows."""

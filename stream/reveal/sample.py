@@ -11,13 +11,14 @@ from stream.config.settings import Settings
 from stream.domain.chunk import ContentType
 from stream.domain.media_format import FACE_SIZE, MAX_CHUNK_MS, SAMPLE_RATE, VIDEO_PER_SECOND
 from stream.domain.modality import Modality
+from stream.encoders.window_of_words import WINDOW_MS
 from stream.media.faces import FaceTracker
 from stream.media.pcm import read_pcm
 from stream.media.sandbox import Sandbox
 from stream.produce.prepare import PreparedSession
 from stream.produce.sample import sample_sessions
 from stream.produce.session import PlannedChunk, TrackSetup, plan_records
-from stream.reveal.windows import WINDOW_MS, RawWindow
+from stream.reveal.windows import RawWindow
 
 SECONDS = WINDOW_MS // MAX_CHUNK_MS
 

@@ -9,24 +9,21 @@ from typing import NamedTuple, Protocol, cast
 import numpy as np
 import numpy.typing as npt
 
-from stream.domain.features import AudioFeatures, Floats, TextFeatures, VideoFeatures, Word
-from stream.domain.identity import SessionKey, TrackKey
+from stream.domain.features import AudioFeatures, Floats, VideoFeatures
 from stream.domain.inference import WindowInputs
 from stream.domain.media_format import BLOCK_SAMPLES, SAMPLE_RATE, SEGMENTS_PER_BLOCK, VIDEO_PER_SECOND, VOICE_WIDTH, WORD_WIDTH
 from stream.domain.modality import Modality
-from stream.domain.window import Window
 from stream.encoders.audio import log_mel, segments
 from stream.encoders.face import normalise, smoothed
 from stream.encoders.text import TokenisedWords, default_tokenizer, pool_words
 from stream.encoders.window_inputs import build
+from stream.encoders.window_of_words import WINDOW_MS, window_of_words
 from stream.nuisances.line_effects import Signal
 from stream.nuisances.marks import AnyMark, Mark, Words
 from stream.nuisances.pictures import Crops
 
-WINDOW_MS = 4_000
 SILENCE_DBFS = -55.0
 FRAME_MS = 1_000 // VIDEO_PER_SECOND
-_TRACK = TrackKey(SessionKey("probe", "probe"), "probe")
 
 Samples = npt.NDArray[np.int16]
 
@@ -128,33 +125,12 @@ class Features(NamedTuple):
 
     def inputs(self, windows: Sequence[RawWindow]) -> list[WindowInputs]:
         """Inputs of ``mmci``, each window alone: without context, and from a speaker of whom nothing has been heard."""
-        return [build(_window(_spread(raw.words), sound, face), own) for raw, own, sound, face in zip(windows, *self, strict=True)]
+        return [build(window_of_words(raw.words, sound, face), own) for raw, own, sound, face in zip(windows, *self, strict=True)]
 
 
 def encode(windows: Sequence[RawWindow], models: ServedModels) -> list[WindowInputs]:
     """`Features.inputs` of windows that have not been encoded yet."""
     return Features.of(windows, models).inputs(windows)
-
-
-def _window(words: tuple[Word, ...], sound: AudioFeatures, face: VideoFeatures) -> Window:
-    return Window(
-        track=_TRACK,
-        role="probe",
-        epoch=0,
-        start_ms=0,
-        end_ms=WINDOW_MS,
-        media_end_ms=WINDOW_MS,
-        revision=0,
-        is_final=True,
-        text=(TextFeatures(words),),
-        audio=(sound,),
-        video=(face,),
-    )
-
-
-def _spread(words: Words) -> tuple[Word, ...]:
-    edges = np.linspace(0, WINDOW_MS, len(words) + 1).round().astype(int).tolist()
-    return tuple([Word(text, start, end) for text, start, end in zip(words, edges[:-1], edges[1:], strict=True)])
 
 
 def _word_states(windows: Sequence[RawWindow], models: ServedModels) -> list[Floats]:

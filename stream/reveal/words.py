@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import re
-import string
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -16,24 +14,14 @@ import numpy as np
 
 from stream.domain.media_format import FACE_SIZE
 from stream.domain.modality import Modality
-from stream.explain.redaction.names import GIVEN_NAMES
+from stream.explain.word_types import word_type
 from stream.nuisances.marks import Words
 from stream.reveal.findings import Detector, Finding
 from stream.reveal.windows import RawWindow, ServedModels, encode
 
 LEAST_OCCURRENCES = 4
-PUNCTUATION = string.punctuation + "\u2013\u2014\u2026 "
-WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")
-"""A word type: letters alone, so that no number and no address gets into a report."""
-
 Effect = tuple[str, float]
 """A word type and what one occurrence of it does to the score, in points."""
-
-
-def word_type(text: str) -> str | None:
-    """The type of a word: in lower case without punctuation. None for anything but letters, and for names: a report may be shown around."""
-    found = WORD.fullmatch(text.lower().strip(PUNCTUATION))
-    return found[0] if found and found[0].removesuffix("'s") not in GIVEN_NAMES else None
 
 
 def removal_effects(windows: Sequence[RawWindow], models: ServedModels) -> list[Effect]:

@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from stream.config.settings import Settings
+from stream.domain.live_reveal import LiveReport
 from stream.domain.result import ExplanationRecord, ScoreRecord, decode_record
 from stream.domain.topics import Topics
 from stream.kafka_admin.topics import ensure_topics
@@ -46,7 +47,7 @@ pytestmark = pytest.mark.timeout(300)
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What came of the sessions, in the order of the topics, and what reveal said of versions 1, 2 and 3."""
+    """What came of the sessions, in the order of the topics, and what reveal said of versions 1, 2 and 3, and of the live stream."""
 
     scores: dict[str, list[ScoreRecord]]
     explanations: dict[str, list[ExplanationRecord]]
@@ -54,6 +55,7 @@ class Run:
     first: Report
     biased: Report
     revised: Report
+    live: LiveReport
 
     def marked(self, session: str) -> list[float]:
         """Scores of the windows in which the word is said."""
@@ -73,6 +75,7 @@ async def loop_on_a_stack(directory: Path) -> Run:
         update={
             "triton": defaults.triton.model_copy(update={"model_repository": repository}),
             "windows": defaults.windows.model_copy(update={"idle_after_ms": 120_000}),
+            "reveal": defaults.reveal.model_copy(update={"share": 1.0}),
             "explanations": defaults.explanations.model_copy(update={"store": directory / "store.db"}),
         }
     )
@@ -106,6 +109,7 @@ async def loop_on_a_stack(directory: Path) -> Run:
             meanwhile = (promote_the_biased_version, reveal_judge_revise, look_again_and_go_back, None)
             for session, between in zip(SESSIONS, meanwhile, strict=True):
                 stored[session] = await stream_clip(settings, clip, session, between)
+        live = msgspec.json.decode(await command(settings, "reveal", "--live", "--json", code=1), type=LiveReport)
         topics = Topics(settings.kafka.topic_prefix)
         scores, explanations = (
             [decode_record(record.value) for record in read_topic(settings.kafka, topic)] for topic in (topics.scores, topics.explanations)
@@ -119,6 +123,7 @@ async def loop_on_a_stack(directory: Path) -> Run:
         first=reports["1"],
         biased=reports[biased],
         revised=reports["3"],
+        live=live,
     )
 
 
@@ -134,6 +139,14 @@ def test_reveal_names_the_planted_word_unaided_and_only_in_the_biased_version(ru
     assert strongest.strength >= 1
     assert not run.revised.alarms
     assert {own.name: own.verdicts for own in run.revised.suspects if own.verdicts} == {f"word {WORD}": {"artefact": 1}}
+
+
+def test_the_workers_name_the_planted_word_by_themselves_and_only_in_the_biased_version(run: Run) -> None:
+    strongest = run.live.suspects[0]
+    assert (strongest.name, strongest.found_by, strongest.version) == (f"word {WORD}", "words", "2")
+    assert (strongest.windows, strongest.score_shift or 0.0) > (len(MARKED) - 1, 0.5)
+    assert {suspect.version for suspect in run.live.suspects} == {"2"}
+    assert run.live.windows == len(SESSIONS) * len(ENDS)
 
 
 def test_each_session_keeps_the_version_that_it_began_with(run: Run) -> None:

@@ -25,7 +25,7 @@ def test_mean_and_standard_error_are_those_of_the_values() -> None:
 
 @pytest.mark.parametrize("values", [[], [0.3], [0.3, 0.3, 0.3]])
 def test_few_or_equal_values_have_no_error(values: list[float]) -> None:
-    assert sums_of(values).error == pytest.approx(0.0, abs=1e-9)
+    assert sums_of(values).error == pytest.approx(0.0, abs=1e-6)
 
 
 def test_hours_of_several_workers_add_up() -> None:

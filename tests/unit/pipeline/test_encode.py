@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -8,7 +9,7 @@ import numpy as np
 from stream.config.settings import AudioSettings, ExplanationSettings, VideoSettings
 from stream.domain.chunk import Chunk
 from stream.domain.features import AudioFeatures, Floats, Halves, VideoFeatures
-from stream.domain.media_format import FACE_CELLS, VOICE_WIDTH
+from stream.domain.media_format import FACE_CELLS, FACE_WIDTH, VOICE_WIDTH
 from stream.domain.modality import Modality
 from stream.media.faces import FaceFrame, FaceFrames
 from stream.media.media_info import AudioSource
@@ -96,3 +97,52 @@ async def test_the_sound_is_kept_only_for_a_store_that_wants_it() -> None:
         assert isinstance(features, AudioFeatures)
         kept.append(None if features.log_mel is None else features.log_mel.shape)
     assert kept == [(80, 100), None, None]
+
+
+class ListeningModels:
+    """Embeddings that hold the mean of each block or crop."""
+
+    async def encode_audio(self, blocks: Floats) -> Floats:
+        return np.tile(blocks.mean(axis=(1, 2))[:, None, None], (1, 10, VOICE_WIDTH)).astype(np.float32)
+
+    async def encode_faces(self, faces: Floats) -> Floats:
+        return np.tile(np.abs(np.diff(faces, axis=3)).mean(axis=(1, 2, 3))[:, None], (1, FACE_WIDTH)).astype(np.float32)
+
+
+class NoisyFaces:
+    async def find_faces(self, *_: object) -> FaceFrames:
+        crops = np.random.default_rng(0).integers(0, 256, (3, 1, 48, 48)).astype(np.uint8)
+        return tuple(FaceFrame(200 * i, ((0.1, 0.1, 0.5, 0.5),), crop) for i, crop in enumerate(crops))
+
+
+def probing(share: float) -> ChunkEncoder:
+    models = cast(Models, ListeningModels())
+    settings = (AudioSettings(), VideoSettings(), ExplanationSettings(face_maps=False))
+    return ChunkEncoder(cast(Sandbox, NoisyFaces()), models, *settings, probed_share=share)
+
+
+async def test_a_probed_chunk_has_its_features_with_each_nuisance_and_its_own_are_as_ever() -> None:
+    samples = np.round(8000 * np.sin(2 * np.pi * 440 * np.arange(12_000) / 16_000)).astype("<i2").tobytes()
+    sound = Chunk(replace(header(0, Modality.AUDIO), duration_ms=750), samples)
+    picture = Chunk(header(0, Modality.VIDEO), b"a picture")
+    plain = [await probing(0.0).encode(chunk) for chunk in (sound, picture)]
+    probed = [await probing(1.0).encode(chunk) for chunk in (sound, picture)]
+    for own, other, names in zip(plain, probed, (("hiss", "hum"), ("blur", "bad light")), strict=True):
+        assert isinstance(own, AudioFeatures | VideoFeatures)
+        assert isinstance(other, AudioFeatures | VideoFeatures)
+        assert (own.embeddings == other.embeddings).all()
+        assert own.marked == {}
+        assert tuple(other.marked) == names
+    heard, seen = probed
+    assert isinstance(heard, AudioFeatures)
+    assert isinstance(seen, VideoFeatures)
+    for marked in heard.marked.values():
+        assert (marked.embeddings.shape, marked.audible.shape) == ((8, VOICE_WIDTH), (8,))
+        assert not np.allclose(marked.embeddings, heard.embeddings)
+    assert seen.marked["blur"][0, 0] < seen.embeddings[0, 0] / 2, "less sharp"
+
+
+async def test_silence_is_not_probed() -> None:
+    features = await probing(1.0).encode(Chunk(header(0, Modality.AUDIO), bytes(32_000)))
+    assert isinstance(features, AudioFeatures)
+    assert features.marked == {}

@@ -14,13 +14,14 @@ from stream.domain.features import Floats
 from stream.domain.media_format import FACE_SIZE, SAMPLE_RATE
 from stream.domain.modality import Modality
 from stream.encoders.text import default_tokenizer
+from stream.explain.word_types import word_type
 from stream.nuisances.marks import MARKS
 from stream.reveal.battery import Baseline, probe
 from stream.reveal.findings import HONEST, Detector, Finding, Honest, Reference, read_references, suspects
 from stream.reveal.regression import regression
 from stream.reveal.report import Report, reveal
 from stream.reveal.windows import RawWindow
-from stream.reveal.words import removal_effects, said_alone, text_alone, word_table, word_type
+from stream.reveal.words import removal_effects, said_alone, text_alone, word_table
 from tests.fakes.served_models import FakeModels
 
 pytestmark = pytest.mark.unit
