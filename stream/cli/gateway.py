@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stream.cli.errors import friendly_errors
+from stream.cli.errors import UsageError, friendly_errors
 from stream.cli.options import ConfigFile, RedisUrl, load_settings_with
 
 if TYPE_CHECKING:
@@ -75,3 +75,47 @@ def _run(settings: Settings, *, open_browser: bool) -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run())
+
+
+@app.command("token")
+@friendly_errors()
+def token(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the token: who or what uses it.")],
+    *,
+    role: Annotated[str, typer.Option(metavar="ROLE", help="What it allows; see docs/gateway.md.")],
+    tenant: Annotated[list[str], typer.Option(metavar="TENANT", help="Whose sessions it shows; repeat it, or '*' for all.")],
+    expires: Annotated[str | None, typer.Option(metavar="DAY", help="Last day, like 2027-06-30.", show_default="no end")] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Make a token, and the entry for the access file.
+
+    The token is shown this once; only its hash is kept. Put the entry under `tokens:` in the file that the setting `gateway.access` names.
+    A running gateway reads the file again by itself.
+
+    Example: `sentistream gateway token wall-1 --role wallboard --tenant acme`
+    """
+    from stream.domain.identity import check_name  # noqa: PLC0415 - heavy imports stay out of --help
+    from stream.domain.permission import ROLES  # noqa: PLC0415
+    from stream.gateway.access_file import parse_expiry, parse_tenants, read_access_file  # noqa: PLC0415
+    from stream.gateway.tokens import new_token  # noqa: PLC0415
+
+    access = load_settings_with(config).gateway.access
+    roles = read_access_file(access).roles if access is not None and access.exists() else ROLES
+    if role not in roles:
+        raise UsageError(f"there is no role {role!r}; there are {', '.join(sorted(roles))}")
+    try:
+        check_name("NAME", name)
+        parse_tenants(",".join(tenant))
+        if expires is not None:
+            parse_expiry(expires)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    secret, hashed = new_token(name)
+    typer.echo("The token, shown this once:\n", err=True)
+    typer.echo(secret)
+    typer.echo("\nIts entry, under `tokens:` in the access file:\n", err=True)
+    tenants = "'*'" if tenant == ["*"] else ", ".join(tenant)
+    lines = [f"  {name}:", f"    role: {role}", f"    tenants: {tenants}", f"    hash: {hashed}"]
+    typer.echo("\n".join(lines + ([f"    expires: {expires}"] if expires else [])))
+    if access is None:
+        typer.echo("\nName the file in the setting gateway.access: without it, everybody on this machine may do everything.", err=True)

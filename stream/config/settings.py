@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
@@ -644,6 +645,9 @@ class GatewaySettings(_Section):
                 raise ValueError("with gateway.oidc_issuer, set gateway.oidc_audience")
             if (self.oidc_jwks_file is None) == (self.oidc_jwks_url is None):
                 raise ValueError("with gateway.oidc_issuer, set one of gateway.oidc_jwks_file and gateway.oidc_jwks_url")
+        keys = urlsplit(self.oidc_jwks_url or "")
+        if keys.scheme == "http" and not is_loopback(keys.hostname or ""):
+            raise ValueError("gateway.oidc_jwks_url must be https: whoever can change the keys can make tokens")
         if not is_loopback(self.host) and self.access is None and self.oidc_issuer is None:
             raise ValueError("gateway.host is reachable from other machines: set gateway.access or gateway.oidc_issuer")
         return self

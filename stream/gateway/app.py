@@ -5,10 +5,12 @@ from __future__ import annotations
 from litestar import Litestar
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ControllerRouterHandler
 
 from stream.gateway.account_routes import AccountController
 from stream.gateway.context import Gateway
+from stream.gateway.description_routes import DescriptionController
 from stream.gateway.guard import current_principal
 from stream.gateway.middleware import identification, protect, tags
 from stream.gateway.page_routes import PageController
@@ -18,12 +20,15 @@ from stream.gateway.stream_routes import StreamController
 
 CONTROLLERS: tuple[ControllerRouterHandler, ...] = (
     AccountController,
+    DescriptionController,
     SessionController,
     StreamController,
     PageController,
 )
-"""All routes. A new controller is a line here, and a row for each of its routes in ``tests/unit/gateway/test_permissions.py``."""
+"""All routes. A new controller is a line here, and a row for each of its routes in ``tests/integration/test_gateway_permissions.py``."""
 
+OWN_DESCRIPTION = "/api/litestar"
+"""Where the framework serves its description, besides ours: its routes answer every address below it."""
 LARGEST_BODY = 1_000_000
 """Bytes of the body of a request, unless its route says otherwise."""
 
@@ -43,6 +48,6 @@ def create_app(gateway: Gateway) -> Litestar:
         middleware=[identification(gateway.access), tags],
         before_send=[protect],
         exception_handlers=HANDLERS,
-        openapi_config=OpenAPIConfig(title="sentistream", version="1", path="/api/v1", render_plugins=[]),
+        openapi_config=OpenAPIConfig(title="sentistream", version="1", path=OWN_DESCRIPTION, render_plugins=[JsonRenderPlugin()]),
         request_max_body_size=LARGEST_BODY,
     )

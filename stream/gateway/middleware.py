@@ -53,13 +53,16 @@ async def protect(message: Message, _scope: Scope) -> None:
 
 
 def identification(access: Access) -> Middleware:
-    """Finds out who sends a request to the API, and keeps it as ``scope["user"]``."""
+    """Finds out who sends a request to the API, keeps it as ``scope["user"]``, and refuses what they may not even try."""
 
     def wrap(app: ASGIApp) -> ASGIApp:
         async def identify(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == ScopeType.HTTP and scope["path"].startswith(API):
                 connection = ASGIConnection[Any, Any, Any, Any](scope)
-                scope["user"] = await access.identify(connection.headers, connection.cookies)
+                address = connection.client.host if connection.client else ""
+                scope["user"] = principal = await access.identify(connection.headers, connection.cookies, address)
+                access.count(principal, address)
+                access.check_origin(scope["method"], connection.headers, principal)
             await app(scope, receive, send)
 
         return identify

@@ -18,6 +18,8 @@ class Principal:
         expires_at_ms: End of what they have shown (Unix ms); None if it does not end.
         by_cookie: Whether they have shown it by a cookie, which a browser sends by itself.
         open: Whether they are anybody, because the gateway lets everybody in.
+        entry: Fingerprint of their token's entry in the access file; None without one.
+        roles: Names of their roles.
     """
 
     name: str
@@ -26,6 +28,8 @@ class Principal:
     expires_at_ms: int | None = None
     by_cookie: bool = False
     open: bool = False
+    entry: str | None = None
+    roles: tuple[str, ...] = ()
 
     def may(self, permission: Permission) -> bool:
         """Whether they have a permission."""

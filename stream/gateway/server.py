@@ -100,6 +100,8 @@ async def run_gateway(
         timeout_graceful_shutdown=STOP_S,
         proxy_headers=False,
     )
+    # Its lines have addresses of pages, and so the names of sessions.
+    logging.getLogger("uvicorn.access").disabled = True
     logging.getLogger("uvicorn.error").addFilter(lambda record: not record.getMessage().startswith("ASGI callable returned without"))
     server = _Server(config, hub, on_started)
     following, stopping = asyncio.create_task(hub.run()), asyncio.create_task(stop.wait())

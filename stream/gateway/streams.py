@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
 from stream.config.settings import RedisSettings
@@ -30,8 +30,13 @@ START = "start"
 RETRY_S = 1.0
 
 
-async def with_signs_of_life(hub: Hub, events: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    """Events, with comments in between where nothing comes, and with ``stale`` when Redis goes away and when it is back."""
+async def with_signs_of_life(
+    hub: Hub, events: AsyncGenerator[bytes, None], still_allowed: Callable[[], bool]
+) -> AsyncGenerator[bytes, None]:
+    """Events, with comments in between where nothing comes, and with ``stale`` when Redis goes away and when it is back.
+
+    They end when the gateway stops, and when the viewer is no longer allowed: who may still see them connects again.
+    """
     yield FIRST
     told, spoke_s = hub.stale, time.monotonic()
     if told.since_ms is not None:
@@ -39,7 +44,7 @@ async def with_signs_of_life(hub: Hub, events: AsyncGenerator[bytes, None]) -> A
     async with aclosing(events):
         coming = asyncio.ensure_future(anext(events, None))
         try:
-            while not hub.ending.is_set():
+            while not hub.ending.is_set() and still_allowed():
                 await asyncio.wait((coming,), timeout=LOOK_S)
                 if coming.done():
                     if (text := coming.result()) is None:
