@@ -11,7 +11,7 @@ from stream.align.context import ContextQueue
 from stream.align.expiry import Expiry
 from stream.align.media_clock import MediaClock
 from stream.align.outcome import A, EncodedChunk, Outcome
-from stream.align.track import TrackAligner, WindowPolicy
+from stream.align.track import NOTHING_WITHHELD, TrackAligner, WindowPolicy
 from stream.domain.chunk import ChunkHeader
 from stream.domain.clock_skew import ClockSkews
 from stream.domain.context import ContextWindow
@@ -132,6 +132,7 @@ class SessionAligner(Generic[A]):
         *,
         final_at_ms: int | None = None,
         expected_before: Iterable[Modality] = (),
+        withheld: Mapping[Modality, int] = NOTHING_WITHHELD,
     ) -> None:
         """Begin a track.
 
@@ -143,6 +144,7 @@ class SessionAligner(Generic[A]):
             clock_skews: Clock skews at the last final window.
             final_at_ms: Wall clock at which the last final window's end was captured.
             expected_before: Modalities that were expected at the last final window.
+            withheld: See `withhold`.
         """
         if final_until_ms is not None and final_at_ms is not None:
             self.media_clock.advance(final_until_ms, final_at_ms - final_until_ms)
@@ -158,6 +160,7 @@ class SessionAligner(Generic[A]):
             now=now,
             clock_skews=clock_skews,
             expected_before=expected_before,
+            withheld=withheld,
         )
         self._tracks[track.track] = opened
         self._expected.pop(track.track, None)
@@ -174,6 +177,25 @@ class SessionAligner(Generic[A]):
                 track.expect(plan.role, plan.modalities, now)
             else:
                 self._expected.setdefault(plan.track, ExpectedTrack(now, None))
+
+    def role_of(self, track: str) -> str | None:
+        """The role of a track that is open or planned; None of others."""
+        opened = self._tracks.get(track)
+        if opened is not None:
+            return opened.role
+        return next((plan.role for plan in (() if self._plan is None else self._plan.tracks) if plan.track == track), None)
+
+    def withhold(self, track: str, withheld: Mapping[Modality, int], now: int) -> None:
+        """Set which modalities of an open track may not be used, and from which media time on: windows do not wait for them."""
+        self._tracks[track].withhold(withheld, now)
+
+    def pass_over(self, chunk: EncodedChunk[A], now: int) -> Outcome[A]:
+        """Count a chunk of an open track that may not be used, while another modality of the track is used."""
+        if self.media_clock.is_future(chunk.header.media_start_at_ms):
+            return Outcome()
+        self._expiry.on_record(now)
+        outcome = self._attach_context(self._tracks[chunk.header.track.track].pass_over(chunk, now))
+        return outcome if self._end is None else outcome.extend([self._finish_if_complete(expired=False)])
 
     def on_heartbeat(self, now: int) -> None:
         """The session continues."""

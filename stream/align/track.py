@@ -6,14 +6,14 @@ import math
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple
+from typing import Any, Generic
 
 from stream.align.clock_skew import VideoSkew, correction_ms, is_suspect, moved
+from stream.align.content import content_of
 from stream.align.lateness import Timeliness, reject, timeliness
 from stream.align.modality_state import ModalityState, Novelty
 from stream.align.outcome import A, ClosedWindow, EncodedChunk, LateWords, Outcome, UnusedChunks
 from stream.align.windower import Span, Windower
-from stream.domain.chunk import ChunkHeader
 from stream.domain.clock_skew import ClockSkew, ClockSkews
 from stream.domain.features import AudioFeatures, TextFeatures, VideoFeatures, Word
 from stream.domain.identity import TrackKey
@@ -21,19 +21,7 @@ from stream.domain.modality import MODALITIES, Modality
 from stream.domain.warning_codes import WarningCode
 from stream.domain.window import Window
 
-
-class Content(NamedTuple):
-    """The media time that the content of a chunk covers: the chunk itself, and its words wherever they are.
-
-    Attributes:
-        start_ms: Where it starts, for windows: a word is in the window in which it ends.
-        end_ms: Where it ends.
-        spoken_ms: Where it starts, for utterances: where the first word begins, if that word ends before the chunk starts.
-    """
-
-    start_ms: int
-    end_ms: int
-    spoken_ms: int
+NOTHING_WITHHELD: Mapping[Modality, int] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +56,7 @@ class TrackAligner(Generic[A]):
         final_until_ms: End of the last window that is already final, after which a replay continues; None when no window is final.
         clock_skews: Clock skews at that window.
         expected_before: Modalities that were expected at that window, see `Window.modalities_expected`.
+        withheld: See `withhold`.
         now: Monotonic clock, ms.
     """
 
@@ -86,6 +75,8 @@ class TrackAligner(Generic[A]):
         "_planned",
         "_policy",
         "_skew",
+        "_waited",
+        "_withheld",
         "epoch",
         "held",
         "role",
@@ -104,6 +95,7 @@ class TrackAligner(Generic[A]):
         now: int,
         clock_skews: ClockSkews | None = None,
         expected_before: Iterable[Modality] = (),
+        withheld: Mapping[Modality, int] = NOTHING_WITHHELD,
     ) -> None:
         self.track = track
         self.role = role
@@ -112,6 +104,8 @@ class TrackAligner(Generic[A]):
         self._planned = frozenset[Modality]() if expected is None else frozenset(expected)
         self._expected_before = frozenset(expected_before)
         self._modalities: dict[Modality, ModalityState[A]] = {m: ModalityState(now) for m in (MODALITIES if expected is None else expected)}
+        self._withheld: Mapping[Modality, int] = {}
+        self._waited: tuple[ModalityState[A], ...] = ()
         self._logic = policy.windower.build(final_until_ms)
         self._final_before_ms = self._logic.closed_until_ms
         self._first_held_start_ms = sys.maxsize
@@ -124,6 +118,7 @@ class TrackAligner(Generic[A]):
         self._ended = False
         self.held = 0
         """Chunks that are held until a window closes."""
+        self.withhold(withheld, now)
 
     def expect(self, role: str, modalities: Iterable[Modality], now: int) -> None:
         """Wait for these modalities and for no others, except those that have already sent a chunk."""
@@ -132,6 +127,41 @@ class TrackAligner(Generic[A]):
         self._modalities = {m: state for m, state in self._modalities.items() if m in wanted or state.started}
         for modality in wanted - self._modalities.keys():
             self._modalities[modality] = ModalityState(now)
+        self._find_waited()
+
+    def withhold(self, withheld: Mapping[Modality, int], now: int) -> None:
+        """Set which modalities may not be used, and from which media time on: windows wait for them only until they have reached it.
+
+        At least one modality of the track is used. Those that are used again are waited for like those that begin.
+        """
+        for modality in self._withheld.keys() - withheld.keys():
+            if (state := self._modalities.get(modality)) is not None:
+                state.last_seen = now
+        self._withheld = dict(withheld)
+        self._find_waited()
+
+    def _find_waited(self) -> None:
+        """Note the states of the modalities that windows wait for: all, without those that are withheld for good."""
+        waited = [state for modality, state in self._modalities.items() if not self._is_withheld(modality, state)]
+        self._waited = tuple(waited or self._modalities.values())
+
+    def _is_withheld(self, modality: Modality, state: ModalityState[A]) -> bool:
+        since_ms = self._withheld.get(modality)
+        if since_ms is None:
+            return False
+        # Chunks from before may come out of order, so they get the lateness that all chunks get.
+        return not since_ms or state.reached_ms - self._policy.allowed_lateness_ms >= since_ms
+
+    def pass_over(self, chunk: EncodedChunk[A], now: int) -> Outcome[A]:
+        """Count a chunk that may not be used, and that is acknowledged already: its modality has come so far."""
+        outcome: Outcome[A] = Outcome()
+        modality = self._modalities.get(chunk.header.modality)
+        if modality is not None and modality.register(chunk, now) is Novelty.NEW:
+            modality.keep_fingerprint(chunk.header.seq, chunk.fingerprint)
+            self._find_waited()
+            self._advance(self._watermark(), outcome)
+            self._emit_partial(outcome)
+        return outcome
 
     def on_chunk(self, chunk: EncodedChunk[A], now: int) -> Outcome[A]:
         """Add a chunk and close the windows that it completes."""
@@ -139,6 +169,7 @@ class TrackAligner(Generic[A]):
         modality = self._modalities.get(chunk.header.modality)
         if modality is None:
             modality = self._modalities[chunk.header.modality] = ModalityState(now)
+            self._find_waited()
         novelty = modality.register(chunk, now)
         if novelty is Novelty.NEW:
             self._hold_or_reject(chunk, modality, outcome)
@@ -153,7 +184,7 @@ class TrackAligner(Generic[A]):
     def _hold_or_reject(self, chunk: EncodedChunk[A], modality: ModalityState[A], outcome: Outcome[A]) -> None:
         header, logic = chunk.header, self._logic
         words = chunk.features.words if isinstance(chunk.features, TextFeatures) else ()
-        content = _content(header, words, logic.closed_until_ms)
+        content = content_of(header, words, logic.closed_until_ms)
         timely = timeliness(
             content.end_ms, closed_until_ms=logic.closed_until_ms, final_before_ms=self._final_before_ms, track_ended=self._ended
         )
@@ -192,17 +223,17 @@ class TrackAligner(Generic[A]):
         """The next time at which `on_time` can have an effect, if no chunk arrives before."""
         if not self.held:
             return math.inf
-        idle_at = [state.last_seen + self._policy.idle_after_ms for state in self._modalities.values()]
+        idle_at = [state.last_seen + self._policy.idle_after_ms for state in self._waited]
         waiting = [at for at in idle_at if at > now]
         if waiting:
             return min(waiting)
         until_closed = self._logic.notify_at_ms(self._first_held_start_ms) + self._policy.allowed_lateness_ms - self._reached_ms()
-        return max(state.last_seen for state in self._modalities.values()) + until_closed
+        return max(state.last_seen for state in self._waited) + until_closed
 
     def idle_at(self, now: int) -> float:
         """When the next modality becomes idle, if no chunk arrives before."""
         idle_after_ms = self._policy.idle_after_ms
-        return min([at for state in self._modalities.values() if (at := state.last_seen + idle_after_ms) > now], default=math.inf)
+        return min([at for state in self._waited if (at := state.last_seen + idle_after_ms) > now], default=math.inf)
 
     def next_end_ms(self, now: int) -> float:
         """No window that is still open ends before this media time, unless a chunk comes late.
@@ -212,7 +243,7 @@ class TrackAligner(Generic[A]):
         if self._ended:
             return math.inf
         policy = self._policy
-        active = [state.reached_ms for state in self._modalities.values() if now - state.last_seen < policy.idle_after_ms]
+        active = [state.reached_ms for state in self._waited if now - state.last_seen < policy.idle_after_ms]
         watermark = max(self._advanced_to, min(active) - policy.allowed_lateness_ms) if active else math.inf
         return self._logic.next_end_ms(self._first_held_start_ms, watermark)
 
@@ -224,7 +255,11 @@ class TrackAligner(Generic[A]):
     def is_complete(self, counts: Mapping[Modality, int], media_ms: int) -> bool:
         """True when all chunks that a session's end at ``media_ms`` has counted for this track have arrived."""
         done_ms, states = self._final_before_ms, self._modalities
-        return all(m in states and states[m].is_complete(count, done_ms, media_ms) for m, count in counts.items() if count)
+        return all(
+            states[m].is_complete(count, done_ms, media_ms) or self._is_withheld(m, states[m]) if m in states else m in self._withheld
+            for m, count in counts.items()
+            if count
+        )
 
     def end(self, media_ms: int | None) -> Outcome[A]:
         """Close every window that holds a chunk.
@@ -247,17 +282,17 @@ class TrackAligner(Generic[A]):
         return outcome
 
     def _reached_ms(self) -> int:
-        return max((state.reached_ms for state in self._modalities.values()), default=0)
+        return max((state.reached_ms for state in self._waited), default=0)
 
     def _watermark(self) -> float:
-        return min([state.reached_ms for state in self._modalities.values()]) - self._policy.allowed_lateness_ms
+        return min([state.reached_ms for state in self._waited]) - self._policy.allowed_lateness_ms
 
     def _watermark_at(self, now: int) -> float:
         policy = self._policy
-        active = [state.reached_ms for state in self._modalities.values() if now - state.last_seen < policy.idle_after_ms]
+        active = [state.reached_ms for state in self._waited if now - state.last_seen < policy.idle_after_ms]
         if active:
             return min(active) - policy.allowed_lateness_ms
-        quiet = min(now - state.last_seen for state in self._modalities.values())
+        quiet = min(now - state.last_seen for state in self._waited)
         return self._clock_step(self._reached_ms() + quiet - policy.allowed_lateness_ms)
 
     def _clock_step(self, watermark: float) -> float:
@@ -315,10 +350,10 @@ class TrackAligner(Generic[A]):
         if self._ended or not every:
             return
         next_ms = self._last_partial_ms + every
-        for state in self._modalities.values():
-            if state.reached_ms < next_ms and state.started:
-                return
-        reached = min([state.reached_ms for state in self._modalities.values() if state.started]) // every * every
+        reached_ms = min([state.reached_ms for state in self._waited if state.started], default=0)
+        if reached_ms < next_ms:
+            return
+        reached = reached_ms // every * every
         self._last_partial_ms = reached
         span = self._logic.open_window(reached)
         if span is not None:
@@ -368,15 +403,3 @@ class TrackAligner(Generic[A]):
             warnings=(*warnings, WarningCode.SYNC_SUSPECT) if video and is_suspect(skew, end) else warnings,
             modalities_expected=tuple([m for m in MODALITIES if m in expected]),
         )
-
-
-def _content(header: ChunkHeader, words: tuple[Word, ...], closed_until_ms: int) -> Content:
-    """The content of a chunk. Words that end where windows have closed are left out."""
-    start_ms, end_ms = header.start_ms, header.end_ms
-    first_ms, last_ms, spoken_ms = start_ms, end_ms, start_ms
-    for word in words:
-        if word.end_ms > last_ms:
-            last_ms = word.end_ms
-        elif closed_until_ms < word.end_ms <= start_ms:
-            first_ms, spoken_ms = min(first_ms, word.end_ms - 1), min(spoken_ms, word.start_ms)
-    return Content(first_ms, last_ms, spoken_ms)

@@ -7,10 +7,12 @@ declares.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
+
+from stream.domain.consent import ConsentStatement
 
 
 class EpochAssignment(msgspec.Struct, frozen=True):
@@ -33,10 +35,12 @@ class SessionEpochs(NamedTuple):
     Attributes:
         assignments: Epoch numbers that the workers gave.
         final: The highest epoch with a final window, -1 where there is none.
+        consents: By epoch, what was said about consent.
     """
 
     assignments: tuple[EpochAssignment, ...] = ()
     final: int = -1
+    consents: Mapping[int, tuple[ConsentStatement, ...]] = {}
 
 
 def epoch_at(assignments: Sequence[EpochAssignment], declared: int, media_start_at_ms: float) -> int | None:

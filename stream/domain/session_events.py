@@ -132,6 +132,8 @@ class KeyedSessionEvent(msgspec.Struct, frozen=True):
 
     @property
     def media_start_at_ms(self) -> int | None:
-        """Wall clock at which the session's media began, according to this event; None if the event has no time."""
+        """Wall clock at which the session's media began, according to this event; None if it does not say."""
+        if isinstance(self.event, SessionConsent):  # Its media time need not be that at which it was sent.
+            return None
         media_ms = 0 if isinstance(self.event, SessionStart) else self.event.media_ms
         return None if self.at_ms is None else self.at_ms - media_ms

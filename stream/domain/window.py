@@ -11,6 +11,7 @@ from stream.domain.context import ContextWindow
 from stream.domain.features import LEAST_VOICE_MS, AudioFeatures, Floats, TextFeatures, VideoFeatures, Word
 from stream.domain.identity import TrackKey
 from stream.domain.modality import MODALITIES, Modality
+from stream.domain.withheld import Reason
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -35,7 +36,8 @@ class Window(msgspec.Struct, frozen=True):
         earlier: Finished windows of its own track that overlap neither each other nor this one, newest first: from them the voice of its
             speaker and the beginning of its first sentence are known.
         modalities_expected: Modalities that the session's plan names for the track, or of which a usable chunk touches this window or an
-            earlier final window of the track in this epoch.
+            earlier final window of the track in this epoch. Those that are withheld are left out.
+        withheld: Modalities that may not be used in the window, with the reason. It holds nothing of them.
     """
 
     track: TrackKey
@@ -55,6 +57,7 @@ class Window(msgspec.Struct, frozen=True):
     context: tuple[ContextWindow, ...] = ()
     earlier: tuple[ContextWindow, ...] = ()
     modalities_expected: tuple[Modality, ...] = ()
+    withheld: dict[Modality, Reason] = {}
 
     def with_context(self, context: tuple[ContextWindow, ...], earlier: tuple[ContextWindow, ...]) -> Window:
         """The same window with its context and the earlier windows of its track."""

@@ -166,6 +166,7 @@ def _fields(window: Window, numbers: _Numbers | None, model: ModelVersion, allow
         "arousal": None if numbers is None or not window.has_voice() else rounded(numbers.inference.arousal),
         "modalities_present": () if numbers is None else numbers.present,
         "modalities_expected": window.modalities_expected,
+        "withheld": {modality: str(reason) for modality, reason in window.withheld.items()},
         "shares": {} if numbers is None else shares(numbers.contributions, numbers.present),
         "faces": window.faces_max,
         "warnings": warnings_of_nothing(window) if numbers is None else numbers.warnings,

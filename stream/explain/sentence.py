@@ -14,9 +14,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from stream.domain.evidence import SpanEvidence
-from stream.domain.modality import Modality
+from stream.domain.modality import MODALITIES, Modality
 from stream.domain.result import ExplanationRecord, ScoreRecord
 from stream.domain.warning_codes import WarningCode, nuisance_of
+from stream.domain.withheld import Reason
 from stream.domain.wording import in_words
 from stream.explain.phrasing import (
     NEUTRAL,
@@ -62,6 +63,12 @@ _MISSING: Mapping[Modality, str] = {
     Modality.VIDEO: "No face was seen.",
 }
 
+_WITHHELD: Mapping[Reason, str] = {
+    Reason.POLICY: "left out by policy",
+    Reason.CONSENT: "left out without consent",
+    Reason.LANGUAGE: "left out, as they may not be English",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class _Part:
@@ -89,13 +96,32 @@ class _Part:
 def sentence(score: ScoreRecord, explanation: ExplanationRecord) -> str:
     """The summary of a final window, free of control characters and markup."""
     if score.score is None:
-        return f"Nothing was said by {named(score.role)}."
+        return _no_score(score)
     text, words = "", 0
     for part in filter(None, _sentences(score, score.score, explanation)):
         length = len(part.split())
         if words + length <= LONGEST:
             text, words = f"{text} {part}".lstrip(), words + length
     return text
+
+
+def _no_score(score: ScoreRecord) -> str:
+    who, withheld = named(score.role), _withheld(score)
+    if not withheld:
+        return f"Nothing was said by {who}."
+    others = [] if len(score.withheld) == len(MODALITIES) else ["nothing else came"]
+    return f"There is no score for {who}: {joined([*withheld, *others])}."
+
+
+def _withheld(score: ScoreRecord) -> list[str]:
+    """What may not be used of a window, by reason, as clauses."""
+    clauses = []
+    for reason, why in _WITHHELD.items():
+        names = [_NAMES[modality] for modality in MODALITIES if score.withheld.get(modality) == reason]
+        if names:
+            verb = "are" if len(names) > 1 or names[0] in _PLURALS else "is"
+            clauses.append(f"{joined(names)} {verb} {why}")
+    return clauses
 
 
 def _sentences(score: ScoreRecord, points: float, explanation: ExplanationRecord) -> Iterator[str]:
@@ -218,17 +244,18 @@ def _without(part: _Part) -> str:
 def _cautions(score: ScoreRecord) -> Iterator[str]:
     present = score.modalities_present
     alone = len(present) == 1 < len(score.modalities_expected)
+    said = {WarningCode.VISUAL_OVER_RELIANCE} if alone else set()
+    if score.withheld.get(Modality.TEXT) == Reason.LANGUAGE:
+        said.add(WarningCode.OUTSIDE_TRAINING_DOMAIN)
     if alone:
         yield _ONLY[present[0]]
     else:
         yield from (_MISSING[m] for m in score.modalities_expected if m not in present)
+    # What the policy leaves out of a role is the same in each window.
+    yield from (at_start(f"{clause}.") for clause in _withheld(score) if not clause.endswith(_WITHHELD[Reason.POLICY]))
     if WarningCode.MODALITIES_DISAGREE in score.warnings:
         yield at_start(f"{joined([_NAMES[m] for m in present])} disagree.")
-    yield from (
-        PLAIN[code]
-        for code in WarningCode
-        if code in score.warnings and code in PLAIN and not (alone and code == WarningCode.VISUAL_OVER_RELIANCE)
-    )
+    yield from (PLAIN[code] for code in WarningCode if code in score.warnings and code in PLAIN and code not in said)
     nuisances = [in_words(name) for code in score.warnings if (name := nuisance_of(code)) is not None]
     if nuisances:
         yield f"{nuisances[0]} would move the score."

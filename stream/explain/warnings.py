@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from stream.domain.features import Floats
 from stream.domain.inference import CONTEXT_BIT, LABELS, Inference, WindowInputs
-from stream.domain.modality import Modality
+from stream.domain.modality import MODALITIES, Modality
 from stream.domain.result import ExplanationRecord, ScoreRecord
 from stream.domain.warning_codes import WarningCode, nuisance_of, sensitive_to
 from stream.domain.window import Window
@@ -64,8 +64,9 @@ def warning_codes(
 
 
 def warnings_of_nothing(window: Window) -> tuple[str, ...]:
-    """All codes of a window in which nothing is present: that, and those of its input."""
-    return _in_order((WarningCode.NOTHING_PRESENT, *window.warnings))
+    """All codes of a window without a score: that nothing is present, unless nothing may be used of it anyway, and those of its input."""
+    nothing = () if len(window.withheld) == len(MODALITIES) else (WarningCode.NOTHING_PRESENT,)
+    return _in_order((*nothing, *window.warnings))
 
 
 def with_evidence(score: ScoreRecord, explanation: ExplanationRecord, sensitive: Iterable[str] = ()) -> tuple[str, ...]:

@@ -15,9 +15,11 @@ from stream.domain.delivery import InboundRecord
 from stream.domain.features import Features
 from stream.domain.kafka_records import BadRecordError
 from stream.media.errors import MediaError
+from stream.pipeline.admission import Admission
 from stream.pipeline.ports import TrackEncoder
 from stream.pipeline.processing_context import ProcessingContext
 from stream.pipeline.timings import Step
+from stream.policy.decisions import Decision, Handling
 
 log = structlog.get_logger(__name__)
 
@@ -38,27 +40,37 @@ class EncodeQueue:
 
     Args:
         encoder: The track's encoder.
+        admission: Decides which chunks may be decoded.
         context: The worker's shared parts. Every queued chunk holds one of its chunk slots.
         tasks: Runs the queue.
         on_encoded: Receives each chunk with its features; None for features of a chunk that went to the dead letters.
+        on_withheld: Receives each chunk that may not be used, and how it is handled.
     """
 
     def __init__(
-        self, encoder: TrackEncoder, context: ProcessingContext, tasks: TaskSet, on_encoded: Callable[[Arrival, Features | None], None]
+        self,
+        encoder: TrackEncoder,
+        admission: Admission,
+        context: ProcessingContext,
+        tasks: TaskSet,
+        *,
+        on_encoded: Callable[[Arrival, Features | None], None],
+        on_withheld: Callable[[Arrival, Handling], None],
     ) -> None:
         self._encoder = encoder
+        self._admission = admission
         self._context = context
         self._tasks = tasks
         self._on_encoded = on_encoded
+        self._on_withheld = on_withheld
         self._queue: asyncio.Queue[Arrival] = asyncio.Queue()
         self._runner: asyncio.Task[None] | None = None
         self.pending = 0
         """Chunks that wait or are being encoded."""
 
     def put(self, arrival: Arrival) -> None:
-        """If a chunk needs no model and no other is ahead of it, encode it immediately. Otherwise queue it."""
-        if self.pending == 0 and (features := self._encode_immediately(arrival.chunk)) is not None:
-            self._on_encoded(arrival, features)
+        """If a chunk needs no model or may not be used, and no other is ahead of it, pass it on immediately. Otherwise queue it."""
+        if self.pending == 0 and self._pass_on_immediately(arrival):
             self._context.chunk_slots.release()
             return
         if self._runner is None:
@@ -76,6 +88,23 @@ class EncodeQueue:
             self._queue.get_nowait()
             self._context.chunk_slots.release()
 
+    def _pass_on_immediately(self, arrival: Arrival) -> bool:
+        decision = self._admission.decide(arrival.chunk.header)
+        if decision is None:
+            return False
+        if decision.handling is not Handling.USE:
+            self._withhold(arrival, decision)
+            return True
+        features = self._encode_immediately(arrival.chunk)
+        if features is None:
+            return False
+        self._on_encoded(arrival, features)
+        return True
+
+    def _withhold(self, arrival: Arrival, decision: Decision) -> None:
+        self._context.metrics.chunks_withheld.labels(arrival.chunk.header.modality, decision.reason).inc()
+        self._on_withheld(arrival, decision.handling)
+
     def _encode_immediately(self, chunk: Chunk) -> Features | None:
         """None also for a chunk that cannot be used: `_encode` finds the reason again and reports it."""
         try:
@@ -87,11 +116,19 @@ class EncodeQueue:
         timings = self._context.timings
         while True:
             arrival = await self._queue.get()
-            began = time.perf_counter()
+            features: Features | None = None
             try:
-                features = await self._encode(arrival)
+                decision = await self._admission.decided(arrival.chunk.header)
+                began = time.perf_counter()
+                if decision.handling is Handling.USE:
+                    features = await self._encode(arrival)
             finally:
                 self._context.chunk_slots.release()
+            if decision.handling is not Handling.USE:
+                self.pending -= 1
+                self._withhold(arrival, decision)
+                self._queue.task_done()
+                continue
             timings.add(Step.QUEUE, (began - arrival.at) * 1000)
             timings.add(Step.ENCODE, (time.perf_counter() - began) * 1000)
             self.pending -= 1

@@ -10,13 +10,15 @@ import structlog
 
 from stream.aio.tasks import TaskSet
 from stream.domain.chunk import Chunk
+from stream.domain.consent import ConsentStatement
 from stream.domain.delivery import InboundRecord
 from stream.domain.epoch import EpochAssignment
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.kafka_records import BadRecordError
 from stream.domain.modality import Modality
-from stream.domain.session_events import MAX_TRACKS, KeyedSessionEvent, SessionHeartbeat
+from stream.domain.session_events import MAX_TRACKS, KeyedSessionEvent, SessionConsent, SessionHeartbeat, SessionStart
 from stream.explain.session_summary import summarise
+from stream.pipeline.admission import Admission
 from stream.pipeline.encode_queue import Arrival, EncodeQueue
 from stream.pipeline.model_pin import EpochModel
 from stream.pipeline.ports import TrackEncoder
@@ -25,6 +27,8 @@ from stream.pipeline.session_events import HeldEvent, SessionEventBuffer
 from stream.pipeline.timings import Step
 from stream.pipeline.track_state import read_track_state
 from stream.pipeline.windows import EpochWindows
+from stream.policy.decisions import EpochPolicy
+from stream.policy.tenant import tenant_policy
 from stream.sinks.results import result_message
 
 log = structlog.get_logger(__name__)
@@ -39,6 +43,7 @@ class EpochProcessor:
         partition: The Kafka partition of its records.
         context: The worker's shared parts.
         on_done: Called when the epoch ends, because it is complete or another worker fenced it off.
+        consents: What was said about the consent of the session's people, by epoch; the epoch adds to it.
         assignment: The epoch's assignment, where workers gave it its number.
     """
 
@@ -50,6 +55,7 @@ class EpochProcessor:
         context: ProcessingContext,
         on_done: Callable[[EpochProcessor], None],
         *,
+        consents: dict[int, tuple[ConsentStatement, ...]],
         assignment: EpochAssignment | None = None,
     ) -> None:
         self.session = session
@@ -67,16 +73,23 @@ class EpochProcessor:
         self._tasks = TaskSet(self._on_task_failed)
         self._reports = TaskSet(self._on_task_failed)
         self._model = EpochModel(context.model_pins, session, epoch, self._tasks)
+        self._consents = consents
+        self._policy = EpochPolicy(
+            tenant_policy(context.settings.policy, session.tenant), [consents[earlier] for earlier in sorted(consents) if earlier < epoch]
+        )
+        self._policy.add(consents.get(epoch, ()))
         self.windows = EpochWindows(
             session,
             epoch,
             context,
+            policy=self._policy,
             model=self._model,
             reports=self._reports,
             is_encoding=lambda: self._is_encoding,
             on_ended=self._on_ended,
         )
         """The epoch's aligner, and the scoring and publishing of its windows."""
+        self._admission = Admission(self._policy, self.windows.aligner.role_of)
         self._events = SessionEventBuffer(context.same_clock_ms)
         self._encoders: dict[TrackKey, TrackEncoder] = {}
         self._queues: dict[tuple[TrackKey, Modality], EncodeQueue] = {}
@@ -115,8 +128,17 @@ class EpochProcessor:
         self._context.timings.add(Step.BROKER, time.time() * 1000 - header.captured_ms)
         queue = self._queues.get((track, header.modality))
         if queue is None:
-            queue = EncodeQueue(self._encoders[track], self._context, self._tasks, self.windows.on_encoded)
+            queue = EncodeQueue(
+                self._encoders[track],
+                self._admission,
+                self._context,
+                self._tasks,
+                on_encoded=self.windows.on_encoded,
+                on_withheld=self.windows.on_withheld,
+            )
             self._queues[track, header.modality] = queue
+        if self._context.chunk_slots.locked():
+            self._admission.settle()
         queue.put(Arrival(chunk, record))
         return True
 
@@ -133,26 +155,43 @@ class EpochProcessor:
 
     @property
     def events_held(self) -> int:
-        """Starts and ends that are held until the summary is written."""
+        """Events that are held until the summary is written."""
         return len(self._events)
 
-    def on_event(self, event: KeyedSessionEvent, record: InboundRecord) -> None:
-        """Process a start, heartbeat or end. Starts and ends stay unacknowledged until the summary is written: a replay needs them."""
+    async def on_event(self, event: KeyedSessionEvent, record: InboundRecord) -> None:
+        """Process an event. All but heartbeats stay unacknowledged until the summary is written: a replay needs them."""
         if isinstance(event.event, SessionHeartbeat):
             record.acknowledge()
             self.windows.on_event(event)
         elif self._events.add(event, record, self.windows.aligner.media_clock.newest_media_start_at_ms):
-            self.windows.on_event(event)
+            await self._apply(event)
+
+    async def _apply(self, event: KeyedSessionEvent) -> None:
+        """Apply an event. What it says about consent is in Redis first: a worker that takes over may read chunks before events."""
+        if isinstance(event.event, SessionStart | SessionConsent):
+            statements = self._policy.statements_of(event.event)
+            if statements:
+                stored = tuple(await self._context.store.put_consents(self.session, self.epoch, statements))
+                if self._stopped:
+                    return
+                self._consents[self.epoch] = stored
+                self._policy.add(stored)
+            if isinstance(event.event, SessionStart):
+                self._policy.on_start(event.event)
+        self.windows.on_event(event)
+        if isinstance(event.event, SessionStart):
+            self._admission.settle()
 
     def transfer_events(self, belongs: Callable[[KeyedSessionEvent], bool]) -> list[HeldEvent]:
-        """Hand over the starts and ends that turn out to belong to a later epoch."""
+        """Hand over the events that turn out to belong to a later epoch."""
         return self._events.transfer(belongs)
 
     def on_time(self, now: int) -> None:
         """Let time pass on the caught-up clock. While a chunk is being encoded no time passes: that would look like silence."""
+        self._admission.settle()
         if not self._closing and not self._is_encoding:
             for event in self._events.take_early():
-                self.windows.on_event(event)
+                self._tasks.spawn(self._apply(event))
             self.windows.on_time(now)
 
     def stop(self) -> None:

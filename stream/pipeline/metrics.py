@@ -71,6 +71,11 @@ class Metrics:
         self.shadow_difference = counter("shadow_score_difference", "Sum of |shadow score - published score|, in points.", ["version"])
         self.shadow_label_changes = counter("shadow_label_changes", "Windows that the shadow version labels differently.", ["version"])
         self.shadow_failures = counter("shadow_failures", "Windows of the share that the shadow version did not score.", ["version"])
+        self.chunks_withheld = counter(
+            "chunks_withheld",
+            "Chunks that may not be used: acknowledged, not decoded. By modality and reason.",
+            ["modality", "reason"],
+        )
         self.windows_not_kept = counter("windows_not_kept", "Windows that could not be written to explanations.store.")
         self.word_claims = counter(
             "word_claims", "Checked claims on words by outcome: top_right, top_wrong (one a window), sign_right, sign_wrong.", ["outcome"]

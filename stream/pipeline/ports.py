@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from stream.domain.chunk import Chunk
+from stream.domain.consent import ConsentStatement
 from stream.domain.context import ContextFeatures
 from stream.domain.delivery import FinaliseOutcome, LastFinal
 from stream.domain.epoch import EpochAssignment, SessionEpochs
@@ -87,6 +88,9 @@ class ResultStore(Protocol):
         self, session: SessionKey, declared: int, media_start_at_ms: int, within_ms: int, after: int
     ) -> tuple[EpochAssignment, ...]:
         """Give a media clock that began after epoch `after` an epoch number, unless it has one; return all assignments of the session."""
+
+    async def put_consents(self, session: SessionKey, epoch: int, statements: Sequence[ConsentStatement]) -> Sequence[ConsentStatement]:
+        """Keep what was said about consent in an epoch, unless it is kept already; return all that is kept of this epoch."""
 
     async def promoted_version(self) -> str | None:
         """The version of the model that new epochs get; None if none was ever promoted."""

@@ -63,6 +63,7 @@ class SessionProcessor:
         self.key = key
         self._assignments = known.assignments
         self._final = known.final
+        self._consents = dict(known.consents)
         self._context = context
         self._on_opening = on_opening
         self._on_done = on_done
@@ -95,13 +96,13 @@ class SessionProcessor:
         return Intake.DROPPED
 
     async def on_event(self, event: KeyedSessionEvent, record: InboundRecord, claim: Claim) -> None:
-        """Pass a start, heartbeat or end to its epoch."""
+        """Pass an event to its epoch."""
         epoch = await self._epoch_of(event.event.epoch, _media_start_at_ms(event), record, claim)
         if epoch is None:
             return
         if epoch.events_held >= MAX_EVENTS and not isinstance(event.event, SessionHeartbeat):
             raise BadRecordError("too_many_events", "the epoch has as many starts and ends as it may have")
-        epoch.on_event(event, record)
+        await epoch.on_event(event, record)
 
     async def _epoch_of(self, declared: int, media_start_at_ms: float, record: InboundRecord, claim: Claim) -> EpochProcessor | None:
         """The epoch that a record belongs to, opened if need be; None if the claim is lost.
@@ -130,7 +131,9 @@ class SessionProcessor:
             raise BadRecordError("old_epoch", "a newer epoch of this session has begun")
         self._on_opening(self)
         assignment = next((assigned for assigned in self._assignments if assigned.epoch == number), None)
-        opened = EpochProcessor(self.key, number, partition, self._context, self._on_epoch_done, assignment=assignment)
+        opened = EpochProcessor(
+            self.key, number, partition, self._context, self._on_epoch_done, consents=self._consents, assignment=assignment
+        )
         self._epochs[number] = opened
         self._epochs = dict(sorted(self._epochs.items()))
         for retiring in self.epochs[:-1]:
@@ -158,7 +161,7 @@ class SessionProcessor:
         newer = await self._epoch_of(header.epoch, media_start_at_ms, record, claim)
         if newer is not None:
             for event, event_record in before.transfer_events(lambda event: self._belongs_to(event, newer)):
-                newer.on_event(event, event_record)
+                await newer.on_event(event, event_record)
 
     def _belongs_to(self, event: KeyedSessionEvent, epoch: EpochProcessor) -> bool:
         return self._number_of(event.event.epoch, _media_start_at_ms(event)) == epoch.epoch
@@ -211,5 +214,5 @@ class SessionProcessor:
 
 
 def _media_start_at_ms(event: KeyedSessionEvent) -> float:
-    """An event without a time belongs to the newest media clock."""
+    """An event without a time belongs to the newest media clock, and so does one about consent."""
     return math.inf if event.media_start_at_ms is None else event.media_start_at_ms

@@ -1,4 +1,4 @@
-"""Starts and ends of a session that an epoch holds unacknowledged until its summary is written."""
+"""Starts, consents and ends of a session that an epoch holds unacknowledged until its summary is written."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HeldEvent = tuple[KeyedSessionEvent, InboundRecord]
 
 
 class SessionEventBuffer:
-    """Holds the records of an epoch's starts and ends, so that a replay sees them, and delays events that came too early.
+    """Holds the records of an epoch's starts, consents and ends, so that a replay sees them, and delays events that came too early.
 
     The topics of events and of chunks are read independently. So an event that belongs to a later run of the media clock may be read
     before the chunks that show that the clock has started again. Such an event is *early*: it is applied only once every

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from stream.domain.clock_skew import ClockSkews
 from stream.domain.context import ContextFeatures
 from stream.domain.identity import TrackKey
-from stream.domain.modality import Modality
+from stream.domain.modality import MODALITIES, Modality
+from stream.domain.result import ScoreRecord
 from stream.domain.track_scores import TrackScores
+from stream.domain.withheld import Reason
 from stream.pipeline.ports import ResultStore
 
 ALL_FINAL_MS = 2**53
@@ -49,4 +51,9 @@ async def read_track_state(store: ResultStore, track: TrackKey, epoch: int) -> T
     # `latest` is written with the last final window, but may be newer or expired: then it says nothing here.
     if latest is None or latest.epoch != epoch or latest.end_ms != final.end_ms:
         return TrackState(final.end_ms, None, final.clock_skews, (), scores, contributions)
-    return TrackState(final.end_ms, latest.media_end_at_ms, final.clock_skews, latest.modalities_expected, scores, contributions)
+    return TrackState(final.end_ms, latest.media_end_at_ms, final.clock_skews, _expected(latest), scores, contributions)
+
+
+def _expected(latest: ScoreRecord) -> tuple[Modality, ...]:
+    """The modalities that were expected. Words in another language are left out of the record, but others may follow."""
+    return tuple(m for m in MODALITIES if m in latest.modalities_expected or latest.withheld.get(m) == Reason.LANGUAGE)

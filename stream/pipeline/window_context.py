@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from stream.domain.context import CONTEXT_KEPT, ContextFeatures, ContextWindow, OpenSentence, RedactedWord
@@ -22,6 +22,7 @@ class WindowContext:
         words_before: The beginning of the window's first sentence, from the earlier windows of its track.
         redacted: The words of the window that no explanation may show.
         contributed: Receives the window's own contribution.
+        allowed: What the window may know of a contribution.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class WindowContext:
         words_before: tuple[str, ...],
         redacted: tuple[RedactedWord, ...],
         contributed: asyncio.Future[ContextFeatures],
+        allowed: Callable[[ContextFeatures, Window], ContextFeatures],
     ) -> None:
         self._window = window
         self._context = context
@@ -42,14 +44,20 @@ class WindowContext:
         self.redacted = redacted
         """Words that no explanation may show; known at once, too."""
         self._contributed = contributed
+        self._allowed = allowed
 
     async def features(self) -> list[ContextFeatures]:
         """The contributions of the windows of the context, newest window first; waits until all are known."""
-        return await _results(self._context)
+        return await self._results(self._context)
 
     async def earlier(self) -> list[ContextFeatures]:
         """The contributions of the earlier windows of the window's track, newest first; waits until all are known."""
-        return await _results(self._earlier)
+        return await self._results(self._earlier)
+
+    async def _results(self, contributions: Sequence[asyncio.Future[ContextFeatures]]) -> list[ContextFeatures]:
+        # Shielded: a window that is dropped while it waits must not cancel what others wait for.
+        known = [features.result() if features.done() else await asyncio.shield(features) for features in contributions]
+        return [self._allowed(features, self._window) for features in known]
 
     def contribute(self, features: ContextFeatures) -> None:
         """Publish the window's contribution to later windows."""
@@ -75,10 +83,19 @@ class _Kept(NamedTuple):
     features: asyncio.Future[ContextFeatures]
 
 
-class ContextStore:
-    """The contributions of the newest finished windows of each track of an epoch."""
+def _everything(features: ContextFeatures, _window: Window) -> ContextFeatures:
+    return features
 
-    def __init__(self) -> None:
+
+class ContextStore:
+    """The contributions of the newest finished windows of each track of an epoch.
+
+    Args:
+        allowed: What a window may know of a contribution; by default everything.
+    """
+
+    def __init__(self, allowed: Callable[[ContextFeatures, Window], ContextFeatures] = _everything) -> None:
+        self._allowed = allowed
         self._tracks: dict[str, dict[int, _Kept]] = {}
 
     def add(self, contributions: Iterable[ContextFeatures]) -> None:
@@ -106,6 +123,7 @@ class ContextStore:
             words_before=before,
             redacted=redacted,
             contributed=contributed,
+            allowed=self._allowed,
         )
 
     def _known(self, windows: Iterable[ContextWindow]) -> list[_Kept]:
@@ -120,8 +138,3 @@ class ContextStore:
         while len(track) > CONTEXT_KEPT:
             del track[min(track)]
         return future
-
-
-async def _results(contributions: Sequence[asyncio.Future[ContextFeatures]]) -> list[ContextFeatures]:
-    # Shielded: a window that is dropped while it waits must not cancel what others wait for.
-    return [features.result() if features.done() else await asyncio.shield(features) for features in contributions]

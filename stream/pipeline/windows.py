@@ -6,13 +6,15 @@ import asyncio
 from collections.abc import Callable
 from hashlib import blake2b
 
+from msgspec.structs import replace
+
 from stream.aio.tasks import TaskSet
 from stream.align.outcome import EncodedChunk, LateWords, Outcome
 from stream.align.session import SessionAligner
 from stream.domain.epoch import EpochAssignment
 from stream.domain.features import Features
 from stream.domain.identity import SessionKey, TrackKey
-from stream.domain.session_events import KeyedSessionEvent, SessionEnd, SessionHeartbeat, SessionStart
+from stream.domain.session_events import KeyedSessionEvent, SessionConsent, SessionEnd, SessionHeartbeat, SessionStart
 from stream.pipeline.encode_queue import Arrival
 from stream.pipeline.model_pin import EpochModel
 from stream.pipeline.ports import Ack
@@ -20,6 +22,7 @@ from stream.pipeline.processing_context import ProcessingContext
 from stream.pipeline.scoring import TrackScoring
 from stream.pipeline.track_state import TrackState
 from stream.pipeline.window_context import ContextStore
+from stream.policy.decisions import EpochPolicy, Handling
 from stream.sinks.dead_letter import late_message, late_words_message
 
 
@@ -43,6 +46,11 @@ class SharedAck:
             self._acknowledge()
 
 
+def _encoded(arrival: Arrival, features: Features | None, ack: SharedAck | None) -> EncodedChunk[Ack]:
+    digest = blake2b(arrival.chunk.payload, digest_size=8).digest()
+    return EncodedChunk[Ack](arrival.chunk.header, features, ack, digest)
+
+
 class EpochWindows:
     """Runs the aligner of an epoch and forwards its output.
 
@@ -50,6 +58,7 @@ class EpochWindows:
         session: The session.
         epoch: The epoch of its media clock.
         context: The worker's shared parts.
+        policy: What may be used of the session.
         model: The version of the model that scores the epoch.
         reports: Runs the tasks that report late, conflicting and future chunks.
         is_encoding: Whether a chunk of the epoch is being encoded.
@@ -62,6 +71,7 @@ class EpochWindows:
         epoch: int,
         context: ProcessingContext,
         *,
+        policy: EpochPolicy,
         model: EpochModel,
         reports: TaskSet,
         is_encoding: Callable[[], bool],
@@ -85,7 +95,8 @@ class EpochWindows:
         self.frozen = False
         """True once no more chunks are accepted: the worker drains, and leaves the open windows to its successor."""
         self._context = context
-        self._context_store = ContextStore()
+        self._policy = policy
+        self._context_store = ContextStore(policy.of_context)
         self._model = model
         self._reports = reports
         self._is_encoding = is_encoding
@@ -137,17 +148,31 @@ class EpochWindows:
             state.clock_skews,
             final_at_ms=state.final_at_ms,
             expected_before=state.modalities_expected,
+            withheld=self._policy.withheld_since(track.track, self.aligner.role_of(track.track) or role),
         )
         return scoring
 
     def on_encoded(self, arrival: Arrival, features: Features | None) -> None:
-        """Pass an encoded chunk to the aligner. Features are None if the chunk could not be used."""
+        """Pass an encoded chunk to the aligner. Features are None if the chunk could not be used, and is acknowledged already."""
+        self._on_chunk(arrival, features, None if features is None else SharedAck(arrival.record.acknowledge))
+
+    def on_withheld(self, arrival: Arrival, handling: Handling) -> None:
+        """Pass a chunk that may not be used to the aligner, without its content."""
+        if self.frozen:
+            return
+        if handling is Handling.EMPTY:
+            self._on_chunk(arrival, None, SharedAck(arrival.record.acknowledge))
+            return
+        self._notify_at = 0
+        arrival.record.acknowledge()
+        self._dispatch(self.aligner.pass_over(_encoded(arrival, None, None), self._context.clock()))
+        self._finish_if_idle()
+
+    def _on_chunk(self, arrival: Arrival, features: Features | None, ack: SharedAck | None) -> None:
         if self.frozen:
             return
         self._notify_at = 0
-        digest = blake2b(arrival.chunk.payload, digest_size=8).digest()
-        ack = None if features is None else SharedAck(arrival.record.acknowledge)
-        chunk = EncodedChunk[Ack](arrival.chunk.header, features, ack, digest)
+        chunk = _encoded(arrival, features, ack)
         outcome = self.aligner.on_chunk(chunk, self._context.clock())
         for late in outcome.late_words:
             if ack is not None:
@@ -158,16 +183,27 @@ class EpochWindows:
         self._finish_if_idle()
 
     def on_event(self, event: KeyedSessionEvent) -> None:
-        """Apply a start, heartbeat or end."""
+        """Apply a start, heartbeat, consent or end. What it says about consent is known to the policy already."""
         self._notify_at = 0
         now = self._context.clock()
         match event.event:
             case SessionStart():
                 self.aligner.on_start(event.event, now)
+                self._withhold(now)
+            case SessionConsent():
+                self.aligner.on_heartbeat(now)
+                self._withhold(now)
             case SessionHeartbeat():
                 self.aligner.on_heartbeat(now)
             case SessionEnd():
                 self._dispatch(self.aligner.on_end(event.event, now))
+
+    def _withhold(self, now: int) -> None:
+        """What may be used has changed: windows wait for what may."""
+        for track in self.tracks:
+            role = self.aligner.role_of(track.track)
+            if role is not None:
+                self.aligner.withhold(track.track, self._policy.withheld_since(track.track, role), now)
 
     def on_time(self, now: int) -> None:
         """Let time pass on the caught-up clock."""
@@ -212,13 +248,13 @@ class EpochWindows:
         """
         # 1.
         for closed in outcome.closed:
-            self.tracks[closed.window.track].score(closed)
+            self.tracks[closed.window.track].score(replace(closed, window=self._policy.applied(closed.window)))
         # 2. Through the publisher: such a chunk may have been in the track's last window, which is not published yet.
         for unused in outcome.unused:
             self.tracks[unused.track].publisher.acknowledge_after(unused.acks)
         # 3.
         for window in outcome.partial:
-            self.tracks[window.track].publish_partial(window)
+            self.tracks[window.track].publish_partial(self._policy.applied(window))
         # 4.
         for repeated in outcome.repeated:
             if repeated.ack is not None:

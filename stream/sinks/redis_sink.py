@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import cast
 
 from stream.config.settings import RedisSettings
 from stream.domain.clock_skew import decode_skews
+from stream.domain.consent import ConsentStatement
 from stream.domain.context import ContextFeatures, decode_context
 from stream.domain.delivery import FinaliseOutcome, LastFinal
 from stream.domain.epoch import EpochAssignment, SessionEpochs
@@ -18,7 +21,7 @@ from stream.sinks.connection import RedisConnection
 from stream.sinks.examine import RedisHealth
 from stream.sinks.finaliser import Finaliser
 from stream.sinks.keys import FENCE, MODELS, session_names, track_names
-from stream.sinks.scripts import BEGIN_EPOCH, NEXT_FENCE, PIN_VERSION, PUT_PARTIAL, PUT_SUMMARY, Argument
+from stream.sinks.scripts import BEGIN_EPOCH, NEXT_FENCE, PIN_VERSION, PUT_CONSENTS, PUT_PARTIAL, PUT_SUMMARY, Argument
 
 PAGE = 500
 """Final windows read in one call: Redis serves nobody else meanwhile, so a long session is read in parts."""
@@ -122,7 +125,16 @@ class RedisSink:
         """The session's epochs."""
         state = cast(dict[str, str], await self._redis.waiting_out(lambda redis, _: redis.hgetall(session_names(session).state)))
         finals = [int(value.partition("-")[0]) for field, value in state.items() if field.startswith("last:")]
-        return SessionEpochs(_assignments(state), max(finals, default=-1))
+        return SessionEpochs(_assignments(state), max(finals, default=-1), _consents(state))
+
+    async def put_consents(self, session: SessionKey, epoch: int, statements: Sequence[ConsentStatement]) -> Sequence[ConsentStatement]:
+        """Keep what was said about consent in an epoch, in one atomic step, unless it is kept already; return all of this epoch."""
+        args: list[Argument] = [self._settings.result_ttl_s]
+        for track, media_ms, granted, from_ms in statements:
+            args += [f"consent:{epoch}:{track}:{media_ms}:{int(granted)}", from_ms]
+        state = session_names(session).state
+        pairs = cast(list[str], await self._redis.waiting_out(lambda redis, _: PUT_CONSENTS.run(redis, [state], args)))
+        return _consents(dict(zip(pairs[::2], pairs[1::2], strict=True))).get(epoch, ())
 
     async def begin_epoch(
         self, session: SessionKey, declared: int, media_start_at_ms: int, within_ms: int, after: int
@@ -205,6 +217,16 @@ class RedisSink:
 def _assignments(state: dict[str, str]) -> tuple[EpochAssignment, ...]:
     fields = [(int(field.removeprefix("epoch:")), value.split(":")) for field, value in state.items() if field.startswith("epoch:")]
     return tuple(EpochAssignment(epoch, int(declared), int(media_start_at_ms)) for epoch, (declared, media_start_at_ms) in sorted(fields))
+
+
+def _consents(state: dict[str, str]) -> dict[int, tuple[ConsentStatement, ...]]:
+    found: dict[int, list[ConsentStatement]] = defaultdict(list)
+    for field, from_ms in sorted(state.items()):
+        name, _, rest = field.partition(":")
+        if name == "consent":
+            epoch, track, media_ms, granted = rest.split(":")
+            found[int(epoch)].append(ConsentStatement(track, int(media_ms), granted == "1", int(from_ms)))
+    return {epoch: tuple(statements) for epoch, statements in found.items()}
 
 
 def _track(record: ScoreRecord) -> TrackKey:

@@ -153,6 +153,15 @@ redis.call('EXPIRE', KEYS[1], ARGV[3])
 return redis.call('HGET', KEYS[1], field)
 """)
 
+PUT_CONSENTS = Script("""
+-- Keeps what was said about consent in an epoch, unless it is kept already. Returns the fields of `state`.
+--
+-- KEYS: 1 state. ARGV: 1 ttl s, from 2 on fields and the media times from which they hold.
+for i = 2, #ARGV, 2 do redis.call('HSETNX', KEYS[1], ARGV[i], ARGV[i + 1]) end
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+return redis.call('HGETALL', KEYS[1])
+""")
+
 PROMOTE = Script("""
 -- Lets new epochs get a version of the model.
 --

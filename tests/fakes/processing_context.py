@@ -12,6 +12,7 @@ from msgspec import structs
 
 from stream.config.settings import Settings
 from stream.domain.chunk import Chunk
+from stream.domain.consent import ConsentStatement
 from stream.domain.context import CONTEXT_KEPT, ContextFeatures, decode_context, encode_context, packed_mean
 from stream.domain.delivery import FinaliseOutcome, InboundRecord, LastFinal
 from stream.domain.epoch import EpochAssignment, SessionEpochs
@@ -46,6 +47,7 @@ def score_of(window: Window, version: str = MODEL.version) -> ScoreRecord:
         probabilities={},
         modalities_present=window.present(),
         modalities_expected=window.modalities_expected,
+        withheld=dict(window.withheld),
         shares={},
         faces=0,
         warnings=window.warnings,
@@ -122,6 +124,7 @@ class FakeStore:
     partials: list[PartialRecord] = field(default_factory=list)
     tokens: dict[SessionKey, int] = field(default_factory=dict)
     assignments: dict[SessionKey, list[EpochAssignment]] = field(default_factory=lambda: defaultdict(list))
+    consents: dict[SessionKey, dict[int, dict[tuple[str, int, bool], ConsentStatement]]] = field(default_factory=lambda: defaultdict(dict))
     pins: dict[tuple[SessionKey, int], str] = field(default_factory=dict)
     promoted: str | None = None
     token: int = 0
@@ -165,17 +168,25 @@ class FakeStore:
         return [final for track, finals in self.scores.items() if track.session == session for final in finals]
 
     async def epochs(self, session: SessionKey) -> SessionEpochs:
-        return SessionEpochs(tuple(self.assignments[session]), max([final.epoch for final in await self.finals(session)], default=-1))
+        final = max([final.epoch for final in await self.finals(session)], default=-1)
+        consents = {epoch: tuple(kept.values()) for epoch, kept in self.consents[session].items()}
+        return SessionEpochs(tuple(self.assignments[session]), final, consents)
 
     async def begin_epoch(
         self, session: SessionKey, declared: int, media_start_at_ms: int, within_ms: int, after: int
     ) -> tuple[EpochAssignment, ...]:
-        assigned, (_, final) = self.assignments[session], await self.epochs(session)
+        assigned, final = self.assignments[session], (await self.epochs(session)).final
         latest_start_ms = media_start_at_ms + within_ms
         if not any(a.epoch > after and a.declared == declared and a.media_start_at_ms <= latest_start_ms for a in assigned):
             highest = max(after, declared - 1, final, *(a.epoch for a in assigned))
             assigned.append(EpochAssignment(highest + 1, declared, media_start_at_ms))
         return tuple(assigned)
+
+    async def put_consents(self, session: SessionKey, epoch: int, statements: Sequence[ConsentStatement]) -> Sequence[ConsentStatement]:
+        kept = self.consents[session].setdefault(epoch, {})
+        for statement in statements:
+            kept.setdefault(statement[:3], statement)
+        return list(kept.values())
 
     async def promoted_version(self) -> str | None:
         return self.promoted
@@ -288,6 +299,8 @@ class FakeWorker:
         for _ in range(0, ms, 100):
             self.now += 100
             self.router.on_time(self.now)
+            for _ in range(3):  # Chunks that waited for a start are decoded between two looks at the clock.
+                await asyncio.sleep(0)
         await self.settle()
 
     async def settle(self, seconds: float = 0.02) -> None:

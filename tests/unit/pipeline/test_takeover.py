@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from stream.config.settings import LimitSettings, Settings, WindowSettings
+from stream.config.settings import LimitSettings, PolicySettings, Settings, WindowSettings
 from stream.domain.chunk import Chunk
 from stream.domain.delivery import InboundRecord
 from stream.domain.features import AudioFeatures, Features, Floats, Word
@@ -115,7 +115,8 @@ def _is_quiet(track: str, seq: int) -> bool:
 
 def worker(kind: str, store: FakeStore | None = None, limits: LimitSettings | None = None) -> tuple[FakeWorker, TensorScorer]:
     scorer = TensorScorer()
-    settings = Settings(windows=SETTINGS[kind], limits=limits or LimitSettings())
+    policy = PolicySettings(roles={"agent": "all"})
+    settings = Settings(windows=SETTINGS[kind], limits=limits or LimitSettings(), policy=policy)
     return FakeWorker(cast(FakeScorer, scorer), store or FakeStore(), settings, VoiceEncoder), scorer
 
 
