@@ -23,7 +23,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-WITH_SERVERS = ("integration", "faults", "end_to_end")
+WITH_SERVERS = ("integration", "faults", "end_to_end", "browser")
 """These mostly wait. Each pytest process has servers of its own, so they run beside each other."""
 
 

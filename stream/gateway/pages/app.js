@@ -58,13 +58,31 @@ function useNewPage(path, title) {
       return;
     }
     window.scrollTo(0, 0);
-    const heading = document.querySelector("main h1");
-    heading?.setAttribute("tabindex", "-1");
-    (heading ?? document.getElementById("main")).focus({ preventScroll: true });
+    const main = document.getElementById("main");
+    main.focus({ preventScroll: true });
+    return whenThere(main, "h1", (heading) => {
+      if (document.activeElement !== main) return;  // the viewer has gone on meanwhile
+      heading.setAttribute("tabindex", "-1");
+      heading.focus({ preventScroll: true });
+    });
   }, [path]);
   useEffect(() => {
     document.title = `${title} · sentistream`;
   }, [title]);
+}
+
+/** Does something with an element as soon as it is on the page; returns the function that stops waiting. */
+function whenThere(parent, selector, action) {
+  const observer = new MutationObserver(look);
+  function look() {
+    const found = parent.querySelector(selector);
+    if (!found) return;
+    observer.disconnect();
+    action(found);
+  }
+  observer.observe(parent, { childList: true, subtree: true });
+  look();
+  return () => observer.disconnect();
 }
 
 const root = document.getElementById("app");

@@ -2,7 +2,22 @@
 import { severityRank } from "./format.js";
 
 /** The track that a row shows: of those with a score the lowest, and an agent only where nobody else speaks. */
-export function leadTrack(state) {
+export const leadTrack = (state) => known(state).lead;
+
+// A state is replaced, never changed: what follows from it is worked out once, not at each comparison.
+const facts = new WeakMap();
+
+function known(state) {
+  let found = facts.get(state);
+  if (!found) {
+    const lead = findLead(state);
+    found = { lead, fall: fallOf(lead), severity: severityRank(state.alert?.severity) };
+    facts.set(state, found);
+  }
+  return found;
+}
+
+function findLead(state) {
   const scored = state.tracks.filter((track) => track.score !== null);
   const others = scored.filter((track) => track.role !== "agent");
   const candidates = others.length ? others : scored;
@@ -14,17 +29,18 @@ const STATES = { live: 0, quiet: 1, ended: 2 };
 
 /** By alert (severity, then the oldest), then the deepest fall, then the newest result; live before quiet before ended. */
 export function byUrgency(a, b) {
-  return severityRank(b.alert?.severity) - severityRank(a.alert?.severity)
+  const [ours, theirs] = [known(a), known(b)];
+  return theirs.severity - ours.severity
     || (a.alert && b.alert ? a.alert.since_at_ms - b.alert.since_at_ms : 0)
     || STATES[a.state] - STATES[b.state]
-    || fall(a) - fall(b)
+    || ours.fall - theirs.fall
     || Math.round((b.last_result_at_ms - a.last_result_at_ms) / 10_000)
     || (a.session < b.session ? -1 : 1);
 }
 
 /** How much the lead track fell, in tenths of a point; 0 if it did not. */
-function fall(state) {
-  const trend = leadTrack(state)?.trend;
+function fallOf(lead) {
+  const trend = lead?.trend;
   return trend ? Math.min(0, Math.round(trend * 10)) : 0;
 }
 

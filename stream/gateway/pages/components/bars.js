@@ -11,7 +11,7 @@ export function Bars({ items, label, least = 0.5, digits = 1 }) {
     const style = { left: `${value < 0 ? 50 - width : 50}%`, width: `${width}%` };
     return html`<li key=${key ?? name} class=${`bar ${toneOf(value, 0.5 * 10 ** -digits)}${muted ? " muted" : ""}`}>
       <span class="name">${name}${detail && html`<small>${detail}</small>`}</span>
-      <span class="track" aria-hidden="true"><i style=${style}></i></span><span class="value">${signed(value, digits)}</span></li>`;
+      <span class="rail" aria-hidden="true"><i style=${style}></i></span><span class="value">${signed(value, digits)}</span></li>`;
   })}</ul>`;
 }
 
@@ -19,6 +19,6 @@ export function Bars({ items, label, least = 0.5, digits = 1 }) {
 export function Shares({ items, label }) {
   return html`<ul class="bars" aria-label=${label}>${items.map(({ name, detail, value, text }) => html`<li key=${name} class="bar share">
     <span class="name">${name}${detail && html`<small>${detail}</small>`}</span>
-    <span class="track" aria-hidden="true"><i style=${{ width: `${Math.min(1, Math.max(0, value)) * 100}%` }}></i></span>
+    <span class="rail" aria-hidden="true"><i style=${{ width: `${Math.min(1, Math.max(0, value)) * 100}%` }}></i></span>
     <span class="value">${text ?? percent(value)}</span></li>`)}</ul>`;
 }

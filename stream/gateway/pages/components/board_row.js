@@ -1,5 +1,5 @@
 // One session on the board.
-import { html } from "../html.js";
+import { html, useMemo } from "../html.js";
 import { ago, alertUrl, evidenceUrl, sessionUrl, signed, span } from "../format.js";
 import { leadTrack } from "../sessions.js";
 import { Modalities } from "./modalities.js";
@@ -11,6 +11,12 @@ const STATE = { live: "", quiet: "gone quiet", ended: "ended" };
 
 /** `focusable`: whether the Tab key stops here. */
 export function BoardRow({ state, now, focusable, manyTenants }) {
+  const age = ago(state.last_result_at_ms, now);
+  const alertAge = state.alert && span(now - state.alert.since_at_ms);
+  return useMemo(() => draw({ state, age, alertAge, focusable, manyTenants }), [state, age, alertAge, focusable, manyTenants]);
+}
+
+function draw({ state, age, alertAge, focusable, manyTenants }) {
   const lead = leadTrack(state);
   const others = state.tracks.filter((track) => track !== lead);
   return html`<article class=${`board-row ${state.state}${state.alert ? ` alerted ${state.alert.severity}` : ""}`}>
@@ -25,9 +31,9 @@ export function BoardRow({ state, now, focusable, manyTenants }) {
     <div class="sources">${lead && html`<${Modalities} result=${lead} />`}</div>
     <div class="alert">${state.alert
       ? html`<a href=${alertUrl(state.alert.alert_id)} title=${state.alert.title}><${Severity} severity=${state.alert.severity} /><span class="title">${state.alert.title}</span>
-          <span class="for">${span(now - state.alert.since_at_ms)}</span></a>`
+          <span class="for">${alertAge}</span></a>`
       : lead?.sentence && html`<a class="why" href=${lead.is_final ? evidenceUrl(lead.window_id) : sessionUrl(state.tenant, state.session)} tabindex="-1" title=${lead.sentence}>${lead.sentence}</a>`}</div>
-    <div class="age">${STATE[state.state] && html`<b>${STATE[state.state]}</b> `}<span>${ago(state.last_result_at_ms, now)}</span></div>
+    <div class="age">${STATE[state.state] && html`<b>${STATE[state.state]}</b> `}<span>${age}</span></div>
   </article>`;
 }
 

@@ -3,7 +3,8 @@ import { useEffect, useRef, useState } from "../html.js";
 
 /**
  * {items, moved, settle, touch}: `items` in the order of `sorted`, or in the order of the moment the list was touched; `moved` counts those
- * that would stand elsewhere, new ones among them; `settle()` takes the new order. Give `touch` to the list.
+ * that would stand elsewhere, new ones among them; `settle()` takes the new order. Give `touch` to what
+ * holds the list and the button that settles it.
  */
 export function useFrozenOrder(sorted, keyOf) {
   const [pointed, setPointed] = useState(false);

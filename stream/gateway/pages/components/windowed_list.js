@@ -7,7 +7,7 @@ const SPARE = 4;
  * items and rowHeight; `keyOf(item)`; `row(item, index)` draws the inside of a row. One stop of the Tab key: arrows, Home and End move
  * between rows, whose link has the class `row-link`.
  */
-export function WindowedList({ items, rowHeight, keyOf, row, label, ...events }) {
+export function WindowedList({ items, rowHeight, keyOf, row, label }) {
   const list = useRef(null);
   const [range, setRange] = useState([0, 20]);
   const [current, setCurrent] = useState(null);
@@ -59,7 +59,7 @@ export function WindowedList({ items, rowHeight, keyOf, row, label, ...events })
     if (index !== undefined && items[index]) setCurrent(keyOf(items[index]));
   };
   return html`<ul class="windowed" ref=${list} aria-label=${label} style=${{ height: `${items.length * rowHeight}px` }}
-      onKeyDown=${onKeyDown} onFocusIn=${onFocusIn} ...${events}>
+      onKeyDown=${onKeyDown} onFocusIn=${onFocusIn}>
     ${shown.map((index) => html`<li key=${keyOf(items[index])} data-index=${index} aria-setsize=${items.length} aria-posinset=${index + 1}
       style=${{ transform: `translateY(${index * rowHeight}px)`, height: `${rowHeight}px` }}>${row(items[index], index, index === at)}</li>`)}</ul>`;
 }

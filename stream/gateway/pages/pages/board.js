@@ -53,9 +53,9 @@ function List({ order, now, sessions }) {
   const narrow = useMedia("(max-width: 720px)");
   const manyTenants = useMemo(() => new Set([...sessions.values()].map(({ tenant }) => tenant)).size > 1, [sessions.size]);
   if (!order.items.length) return html`<${Empty} title="No session fits the filter"><p><a href="/">Show all ${count(sessions.size, "session")}</a></p></${Empty}>`;
-  return html`<section class="board-list" aria-label="Sessions">
+  return html`<section class="board-list" aria-label="Sessions" ...${order.touch}>
     <div class="chip-place">${order.moved > 0 && html`<button class="chip" type="button" onClick=${order.settle}>${order.moved} moved · show the new order</button>`}</div>
-    <${WindowedList} items=${order.items} rowHeight=${narrow ? 118 : 60} keyOf=${sessionKey} label="Sessions, the most urgent first" ...${order.touch}
+    <${WindowedList} items=${order.items} rowHeight=${narrow ? 118 : 60} keyOf=${sessionKey} label="Sessions, the most urgent first"
       row=${(state, index, focusable) => html`<${BoardRow} state=${state} now=${now} focusable=${focusable} manyTenants=${manyTenants} />`} />
   </section>`;
 }

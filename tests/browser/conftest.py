@@ -1,0 +1,128 @@
+"""A Chromium, and a gateway on a real Redis, for all tests of the pages. They share one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
+from pydantic import SecretStr
+from redis.asyncio import Redis
+
+from stream.config.settings import GatewaySettings, RedisSettings, Settings
+from stream.domain.identity import SessionKey
+from stream.gateway.server import address_of, listen, run_gateway
+from stream.local.ports import LOOPBACK
+from stream.local.redis_server import RedisServer
+from stream.sinks.redis_sink import RedisSink
+from tests.support.chromium import WHY_NONE, chromium_arguments, chromium_path
+from tests.support.shown_records import windows
+
+PATIENCE_MS = 15_000
+Publish = Callable[..., Awaitable[int]]
+
+
+@dataclass(frozen=True)
+class Site:
+    """A gateway on a Redis of its own."""
+
+    url: str
+    port: int
+    settings: Settings
+    server: RedisServer
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    path = chromium_path()
+    if path is None:
+        pytest.skip(WHY_NONE)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=chromium_arguments())
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def page_redis(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RedisServer]:
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def site(page_redis: RedisServer) -> AsyncIterator[Site]:
+    """A gateway that lets everybody in, on an empty Redis."""
+    async with running_gateway(page_redis) as site:
+        yield site
+
+
+class running_gateway:  # noqa: N801 - read as a function
+    """Async context manager: a gateway in this process, on an emptied Redis.
+
+    Args:
+        server: The Redis.
+        gateway: Settings of the section ``gateway``.
+    """
+
+    def __init__(self, server: RedisServer, gateway: GatewaySettings | None = None) -> None:
+        self._server = server
+        self._stop = asyncio.Event()
+        redis = RedisSettings(url=SecretStr(server.url))
+        self._settings = Settings().model_copy(update={"redis": redis, "gateway": gateway or GatewaySettings(port=0)})
+
+    async def __aenter__(self) -> Site:
+        client = Redis.from_url(self._server.url)
+        await client.flushall()
+        await client.aclose()
+        listener = listen(LOOPBACK, 0)
+        url = address_of(listener).rstrip("/")
+        started = asyncio.Event()
+        self._running = asyncio.create_task(run_gateway(self._settings, listener, self._stop, started.set))
+        await asyncio.wait_for(started.wait(), 20)
+        return Site(url, int(url.rpartition(":")[2]), self._settings, self._server)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._stop.set()
+        await asyncio.wait_for(self._running, 20)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def publish(site: Site) -> AsyncIterator[Publish]:
+    """Makes windows final, as a worker does: ``await publish("call-1", [0.5, -1.0], track="customer")``."""
+    sink = RedisSink(site.settings.redis)
+    published: dict[tuple[str, str], list[float | None]] = {}
+
+    async def publish(session: str, scores: list[float | None], track: str = "customer") -> int:
+        known = published.setdefault((session, track), [])
+        first = len(known)
+        known += scores
+        for score, explanation in windows(SessionKey("default", session), known, track)[first:]:
+            await sink.finalise(score, explanation, 1)
+        return len(known)
+
+    yield publish
+    await sink.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    """A page in a profile of its own. What its console reports as an error fails the test, save answers that a test asks for."""
+    context = await browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
+    page = await context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    faults: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            faults.append(message.text)
+
+    page.on("console", note)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    yield page
+    await context.close()
+    assert faults == []
