@@ -7,9 +7,10 @@ import { Delta, Score } from "./score.js";
 
 /** What moved the score, by source, and what it would be without each. */
 export function Drivers({ score, explanation, digits = 1, expert = false }) {
-  const items = MODALITIES.filter((each) => each in explanation.contributions).map((each) => ({ name: modalityName(each), value: explanation.contributions[each] }));
+  const heard = (each) => score.modalities_present.includes(each) || Math.abs(explanation.contributions[each] ?? 0) > 0.005;
+  const items = MODALITIES.filter(heard).map((each) => ({ name: modalityName(each), value: explanation.contributions[each] ?? 0 }));
   if (explanation.earlier_windows) items.push({ name: modalityName("earlier"), value: explanation.earlier_windows });
-  if (expert) items.push({ name: "base score", detail: "nothing known", value: explanation.base_score ?? 0, muted: true });
+  if (expert) items.push({ name: "base score", value: explanation.base_score ?? 0, muted: true });
   if (!items.length) return html`<p class="quiet">Nothing was there to move the score.</p>`;
   return html`<${Bars} items=${items} label="What moved the score, in score points" digits=${digits} />
     <${Without} score=${score} explanation=${explanation} />`;
@@ -73,7 +74,7 @@ export function Changes({ explanation }) {
   const changes = [["Since the window before", explanation.change?.since_previous], ["Since the start", explanation.change?.since_start]].filter(([, change]) => change);
   if (!changes.length) return html`<p class="quiet">No earlier window with a score to compare with.</p>`;
   return html`<dl class="changes">${changes.map(([name, change]) => html`<div key=${name}><dt>${name} <span class="small">(${mediaTime(change.from_ms)})</span></dt>
-    <dd><${Delta} value=${change.score} /><span class="small">${parts(change)}</span></dd></div>`)}</dl>`;
+    <dd><${Delta} value=${change.score} /></dd><dd class="small">${parts(change)}</dd></div>`)}</dl>`;
 }
 
 function parts({ contributions, earlier_windows: earlier }) {

@@ -24,6 +24,6 @@ function Ended({ summary }) {
 }
 
 function Exports({ tenant, session }) {
-  return html`<details class="menu-button"><summary class="secondary"><${Icon} name="download" />Export</summary>
+  return html`<details class="menu-button"><summary class="secondary"><${Icon} name="download" label="Export" /><span>Export</span></summary>
     <ul>${FORMATS.map(([format, name]) => html`<li key=${format}><a href=${`${apiPath("sessions", tenant, session, "export")}?format=${format}`} download>${name}</a></li>`)}</ul></details>`;
 }

@@ -40,7 +40,7 @@ function TrackHead({ name, state, windows, chosen, single, onTrack }) {
 }
 
 function Strips({ windows, range, pinned, onPick }) {
-  const used = MODALITIES.filter((name) => windows.some(({ explanation }) => name in (explanation?.contributions ?? {})));
+  const used = MODALITIES.filter((name) => windows.some(({ explanation }) => Math.abs(explanation?.contributions[name] ?? 0) > 0.005));
   const rows = [...used.map((name) => [name, (window) => window.explanation?.contributions[name]]), ["earlier", (window) => window.explanation?.earlier_windows || null]];
   const most = Math.max(0.5, ...windows.flatMap((window) => rows.map(([, value]) => Math.abs(value(window) ?? 0))));
   const share = (name) => (window) => window.explanation?.attention_share?.[name] ?? null;

@@ -7,9 +7,13 @@ const WIDTH = 132;
 const HEIGHT = 32;
 const y = (score) => HEIGHT / 2 - (score / 3) * (HEIGHT / 2 - 3);
 
-/** points: [[end_ms, score | null], …], oldest first; the newest `lengthMs` of them are drawn. */
-export function Sparkline({ points, lengthMs = 120_000 }) {
+const LONGEST_MS = 120_000;
+const SHORTEST_MS = 40_000;
+
+/** points: [[end_ms, score | null], …], oldest first; the newest two minutes of them are drawn. */
+export function Sparkline({ points }) {
   const last = points.at(-1)?.[0] ?? 0;
+  const lengthMs = Math.min(LONGEST_MS, Math.max(SHORTEST_MS, last - (points[0]?.[0] ?? 0)));
   const first = last - lengthMs;
   const x = (end) => 2 + ((end - first) / lengthMs) * (WIDTH - 6);
   let path = "";

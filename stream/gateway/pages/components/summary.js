@@ -20,7 +20,7 @@ export function Summary({ window, pinned, state, onStep, onLive }) {
       <span>${score.track} · ${mediaTime(score.start_ms)} – ${mediaTime(score.end_ms)}</span><${Modalities} result=${score} />
       <div class="grow"></div>
       <a class="plain" href=${windowUrl(score.window_id)}>All evidence</a>
-      ${pinned && html`<button class="secondary" type="button" onClick=${onLive}>Follow the newest</button>`}
+      ${pinned && html`<button class="secondary" type="button" onClick=${onLive} title="Follow the newest window (Esc)">Newest</button>`}
       <span class="steps"><button class="secondary square" type="button" onClick=${() => onStep(-1)} aria-label="The window before" title="The window before (←)"><${Icon} name="back" /></button>
       <button class="secondary square" type="button" onClick=${() => onStep(1)} aria-label="The window after" title="The window after (→)"><${Icon} name="next" /></button></span>
     </div>

@@ -1,6 +1,6 @@
 // All sessions, the most urgent first.
 import { html, useMemo, useRef } from "../html.js";
-import { ago, count, span } from "../format.js";
+import { count, span } from "../format.js";
 import { useShortcuts } from "../keys.js";
 import { navigate, withQuery } from "../router.js";
 import { SHOW, byUrgency, figures, fits } from "../sessions.js";
@@ -71,7 +71,7 @@ function Figures({ sessions, now, show }) {
   ];
   return html`<div class="figures">${tiles.map(({ show: to, value, name, more, loud }) => html`<a key=${to} class=${`figure${loud ? " loud" : ""}`}
       href=${withQuery({ show: show === to ? null : to })} aria-current=${show === to ? "true" : undefined}><b>${value}</b><span>${name}</span>${more && html`<small>${more}</small>`}</a>`)}
-    <div class="figure"><b>${newest ? ago(newest, now).replace(" ago", "") : "–"}</b><span>age of the data</span></div></div>`;
+    <div class="figure"><b>${newest ? span(now - newest) : "–"}</b><span>age of the data</span></div></div>`;
 }
 
 function Nothing() {

@@ -32,7 +32,7 @@ function Wall() {
     [all.live, "live"],
     [all.scored ? `${Math.round((100 * all.negative) / all.scored)} %` : "–", "negative now"],
     [all.quiet, "gone quiet"],
-    [newest ? ago(newest, now).replace(" ago", "").replace("just now", "now") : "–", "newest result", old && "the page stands still", old ? "loud" : ""],
+    [newest ? span(now - newest) : "–", "age of the data", old && "the page stands still", old ? "loud" : ""],
   ];
   return html`<div class="wall"><h1 class="unseen">Wall</h1>
     <div class="wall-figures">${tiles.map(([value, name, more, kind]) => html`<div key=${name} class=${`wall-figure ${kind ?? ""}`}><b>${value}</b><span>${name}</span><small>${more || "\u00a0"}</small></div>`)}</div>
