@@ -46,7 +46,7 @@ if TYPE_CHECKING:
         SessionRecord,
         decode_record,
     )
-    from stream.explain.text_view import without_text
+    from stream.explain.text_view import alert_without_text, without_text
     from stream.sinks.reader import ReceivedRecord, ResultReader
 
 _HOME = {
@@ -77,6 +77,7 @@ _HOME = {
     "Statement": "stream.domain.alert",
     "WordClaim": "stream.domain.evidence",
     "WordEvidence": "stream.domain.evidence",
+    "alert_without_text": "stream.explain.text_view",
     "decode_record": "stream.domain.result",
     "load_settings": "stream.config.load",
     "without_text": "stream.explain.text_view",
@@ -111,6 +112,7 @@ __all__ = [
     "Statement",
     "WordClaim",
     "WordEvidence",
+    "alert_without_text",
     "decode_record",
     "load_settings",
     "without_text",

@@ -30,6 +30,7 @@ from stream.kafka_admin.tls import tls_context
 from stream.pipeline.ports import ResultStore, Scorer, TrackEncoder
 from stream.pipeline.processing_context import ProcessingContext
 from stream.pipeline.router import SessionRouter
+from stream.rules.evaluate import RuleSet
 
 log = structlog.get_logger(__name__)
 
@@ -83,6 +84,7 @@ class WorkerApp:
         scorer: Model and explanation.
         new_encoder: Makes the encoder of a track.
         on_ready: Called after each assignment with the number of input partitions.
+        rules: The alert rules; None if there are none.
         state: Kept up to date for the health endpoints.
     """
 
@@ -95,6 +97,7 @@ class WorkerApp:
         scorer: Scorer,
         new_encoder: Callable[[], TrackEncoder],
         on_ready: Callable[[int], None],
+        rules: RuleSet | None = None,
         state: WorkerState | None = None,
     ) -> None:
         kafka, topics = settings.kafka, Topics(settings.kafka.topic_prefix)
@@ -120,6 +123,7 @@ class WorkerApp:
                 on_failure=self._fail,
                 rejoin=lambda: join_again(self._faust),
                 partition_counts=lambda: partition_counts(self._faust, topics.inputs),
+                rules=rules,
                 timings=self._state.timings,
                 metrics=self._state.metrics,
             )

@@ -34,6 +34,8 @@ from stream.pipeline.probes import Probes
 from stream.pipeline.score import WindowScorer
 from stream.pipeline.shadow import Shadow
 from stream.pipeline.word_claims import WordClaims
+from stream.rules.evaluate import RuleSet
+from stream.rules.read import read_rules
 from stream.serving.models import Models
 from stream.sinks.connection import RedisConnection
 from stream.sinks.examine import examine_until_failed_over
@@ -52,12 +54,14 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
         ready_file: Written with the number of input partitions after each assignment.
 
     Raises:
+        RulesError: The file of alert rules cannot be used.
         WorkerCrashedError: An unexpected error stopped the worker.
         HealthPortError: The health endpoints cannot listen on the configured address.
         WrongServiceError: A service is not what the settings say, so that waiting cannot help.
         BrokerError: The broker does not allow the worker to read, or to be in its group.
         RedisRefusedError: The same of Redis, or it is a read-only replica for longer than a failover takes.
     """
+    rules = None if settings.alerts.rules is None else RuleSet(read_rules(settings.alerts.rules))
     stop = asyncio.Event()
     stop_on_signals(stop)
     await _examine_redis(settings.redis)
@@ -123,6 +127,7 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
                 probed_share=settings.reveal.share if live_reveal is not None else 0.0,
             ),
             on_ready=on_ready,
+            rules=rules,
             state=state,
         )
         reduce_garbage_collection()

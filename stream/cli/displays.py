@@ -11,7 +11,8 @@ from rich.live import Live
 from rich.text import Text
 
 from stream.cli.json_lines import write_record
-from stream.cli.live_view import LiveView, score_bar
+from stream.cli.live_view import LiveView, alert_line, score_bar
+from stream.domain.alert import AlertRecord
 from stream.domain.result import ExplanationRecord, PartialRecord, Record, ScoreRecord, SessionRecord
 from stream.domain.wording import quantity
 from stream.explain.phrasing import UNCLEAR, clock, signed, verdict
@@ -47,7 +48,7 @@ class LiveDisplay:
 
 
 class LineDisplay:
-    """Prints a line for each final window, explanation and ended session, for logs and pipes. Partial results are left out."""
+    """Prints a line for each final window, explanation, alert and ended session, for logs and pipes. Partial results are left out."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -61,6 +62,8 @@ class LineDisplay:
                 line = Text(f"{record.session}/{record.track} {clock(record.end_ms)} ") + _result(record)
             case ExplanationRecord():
                 line = Text(f"  {record.sentence}")
+            case AlertRecord():
+                line = alert_line(record)
             case SessionRecord():
                 mean = "" if record.mean is None else f", mean {signed(record.mean)}"
                 line = Text(f"{record.session} ended: {quantity(record.windows, 'window')}{mean}")

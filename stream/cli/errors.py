@@ -18,6 +18,7 @@ EXIT_INTERRUPTED = 130
 
 KNOWN_ERRORS: dict[str, tuple[str, int]] = {
     "stream.config.load.ConfigError": ("", EXIT_USAGE),
+    "stream.rules.read.RulesError": ("", EXIT_USAGE),
     "stream.aio.service_monitor.WrongServiceError": ("", EXIT_WRONG_SERVICE),
     "stream.local.errors.LocalStackError": ("", EXIT_FAILED),
     "stream.model_repository.errors.ModelRepositoryError": ("", EXIT_FAILED),

@@ -15,6 +15,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from stream.domain.alert import AlertMode, AlertRecord, AlertState, Severity
 from stream.domain.inference import SCORE_LIMIT
 from stream.domain.modality import MODALITIES, Modality
 from stream.domain.result import ExplanationRecord, PartialRecord, Record, ScoreRecord, SessionRecord
@@ -33,17 +34,20 @@ _LEVELS = "▁▂▃▄▅▆▇█"
 _LABEL_COLOURS = {"negative": "red", "neutral": "yellow", "positive": "green"}
 _LETTERS = {Modality.TEXT: "T", Modality.AUDIO: "A", Modality.VIDEO: "V"}
 _SHARE_COLOURS = {Modality.TEXT: "cyan", Modality.AUDIO: "magenta", Modality.VIDEO: "blue"}
+_SEVERITY_COLOURS = {Severity.LOW: "yellow", Severity.MEDIUM: "yellow", Severity.HIGH: "red", Severity.CRITICAL: "bold red"}
 _FOOTER_LINES = 2
 
 
 @dataclass(slots=True)
 class TrackView:
-    """One track: its newest score (final or partial), its newest sentence, and its latest final scores."""
+    """One track: its newest score (final or partial), its newest sentence, its latest final scores, and its alerts."""
 
     role: str
     newest: ScoreRecord | None = None
     sentence: str = ""
     history: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY))
+    alerts: dict[str, AlertRecord] = field(default_factory=dict)
+    """The alerts that are raised, by rule."""
 
 
 @dataclass(slots=True)
@@ -62,6 +66,7 @@ class LiveView:
         self.finals = 0
         self.partials = 0
         self.ended = 0
+        self.alerts = 0
 
     def add(self, record: Record) -> None:
         """Add a record."""
@@ -73,8 +78,18 @@ class LiveView:
                 view.summary = record
             case ExplanationRecord():
                 view.tracks.setdefault(record.track, TrackView(record.role)).sentence = record.sentence
+            case AlertRecord():
+                self._add_alert(view, record)
             case ScoreRecord():
                 self._add_score(view, record)
+
+    def _add_alert(self, view: SessionView, record: AlertRecord) -> None:
+        track = view.tracks.setdefault(record.track, TrackView(record.role))
+        if record.state is AlertState.RAISED:
+            self.alerts += record.mode is AlertMode.LIVE
+            track.alerts[record.rule] = record
+        else:
+            track.alerts.pop(record.rule, None)
 
     def _add_score(self, view: SessionView, record: ScoreRecord) -> None:
         track = view.tracks.setdefault(record.track, TrackView(record.role))
@@ -106,6 +121,7 @@ class LiveView:
 
     def _footer(self, hidden: int) -> Text:
         parts = [quantity(len(self.sessions), "session"), quantity(self.finals, "final window"), quantity(self.partials, "partial result")]
+        parts += [quantity(self.alerts, "alert")] if self.alerts else []
         parts += [f"{self.ended} ended"] if self.ended else []
         parts += [f"{hidden} not shown"] if hidden else []
         return Text("  ·  ".join(parts), style="dim")
@@ -159,10 +175,28 @@ def _panel(name: str, view: SessionView) -> Panel:
         title.pad_right(width - len(title))
         lines.append(_track_line(title, track))
         lines.append(Padding(Text(track.sentence or "…", style="italic", overflow="ellipsis"), (0, 0, 0, 2)))
+        lines += [Padding(_open_alert(alert), (0, 0, 0, 2)) for alert in track.alerts.values() if alert.mode is AlertMode.LIVE]
     if view.summary:
         lines.append(_summary_line(view.summary))
     title = Text(name, style="bold")
     return Panel(Group(*lines), title=title, title_align="left", border_style="green" if view.summary else "bright_black", padding=(0, 1))
+
+
+def alert_line(alert: AlertRecord) -> Text:
+    """A line about an alert: what happened, where, and how far the window is from the threshold."""
+    text = Text(f"{alert.session}/{alert.track} {clock(alert.end_ms)} ")
+    text.append(f"alert {alert.state}: ", style="bold")
+    text.append(alert.title, style=_SEVERITY_COLOURS[alert.severity])
+    figures = f" ({alert.severity}, rule {alert.rule}"
+    if alert.value is not None and alert.threshold is not None:
+        figures += f", value {alert.value:g}, threshold {alert.threshold:g}"
+    return text.append(f"{figures}{', on trial' if alert.mode is AlertMode.SHADOW else ''})", style="dim")
+
+
+def _open_alert(alert: AlertRecord) -> Text:
+    text = Text("! ", style="bold")
+    text.append(alert.title, style=_SEVERITY_COLOURS[alert.severity])
+    return text.append(f"  since {clock(alert.since_ms)}" + (f"  {alert.respond}" if alert.respond else ""), style="dim")
 
 
 def _title(name: str, track: TrackView) -> Text:

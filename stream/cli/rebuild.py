@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from stream.config.settings import Settings
     from stream.domain.identity import SessionKey
+    from stream.rules.evaluate import RuleSet
     from stream.sinks.rebuild import RebuildReport
 
 CONFLICTS_SHOWN = 10
@@ -40,8 +41,8 @@ def rebuild(
 ) -> None:
     """Refill an emptied Redis from the result topics in Kafka.
 
-    Use it after Redis has lost its data. Final windows, the latest window of each track, summaries, and the record of which windows are
-    final come back, and Redis keeps them for `redis.result_ttl_s` from now on.
+    Use it after Redis has lost its data. Final windows, their alerts, the latest window of each track, summaries, and the record of which
+    windows are final come back, and Redis keeps them for `redis.result_ttl_s` from now on.
 
     Results that are in Redis stay as they are, so you can run it twice, or while workers publish. But Redis takes the windows of a track in
     order only: if a worker has published to a track since Redis was emptied, the older windows of that track stay in Kafka. To have all
@@ -65,16 +66,17 @@ def rebuild(
         wanted = None if session is None else SessionKey(tenant, session)
     except ValueError as error:
         raise UsageError(str(error)) from None
+    rules = _rules(settings)
     now_ms = round(time.time() * 1000)
     since_ms = now_ms - settings.redis.result_ttl_s * 1000 if since is None else since_time_ms(since, now_ms)
     console = Console(stderr=True)
-    report = run_until_signal(_rebuild(settings, wanted, since_ms, console))
+    report = run_until_signal(_rebuild(settings, wanted, since_ms, rules, console))
     if wanted is not None and not report.sessions:
         raise CommandError(f"the result topics have no result of {wanted} in that time")
     _show(report, console, as_json=json)
 
 
-async def _rebuild(settings: Settings, session: SessionKey | None, since_ms: int, console: Console) -> RebuildReport:
+async def _rebuild(settings: Settings, session: SessionKey | None, since_ms: int, rules: RuleSet | None, console: Console) -> RebuildReport:
     from stream.cli.progress import counted_progress  # noqa: PLC0415 - heavy imports stay out of --help
     from stream.local.reachable import Service, require_services  # noqa: PLC0415
     from stream.sinks.rebuild import read_history, refill  # noqa: PLC0415
@@ -93,9 +95,19 @@ async def _rebuild(settings: Settings, session: SessionKey | None, since_ms: int
                 lambda done, total: progress.update(reading, completed=done, total=total),
             )
             refilling = progress.add_task("refilling sessions", total=None)
-            return await refill(history, store, since_ms, lambda done, total: progress.update(refilling, completed=done, total=total))
+            return await refill(
+                history, store, since_ms, lambda done, total: progress.update(refilling, completed=done, total=total), rules=rules
+            )
     finally:
         await store.close()
+
+
+def _rules(settings: Settings) -> RuleSet | None:
+    """The alert rules. Raises `RulesError`, before anything is written."""
+    from stream.rules.evaluate import RuleSet  # noqa: PLC0415 - heavy imports stay out of --help
+    from stream.rules.read import read_rules  # noqa: PLC0415
+
+    return None if settings.alerts.rules is None else RuleSet(read_rules(settings.alerts.rules))
 
 
 def _show(report: RebuildReport, console: Console, *, as_json: bool) -> None:
@@ -110,7 +122,7 @@ def _show(report: RebuildReport, console: Console, *, as_json: bool) -> None:
     if not as_json:
         typer.echo(
             f"{report.sessions} sessions: {report.refilled} windows refilled, {report.present} already there, "
-            f"{report.overtaken} overtaken by newer windows of their track; {report.summaries} summaries"
+            f"{report.overtaken} overtaken by newer windows of their track; {report.alerts} alerts; {report.summaries} summaries"
         )
 
 

@@ -12,6 +12,7 @@ from stream.cli.options import ConfigFile, JsonLines, RedisUrl, load_settings_wi
 if TYPE_CHECKING:
     from stream.config.settings import Settings
     from stream.domain.identity import SessionKey
+    from stream.domain.result import Record
 
 
 @friendly_errors()
@@ -63,8 +64,6 @@ async def _follow(
     from rich.console import Console  # noqa: PLC0415 - heavy imports stay out of --help
 
     from stream.cli.displays import open_display  # noqa: PLC0415
-    from stream.domain.result import ExplanationRecord  # noqa: PLC0415
-    from stream.explain.text_view import without_text  # noqa: PLC0415
     from stream.local.reachable import Service, require_services  # noqa: PLC0415
     from stream.sinks.reader import ResultReader  # noqa: PLC0415
 
@@ -74,4 +73,14 @@ async def _follow(
         with open_display(Console(), json=json) as display:
             async for seen in reader:
                 record = seen.record
-                display.show(without_text(record) if no_text and isinstance(record, ExplanationRecord) else record)
+                display.show(_without_text(record) if no_text else record)
+
+
+def _without_text(record: Record) -> Record:
+    from stream.domain.alert import AlertRecord  # noqa: PLC0415 - heavy imports stay out of --help
+    from stream.domain.result import ExplanationRecord  # noqa: PLC0415
+    from stream.explain.text_view import alert_without_text, without_text  # noqa: PLC0415
+
+    if isinstance(record, ExplanationRecord):
+        return without_text(record)
+    return alert_without_text(record) if isinstance(record, AlertRecord) else record

@@ -45,22 +45,35 @@ def read_settings_file(path: Path) -> SettingsFile:
     """Read a file. Everything that is wrong with its form is in the result; nothing is raised."""
     file = SettingsFile()
     try:
-        text = _decode(_read(path))
-        _refuse_dangers(text)
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = read_yaml(path)
         if root is not None:
             _read_root(root, file)
-    except _Mistake as mistake:
+    except YamlMistake as mistake:
         file.mistakes.append((mistake.line, mistake.text))
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        file.mistakes.append((mark.line + 1 if mark else None, f"not valid YAML{_hint(error)}"))
-    except yaml.YAMLError:
-        file.mistakes.append((None, "not a text file: it holds control characters"))
     return file
 
 
-class _Mistake(Exception):
+def read_yaml(path: Path) -> yaml.Node | None:
+    """The nodes of a file, with their lines; None if it is empty. Raises `YamlMistake` for a file that may be dangerous or is no YAML."""
+    try:
+        text = _decode(_read(path))
+        _refuse_dangers(text)
+        return yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise YamlMistake(f"not valid YAML{_hint(error)}", mark.line + 1 if mark else None) from None
+    except yaml.YAMLError:
+        raise YamlMistake("not a text file: it holds control characters") from None
+
+
+class YamlMistake(Exception):
+    """What is wrong with the form of a file, and where.
+
+    Args:
+        text: What is wrong; it quotes no value.
+        line: Line, from 1; None for the whole file.
+    """
+
     def __init__(self, text: str, line: int | None = None) -> None:
         super().__init__(text)
         self.text = text
@@ -72,11 +85,11 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise _Mistake(error.strerror or "cannot be read") from None
+        raise YamlMistake(error.strerror or "cannot be read") from None
     except ValueError:
-        raise _Mistake("not the name of a file") from None
+        raise YamlMistake("not the name of a file") from None
     if len(content) > MAX_BYTES:
-        raise _Mistake(f"larger than {MAX_BYTES // 1024} KiB, so it is not a settings file")
+        raise YamlMistake(f"larger than {MAX_BYTES // 1024} KiB, so it is not a settings file")
     return content
 
 
@@ -84,7 +97,7 @@ def _decode(content: bytes) -> str:
     try:
         return content.decode("utf-16" if content.startswith(_UTF_16) else "utf-8-sig")
     except UnicodeDecodeError:
-        raise _Mistake("not UTF-8: save it as UTF-8 text") from None
+        raise YamlMistake("not UTF-8: save it as UTF-8 text") from None
 
 
 def _refuse_dangers(text: str) -> None:
@@ -93,17 +106,17 @@ def _refuse_dangers(text: str) -> None:
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         line = event.start_mark.line + 1 if event.start_mark else None
         if isinstance(event, yaml.AliasEvent):
-            raise _Mistake("an alias (*NAME), which a settings file may not hold; put a value that begins with * in quotes", line)
+            raise YamlMistake("an alias (*NAME), which a settings file may not hold; put a value that begins with * in quotes", line)
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
-            raise _Mistake("nested too deeply: there are sections, and settings in them", line)
+            raise YamlMistake("nested too deeply: there are sections, and settings in them", line)
 
 
 def _read_root(root: yaml.Node, file: SettingsFile) -> None:
     if isinstance(root, yaml.ScalarNode) and root.tag == _NULL:
         return
     if not isinstance(root, yaml.MappingNode):
-        raise _Mistake("must be a mapping of sections, for example `kafka:` with indented settings")
+        raise YamlMistake("must be a mapping of sections, for example `kafka:` with indented settings")
     file.values = _mapping(root, (), file)
 
 

@@ -52,6 +52,7 @@ class AlertEvidence(msgspec.Struct, frozen=True, kw_only=True):
         video_frames: Strongest face frames.
         modalities_present: Modalities with a word, a voice or a face in the window.
         modalities_missing: Modalities that were expected and did not come.
+        modalities_withheld: Modalities that may not be used in the window, with the reason.
         warnings: Codes: reasons to read the window with care.
         values: The variables that the rule names, with their values in this window.
     """
@@ -68,6 +69,7 @@ class AlertEvidence(msgspec.Struct, frozen=True, kw_only=True):
     video_frames: tuple[SpanEvidence, ...]
     modalities_present: tuple[Modality, ...]
     modalities_missing: tuple[Modality, ...]
+    modalities_withheld: dict[Modality, str] = {}
     warnings: tuple[str, ...]
     values: dict[str, float | int | bool | str | list[str] | dict[str, float] | None] = {}
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from stream.domain.alert import AlertRecord
 from stream.domain.clock_skew import ClockSkews
 from stream.domain.track_scores import TrackScores
 
@@ -36,12 +37,26 @@ class LastFinal(NamedTuple):
         end_ms: Its end.
         clock_skews: The clock skews at that window.
         scores: What later windows are compared with, perhaps of an earlier epoch; None if no window had a score.
+        rules: State of the alert rules as JSON, perhaps of an earlier window; None if no rule has seen a window.
     """
 
     epoch: int
     end_ms: int
     clock_skews: ClockSkews
     scores: TrackScores | None = None
+    rules: str | None = None
+
+
+class WindowAlerts(NamedTuple):
+    """What the alert rules found in a window, to be written with it in one atomic step.
+
+    Attributes:
+        records: The alerts that it raised or cleared.
+        state: State of the rules after it, as JSON, from which a replay or another worker continues.
+    """
+
+    records: tuple[AlertRecord, ...]
+    state: bytes
 
 
 class FinaliseOutcome(StrEnum):

@@ -6,6 +6,7 @@ import msgspec
 
 from stream.domain.alert import AlertRecord
 from stream.domain.clock_skew import ClockSkews
+from stream.domain.conversation import Conversation
 from stream.domain.epoch import EpochAssignment
 from stream.domain.evidence import SpanEvidence, WordClaim, WordEvidence
 from stream.domain.modality import Modality
@@ -42,6 +43,7 @@ class ScoreRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", 
         media_end_at_ms: Wall clock (Unix ms) at which the window's last media was captured, if known.
         allowed_lateness_ms: How long windows stay open for late chunks, which latency figures exclude.
         sync: Clock skews of modalities against the audio, as estimated when the window closed.
+        conversation: The other tracks of the session just before the window; None if the window's context has none.
         run: The epoch's assignment, if workers gave the epoch its number; None if its producer declares it.
     """
 
@@ -70,6 +72,7 @@ class ScoreRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", 
     allowed_lateness_ms: int
     model: ModelVersion
     sync: ClockSkews = msgspec.field(default_factory=dict)
+    conversation: Conversation | None = None
     run: EpochAssignment | None = None
 
 

@@ -113,12 +113,16 @@ class Window(msgspec.Struct, frozen=True):
 
         Short windows are utterances: they have enough voice already, and a short word is confirmed in part only.
         """
+        return self.voice_ms() >= min(LEAST_VOICE_MS, (self.end_ms - self.start_ms) / 10)
+
+    def voice_ms(self) -> int:
+        """How long the confirmed voice in the window lasts. What was not looked for counts as found."""
         voice_ms = 0
         for chunk in self.audio:
             voice = chunk.voiced if chunk.confirmed is None else chunk.confirmed
             spans = chunk.spans_ms[chunk.audible if voice is None else chunk.audible & voice]
             voice_ms += int((spans[:, 1] - spans[:, 0])[self.inside(spans)].sum())
-        return voice_ms >= min(LEAST_VOICE_MS, (self.end_ms - self.start_ms) / 10)
+        return voice_ms
 
     @property
     def faces_max(self) -> int:

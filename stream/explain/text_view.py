@@ -1,4 +1,4 @@
-"""Explanations for people who may not read what was said: times, effects and labels alone."""
+"""Explanations and alerts for people who may not read what was said: times, effects and labels alone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import re
 
 from msgspec.structs import replace
 
+from stream.domain.alert import AlertRecord
 from stream.domain.result import ExplanationRecord
+
+SPOKEN = frozenset({"phrases", "negative_phrases", "positive_phrases", "words"})
+"""Variables of alert rules that hold what was said."""
 
 _QUOTES = "“[^”]*”(?:(?:,| and) “[^”]*”)*"
 _BESIDE = re.compile(rf": {_QUOTES}| \({_QUOTES}\)")
@@ -19,11 +23,29 @@ def without_text(record: ExplanationRecord) -> ExplanationRecord:
     Words and claims keep their times and effects, with an empty text. The counterfactual is left out. Quotations are taken out of the
     sentence, and with them the parts of it that mean nothing without.
     """
-    unquoted = _SENTENCES.split(_BESIDE.sub("", record.sentence))
     return replace(
         record,
         words=tuple(replace(word, text="") for word in record.words),
         claims=tuple(replace(claim, text="") for claim in record.claims),
         counterfactual=None,
-        sentence=" ".join(part for part in unquoted if "“" not in part),
+        sentence=_unquoted(record.sentence),
     )
+
+
+def alert_without_text(alert: AlertRecord) -> AlertRecord:
+    """The same alert without any word that was said: in its evidence, its values and the draft of its statement of reasons."""
+    evidence = replace(
+        alert.evidence,
+        sentence=_unquoted(alert.evidence.sentence),
+        claims=tuple(replace(claim, text="") for claim in alert.evidence.claims),
+        values={name: value for name, value in alert.evidence.values.items() if name not in SPOKEN},
+    )
+    if alert.statement is None:
+        return replace(alert, evidence=evidence)
+    facts = "\n".join(map(_unquoted, alert.statement.decision_facts.split("\n")))
+    return replace(alert, evidence=evidence, statement=replace(alert.statement, decision_facts=facts))
+
+
+def _unquoted(text: str) -> str:
+    """Sentences without their quotations, and without those that mean nothing then."""
+    return " ".join(part for part in _SENTENCES.split(_BESIDE.sub("", text)) if "“" not in part)

@@ -1,6 +1,7 @@
 """Counters, gauges and histograms of a worker, for its Prometheus endpoint ``/metrics``.
 
-Labels are few and known beforehand: modalities, reasons, topics, services, nuisances, versions of the model. Never an id, a name or a text.
+Labels are few and known beforehand: modalities, reasons, topics, services, nuisances, versions of the model, alert
+rules. Never an id, a name or a text of a session.
 """
 
 from __future__ import annotations
@@ -84,6 +85,9 @@ class Metrics:
         self.nuisance_sensitive = counter("nuisance_sensitive_windows", "Windows that a nuisance moves beyond its threshold.", ["name"])
         self.reveal_suspect = gauge(
             "reveal_suspect", "Strength of each suspect of the live stream of all workers; from 1 on it is one.", ["name", "version"]
+        )
+        self.alerts = counter(
+            "alerts", "Alerts of rules, by rule, state (raised, cleared), severity and mode.", ["rule", "state", "severity", "mode"]
         )
         self.word_truth = Truth()
 

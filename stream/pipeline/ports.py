@@ -8,7 +8,7 @@ from typing import Protocol
 from stream.domain.chunk import Chunk
 from stream.domain.consent import ConsentStatement
 from stream.domain.context import ContextFeatures
-from stream.domain.delivery import FinaliseOutcome, LastFinal
+from stream.domain.delivery import FinaliseOutcome, LastFinal, WindowAlerts
 from stream.domain.epoch import EpochAssignment, SessionEpochs
 from stream.domain.features import Features
 from stream.domain.identity import SessionKey, TrackKey
@@ -62,9 +62,14 @@ class ResultStore(Protocol):
     """Redis. Every method except `put_partial` waits out an outage."""
 
     async def finalise(
-        self, score: ScoreRecord, explanation: ExplanationRecord, token: int, contribution: ContextFeatures | None = None
+        self,
+        score: ScoreRecord,
+        explanation: ExplanationRecord,
+        token: int,
+        contribution: ContextFeatures | None = None,
+        alerts: WindowAlerts | None = None,
     ) -> FinaliseOutcome:
-        """Make a window final, at most once, and keep its contribution to the context of later windows."""
+        """Make a window final, at most once, with its alerts, and keep its contribution to the context of later windows."""
 
     async def put_partial(self, partial: PartialRecord) -> None:
         """Write the partial result of an open window. It is tried once; errors are raised."""

@@ -17,7 +17,6 @@ from stream.domain.delivery import InboundRecord
 from stream.domain.epoch import EpochAssignment
 from stream.domain.odd_records import odd_record
 from stream.domain.topics import Topics
-from stream.domain.track_scores import TrackScores
 from stream.pipeline.fence import Fence
 from stream.pipeline.metrics import Metrics
 from stream.pipeline.model_pin import EpochModel, ModelPins
@@ -26,7 +25,10 @@ from stream.pipeline.ports import ResultStore, Scorer, Send, TrackEncoder
 from stream.pipeline.publisher import TrackPublisher
 from stream.pipeline.scoring import TrackScoring
 from stream.pipeline.timings import Timings
+from stream.pipeline.track_alerts import TrackAlerts
+from stream.pipeline.track_state import TrackState
 from stream.pipeline.window_context import ContextStore
+from stream.rules.evaluate import RuleSet
 from stream.sinks.dead_letter import dead_letter_message
 
 log = structlog.get_logger(__name__)
@@ -45,6 +47,7 @@ class ProcessingContext:
         now: Monotonic clock, ms.
         on_failure: Called with an unexpected error; the worker must stop.
         rejoin: Leaves the consumer group and joins it again: every partition is assigned anew.
+        rules: The alert rules; None if there are none.
         partition_counts: Asks the broker for the number of partitions of each input topic; 0 for a topic that is missing.
         timings: Receives the duration of each step.
         metrics: Counters and gauges.
@@ -68,6 +71,7 @@ class ProcessingContext:
     on_failure: Callable[[BaseException], None]
     rejoin: Callable[[], None]
     partition_counts: Callable[[], Awaitable[Mapping[str, int]]]
+    rules: RuleSet | None = None
     timings: Timings = field(default_factory=Timings)
     metrics: Metrics = field(default_factory=Metrics)
     model_pins: ModelPins = field(init=False)
@@ -106,16 +110,20 @@ class ProcessingContext:
         context_store: ContextStore,
         model: EpochModel,
         *,
-        before: TrackScores | None,
+        state: TrackState,
     ) -> TrackScoring:
-        """The scoring of a track, with its publisher. It waits until it may publish, and writes the ``assignment`` into its scores."""
+        """The scoring of a track, with its publisher, after its final windows so far (``state``).
+
+        It waits until it may publish, and writes the ``assignment`` into its scores.
+        """
         publisher = TrackPublisher(
             self.store,
             self.send,
             topics=self.topics,
             token=self.fence.token,
             on_fenced=on_fenced,
-            before=before,
+            before=state.scores,
+            alerts=TrackAlerts(self.rules, state.rules, self.metrics),
             timings=self.timings,
             metrics=self.metrics,
         )

@@ -19,6 +19,7 @@ from stream.explain.changes import compared, scores_after
 from stream.pipeline.metrics import Metrics
 from stream.pipeline.ports import Ack, ResultStore, Send
 from stream.pipeline.timings import Step, Timings
+from stream.pipeline.track_alerts import TrackAlerts
 from stream.pipeline.window_context import WindowContext
 from stream.sinks.dead_letter import unscorable_message
 from stream.sinks.results import result_message
@@ -58,8 +59,8 @@ class ScoringWindow:
 class TrackPublisher:
     """Publishes the windows of a track one after the other, each in four steps.
 
-    1. **Score**: wait until the window is scored, and compare it with the windows before it.
-    2. **Kafka**: write score and explanation to the result topics.
+    1. **Score**: wait until the window is scored, compare it with the windows before it, and evaluate the alert rules.
+    2. **Kafka**: write score, explanation and alerts to the result topics.
     3. **Redis**: make the window final. Kafka comes first because the result topics can refill Redis, but not the other way round. A crash
        in between repeats the window, with the same content.
     4. **Acknowledge** the chunks for which this was the last window. Before this step, a crash makes the next worker read them again.
@@ -74,6 +75,7 @@ class TrackPublisher:
         token: Returns the fencing token in force, once there is one.
         on_fenced: Called when another worker owns the session now.
         before: What the next window of the track is compared with, according to Redis.
+        alerts: Evaluates the alert rules.
         timings: Receives the duration of each step.
         metrics: Counts final windows, and windows that cannot be scored.
     """
@@ -87,6 +89,7 @@ class TrackPublisher:
         token: Callable[[], Awaitable[int]],
         on_fenced: Callable[[], None],
         before: TrackScores | None,
+        alerts: TrackAlerts,
         timings: Timings,
         metrics: Metrics,
     ) -> None:
@@ -96,6 +99,7 @@ class TrackPublisher:
         self._token = token
         self._on_fenced = on_fenced
         self._before = before
+        self._alerts = alerts
         self._timings = timings
         self._metrics = metrics
         self._queue: asyncio.Queue[ScoringWindow | tuple[Ack, ...]] = asyncio.Queue()
@@ -160,13 +164,21 @@ class TrackPublisher:
         began = time.perf_counter()
         score, explanation = scored[0], compared(*scored, self._before)
         self._before = scores_after(score, explanation) or self._before
+        alerts = self._alerts.of(score, explanation)
         # 2. Kafka.
-        await self._send((self._topics.scores, *result_message(score)), (self._topics.explanations, *result_message(explanation)))
+        raised = () if alerts is None else alerts.records
+        await self._send(
+            (self._topics.scores, *result_message(score)),
+            (self._topics.explanations, *result_message(explanation)),
+            *((self._topics.alerts, *result_message(alert)) for alert in raised),
+        )
         # 3. Redis. A window that was final already is a replay: its chunks may go, too.
-        outcome = await self._store.finalise(score, explanation, await self._token(), contribution)
+        outcome = await self._store.finalise(score, explanation, await self._token(), contribution, alerts)
         if outcome is FinaliseOutcome.FENCED:
             self._on_fenced()
             return
+        if outcome is FinaliseOutcome.ACCEPTED:
+            self._alerts.count(alerts)
         # 4. Acknowledge.
         _acknowledge(closed.acks)
         if outcome is FinaliseOutcome.ACCEPTED:

@@ -10,6 +10,8 @@ from msgspec.structs import replace
 
 from stream.aio.outage import ServiceError
 from stream.align.outcome import ClosedWindow
+from stream.domain.context import ContextWindow
+from stream.domain.conversation import conversation_of
 from stream.domain.epoch import EpochAssignment
 from stream.domain.window import Window
 from stream.pipeline.model_pin import EpochModel
@@ -77,7 +79,9 @@ class TrackScoring:
         await self._slots.acquire()
         try:
             score, explanation = await self._scorer.final(window, context, version)
-            return (score if self._assignment is None else replace(score, run=self._assignment)), explanation
+            own = ContextWindow(window.track.track, window.start_ms, window.end_ms)
+            conversation = conversation_of(own, await context.features())
+            return replace(score, run=self._assignment, conversation=conversation), explanation
         except BaseException as error:
             self._slots.release()
             if isinstance(error, Exception):

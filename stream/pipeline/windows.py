@@ -138,7 +138,7 @@ class EpochWindows:
         now = self._context.clock()
         self._context_store.add(state.contributions)
         self.aligner.add_final_windows([features.window for features in state.contributions], now)
-        scoring = self._context.new_track_scoring(on_fenced, may_publish, assignment, self._context_store, self._model, before=state.scores)
+        scoring = self._context.new_track_scoring(on_fenced, may_publish, assignment, self._context_store, self._model, state=state)
         self.tracks[track] = scoring
         self.aligner.open_track(
             track,

@@ -14,7 +14,7 @@ from stream.aio.batcher import Batcher
 from stream.config.settings import RedisSettings
 from stream.domain.clock_skew import encode_skews
 from stream.domain.context import CONTEXT_KEPT, ContextFeatures, encode_context
-from stream.domain.delivery import FinaliseOutcome
+from stream.domain.delivery import FinaliseOutcome, WindowAlerts
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import ExplanationRecord, ScoreRecord, encode_record
 from stream.domain.track_scores import encode_scores
@@ -56,7 +56,12 @@ class Finaliser:
         self._batcher.close()
 
     async def finalise(
-        self, score: ScoreRecord, explanation: ExplanationRecord, token: int, contribution: ContextFeatures | None
+        self,
+        score: ScoreRecord,
+        explanation: ExplanationRecord,
+        token: int,
+        contribution: ContextFeatures | None,
+        alerts: WindowAlerts | None,
     ) -> FinaliseOutcome:
         """As `stream.sinks.redis_sink.RedisSink.finalise`."""
         track = TrackKey(SessionKey(score.tenant, score.session), score.track)
@@ -74,6 +79,7 @@ class Finaliser:
             of_track.latest,
             of_track.partial,
             of_track.context,
+            of_session.alerts,
         ]
         before: list[Argument] = [token, score.epoch, score.end_ms, score.track]
         before += [self._settings.stream_length, self._settings.result_ttl_s, of_session.nudge]
@@ -89,6 +95,8 @@ class Finaliser:
             score.model.version,
             scores_json,
         ]
+        raised, rules_json = ((), b"") if alerts is None else alerts
+        after += [rules_json, len(raised), *map(encode_record, raised)]
         after += [part for pair in latest.items() for part in pair]
         return await self._batcher.answer(_Call(keys, before, after))
 

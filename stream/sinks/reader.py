@@ -1,4 +1,4 @@
-"""Follows results in Redis: scores, explanations, partial results and summaries, each once, and in order for each track.
+"""Follows results in Redis: scores, explanations, alerts, partial results and summaries, each once, in order for each track.
 
 The streams hold the results. Pub/sub messages ("nudges") only say that a session has new results. Redis does not deliver them reliably,
 so a slow poll finds the results whose nudges were lost. An outage of Redis is waited out, and reading continues where it stopped.
@@ -27,6 +27,8 @@ Answer = TypeVar("Answer")
 
 PAGE = 200
 """Entries of one stream that are read in one call."""
+ALERTS_PAGE = 1000
+"""Alerts that are read in one call: more than the windows of a page have, so that alerts are here when their windows are."""
 OVERLAP_MS = 10_000
 """Active sessions are looked up from this long before the newest known activity. Workers write their own wall clocks, which may differ:
 without the overlap, a session whose worker's clock is behind would be missed."""
@@ -169,29 +171,30 @@ class ResultReader:
         return self._cursors.get(session)
 
     async def _read(self, cursor: SessionCursor) -> AsyncIterator[ReceivedRecord]:
-        """All new records of one session. The summary comes after the windows that it sums up."""
+        """All new records of one session. Alerts come with the windows that raised them, the summary after those that it sums up."""
         more = True
         while more:
             cursor.changed = False
             known = len(cursor.tracks)
-            answers, summary = await self._fetch(cursor)
+            answers, alerts, summary = await self._fetch(cursor)
             received_at_ms = round(time.time() * 1000)
+            cursor.take_alerts(alerts)
             for track, answer in answers.items():
-                for record in cursor.tracks[track].advance(answer):
+                for record in cursor.tracks[track].advance(answer, cursor.alerts.setdefault(track, {})):
                     yield ReceivedRecord(record, received_at_ms)
-            more = len(cursor.tracks) > known or any(answer.more for answer in answers.values())
+            more = len(cursor.tracks) > known or len(alerts) == ALERTS_PAGE or any(answer.more for answer in answers.values())
         if summary is not None and summary != cursor.summary:
             cursor.summary = summary
             yield ReceivedRecord(summary, received_at_ms)
 
-    async def _fetch(self, cursor: SessionCursor) -> tuple[dict[str, TrackAnswer], Record | None]:
-        """Read a page of every known track and the summary in one transaction, so that they are of one moment; find new tracks."""
+    async def _fetch(self, cursor: SessionCursor) -> tuple[dict[str, TrackAnswer], list[Entry], Record | None]:
+        """Read a page of every known track, alerts and the summary in one transaction: they are of one moment. Find new tracks."""
         tracks = sorted(cursor.tracks)
         raw = await self._waiting_out(lambda redis: self._fetch_raw(redis, cursor, tracks))
         answers = {track: _answer(*raw[3 * index : 3 * index + 3]) for index, track in enumerate(tracks)}
         for track in sorted(set(raw[-1]) - cursor.tracks.keys()):
             cursor.tracks[track] = TrackCursor(await self._start(TrackKey(cursor.session, track)))
-        return answers, None if raw[-2] is None else decode_record(raw[-2])
+        return answers, _entries(raw[-3]), None if raw[-2] is None else decode_record(raw[-2])
 
     async def _start(self, track: TrackKey) -> str:
         """The entry behind which reading of a new track begins."""
@@ -210,8 +213,10 @@ class ResultReader:
                 pipe.execute_command("XRANGE", names.scores, since, "+", "COUNT", PAGE)
                 pipe.execute_command("XRANGE", names.explanations, since, "+", "COUNT", PAGE)
                 pipe.execute_command("HGET", names.partial, "record")
-            pipe.execute_command("HGET", session_names(cursor.session).summary, "record")
-            pipe.execute_command("SMEMBERS", session_names(cursor.session).tracks)
+            of_session = session_names(cursor.session)
+            pipe.execute_command("XRANGE", of_session.alerts, "(" + cursor.alerts_id, "+", "COUNT", ALERTS_PAGE)
+            pipe.execute_command("HGET", of_session.summary, "record")
+            pipe.execute_command("SMEMBERS", of_session.tracks)
             return await pipe.execute()
 
     async def _listen(self) -> None:

@@ -17,11 +17,12 @@ from typing import Any
 from kafka import KafkaConsumer, TopicPartition
 
 from stream.config.settings import KafkaSettings
-from stream.domain.delivery import FinaliseOutcome
+from stream.domain.delivery import FinaliseOutcome, WindowAlerts
 from stream.domain.epoch import EpochAssignment
 from stream.domain.identity import SessionKey
 from stream.domain.topics import Topics
 from stream.kafka_admin.connection import broker_errors, consumer_options
+from stream.rules.evaluate import RuleSet, TrackRules, encode_track_rules
 from stream.sinks.history import Final, History
 from stream.sinks.redis_sink import RedisSink
 
@@ -52,6 +53,7 @@ class RebuildReport:
         present: Windows that were in Redis already.
         overtaken: Windows that cannot be restored, because a worker has published a later window of their track: a stream only grows at its
             end.
+        alerts: Alerts of the restored windows.
         summaries: Summaries that were restored, or were in Redis already.
         unexplained: Scores without explanation. They were never final: the worker that takes over publishes them again.
         repeated: Records that repeat an earlier record with the same content.
@@ -63,6 +65,7 @@ class RebuildReport:
     refilled: int = 0
     present: int = 0
     overtaken: int = 0
+    alerts: int = 0
     summaries: int = 0
     unexplained: int = 0
     repeated: int = 0
@@ -83,9 +86,17 @@ async def read_history(
 
 
 async def refill(
-    history: History, store: RedisSink, since_ms: int = 0, on_progress: OnProgress = lambda _done, _all: None
+    history: History,
+    store: RedisSink,
+    since_ms: int = 0,
+    on_progress: OnProgress = lambda _done, _all: None,
+    *,
+    rules: RuleSet | None = None,
 ) -> RebuildReport:
     """Restore the sessions that have a result since then, track by track in order; windows that are in Redis stay.
+
+    Alerts come from their topic. The state of the rules is in no topic: it is computed again from the windows, so that a rule that is
+    raised is not raised once more by the next worker.
 
     Contributions to the context of later windows are in no result topic, so they are lost. In a running session, the restored windows
     are missing from the context of later windows.
@@ -97,11 +108,14 @@ async def refill(
         restored: set[EpochAssignment] = set()
         for track in history.tracks(session):
             report.unexplained += history.unexplained(track)
+            state: TrackRules | None = None
             for final in history.finals(track):
                 if final[0].run is not None and final[0].run not in restored:
                     await store.restore_assignment(session, final[0].run)
                     restored.add(final[0].run)
-                await _put(store, session, final, report)
+                state = None if rules is None else rules.evaluate(state, *final).state
+                alerts = WindowAlerts(history.alerts(final[0]), b"" if state is None else encode_track_rules(state))
+                await _put(store, session, final, alerts, report)
         summary = history.summary(session)
         if summary is not None:
             await store.put_summary(summary)
@@ -111,16 +125,17 @@ async def refill(
     return report
 
 
-async def _put(store: RedisSink, session: SessionKey, final: Final, report: RebuildReport) -> None:
+async def _put(store: RedisSink, session: SessionKey, final: Final, alerts: WindowAlerts, report: RebuildReport) -> None:
     """Make a window final under the highest token that the session has seen: this fences off no worker.
 
     If a new owner with a higher token comes just between reading the token and using it, the window is refused, and tried again.
     """
     outcome = FinaliseOutcome.FENCED
     while outcome is FinaliseOutcome.FENCED:
-        outcome = await store.finalise(*final, await store.token(session))
+        outcome = await store.finalise(*final, await store.token(session), alerts=alerts)
     if outcome is FinaliseOutcome.ACCEPTED:
         report.refilled += 1
+        report.alerts += len(alerts.records)
     elif await store.holds(final[0]):
         report.present += 1
     else:
@@ -131,7 +146,7 @@ def _read(kafka: KafkaSettings, history: History, session: SessionKey | None, on
     topics = Topics(kafka.topic_prefix)
     wanted = None if session is None else str(session).encode("ascii")
     with broker_errors(kafka), closing(KafkaConsumer(**consumer_options(kafka))) as consumer:
-        partitions = _partitions(consumer, (topics.scores, topics.explanations, topics.summaries))
+        partitions = _partitions(consumer, (topics.scores, topics.explanations, topics.summaries), optional=(topics.alerts,))
         consumer.assign(partitions)
         consumer.seek_to_beginning()
         starts, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
@@ -158,9 +173,10 @@ def _read(kafka: KafkaSettings, history: History, session: SessionKey | None, on
                 )
 
 
-def _partitions(consumer: Any, topics: tuple[str, ...]) -> list[Any]:
-    by_topic = {topic: sorted(consumer.partitions_for_topic(topic) or ()) for topic in topics}
-    missing = [topic for topic, numbers in by_topic.items() if not numbers]
+def _partitions(consumer: Any, topics: tuple[str, ...], optional: tuple[str, ...]) -> list[Any]:
+    """All partitions of the topics. Optional topics may be missing: workers of earlier releases did not write them."""
+    by_topic = {topic: sorted(consumer.partitions_for_topic(topic) or ()) for topic in (*topics, *optional)}
+    missing = [topic for topic in topics if not by_topic[topic]]
     if missing:
         raise RebuildError(
             f"Kafka has no topic {', '.join(missing)}: there is nothing to refill Redis from; check kafka.bootstrap and kafka.topic_prefix"

@@ -10,7 +10,7 @@ from stream.config.settings import RedisSettings
 from stream.domain.clock_skew import decode_skews
 from stream.domain.consent import ConsentStatement
 from stream.domain.context import ContextFeatures, decode_context
-from stream.domain.delivery import FinaliseOutcome, LastFinal
+from stream.domain.delivery import FinaliseOutcome, LastFinal, WindowAlerts
 from stream.domain.epoch import EpochAssignment, SessionEpochs
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import ExplanationRecord, PartialRecord, ScoreRecord, SessionRecord, decode_record, encode_record
@@ -62,7 +62,12 @@ class RedisSink:
         return int(await self._redis.waiting_out(lambda redis, _: NEXT_FENCE.run(redis, [FENCE], [])))
 
     async def finalise(
-        self, score: ScoreRecord, explanation: ExplanationRecord, token: int, contribution: ContextFeatures | None = None
+        self,
+        score: ScoreRecord,
+        explanation: ExplanationRecord,
+        token: int,
+        contribution: ContextFeatures | None = None,
+        alerts: WindowAlerts | None = None,
     ) -> FinaliseOutcome:
         """Make a window final in one atomic step, unless it is final already or the session belongs to another worker.
 
@@ -74,13 +79,14 @@ class RedisSink:
             explanation: Its explanation.
             token: The worker's fencing token.
             contribution: The window's contribution to the context of later windows; None if it contributes nothing.
+            alerts: The window's alerts, and the state of the rules after it; None if there are no rules.
 
         Returns:
             `FinaliseOutcome.FENCED` if the session has seen a higher token, `FinaliseOutcome.REPLAYED` if (epoch, end_ms) is not above
             the track's last final window.
         """
         session = SessionKey(score.tenant, score.session)
-        outcome = await self._finaliser.finalise(score, explanation, token, contribution)
+        outcome = await self._finaliser.finalise(score, explanation, token, contribution, alerts)
         if outcome is not FinaliseOutcome.FENCED and self._active.is_due(session):
             await self._active.mark(session)
         return outcome
@@ -102,13 +108,13 @@ class RedisSink:
 
     async def last_final(self, track: TrackKey) -> LastFinal | None:
         """The track's last final window; None if no window is final."""
-        state, fields = session_names(track.session).state, [f"{name}:{track.track}" for name in ("last", "sync", "scored")]
-        last, sync, scored = cast(list[str | None], await self._redis.waiting_out(lambda redis, _: redis.hmget(state, fields)))
+        state, fields = session_names(track.session).state, [f"{name}:{track.track}" for name in ("last", "sync", "scored", "rules")]
+        last, sync, scored, rules = cast(list[str | None], await self._redis.waiting_out(lambda redis, _: redis.hmget(state, fields)))
         if last is None:
             return None
         epoch, end_ms, _ = last.split("-")
         skews = {} if sync is None else decode_skews(sync)
-        return LastFinal(int(epoch), int(end_ms), skews, None if scored is None else decode_scores(scored))
+        return LastFinal(int(epoch), int(end_ms), skews, None if scored is None else decode_scores(scored), rules)
 
     async def latest(self, track: TrackKey) -> ScoreRecord | None:
         """The record of the track's last final window; None if no window is final."""

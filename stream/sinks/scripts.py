@@ -35,11 +35,12 @@ class Script:
 FINALISE = Script("""
 -- Makes a window final, at most once. Returns 'accepted', 'replayed' or 'fenced'.
 --
--- KEYS: 1 state, 2 tracks, 3 scores, 4 explanations, 5 latest, 6 partial, 7 context.
+-- KEYS: 1 state, 2 tracks, 3 scores, 4 explanations, 5 latest, 6 partial, 7 context, 8 alerts.
 -- ARGV: 1 token, 2 epoch, 3 end_ms, 4 track, 5 stream length, 6 ttl s, 7 nudge channel, 8 may this call be a repeat (0/1),
 --       9 clock skews, 10 score, 11 explanation, 12 contribution to the context of later windows ('' for none),
 --       13 number of contributions to keep, 14 version of the model, 15 what the scores of later windows are compared with ('' if the
---       window has no score), from 16 on fields and values of `latest`.
+--       window has no score), 16 state of the alert rules ('' if there are none), 17 number of alerts, from 18 on the alerts, and then
+--       fields and values of `latest`.
 
 -- 1. Check the fencing token. A worker that was frozen or cut off from Kafka does not know that another worker owns the session by now.
 --    Its windows may lack chunks that only the new owner has read. Its token is lower than the new owner's, so it is refused.
@@ -75,36 +76,42 @@ if type(added) == 'table' and added.err then
 end
 redis.call('XADD', KEYS[4], 'MAXLEN', '~', ARGV[5], id, 'record', ARGV[11])
 
--- 4. Replace the newest final window. DEL first, so that no field of the window before is left.
-redis.call('DEL', KEYS[5])
-redis.call('HSET', KEYS[5], unpack(ARGV, 16))
+-- 4. Append the window's alerts to the stream of the session. Windows of different tracks become final in any order, so this stream has
+--    ids of its own, times of Redis. An alert comes once because its window does.
+local first_field = 18 + tonumber(ARGV[17])
+for i = 18, first_field - 1 do redis.call('XADD', KEYS[8], 'MAXLEN', '~', ARGV[5], '*', 'record', ARGV[i]) end
 
--- 5. Keep the contribution to the context of later windows. A worker that takes over needs it for exactly the windows that are final,
+-- 5. Replace the newest final window. DEL first, so that no field of the window before is left.
+redis.call('DEL', KEYS[5])
+redis.call('HSET', KEYS[5], unpack(ARGV, first_field))
+
+-- 6. Keep the contribution to the context of later windows. A worker that takes over needs it for exactly the windows that are final,
 --    so it is written in the same step.
 if ARGV[12] ~= '' then
   redis.call('LPUSH', KEYS[7], ARGV[12])
   redis.call('LTRIM', KEYS[7], 0, tonumber(ARGV[13]) - 1)
 end
 
--- 6. Update the state: the highest token, the track's last final window with the token it was written under (see step 2), what a worker
---    that takes over continues with (the clock skews, and the newest window that has a score), and the epoch's version of the model, in
---    case Redis was emptied since it was pinned.
+-- 7. Update the state: the highest token, the track's last final window with the token it was written under (see step 2), what a worker
+--    that takes over continues with (the clock skews, the newest window that has a score, and the alert rules), and the epoch's version
+--    of the model, in case Redis was emptied since it was pinned.
 redis.call('SADD', KEYS[2], ARGV[4])
 redis.call('HSET', KEYS[1], 'token', ARGV[1], field, id .. '-' .. ARGV[1], 'sync:' .. ARGV[4], ARGV[9])
 if ARGV[15] ~= '' then redis.call('HSET', KEYS[1], 'scored:' .. ARGV[4], ARGV[15]) end
+if ARGV[16] ~= '' then redis.call('HSET', KEYS[1], 'rules:' .. ARGV[4], ARGV[16]) end
 redis.call('HSETNX', KEYS[1], 'model:' .. ARGV[2], ARGV[14])
 
--- 7. Remove the partial result of this window or of an earlier one: readers would take it for newer than the final window.
+-- 8. Remove the partial result of this window or of an earlier one: readers would take it for newer than the final window.
 local partial = redis.call('HMGET', KEYS[6], 'epoch', 'end_ms')
 if partial[1] then
   local partial_epoch, partial_end = tonumber(partial[1]), tonumber(partial[2])
   if partial_epoch < epoch or (partial_epoch == epoch and partial_end <= end_ms) then redis.call('DEL', KEYS[6]) end
 end
 
--- 8. Renew the life of all keys together, so that no part of a session expires before the others.
+-- 9. Renew the life of all keys together, so that no part of a session expires before the others.
 for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, ARGV[6]) end
 
--- 9. Wake the readers, now that everything is written.
+-- 10. Wake the readers, now that everything is written.
 redis.call('PUBLISH', ARGV[7], ARGV[4])
 return 'accepted'
 """)

@@ -11,10 +11,11 @@ import numpy as np
 from msgspec import structs
 
 from stream.config.settings import Settings
+from stream.domain.alert import AlertRecord
 from stream.domain.chunk import Chunk
 from stream.domain.consent import ConsentStatement
 from stream.domain.context import CONTEXT_KEPT, ContextFeatures, decode_context, encode_context, packed_mean
-from stream.domain.delivery import FinaliseOutcome, InboundRecord, LastFinal
+from stream.domain.delivery import FinaliseOutcome, InboundRecord, LastFinal, WindowAlerts
 from stream.domain.epoch import EpochAssignment, SessionEpochs
 from stream.domain.features import Features, TextFeatures, Word
 from stream.domain.identity import SessionKey, TrackKey
@@ -30,6 +31,7 @@ from stream.pipeline.ports import Addressed
 from stream.pipeline.processing_context import ProcessingContext
 from stream.pipeline.router import SessionRouter
 from stream.pipeline.window_context import WindowContext
+from stream.rules.evaluate import RuleSet
 from tests.fakes.chunks import MEDIA_START_AT_MS, header
 
 MODEL = ModelVersion("mmci", "1", "0" * 12)
@@ -120,6 +122,8 @@ class FakeStore:
     scores: dict[TrackKey, list[ScoreRecord]] = field(default_factory=lambda: defaultdict(list))
     explanations: dict[TrackKey, list[ExplanationRecord]] = field(default_factory=lambda: defaultdict(list))
     contributions: dict[TrackKey, list[bytes]] = field(default_factory=lambda: defaultdict(list))
+    alerts: dict[SessionKey, list[AlertRecord]] = field(default_factory=lambda: defaultdict(list))
+    rules: dict[TrackKey, str] = field(default_factory=dict)
     summaries: list[SessionRecord] = field(default_factory=list)
     partials: list[PartialRecord] = field(default_factory=list)
     tokens: dict[SessionKey, int] = field(default_factory=dict)
@@ -130,7 +134,12 @@ class FakeStore:
     token: int = 0
 
     async def finalise(
-        self, score: ScoreRecord, explanation: ExplanationRecord, token: int, contribution: ContextFeatures | None = None
+        self,
+        score: ScoreRecord,
+        explanation: ExplanationRecord,
+        token: int,
+        contribution: ContextFeatures | None = None,
+        alerts: WindowAlerts | None = None,
     ) -> FinaliseOutcome:
         session = SessionKey(score.tenant, score.session)
         if token < self.tokens.get(session, 0):
@@ -143,6 +152,9 @@ class FakeStore:
         self.explanations[TrackKey(session, score.track)].append(explanation)
         if contribution is not None:
             self.contributions[TrackKey(session, score.track)].append(encode_context(contribution))
+        if alerts is not None:
+            self.alerts[session] += alerts.records
+            self.rules[TrackKey(session, score.track)] = alerts.state.decode()
         return FinaliseOutcome.ACCEPTED
 
     async def put_partial(self, partial: PartialRecord) -> None:
@@ -154,7 +166,7 @@ class FakeStore:
             return None
         after = [scores_after(*final) for final in zip(finals, self.explanations[track], strict=True)]
         scores = next((scores for scores in reversed(after) if scores is not None), None)
-        return LastFinal(finals[-1].epoch, finals[-1].end_ms, finals[-1].sync, scores)
+        return LastFinal(finals[-1].epoch, finals[-1].end_ms, finals[-1].sync, scores, self.rules.get(track))
 
     async def latest(self, track: TrackKey) -> ScoreRecord | None:
         finals = self.scores.get(track)
@@ -224,6 +236,7 @@ class FakeWorker:
     settings: Settings = field(default_factory=Settings)
     new_encoder: Callable[[], FakeEncoder] = FakeEncoder
     now: int = 0
+    rules: RuleSet | None = None
     partitions: dict[str, int] = field(default_factory=dict)
     """Numbers of partitions, by topic; 1 for a topic that is not named."""
 
@@ -244,6 +257,7 @@ class FakeWorker:
             on_failure=self.failures.append,
             rejoin=self._rejoin,
             partition_counts=self._partition_counts,
+            rules=self.rules,
         )
         self.router = SessionRouter(self.context)
 

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from stream.config.settings import RedisSettings, Settings
 from stream.domain.context import ContextFeatures
-from stream.domain.delivery import FinaliseOutcome, InboundRecord
+from stream.domain.delivery import FinaliseOutcome, InboundRecord, WindowAlerts
 from stream.domain.identity import SessionKey
 from stream.domain.modality import Modality
 from stream.domain.result import ExplanationRecord, ScoreRecord
@@ -34,9 +34,14 @@ class Store(RedisSink):
         self.outcomes: list[FinaliseOutcome] = []
 
     async def finalise(
-        self, score: ScoreRecord, explanation: ExplanationRecord, token: int, contribution: ContextFeatures | None = None
+        self,
+        score: ScoreRecord,
+        explanation: ExplanationRecord,
+        token: int,
+        contribution: ContextFeatures | None = None,
+        alerts: WindowAlerts | None = None,
     ) -> FinaliseOutcome:
-        self.outcomes.append(await super().finalise(score, explanation, token, contribution))
+        self.outcomes.append(await super().finalise(score, explanation, token, contribution, alerts))
         return self.outcomes[-1]
 
 

@@ -135,7 +135,7 @@ async def test_a_refilled_redis_is_as_before_and_refuses_replays(
 
     code, out, _ = await command(settings)
     assert code == 0
-    assert out == "3 sessions: 0 windows refilled, 30 already there, 0 overtaken by newer windows of their track; 3 summaries\n"
+    assert out == "3 sessions: 0 windows refilled, 30 already there, 0 overtaken by newer windows of their track; 0 alerts; 3 summaries\n"
     assert {session: await contents(redis, session) for session in sessions} == before
 
     replayed = make_score(6000, -3.0, epoch=0, session=sessions[0])

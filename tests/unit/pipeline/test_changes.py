@@ -7,7 +7,7 @@ from itertools import chain
 import pytest
 
 from stream.domain.context import ContextFeatures
-from stream.domain.delivery import FinaliseOutcome, InboundRecord
+from stream.domain.delivery import FinaliseOutcome, InboundRecord, WindowAlerts
 from stream.domain.modality import Modality
 from stream.domain.result import Change, ExplanationRecord, ScoreRecord
 from tests.fakes.chunks import header
@@ -57,11 +57,16 @@ class ForgetfulStore(FakeStore):
     """Redis is gone when the window that ends at 8 s is to be made final."""
 
     async def finalise(
-        self, score: ScoreRecord, explanation: ExplanationRecord, token: int, contribution: ContextFeatures | None = None
+        self,
+        score: ScoreRecord,
+        explanation: ExplanationRecord,
+        token: int,
+        contribution: ContextFeatures | None = None,
+        alerts: WindowAlerts | None = None,
     ) -> FinaliseOutcome:
         if score.end_ms == 8000:
             raise ConnectionError("gone")
-        return await super().finalise(score, explanation, token, contribution)
+        return await super().finalise(score, explanation, token, contribution, alerts)
 
 
 async def test_a_window_that_is_published_twice_has_the_same_change_twice() -> None:

@@ -7,7 +7,7 @@ import time
 
 from stream.domain.chunk import Chunk
 from stream.domain.context import ContextFeatures
-from stream.domain.delivery import FinaliseOutcome
+from stream.domain.delivery import FinaliseOutcome, WindowAlerts
 from stream.domain.features import Features
 from stream.domain.modality import Modality
 from stream.domain.result import ExplanationRecord, ScoreRecord
@@ -43,10 +43,15 @@ async def test_closed_windows_are_published_and_acknowledged() -> None:
 async def test_a_drain_waits_for_a_window_that_is_being_written_to_redis() -> None:
     class SlowStore(FakeStore):
         async def finalise(
-            self, score: ScoreRecord, explanation: ExplanationRecord, token: int, contribution: ContextFeatures | None = None
+            self,
+            score: ScoreRecord,
+            explanation: ExplanationRecord,
+            token: int,
+            contribution: ContextFeatures | None = None,
+            alerts: WindowAlerts | None = None,
         ) -> FinaliseOutcome:
             await asyncio.sleep(0.1)
-            return await super().finalise(score, explanation, token, contribution)
+            return await super().finalise(score, explanation, token, contribution, alerts)
 
     worker = FakeWorker(store=SlowStore())
     await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(5)))

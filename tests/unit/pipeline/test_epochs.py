@@ -10,7 +10,7 @@ import pytest
 
 from stream.config.settings import LimitSettings, Settings
 from stream.domain.context import ContextFeatures
-from stream.domain.delivery import FinaliseOutcome, InboundRecord
+from stream.domain.delivery import FinaliseOutcome, InboundRecord, WindowAlerts
 from stream.domain.epoch import EpochAssignment
 from stream.domain.identity import SessionKey
 from stream.domain.result import ExplanationRecord, ScoreRecord, SessionRecord
@@ -243,10 +243,15 @@ class StoppedStore(FakeStore):
     publishes: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def finalise(
-        self, score: ScoreRecord, explanation: ExplanationRecord, token: int, contribution: ContextFeatures | None = None
+        self,
+        score: ScoreRecord,
+        explanation: ExplanationRecord,
+        token: int,
+        contribution: ContextFeatures | None = None,
+        alerts: WindowAlerts | None = None,
     ) -> FinaliseOutcome:
         await self.publishes.wait()
-        return await super().finalise(score, explanation, token, contribution)
+        return await super().finalise(score, explanation, token, contribution, alerts)
 
 
 async def test_a_track_may_begin_while_its_epoch_waits_for_its_last_windows() -> None:
