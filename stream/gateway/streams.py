@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
 from stream.config.settings import RedisSettings
+from stream.domain.alert import AlertRecord
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import ExplanationRecord, Record, ScoreRecord
 from stream.gateway.disclosure import Disclosed
@@ -223,11 +224,11 @@ class SessionStream:
 
 
 async def _in_parts(records: AsyncGenerator[ReceivedRecord, None]) -> AsyncGenerator[list[Record], None]:
-    """Records in lists of about `REPLAYED`. A window's explanation stays with its score: a position behind the score skips both."""
+    """Records in lists of about `REPLAYED`. A window's explanation and alerts stay with its score: a position behind it skips them."""
     part: list[Record] = []
     async with aclosing(records):
         async for received in records:
-            if len(part) >= REPLAYED and not isinstance(received.record, ExplanationRecord):
+            if len(part) >= REPLAYED and not isinstance(received.record, ExplanationRecord | AlertRecord):
                 yield part
                 part = []
             part.append(received.record)
