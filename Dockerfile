@@ -1,10 +1,10 @@
-# The worker (and every other command that needs no embedded stack): no torch, no Triton, no broker.
+# The worker, the gateway, and every other command that needs no embedded stack: no torch, no Triton, no broker.
 FROM python:3.13-slim AS build
 RUN python -m venv /opt/sentistream
 COPY pyproject.toml README.md LICENSE NOTICE /source/
 COPY stream /source/stream
 COPY triton_models /source/triton_models
-RUN /opt/sentistream/bin/pip install --no-cache-dir /source
+RUN /opt/sentistream/bin/pip install --no-cache-dir "/source[gateway]"
 
 FROM python:3.13-slim
 RUN useradd --system --uid 10001 --no-create-home --home-dir /nonexistent sentistream

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stream.cli.errors import UsageError, friendly_errors
-from stream.cli.options import ConfigFile, RedisUrl, load_settings_with
+from stream.cli.options import ConfigFile, OpenBrowser, RedisUrl, load_settings_with
 
 if TYPE_CHECKING:
     from stream.config.settings import Settings
@@ -24,7 +25,10 @@ def gateway(
         int | None,
         typer.Option(min=0, max=65_535, metavar="PORT", help="Port to listen on; 0 = any free port.", show_default="setting gateway.port"),
     ] = None,
-    open_browser: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    open_browser: OpenBrowser = False,
+    ready_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the address to this file once it answers, for scripts that wait for it.")
+    ] = None,
     config: ConfigFile = None,
     redis: RedisUrl = None,
 ) -> None:
@@ -46,10 +50,10 @@ def gateway(
     settings = load_settings_with(config, redis=redis)
     if port is not None:
         settings = settings.model_copy(update={"gateway": settings.gateway.model_copy(update={"port": port})})
-    _run(settings, open_browser=open_browser)
+    _run(settings, open_browser=open_browser, ready_file=ready_file)
 
 
-def _run(settings: Settings, *, open_browser: bool) -> None:
+def _run(settings: Settings, *, open_browser: bool, ready_file: Path | None) -> None:
     import asyncio  # noqa: PLC0415 - heavy imports stay out of --help
 
     import uvloop  # noqa: PLC0415
@@ -64,6 +68,8 @@ def _run(settings: Settings, *, open_browser: bool) -> None:
     address = address_of(listener)
 
     def on_started() -> None:
+        if ready_file is not None:
+            ready_file.write_text(f"{address}\n")
         typer.echo(f"live page: {address}  (Ctrl-C stops it)")
         if open_browser and not open_page(address):
             typer.echo("no browser was found here; open the address yourself")

@@ -83,6 +83,7 @@ Strict = Annotated[
     bool,
     typer.Option("--strict", help=f"Exit with {EXIT_INCOMPLETE} if anything was not sent that the files announce."),
 ]
+OpenBrowser = Annotated[bool, typer.Option("--open", help="Open the live page in a browser.")]
 JsonLines = Annotated[bool, typer.Option("--json", help="Print one JSON object a line instead of a table.")]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +13,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stream.cli.errors import CommandError, friendly_errors
-from stream.cli.options import ConfigFile, ExternalKafka, ExternalRedis, ExternalTriton, external_services, load_settings_with
+from stream.cli.options import (
+    ConfigFile,
+    ExternalKafka,
+    ExternalRedis,
+    ExternalTriton,
+    OpenBrowser,
+    external_services,
+    load_settings_with,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,12 +42,16 @@ class _Plan:
         external: Names of the services that are not embedded: ``kafka``, ``redis``, ``triton``.
         ports: Ports of the embedded services.
         workers: Number of workers.
+        gateway_port: Port of the live page; None for the setting's, or another if that is taken.
+        open_browser: Whether to open it.
     """
 
     settings: Settings
     external: frozenset[str]
     ports: StackPorts
     workers: int
+    gateway_port: int | None
+    open_browser: bool
 
 
 @friendly_errors()
@@ -52,8 +65,15 @@ def up(
     kafka_port: Port = 0,
     redis_port: Port = 0,
     triton_port: Port = 0,
+    gateway_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, metavar="PORT", help="Port of the live page; 0 = any free port.", show_default="setting gateway.port, if free"
+        ),
+    ] = None,
+    open_browser: OpenBrowser = False,
 ) -> None:
-    """Run Kafka, Redis, Triton and a worker on this machine until Ctrl-C.
+    """Run Kafka, Redis, Triton, a worker and the live page on this machine until Ctrl-C.
 
     Use it to develop against a running service. It prints the addresses and the variables that name them. In another terminal, with these
     variables, send a recording with `sentistream produce` and follow its results with `sentistream watch`.
@@ -75,7 +95,8 @@ def up(
 
     settings = load_settings_with(config, kafka=kafka, redis=redis, triton=triton)
     external = external_services(kafka=kafka, redis=redis, triton=triton)
-    plan = _Plan(settings, external, StackPorts(kafka_port, redis_port, TritonPorts(grpc=triton_port)), workers)
+    ports = StackPorts(kafka_port, redis_port, TritonPorts(grpc=triton_port))
+    plan = _Plan(settings, external, ports, workers, gateway_port, open_browser)
     console = Console()
     started = threading.Event()
     with run_directory("up") as directory:
@@ -89,7 +110,9 @@ def up(
 
 
 async def _serve(plan: _Plan, directory: Path, console: Console, on_started: Callable[[], None]) -> None:
-    from stream.cli.steps import StepReporter  # noqa: PLC0415 - heavy imports stay out of --help
+    from stream.cli.browser import open_page  # noqa: PLC0415 - heavy imports stay out of --help
+    from stream.cli.steps import StepReporter  # noqa: PLC0415
+    from stream.local.gateway import LocalGateway, gateway_is_installed  # noqa: PLC0415
     from stream.local.reachable import Service, require_services, watched  # noqa: PLC0415
     from stream.local.stack import Stack  # noqa: PLC0415
     from stream.local.worker import Workers  # noqa: PLC0415
@@ -111,8 +134,13 @@ async def _serve(plan: _Plan, directory: Path, console: Console, on_started: Cal
         ports=plan.ports,
     )
     watching = watched(plan.settings, external, StepReporter(console))
-    async with watching, stack, Workers(stack.settings, directory, plan.workers, print_event) as workers:
-        _print_addresses(console, stack, plan.workers)
+    async with watching, stack, AsyncExitStack() as pages, Workers(stack.settings, directory, plan.workers, print_event) as workers:
+        page = None
+        if gateway_is_installed():
+            page = await pages.enter_async_context(LocalGateway(stack.settings, directory, plan.gateway_port, print_event))
+        _print_addresses(console, stack, plan.workers, page.address if page else "pip install 'sentistream[gateway]'")
+        if plan.open_browser and page and not open_page(page.address):
+            console.print("no browser was found here; open the live page yourself", style="dim")
         on_started()
         failures = [asyncio.create_task(_service_failure(stack))]
         if plan.workers:
@@ -125,7 +153,7 @@ async def _service_failure(stack: Stack) -> str:
     return str(await stack.wait_for_failure())
 
 
-def _print_addresses(console: Console, stack: Stack, workers: int) -> None:
+def _print_addresses(console: Console, stack: Stack, workers: int, page: str) -> None:
     from rich.table import Table  # noqa: PLC0415 - heavy imports stay out of --help
 
     at = stack.endpoints
@@ -137,6 +165,7 @@ def _print_addresses(console: Console, stack: Stack, workers: int) -> None:
     if stack.triton:
         table.add_row("Triton (HTTP)", stack.triton.http_url, "")
         table.add_row("Triton metrics", stack.triton.metrics_url, "")
+    table.add_row("live page", page, "")
     table.add_row("workers", str(workers), f"logs in {stack.run_directory}")
     console.print(table)
     console.print("\nFor other terminals:", style="bold")

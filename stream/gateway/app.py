@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from litestar import Litestar
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
@@ -14,6 +16,7 @@ from stream.gateway.description_routes import DescriptionController
 from stream.gateway.guard import current_principal
 from stream.gateway.middleware import identification, protect, tags
 from stream.gateway.page_routes import PageController
+from stream.gateway.probe_routes import ProbeController
 from stream.gateway.problems import HANDLERS
 from stream.gateway.session_routes import SessionController
 from stream.gateway.stream_routes import StreamController
@@ -23,9 +26,13 @@ CONTROLLERS: tuple[ControllerRouterHandler, ...] = (
     DescriptionController,
     SessionController,
     StreamController,
+    ProbeController,
     PageController,
 )
 """All routes. A new controller is a line here, and a row for each of its routes in ``tests/integration/test_gateway_permissions.py``."""
+
+BACKGROUND: tuple[Callable[[Gateway], Awaitable[None]], ...] = ()
+"""What runs beside the requests as long as the gateway does. An error of one of them ends the gateway."""
 
 OWN_DESCRIPTION = "/api/litestar"
 """Where the framework serves its description, besides ours: its routes answer every address below it."""

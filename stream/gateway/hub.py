@@ -68,6 +68,8 @@ class Hub:
         """Distinguishes this gateway's positions from those of others."""
         self.loaded = False
         """Whether the results that were in Redis at the start have been read."""
+        self.listeners: list[Callable[[Record], None]] = []
+        """Called with each new record, once what was in Redis at the start has been read."""
         self.ending = asyncio.Event()
         """Set when streams have to end, because the gateway stops."""
 
@@ -107,6 +109,8 @@ class Hub:
         session.add(record, at_ms)
         if self.loaded:
             self._now.news.setdefault(key, News()).add(record)
+            for listener in self.listeners:
+                listener(record)
 
     def sessions(self) -> Iterator[LiveSession]:
         """All sessions that are listed, the one with the newest result first."""

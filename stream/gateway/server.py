@@ -6,14 +6,14 @@ import asyncio
 import errno
 import logging
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
 
 from stream.config.settings import Settings
 from stream.gateway.access import Access
-from stream.gateway.app import create_app
+from stream.gateway.app import BACKGROUND, create_app
 from stream.gateway.context import Gateway
 from stream.gateway.hub import Hub
 from stream.sinks.connection import RedisConnection
@@ -104,7 +104,7 @@ async def run_gateway(
     logging.getLogger("uvicorn.access").disabled = True
     logging.getLogger("uvicorn.error").addFilter(lambda record: not record.getMessage().startswith("ASGI callable returned without"))
     server = _Server(config, hub, on_started)
-    following, stopping = asyncio.create_task(hub.run()), asyncio.create_task(stop.wait())
+    following, stopping = asyncio.create_task(_run_beside(gateway)), asyncio.create_task(stop.wait())
     for ends in (following, stopping):
         ends.add_done_callback(lambda _: setattr(server, "should_exit", True))
     try:
@@ -116,3 +116,14 @@ async def run_gateway(
             task.cancel()
         await asyncio.gather(following, stopping, return_exceptions=True)
         await redis.close()
+
+
+async def _run_beside(gateway: Gateway) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(gateway.hub.run())
+        for run in BACKGROUND:
+            tasks.create_task(_run(run, gateway))
+
+
+async def _run(program: Callable[[Gateway], Awaitable[None]], gateway: Gateway) -> None:
+    await program(gateway)

@@ -67,6 +67,8 @@ ROUTES = {
 OTHERS = {
     "GET /assets/{name:path}": "files of the page, without data",
     "GET /api/v1/openapi.json": "the description of the API, without data",
+    "GET /live": "a word",
+    "GET /ready": "a word, or what is wrong with Redis",
 } | {f"GET {path}": "the document of the page, without data" for path in PAGE_PATHS}
 """Routes for everybody, and why."""
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
 from stream.local.ports import free_port
@@ -67,7 +69,11 @@ async def test_ctrl_c_stops_the_services_and_the_worker(up: Up, tmp_path: Path) 
     process = await up()
     output = await until_up(process)
     started = descendants(process.pid)
-    assert len(started) >= 9  # broker, Redis, Triton, its four stubs, a worker, its decoder
+    assert len(started) >= 10  # broker, Redis, Triton, its four stubs, a worker, its decoder, the gateway
+    page = re.search(r"live page +(http://127\.0\.0\.1:\d+/)", output)
+    assert page is not None
+    me = await asyncio.to_thread(httpx.get, f"{page[1]}api/v1/me")
+    assert (me.json()["open"], me.json()["uploads"]) == (True, True)
     for name in ("KAFKA__BOOTSTRAP=127.0.0.1:", "REDIS__URL=redis://127.0.0.1:", "TRITON__URL=127.0.0.1:"):
         assert f"export SENTISTREAM_{name}" in output
     process.send_signal(signal.SIGINT)

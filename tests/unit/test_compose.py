@@ -15,10 +15,13 @@ import yaml
 
 from stream.cli.main import app
 from stream.config.load import ENV_PREFIX, load_settings
+from stream.gateway.access_file import read_access_file
 from stream.model_repository.model_config import CPU_CONFIG, GPU_CONFIG
 from stream.model_repository.served_models import MODEL_NAMES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+OWN = {"worker", "gateway"}
+"""Services with the image that the Dockerfile makes."""
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
 
@@ -36,7 +39,7 @@ def services(compose: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def test_every_image_is_pinned(services: dict[str, dict[str, Any]]) -> None:
     images = {name: service["image"] for name, service in services.items() if "image" in service}
-    assert set(images) == set(services) - {"worker"}
+    assert set(images) == set(services) - OWN
     for image in images.values():
         assert re.search(r":\d[\w.-]*$", image), image
     assert images["triton-gpu"] == images["triton-cpu"] == "nvcr.io/nvidia/tritonserver:24.10-py3"
@@ -51,7 +54,11 @@ def test_published_ports_are_on_loopback_and_the_defaults_of_the_settings(
     kafka_port = settings.kafka.bootstrap.rpartition(":")[2]
     redis_port = re.search(r":(\d+)/", settings.redis.url.get_secret_value())
     assert redis_port is not None
-    assert ports == {"kafka": [f"127.0.0.1:{kafka_port}:{kafka_port}"], "redis": [f"127.0.0.1:{redis_port[1]}:{redis_port[1]}"]}
+    assert ports == {
+        "kafka": [f"127.0.0.1:{kafka_port}:{kafka_port}"],
+        "redis": [f"127.0.0.1:{redis_port[1]}:{redis_port[1]}"],
+        "gateway": [f"127.0.0.1:{settings.gateway.port}:{settings.gateway.port}"],
+    }
 
 
 def test_the_workers_variables_are_settings_and_its_addresses_are_services(
@@ -68,6 +75,28 @@ def test_the_workers_variables_are_settings_and_its_addresses_are_services(
     for triton in ("triton-gpu", "triton-cpu"):
         assert host in services[triton]["networks"]["services"]["aliases"]
     assert settings.log_format == "json"
+
+
+def test_the_gateways_variables_are_settings_and_let_nobody_in_without_a_token(
+    services: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clean(monkeypatch)
+    service = services["gateway"]
+    for name, value in service["environment"].items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    assert listener(services, "SERVICES") == settings.kafka.bootstrap
+    assert settings.redis.url.get_secret_value() == "redis://redis:6379/0"
+    source, target, mode = service["volumes"][0].split(":")
+    assert settings.gateway.access is not None
+    assert settings.gateway.access.parent == Path(target)
+    assert mode == "ro"
+    assert read_access_file(ROOT / source / settings.gateway.access.name).tokens == {}
+    assert service["profiles"] == services["worker"]["profiles"]
+    assert set(service["depends_on"]) == {"kafka", "redis"}
+    script = service["healthcheck"]["test"][3]
+    assert re.findall(r"http://[^']*", script) == [f"http://127.0.0.1:{settings.gateway.port}/live"]
+    compile(script, "healthcheck", "exec")
 
 
 def listener(services: dict[str, dict[str, Any]], name: str) -> str:
@@ -93,8 +122,9 @@ def test_kafka_listens_where_it_says(services: dict[str, dict[str, Any]]) -> Non
     assert environment["KAFKA_AUTO_CREATE_TOPICS_ENABLE"] == "false"
 
 
-def test_the_workers_command_exists(services: dict[str, dict[str, Any]]) -> None:
-    name, *arguments = services["worker"]["command"]
+@pytest.mark.parametrize("service", sorted(OWN))
+def test_the_command_exists(services: dict[str, dict[str, Any]], service: str) -> None:
+    name, *arguments = services[service]["command"]
     group = typer.main.get_command(app)
     command = group.commands[name]  # type: ignore[attr-defined]  # typer's group is a click group
     command.make_context(name, list(arguments))
@@ -139,7 +169,7 @@ def test_the_worker_waits_for_either_triton(services: dict[str, dict[str, Any]])
     needs = services["worker"]["depends_on"]
     assert all(need["condition"] == "service_healthy" for need in needs.values())
     assert {name for name, need in needs.items() if need.get("required", True)} == {"kafka", "redis"}
-    assert set(needs) == set(services) - {"worker"}
+    assert set(needs) == set(services) - OWN
     assert all("healthcheck" in services[name] for name in needs)
     assert services["worker"]["profiles"] == ["gpu", "cpu"]
 

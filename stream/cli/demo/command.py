@@ -53,6 +53,9 @@ def demo(
     strict: Strict = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON lines only; progress goes to standard error.")] = False,
     workers: Annotated[int, typer.Option(min=1, max=16, help="Number of worker processes.")] = 1,
+    open_browser: Annotated[
+        bool, typer.Option("--open", help="Open the live page in a browser, and keep it up after the recordings, until Ctrl-C.")
+    ] = False,
     config: ConfigFile = None,
     kafka: ExternalKafka = None,
     redis: ExternalRedis = None,
@@ -61,8 +64,8 @@ def demo(
     """Play recordings through the whole service on this machine, and show scores and explanations as they come.
 
     Use it to see what the service does, with your own recordings or with the packaged sample: a service call with two speakers beside a
-    talking face. It starts Kafka, Redis, Triton and a worker on 127.0.0.1 and stops everything at the end. A recording may lack text, audio
-    or video: its windows are scored without it, and the results say so.
+    talking face. It starts Kafka, Redis, Triton, a worker and the live page on 127.0.0.1, prints the page's address, and stops everything
+    at the end. A recording may lack text, audio or video: its windows are scored without it, and the results say so.
 
     At the end, what was sent is compared with what the files announce. A difference is a warning, and in the summary of --json. Exit codes:
     0 done, 1 failed, 2 wrong options, 3 a service is not what the settings say, 4 not all was sent (with --strict), 130 stopped.
@@ -70,6 +73,8 @@ def demo(
     For example:
 
     - `sentistream demo`
+
+    - `sentistream demo --open`
 
     - `sentistream demo clip.mp4 --transcript clip.vtt`
 
@@ -102,11 +107,24 @@ def demo(
         )
         run_until_signal(require_services(settings, sorted(map(Service, external))))
         prepared = _prepare(steps, recordings)
-        plan = DemoPlan(settings, prepared, _speed(speed), workers, external, json)
+        plan = DemoPlan(settings, prepared, _speed(speed), workers, external, json, open_browser)
+        summaries: list[RunSummary] = []
+
+        def on_summary(summary: RunSummary) -> None:
+            summaries.append(summary)
+            if open_browser:
+                _print_summary(summary, prepared, steps, json=json)
+
         with run_directory("demo") as directory:
-            summary = run_until_signal(run_demo(plan, directory, steps))
-        _print_summary(summary, prepared, steps, json=json)
-        if strict and not summary.complete:
+            try:
+                run_until_signal(run_demo(plan, directory, steps, on_summary))
+            except KeyboardInterrupt:
+                # With a summary, only the page was still running, and Ctrl-C is its normal end.
+                if not summaries:
+                    raise
+        if not open_browser:
+            _print_summary(summaries[0], prepared, steps, json=json)
+        if strict and not summaries[0].complete:
             raise typer.Exit(EXIT_INCOMPLETE)
 
 

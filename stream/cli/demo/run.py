@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from rich.console import Console
 
+from stream.cli.browser import open_page
 from stream.cli.demo.services import DemoServices
 from stream.cli.displays import Display, open_display
 from stream.cli.errors import CommandError
@@ -43,6 +44,7 @@ class DemoPlan:
         workers: Number of worker processes.
         external: Names of the services that are not embedded: ``kafka``, ``redis``, ``triton``.
         json: Whether to print results as JSON lines.
+        open_browser: Whether to open the live page, and to keep everything running for it at the end.
     """
 
     settings: Settings
@@ -51,22 +53,33 @@ class DemoPlan:
     workers: int
     external: frozenset[str]
     json: bool
+    open_browser: bool
 
 
-async def run_demo(plan: DemoPlan, directory: Path, steps: StepReporter) -> RunSummary:
+async def run_demo(plan: DemoPlan, directory: Path, steps: StepReporter, on_summary: Callable[[RunSummary], None]) -> None:
     """Run a demo. Everything that it started is stopped when this returns or raises.
 
     Args:
         plan: The plan.
         directory: For logs and data.
         steps: Shows every step.
+        on_summary: Called once everything is sent and scored. With `DemoPlan.open_browser` the page stays up after that.
 
     Raises:
         CommandError: With one sentence, if the run cannot be finished. Errors of the services and producers pass through.
     """
     await _check_models(plan, steps)
     async with DemoServices(plan.settings, plan.external, plan.workers, directory, steps) as services:
-        return await _Run(plan, services, directory).stream(steps.console)
+        if services.page is not None:
+            steps.print_line(f"live page: {services.page.address}", "bold")
+            if plan.open_browser and not open_page(services.page.address):
+                steps.print_line("no browser was found here; open the live page yourself", "yellow")
+        elif plan.open_browser:
+            raise CommandError("the live page is not installed; install it with: pip install 'sentistream[gateway]'")
+        on_summary(await _Run(plan, services, directory).stream(steps.console))
+        if plan.open_browser and services.page is not None:
+            steps.print_line(f"the recordings are over; the live page stays at {services.page.address} until Ctrl-C", "bold")
+            await services.wait_for_failure()
 
 
 async def _check_models(plan: DemoPlan, steps: StepReporter) -> None:

@@ -12,6 +12,7 @@ from stream.cli.errors import CommandError
 from stream.cli.steps import StepReporter
 from stream.config.settings import Settings
 from stream.kafka_admin.topics import ensure_topics
+from stream.local.gateway import LocalGateway, gateway_is_installed
 from stream.local.ports import LOOPBACK, choose_port
 from stream.local.reachable import Service, watched
 from stream.local.stack import Stack, StackPorts
@@ -44,6 +45,8 @@ class DemoServices:
         self._started = AsyncExitStack()
         self._stacks: list[Stack] = []
         self._workers: Workers | None = None
+        self.page: LocalGateway | None = None
+        """The live page; None if its libraries are not installed."""
 
     async def __aenter__(self) -> Self:
         external = sorted(map(Service, self._external))
@@ -85,8 +88,8 @@ class DemoServices:
 
         1. Kafka and Redis: a worker does not start without them.
         2. The topics.
-        3. Triton and the workers at the same time. A worker joins its group, for which it does not need Triton, and then waits for it.
-           Triton's port is chosen before, because the workers' settings name it.
+        3. Triton, the workers and the live page at the same time. A worker joins its group, for which it does not need Triton, and then
+           waits for it. Triton's port is chosen before, because the workers' settings name it.
         """
         # 1.
         settings = self.settings
@@ -107,9 +110,12 @@ class DemoServices:
         self.settings = settings
         inference = self._stack(settings, triton=embed_triton, ports=StackPorts(triton=TritonPorts(grpc=port)))
         self._workers = Workers(settings, self._directory, self._worker_count, self._steps.on_event)
+        if gateway_is_installed():
+            self.page = LocalGateway(settings, self._directory, on_event=self._steps.on_event)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._started.enter_async_context(inference))
-            tasks.create_task(self._started.enter_async_context(self._workers))
+            for part in (inference, self._workers, self.page):
+                if part is not None:
+                    tasks.create_task(self._started.enter_async_context(part))
 
     def _stack(
         self, settings: Settings, *, kafka: bool = False, redis: bool = False, triton: bool = False, ports: StackPorts | None = None
