@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from stream.domain.alert import AlertRecord
 from stream.domain.permission import Permission
 from stream.domain.result import ExplanationRecord
-from stream.explain.text_view import without_text
+from stream.explain.text_view import alert_without_text, without_text
 from stream.gateway.principal import Principal
 from stream.gateway.views import WindowResult
 
@@ -31,6 +33,12 @@ class Disclosed:
     def explanation(self, record: ExplanationRecord) -> ExplanationRecord:
         """The explanation as they may see it."""
         return record if self.words else without_text(record)
+
+    def of_alerts(self, alerts: Iterable[AlertRecord]) -> tuple[AlertRecord, ...]:
+        """The alerts as they may see them: none without the permission."""
+        if not self.alerts:
+            return ()
+        return tuple(alerts) if self.words else tuple(map(alert_without_text, alerts))
 
     def window(self, result: WindowResult) -> WindowResult:
         """The window as they may see it."""

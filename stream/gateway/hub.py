@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from secrets import token_hex
 from typing import TypeVar
@@ -18,6 +18,7 @@ import structlog
 
 from stream.aio.service_monitor import ServiceMonitor
 from stream.config.settings import Settings
+from stream.domain.alert import AlertRecord
 from stream.domain.identity import SessionKey
 from stream.domain.result import Record
 from stream.gateway.disclosure import Disclosed
@@ -28,6 +29,7 @@ from stream.sinks.connection import RedisConnection
 from stream.sinks.examine import RedisHealth
 from stream.sinks.problems import RedisUnusableError
 from stream.sinks.reader import ResultReader
+from stream.sinks.stored_alerts import stored_alerts
 
 log = structlog.get_logger(__name__)
 
@@ -50,12 +52,13 @@ class Hub:
 
     Args:
         settings: The effective settings.
-        redis: A connection; only its health is asked.
+        redis: A connection.
         clock: Wall clock in seconds (Unix).
     """
 
     def __init__(self, settings: Settings, redis: RedisConnection, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
+        self._redis = redis
         self._clock = clock
         self._monitor = ServiceMonitor({REDIS: RedisHealth(redis).problem})
         self._sessions: dict[SessionKey, LiveSession] = {}
@@ -112,6 +115,12 @@ class Hub:
             for listener in self.listeners:
                 listener(record)
 
+    def _add_stored(self, alerts: Iterable[AlertRecord]) -> None:
+        """Alerts may have been raised longer ago than the windows that were read."""
+        for alert in alerts:
+            if session := self._sessions.get(SessionKey(alert.tenant, alert.session)):
+                session.add_alert(alert, session.last_result_at_ms)
+
     def sessions(self) -> Iterator[LiveSession]:
         """All sessions that are listed, the one with the newest result first."""
         return iter(sorted(self._sessions.values(), key=lambda session: (-session.last_result_at_ms, session.key)))
@@ -145,6 +154,7 @@ class Hub:
         for tick in ticks:
             for key in tick.news.keys() & news.keys():
                 news[key].scores += tick.news[key].scores
+                news[key].alerts += tick.news[key].alerts
                 news[key].summaries += tick.news[key].summaries
         data = self._batch(Tick(self.number, self.now_ms(), news), audience, new_points_only=False)
         return TenantTick(self.number, data)
@@ -187,6 +197,7 @@ class Hub:
             at_ms=tick.at_ms,
             sessions=tuple(states),
             scores=tuple(score for key in seen for score in tick.news[key].scores) if audience.records else (),
+            alerts=audience.disclosed.of_alerts(alert for key in seen for alert in tick.news[key].alerts),
             summaries=tuple(summary for key in seen for summary in tick.news[key].summaries),
         )
         return _encode(batch)
@@ -214,10 +225,13 @@ class Hub:
     async def _follow(self) -> None:
         since_ms = self.now_ms() - LISTED_MS
         while True:
+            self._sessions.clear()
             try:
                 async with ResultReader(self._settings.redis, tail=HISTORY, active_since_ms=since_ms) as reader:
                     async for received in reader.held():
                         self.add(received.record, received.received_at_ms)
+                    async for alerts in stored_alerts(self._redis, since_ms):
+                        self._add_stored(alerts)
                     self.loaded = True
                     async for received in reader:
                         self.add(received.record, received.received_at_ms)
@@ -235,6 +249,7 @@ def encode_session_batch(at_ms: int, state: SessionState, news: News, disclosed:
             scores=tuple(news.scores),
             partials=tuple(news.partials.values()),
             explanations=tuple(map(disclosed.explanation, news.explanations)),
+            alerts=disclosed.of_alerts(news.alerts),
             summaries=tuple(news.summaries),
         )
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+from stream.domain.alert import AlertMode, AlertRecord, AlertState, Severity
 from stream.domain.identity import SessionKey
 from stream.domain.result import ExplanationRecord, PartialRecord, Record, ScoreRecord, SessionRecord
 from stream.explain.text_view import without_text
 from stream.gateway.disclosure import Disclosed
-from stream.gateway.views import HISTORY, Point, SessionPhase, SessionState, TrackState
+from stream.gateway.views import HISTORY, OpenAlert, Point, SessionPhase, SessionState, TrackState
 
 SHORTEST_TREND = 3
 
@@ -40,6 +41,8 @@ class LiveSession:
         self.last_result_at_ms = 0
         self.summary: SessionRecord | None = None
         self._tracks: dict[str, _Track] = {}
+        self._alerts: dict[str, tuple[AlertRecord, int]] = {}
+        """Open alerts and their arrival, by their id."""
         self._sent: dict[str, int] = {}
 
     def add(self, record: Record, at_ms: int) -> None:
@@ -49,11 +52,38 @@ class LiveSession:
         match record:
             case SessionRecord():
                 self.summary = record
+            case AlertRecord():
+                self.add_alert(record, at_ms)
             case ExplanationRecord():
                 if track := self._tracks.get(record.track):
                     track.sentence, track.sentence_without_text = record.sentence, without_text(record).sentence
             case ScoreRecord():
                 self._add_score(record)
+
+    def add_alert(self, alert: AlertRecord, at_ms: int) -> None:
+        """Add an alert, and the wall clock (Unix ms) of its arrival. One that was added before changes nothing."""
+        if alert.mode is AlertMode.SHADOW:
+            return
+        if alert.state is AlertState.CLEARED:
+            self._alerts.pop(alert.raised_id, None)
+        elif alert.epoch >= self.epoch:
+            self._alerts = {known: open_alert for known, open_alert in self._alerts.items() if open_alert[0].epoch >= self.epoch}
+            self._alerts.setdefault(alert.raised_id, (alert, at_ms))
+
+    def _worst(self) -> OpenAlert | None:
+        """The most severe open alert of the present epoch; of several, the oldest."""
+        still_open = [found for found in self._alerts.values() if found[0].epoch == self.epoch]
+        if not still_open:
+            return None
+        severities = list(Severity)
+        worst, arrived_at_ms = max(still_open, key=lambda found: (severities.index(found[0].severity), -found[0].end_ms))
+        return OpenAlert(
+            alert_id=worst.alert_id,
+            rule=worst.rule,
+            title=worst.title,
+            severity=worst.severity,
+            since_at_ms=worst.at_ms if worst.at_ms is not None else arrived_at_ms,
+        )
 
     def _add_score(self, record: ScoreRecord) -> None:
         track = self._tracks.setdefault(record.track, _Track(record))
@@ -94,6 +124,7 @@ class LiveSession:
             state=phase,
             epoch=max(self.epoch, 0),
             last_result_at_ms=self.last_result_at_ms,
+            alert=self._worst() if disclosed.alerts and phase is not SessionPhase.ENDED else None,
             tracks=tuple(self._track(name, disclosed, new_points_only) for name in sorted(self._tracks)),
             summary=self.summary,
         )
@@ -121,6 +152,7 @@ class LiveSession:
             speaking="text" in newest.modalities_present or "audio" in newest.modalities_present,
             modalities_present=newest.modalities_present,
             modalities_expected=newest.modalities_expected,
+            withheld={str(modality): str(reason) for modality, reason in newest.withheld.items()},
             warnings=newest.warnings,
             history=shown,
             session_mean=None if not track.scored else track.total / track.scored,

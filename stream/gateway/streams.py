@@ -207,6 +207,7 @@ class SessionStream:
         news = News(
             scores=[score for score in tick.news.scores if score.window_id not in ids],
             explanations=[record for record in tick.news.explanations if record.window_id not in ids],
+            alerts=[alert for alert in tick.news.alerts if alert.window_id not in ids],
             partials=tick.news.partials,
             summaries=tick.news.summaries,
         )

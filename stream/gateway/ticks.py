@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from stream.domain.alert import AlertRecord
 from stream.domain.identity import SessionKey
 from stream.domain.result import ExplanationRecord, PartialRecord, Record, ScoreRecord, SessionRecord
 from stream.gateway.disclosure import Disclosed
@@ -25,11 +26,14 @@ class News:
     scores: list[ScoreRecord] = field(default_factory=list)
     explanations: list[ExplanationRecord] = field(default_factory=list)
     partials: dict[str, PartialRecord] = field(default_factory=dict)
+    alerts: list[AlertRecord] = field(default_factory=list)
     summaries: list[SessionRecord] = field(default_factory=list)
 
     def add(self, record: Record) -> None:
         """Add a record."""
         match record:
+            case AlertRecord():
+                self.alerts.append(record)
             case PartialRecord():
                 self.partials[record.track] = record
             case ScoreRecord():
