@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
@@ -18,6 +18,7 @@ from stream.domain.modality import Modality
 
 VERDICT_TYPE = "io.sentistream.verdict"
 WITHDRAWAL_TYPE = "io.sentistream.verdict-withdrawal"
+SUSPECT_TYPE = "io.sentistream.suspect-verdict"
 MAX_VERDICT_BYTES = 4_096
 MAX_ARTEFACT_CHARACTERS = 64
 
@@ -107,6 +108,43 @@ class Withdrawal(msgspec.Struct, frozen=True, kw_only=True):
         session_of(self.window_id)
 
 
+class SuspectJudgement(StrEnum):
+    """What a reviewer may say of a suspected artefact."""
+
+    ARTEFACT = "artefact"
+    """It moves scores, and must not."""
+    GENUINE = "genuine"
+    """It is a sign of the feeling."""
+    UNSURE = "unsure"
+
+
+class SuspectVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """A reviewer's verdict on a suspected artefact as such, without a window.
+
+    Attributes:
+        artefact: Its name, as in the report.
+        verdict: What is said.
+        reviewer: The reviewer's role, never a name.
+        given_at_ms: Wall clock (Unix ms).
+    """
+
+    artefact: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ARTEFACT_CHARACTERS, pattern="^[ -~]*$")]
+    verdict: SuspectJudgement
+    reviewer: str
+    given_at_ms: UnixMs
+
+    def __post_init__(self) -> None:
+        check_name("reviewer", self.reviewer)
+
+    @property
+    def key(self) -> bytes:
+        """Key of its record."""
+        return f"artefact/{self.artefact}".encode("ascii")
+
+
+Feedback = Verdict | Withdrawal | SuspectVerdict
+
+
 def session_of(window_id: str) -> SessionKey:
     """The session of a window. Raises ``ValueError``; the message never repeats the id."""
     tenant, _, rest = window_id.partition("/")
@@ -119,8 +157,11 @@ def session_of(window_id: str) -> SessionKey:
     return SessionKey(tenant, session)
 
 
-_VERDICT = msgspec.json.Decoder(Verdict)
-_WITHDRAWAL = msgspec.json.Decoder(Withdrawal)
+_DECODERS: Mapping[bytes, msgspec.json.Decoder[Verdict] | msgspec.json.Decoder[Withdrawal] | msgspec.json.Decoder[SuspectVerdict]] = {
+    VERDICT_TYPE.encode("ascii"): msgspec.json.Decoder(Verdict),
+    WITHDRAWAL_TYPE.encode("ascii"): msgspec.json.Decoder(Withdrawal),
+    SUSPECT_TYPE.encode("ascii"): msgspec.json.Decoder(SuspectVerdict),
+}
 
 
 def new_verdict_id() -> str:
@@ -138,48 +179,57 @@ def withdrawal_record(withdrawal: Withdrawal, source: str) -> tuple[bytes, bytes
     return _record(withdrawal, WITHDRAWAL_TYPE, f"{withdrawal.verdict_id}-withdrawn", source)
 
 
+def suspect_record(verdict: SuspectVerdict, source: str) -> tuple[bytes, bytes, Headers]:
+    """Key, value and headers of a verdict on a suspected artefact. It belongs to no tenant and no session."""
+    headers = _headers(SUSPECT_TYPE, new_verdict_id(), source, verdict.given_at_ms)
+    return verdict.key, msgspec.json.encode(verdict), _encoded(headers)
+
+
 def _record(value: Verdict | Withdrawal, kind: str, record_id: str, source: str) -> tuple[bytes, bytes, Headers]:
     session = session_of(value.window_id)
-    headers = {
+    headers = _headers(kind, record_id, source, value.given_at_ms) | {"ce_subject": session.session, "ce_tenant": session.tenant}
+    return str(session).encode("ascii"), msgspec.json.encode(value), _encoded(headers)
+
+
+def _headers(kind: str, record_id: str, source: str, given_at_ms: int) -> dict[str, str]:
+    return {
         "ce_specversion": "1.0",
         "ce_id": record_id,
         "ce_source": source,
         "ce_type": kind,
-        "ce_subject": session.session,
-        "ce_time": datetime.fromtimestamp(value.given_at_ms / 1000, UTC).isoformat(timespec="milliseconds"),
+        "ce_time": datetime.fromtimestamp(given_at_ms / 1000, UTC).isoformat(timespec="milliseconds"),
         "content-type": "application/json",
-        "ce_tenant": session.tenant,
         "ce_schemaversion": SCHEMA_VERSION,
     }
-    return str(session).encode("ascii"), msgspec.json.encode(value), [(name, text.encode("ascii")) for name, text in headers.items()]
 
 
-def parse_feedback(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> tuple[str, Verdict | Withdrawal]:
+def _encoded(headers: dict[str, str]) -> Headers:
+    return [(name, text.encode("ascii")) for name, text in headers.items()]
+
+
+def parse_feedback(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> tuple[str, Feedback]:
     """Read a record of the topic ``feedback``, and its ``ce_id``. Raises `BadRecordError`; the message never quotes a value."""
     if not value:
         raise BadRecordError("empty", "the record is empty")
     if len(value) > MAX_VERDICT_BYTES:
         raise BadRecordError("too_large", f"the verdict is larger than {MAX_VERDICT_BYTES} bytes")
     found = dict(headers)
-    decoders: dict[bytes | None, msgspec.json.Decoder[Verdict] | msgspec.json.Decoder[Withdrawal]] = {
-        VERDICT_TYPE.encode("ascii"): _VERDICT,
-        WITHDRAWAL_TYPE.encode("ascii"): _WITHDRAWAL,
-    }
-    decoder = decoders.get(found.get("ce_type"))
+    decoder = _DECODERS.get(found.get("ce_type", b""))
     if decoder is None:
-        raise BadRecordError("wrong_type", f"ce_type must be {VERDICT_TYPE} or {WITHDRAWAL_TYPE} in this topic")
+        raise BadRecordError("wrong_type", f"ce_type must be {VERDICT_TYPE}, {WITHDRAWAL_TYPE} or {SUSPECT_TYPE} in this topic")
     try:
         said = decoder.decode(value.removeprefix(BYTE_ORDER_MARK))
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise BadRecordError("bad_verdict", "the verdict is not JSON with the expected fields and values") from None
-    if key != str(session_of(said.window_id)).encode("ascii"):
-        raise BadRecordError("key_mismatch", "the key must be the tenant/session of window_id")
-    return (found.get("ce_id") or b"").decode("ascii", "replace"), said
+    expected = said.key if isinstance(said, SuspectVerdict) else str(session_of(said.window_id)).encode("ascii")
+    if key != expected:
+        raise BadRecordError("key_mismatch", "the key must be the tenant/session of window_id, or artefact/NAME")
+    return found.get("ce_id", b"").decode("ascii", "replace"), said
 
 
-def standing(feedback: Iterable[tuple[str, Verdict | Withdrawal]]) -> list[Verdict]:
+def standing(feedback: Iterable[tuple[str, Feedback]]) -> list[Verdict | SuspectVerdict]:
     """The verdicts that were not taken back. A withdrawal counts only if it names the window of its verdict."""
-    verdicts: dict[object, Verdict] = {}
+    verdicts: dict[object, Verdict | SuspectVerdict] = {}
     taken_back = set()
     for number, (record_id, said) in enumerate(feedback):
         if isinstance(said, Withdrawal):
@@ -187,4 +237,6 @@ def standing(feedback: Iterable[tuple[str, Verdict | Withdrawal]]) -> list[Verdi
         else:
             # A record without an id cannot be taken back, and is no repeat of another.
             verdicts[record_id or number] = said
-    return [said for record_id, said in verdicts.items() if (record_id, said.window_id) not in taken_back]
+    return [
+        said for record_id, said in verdicts.items() if isinstance(said, SuspectVerdict) or (record_id, said.window_id) not in taken_back
+    ]

@@ -14,12 +14,17 @@ from stream.gateway.account_routes import AccountController
 from stream.gateway.context import Gateway
 from stream.gateway.description_routes import DescriptionController
 from stream.gateway.guard import current_principal
+from stream.gateway.health_routes import HealthController
 from stream.gateway.middleware import identification, protect, tags
 from stream.gateway.page_routes import PageController
 from stream.gateway.probe_routes import ProbeController
 from stream.gateway.problems import HANDLERS
+from stream.gateway.queue_routes import QueueController
+from stream.gateway.reveal_routes import RevealController
 from stream.gateway.session_routes import SessionController
 from stream.gateway.stream_routes import StreamController
+from stream.gateway.upload_routes import UploadController
+from stream.gateway.verdict_routes import VerdictController
 
 CONTROLLERS: tuple[ControllerRouterHandler, ...] = (
     AccountController,
@@ -27,6 +32,11 @@ CONTROLLERS: tuple[ControllerRouterHandler, ...] = (
     SessionController,
     StreamController,
     ProbeController,
+    QueueController,
+    VerdictController,
+    HealthController,
+    RevealController,
+    UploadController,
     PageController,
 )
 """All routes. A new controller is a line here, and a row for each of its routes in ``tests/integration/test_gateway_permissions.py``."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from stream.config.settings import Settings
 from stream.gateway.access import Access
+from stream.gateway.desk import Desk
 from stream.gateway.hub import Hub
 from stream.sinks.connection import RedisConnection
 from stream.sinks.result_pages import ResultPages
@@ -21,6 +22,7 @@ class Gateway:
         hub: What is live.
         pages: What is stored.
         access: Who may do what.
+        desk: What people work with.
     """
 
     settings: Settings
@@ -28,3 +30,4 @@ class Gateway:
     hub: Hub
     pages: ResultPages
     access: Access
+    desk: Desk

@@ -69,6 +69,8 @@ class Hub:
         self._session_viewers: dict[tuple[SessionKey, Disclosed], set[Viewer[SessionTick]]] = {}
         self.instance = token_hex(4)
         """Distinguishes this gateway's positions from those of others."""
+        self.on_alert: Callable[[AlertRecord], None] = lambda _alert: None
+        """Called with each alert."""
         self.loaded = False
         """Whether the results that were in Redis at the start have been read."""
         self.listeners: list[Callable[[Record], None]] = []
@@ -110,6 +112,8 @@ class Hub:
         if session is None:
             session = self._sessions[key] = LiveSession(key)
         session.add(record, at_ms)
+        if isinstance(record, AlertRecord):
+            self.on_alert(record)
         if self.loaded:
             self._now.news.setdefault(key, News()).add(record)
             for listener in self.listeners:

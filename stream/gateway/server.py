@@ -15,6 +15,7 @@ from stream.config.settings import Settings
 from stream.gateway.access import Access
 from stream.gateway.app import BACKGROUND, create_app
 from stream.gateway.context import Gateway
+from stream.gateway.desk import Desk
 from stream.gateway.hub import Hub
 from stream.sinks.connection import RedisConnection
 from stream.sinks.result_pages import ResultPages
@@ -90,7 +91,9 @@ async def run_gateway(
     """
     redis = RedisConnection(settings.redis, logs=False)
     hub = Hub(settings, redis)
-    gateway = Gateway(settings, redis, hub, ResultPages(redis), Access(settings.gateway))
+    desk = Desk(settings, redis)
+    hub.on_alert = desk.feeder.offer
+    gateway = Gateway(settings, redis, hub, ResultPages(redis), Access(settings.gateway), desk)
     config = uvicorn.Config(
         create_app(gateway),
         log_config=None,

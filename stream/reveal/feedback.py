@@ -11,7 +11,7 @@ from kafka import KafkaConsumer, TopicPartition
 from stream.config.settings import KafkaSettings
 from stream.domain.kafka_records import BadRecordError
 from stream.domain.topics import Topics
-from stream.domain.verdict import Verdict, parse_feedback, standing, verdict_record
+from stream.domain.verdict import SuspectVerdict, Verdict, parse_feedback, standing, verdict_record
 from stream.kafka_admin.connection import broker_errors, kafka_options, require_broker
 from stream.kafka_admin.topics import ensure_feedback
 from stream.produce.producer import RecordSender
@@ -29,7 +29,7 @@ def send_verdict(kafka: KafkaSettings, verdict: Verdict) -> None:
         sender.flush()
 
 
-def read_verdicts(kafka: KafkaSettings) -> list[Verdict]:
+def read_verdicts(kafka: KafkaSettings) -> list[Verdict | SuspectVerdict]:
     """All verdicts in the topic that were not taken back, without records that cannot be read.
 
     Raises `BrokerError` and `WrongBrokerError`.
@@ -52,11 +52,14 @@ def read_verdicts(kafka: KafkaSettings) -> list[Verdict]:
     return standing(feedback)
 
 
-def counted(verdicts: Iterable[Verdict]) -> dict[str, dict[str, int]]:
+def counted(verdicts: Iterable[Verdict | SuspectVerdict]) -> dict[str, dict[str, int]]:
     """Number of verdicts by artefact and kind. Of several verdicts of one role on one window and artefact, the last counts."""
-    latest = {(verdict.window_id, verdict.reviewer, verdict.artefact): verdict for verdict in verdicts if verdict.artefact is not None}
+    latest: dict[tuple[str, str, str], str] = {}
+    for said in verdicts:
+        if said.artefact is not None:
+            window_id = said.window_id if isinstance(said, Verdict) else ""
+            latest[window_id, said.reviewer, said.artefact] = said.verdict
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for (_, _, artefact), verdict in latest.items():
-        if artefact is not None:
-            counts[artefact][verdict.verdict] += 1
+        counts[artefact][verdict] += 1
     return {artefact: dict(own) for artefact, own in counts.items()}

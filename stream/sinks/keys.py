@@ -160,3 +160,8 @@ def queue_names(tenant: str) -> QueueNames:
 def session_of_nudge(channel: str) -> SessionKey:
     """The session that a nudge channel belongs to. Raises ``ValueError``."""
     return SessionKey.parse(channel.partition("{")[2].partition("}")[0])
+
+
+def verdict_key(verdict_id: str) -> str:
+    """Key of a verdict that can still be taken back."""
+    return f"{PREFIX}:verdict:{verdict_id}"

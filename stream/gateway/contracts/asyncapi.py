@@ -15,6 +15,7 @@ from stream.gateway.contracts.json_schemas import Schema, definitions
 from stream.sinks import keys
 
 JSON = "application/json"
+_FEEDBACK = ("verdict", "verdict-withdrawal", "suspect-verdict")
 _SESSION_PARAMETERS = {"sessionTag": {"description": "Tenant and session in braces, as Redis Cluster wants it: `{default/call-17}`."}}
 _TRACK_PARAMETERS = {**_SESSION_PARAMETERS, "track": {"description": "Name of the track."}}
 
@@ -86,7 +87,13 @@ def _topics(topics: Topics) -> list[_Channel]:
         _Channel("alerts", topics.alerts, ["alert"], "send", "Alerts of rules, raised and cleared."),
         _Channel("dead-letters", topics.dead_letters, ["dead-letter"], "send", "Records that could not be used, and the reason."),
         _Channel("late-chunks", topics.late, ["dead-letter"], "send", "Chunks that came after their windows had closed."),
-        _Channel("feedback", topics.feedback, ["verdict", "verdict-withdrawal"], "receive", "Verdicts of reviewers on windows."),
+        _Channel(
+            "feedback",
+            topics.feedback,
+            ["verdict", "verdict-withdrawal", "suspect-verdict"],
+            "receive",
+            "Verdicts of reviewers on windows.",
+        ),
         _Channel("decisions", topics.decisions, ["decision"], "send", "Decisions of people on alerts, with the statement of reasons."),
     ]
 

@@ -11,7 +11,7 @@ from stream.domain.decision import DECISION_TYPE, DecisionRecord
 from stream.domain.kafka_records import WordsOnWire
 from stream.domain.result import ExplanationRecord, PartialRecord, ScoreRecord, SessionRecord
 from stream.domain.session_events import SessionEvent
-from stream.domain.verdict import VERDICT_TYPE, WITHDRAWAL_TYPE, Verdict, Withdrawal
+from stream.domain.verdict import SUSPECT_TYPE, VERDICT_TYPE, WITHDRAWAL_TYPE, SuspectVerdict, Verdict, Withdrawal
 from stream.gateway.contracts import headers
 from stream.gateway.contracts.json_schemas import Schema, standalone
 from stream.gateway.views import Batch, Gap, Hello, Stale
@@ -42,6 +42,7 @@ CONTRACTS = (
     Contract("session-event", SessionEvent, "Start, heartbeat or end of a session"),
     Contract("verdict", Verdict, "Verdict of a reviewer on a window"),
     Contract("verdict-withdrawal", Withdrawal, "Takes a verdict back"),
+    Contract("suspect-verdict", SuspectVerdict, "Verdict of a reviewer on a suspected artefact"),
     Contract("decision", DecisionRecord, "Decision of a person on an alert"),
 )
 """Every record of Kafka and Redis that is JSON."""
@@ -59,6 +60,7 @@ HEADERS: Mapping[str, Schema] = {
     "session-event-headers": headers.event_headers(),
     "verdict-headers": headers.verdict_headers(VERDICT_TYPE),
     "verdict-withdrawal-headers": headers.verdict_headers(WITHDRAWAL_TYPE),
+    "suspect-verdict-headers": headers.suspect_headers(SUSPECT_TYPE),
     "decision-headers": headers.verdict_headers(DECISION_TYPE),
     "score-headers": headers.result_headers("score"),
     "explanation-headers": headers.result_headers("explanation"),

@@ -90,6 +90,13 @@ def verdict_headers(kind: str) -> Schema:
     return _headers("Headers of what a person says.", {**ENVELOPE, **own})
 
 
+def suspect_headers(kind: str) -> Schema:
+    """Headers of a verdict on a suspected artefact, which belongs to no tenant and no session."""
+    envelope = {name: schema for name, schema in ENVELOPE.items() if name not in {"ce_subject", "ce_tenant"}}
+    own = {"ce_type": _text("Kind of the record.", const=kind), **_WHEN, **_JSON}
+    return _headers("Headers of a verdict on a suspected artefact.", {**envelope, **own})
+
+
 def result_headers(kind: str) -> Schema:
     """Headers of a result of one kind: ``score``, ``explanation``, ``session``, ``alert``."""
     own: dict[str, Schema] = {

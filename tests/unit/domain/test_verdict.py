@@ -11,11 +11,14 @@ from stream.domain.verdict import (
     Judgement,
     Mask,
     Span,
+    SuspectJudgement,
+    SuspectVerdict,
     Verdict,
     Withdrawal,
     new_verdict_id,
     parse_feedback,
     standing,
+    suspect_record,
     verdict_record,
     withdrawal_record,
 )
@@ -80,3 +83,15 @@ def test_a_verdict_that_was_taken_back_does_not_stand() -> None:
         withdrawal_record(other, "test"),
     ]
     assert standing(parse_feedback(*record) for record in records) == [verdict(Judgement.GENUINE)]
+
+
+def test_verdicts_on_a_suspect_count_with_those_on_windows() -> None:
+    said = [SuspectVerdict(artefact="hiss", verdict=kind, reviewer="qa", given_at_ms=1) for kind in SuspectJudgement]
+    read = [parse_feedback(*suspect_record(each, "test")) for each in said]
+    assert [each for _, each in read] == said
+    assert counted([verdict(), *standing(read)]) == {"hiss": {"artefact": 1, "unsure": 1}}
+    key, value, headers = suspect_record(said[0], "test")
+    with pytest.raises(BadRecordError, match="key"):
+        parse_feedback(b"artefact/hum", value, headers)
+    with pytest.raises(BadRecordError):
+        parse_feedback(key, value.replace(b"hiss", b"h\\u00e9"), headers)
