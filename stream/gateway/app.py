@@ -13,6 +13,7 @@ from litestar.types import ControllerRouterHandler
 from stream.gateway.account_routes import AccountController
 from stream.gateway.context import Gateway
 from stream.gateway.description_routes import DescriptionController
+from stream.gateway.desk_work import run_desk
 from stream.gateway.guard import current_principal
 from stream.gateway.health_routes import HealthController
 from stream.gateway.middleware import identification, protect, tags
@@ -41,7 +42,7 @@ CONTROLLERS: tuple[ControllerRouterHandler, ...] = (
 )
 """All routes. A new controller is a line here, and a row for each of its routes in ``tests/integration/test_gateway_permissions.py``."""
 
-BACKGROUND: tuple[Callable[[Gateway], Awaitable[None]], ...] = ()
+BACKGROUND: tuple[Callable[[Gateway], Awaitable[None]], ...] = (run_desk,)
 """What runs beside the requests as long as the gateway does. An error of one of them ends the gateway."""
 
 OWN_DESCRIPTION = "/api/litestar"

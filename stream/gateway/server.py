@@ -91,9 +91,7 @@ async def run_gateway(
     """
     redis = RedisConnection(settings.redis, logs=False)
     hub = Hub(settings, redis)
-    desk = Desk(settings, redis)
-    hub.on_alert = desk.feeder.offer
-    gateway = Gateway(settings, redis, hub, ResultPages(redis), Access(settings.gateway), desk)
+    gateway = Gateway(settings, redis, hub, ResultPages(redis), Access(settings.gateway), Desk(settings, redis))
     config = uvicorn.Config(
         create_app(gateway),
         log_config=None,

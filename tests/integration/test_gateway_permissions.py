@@ -83,8 +83,6 @@ ROUTES = {
     "GET /api/v1/health": Row(Permission.OPERATE, "/health"),
     "GET /api/v1/reveal": Row(Permission.OPERATE, "/reveal"),
     "POST /api/v1/verdicts/artefacts": Row(Permission.REVIEW, "/verdicts/artefacts", foreign=400, body={"verdict": "unsure"}),
-        Permission.REVIEW, "/verdicts/artefacts", foreign=400, body={"artefact": "", "verdict": "unsure"}
-    ),
     "POST /api/v1/reveal/rollback": Row(Permission.ADMINISTER, "/reveal/rollback", foreign=409),
     "POST /api/v1/uploads": Row(Permission.SEND, "/uploads?ending=mp4", foreign=409),
     "GET /api/v1/uploads/{session:str}": Row(Permission.SEND, "/uploads/upload-1", foreign=404),
