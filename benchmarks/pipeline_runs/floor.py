@@ -43,7 +43,7 @@ async def main(directory: Path) -> None:
         directory,
         store=store,
         scorer=WindowScorer(models, Tokenizer(), settings.windows.allowed_lateness_ms, Timings()),
-        new_encoder=lambda: ChunkEncoder(sandbox, models, settings.audio, settings.video, settings.explanations),
+        new_encoder=lambda _version: ChunkEncoder(sandbox, models, settings.audio, settings.video, settings.explanations),
         on_ready=lambda _partitions: None,
     )
     await app.run(stop)

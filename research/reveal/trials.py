@@ -188,7 +188,7 @@ def planted(kind: str) -> AnyMark:
 def write_biased(world: World, kind: str, repository: Path) -> str:
     """Train a version with an artefact on purpose, and put it into a repository; returns its number. Its gates stop a promotion.
 
-    A mark on sound is in the projection beside the version, which serves only where it is installed.
+    A mark on sound is in the projection beside the version, from which its audio encoder is built.
     """
     mark = planted(kind)
     model = trained(world, mark, mark.usual, AGREEING, 0)

@@ -27,7 +27,7 @@ from stream.domain.kafka_records import Headers
 from stream.domain.topics import Topics
 from stream.kafka_admin.connection import THE_GROUP
 from stream.kafka_admin.tls import tls_context
-from stream.pipeline.ports import ResultStore, Scorer, TrackEncoder
+from stream.pipeline.ports import ModelVersionOf, ResultStore, Scorer, TrackEncoder
 from stream.pipeline.processing_context import ProcessingContext
 from stream.pipeline.router import SessionRouter
 from stream.rules.evaluate import RuleSet
@@ -82,7 +82,7 @@ class WorkerApp:
         data_directory: Where Faust may keep its files. It keeps none, but makes the folder.
         store: Redis.
         scorer: Model and explanation.
-        new_encoder: Makes the encoder of a track.
+        new_encoder: Makes the encoder of a track, for the version of the model that scores its epoch.
         on_ready: Called after each assignment with the number of input partitions.
         rules: The alert rules; None if there are none.
         state: Kept up to date for the health endpoints.
@@ -95,7 +95,7 @@ class WorkerApp:
         *,
         store: ResultStore,
         scorer: Scorer,
-        new_encoder: Callable[[], TrackEncoder],
+        new_encoder: Callable[[ModelVersionOf], TrackEncoder],
         on_ready: Callable[[int], None],
         rules: RuleSet | None = None,
         state: WorkerState | None = None,

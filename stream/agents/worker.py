@@ -118,12 +118,13 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
             Path(directory),
             store=store,
             scorer=scorer,
-            new_encoder=lambda: ChunkEncoder(
+            new_encoder=lambda model_version: ChunkEncoder(
                 sandbox,
                 models,
                 settings.audio,
                 settings.video,
                 settings.explanations,
+                model_version=model_version,
                 probed_share=settings.reveal.share if live_reveal is not None else 0.0,
             ),
             on_ready=on_ready,

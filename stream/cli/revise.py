@@ -57,7 +57,7 @@ def revise(
 
     Half of the raw voices, faces or texts, whatever their labels, get the nuisance at a random strength. The new version and its card.json
     go to FOLDER/mmci/N. No session gets it before it is promoted. For a nuisance of sound, the projection of the audio encoder is fitted
-    again, too: it is beside the version, and encoders have no versions, so it has to be installed by hand (docs/explanations.md).
+    again, too. It is beside the version, and goes where the version goes.
 
     The gates: at most one point of accuracy is lost on clean windows, no gap between groups of speakers grows, claims on words hold as
     often as before, the shift by the nuisance falls, and no other nuisance becomes a suspect.
@@ -76,7 +76,6 @@ def revise(
     from stream.cli import model_versions  # noqa: PLC0415
     from stream.cli.html import write_page  # noqa: PLC0415
     from stream.cli.revision_page import revision_page  # noqa: PLC0415
-    from stream.domain.modality import Modality  # noqa: PLC0415
     from stream.model_repository.served_models import MMCI  # noqa: PLC0415
     from stream.nuisances.marks import mark_named  # noqa: PLC0415
 
@@ -84,8 +83,6 @@ def revise(
         mark = mark_named(artefact)
     except KeyError:
         raise UsageError(f"there is no nuisance {artefact!r}; `sentistream reveal` lists those that are probed") from None
-    if promote and mark.modality is Modality.AUDIO:
-        raise UsageError("--promote: a nuisance of sound changes the audio encoder, which has no versions; install its projection by hand")
     if not (models / MMCI / revised).is_dir():
         raise UsageError(f"{models / MMCI / revised}: not found; --from is the number of a version's folder")
     reference = reveal.honest_reference(models, "corpora")

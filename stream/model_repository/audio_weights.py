@@ -24,29 +24,41 @@ WHISPER = PackagedFile(
 """Whisper tiny.en, which the extra `asr` recognises words with."""
 
 PROJECTION = "projection.safetensors"
-"""The projection's file, beside the audio encoder's configuration: ``weight`` and ``bias``."""
+"""The projection's file: ``weight`` and ``bias``. That of version 1 is beside the audio encoder's configuration, that of another version N
+beside version N of ``mmci``."""
 
 
-def build_audio_encoder(directory: Path) -> Path:
-    """Write the ONNX file with the projection to ``1/model.onnx``, unless it is there already; return its path.
+def build_audio_encoder(directory: Path, version: str = VERSION, projection: Path | None = None) -> Path:
+    """Write the ONNX file with a projection to ``VERSION/model.onnx``, unless it is there already; return its path.
 
     Args:
         directory: The audio encoder's directory in a model repository.
+        version: Its version.
+        projection: File of its projection; by default the one in the directory.
 
     Raises:
         WeightsError: The package with Whisper is not installed or is another version, or there is no projection of the right shape.
         OSError: The file cannot be written.
     """
     require_onnx("audio encoder")
-    from stream.model_repository.audio_graph import REVISION  # noqa: PLC0415 - a worker needs no onnx
-    from stream.model_repository.origin import origin_of  # noqa: PLC0415
-
-    projection, target = directory / PROJECTION, directory / VERSION / MODEL_FILE
-    weight, bias = read_projection(projection)
-    origin = f"{WHISPER.sha256}+{sha256_of(projection)}+{REVISION}"
-    if origin_of(target) != origin:
-        write_atomically(target, encoder_with(weight, bias, origin))
+    source, target = projection or directory / PROJECTION, directory / version / MODEL_FILE
+    weight, bias = read_projection(source)
+    if not is_built(directory, version, source):
+        write_atomically(target, encoder_with(weight, bias, _origin(source)))
     return target
+
+
+def is_built(directory: Path, version: str, projection: Path) -> bool:
+    """Whether a version of the audio encoder is there, built from this projection by this release. Raises `OSError`."""
+    from stream.model_repository.origin import origin_of  # noqa: PLC0415 - a worker needs no onnx
+
+    return origin_of(directory / version / MODEL_FILE) == _origin(projection)
+
+
+def _origin(projection: Path) -> str:
+    from stream.model_repository.audio_graph import REVISION  # noqa: PLC0415 - a worker needs no onnx
+
+    return f"{WHISPER.sha256}+{sha256_of(projection)}+{REVISION}"
 
 
 def encoder_with(weight: Floats, bias: Floats, origin: str = "") -> bytes:

@@ -11,7 +11,7 @@ from google.protobuf import json_format, text_format
 from tritonclient.grpc import model_config_pb2
 
 from stream.model_repository.files import VERSION
-from stream.model_repository.served_models import DIGEST_PARAMETER, MAX_ROWS
+from stream.model_repository.served_models import DIGEST_PARAMETER, ENCODER_PARAMETER, MAX_ROWS
 
 GPU_CONFIG = "config.pbtxt"
 CPU_CONFIG = "configs/cpu.pbtxt"
@@ -47,6 +47,7 @@ class ModelConfig:
     Attributes:
         versions: The versions that Triton loads; empty if the configuration leaves it to Triton, which then loads the highest.
         digests: By version, the first 12 hexadecimal digits of its ONNX file's SHA-256; a version may be left out.
+        audio_encoders: Of ``mmci``: by version that has one of its own, its version of the audio encoder.
     """
 
     name: str
@@ -57,6 +58,7 @@ class ModelConfig:
     outputs: tuple[TensorSpec, ...]
     versions: tuple[str, ...]
     digests: Mapping[str, str]
+    audio_encoders: Mapping[str, str]
 
 
 def read_config(path: Path, problems: list[str]) -> ModelConfig | None:
@@ -88,25 +90,38 @@ def parse_config(config: Any) -> ModelConfig:
             for key, value in config.parameters.items()
             if key.partition(".")[0] == DIGEST_PARAMETER
         },
+        audio_encoders={
+            key.removeprefix(f"{ENCODER_PARAMETER}."): value.string_value
+            for key, value in config.parameters.items()
+            if key.startswith(f"{ENCODER_PARAMETER}.")
+        },
     )
 
 
-def config_with_versions(config: Any, digests: Mapping[str, str]) -> str:
-    """A configuration, given as Triton's protobuf message, as JSON; with these versions, and their digests, instead of its own."""
+def config_with_versions(config: Any, digests: Mapping[str, str], audio_encoders: Mapping[str, str]) -> str:
+    """A configuration, given as Triton's protobuf message, as JSON; with these versions instead of its own.
+
+    Args:
+        config: The configuration.
+        digests: By version, its digest, which may be empty.
+        audio_encoders: By version of ``mmci`` that has one of its own, its version of the audio encoder.
+    """
     changed = model_config_pb2.ModelConfig()
     changed.CopyFrom(config)
     changed.version_policy.Clear()
     changed.version_policy.specific.versions.extend(sorted(map(int, digests)))
-    for key in [key for key in changed.parameters if key.partition(".")[0] == DIGEST_PARAMETER]:
+    for key in [key for key in changed.parameters if key.partition(".")[0] in {DIGEST_PARAMETER, ENCODER_PARAMETER}]:
         del changed.parameters[key]
-    for version, digest in digests.items():
-        changed.parameters[digest_key(version)].string_value = digest
+    for key, value in version_parameters(digests, audio_encoders).items():
+        changed.parameters[key].string_value = value
     return json_format.MessageToJson(changed, preserving_proto_field_name=True)
 
 
-def digest_key(version: str) -> str:
-    """Name of the parameter that holds the digest of a version."""
-    return DIGEST_PARAMETER if version == VERSION else f"{DIGEST_PARAMETER}.{version}"
+def version_parameters(digests: Mapping[str, str], audio_encoders: Mapping[str, str]) -> dict[str, str]:
+    """The parameters that say of each version what its digest is and which audio encoder it has; arguments as `config_with_versions`."""
+    named = {DIGEST_PARAMETER if version == VERSION else f"{DIGEST_PARAMETER}.{version}": digest for version, digest in digests.items()}
+    own = {f"{ENCODER_PARAMETER}.{version}": encoder for version, encoder in audio_encoders.items() if version in digests}
+    return {key: value for key, value in {**named, **own}.items() if value}
 
 
 def _tensors(entries: object) -> tuple[TensorSpec, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from stream.model_repository.audio_weights import build_audio_encoder
+from stream.model_repository.audio_weights import PROJECTION, build_audio_encoder
 from stream.model_repository.errors import ModelRepositoryError, WeightsError
 from stream.model_repository.files import MODEL_FILE, VERSION, sha256_of, write_atomically
 from stream.model_repository.model_config import (
@@ -18,8 +18,9 @@ from stream.model_repository.model_config import (
     read_config,
     tensor_problems,
 )
-from stream.model_repository.served_models import AUDIO_ENCODER, BUILT, MODEL_NAMES
+from stream.model_repository.served_models import AUDIO_ENCODER, BUILT, MMCI, MODEL_NAMES
 from stream.model_repository.text_weights import build_text_encoder
+from stream.model_repository.version_files import own_encoders
 
 HUB_FILES = ("onnx/model.onnx", "model.onnx")
 """Where models on the Hugging Face hub keep their ONNX file; tried in this order."""
@@ -71,7 +72,10 @@ def build_models(repository: Path, text_model: str | None = None) -> tuple[Model
 
 
 def build_encoders(repository: Path, text_model: str | None = None) -> None:
-    """Write the ONNX files of the encoders of `BUILT`, unless they are up to date. Arguments and errors are those of `build_models`."""
+    """Write the ONNX files of the encoders of `BUILT`, unless they are up to date; also of the audio encoders of versions of ``mmci``.
+
+    Arguments and errors are those of `build_models`.
+    """
     for name in BUILT:
         directory = repository / name
         if not (directory / GPU_CONFIG).is_file():
@@ -80,6 +84,8 @@ def build_encoders(repository: Path, text_model: str | None = None) -> None:
         try:
             if name == AUDIO_ENCODER:
                 build_audio_encoder(directory)
+                for version in own_encoders(repository / MMCI, versions_of(repository / MMCI)):
+                    build_audio_encoder(directory, version, repository / MMCI / version / PROJECTION)
             elif text_model is None:
                 build_text_encoder(directory)
             else:

@@ -22,6 +22,10 @@ MAX_ROWS = 16
 DIGEST_DIGITS = 12
 """Number of digits of an ONNX file's SHA-256 that name its weights."""
 
+ENCODER_PARAMETER = "audio_encoder"
+"""Parameter of mmci's configuration: ``audio_encoder.N`` is the version of the audio encoder with which mmci's version N was trained. A
+version that it does not name was trained with version 1, that of the release."""
+
 DIGEST_PARAMETER = "digest"
 """Parameter of mmci's configuration: the first `DIGEST_DIGITS` hexadecimal digits of the SHA-256 of version 1's ONNX file. That of
 another version N is ``digest.N``."""

@@ -2,6 +2,9 @@
 
 The weights of a version never change: other weights are another version. Which versions Triton loads when it starts stands in
 ``version_policy`` of both configurations, so a version that was only put into the folder is not served.
+
+A version that was trained with another projection of voices has it beside it: ``mmci/N/projection.safetensors``. Its audio encoder is then
+version N of ``audio_encoder``; the others have version 1, that of the release.
 """
 
 from __future__ import annotations
@@ -15,13 +18,13 @@ from pathlib import Path
 from stream.model_repository.audio_weights import PROJECTION
 from stream.model_repository.errors import ModelRepositoryError
 from stream.model_repository.files import MODEL_FILE, VERSION, sha256_of, write_atomically
-from stream.model_repository.model_config import CPU_CONFIG, GPU_CONFIG, digest_key, read_config
-from stream.model_repository.served_models import AUDIO_ENCODER, DIGEST_DIGITS, DIGEST_PARAMETER
+from stream.model_repository.model_config import CPU_CONFIG, GPU_CONFIG, read_config, version_parameters
+from stream.model_repository.served_models import DIGEST_DIGITS, DIGEST_PARAMETER, ENCODER_PARAMETER
 
 CARD = "card.json"
 """Model card of a version. Its ``gates`` are the conditions of a promotion: by name, an object whose ``passed`` is true or false."""
 
-_GENERATED = re.compile(rf'^(version_policy\b|parameters \{{ key: "{DIGEST_PARAMETER}[".]).*\n', re.MULTILINE)
+_GENERATED = re.compile(rf'^(version_policy\b|parameters \{{ key: "({DIGEST_PARAMETER}|{ENCODER_PARAMETER})[".]).*\n', re.MULTILINE)
 
 
 def add_version(directory: Path, source: Path) -> str:
@@ -55,43 +58,46 @@ def digests_of(directory: Path, versions: Sequence[str]) -> dict[str, str]:
         raise ModelRepositoryError(f"{error.filename}: {error.strerror}") from None
 
 
+def own_encoders(directory: Path, versions: Sequence[str]) -> dict[str, str]:
+    """By version of ``mmci`` that was trained with another audio encoder than that of the release, the version of that encoder: its own."""
+    return {version: version for version in versions if version != VERSION and (directory / version / PROJECTION).is_file()}
+
+
 def load_at_start(directory: Path, versions: Sequence[str]) -> None:
-    """Write into both configurations of a model which versions Triton loads, and their digests. Raises `ModelRepositoryError`."""
-    digests = digests_of(directory, versions)
+    """Write into both configurations of ``mmci`` which versions Triton loads, their digests, and which have an audio encoder of their own.
+
+    Raises `ModelRepositoryError`.
+    """
+    _rewrite(directory, versions, digests_of(directory, versions), own_encoders(directory, versions))
+
+
+def load_encoders_at_start(directory: Path, versions: Sequence[str]) -> None:
+    """Write into both configurations of ``audio_encoder`` which versions Triton loads. Raises `ModelRepositoryError`.
+
+    They have no digests: their files are built, and other versions of the tools may write them with other bytes.
+    """
+    _rewrite(directory, versions, {}, {})
+
+
+def _rewrite(directory: Path, versions: Sequence[str], digests: Mapping[str, str], audio_encoders: Mapping[str, str]) -> None:
     for name in (GPU_CONFIG, CPU_CONFIG):
         try:
             text = (directory / name).read_text(encoding="utf-8")
-            write_atomically(directory / name, with_versions(text, versions, digests).encode())
+            write_atomically(directory / name, with_versions(text, versions, digests, audio_encoders).encode())
         except OSError as error:
             raise ModelRepositoryError(f"{directory / name} cannot be written: {error.strerror}") from None
 
 
-def with_versions(text: str, versions: Sequence[str], digests: Mapping[str, str]) -> str:
-    """A configuration's text with the versions that Triton loads, and with their digests, instead of those that it names."""
+def with_versions(text: str, versions: Sequence[str], digests: Mapping[str, str], audio_encoders: Mapping[str, str]) -> str:
+    """A configuration's text with the versions that Triton loads, and what is known of them, instead of those that it names."""
     lines = [f"version_policy {{ specific {{ versions: [ {', '.join(sorted(versions, key=int))} ] }} }}"]
+    in_order = {version: digests[version] for version in sorted(digests, key=int)}
     lines += [
-        f'parameters {{ key: "{digest_key(version)}" value {{ string_value: "{digests[version]}" }} }}'
-        for version in sorted(digests, key=int)
+        f'parameters {{ key: "{key}" value {{ string_value: "{value}" }} }}'
+        for key, value in version_parameters(in_order, audio_encoders).items()
     ]
     kept = _GENERATED.sub("", text)
     return kept.removesuffix("\n") + "\n" + "\n".join(lines) + "\n"
-
-
-def encoder_problem(folder: Path) -> str | None:
-    """Why the audio encoder of the repository is not the one with which a version was trained; None if it is, or none is named.
-
-    A version that was revised against a nuisance of sound carries the projection of its audio encoder. Encoders have no versions.
-    """
-    own, installed = folder / PROJECTION, folder.parent.parent / AUDIO_ENCODER / PROJECTION
-    try:
-        if not own.is_file() or own.read_bytes() == installed.read_bytes():
-            return None
-    except OSError as error:
-        return f"{error.filename}: {error.strerror}"
-    return (
-        f"version {folder.name} was trained with another audio encoder: copy {own} to {installed}, run `sentistream models build` and "
-        "restart Triton"
-    )
 
 
 def gates_problem(folder: Path) -> str | None:

@@ -20,8 +20,10 @@ from stream.media.faces import FaceTracker
 from stream.media.pcm import read_pcm, trim
 from stream.media.sandbox import Sandbox
 from stream.media.voice import confirmed_segments, voiced_segments
+from stream.model_repository.files import VERSION
 from stream.nuisances.pictures import Crops
 from stream.nuisances.probes import marked_faces, marked_sounds
+from stream.pipeline.ports import ModelVersionOf
 from stream.serving.models import Models
 
 NOTHING_EXPLAINED = ExplanationSettings(face_maps=False)
@@ -36,6 +38,7 @@ class ChunkEncoder:
         audio: Settings of audio.
         video: Settings of video.
         explanations: Whether explanations need the cells of the faces, and the store the sound; by default neither.
+        model_version: The version of the model that scores the epoch; its audio encoder is asked. By default that of the release.
         probed_share: Share of the media that is also encoded with nuisances on it, see `stream.domain.sampling.is_probed`.
     """
 
@@ -47,6 +50,7 @@ class ChunkEncoder:
         video: VideoSettings,
         explanations: ExplanationSettings = NOTHING_EXPLAINED,
         *,
+        model_version: ModelVersionOf | None = None,
         probed_share: float = 0.0,
     ) -> None:
         self._sandbox = sandbox
@@ -55,6 +59,7 @@ class ChunkEncoder:
         self._video = video
         self._face_cells = explanations.face_maps
         self._keep_sound = explanations.store is not None and explanations.store_sound
+        self._model_version = model_version
         self._probed_share = probed_share
         self._face_tracker = FaceTracker()
 
@@ -90,7 +95,7 @@ class ChunkEncoder:
             block = log_mel(samples)
             sounds = marked_sounds(samples, header.start_ms) if self._is_probed(chunk) else {}
             blocks = np.stack([block, *map(log_mel, sounds.values())])
-            embeddings, *others = (await self._models.encode_audio(blocks))[:, : len(spans_ms)]
+            embeddings, *others = (await self._models.encode_audio(blocks, await self._audio_encoder()))[:, : len(spans_ms)]
             for (name, sound), own in zip(sounds.items(), others, strict=True):
                 marked[name] = MarkedSound(own, segments(header.start_ms, sound, self._audio.silence_dbfs)[1])
             heard = block.astype(np.float16) if self._keep_sound else None
@@ -116,6 +121,10 @@ class ChunkEncoder:
         )
         marked = {name: smoothed(rows, faces.spans_ms) for name, rows in marked.items()}
         return VideoFeatures(faces.spans_ms, embeddings, faces.boxes, faces.faces_max, faces.frames, cells, marked)
+
+    async def _audio_encoder(self) -> str:
+        """The version of the audio encoder. It follows from the version that the epoch is pinned to: a replay has to ask the same one."""
+        return VERSION if self._model_version is None else await self._models.audio_encoder(await self._model_version())
 
     async def _encode_marked(self, faces: Mapping[str, Crops]) -> dict[str, Floats]:
         """Embeddings of crops with each nuisance, from one request."""

@@ -147,7 +147,7 @@ class EpochProcessor:
         state = await read_track_state(self._context.store, track, self.epoch)
         if self._stopped or track.track in self.windows.aligner.tracks:
             return
-        self._encoders[track] = self._context.new_encoder()
+        self._encoders[track] = self._context.new_encoder(self._model.version)
         scoring = self.windows.open_track(
             track, role, state, on_fenced=self._on_fenced, may_publish=self.may_publish, assignment=self._assignment
         )

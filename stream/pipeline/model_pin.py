@@ -1,10 +1,11 @@
-"""Which version of ``mmci`` scores an epoch: the one that is promoted when the epoch's first window is scored, until the epoch ends.
+"""Which version of ``mmci`` scores an epoch: the one that is promoted when the epoch's first sound is encoded, until the epoch ends.
 
 A replayed window must have the same content, also if another version was promoted meanwhile. So the version is written to Redis before the
-first window is scored, in one atomic step: of two workers that begin the epoch, both get the version of the first.
+first sound is encoded, or the first window scored, in one atomic step: of two workers that begin the epoch, both get the version of the
+first.
 
-Only ``mmci`` has several versions at a time. The encoders belong to the release: some producers send chunks that they have encoded, and the
-voices and contexts of earlier windows are compared with those of later ones.
+Beside ``mmci``, only the audio encoder has several versions at a time: a version of ``mmci`` may have been trained with one of its own. It
+belongs to the version that the epoch keeps, so the voices and contexts of the epoch's windows can be compared with each other.
 """
 
 from __future__ import annotations

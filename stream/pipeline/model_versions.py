@@ -17,11 +17,14 @@ import structlog
 
 from stream.config.settings import Settings
 from stream.domain.inference import SCORE_LIMIT
+from stream.domain.media_format import MEL_BINS, MEL_FRAMES
 from stream.domain.result import ModelVersion
-from stream.model_repository.errors import VersionRefusedError
+from stream.model_repository.audio_weights import PROJECTION, build_audio_encoder, is_built
+from stream.model_repository.errors import VersionRefusedError, WeightsError
+from stream.model_repository.files import VERSION
 from stream.model_repository.repository import check_model
-from stream.model_repository.served_models import MMCI
-from stream.model_repository.version_files import digests_of, encoder_problem, gates_problem, load_at_start
+from stream.model_repository.served_models import AUDIO_ENCODER, MMCI
+from stream.model_repository.version_files import digests_of, gates_problem, load_at_start, load_encoders_at_start, own_encoders
 from stream.serving.canary_windows import canary_windows
 from stream.serving.client import TritonClient
 from stream.serving.diagnosis import foreign_model
@@ -64,6 +67,7 @@ class ModelVersions:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings.triton
         self._directory = settings.triton.model_repository / MMCI
+        self._encoders = settings.triton.model_repository / AUDIO_ENCODER
         self._client = TritonClient(settings.triton.url, settings.triton.timeout_s)
         self._models = Models(settings.triton, client=self._client)
         self._promotions = Promotions(settings.redis)
@@ -87,9 +91,10 @@ class ModelVersions:
         """Let Triton serve a version beside those that it serves. No window gets it by that, unless its epoch was pinned to it before.
 
         1. Check its files: they are there, and fit the configuration of this release.
-        2. Load it. Triton goes on serving the other versions, also if it cannot load this one.
-        3. Ask it for two windows: the answers must be finite and within their limits. If not, unload it.
-        4. Write it into the configuration, so that Triton loads it again when it restarts.
+        2. If it was trained with an audio encoder of its own, build that, load it beside the others and ask it for a second of sound.
+        3. Load it. Triton goes on serving the other versions, also if it cannot load this one.
+        4. Ask it for two windows: the answers must be finite and within their limits. If not, unload it.
+        5. Write both into the configurations, so that Triton loads them again when it restarts.
 
         Raises:
             VersionRefusedError: It may not be served.
@@ -99,18 +104,23 @@ class ModelVersions:
         # 1.
         await self._check_files(version, served)
         # 2.
+        encoders = await self._load_encoder(version)
+        # 3.
         if version not in served:
             try:
                 await self._serve([*served, version])
             except ModelRejectedError as error:
+                await self._serve_encoders(encoders)
                 raise VersionRefusedError(f"Triton cannot load version {version} of mmci ({error}); the others are served on") from None
-        # 3.
+        # 4.
         problem = await self._answers(version)
         if problem is not None:
             if version not in served:
                 await self._serve(served)
+                await self._serve_encoders(encoders)
             raise VersionRefusedError(f"version {version} of mmci {problem}; it is not served")
-        # 4.
+        # 5.
+        await asyncio.to_thread(load_encoders_at_start, self._encoders, sorted({*encoders, *self._own(version)}, key=int))
         await asyncio.to_thread(load_at_start, self._directory, sorted({*served, version}, key=int))
         return await self._models.named(version)
 
@@ -176,6 +186,10 @@ class ModelVersions:
             left = [other for other in status.loaded if other != version]
             await self._serve(left)
             await asyncio.to_thread(load_at_start, self._directory, left)
+            # By the served configuration: the files of a served version may be gone.
+            encoders = [VERSION, *(await self._client.audio_encoders()).values()]
+            await self._serve_encoders(encoders)
+            await asyncio.to_thread(load_encoders_at_start, self._encoders, encoders)
             log.info("model_retired", version=version)
 
     def _require_folder(self, version: str) -> None:
@@ -187,9 +201,6 @@ class ModelVersions:
         report = await asyncio.to_thread(check_model, self._directory, version)
         if not report.ok:
             raise VersionRefusedError(f"version {version} of mmci: {'; '.join(report.problems)}")
-        problem = await asyncio.to_thread(encoder_problem, self._directory / version)
-        if problem is not None:
-            raise VersionRefusedError(problem)
         foreign = await foreign_model(self._settings, self._client, MMCI)
         if foreign is not None:
             raise VersionRefusedError(foreign.text)
@@ -205,7 +216,38 @@ class ModelVersions:
         known = await self._client.digests(MMCI)
         new = [version for version in versions if version not in known]
         digests = {**known, **await asyncio.to_thread(digests_of, self._directory, new)}
-        await self._client.load_versions(MMCI, {version: digests[version] for version in versions}, LOAD_TIMEOUT_S)
+        own = {**await self._client.audio_encoders(), **own_encoders(self._directory, new)}
+        await self._client.load_versions(MMCI, {version: digests[version] for version in versions}, LOAD_TIMEOUT_S, own)
+
+    def _own(self, version: str) -> list[str]:
+        """The version of the audio encoder that a version has of its own."""
+        return [*own_encoders(self._directory, [version]).values()]
+
+    async def _load_encoder(self, version: str) -> list[str]:
+        """Let Triton serve the audio encoder that a version was trained with, beside those that it serves; return those."""
+        served = list(await self._client.versions(AUDIO_ENCODER))
+        for own in self._own(version):
+            projection = self._directory / version / PROJECTION
+            try:
+                if own in served and not await asyncio.to_thread(is_built, self._encoders, own, projection):
+                    raise VersionRefusedError(f"{projection} is not the one that Triton serves: a version never changes")
+                await asyncio.to_thread(build_audio_encoder, self._encoders, own, projection)
+                if own not in served:
+                    await self._client.load_versions(AUDIO_ENCODER, dict.fromkeys([*served, own], ""), LOAD_TIMEOUT_S)
+                async with asyncio.timeout(CANARY_TIMEOUT_S):
+                    await self._models.encode_audio(np.zeros((1, MEL_BINS, MEL_FRAMES), np.float32), own)
+            except (WeightsError, OSError, TimeoutError, ModelRejectedError) as error:
+                await self._serve_encoders(served)
+                raise VersionRefusedError(
+                    f"version {version} of mmci was trained with an audio encoder of its own, and that cannot be served "
+                    f"({error or 'it does not answer'}); the others are served on"
+                ) from None
+        return served
+
+    async def _serve_encoders(self, versions: Sequence[str]) -> None:
+        """Let Triton serve exactly these versions of the audio encoder."""
+        if set(versions) != set(await self._client.versions(AUDIO_ENCODER)):
+            await self._client.load_versions(AUDIO_ENCODER, dict.fromkeys(versions, ""), LOAD_TIMEOUT_S)
 
     async def _answers(self, version: str) -> str | None:
         """What is wrong with a version's answers, as the end of a sentence; None if nothing is."""

@@ -31,6 +31,10 @@ class Send(Protocol):
         """Write records, and return when the broker has all of them. An outage is waited out."""
 
 
+ModelVersionOf = Callable[[], Awaitable[str]]
+"""The version of the model that scores an epoch: it is pinned when it is first asked for."""
+
+
 class TrackEncoder(Protocol):
     """Encodes the chunks of one track. It may keep state, for example which face it follows: each modality comes in order."""
 

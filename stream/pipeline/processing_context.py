@@ -21,7 +21,7 @@ from stream.pipeline.fence import Fence
 from stream.pipeline.metrics import Metrics
 from stream.pipeline.model_pin import EpochModel, ModelPins
 from stream.pipeline.placement import Placement
-from stream.pipeline.ports import ResultStore, Scorer, Send, TrackEncoder
+from stream.pipeline.ports import ModelVersionOf, ResultStore, Scorer, Send, TrackEncoder
 from stream.pipeline.publisher import TrackPublisher
 from stream.pipeline.scoring import TrackScoring
 from stream.pipeline.timings import Timings
@@ -43,7 +43,7 @@ class ProcessingContext:
         store: Redis.
         scorer: Model and explanation.
         send: Kafka.
-        new_encoder: Makes the encoder of a track.
+        new_encoder: Makes the encoder of a track, for the version of the model that scores its epoch.
         now: Monotonic clock, ms.
         on_failure: Called with an unexpected error; the worker must stop.
         rejoin: Leaves the consumer group and joins it again: every partition is assigned anew.
@@ -66,7 +66,7 @@ class ProcessingContext:
     store: ResultStore
     scorer: Scorer
     send: Send
-    new_encoder: Callable[[], TrackEncoder]
+    new_encoder: Callable[[ModelVersionOf], TrackEncoder]
     now: Callable[[], int]
     on_failure: Callable[[BaseException], None]
     rejoin: Callable[[], None]

@@ -40,7 +40,10 @@ class TritonModels:
 
     def encode_audio(self, log_mel: Floats) -> Floats:
         """Segment embeddings (n, 10, `VOICE_WIDTH`) of (n, 80, 100) blocks."""
-        return self._runner.run(self._models.encode_audio(log_mel))
+        return self._runner.run(self._encode_audio(log_mel))
+
+    async def _encode_audio(self, log_mel: Floats) -> Floats:
+        return await self._models.encode_audio(log_mel, await self._models.audio_encoder(self._version))
 
     def encode_faces(self, faces: Floats) -> Floats:
         """Embeddings (n, `FACE_WIDTH`) of (n, 1, 48, 48) crops."""

@@ -11,7 +11,9 @@ from tritonclient.grpc import InferInput, InferRequestedOutput
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
+from stream.model_repository.files import VERSION
 from stream.model_repository.model_config import ModelConfig, config_with_versions, parse_config
+from stream.model_repository.served_models import MMCI
 from stream.serving.errors import ModelFailedError, ModelProcessDeadError, ModelRejectedError, ServingError, TritonUnavailableError
 from stream.serving.signatures import Signature
 
@@ -118,7 +120,26 @@ class TritonClient:
         """By version, the digest of its weights in the served configuration, which may lack it. Raises the errors of `infer`."""
         return (await self._config(model)).digests
 
-    async def load_versions(self, model: str, digests: Mapping[str, str], timeout_s: float) -> None:
+    async def audio_encoders(self) -> Mapping[str, str]:
+        """By version of ``mmci`` that has one of its own, its version of the audio encoder. Raises the errors of `infer`."""
+        return (await self._config(MMCI)).audio_encoders
+
+    async def audio_encoder(self, version: str) -> str | None:
+        """The version of the audio encoder that goes with a version of ``mmci``; None if that version is not served.
+
+        Raises the errors of `infer`.
+        """
+        # The versions first: a configuration that is read after them names the encoder of each of them, or no longer the version.
+        if version not in await self.versions(MMCI):
+            return None
+        config = await self._config(MMCI)
+        if config.versions and version not in config.versions:
+            return None
+        return config.audio_encoders.get(version, VERSION)
+
+    async def load_versions(
+        self, model: str, digests: Mapping[str, str], timeout_s: float, audio_encoders: Mapping[str, str] | None = None
+    ) -> None:
         """Let Triton serve exactly these versions of a model, side by side; return when they are loaded.
 
         Triton goes on serving the versions that it has until all of the new ones are loaded, and keeps them if that fails. Needs a Triton
@@ -126,15 +147,16 @@ class TritonClient:
 
         Args:
             model: Its name in the repository.
-            digests: By version, the digest of its weights.
+            digests: By version, the digest of its weights, which may be empty.
             timeout_s: How long loading may take.
+            audio_encoders: By version of ``mmci`` that has one of its own, its version of the audio encoder.
 
         Raises:
             ModelRejectedError: Triton does not load models on request, or a version cannot be loaded.
             TritonUnavailableError: The server does not answer now.
         """
         answer = await self._call(lambda client: client.get_model_config(model, client_timeout=self._timeout_s))
-        config = config_with_versions(answer.config, digests)
+        config = config_with_versions(answer.config, digests, audio_encoders or {})
         try:
             await self._call(lambda client: client.load_model(model, config=config, client_timeout=timeout_s))
         except TritonUnavailableError as error:

@@ -18,6 +18,7 @@ from stream.domain.inference import COALITIONS, INPUT_NAMES, LABELS, Extra, Infe
 from stream.domain.media_format import FACE_CELLS, FACE_SIZE, FACE_WIDTH, MEL_BINS, MEL_FRAMES, SEGMENTS_PER_BLOCK, VOICE_WIDTH, WORD_WIDTH
 from stream.domain.result import ModelVersion
 from stream.domain.service_problem import ServiceProblem
+from stream.model_repository.files import VERSION
 from stream.model_repository.served_models import AUDIO_ENCODER, FACE_ENCODER, MAX_ROWS, MMCI, TEXT_ENCODER
 from stream.serving.client import ModelAnswer, TritonClient
 from stream.serving.diagnosis import digest_note, foreign_model, triton_problem
@@ -70,9 +71,9 @@ class Models:
         """Whether the served models were those of this release when they were last checked."""
         self._breakers: dict[tuple[str, str], Breaker] = {}
         """By model and version: one that is not loaded must not hold up the others."""
-        self._versions = ServedVersions(settings, self._client, self._breaker(MMCI))
+        self._versions = ServedVersions(settings, self._client, self._breaker(MMCI), self._backoff)
         self._texts = self._batcher(self._encode_texts_together, _tokens)
-        self._voices = self._batcher(self._encode_voices_together, _alike)
+        self._voices = self._batcher(self._encode_voices_together, _encoder)
         self._faces = self._batcher(self._encode_faces_together, _alike)
         self._face_cells = self._batcher(self._encode_face_cells_together, _alike)
         self._windows = self._batcher(self._infer_together, _sort)
@@ -81,9 +82,23 @@ class Models:
         """Token states (T, 384) of one sequence of T tokens, which shares a request with others of its length."""
         return await self._texts.answer(tokenised)
 
-    async def encode_audio(self, log_mel: Floats) -> Floats:
-        """Segment embeddings (n, 10, `VOICE_WIDTH`) of n one-second blocks (n, 80, 100)."""
-        return await _rows(AUDIO_ENCODER, self._voices, log_mel, (MEL_BINS, MEL_FRAMES), (SEGMENTS_PER_BLOCK, VOICE_WIDTH))
+    async def audio_encoder(self, version: str) -> str:
+        """The version of the audio encoder with which a version of the MMCI model was trained.
+
+        While that version of the MMCI model is not loaded, the caller waits for it, as in an outage.
+        """
+        return await self._versions.audio_encoder(version)
+
+    async def encode_audio(self, log_mel: Floats, encoder: str = VERSION) -> Floats:
+        """Segment embeddings (n, 10, `VOICE_WIDTH`) of n one-second blocks (n, 80, 100), from a version of the audio encoder.
+
+        By default it is that of the release. A version that is not loaded is waited for, as in an outage.
+        """
+        _check_rows(AUDIO_ENCODER, log_mel, (MEL_BINS, MEL_FRAMES))
+        with self._versions.encoder_asked(encoder):
+            blocks = log_mel.astype(np.float32, copy=False)
+            answers = await asyncio.gather(*(self._voices.submit((encoder, block)) for block in blocks))
+        return np.stack(answers) if answers else np.zeros((0, SEGMENTS_PER_BLOCK, VOICE_WIDTH), np.float32)
 
     async def encode_faces(self, faces: Floats) -> Floats:
         """Embeddings (n, `FACE_WIDTH`) of n normalised face crops (n, 1, 48, 48)."""
@@ -116,9 +131,10 @@ class Models:
         answer = await self._run(TEXT_ENCODER, inputs, {"last_hidden_state": (*inputs["input_ids"].shape, WORD_WIDTH)})
         return [*answer.tensors["last_hidden_state"]]
 
-    async def _encode_voices_together(self, blocks: Sequence[Floats]) -> Sequence[Floats]:
+    async def _encode_voices_together(self, blocks: Sequence[tuple[str, Floats]]) -> Sequence[Floats]:
         shapes = {"embedding": (len(blocks), SEGMENTS_PER_BLOCK, VOICE_WIDTH)}
-        return [*(await self._run(AUDIO_ENCODER, {"log_mel": np.stack(blocks)}, shapes)).tensors["embedding"]]
+        (encoder, _), inputs = blocks[0], {"log_mel": np.stack([block for _, block in blocks])}
+        return [*(await self._run(AUDIO_ENCODER, inputs, shapes, encoder)).tensors["embedding"]]
 
     async def _encode_faces_together(self, faces: Sequence[Floats]) -> Sequence[Floats]:
         shapes = {"embedding": (len(faces), FACE_WIDTH)}
@@ -190,7 +206,7 @@ class Models:
     def stuck(self) -> set[str]:
         """Models that leave requests unanswered. A version counts only while somebody waits for it: its sessions may have moved on."""
         failing = {key for key, breaker in self._breakers.items() if breaker.failures >= FAILURES_OF_A_STUCK_MODEL}
-        return {model for model, version in failing if not version or self._versions.is_asked(version)}
+        return {model for model, version in failing if not version or self._versions.is_asked(model, version)}
 
     async def missing_version(self) -> ServiceProblem | None:
         """Return that a version which windows wait for is not loaded, or None."""
@@ -264,10 +280,19 @@ async def _rows(
 
 async def _answers(model: str, batcher: Batcher[Floats, Answer], rows: Floats, row_shape: tuple[int, ...]) -> list[Answer]:
     """An answer to each row."""
+    _check_rows(model, rows, row_shape)
+    return list(await asyncio.gather(*map(batcher.submit, rows.astype(np.float32, copy=False))))
+
+
+def _check_rows(model: str, rows: Floats, row_shape: tuple[int, ...]) -> None:
     if rows.shape[1:] != row_shape:
         raise ModelRejectedError(f"{model} takes rows of shape {row_shape}, not {rows.shape[1:]}")
     _check_finite(model, "a row", rows)
-    return list(await asyncio.gather(*map(batcher.submit, rows.astype(np.float32, copy=False))))
+
+
+def _encoder(block: tuple[str, Floats]) -> str:
+    """Blocks for one version of the audio encoder may share a request."""
+    return block[0]
 
 
 def _alike(_row: Floats) -> None:

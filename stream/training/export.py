@@ -33,7 +33,7 @@ from stream.model.served import OUTPUT_NAMES, WEIGHTS, ServedMMCI, example_input
 from stream.model_repository.audio_weights import PROJECTION, build_audio_encoder
 from stream.model_repository.files import MODEL_FILE, VERSION, sha256_of, write_atomically
 from stream.model_repository.served_models import AUDIO_ENCODER, BUILT, DIGEST_DIGITS, FACE_ENCODER, IR_VERSION, MMCI, OPSET
-from stream.model_repository.version_files import load_at_start, loaded_versions, with_versions
+from stream.model_repository.version_files import load_at_start, load_encoders_at_start, loaded_versions, with_versions
 from stream.training.faces import FaceClassifier, classifier_of
 from stream.training.files import publish, replace_text
 
@@ -155,8 +155,11 @@ def write_configs(entry: ModelEntry, repository: Path) -> None:
     digest = "" if entry.name in BUILT else sha256_of(folder / VERSION / MODEL_FILE)[:DIGEST_DIGITS]
     replace_text(folder / "config.pbtxt", config_text(entry, "KIND_GPU", digest))
     replace_text(folder / "configs" / "cpu.pbtxt", config_text(entry, "KIND_CPU", digest))
+    served = [version for version in versions if (folder / version / MODEL_FILE).is_file()]
     if entry.name == MMCI:
-        load_at_start(folder, [version for version in versions if (folder / version / MODEL_FILE).is_file()])
+        load_at_start(folder, served)
+    elif entry.name == AUDIO_ENCODER:
+        load_encoders_at_start(folder, served or [VERSION])
 
 
 def config_text(entry: ModelEntry, kind: str, digest: str) -> str:
@@ -175,7 +178,9 @@ output [
 instance_group [ {{ kind: {kind}, count: 1 }} ]
 dynamic_batching {{ max_queue_delay_microseconds: {entry.queue_delay_us} }}
 {parameters}"""
-    return with_versions(text, (VERSION,), {VERSION: digest}) if entry.name == MMCI else text
+    if entry.name not in {MMCI, AUDIO_ENCODER}:
+        return text
+    return with_versions(text, (VERSION,), {VERSION: digest} if digest else {}, {})
 
 
 def _tensors(tensors: tuple[tuple[str, Shape], ...], halves: frozenset[str]) -> str:

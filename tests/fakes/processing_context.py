@@ -27,7 +27,7 @@ from stream.domain.topics import Topics
 from stream.domain.window import Window
 from stream.explain.changes import scores_after
 from stream.explain.records import identity_fields
-from stream.pipeline.ports import Addressed
+from stream.pipeline.ports import Addressed, ModelVersionOf
 from stream.pipeline.processing_context import ProcessingContext
 from stream.pipeline.router import SessionRouter
 from stream.pipeline.window_context import WindowContext
@@ -217,6 +217,9 @@ class FakeStore:
 class FakeEncoder:
     """Reads words. Chunks of other modalities become text features without words."""
 
+    def __init__(self, model_version: ModelVersionOf | None = None) -> None:
+        self.model_version = model_version
+
     def encode_immediately(self, _chunk: Chunk) -> Features | None:
         return None
 
@@ -234,7 +237,7 @@ class FakeWorker:
     scorer: FakeScorer = field(default_factory=FakeScorer)
     store: FakeStore = field(default_factory=FakeStore)
     settings: Settings = field(default_factory=Settings)
-    new_encoder: Callable[[], FakeEncoder] = FakeEncoder
+    new_encoder: Callable[[ModelVersionOf], FakeEncoder] = FakeEncoder
     now: int = 0
     rules: RuleSet | None = None
     partitions: dict[str, int] = field(default_factory=dict)

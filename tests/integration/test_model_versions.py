@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis
@@ -18,6 +19,7 @@ from typer.testing import CliRunner
 from stream.cli.main import app
 from stream.config.settings import RedisSettings, Settings, TritonSettings
 from stream.domain.identity import SessionKey
+from stream.domain.media_format import MEL_BINS, MEL_FRAMES
 from stream.domain.modality import Modality
 from stream.domain.result import ModelVersion
 from stream.domain.session_events import SessionEnd, SessionStart, TrackEnd, TrackPlan
@@ -25,10 +27,11 @@ from stream.encoders.text import default_tokenizer
 from stream.local.redis_server import RedisServer
 from stream.local.triton import TritonServer
 from stream.local.triton_health import TritonHealth
+from stream.model_repository.audio_weights import PROJECTION
 from stream.model_repository.errors import VersionRefusedError
 from stream.model_repository.files import MODEL_FILE, sha256_of
 from stream.model_repository.repository import build_encoders
-from stream.model_repository.served_models import MMCI
+from stream.model_repository.served_models import AUDIO_ENCODER, MMCI
 from stream.model_repository.version_files import load_at_start, loaded_versions
 from stream.pipeline.model_versions import ModelVersions
 from stream.pipeline.score import WindowScorer
@@ -36,7 +39,7 @@ from stream.serving.canary_windows import canary_windows
 from stream.serving.models import Models
 from stream.sinks.redis_sink import RedisSink
 from tests.fakes.processing_context import FakeScorer, FakeStore, FakeWorker
-from tests.support.model_versions import add_damaged_version, add_scaled_version, copy_repository
+from tests.support.model_versions import add_damaged_version, add_scaled_version, add_version_with_encoder, copy_repository
 from tests.support.processes import descendants
 
 SESSION = SessionKey("default", "call-1")
@@ -50,13 +53,17 @@ def end(seconds: int) -> SessionEnd:
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Version 2 scores half as high; version 3 is no ONNX file, 4 gives NaN, 5 lacks an output, and 6 has not passed its gates."""
+    """Version 2 scores half as high; version 3 is no ONNX file, 4 gives NaN, 5 lacks an output, and 6 has not passed its gates.
+
+    Version 7 has an audio encoder of its own, whose embeddings are those of the release times -2.
+    """
     source = Settings().triton.model_repository
     build_encoders(source)
     copy = copy_repository(source, tmp_path_factory.mktemp("versions") / "models")
     made = [add_scaled_version(copy, 0.5), add_damaged_version(copy), add_scaled_version(copy, float("nan"))]
     made += [add_scaled_version(copy, 1.0, drop="arousal"), add_scaled_version(copy, 1.0, passed=False)]
-    assert made == ["2", "3", "4", "5", "6"]
+    made += [add_version_with_encoder(copy, -2.0)]
+    assert made == ["2", "3", "4", "5", "6", "7"]
     return copy
 
 
@@ -129,7 +136,7 @@ async def test_a_version_is_promoted_and_rolled_back_while_windows_are_scored(
         ("3", "the ONNX file cannot be loaded"),
         ("4", "gives no valid answer .*not finite"),
         ("5", "output arousal is not in the ONNX file"),
-        ("7", "there is no version 7 of mmci"),
+        ("8", "there is no version 8 of mmci"),
     ],
 )
 async def test_a_broken_version_is_refused_and_the_old_one_serves_on(
@@ -159,6 +166,48 @@ async def test_a_version_that_has_not_passed_its_gates_needs_force(versions: Mod
     with pytest.raises(VersionRefusedError, match="has not passed its gates: clean; promote it all the same with --force"):
         await versions.promote("6")
     assert (await versions.promote("6", force=True)).version == "6"
+
+
+async def test_a_version_brings_its_audio_encoder_and_takes_it_away(
+    versions: ModelVersions, models: Models, repository: Path, triton: TritonServer
+) -> None:
+    sound = np.random.default_rng(0).uniform(-0.5, 1.0, (2, MEL_BINS, MEL_FRAMES)).astype(np.float32)
+    release = await models.encode_audio(sound)
+    assert (await versions.promote("7")).version == "7"
+    assert [await models.audio_encoder(version) for version in ("1", "7")] == ["1", "7"]
+    np.testing.assert_allclose(await models.encode_audio(sound, "7"), -2 * release, atol=1e-4)
+    np.testing.assert_array_equal(await models.encode_audio(sound), release)
+    assert loaded_versions(repository / AUDIO_ENCODER) == ("1", "7")
+    await triton.restart()
+    np.testing.assert_allclose(await models.encode_audio(sound, "7"), -2 * release, atol=1e-4)
+    assert await models.audio_encoder("7") == "7"
+    await versions.load("2")
+    assert [await models.audio_encoder(version) for version in ("1", "2", "7")] == ["1", "1", "7"], "other versions change nothing"
+    await versions.roll_back()
+    await versions.retire("7")
+    assert loaded_versions(repository / AUDIO_ENCODER) == ("1",)
+    waiting = asyncio.ensure_future(models.encode_audio(sound, "7"))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(waiting), 1.0)
+    await versions.load("7")
+    np.testing.assert_allclose(await waiting, -2 * release, atol=1e-4)
+
+
+async def test_a_version_whose_audio_encoder_cannot_be_built_or_has_changed_is_refused(versions: ModelVersions, repository: Path) -> None:
+    projection = repository / MMCI / "7" / PROJECTION
+    right = projection.read_bytes()
+    try:
+        projection.write_bytes(b"damaged")
+        with pytest.raises(VersionRefusedError, match=r"audio encoder of its own, and that cannot be served .*is missing or unreadable"):
+            await versions.load("7")
+        assert (await versions.status()).loaded.keys() == {"1"}
+        projection.write_bytes(right)
+        await versions.load("7")
+        projection.write_bytes((repository / AUDIO_ENCODER / PROJECTION).read_bytes())
+        with pytest.raises(VersionRefusedError, match="is not the one that Triton serves: a version never changes"):
+            await versions.load("7")
+    finally:
+        projection.write_bytes(right)
 
 
 async def scored(sink: RedisSink, session: SessionKey, windows: int) -> list[ModelVersion]:

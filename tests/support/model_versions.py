@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
+from safetensors.numpy import load_file, save_file
 
+from stream.model_repository.audio_weights import PROJECTION
 from stream.model_repository.files import MODEL_FILE
-from stream.model_repository.served_models import MMCI
-from stream.model_repository.version_files import CARD, add_version, load_at_start
+from stream.model_repository.served_models import AUDIO_ENCODER, MMCI
+from stream.model_repository.version_files import CARD, add_version, load_at_start, load_encoders_at_start
 
 SCORES = "coalition_scores"
 
@@ -21,10 +23,12 @@ SCORES = "coalition_scores"
 def copy_repository(source: Path, target: Path) -> Path:
     """A repository in which versions may be added and promoted; only version 1 of each model is loaded."""
     shutil.copytree(source, target, ignore=shutil.ignore_patterns("weights.safetensors"))
-    for extra in target.glob(f"{MMCI}/[0-9]*"):
-        if extra.name != "1":
-            shutil.rmtree(extra)
+    for model in (MMCI, AUDIO_ENCODER):
+        for extra in target.glob(f"{model}/[0-9]*"):
+            if extra.name != "1":
+                shutil.rmtree(extra)
     load_at_start(target / MMCI, ("1",))
+    load_encoders_at_start(target / AUDIO_ENCODER, ("1",))
     return target
 
 
@@ -57,6 +61,14 @@ def add_scaled_version(repository: Path, factor: float, *, shift: float = 0.0, p
         if passed is not None:
             (Path(folder) / CARD).write_text(json.dumps({"gates": {"clean": {"passed": passed}}}))
         return add_version(repository / MMCI, Path(folder))
+
+
+def add_version_with_encoder(repository: Path, factor: float) -> str:
+    """Add a version whose audio encoder gives the embeddings of the release times a factor, and whose scores are those of version 1."""
+    version = add_scaled_version(repository, 1.0)
+    tensors = load_file(repository / AUDIO_ENCODER / PROJECTION)
+    save_file({name: tensor * np.float32(factor) for name, tensor in tensors.items()}, repository / MMCI / version / PROJECTION)
+    return version
 
 
 def add_damaged_version(repository: Path) -> str:

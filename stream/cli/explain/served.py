@@ -29,4 +29,4 @@ class Served:
 
     async def voice(self, log_mel: Floats) -> Floats:
         """(n, 10, `VOICE_WIDTH`) embeddings of the segments of n seconds of sound (n, 80, 100)."""
-        return await self.models.encode_audio(log_mel)
+        return await self.models.encode_audio(log_mel, await self.models.audio_encoder(self._version))

@@ -29,8 +29,8 @@ def audio(
 ) -> AudioFeatures:
     starts = start_ms + 100 * np.arange(len(audible))
     spans, embeddings = np.stack([starts, starts + 100], axis=1), np.zeros((len(audible), VOICE_WIDTH), np.float32)
-    voice = [None if found is None else np.array(found) for found in (voiced, confirmed)]
-    return AudioFeatures(spans, embeddings, np.array(audible), *voice)
+    seeming, certain = (None if found is None else np.array(found) for found in (voiced, confirmed))
+    return AudioFeatures(spans, embeddings, np.array(audible), seeming, certain)
 
 
 def video(*spans: tuple[int, int], faces: int = 1) -> VideoFeatures:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,12 +9,20 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 from stream.config.settings import Settings
+from stream.model_repository.audio_weights import PROJECTION
 from stream.model_repository.errors import ModelRepositoryError
 from stream.model_repository.files import sha256_of
 from stream.model_repository.model_config import config_with_versions, read_config
 from stream.model_repository.repository import check_models
-from stream.model_repository.served_models import MMCI
-from stream.model_repository.version_files import add_version, encoder_problem, gates_problem, load_at_start, loaded_versions
+from stream.model_repository.served_models import AUDIO_ENCODER, MMCI
+from stream.model_repository.version_files import (
+    add_version,
+    gates_problem,
+    load_at_start,
+    load_encoders_at_start,
+    loaded_versions,
+    own_encoders,
+)
 
 
 @pytest.fixture
@@ -58,9 +67,11 @@ def test_a_version_without_a_file_changes_no_configuration(directory: Path) -> N
 def test_a_load_request_has_the_served_configuration_with_other_versions(directory: Path) -> None:
     config = model_config_pb2.ModelConfig()
     text_format.Parse((directory / "config.pbtxt").read_text(), config)
-    sent = json.loads(config_with_versions(config, {"1": "a" * 12, "2": "b" * 12}))
+    sent = json.loads(config_with_versions(config, {"1": "a" * 12, "2": "b" * 12}, {"2": "2", "3": "3"}))
     assert sent["version_policy"] == {"specific": {"versions": ["1", "2"]}}
-    assert sent["parameters"] == {"digest": {"string_value": "a" * 12}, "digest.2": {"string_value": "b" * 12}}
+    named = {"digest": "a" * 12, "digest.2": "b" * 12, "audio_encoder.2": "2"}
+    assert sent["parameters"] == {key: {"string_value": value} for key, value in named.items()}
+    assert "parameters" not in json.loads(config_with_versions(config, {"1": ""}, {}))
     assert len(sent["input"]) == len(config.input)
 
 
@@ -104,17 +115,30 @@ def test_a_version_needs_gates_that_it_has_passed(directory: Path, card: str | N
     assert gates_problem(directory / "1") is None
 
 
-def test_a_version_needs_the_audio_encoder_with_which_it_was_trained(directory: Path) -> None:
-    assert encoder_problem(directory / "2") is None
-    (directory / "2" / "projection.safetensors").write_bytes(b"revised")
-    problem = encoder_problem(directory / "2")
-    assert problem is not None
-    assert "No such file" in problem
-    installed = directory.parent / "audio_encoder" / "projection.safetensors"
-    installed.parent.mkdir()
-    installed.write_bytes(b"other")
-    problem = encoder_problem(directory / "2")
-    assert problem is not None
-    assert "another audio encoder" in problem
-    installed.write_bytes(b"revised")
-    assert encoder_problem(directory / "2") is None
+def test_a_version_with_a_projection_has_an_audio_encoder_of_its_own(directory: Path) -> None:
+    assert own_encoders(directory, ("1", "2")) == {}
+    for version in ("1", "2"):
+        (directory / version / PROJECTION).write_bytes(b"revised")
+    assert own_encoders(directory, ("1", "2")) == {"2": "2"}, "that of version 1 is the release's"
+    load_at_start(directory, ("1", "2"))
+    for name in ("config.pbtxt", "configs/cpu.pbtxt"):
+        config = read_config(directory / name, [])
+        assert config is not None
+        assert config.audio_encoders == {"2": "2"}
+        assert config.digests.keys() == {"1", "2"}
+    load_at_start(directory, ("1",))
+    config = read_config(directory / "config.pbtxt", [])
+    assert config is not None
+    assert config.audio_encoders == {}
+
+
+def test_encoders_are_named_without_digests(directory: Path) -> None:
+    source, encoders = Settings().triton.model_repository / AUDIO_ENCODER, directory.parent / AUDIO_ENCODER
+    shutil.copytree(source, encoders)
+    before = (encoders / "config.pbtxt").read_bytes()
+    load_encoders_at_start(encoders, ("1", "3"))
+    config = read_config(encoders / "configs/cpu.pbtxt", [])
+    assert config is not None
+    assert (config.versions, config.digests) == (("1", "3"), {})
+    load_encoders_at_start(encoders, ("1",))
+    assert (encoders / "config.pbtxt").read_bytes() == before, "the committed configuration"

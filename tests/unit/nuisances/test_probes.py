@@ -32,7 +32,8 @@ def test_the_loudest_sound_is_cut_off_and_does_not_turn_over() -> None:
 def test_a_window_with_a_live_mark_is_its_chunks_with_the_mark() -> None:
     window = RawWindow(("well",), SOUND, FACES)
     by_name = {mark.name: mark for mark in live_marks()}
-    assert [*by_name] == [*(mark.name for mark in (*SOUND_PROBES, *FACE_PROBES)), *(f"word {word}" for word in FILLERS)]
+    on_media = [mark.name for mark in SOUND_PROBES] + [mark.name for mark in FACE_PROBES]
+    assert [*by_name] == on_media + [f"word {word}" for word in FILLERS]
     marked = window.with_mark(by_name["hiss"], by_name["hiss"].usual, np.random.default_rng(9)).samples
     chunks = [marked_sounds(SOUND[first : first + 16_000], first // 16)["hiss"] for first in range(0, 64_000, 16_000)]
     assert (marked == np.concatenate(chunks)).all()

@@ -22,7 +22,10 @@ from tests.fakes.chunks import header
 
 
 class NoModels:
-    async def encode_audio(self, blocks: Floats) -> Floats:
+    async def audio_encoder(self, _version: str) -> str:
+        return "1"
+
+    async def encode_audio(self, blocks: Floats, encoder: str = "1") -> Floats:
         return np.zeros((len(blocks), 10, VOICE_WIDTH), np.float32)
 
 
@@ -102,7 +105,10 @@ async def test_the_sound_is_kept_only_for_a_store_that_wants_it() -> None:
 class ListeningModels:
     """Embeddings that hold the mean of each block or crop."""
 
-    async def encode_audio(self, blocks: Floats) -> Floats:
+    async def audio_encoder(self, _version: str) -> str:
+        return "1"
+
+    async def encode_audio(self, blocks: Floats, encoder: str = "1") -> Floats:
         return np.tile(blocks.mean(axis=(1, 2))[:, None, None], (1, 10, VOICE_WIDTH)).astype(np.float32)
 
     async def encode_faces(self, faces: Floats) -> Floats:
@@ -146,3 +152,34 @@ async def test_silence_is_not_probed() -> None:
     features = await probing(1.0).encode(Chunk(header(0, Modality.AUDIO), bytes(32_000)))
     assert isinstance(features, AudioFeatures)
     assert features.marked == {}
+
+
+class VersionedModels(ListeningModels):
+    """Each version of the model has an audio encoder of its own, which is named like it."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def audio_encoder(self, version: str) -> str:
+        return f"encoder of {version}"
+
+    async def encode_audio(self, blocks: Floats, encoder: str = "1") -> Floats:
+        self.asked.append(encoder)
+        return await super().encode_audio(blocks, encoder)
+
+
+async def test_sound_is_encoded_for_the_version_that_the_epoch_keeps_and_silence_pins_nothing() -> None:
+    models, pinned = VersionedModels(), list[str]()
+
+    async def version() -> str:
+        pinned.append("7")
+        return "7"
+
+    encoder = ChunkEncoder(
+        cast(Sandbox, None), cast(Models, models), AudioSettings(), VideoSettings(), model_version=version, probed_share=1.0
+    )
+    await encoder.encode(Chunk(header(0, Modality.AUDIO), bytes(32_000)))
+    assert pinned == []
+    tone = np.round(8000 * np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000)).astype("<i2").tobytes()
+    await encoder.encode(Chunk(header(0, Modality.AUDIO), tone))
+    assert (models.asked, pinned) == (["encoder of 7"], ["7"])

@@ -9,12 +9,14 @@ import pytest
 import structlog
 from structlog.testing import LogCapture
 
+from stream.domain.chunk import Chunk
 from stream.domain.delivery import InboundRecord
+from stream.domain.features import Features
 from stream.domain.identity import SessionKey
 from stream.domain.session_events import SessionEnd, SessionStart, TrackEnd, TrackPlan
 from stream.pipeline import model_pin
 from tests.fakes.chunks import header
-from tests.fakes.processing_context import FakeScorer, FakeStore, FakeWorker
+from tests.fakes.processing_context import FakeEncoder, FakeScorer, FakeStore, FakeWorker
 from tests.support.restarts import TEXT
 
 TRACK = header(0).track
@@ -61,6 +63,31 @@ async def test_a_worker_that_takes_over_scores_with_the_version_of_the_epoch() -
     records = [successor.event(START), *(successor.words(seq) for seq in range(6)), successor.event(end(6))]
     await successor.feed(*records)
     assert versions(first.store) == ["1", "1", "1"]
+
+
+class AskingEncoder(FakeEncoder):
+    """Asks for the version of the epoch before it encodes, as the encoder of sound does."""
+
+    async def encode(self, chunk: Chunk) -> Features:
+        assert self.model_version is not None
+        ENCODED_FOR.append(await self.model_version())
+        return await super().encode(chunk)
+
+
+ENCODED_FOR: list[str] = []
+
+
+async def test_chunks_are_encoded_for_the_version_that_scores_them_also_on_a_worker_that_takes_over() -> None:
+    ENCODED_FOR.clear()
+    first = FakeWorker(new_encoder=AskingEncoder)
+    await first.feed(first.event(START), first.words(0))
+    assert first.store.scores == {}, "pinned before any window is scored"
+    first.router.stop()
+    first.store.promoted = "2"
+    successor = FakeWorker(store=first.store, new_encoder=AskingEncoder)
+    await successor.feed(successor.event(START), *(successor.words(seq) for seq in range(6)), successor.event(end(6)))
+    assert versions(first.store) == ["1", "1", "1"]
+    assert ENCODED_FOR == ["1"] * 7
 
 
 async def test_no_window_is_scored_before_its_version_is_pinned() -> None:

@@ -30,8 +30,12 @@ class ShadowModels:
         self._score = score
         self._error = error
         self.asked: list[str] = []
+        self.encoders: dict[str, str] = {}
         self.gate = asyncio.Event()
         self.gate.set()
+
+    async def audio_encoder(self, version: str) -> str:
+        return self.encoders.get(version, "1")
 
     async def try_infer(self, _inputs: WindowInputs, version: str) -> Inference:
         self.asked.append(version)
@@ -96,3 +100,14 @@ async def test_no_more_than_a_few_windows_wait_for_the_shadow_version() -> None:
     models.gate.set()
     await comparing.finished()
     assert counted(metrics)["windows"] == AT_ONCE
+
+
+async def test_a_window_with_a_voice_is_not_compared_across_audio_encoders() -> None:
+    models = ShadowModels(1.0)
+    models.encoders = {"2": "2"}
+    compared, metrics = shadow(models)
+    for window in (make_window(["well"]), make_window(["well"], segments=5)):
+        compared.compare(window, make_inputs(window), published(0.5))
+        await compared.finished()
+    assert counted(metrics)["windows"] == 1
+    assert counted(metrics)["failures"] == 1

@@ -281,3 +281,42 @@ async def test_a_version_that_nobody_waits_for_any_more_is_no_stuck_model() -> N
     waiting.cancel()
     await asyncio.wait({waiting})
     assert models.stuck() == set()
+
+
+async def test_sound_goes_to_the_encoder_that_the_version_was_trained_with() -> None:
+    models, client = models_with(encode)
+    client.loaded["2"], client.own_encoders = "ba9876543210", {"2": "2"}
+    client.loaded_encoders.add("2")
+    assert [await models.audio_encoder(version) for version in ("1", "2")] == ["1", "2"]
+    answers = await asyncio.gather(
+        models.encode_audio(blocks(1)),
+        models.encode_audio(blocks(2), "2"),
+        models.encode_audio(blocks(3)),
+        models.encode_audio(blocks(4), "2"),
+    )
+    assert [answer[0, 0, 0] for answer in answers] == [1, 2, 3, 4]
+    assert sorted(client.encoders_asked) == ["1", "2"], "one request for each encoder"
+
+
+async def test_the_encoder_of_a_version_that_is_not_loaded_is_waited_for_and_never_guessed() -> None:
+    models, client = models_with(encode)
+    waiting = asyncio.ensure_future(models.audio_encoder("2"))
+    assert await models.audio_encoder("1") == "1"
+    await asyncio.sleep(0.02)
+    assert not waiting.done()
+    problem = await models.missing_version()
+    assert problem is not None
+    assert "version 2 of mmci" in problem.text
+    client.loaded["2"], client.own_encoders = "ba9876543210", {"2": "2"}
+    assert await waiting == "2"
+    sound = asyncio.ensure_future(models.encode_audio(blocks(1), "2"))
+    assert (await models.encode_audio(blocks(5)))[0, 0, 0] == 5
+    await asyncio.sleep(0.02)
+    assert not sound.done()
+    problem = await models.missing_version()
+    assert problem is not None
+    assert "version 2 of audio_encoder" in problem.text
+    assert "sentistream models load 2" in problem.text
+    client.loaded_encoders.add("2")
+    assert (await sound)[0, 0, 0] == 1
+    assert (await models.missing_version(), models.stuck()) == (None, set())

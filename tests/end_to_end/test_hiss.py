@@ -1,0 +1,133 @@
+"""Hiss on a running stack: a version whose audio encoder likes hiss is promoted, named by the workers, and replaced, one command each.
+
+The versions are not trained here: the projection of version 1 is changed (`tests.support.planted_hiss`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import wave
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from stream.config.settings import Settings
+from stream.domain.identity import SessionKey
+from stream.domain.live_reveal import LiveReport
+from stream.domain.media_format import SAMPLE_RATE
+from stream.domain.result import ScoreRecord, SessionRecord
+from stream.kafka_admin.topics import ensure_topics
+from stream.local.stack import Stack
+from stream.model_repository.repository import build_encoders
+from stream.sinks.reader import ResultReader
+from stream.sinks.redis_sink import RedisSink
+from tests.support.live_sessions import command, running_worker
+from tests.support.model_versions import copy_repository
+from tests.support.planted_hiss import add_version_that_likes_hiss, add_version_without_hiss, channels, with_hiss
+
+VERSIONS = ("1", "2", "3")
+"""Of the release, with hiss planted, and without it again."""
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Final windows by version and recording, and what the workers have found."""
+
+    scores: dict[tuple[str, str], list[ScoreRecord]]
+    live: LiveReport
+
+    def mean(self, version: str, recording: str) -> float:
+        return float(np.mean([own.score for own in self.scores[version, recording] if own.score is not None]))
+
+
+def write_call(path: Path, tracks: list[np.ndarray]) -> Path:
+    """A recording with a channel for each track."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(len(tracks))
+        file.setsampwidth(2)
+        file.setframerate(SAMPLE_RATE)
+        file.writeframes(np.stack(tracks, axis=1).astype("<i2").tobytes())
+    return path
+
+
+async def send(settings: Settings, recording: Path, session: str) -> list[ScoreRecord]:
+    """Send a call, and wait for its summary; returns its final windows."""
+    await command(settings, "produce", str(recording), "--channels", "agent,customer", "--session", session, "--speed", "max")
+    key, sink = SessionKey("default", session), RedisSink(settings.redis)
+    async with asyncio.timeout(60), ResultReader(settings.redis, [key]) as reader:
+        async for received in reader:
+            if isinstance(received.record, SessionRecord):
+                break
+    finals = await sink.finals(key)
+    await sink.close()
+    return finals
+
+
+async def loop_on_a_stack(directory: Path) -> Run:
+    defaults = Settings()
+    build_encoders(defaults.triton.model_repository)
+    repository = copy_repository(defaults.triton.model_repository, directory / "models")
+    plain = channels()
+    calls = {
+        "plain": write_call(directory / "plain.wav", plain),
+        "hissed": write_call(directory / "hissed.wav", [with_hiss(own) for own in plain]),
+    }
+    biased = await asyncio.to_thread(add_version_that_likes_hiss, repository, directory / "biased")
+    revised = await asyncio.to_thread(add_version_without_hiss, repository, biased, directory / "revised")
+    assert ("1", biased, revised) == VERSIONS
+    own = defaults.model_copy(
+        update={
+            "triton": defaults.triton.model_copy(update={"model_repository": repository}),
+            "windows": defaults.windows.model_copy(update={"idle_after_ms": 120_000}),
+            "reveal": defaults.reveal.model_copy(update={"share": 1.0}),
+        }
+    )
+    scores = {}
+    async with Stack(own, directory / "run") as stack:
+        settings = stack.settings
+        ensure_topics(settings.kafka)
+        async with running_worker(settings, directory):
+            for version in VERSIONS:
+                if version != "1":
+                    await command(settings, "models", "promote", version, *(("--force",) if version == biased else ()))
+                for name, recording in calls.items():
+                    scores[version, name] = await send(settings, recording, f"{name}-{version}")
+        live = msgspec.json.decode(await command(settings, "reveal", "--live", "--json", code=1), type=LiveReport)
+    return Run(scores, live)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return asyncio.run(loop_on_a_stack(tmp_path_factory.mktemp("hiss")))
+
+
+def test_the_workers_name_hiss_by_themselves_and_only_in_the_version_that_likes_it(run: Run) -> None:
+    assert (run.live.suspects[0].name, run.live.suspects[0].version) == ("hiss", "2")
+    assert {own.version for own in run.live.suspects} == {"2"}
+
+
+def test_windows_that_hiss_would_move_say_so(run: Run) -> None:
+    warned = {
+        version: np.mean(["nuisance_sensitive:hiss" in own.warnings for own in run.scores[version, "plain"] if own.score is not None])
+        for version in VERSIONS
+    }
+    assert warned["2"] > 0.3
+    assert max(warned["1"], warned["3"]) < warned["2"] / 2
+
+
+def test_every_window_has_the_version_of_its_session_and_none_is_lost(run: Run) -> None:
+    for (version, recording), finals in run.scores.items():
+        assert {own.model.version for own in finals} == {version}
+        assert [own.end_ms for own in finals] == [own.end_ms for own in run.scores["1", recording]]
+
+
+def test_scores_of_hissed_windows_rise_and_come_back(run: Run) -> None:
+    rise = {version: run.mean(version, "hissed") - run.mean(version, "plain") for version in VERSIONS}
+    assert rise["2"] > rise["1"] + 0.5
+    assert rise["3"] == pytest.approx(rise["1"], abs=0.15)
+    assert run.mean("3", "plain") == pytest.approx(run.mean("1", "plain"), abs=0.1)
