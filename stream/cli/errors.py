@@ -33,6 +33,8 @@ KNOWN_ERRORS: dict[str, tuple[str, int]] = {
     "stream.reveal.models.UnusableModelsError": ("", EXIT_FAILED),
     "stream.sinks.window_store.WindowStoreError": ("", EXIT_FAILED),
     "stream.training.errors.TrainingError": ("", EXIT_USAGE),
+    "stream.gateway.webhooks.receivers.WebhooksError": ("", EXIT_USAGE),
+    "stream.client.errors.GatewayError": ("", EXIT_FAILED),
     "stream.cli.errors.UsageError": ("", EXIT_USAGE),
     "stream.cli.errors.CommandError": ("", EXIT_FAILED),
     "kafka.errors.KafkaError": ("Kafka: ", EXIT_FAILED),

@@ -19,6 +19,7 @@ from stream.cli import (
     up,
     verdict,
     watch,
+    webhooks,
     worker,
 )
 from stream.cli.demo import command as demo
@@ -51,4 +52,5 @@ app.command("evaluate", hidden=not train.IN_CHECKOUT)(train.evaluate)
 app.command("export", hidden=not train.IN_CHECKOUT)(train.export)
 app.add_typer(gateway.app, name="gateway")
 app.add_typer(models.app, name="models")
+app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(config.app, name="config")

@@ -653,6 +653,23 @@ class GatewaySettings(_Section):
         return self
 
 
+class WebhookSettings(_Section):
+    """Signed messages to other services about alerts, final windows and ended sessions. Gateways send them."""
+
+    receivers: FilePath | None = Field(
+        None, description="YAML file with the receivers, see docs/api.md. It is read again when it changes. Without it nothing is sent."
+    )
+    private_addresses: bool = Field(
+        False,
+        description="Whether a receiver may have an address of this machine or of a private network. False refuses them, so that nobody "
+        "can make a gateway call services inside the network.",
+    )
+    timeout_s: float = Field(15.0, gt=0, le=120, description="Longest time (s) to wait for a receiver's answer.")
+    retry_hours: float = Field(
+        24.0, gt=0, le=168, description="Time (h) for which a message is tried again. After it, it becomes a dead letter."
+    )
+
+
 class Settings(_Section):
     """The whole tree."""
 
@@ -668,6 +685,7 @@ class Settings(_Section):
     explanations: ExplanationSettings = ExplanationSettings()
     reveal: RevealSettings = RevealSettings()
     alerts: AlertSettings = AlertSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     policy: PolicySettings = PolicySettings()
     health: HealthSettings = HealthSettings()
     tracing: TracingSettings = TracingSettings()

@@ -165,3 +165,32 @@ def session_of_nudge(channel: str) -> SessionKey:
 def verdict_key(verdict_id: str) -> str:
     """Key of a verdict that can still be taken back."""
     return f"{PREFIX}:verdict:{verdict_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookNames:
+    """Keys of the messages of one webhook.
+
+    Attributes:
+        due: Sorted set of the messages to send: id by the wall clock (Unix ms) at which it is tried next.
+        dead: Sorted set of the messages that are given up: id by the wall clock at which that happened.
+        messages: Hash of both: id to message.
+        state: Hash: ``delivered``, ``dropped``, ``gone_ms``, ``last_ok_ms``, ``last_error``, ``last_error_ms``.
+    """
+
+    due: str
+    dead: str
+    messages: str
+    state: str
+
+
+WEBHOOK_LEASE = f"{PREFIX}:{{webhooks}}:lease"
+"""Which gateway sends webhooks now."""
+WEBHOOK_POSITIONS = f"{PREFIX}:{{webhooks}}:positions"
+"""Hash: for each session, up to where its results have become messages; ``*`` is there once the first position was taken."""
+
+
+def webhook_names(name: str) -> WebhookNames:
+    """Keys of one webhook; all webhooks share a hash tag."""
+    base = f"{PREFIX}:{{webhooks}}:{name}"
+    return WebhookNames(due=f"{base}:due", dead=f"{base}:dead", messages=f"{base}:messages", state=f"{base}:state")

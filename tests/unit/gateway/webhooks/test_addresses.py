@@ -1,0 +1,32 @@
+"""Names are resolved to public addresses only."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from stream.gateway.webhooks.addresses import CheckedResolver, PrivateAddressError
+
+
+class _Names(AbstractResolver):
+    def __init__(self, *addresses: str) -> None:
+        self._addresses = addresses
+
+    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
+        return [ResolveResult(hostname=host, host=a, port=port, family=family, proto=0, flags=0) for a in self._addresses]
+
+    async def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("addresses", [("10.0.0.1",), ("8.8.8.8", "127.0.0.1"), ("::1",), ("fe80::1%eth0",), ("::ffff:192.168.1.1",)])
+async def test_a_name_that_leads_inside_is_refused(addresses: tuple[str, ...]) -> None:
+    with pytest.raises(PrivateAddressError):
+        await CheckedResolver(_Names(*addresses)).resolve("hooks.example.com", 443)
+
+
+async def test_a_public_name_is_resolved() -> None:
+    (found,) = await CheckedResolver(_Names("8.8.8.8")).resolve("hooks.example.com", 443)
+    assert found["host"] == "8.8.8.8"
