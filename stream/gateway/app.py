@@ -26,6 +26,7 @@ from stream.gateway.session_routes import SessionController
 from stream.gateway.stream_routes import StreamController
 from stream.gateway.upload_routes import UploadController
 from stream.gateway.verdict_routes import VerdictController
+from stream.gateway.webhooks.service import run_webhooks
 
 CONTROLLERS: tuple[ControllerRouterHandler, ...] = (
     AccountController,
@@ -42,7 +43,7 @@ CONTROLLERS: tuple[ControllerRouterHandler, ...] = (
 )
 """All routes. A new controller is a line here, and a row for each of its routes in ``tests/integration/test_gateway_permissions.py``."""
 
-BACKGROUND: tuple[Callable[[Gateway], Awaitable[None]], ...] = (run_desk,)
+BACKGROUND: tuple[Callable[[Gateway], Awaitable[None]], ...] = (run_desk, run_webhooks)
 """What runs beside the requests as long as the gateway does. An error of one of them ends the gateway."""
 
 OWN_DESCRIPTION = "/api/litestar"

@@ -9,7 +9,7 @@ from typing import Any
 
 from stream.domain.modality import MODALITIES
 from stream.domain.topics import Topics
-from stream.gateway.contracts.catalogue import CONTRACTS, HEADERS, STREAM_EVENTS
+from stream.gateway.contracts.catalogue import EVERY_CONTRACT, HEADERS, STREAM_EVENTS, WEBHOOK
 from stream.gateway.contracts.headers import chunk_headers
 from stream.gateway.contracts.json_schemas import Schema, definitions
 from stream.sinks import keys
@@ -26,7 +26,7 @@ class _Channel:
 
     Attributes:
         name: Its id in the document.
-        address: Its name at the server, with parameters in braces.
+        address: Its name at the server, with parameters in braces; None if each receiver has its own.
         messages: Names of the messages in it.
         action: What sentistream does with it: ``send`` or ``receive``.
         text: What it holds.
@@ -34,7 +34,7 @@ class _Channel:
     """
 
     name: str
-    address: str
+    address: str | None
     messages: Sequence[str]
     action: str
     text: str
@@ -45,7 +45,8 @@ def asyncapi() -> dict[str, Any]:
     """The document."""
     topics, stores = _topics(Topics()), _stores()
     live = _Channel("live", "/api/v1/stream", [contract.name for contract in STREAM_EVENTS], "send", "Server-sent events.")
-    served = {"kafka": topics, "redis": stores, "gateway": [live]}
+    webhook = _Channel("webhooks", None, [WEBHOOK.name], "send", "Messages that are posted to the addresses of receivers.")
+    served = {"kafka": topics, "redis": stores, "gateway": [live], "receiver": [webhook]}
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -60,6 +61,7 @@ def asyncapi() -> dict[str, Any]:
             "kafka": {"host": "127.0.0.1:9092", "protocol": "kafka", "description": "Setting `kafka.bootstrap`."},
             "redis": {"host": "127.0.0.1:6379", "protocol": "redis", "description": "Setting `redis.url`."},
             "gateway": {"host": "127.0.0.1:8080", "protocol": "http", "description": "Setting `gateway.port`."},
+            "receiver": {"host": "hooks.example.com", "protocol": "https", "description": "A receiver in the file `webhooks.receivers`."},
         },
         "channels": {channel.name: _channel(channel, server) for server, channels in served.items() for channel in channels},
         "operations": {f"{c.action}-{c.name}": _operation(c) for channels in served.values() for c in channels},
@@ -139,7 +141,7 @@ def _operation(channel: _Channel) -> dict[str, Any]:
 def _messages() -> dict[str, Any]:
     by_contract = {
         contract.name: _message(contract.title, {"$ref": f"#/components/schemas/{contract.name}"}, headers=f"{contract.name}-headers")
-        for contract in (*CONTRACTS, *STREAM_EVENTS)
+        for contract in EVERY_CONTRACT
         if contract.name != "words"
     }
     chunks = {
@@ -165,8 +167,10 @@ _CHUNK_PAYLOAD: Mapping[str, Schema] = {
 def _message(title: str, payload: Schema, *, headers: str) -> dict[str, Any]:
     message: dict[str, Any] = {"title": title, "contentType": JSON, "payload": payload}
     if headers in _HEADERS:
-        key = {"type": "string", "description": "`tenant/session`"}
-        message |= {"headers": {"$ref": f"#/components/schemas/{headers}"}, "bindings": {"kafka": {"key": key, "bindingVersion": "0.5.0"}}}
+        message["headers"] = {"$ref": f"#/components/schemas/{headers}"}
+        if not headers.startswith(WEBHOOK.name):
+            key = {"type": "string", "description": "`tenant/session`"}
+            message["bindings"] = {"kafka": {"key": key, "bindingVersion": "0.5.0"}}
     return message
 
 
@@ -174,8 +178,7 @@ _HEADERS: Mapping[str, Schema] = {**HEADERS, **{f"chunk-{modality}-headers": chu
 
 
 def _schemas() -> dict[str, Schema]:
-    contracts = (*CONTRACTS, *STREAM_EVENTS)
-    refs, found = definitions([contract.type for contract in contracts], "#/components/schemas/{name}")
-    named = {contract.name: ref for contract, ref in zip(contracts, refs, strict=True)}
+    refs, found = definitions([contract.type for contract in EVERY_CONTRACT], "#/components/schemas/{name}")
+    named = {contract.name: ref for contract, ref in zip(EVERY_CONTRACT, refs, strict=True)}
     headers = {name: schema for name, schema in _HEADERS.items() if name != "chunk-headers"}
     return named | headers | found

@@ -15,6 +15,7 @@ from stream.domain.verdict import SUSPECT_TYPE, VERDICT_TYPE, WITHDRAWAL_TYPE, S
 from stream.gateway.contracts import headers
 from stream.gateway.contracts.json_schemas import Schema, standalone
 from stream.gateway.views import Batch, Gap, Hello, Stale
+from stream.gateway.webhooks.messages import WebhookBody
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,10 @@ STREAM_EVENTS = (
 )
 """The events of the gateway's live stream (server-sent events); the name is that of the event."""
 
+WEBHOOK = Contract("webhook", WebhookBody, "Message of a webhook")
+
+EVERY_CONTRACT = (*CONTRACTS, *STREAM_EVENTS, WEBHOOK)
+
 HEADERS: Mapping[str, Schema] = {
     "chunk-headers": headers.any_chunk_headers(),
     "session-event-headers": headers.event_headers(),
@@ -66,14 +71,15 @@ HEADERS: Mapping[str, Schema] = {
     "explanation-headers": headers.result_headers("explanation"),
     "session-summary-headers": headers.result_headers("session"),
     "alert-headers": headers.result_headers("alert"),
+    "webhook-headers": headers.webhook_headers(),
     "dead-letter-headers": headers.dead_letter_headers(),
 }
-"""The headers of records in Kafka."""
+"""The headers of records in Kafka, and of webhooks."""
 
 
 def schemas() -> dict[str, Schema]:
     """Every schema by its name."""
-    of_records = {contract.name: standalone(contract.type, contract.name, contract.title) for contract in (*CONTRACTS, *STREAM_EVENTS)}
+    of_records = {contract.name: standalone(contract.type, contract.name, contract.title) for contract in EVERY_CONTRACT}
     of_headers = {
         name: {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"urn:sentistream:schema:{name}", **schema}
         for name, schema in HEADERS.items()

@@ -110,6 +110,22 @@ def result_headers(kind: str) -> Schema:
     return _headers(f"Headers of a record of the kind {kind}.", {**ENVELOPE, "ce_id": _text(described), **own, **_TRACE}, optional=_TRACE)
 
 
+def webhook_headers() -> Schema:
+    """Headers of a webhook, as standardwebhooks.com names them."""
+    own = {
+        "webhook-id": _text(
+            "Id of the message: the same in every attempt. A message with a known id is a repeat.", pattern="^msg_[0-9a-f]{32}$"
+        ),
+        "webhook-timestamp": _text("When this attempt was signed, Unix seconds. Refuse old ones.", pattern=r"^\d+$"),
+        "webhook-signature": _text(
+            "Signatures, separated by spaces: `v1,` and base64 of the HMAC-SHA256 of `ID.TIMESTAMP.BODY`.",
+            pattern="^v1,[A-Za-z0-9+/=]+( v1,.+)?$",
+        ),
+        **_JSON,
+    }
+    return _headers("Headers of a webhook.", own)
+
+
 def dead_letter_headers() -> Schema:
     """Headers that a dead letter adds to those of its record."""
     own = {

@@ -23,45 +23,82 @@ Outgoing = tuple[str, str, StoredMessage]
 """Receiver, id of the message, message."""
 
 
-class WebhookBody(msgspec.Struct, frozen=True, kw_only=True):
-    """What a receiver gets, as JSON.
+class _Body(msgspec.Struct, frozen=True, kw_only=True):
+    """What all messages have.
 
     Attributes:
-        type: ``alert.raised``, ``alert.cleared``, ``window.final`` or ``session.ended``.
         timestamp: When the message was made (RFC 3339).
-        data: The alert, the window (its score and its explanation), or the summary of the session.
     """
 
-    type: str
     timestamp: str
-    data: AlertRecord | WindowResult | SessionRecord
+
+
+class AlertRaised(_Body, frozen=True, kw_only=True, tag_field="type", tag="alert.raised"):
+    """A rule raised an alert."""
+
+    data: AlertRecord
+
+
+class AlertCleared(_Body, frozen=True, kw_only=True, tag_field="type", tag="alert.cleared"):
+    """An alert has ended."""
+
+    data: AlertRecord
+
+
+class WindowFinal(_Body, frozen=True, kw_only=True, tag_field="type", tag="window.final"):
+    """A window is final."""
+
+    data: WindowResult
+
+
+class SessionEnded(_Body, frozen=True, kw_only=True, tag_field="type", tag="session.ended"):
+    """A session has ended."""
+
+    data: SessionRecord
+
+
+WebhookBody = AlertRaised | AlertCleared | WindowFinal | SessionEnded
+"""What a receiver gets, as JSON."""
 
 
 def messages_for(receivers: Sequence[Receiver], news: News, now_ms: int) -> Iterator[Outgoing]:
     """The message about a result for each receiver that wants it."""
-    kind, record_id, name = _nature(news)
+    kind, record_id = _nature(news)
     tenant, session = _session(news)
-    bodies: dict[bool, str] = {}
+    bodies: dict[bool, WebhookBody] = {}
     for receiver in receivers:
         if not receiver.wants(tenant, kind) or not _is_urgent(receiver, news):
             continue
         if receiver.words not in bodies:
-            told = WebhookBody(type=name, timestamp=_time(now_ms), data=_disclosed(news, words=receiver.words))
-            bodies[receiver.words] = msgspec.json.encode(told).decode()
+            bodies[receiver.words] = _body(_disclosed(news, words=receiver.words), _time(now_ms))
+        body = bodies[receiver.words]
+        name = str(type(body).__struct_config__.tag)
         message_id = "msg_" + hashlib.sha256(f"{receiver.name} {name} {record_id}".encode()).hexdigest()[:32]
-        message = StoredMessage(session=f"{tenant}/{session}", kind=name, created_ms=now_ms, body=bodies[receiver.words])
+        message = StoredMessage(session=f"{tenant}/{session}", kind=name, created_ms=now_ms, body=msgspec.json.encode(body).decode())
         yield receiver.name, message_id, message
 
 
-def _nature(news: News) -> tuple[Kind, str, str]:
-    """Kind, id of the record, and name of the message."""
+def _nature(news: News) -> tuple[Kind, str]:
+    """Kind and id of a record."""
     match news:
         case AlertRecord():
-            return Kind.ALERTS, news.alert_id, "alert.raised" if news.state is AlertState.RAISED else "alert.cleared"
+            return Kind.ALERTS, news.alert_id
         case WindowResult():
-            return Kind.FINALS, news.score.window_id, "window.final"
+            return Kind.FINALS, news.score.window_id
         case SessionRecord():
-            return Kind.SUMMARIES, f"{news.tenant}/{news.session}/{news.epoch}/{news.windows}", "session.ended"
+            return Kind.SUMMARIES, f"{news.tenant}/{news.session}/{news.epoch}/{news.windows}"
+
+
+def _body(news: News, timestamp: str) -> WebhookBody:
+    match news:
+        case AlertRecord(state=AlertState.RAISED):
+            return AlertRaised(timestamp=timestamp, data=news)
+        case AlertRecord():
+            return AlertCleared(timestamp=timestamp, data=news)
+        case WindowResult():
+            return WindowFinal(timestamp=timestamp, data=news)
+        case SessionRecord():
+            return SessionEnded(timestamp=timestamp, data=news)
 
 
 def _session(news: News) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from stream.gateway.webhooks.addresses import is_private_literal
 
 MAX_BYTES = 256 * 1024
 MAX_RECEIVERS = 100
+MAX_DEPTH = 10
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the prefix of all secrets
 SECRET_BYTES = 32
 LEAST_SECRET_BYTES = 24
@@ -120,8 +121,7 @@ def _entries(path: Path) -> list[object]:
         if len(content) > MAX_BYTES:
             raise ValueError("is too large to be a file of receivers")
         text = content.decode("utf-8-sig")
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-            raise ValueError("holds an alias (*NAME); put a value that begins with * in quotes")
+        _refuse_dangers(text)
         root = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError, UnicodeDecodeError):
         raise WebhooksError(f"{path}: is not YAML in UTF-8") from None
@@ -133,6 +133,17 @@ def _entries(path: Path) -> list[object]:
             f"{path}: must have one list, `receivers:`, of at most {MAX_RECEIVERS}; each has name, url, secret_file, tenants"
         )
     return entries
+
+
+def _refuse_dangers(text: str) -> None:
+    """Raises ``ValueError`` for what can stand for gigabytes, or takes long to read."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError("holds an alias (*NAME); put a value that begins with * in quotes")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise ValueError("is nested too deeply")
 
 
 def _check(receiver: Receiver, path: Path, *, private_addresses: bool) -> None:

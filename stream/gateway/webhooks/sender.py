@@ -16,10 +16,12 @@ from msgspec.structs import replace
 from standardwebhooks import Webhook
 
 from stream.aio.backoff import Backoff
+from stream.aio.cancellation import CancellationGuard
 from stream.config.settings import WebhookSettings
 from stream.gateway.webhooks.addresses import CheckedResolver, PrivateAddressError
 from stream.gateway.webhooks.messages import HEADERS
 from stream.gateway.webhooks.receivers import Receiver, check_url, read_secrets
+from stream.gateway.webhooks.together import together
 from stream.sinks.webhook_outbox import StoredMessage, WebhookOutbox
 
 log = structlog.get_logger(__name__)
@@ -86,13 +88,13 @@ class Sender:
 
     async def run(self) -> None:
         """Send until cancelled. Raises `stream.sinks.problems.RedisUnusableError`."""
+        cancellation = CancellationGuard()
         while True:
+            cancellation.check()
             await asyncio.sleep(max(0.0, self._not_before - time.monotonic()))
             # After a failure, one message tells whether the receiver is back.
             messages = await self._outbox.due(self._receiver.name, _now_ms(), 1 if self._failures else AT_ONCE)
-            async with asyncio.TaskGroup() as sending:
-                for message_id, message in messages:
-                    sending.create_task(self._send(message_id, message))
+            await together(self._send(message_id, message) for message_id, message in messages)
             if not messages:
                 await asyncio.sleep(IDLE_S)
 

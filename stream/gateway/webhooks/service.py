@@ -10,10 +10,13 @@ from pathlib import Path
 import aiohttp
 import structlog
 
+from stream.aio.cancellation import CancellationGuard
 from stream.config.settings import Settings
+from stream.gateway.context import Gateway
 from stream.gateway.webhooks.collector import Collector, LeaseLostError
 from stream.gateway.webhooks.receivers import Receiver, WebhooksError, read_receivers
 from stream.gateway.webhooks.sender import Sender, open_connections
+from stream.gateway.webhooks.together import together
 from stream.sinks.connection import RedisConnection
 from stream.sinks.problems import RedisUnusableError
 from stream.sinks.webhook_outbox import LEASE_MS, WebhookOutbox
@@ -53,17 +56,19 @@ class WebhookService:
 
     async def run(self) -> None:
         """Send until cancelled; waits out outages of Redis."""
+        cancellation = CancellationGuard()
         async with open_connections(self._settings.webhooks) as http:
             try:
                 while True:
+                    cancellation.check()
                     try:
                         if await self._outbox.hold():
                             await self._work(http)
                         else:
                             await asyncio.sleep(RENEW_S)
-                    except* _FileChangedError:
+                    except _FileChangedError:
                         self._reload()
-                    except* (LeaseLostError, RedisUnusableError):
+                    except (LeaseLostError, RedisUnusableError):
                         await asyncio.sleep(RETRY_S)
             finally:
                 await self._give_back()
@@ -77,16 +82,14 @@ class WebhookService:
 
     async def _work(self, http: aiohttp.ClientSession) -> None:
         """Collect and send, until the lease is lost, Redis is away, or the file of receivers changes."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._renew())
-            tasks.create_task(self._collect())
-            for receiver in self._receivers:
-                sender = Sender(receiver, self._file.parent, self._settings.webhooks, self._outbox, http)
-                tasks.create_task(sender.run())
+        config, folder = self._settings.webhooks, self._file.parent
+        senders = [Sender(receiver, folder, config, self._outbox, http).run() for receiver in self._receivers]
+        await together([self._renew(), self._collect(), *senders])
 
     async def _renew(self) -> None:
-        pruned_at = float("-inf")
+        cancellation, pruned_at = CancellationGuard(), float("-inf")
         while True:
+            cancellation.check()
             if not await self._outbox.hold():
                 raise LeaseLostError
             if _modified_ns(self._file) != self._read_at_ns:
@@ -99,9 +102,10 @@ class WebhookService:
             await asyncio.sleep(RENEW_S)
 
     async def _collect(self) -> None:
-        collector = Collector(self._redis, self._settings.redis, self._outbox)
+        cancellation, collector = CancellationGuard(), Collector(self._redis, self._settings.redis, self._outbox)
         await collector.load()
         while True:
+            cancellation.check()
             await collector.collect(self._receivers)
             await asyncio.sleep(COLLECT_EVERY_S)
 
@@ -116,6 +120,12 @@ class WebhookService:
             log.info("webhook_receivers_read", receivers=len(self._receivers))
         except WebhooksError as error:
             log.error("webhook_receivers_wrong", detail=str(error))
+
+
+async def run_webhooks(gateway: Gateway) -> None:
+    """Send webhooks beside the requests of a gateway, if there is a file of receivers. Raises `WebhooksError` if it has mistakes."""
+    if gateway.settings.webhooks.receivers is not None:
+        await WebhookService(gateway.settings, gateway.redis).run()
 
 
 def _modified_ns(file: Path) -> int:

@@ -95,7 +95,7 @@ async def test_a_loop_that_was_left_is_continued_exactly() -> None:
 
 
 async def test_gaps_states_and_unknown_events() -> None:
-    state = SessionState(tenant="default", session="call-1", state=SessionPhase.LIVE, last_result_at_ms=5)
+    state = SessionState(tenant="default", session="call-1", state=SessionPhase.LIVE, last_result_at_ms=5, epoch=0)
 
     async def handler(request: web.Request) -> web.StreamResponse:
         assert dict(request.query) == {"records": "true"}
@@ -188,7 +188,7 @@ async def test_the_blocking_client_reconnects_and_pages() -> None:
         nonlocal number
         if request.path.endswith("/sessions"):
             cursor = request.query.get("cursor")
-            state = {"tenant": "default", "session": f"call-{cursor}", "state": "live", "last_result_at_ms": 1}
+            state = {"tenant": "default", "session": f"call-{cursor}", "state": "live", "last_result_at_ms": 1, "epoch": 0}
             return web.json_response({"items": [state], "next": {None: "1", "1": "2", "2": None}[cursor]})
         if request.path.endswith("/me"):
             return problem(401, "log in")

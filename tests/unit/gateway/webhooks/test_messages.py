@@ -54,7 +54,7 @@ def test_the_id_is_that_of_the_result_and_of_the_receiver() -> None:
     first = [(name, message_id) for name, message_id, _ in messages_for([EVERYTHING, other], make_alert(), 1)]
     assert first == [(name, message_id) for name, message_id, _ in messages_for([EVERYTHING, other], make_alert(), 2)]
     assert len({message_id for _, message_id in first}) == 2
-    kinds = [make_alert(), make_alert(state=AlertState.CLEARED), WINDOW, SUMMARY]
+    kinds: list[News] = [make_alert(), make_alert(state=AlertState.CLEARED), WINDOW, SUMMARY]
     assert len({message_id for news in kinds for _, message_id, _ in messages_for([EVERYTHING], news, 1)}) == 4
 
 
@@ -64,7 +64,7 @@ def test_words_are_left_out_unless_the_receiver_may_have_them() -> None:
         alert.evidence,
         sentence="Mainly “hunter2”.",
         claims=(WordClaim("hunter2", 0, 1, -1.0, "neutral"),),
-        values={"score": -2.0, "words": ["hunter2"], "text": "hunter2", "shouting": True},
+        values={"score": -2.0, "words": ["hunter2"], "phrases": {"hunter2": -1.0}, "shouting": True},
     )
     assert alert.statement is not None
     facts = "Evidence: The customer seems negative. Mainly “hunter2”.\nRisk: high. Cut off: “hunter2…"
