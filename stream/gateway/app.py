@@ -11,6 +11,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ControllerRouterHandler
 
 from stream.gateway.account_routes import AccountController
+from stream.gateway.alert_history_routes import AlertHistoryController
 from stream.gateway.context import Gateway
 from stream.gateway.description_routes import DescriptionController
 from stream.gateway.desk_work import run_desk
@@ -32,6 +33,7 @@ CONTROLLERS: tuple[ControllerRouterHandler, ...] = (
     AccountController,
     DescriptionController,
     SessionController,
+    AlertHistoryController,
     StreamController,
     ProbeController,
     QueueController,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from stream.domain.alert import AlertRecord
 from stream.domain.identity import SessionKey, TrackKey, check_name
 from stream.domain.result import ExplanationRecord, ScoreRecord, decode_record
 from stream.sinks.connection import RedisClient, RedisConnection
@@ -123,6 +124,11 @@ class ResultPages:
         scores = dict(zip(keys, (dict(page) for page in answers), strict=True))
         windows = [_final(scores[track][entry], explanations[track].get(entry)) for _, track, entry in chosen]
         return ResultPage(windows, last if len(candidates) > limit else None)
+
+    async def alerts(self, session: SessionKey, most: int = 500) -> list[AlertRecord]:
+        """The session's newest alerts, raised and cleared, the newest first."""
+        (entries,) = await self._ranges([_range(session_names(session).alerts, None, most, newest_first=True)])
+        return [cast(AlertRecord, decode_record(fields["record"])) for _, fields in entries]
 
     async def keeps(self, session: SessionKey, positions: Positions) -> bool:
         """Whether all these windows are still in the streams: if one is gone, windows behind it may be gone as well."""

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
-from pydantic import SecretStr
 from redis.asyncio import Redis
 
-from stream.config.settings import GatewaySettings, RedisSettings, Settings
+from stream.config.settings import Settings
 from stream.domain.identity import SessionKey
-from stream.gateway.server import address_of, listen, run_gateway
-from stream.local.ports import LOOPBACK
 from stream.local.redis_server import RedisServer
 from stream.sinks.redis_sink import RedisSink
 from tests.support.chromium import WHY_NONE, chromium_arguments, chromium_path
+from tests.support.gateways import gateway_settings, running_gateway
 from tests.support.shown_records import windows
 
 PATIENCE_MS = 15_000
@@ -30,9 +27,13 @@ class Site:
     """A gateway on a Redis of its own."""
 
     url: str
-    port: int
     settings: Settings
     server: RedisServer
+
+    @property
+    def port(self) -> int:
+        """Where it listens on loopback."""
+        return int(self.url.rpartition(":")[2])
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -54,41 +55,20 @@ async def page_redis(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
     await server.stop()
 
 
+async def emptied(server: RedisServer) -> None:
+    """Empty a Redis: each test begins with none of the results of others."""
+    client = Redis.from_url(server.url)
+    await client.flushall()
+    await client.aclose()
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def site(page_redis: RedisServer) -> AsyncIterator[Site]:
     """A gateway that lets everybody in, on an empty Redis."""
-    async with running_gateway(page_redis) as site:
-        yield site
-
-
-class running_gateway:  # noqa: N801 - read as a function
-    """Async context manager: a gateway in this process, on an emptied Redis.
-
-    Args:
-        server: The Redis.
-        gateway: Settings of the section ``gateway``.
-    """
-
-    def __init__(self, server: RedisServer, gateway: GatewaySettings | None = None) -> None:
-        self._server = server
-        self._stop = asyncio.Event()
-        redis = RedisSettings(url=SecretStr(server.url))
-        self._settings = Settings().model_copy(update={"redis": redis, "gateway": gateway or GatewaySettings(port=0)})
-
-    async def __aenter__(self) -> Site:
-        client = Redis.from_url(self._server.url)
-        await client.flushall()
-        await client.aclose()
-        listener = listen(LOOPBACK, 0)
-        url = address_of(listener).rstrip("/")
-        started = asyncio.Event()
-        self._running = asyncio.create_task(run_gateway(self._settings, listener, self._stop, started.set))
-        await asyncio.wait_for(started.wait(), 20)
-        return Site(url, int(url.rpartition(":")[2]), self._settings, self._server)
-
-    async def __aexit__(self, *_: object) -> None:
-        self._stop.set()
-        await asyncio.wait_for(self._running, 20)
+    await emptied(page_redis)
+    settings = gateway_settings(page_redis.url)
+    async with running_gateway(settings) as url:
+        yield Site(url, settings, page_redis)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -63,6 +63,7 @@ ROUTES = {
     "GET /api/v1/sessions": Row(Permission.SCORES, "/sessions"),
     "GET /api/v1/sessions/{tenant:str}/{session:str}": Row(Permission.SCORES, f"/sessions/{SECRET}", foreign=404),
     "GET /api/v1/sessions/{tenant:str}/{session:str}/windows": Row(Permission.SCORES, f"/sessions/{SECRET}/windows", foreign=404),
+    "GET /api/v1/sessions/{tenant:str}/{session:str}/alerts": Row(Permission.ALERTS, f"/sessions/{SECRET}/alerts", foreign=404),
     "GET /api/v1/windows/{tenant:str}/{session:str}/{track:str}/{window:str}": Row(Permission.SCORES, f"/windows/{WINDOW}", foreign=404),
     "GET /api/v1/stream": Row(Permission.SCORES, f"/stream?session={SECRET}", foreign=404, stream=True),
     "GET /api/v1/alerts": Row(Permission.ALERTS, "/alerts"),

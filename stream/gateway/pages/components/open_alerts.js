@@ -14,7 +14,7 @@ export function useOpenAlerts(me) {
     let soon = null;
     const read = () => {
       soon = null;
-      get("/alerts", { state: "open", limit: 100 }).then((page) => setOpen(page.total ?? page.items.length), () => {});
+      get("/queue").then((counts) => setOpen(counts.open ?? 0), () => {});
     };
     read();
     const timer = setInterval(read, EVERY_MS);

@@ -1,12 +1,12 @@
 // One session: what was felt when, and why.
-import { html, useEffect, useMemo, useRef, useState } from "../html.js";
-import { get } from "../api.js";
-import { ago, evidenceUrl, mediaTime, windowParts, windowUrl } from "../format.js";
+import { html, useEffect, useMemo, useState } from "../html.js";
+import { apiPath, get } from "../api.js";
+import { ago, evidenceUrl, mediaTime, windowUrl } from "../format.js";
 import { useHistory } from "../history.js";
 import { useShortcuts } from "../keys.js";
 import { navigate, withQuery } from "../router.js";
 import { useScope } from "../scope.js";
-import { may, onBatch, store } from "../store.js";
+import { hasBegun, may, onBatch, store } from "../store.js";
 import { useStore } from "../stores.js";
 import { useNow } from "../components/now.js";
 import { SessionHead } from "../components/session_head.js";
@@ -89,38 +89,25 @@ function viewOf(windows, state, query) {
 
 /** Alerts of the session as flags; none for viewers who may not see alerts. */
 function useFlags(tenant, session, me) {
-  const [flags, setFlags] = useState([]);
-  const soon = useRef(null);
+  const [alerts, setAlerts] = useState([]);
   useEffect(() => {
+    setAlerts([]);
     if (!may(me, "alerts")) return undefined;
-    const read = async () => {
-      soon.current = null;
-      const page = await get("/alerts", { session: `${tenant}/${session}`, limit: 200 }).catch(() => null);
-      const alerts = (page?.items ?? []).map((item) => item.alert ?? item).filter((alert) => {
-        const parts = windowParts(alert.alert_id);
-        return parts.tenant === tenant && parts.session === session;
-      });
-      if (page) setFlags(alerts.map(flagOf));
-    };
-    read();
-    const end = onBatch(({ alerts = [], sessions = [], gap }) => {
-      const flagged = sessions.some((state) => state.alert && state.session === session);
-      if (gap || alerts.length || flagged) soon.current ??= setTimeout(read, 1500);
+    const read = () => get(apiPath("sessions", tenant, session, "alerts")).then(({ items }) => setAlerts(items), () => {});
+    if (hasBegun(`${tenant}/${session}`)) read();
+    return onBatch((batch) => {
+      if (batch.gap) read();
+      const mine = (batch.alerts ?? []).filter((alert) => alert.tenant === tenant && alert.session === session);
+      if (mine.length) setAlerts((known) => [...mine, ...known]);
     });
-    return () => {
-      clearTimeout(soon.current);
-      soon.current = null;
-      end();
-    };
   }, [tenant, session, me]);
-  return flags;
+  return useMemo(() => flagsOf(alerts), [alerts]);
 }
 
-function flagOf(alert) {
-  const windowId = alert.alert_id.split("~")[0];
-  const { track, window } = windowParts(windowId);
-  const [epoch, end] = window.split("-").map(Number);
-  return { track, epoch, end_ms: end, severity: alert.severity, title: alert.title, href: evidenceUrl(windowId) };
+/** Where alerts were raised; each once, however often it came. */
+function flagsOf(alerts) {
+  const raised = new Map(alerts.filter(({ state }) => state === "raised").map((alert) => [alert.alert_id, alert]));
+  return [...raised.values()].map((alert) => ({ ...alert, href: evidenceUrl(alert.window_id), title: `${alert.title}${alert.mode === "shadow" ? " (on trial)" : ""}` }));
 }
 
 export default { title: "Session", path: "/sessions/:tenant/:session", component: Session, shortcuts };
