@@ -147,7 +147,7 @@ class Issuer:
 
     async def check(self, token: str) -> Claims | None:
         """What a token says; None if it is not one of this issuer for us, or is not valid now. Raises `KeysAwayError`."""
-        if len(token) > LONGEST:
+        if len(token) > LONGEST or not token.isascii():
             return None
         try:
             keys = await self._keys.get(_key_id(token))

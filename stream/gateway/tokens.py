@@ -97,7 +97,7 @@ class TokenStore:
         return entry
 
     def _entry_named_in(self, token: str, now_ms: int) -> TokenEntry | None:
-        parts = token.split(SEPARATOR) if len(token) <= LONGEST else []
+        parts = token.split(SEPARATOR) if len(token) <= LONGEST and token.isascii() else []
         return self.entry(parts[1], now_ms) if len(parts) == 3 and parts[0] == PREFIX else None
 
     def _stamp_now(self) -> tuple[int, int, int] | None:
@@ -121,7 +121,7 @@ class TokenStore:
 
 
 def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode("utf-8", "replace")).digest()
+    return hashlib.sha256(token.encode("ascii")).digest()
 
 
 def _matches(hashed: str, secret: str) -> bool:

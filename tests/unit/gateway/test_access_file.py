@@ -34,7 +34,8 @@ def read(tmp_path: Path, text: str) -> Path:
 def test_tokens_and_roles_are_read(tmp_path: Path) -> None:
     found = read_access_file(read(tmp_path, GOOD))
     wall, boss = found.tokens["wall-1"], found.tokens["boss"]
-    assert (wall.role, wall.tenants, wall.expires_at_ms) == ("wallboard", {"acme", "beta"}, parse_expiry("2027-07-01T00:00+00:00"))
+    assert (wall.role, wall.tenants) == ("wallboard", frozenset({"acme", "beta"}))
+    assert wall.expires_at_ms == parse_expiry("2027-07-01T00:00+00:00")
     assert (boss.tenants, boss.expires_at_ms) == (None, None)
     assert found.roles["auditor"] == {Permission.SCORES, Permission.WORDS}
     assert found.roles.keys() == ROLES.keys() | {"auditor"}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from stream.domain.alert import AlertMode, AlertState, Severity
 from stream.domain.result import SessionRecord
 from stream.explain.session_summary import summarise
 from stream.gateway.disclosure import Disclosed
 from stream.gateway.session_state import LiveSession, trend
 from stream.gateway.views import HISTORY, SessionPhase, TrackState
+from tests.fakes.alerts import make_alert
 from tests.fakes.results import SESSION, make_explanation, make_partial, make_score
 
 ALL = Disclosed(words=True, alerts=True)
@@ -103,6 +105,45 @@ def test_a_session_with_a_summary_alone_has_ended() -> None:
     live.add(summary([0.5]), 2000)
     found = live.state(live.phase(2000, QUIET_MS), ALL)
     assert (found.state, found.tracks) == (SessionPhase.ENDED, ())
+
+
+def worst(live: LiveSession, phase: SessionPhase = SessionPhase.LIVE, disclosed: Disclosed = ALL) -> str | None:
+    alert = live.state(phase, disclosed).alert
+    return None if alert is None else alert.rule
+
+
+def test_the_worst_open_alert_is_shown() -> None:
+    live = session(0.5)
+    live.add(make_alert(4000, rule="mild", severity=Severity.LOW), 5000)
+    live.add(make_alert(6000, rule="grave", severity=Severity.CRITICAL), 6000)
+    live.add(make_alert(8000, rule="middling", severity=Severity.MEDIUM), 7000)
+    assert worst(live) == "grave"
+    live.add(make_alert(6000, rule="grave", severity=Severity.CRITICAL, state=AlertState.CLEARED), 8000)
+    assert worst(live) == "middling"
+    assert worst(live, disclosed=NO_WORDS) is None
+    assert worst(live, SessionPhase.ENDED) is None
+
+
+def test_an_alert_of_a_rule_on_trial_calls_nobody() -> None:
+    live = session(0.5)
+    live.add(make_alert(4000, mode=AlertMode.SHADOW), 5000)
+    assert worst(live) is None
+
+
+def test_an_alert_keeps_its_time_when_it_is_read_again() -> None:
+    live = session(0.5)
+    live.add(make_alert(4000), 5000)
+    live.add_alert(make_alert(4000), 9000)
+    alert = live.state(SessionPhase.LIVE, ALL).alert
+    assert alert is not None
+    assert alert.since_at_ms == 5000
+
+
+def test_an_alert_ends_with_its_epoch() -> None:
+    live = session(0.5)
+    live.add(make_alert(4000), 5000)
+    live.add(make_score(4000, 0.5, epoch=1), 6000)
+    assert worst(live) is None
 
 
 @pytest.mark.parametrize(
