@@ -58,6 +58,10 @@ class Tick:
     at_ms: int
     news: dict[SessionKey, News] = field(default_factory=dict)
 
+    def kept(self) -> Tick:
+        """What a viewer who comes back needs of it. Explanations are most of the memory of a tick."""
+        return Tick(self.number, self.at_ms, {key: News(news.scores, summaries=news.summaries) for key, news in self.news.items()})
+
 
 @dataclass(frozen=True, slots=True)
 class Audience:

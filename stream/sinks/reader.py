@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar, cast
+
+from redis.asyncio import RedisCluster
 
 from stream.aio.backoff import Backoff
 from stream.aio.cancellation import CancellationGuard
@@ -35,6 +38,8 @@ without the overlap, a session whose worker's clock is behind would be missed.""
 RECENT_MS = 600_000
 """A poll reads the sessions with activity this long before the newest one. Others cannot have results: a worker marks a session as active
 when it writes. Without this bound, an idle reader would read all sessions of a week again every second."""
+AT_ONCE = 64
+"""Most sessions that are read in one round trip. Their answers fit into memory, and hold up Redis for a few milliseconds at most."""
 BACKOFF = Backoff(first_s=0.5, cap_s=0.5, jitter=0.0)
 """Constant pauses while Redis is away: a reader is watched by a person, and should be back soon after Redis is."""
 
@@ -56,6 +61,7 @@ class ResultReader:
         tenant: With ``sessions=None``, follow the sessions of this tenant only.
         from_start: Whether to begin with the results that are in Redis already.
         poll_s: Longest time between two reads when no nudge arrives.
+        gather_s: How long nudges are gathered before their sessions are read: fewer, larger reads where many sessions are followed.
         active_since_ms: With ``sessions=None``, leave out sessions without activity since then (wall clock, Unix ms).
         tail: Begin with this many of the newest windows of each track that is there at the start; None begins with the oldest.
         after: Begin behind these entries of the streams (``EPOCH-WINDOW_END``): the position of an earlier reader.
@@ -69,6 +75,7 @@ class ResultReader:
         tenant: str | None = None,
         from_start: bool = True,
         poll_s: float = 1.0,
+        gather_s: float = 0.0,
         active_since_ms: int = 0,
         tail: int | None = None,
         after: Mapping[TrackKey, str] | None = None,
@@ -79,6 +86,7 @@ class ResultReader:
         self._tenant = tenant
         self._from_start = from_start
         self._poll_s = poll_s
+        self._gather_s = gather_s
         self._cursors: dict[SessionKey, SessionCursor] = {}
         self._active_since_ms = active_since_ms
         self._tail = tail
@@ -94,7 +102,7 @@ class ResultReader:
             await self._discover()
             if not self._from_start:
                 for cursor in self._cursors.values():
-                    async for _ in self._read(cursor):
+                    async for _ in self._read([cursor]):
                         pass
         except BaseException:
             await self._close()
@@ -114,10 +122,11 @@ class ResultReader:
 
         `ReceivedRecord.received_at_ms` is the last known activity of the session, if that is earlier than now.
         """
-        for cursor in list(self._cursors.values()):
-            async for received in self._read(cursor):
-                at_ms = min(received.received_at_ms, cursor.active_ms or received.received_at_ms)
-                yield ReceivedRecord(received.record, at_ms)
+        for cursors in _batched(list(self._cursors.values())):
+            async for received in self._read(cursors):
+                record = received.record
+                active_ms = self._cursors[SessionKey(record.tenant, record.session)].active_ms
+                yield ReceivedRecord(record, min(received.received_at_ms, active_ms or received.received_at_ms))
         self._tail = None
 
     async def __aiter__(self) -> AsyncIterator[ReceivedRecord]:
@@ -127,8 +136,8 @@ class ResultReader:
             self._nudged.clear()
             try:
                 await self._discover()
-                for cursor in [c for c in self._cursors.values() if c.changed]:
-                    async for received in self._read(cursor):
+                for cursors in _batched([c for c in self._cursors.values() if c.changed]):
+                    async for received in self._read(cursors):
                         yield received
             except GeneratorExit:
                 # The loop was left in the middle of a page: the records that it did not take have to be read again.
@@ -141,6 +150,8 @@ class ResultReader:
         try:
             async with asyncio.timeout(self._poll_s):
                 await self._nudged.wait()
+            if self._gather_s:
+                await asyncio.sleep(self._gather_s)
         except TimeoutError:
             for cursor in self._cursors.values():
                 cursor.changed |= self._wanted is not None or cursor.active_ms >= self._newest_ms - RECENT_MS
@@ -170,31 +181,44 @@ class ResultReader:
             self._cursors.setdefault(session, SessionCursor(session, active_ms=self._newest_ms))
         return self._cursors.get(session)
 
-    async def _read(self, cursor: SessionCursor) -> AsyncIterator[ReceivedRecord]:
-        """All new records of one session. Alerts come with the windows that raised them, the summary after those that it sums up."""
-        more = True
-        while more:
-            cursor.changed = False
-            known = len(cursor.tracks)
-            answers, alerts, summary = await self._fetch(cursor)
-            received_at_ms = round(time.time() * 1000)
-            cursor.take_alerts(alerts)
-            for track, answer in answers.items():
-                for record in cursor.tracks[track].advance(answer, cursor.alerts.setdefault(track, {})):
-                    yield ReceivedRecord(record, received_at_ms)
-            more = len(cursor.tracks) > known or len(alerts) == ALERTS_PAGE or any(answer.more for answer in answers.values())
-        if summary is not None and summary != cursor.summary:
-            cursor.summary = summary
-            yield ReceivedRecord(summary, received_at_ms)
+    async def _read(self, cursors: list[SessionCursor]) -> AsyncIterator[ReceivedRecord]:
+        """All new records of some sessions, one session after the other.
 
-    async def _fetch(self, cursor: SessionCursor) -> tuple[dict[str, TrackAnswer], list[Entry], Record | None]:
-        """Read a page of every known track, alerts and the summary in one transaction: they are of one moment. Find new tracks."""
-        tracks = sorted(cursor.tracks)
-        raw = await self._waiting_out(lambda redis: self._fetch_raw(redis, cursor, tracks))
-        answers = {track: _answer(*raw[3 * index : 3 * index + 3]) for index, track in enumerate(tracks)}
-        for track in sorted(set(raw[-1]) - cursor.tracks.keys()):
-            cursor.tracks[track] = TrackCursor(await self._start(TrackKey(cursor.session, track)))
-        return answers, _entries(raw[-3]), None if raw[-2] is None else decode_record(raw[-2])
+        Alerts come with the windows that raised them, the summary after those that it sums up.
+        """
+        while cursors:
+            for cursor in cursors:
+                cursor.changed = False
+            known = [len(cursor.tracks) for cursor in cursors]
+            fetched = await self._fetch(cursors)
+            received_at_ms = round(time.time() * 1000)
+            unfinished = []
+            for cursor, tracks_before, (answers, alerts, summary) in zip(cursors, known, fetched, strict=True):
+                cursor.take_alerts(alerts)
+                for track, answer in answers.items():
+                    for record in cursor.tracks[track].advance(answer, cursor.alerts.setdefault(track, {})):
+                        yield ReceivedRecord(record, received_at_ms)
+                if len(cursor.tracks) > tracks_before or len(alerts) == ALERTS_PAGE or any(answer.more for answer in answers.values()):
+                    unfinished.append(cursor)
+                elif summary is not None and summary != cursor.summary:
+                    cursor.summary = summary
+                    yield ReceivedRecord(summary, received_at_ms)
+            cursors = unfinished
+
+    async def _fetch(self, cursors: list[SessionCursor]) -> list[tuple[dict[str, TrackAnswer], list[Entry], Record | None]]:
+        """Read a page of every known track, alerts and the summary of each session in one transaction: they are of one moment.
+
+        Also finds new tracks.
+        """
+        raw = await self._waiting_out(lambda redis: _fetch_raw(redis, cursors))
+        found = []
+        for cursor, of_session in zip(cursors, raw, strict=True):
+            answers = {track: _answer(*of_session[3 * index : 3 * index + 3]) for index, track in enumerate(sorted(cursor.tracks))}
+            new = [TrackKey(cursor.session, track) for track in sorted(set(of_session[-1]) - cursor.tracks.keys())]
+            for track_key, start in zip(new, await asyncio.gather(*map(self._start, new)), strict=True):
+                cursor.tracks[track_key.track] = TrackCursor(start)
+            found.append((answers, _entries(of_session[-3]), None if of_session[-2] is None else decode_record(of_session[-2])))
+        return found
 
     async def _start(self, track: TrackKey) -> str:
         """The entry behind which reading of a new track begins."""
@@ -203,21 +227,6 @@ class ResultReader:
         stream, count = track_names(track).scores, self._tail + 1
         newest = cast(list[tuple[str, Any]], await self._waiting_out(lambda redis: redis.xrevrange(stream, count=count)))
         return newest[-1][0] if len(newest) == count else START
-
-    async def _fetch_raw(self, redis: RedisClient, cursor: SessionCursor, tracks: list[str]) -> list[Any]:
-        """Commands by name: in a transaction on a cluster, redis-py fails on its own answers to ``pipe.hget`` and others."""
-        async with redis.pipeline(transaction=True) as pipe:
-            for track in tracks:
-                names = track_names(TrackKey(cursor.session, track))
-                since = "(" + cursor.tracks[track].last_id
-                pipe.execute_command("XRANGE", names.scores, since, "+", "COUNT", PAGE)
-                pipe.execute_command("XRANGE", names.explanations, since, "+", "COUNT", PAGE)
-                pipe.execute_command("HGET", names.partial, "record")
-            of_session = session_names(cursor.session)
-            pipe.execute_command("XRANGE", of_session.alerts, "(" + cursor.alerts_id, "+", "COUNT", ALERTS_PAGE)
-            pipe.execute_command("HGET", of_session.summary, "record")
-            pipe.execute_command("SMEMBERS", of_session.tracks)
-            return await pipe.execute()
 
     async def _listen(self) -> None:
         """Mark the sessions of nudges as changed. While there is no connection, the poll finds new results."""
@@ -251,6 +260,41 @@ class ResultReader:
 
     async def _close(self) -> None:
         await self._redis.close()
+
+
+async def _fetch_raw(redis: RedisClient, cursors: list[SessionCursor]) -> list[list[Any]]:
+    """What Redis answers for each session. In a cluster sessions are on different nodes, so each is asked for by itself."""
+    if isinstance(redis, RedisCluster) and len(cursors) > 1:
+        return [of_session for cursor in cursors for of_session in await _fetch_raw(redis, [cursor])]
+    async with redis.pipeline(transaction=True) as pipe:
+        lengths = [_ask(pipe, cursor) for cursor in cursors]
+        answers = iter(await pipe.execute())
+    return [list(islice(answers, length)) for length in lengths]
+
+
+def _ask(pipe: Any, cursor: SessionCursor) -> int:
+    """Put the commands for one session into a pipeline; return their number.
+
+    Commands by name: in a transaction on a cluster, redis-py fails on its own answers to ``pipe.hget`` and others.
+    """
+    tracks = sorted(cursor.tracks)
+    for track in tracks:
+        names = track_names(TrackKey(cursor.session, track))
+        since = "(" + cursor.tracks[track].last_id
+        pipe.execute_command("XRANGE", names.scores, since, "+", "COUNT", PAGE)
+        pipe.execute_command("XRANGE", names.explanations, since, "+", "COUNT", PAGE)
+        pipe.execute_command("HGET", names.partial, "record")
+    of_session = session_names(cursor.session)
+    pipe.execute_command("XRANGE", of_session.alerts, "(" + cursor.alerts_id, "+", "COUNT", ALERTS_PAGE)
+    pipe.execute_command("HGET", of_session.summary, "record")
+    pipe.execute_command("SMEMBERS", of_session.tracks)
+    return 3 * len(tracks) + 3
+
+
+def _batched(cursors: list[SessionCursor]) -> Iterator[list[SessionCursor]]:
+    """The cursors in groups that are read at once."""
+    for first in range(0, len(cursors), AT_ONCE):
+        yield cursors[first : first + AT_ONCE]
 
 
 def _answer(scores: Any, explanations: Any, partial: str | None) -> TrackAnswer:
