@@ -38,7 +38,7 @@ without the overlap, a session whose worker's clock is behind would be missed.""
 RECENT_MS = 600_000
 """A poll reads the sessions with activity this long before the newest one. Others cannot have results: a worker marks a session as active
 when it writes. Without this bound, an idle reader would read all sessions of a week again every second."""
-AT_ONCE = 64
+AT_ONCE = 16
 """Most sessions that are read in one round trip. Their answers fit into memory, and hold up Redis for a few milliseconds at most."""
 BACKOFF = Backoff(first_s=0.5, cap_s=0.5, jitter=0.0)
 """Constant pauses while Redis is away: a reader is watched by a person, and should be back soon after Redis is."""
