@@ -7,6 +7,7 @@ import typer
 from stream.cli import (
     check_producer,
     config,
+    forget,
     gateway,
     models,
     prepare_kafka,
@@ -41,6 +42,7 @@ app.command("check-producer")(check_producer.check_producer)
 app.command("watch")(watch.watch)
 app.command("explain")(explain.explain)
 app.command("rebuild")(rebuild.rebuild)
+app.command("forget")(forget.forget)
 app.command("prepare-kafka")(prepare_kafka.prepare_kafka)
 app.command("doctor")(doctor.doctor)
 app.command("reveal")(reveal.reveal)

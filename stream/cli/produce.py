@@ -43,6 +43,21 @@ def produce(
     transcript: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Transcript of the file: .vtt, .srt, .json and others.", show_default="none")
     ] = None,
+    consent: Annotated[
+        bool | None,
+        typer.Option(
+            "--consent/--no-consent",
+            help="Say whether the speakers have consented to the use of voice and face.",
+            show_default="say nothing",
+        ),
+    ] = None,
+    withdraw_at: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", min=0, help="Withdraw the consent at this time of the recording.", show_default="never"),
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option(metavar="TAG", help="Language of the speakers, such as en or de.", show_default="found from the words")
+    ] = None,
     speed: Speed = "1.0",
     asr: SpeechRecognition = None,
     strict: Strict = False,
@@ -65,6 +80,8 @@ def produce(
 
     - `sentistream produce call.wav --channels customer,agent --speed max`
 
+    - `sentistream produce call.wav --consent --withdraw-at 30`
+
     - `sentistream produce film.mkv --audio-track 2 --strict --json`
     """
     import msgspec  # noqa: PLC0415 - heavy imports stay out of --help
@@ -76,6 +93,7 @@ def produce(
     from stream.kafka_admin.topics import ensure_topics  # noqa: PLC0415
     from stream.produce.pacer import parse_speed  # noqa: PLC0415
     from stream.produce.prepare import MediaRequest, prepare  # noqa: PLC0415
+    from stream.produce.session import Statements  # noqa: PLC0415
 
     names = parse_channels(channels)
     if names and (track, role) != ("speaker", "speaker"):
@@ -96,6 +114,7 @@ def produce(
                 audio_track=audio_track,
                 video_track=video_track,
                 recognise=asr,
+                statements=Statements(consent, None if withdraw_at is None else round(withdraw_at * 1000), language),
             )
             prepared = prepare(request, on_step=status.update)
             status.update("connecting to Kafka")

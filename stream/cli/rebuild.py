@@ -139,6 +139,8 @@ def warnings(report: RebuildReport) -> list[str]:
         found.append(f"{len(report.conflicts)} window ids came more than once with different content; the first record was taken: {shown}")
     if report.unexplained:
         found.append(f"{report.unexplained} scores have no explanation: they are not final yet, and a worker will publish them again.")
+    if report.erased:
+        found.append(f"{report.erased} sessions were erased (`sentistream forget`), and are not restored.")
     if report.unreadable:
         found.append(f"{report.unreadable} records are not results and were skipped.")
     return found

@@ -36,11 +36,13 @@ class SessionEpochs(NamedTuple):
         assignments: Epoch numbers that the workers gave.
         final: The highest epoch with a final window, -1 where there is none.
         consents: By epoch, what was said about consent.
+        erased: Whether the session was erased: none of its records is processed any more.
     """
 
     assignments: tuple[EpochAssignment, ...] = ()
     final: int = -1
     consents: Mapping[int, tuple[ConsentStatement, ...]] = {}
+    erased: bool = False
 
 
 def epoch_at(assignments: Sequence[EpochAssignment], declared: int, media_start_at_ms: float) -> int | None:

@@ -63,6 +63,11 @@ class Topics:
         return f"{self.prefix}decisions"
 
     @property
+    def erasures(self) -> str:
+        """Sessions that were erased; key = tenant/session. Compacted: an erasure is kept for good."""
+        return f"{self.prefix}erasures"
+
+    @property
     def inputs(self) -> tuple[str, ...]:
         """Topics that a worker reads."""
         return (*(self.chunks(m) for m in MODALITIES), self.sessions)

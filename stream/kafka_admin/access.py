@@ -17,6 +17,7 @@ from stream.domain.service_problem import ServiceProblem
 from stream.domain.topics import Topics
 from stream.domain.wording import quantity
 from stream.kafka_admin.connection import CONNECT_TIMEOUT_MS, broker_errors, kafka_options
+from stream.kafka_admin.retention import retention_problems
 
 TOPIC_AUTHORIZATION_FAILED = 29
 GROUP_OPERATIONS = frozenset({"READ"})
@@ -56,6 +57,7 @@ def examine(kafka: KafkaSettings, admin: Any, use: Use) -> Iterator[ServiceProbl
     yield from _partition_counts(kafka, {name: count for name, count in partitions.items() if name in topics.inputs})
     configs = asked(lambda: topic_configs(admin, list(partitions))) or {}
     yield from _config_problems(topics, configs)
+    yield from retention_problems(kafka, configs)
     if use is Use.WORK:
         yield from _group(kafka, admin)
 

@@ -16,6 +16,7 @@ from stream.domain.topics import Topics
 from stream.kafka_admin.access import Use, differing_partitions, examine, wanted_operations
 from stream.kafka_admin.connection import as_error, broker_errors, kafka_options, require_broker
 from stream.kafka_admin.errors import WrongBrokerError
+from stream.kafka_admin.retention import new_topic_configs
 
 CREATE_TIMEOUT_MS = 15_000
 """A cluster elects a leader for each new partition; on a slow machine that takes some seconds."""
@@ -64,7 +65,7 @@ def ensure_topics(kafka: KafkaSettings, use: Use = Use.WORK, on_note: Callable[[
         count = co_partitions({name: n for name, n in existing.items() if name in topics.inputs}, kafka.partitions)
         missing = tuple(name for name in wanted if name not in existing)
         if missing:
-            _create(admin, missing, count, kafka.replication)
+            _create(admin, kafka, missing, count)
             # Another process may have created topics in the meantime, with other settings.
             co_partitions({name: n for name, n in _partitions(admin, wanted).items() if name in topics.inputs}, count)
     for problem in problems:
@@ -83,11 +84,16 @@ def ensure_decisions(kafka: KafkaSettings) -> None:
     _ensure(kafka, Topics(kafka.topic_prefix).decisions)
 
 
+def ensure_erasures(kafka: KafkaSettings) -> None:
+    """Create the topic of erased sessions if it is missing. Raises `BrokerError` and `WrongBrokerError`."""
+    _ensure(kafka, Topics(kafka.topic_prefix).erasures)
+
+
 def _ensure(kafka: KafkaSettings, topic: str) -> None:
     require_broker(kafka)
     with broker_errors(kafka), closing(KafkaAdminClient(**kafka_options(kafka))) as admin:
         if not _partitions(admin, (topic,)):
-            _create(admin, (topic,), kafka.partitions, kafka.replication)
+            _create(admin, kafka, (topic,), kafka.partitions)
 
 
 def co_partitions(existing: dict[str, int], default: int) -> int:
@@ -104,15 +110,18 @@ def _partitions(admin: Any, names: tuple[str, ...]) -> dict[str, int]:
     return {topic["name"]: len(topic["partitions"]) for topic in described if topic["partitions"]}
 
 
-def _create(admin: Any, names: tuple[str, ...], partitions: int, replication: int) -> None:
-    options = {"num_partitions": partitions, "replication_factor": replication}
+def _create(admin: Any, kafka: KafkaSettings, names: tuple[str, ...], partitions: int) -> None:
+    wanted = {
+        name: {"num_partitions": partitions, "replication_factor": kafka.replication, "configs": new_topic_configs(kafka, name)}
+        for name in names
+    }
     try:
-        admin.create_topics({name: dict(options) for name in names}, timeout_ms=CREATE_TIMEOUT_MS)
+        admin.create_topics(wanted, timeout_ms=CREATE_TIMEOUT_MS)
     except TopicAlreadyExistsError:
         # Another process created one of them just now. The error does not say which were created, so each is tried by itself.
         for name in names:
             try:
-                admin.create_topics({name: dict(options)}, timeout_ms=CREATE_TIMEOUT_MS)
+                admin.create_topics({name: wanted[name]}, timeout_ms=CREATE_TIMEOUT_MS)
             except TopicAlreadyExistsError:
                 continue
     # Brokers learn of new topics one after the other: a client that is quick to follow would still be told that they do not exist.

@@ -77,6 +77,7 @@ class Metrics:
             "Chunks that may not be used: acknowledged, not decoded. By modality and reason.",
             ["modality", "reason"],
         )
+        self.erased_records = counter("erased_records", "Records of sessions that were erased: acknowledged and dropped.")
         self.windows_not_kept = counter("windows_not_kept", "Windows that could not be written to explanations.store.")
         self.word_claims = counter(
             "word_claims", "Checked claims on words by outcome: top_right, top_wrong (one a window), sign_right, sign_wrong.", ["outcome"]

@@ -24,6 +24,10 @@ DRAIN_POLL_S = 0.02
 """How often a drain checks whether everything is published. All publishers must be idle at the same time, and no single event says so."""
 
 
+class ErasedSessionError(Exception):
+    """The session was erased (`sentistream forget`): its records are acknowledged, and kept nowhere."""
+
+
 class SessionRouter:
     """Receives records in the order of their partitions. Time and rebalances are separate inputs.
 
@@ -86,6 +90,10 @@ class SessionRouter:
                 chunk = parse_chunk(record.key, record.value, record.headers, modality)
                 if await self._is_ours(chunk.header.session, record, generation):
                     await self._on_chunk(chunk, record)
+        except ErasedSessionError:
+            log.warning("session_erased", topic=record.topic, partition=record.partition, offset=record.offset)
+            self._context.metrics.erased_records.inc()
+            record.acknowledge()
         except BadRecordError as error:
             await self._context.dead_letter(record, error.reason, str(error))
 
@@ -149,6 +157,8 @@ class SessionRouter:
             known = await self._context.store.epochs(key)
             if claim.is_lost:
                 return None
+            if known.erased:
+                raise ErasedSessionError
             session = SessionProcessor(key, known, self._context, self._on_opening, self._on_epoch_done)
             self._sessions[key] = session
         return session

@@ -18,7 +18,7 @@ from stream.media.transcript.read import TRANSCRIPT_SUFFIXES, read_transcript
 from stream.produce.choice import Wish, choose, speaker_names, track_numbers
 from stream.produce.routing import RoutedWords, route_transcript
 from stream.produce.sent import LeftOutStream
-from stream.produce.session import SessionPlan, TrackSetup, plan_records
+from stream.produce.session import NOTHING_SAID, SessionPlan, Statements, TrackSetup, plan_records
 
 NO_TEXT = "text is absent: give --transcript, or use speech recognition (pip install 'sentistream[asr]'; not with --no-asr)"
 
@@ -38,6 +38,7 @@ class MediaRequest:
         recognise: Recognise speech where there is no transcript: True, False, or None for "if it is installed".
         audio_track: Number of the audio track to send, from 1; None for the first with a voice.
         video_track: Number of the video track to send, from 1; None for the first with a face.
+        statements: What is said about the people of the session.
     """
 
     media: Path
@@ -50,6 +51,7 @@ class MediaRequest:
     recognise: bool | None = None
     audio_track: int | None = None
     video_track: int | None = None
+    statements: Statements = NOTHING_SAID
 
     @property
     def wish(self) -> Wish:
@@ -139,7 +141,7 @@ def prepare(request: MediaRequest, on_step: Callable[[str], None] | None = None)
         after = sum(end_ms > announced_ms for end_ms in ends_ms)
         notices.append(f"words after the end of the recording: {after} of {len(ends_ms)}; check that the transcript is of this file")
     return PreparedSession(
-        _plan(key, words.given_to(choice.tracks)),
+        _plan(key, words.given_to(choice.tracks), request.statements),
         request.media,
         _printable(request.media.name),
         choice.selection,
@@ -156,9 +158,9 @@ def _printable(name: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in name)
 
 
-def _plan(key: SessionKey, tracks: tuple[TrackSetup, ...]) -> SessionPlan:
+def _plan(key: SessionKey, tracks: tuple[TrackSetup, ...], statements: Statements) -> SessionPlan:
     """The session, checked: nothing has been started yet that a wrong name or transcript would have to stop."""
-    plan = SessionPlan(key, tracks)
+    plan = SessionPlan(key, tracks, statements=statements)
     plan.start()
     next(plan_records(plan, ()), None)
     return plan
@@ -177,7 +179,7 @@ def _prepare_transcript(request: MediaRequest, key: SessionKey) -> PreparedSessi
     # Without a recording there is nothing but words: a track without any is silent, not unknown.
     silent = replace(words, by_track=[track_words or () for track_words in words.by_track])
     return PreparedSession(
-        _plan(key, silent.given_to(tracks)),
+        _plan(key, silent.given_to(tracks), request.statements),
         None,
         _printable(request.media.name),
         Selection(),

@@ -206,11 +206,15 @@ class _SessionSender:
         self._on_progress = on_progress
         self._words = 0
         self._media_end_ms: int | None = None
+        self._withdrawal = session.plan.withdrawal()
 
     def send(self, record: PlannedRecord) -> bool:
         """Send one record when it is due. Returns False, and sends nothing, when told to stop first."""
         if not self._pacer.wait_until(record.due_ms):
             return False
+        if self._withdrawal is not None and record.due_ms > self._withdrawal.media_ms:
+            self.send_event(self._withdrawal, self._withdrawal.media_ms)
+            self._withdrawal = None
         if isinstance(record, PlannedChunk):
             header = record.header(self._plan, self._pacer.captured_ms(record.due_ms))
             key = str(self._plan.key).encode("ascii")

@@ -14,7 +14,7 @@ from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.kafka_records import MAX_WORDS_PER_CHUNK, encode_words
 from stream.domain.media_format import MAX_CHUNK_MS
 from stream.domain.modality import MODALITIES, Modality
-from stream.domain.session_events import SessionEnd, SessionHeartbeat, SessionStart, TrackEnd, TrackPlan
+from stream.domain.session_events import SessionConsent, SessionEnd, SessionHeartbeat, SessionStart, TrackEnd, TrackPlan
 from stream.media.errors import TranscriptError
 from stream.media.media_info import AudioSource
 from stream.media.source import SourcePiece
@@ -58,17 +58,51 @@ class TrackSetup:
 
 
 @dataclass(frozen=True, slots=True)
+class Statements:
+    """What the records of a session say about its people.
+
+    Attributes:
+        consent: Whether they have consented to the use of their voices and faces; None: nothing is said.
+        withdrawn_at_ms: Media time at which the consent is withdrawn; None if it is not.
+        language: Language that they speak, as a tag such as ``en``; None: nothing is said.
+    """
+
+    consent: bool | None = None
+    withdrawn_at_ms: int | None = None
+    language: str | None = None
+
+
+NOTHING_SAID = Statements()
+
+
+@dataclass(frozen=True, slots=True)
 class SessionPlan:
-    """A session to be sent."""
+    """A session to be sent.
+
+    Attributes:
+        key: The session.
+        tracks: Its tracks.
+        epoch: Epoch of its media clock.
+        source: Name of the producer.
+        statements: What is said about its people.
+    """
 
     key: SessionKey
     tracks: tuple[TrackSetup, ...]
     epoch: int = 0
     source: str = SOURCE
+    statements: Statements = NOTHING_SAID
 
     def start(self) -> SessionStart:
         """The session's first record."""
-        return SessionStart(self.epoch, tuple(TrackPlan(t.track, t.role, t.modalities) for t in self.tracks))
+        language = self.statements.language
+        tracks = (TrackPlan(t.track, t.role, t.modalities, language=language) for t in self.tracks)
+        return SessionStart(self.epoch, tuple(tracks), self.statements.consent)
+
+    def withdrawal(self) -> SessionConsent | None:
+        """The withdrawal of the consent in mid-session; None if there is none."""
+        at_ms = self.statements.withdrawn_at_ms
+        return None if at_ms is None else SessionConsent(self.epoch, at_ms, consent=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,8 @@ class History:
         """Ids of records that repeat an earlier record with different content, in the order in which they were found."""
         self.unreadable = 0
         """Records that are not results."""
+        self.erased: dict[SessionKey, int] = {}
+        """Sessions that were erased, and when (Unix ms)."""
 
     def add(self, value: bytes | None, written_ms: int) -> None:
         """Add the value of a record of a result topic, and the time at which it was written (Unix ms)."""

@@ -68,7 +68,8 @@ class SessionNames:
             state of the alert rules at that window. ``epoch:EPOCH`` is an assignment: the declared epoch and the wall clock at which its
             media began; ``model:EPOCH`` is the version of ``mmci`` that scores the epoch.
             ``consent:EPOCH:TRACK:MEDIA_MS:GRANTED`` is what was said about the consent of a track (``*``: of all) from a media time on:
-            1 for a consent, 0 for a withdrawal; its value is the media time from which it holds.
+            1 for a consent, 0 for a withdrawal; its value is the media time from which it holds. ``erased`` is when the session was
+            erased (Unix ms): then nothing but that and the token is there.
         tracks: Set of the session's tracks.
         alerts: Stream of the alerts of all tracks, field ``record``. Its ids are times of Redis: an alert is appended with its window.
         summary: Hash with the session's summary.

@@ -22,6 +22,7 @@ from stream.domain.epoch import EpochAssignment
 from stream.domain.identity import SessionKey
 from stream.domain.topics import Topics
 from stream.kafka_admin.connection import broker_errors, consumer_options
+from stream.kafka_admin.erasures import read_erasures
 from stream.rules.evaluate import RuleSet, TrackRules, encode_track_rules
 from stream.sinks.history import Final, History
 from stream.sinks.redis_sink import RedisSink
@@ -59,6 +60,7 @@ class RebuildReport:
         repeated: Records that repeat an earlier record with the same content.
         conflicts: Ids of records that repeat an earlier record with different content; the first was taken.
         unreadable: Records that are not results.
+        erased: Sessions that were erased, and so are not restored.
     """
 
     sessions: int = 0
@@ -71,6 +73,7 @@ class RebuildReport:
     repeated: int = 0
     conflicts: tuple[str, ...] = field(default=())
     unreadable: int = 0
+    erased: int = 0
 
 
 async def read_history(
@@ -79,6 +82,7 @@ async def read_history(
     """All records of the result topics, or only the records of one session. Raises `RebuildError` or `BrokerError`."""
     history, cancelled = History(finals_per_track), threading.Event()
     try:
+        history.erased = await asyncio.to_thread(_erased, kafka)
         await asyncio.to_thread(_read, kafka, history, session, on_progress, cancelled)
     finally:
         cancelled.set()
@@ -105,6 +109,10 @@ async def refill(
     sessions = history.sessions(since_ms)
     for number, session in enumerate(sessions):
         on_progress(number, len(sessions))
+        if session in history.erased:
+            await store.mark_erased(session, history.erased[session])
+            report.erased += 1
+            continue
         restored: set[EpochAssignment] = set()
         for track in history.tracks(session):
             report.unexplained += history.unexplained(track)
@@ -140,6 +148,10 @@ async def _put(store: RedisSink, session: SessionKey, final: Final, alerts: Wind
         report.present += 1
     else:
         report.overtaken += 1
+
+
+def _erased(kafka: KafkaSettings) -> dict[SessionKey, int]:
+    return {session: erasure.at_ms for session, erasure in read_erasures(kafka).items()}
 
 
 def _read(kafka: KafkaSettings, history: History, session: SessionKey | None, on_progress: OnProgress, cancelled: threading.Event) -> None:

@@ -21,10 +21,14 @@ from stream.sinks.connection import RedisConnection
 from stream.sinks.examine import RedisHealth
 from stream.sinks.finaliser import Finaliser
 from stream.sinks.keys import FENCE, MODELS, session_names, track_names
-from stream.sinks.scripts import BEGIN_EPOCH, NEXT_FENCE, PIN_VERSION, PUT_CONSENTS, PUT_PARTIAL, PUT_SUMMARY, Argument
+from stream.sinks.scripts import BEGIN_EPOCH, ERASE_STATE, NEXT_FENCE, PIN_VERSION, PUT_CONSENTS, PUT_PARTIAL, PUT_SUMMARY, Argument
 
 PAGE = 500
 """Final windows read in one call: Redis serves nobody else meanwhile, so a long session is read in parts."""
+
+
+ERASURE_KEPT_S = 30 * 24 * 3600
+"""How long Redis knows that a session was erased: longer than topics keep chunks."""
 
 
 class RedisSink:
@@ -131,7 +135,7 @@ class RedisSink:
         """The session's epochs."""
         state = cast(dict[str, str], await self._redis.waiting_out(lambda redis, _: redis.hgetall(session_names(session).state)))
         finals = [int(value.partition("-")[0]) for field, value in state.items() if field.startswith("last:")]
-        return SessionEpochs(_assignments(state), max(finals, default=-1), _consents(state))
+        return SessionEpochs(_assignments(state), max(finals, default=-1), _consents(state), "erased" in state)
 
     async def put_consents(self, session: SessionKey, epoch: int, statements: Sequence[ConsentStatement]) -> Sequence[ConsentStatement]:
         """Keep what was said about consent in an epoch, in one atomic step, unless it is kept already; return all of this epoch."""
@@ -171,6 +175,11 @@ class RedisSink:
         state = session_names(session).state
         args: list[Argument] = [epoch, version, self._settings.result_ttl_s]
         return str(await self._redis.waiting_out(lambda redis, _: PIN_VERSION.run(redis, [state], args)))
+
+    async def mark_erased(self, session: SessionKey, at_ms: int) -> None:
+        """Replace a session's state by the note that it was erased, so that no worker takes up what is left of it in Kafka."""
+        state, kept_s = session_names(session).state, max(ERASURE_KEPT_S, self._settings.result_ttl_s)
+        await self._redis.waiting_out(lambda redis, _: ERASE_STATE.run(redis, [state], [at_ms, kept_s]))
 
     async def restore_assignment(self, session: SessionKey, assignment: EpochAssignment) -> None:
         """Restore an assignment, unless its epoch has an assignment."""

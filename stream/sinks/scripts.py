@@ -169,6 +169,20 @@ redis.call('EXPIRE', KEYS[1], ARGV[1])
 return redis.call('HGETALL', KEYS[1])
 """)
 
+ERASE_STATE = Script("""
+-- Replaces the state of a session by the note that it was erased.
+--
+-- KEYS: 1 state. ARGV: 1 wall clock of the erasure (Unix ms), 2 ttl s.
+
+-- The token stays: it is a number, and fences off a worker that still holds something of the session.
+local token = redis.call('HGET', KEYS[1], 'token')
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], 'erased', ARGV[1])
+if token then redis.call('HSET', KEYS[1], 'token', token) end
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+return 1
+""")
+
 PROMOTE = Script("""
 -- Lets new epochs get a version of the model.
 --
