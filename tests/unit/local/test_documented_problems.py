@@ -10,7 +10,7 @@ import pytest
 
 from stream.aio import protocols
 from stream.config.project import PROJECT_ROOT
-from stream.kafka_admin import access, connection, handshake, tls
+from stream.kafka_admin import access, connection, handshake, retention, tls
 from stream.local import reachable
 from stream.serving import diagnosis, models, versions
 
@@ -31,7 +31,7 @@ def codes(*modules: ModuleType) -> set[str]:
 @pytest.mark.parametrize(
     ("heading", "modules"),
     [
-        ("When Kafka cannot be used", (access, connection, handshake, tls, protocols)),
+        ("When Kafka cannot be used", (access, connection, handshake, retention, tls, protocols)),
         ("When Triton cannot be used", (diagnosis, models, versions, protocols)),
     ],
 )

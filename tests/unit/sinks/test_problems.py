@@ -141,5 +141,5 @@ def test_rights_are_tried_with_every_command_of_the_scripts() -> None:
     others = [
         script.text for name, script in inspect.getmembers(scripts, lambda member: isinstance(member, scripts.Script)) if name != "PROBE"
     ]
-    assert len(others) == 7
+    assert len(others) == 9
     assert commands(*others) <= commands(scripts.PROBE.text)
