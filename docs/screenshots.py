@@ -98,7 +98,7 @@ CALLS = {
 }
 """Conversations, one line every `LINE_MS`. They are made up."""
 LINE_MS = 4500
-CALL_SESSION, FACE_SESSION = "brakes-5120", "video-0031"
+CALL_SESSION, FACE_SESSION, ALARMING_SESSION = "brakes-5120", "video-0031", "refund-4411"
 WHOLE = frozenset({"address-3310"})
 """Sessions that are sent at once."""
 LONG_ENOUGH_S = 20
@@ -117,12 +117,18 @@ class Shot:
     wait_for: str = "h1"
 
 
-def shots(call: str, face: str) -> list[Shot]:
-    """All pictures, given the ids of a window of a call and of one with a face."""
-    tenant, session, at = call.split("/", 2)
-    page = f"/sessions/{tenant}/{session}?at={at}"
+def evidence(window: str) -> str:
+    """The session's page with a window pinned."""
+    tenant, session, at = window.split("/", 2)
+    return f"/sessions/{tenant}/{session}?at={at}"
+
+
+def shots(call: str, face: str, alarming: str) -> list[Shot]:
+    """All pictures, given the ids of a window of a call, of one with a face, and of one with an alert."""
+    page = evidence(call)
     return [
         Shot("session", page, whole=True, wait_for=".timeline canvas"),
+        Shot("session-alert", evidence(alarming), whole=True, wait_for=".timeline .flag"),
         Shot("session-phone", page, PHONE, "dark", wait_for=".timeline canvas"),
         Shot("window-expert", f"/windows/{face}?view=expert", whole=True, wait_for=".facts"),
         Shot("alerts", "/alerts"),
@@ -164,7 +170,8 @@ async def main(target: Path) -> None:
             await asyncio.to_thread(_strongest, url, CALL_SESSION, "text"),
             await asyncio.to_thread(_strongest, url, FACE_SESSION, "video"),
         )
-        for shot in shots(call, face):
+        alarming = await asyncio.to_thread(_strongest, url, ALARMING_SESSION, "text")
+        for shot in shots(call, face, alarming):
             await _take(browser, url, shot, target)
         await browser.close()
 

@@ -28,6 +28,9 @@ export function mediaTime(ms) {
   return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
 }
 
+/** Media time to a tenth of a second: "2:05.3". */
+export const preciseTime = (ms) => `${mediaTime(ms)}.${Math.floor((ms % 1000) / 100)}`;
+
 /** "12 s", "3 min", "2 h", "4 d". */
 export function span(ms) {
   const seconds = Math.max(0, Math.round(ms / 1000));

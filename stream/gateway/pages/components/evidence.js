@@ -1,6 +1,6 @@
 // Why a window has its score: for the session's page and for the page of one window.
 import { html } from "../html.js";
-import { MODALITIES, mediaTime, modalityName, signed, warningText, withheldReason } from "../format.js";
+import { MODALITIES, mediaTime, modalityName, preciseTime, signed, warningText, withheldReason } from "../format.js";
 import { Bars } from "./bars.js";
 import { FaceGrid } from "./face.js";
 import { Delta, Score } from "./score.js";
@@ -57,7 +57,7 @@ function HiddenWords({ explanation }) {
 export function Moments({ explanation, digits = 1 }) {
   const { audio_spans: voice, video_frames: face, rest, face_maps: maps } = explanation;
   const bars = (spans, other, label, only) => {
-    const items = spans.map((span) => ({ key: span.start_ms, name: only ? mediaTime(span.start_ms) : `${tenths(span.start_ms)} – ${tenths(span.end_ms)}`, value: span.relevance }));
+    const items = spans.map((span) => ({ key: span.start_ms, name: only ? preciseTime(span.start_ms) : `${preciseTime(span.start_ms)} – ${preciseTime(span.end_ms)}`, value: span.relevance }));
     if (other) items.push({ name: "the rest", value: other, muted: true });
     return html`<${Bars} items=${items} label=${label} least=${0.2} digits=${digits} />`;
   };
@@ -66,8 +66,6 @@ export function Moments({ explanation, digits = 1 }) {
     ${face.length > 0 && html`<h3 class="part">Face</h3>${bars(face, rest?.video, "Strongest moments of the face", true)}`}
     ${maps?.length > 0 && html`<${FaceGrid} maps=${maps} />`}`;
 }
-
-const tenths = (ms) => `${mediaTime(ms)}.${Math.floor((ms % 1000) / 100)}`;
 
 /** How the score moved since the windows before. */
 export function Changes({ explanation }) {

@@ -1,6 +1,6 @@
 // Where in the face the evidence lies: a grid of regions on a drawn outline. No picture of anybody exists here.
 import { html } from "../html.js";
-import { mediaTime, signed } from "../format.js";
+import { preciseTime, signed } from "../format.js";
 import { toneOf } from "./score.js";
 
 const CELLS = 6;
@@ -13,7 +13,7 @@ export function FaceGrid({ maps }) {
   const cells = Array.from({ length: CELLS * CELLS }, (_, index) => maps.reduce((sum, map) => sum + map.cells[index], 0) / 10_000);
   const most = Math.max(0.02, ...cells.map(Math.abs));
   const strongest = strongestRegion(cells);
-  const times = maps.map(({ start_ms: at }) => mediaTime(at)).join(", ");
+  const times = maps.map(({ start_ms: at }) => preciseTime(at)).join(", ");
   return html`<figure class="face"><svg viewBox=${`0 0 ${CELLS * SIZE} ${CELLS * SIZE}`} role="img"
       aria-label=${`Regions of the face at ${times}: the strongest is ${strongest.name}, ${signed(strongest.value, 2)}`}>
     ${cells.map((value, index) => {

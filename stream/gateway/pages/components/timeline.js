@@ -96,7 +96,7 @@ function options(width, height, now) {
     width, height, legend: { show: false }, cursor: { show: false }, padding: [8, RIGHT, 0, 0],
     scales: { x: { time: false, range: () => now.current.range.map((ms) => ms / 1000) }, y: { range: [-3, 3] } },
     axes: [
-      { ...axis, size: 26, gap: 6, space: 72, grid: { show: false }, values: (_, seconds) => seconds.map((each) => mediaTime(each * 1000)) },
+      { ...axis, size: 26, gap: 6, space: 72, grid: { show: false }, values: (_, seconds) => seconds.map((each) => timeLabel(each * 1000, now.current.range)) },
       { ...axis, size: LEFT, splits: [-3, 0, 3], values: (_, values) => values.map((value) => signed(value, 0)), grid: { stroke: ink.line, width: 1 } },
     ],
     series: [{}, {
@@ -106,6 +106,9 @@ function options(width, height, now) {
     hooks: { drawAxes: [(plot) => drawToReview(plot, now.current.windows, ink)] },
   };
 }
+
+/** None at the left edge, where the lowest score is written. */
+const timeLabel = (ms, [from, to]) => (ms - from < (to - from) / 50 ? "" : mediaTime(ms));
 
 function drawToReview(plot, windows, ink) {
   const { ctx: context, bbox } = plot;

@@ -1,7 +1,7 @@
 // All evidence of one window: in plain words, or everything for experts.
 import { html, useEffect, useState } from "../html.js";
 import { apiPath, get } from "../api.js";
-import { evidenceUrl, mediaTime, percent, sessionUrl, signed } from "../format.js";
+import { evidenceUrl, mediaTime, modalityName, percent, sessionUrl, signed } from "../format.js";
 import { useShortcuts } from "../keys.js";
 import { navigate, withQuery } from "../router.js";
 import { useScope } from "../scope.js";
@@ -78,10 +78,10 @@ function Figures({ score, explanation }) {
       <dt>Score</dt><dd>${signed(score.score, 3)}</dd>
       ${explanation && html`<dt>Base score</dt><dd>${signed(explanation.base_score, 3)}</dd>`}
       <dt>Confidence</dt><dd>${score.confidence === null ? "–" : score.confidence.toFixed(3)}</dd>
-      <dt>Shares</dt><dd>${Object.entries(score.shares).map(([name, value]) => `${name} ${percent(value)}`).join(", ") || "–"}</dd>
+      <dt>Shares</dt><dd>${Object.entries(score.shares).map(([name, value]) => `${modalityName(name)} ${percent(value)}`).join(", ") || "–"}</dd>
       ${truth && html`<dt>Word truth</dt><dd>${truth}</dd>`}
       <dt>Faces</dt><dd>${score.faces}</dd>
-      <dt>Clock skew</dt><dd>${Object.entries(score.sync ?? {}).map(([name, skew]) => `${name} ${skew.offset_ms.toFixed(0)} ms`).join(", ") || "none measured"}</dd>
+      <dt>Clock skew</dt><dd>${Object.entries(score.sync ?? {}).map(([name, skew]) => `${modalityName(name)} ${skew.offset_ms.toFixed(0)} ms`).join(", ") || "none measured"}</dd>
       <dt>Warnings</dt><dd>${score.warnings.join(", ") || "none"}</dd>
       <dt>Model</dt><dd>${score.model.name}, version ${score.model.version}</dd>
       <dt>Digest</dt><dd class="mono">${score.model.digest}</dd>

@@ -46,7 +46,7 @@ function Tile({ state, now }) {
   return html`<li class=${`wall-tile ${state.alert?.severity ?? ""}`}>
     <div class="row between"><${Score} result=${lead ?? {}} large word=${false} />${state.alert && html`<${Severity} severity=${state.alert.severity} />`}</div>
     ${lead && html`<${Sparkline} points=${lead.history} />`}
-    <p>${state.alert ? html`<b>${state.alert.title}</b>, ${span(now - state.alert.since_at_ms)}` : html`<span class="quiet">${lead?.role ?? "nobody has spoken"}, ${ago(state.last_result_at_ms, now)}</span>`}</p></li>`;
+    <p>${state.alert ? html`<b>${state.alert.title}</b> <span class="quiet">${span(now - state.alert.since_at_ms)}</span>` : html`<span class="quiet">${lead?.role ?? "nobody has spoken"}, ${ago(state.last_result_at_ms, now)}</span>`}</p></li>`;
 }
 
 export default { title: "Wall", path: "/wall", component: Wall, shortcuts, bare: true };
