@@ -238,6 +238,8 @@ class Hub:
                         self.add(received.record, received.received_at_ms)
                     async for alerts in stored_alerts(self._redis, since_ms):
                         self._add_stored(alerts)
+                    for session in self._sessions.values():
+                        session.mark_sent()
                     self.loaded = True
                     async for received in reader:
                         self.add(received.record, received.received_at_ms)

@@ -8,6 +8,6 @@ from stream.sinks.redis_sink import RedisSink
 from tests.fakes.results import make_explanation
 
 
-async def finalise(sink: RedisSink, score: ScoreRecord, token: int = 1) -> FinaliseOutcome:
+async def finalise(sink: RedisSink, score: ScoreRecord, token: int = 1, sentence: str = "Because.") -> FinaliseOutcome:
     """Make a window final with an explanation that fits it."""
-    return await sink.finalise(score, make_explanation(score), token)
+    return await sink.finalise(score, make_explanation(score, sentence), token)
