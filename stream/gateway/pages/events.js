@@ -23,9 +23,17 @@ export class EventStream {
     clearTimeout(this.watchdog);
   }
 
-  /** Tries at once, instead of when the pause is over. */
-  hurry() {
-    if (!this.timer) return;
+  /** Gives the connection back, until `wake`. */
+  sleep() {
+    this.asleep = true;
+    this.abort?.abort();
+    clearTimeout(this.timer);
+  }
+
+  /** Goes on where it stopped, and at once if it waits for the next try. */
+  wake() {
+    if (!this.asleep && !this.timer) return;
+    this.asleep = false;
     clearTimeout(this.timer);
     this.connect();
   }
@@ -45,7 +53,7 @@ export class EventStream {
       problem = error.status ? error : null;
     }
     clearTimeout(this.watchdog);
-    if (this.closed) return;
+    if (this.closed || this.asleep) return;
     if (problem && [401, 403, 404].includes(problem.status)) {
       this.on.refused(problem);
       return;

@@ -3,7 +3,7 @@ import { apiPath, get, getAll, post, whenSignedOut } from "./api.js";
 import { EventStream } from "./events.js";
 import { createStore } from "./stores.js";
 
-const HIDDEN_MS = 300_000;
+const HIDDEN_MS = 30_000;
 const STALE_MS = 20_000;
 const POINTS = 60;
 const MOST_HELD = 600;  // five minutes of batches; a longer pause reads everything again
@@ -205,11 +205,11 @@ export function isStale(sessions, now) {
   return live && newest !== null && now - newest > STALE_MS;
 }
 
-// A tab that nobody has looked at for minutes gives its connection back; one that is looked at again goes on where it stopped.
+// A browser has six connections to a gateway for all its tabs: a tab that nobody looks at gives its own back, and later goes on where it
+// stopped. The number of alerts in its title still follows, see components/open_alerts.js.
 document.addEventListener("visibilitychange", () => {
   clearTimeout(hiddenTimer);
-  if (document.hidden) hiddenTimer = setTimeout(close, HIDDEN_MS);
-  else if (stream) stream.hurry();
-  else if (store.get().me) follow(scope);
+  if (document.hidden) hiddenTimer = setTimeout(() => stream?.sleep(), HIDDEN_MS);
+  else stream?.wake();
 });
-window.addEventListener("online", () => stream?.hurry());
+window.addEventListener("online", () => stream?.wake());
