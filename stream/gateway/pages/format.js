@@ -70,14 +70,19 @@ const WARNINGS = {
   single_modality: "The score rests on one source almost alone.",
   visual_over_reliance: "The face moves the score, and the words do not support it.",
   explainers_disagree: "Two ways to explain the words disagree. Read the words with care.",
+  nuisance_sensitive: "The score moves with something that should not matter.",
   outside_training_domain: "The words seem not to be English. The model knows English only.",
   several_faces: "More than one face was in the picture. Only the largest is followed.",
   words_dropped: "More was said than the model can take in. The earliest words are left out.",
   sync_suspect: "Sound and picture may be out of step.",
   shed: "This window closed early, because too much data was waiting.",
 };
-/** A warning code in a sentence. */
-export const warningText = (code) => WARNINGS[code] ?? code.replaceAll("_", " ");
+/** A warning code in a sentence. A code may be followed by what it is about: "nuisance_sensitive:hiss". */
+export function warningText(code) {
+  const [kind, about] = code.split(":");
+  const text = WARNINGS[kind] ?? kind.replaceAll("_", " ");
+  return about ? text.replace("something", about.replaceAll("_", " ")) : text;
+}
 
 /** {tenant, session, track, window} of a window's id, `tenant/session/track/EPOCH-END`. */
 export function windowParts(windowId) {

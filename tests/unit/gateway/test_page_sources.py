@@ -9,6 +9,9 @@ import pytest
 
 from docs.page_libraries import LIBRARIES
 from stream.config.project import PROJECT_ROOT
+from stream.domain.modality import Modality
+from stream.domain.warning_codes import WarningCode
+from stream.domain.withheld import Reason
 from stream.gateway.page_files import MEDIA_TYPES, PAGES
 
 VENDOR = PAGES / "vendor"
@@ -40,6 +43,11 @@ def test_nothing_is_inline_and_nothing_comes_from_elsewhere(path: Path) -> None:
     assert not re.search(r"innerHTML|dangerouslySetInnerHTML|document\.write|\beval\(|new Function", text)
     if path.suffix == ".html":
         assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", text)
+
+
+@pytest.mark.parametrize("code", [*WarningCode, *Reason, *Modality])
+def test_every_code_has_words(code: str) -> None:
+    assert f" {code}: " in (PAGES / "format.js").read_text(encoding="utf-8")
 
 
 def test_the_document_names_files_that_exist() -> None:

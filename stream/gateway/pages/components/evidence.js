@@ -80,9 +80,18 @@ function parts({ contributions, earlier_windows: earlier }) {
   return all.filter(([, value]) => Math.abs(value) >= 0.05).map(([name, value]) => `${modalityName(name)} ${signed(value)}`).join(" · ") || "nothing moved much";
 }
 
+/** "Voice and face: not used, by policy." */
+function withheldTexts(withheld) {
+  const reasons = [...new Set(Object.values(withheld))];
+  return reasons.map((reason) => {
+    const names = MODALITIES.filter((name) => withheld[name] === reason).map(modalityName).join(" and ");
+    return `${names[0].toUpperCase()}${names.slice(1)}: ${withheldReason(reason)}.`;
+  });
+}
+
 /** Reasons to read the result with care, in words. */
 export function Warnings({ score }) {
-  const texts = [...score.warnings.map(warningText), ...Object.entries(score.withheld ?? {}).map(([name, reason]) => `The ${modalityName(name)} was ${withheldReason(reason)}.`)];
+  const texts = [...score.warnings.map(warningText), ...withheldTexts(score.withheld ?? {})];
   const missing = (score.modalities_expected ?? []).filter((each) => !score.modalities_present.includes(each) && !(each in (score.withheld ?? {})));
   if (missing.length && score.score !== null) texts.push(`Expected, but missing: ${missing.map(modalityName).join(", ")}.`);
   if (!texts.length) return null;
