@@ -62,11 +62,14 @@ class DecisionRelay:
         due = await self._queue.due(tenant)
         if not due or not await self._queue.lease(tenant, self._name, LEASE_MS):
             return
-        # Read again: the gateway that had the lease before may have published them meanwhile.
-        for alert, status in await self._queue.due(tenant):
-            if status.decided is not None:
-                await self._sender.send(*decision_message(decision_record(alert, status.decided)))
-            await self._queue.published(tenant, [alert.alert_id])
+        try:
+            # Read again: the gateway that had the lease before may have published them meanwhile.
+            for alert, status in await self._queue.due(tenant):
+                if status.decided is not None:
+                    await self._sender.send(*decision_message(decision_record(alert, status.decided)))
+                await self._queue.published(tenant, [alert.alert_id])
+        finally:
+            await self._queue.end_lease(tenant, self._name)
 
 
 def decision_record(alert: AlertRecord, decided: Decided) -> DecisionRecord:

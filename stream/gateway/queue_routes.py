@@ -35,7 +35,7 @@ from stream.domain.permission import Permission
 from stream.explain.text_view import alert_without_text
 from stream.gateway.actors import actor_of
 from stream.gateway.context import Gateway
-from stream.gateway.guard import require
+from stream.gateway.guard import require, visible_session
 from stream.gateway.principal import Principal
 from stream.gateway.problems import not_found
 from stream.gateway.views import Page
@@ -107,13 +107,20 @@ class QueueController(Controller):
         gateway: Gateway,
         principal: Principal,
         *,
+        session: Annotated[
+            str | None, Parameter(description="All cases of this session: TENANT/SESSION.", max_length=129)
+        ] = None,
         standing: Annotated[CaseState, Parameter(query="state", description="Only cases in this state.")] = CaseState.OPEN,
         severity: Annotated[Severity | None, Parameter(description="Only cases of this severity.")] = None,
         cursor: Cursor = "",
         limit: Limit = 50,
     ) -> Page[Case]:
-        """By severity, then age; decided ones by their time, the newest first."""
+        """By severity, then age; decided ones by their time, the newest first. Those of a session in the order of their ids."""
         queue = gateway.desk.queue
+        if session is not None:
+            key = visible_session(principal, *session.split("/", 1)) if "/" in session else None
+            of_session = [] if key is None else await queue.of_session(key, actor_of(principal))
+            return Page(items=tuple(map(_without_words, of_session)))
         try:
             found, following = await queue.page(
                 await _tenants(gateway, principal), standing, severity=severity, cursor=cursor, limit=limit, asking=actor_of(principal)

@@ -179,6 +179,13 @@ class AlertQueue:
             if not more or len(cases) == limit:
                 return cases, place.cursor if more else None
 
+    async def of_session(self, session: SessionKey, asking: Actor | None = None) -> list[Case]:
+        """All cases of a session, in the order of their ids."""
+        names, prefix = queue_names(session.tenant), f"{session}/"
+        ids = sorted(str(one) for one in await self._redis.once(lambda redis: redis.hkeys(names.alerts)) if str(one).startswith(prefix))
+        reads = await read_cases(self._redis, names, ids) if ids else []
+        return [case for read in reads if (case := read.as_case(asking)) is not None]
+
     async def counts(self, tenants: Collection[str]) -> QueueCounts:
         """How full the queues are, all of them together."""
         totals, oldest = [0] * 7, -1
@@ -273,6 +280,16 @@ class AlertQueue:
             return bool(await redis.get(key) == owner and await redis.pexpire(key, for_ms))
 
         return await self._redis.once(call)
+
+    async def end_lease(self, tenant: str, owner: str) -> None:
+        """Let another gateway publish. It would get the lease in time by itself."""
+        key = queue_names(tenant).relay
+
+        async def call(redis: RedisClient) -> None:
+            if await redis.get(key) == owner:
+                await redis.delete(key)
+
+        await self._redis.once(call)
 
     async def due(self, tenant: str) -> list[tuple[AlertRecord, CaseStatus]]:
         """Decided cases whose decision may be published: it can no longer be withdrawn. The oldest first, at most `PAGE`."""

@@ -14,7 +14,7 @@ export function useOpenAlerts(me) {
     let soon = null;
     const read = () => {
       soon = null;
-      get("/queue").then((counts) => setOpen(counts.open ?? 0), () => {});
+      get("/queue").then((counts) => setOpen(counts.open), () => {});
     };
     read();
     const timer = setInterval(read, EVERY_MS);

@@ -13,6 +13,7 @@ import { Icon } from "../components/icons.js";
 import { useMedia } from "../components/media.js";
 import { useNow } from "../components/now.js";
 import { Empty, Failed, Loading, Stale } from "../components/states.js";
+import { Upload } from "../components/upload.js";
 import { WindowedList } from "../components/windowed_list.js";
 
 const shortcuts = [
@@ -21,7 +22,7 @@ const shortcuts = [
   { name: "wall", keys: ["w"], does: "show the wall" },
 ];
 
-function Board({ query }) {
+function Board({ query, me }) {
   useScope(null);
   const { sessions, loaded, failed, skew, link, version } = useStore(store);
   const now = useNow() + skew;
@@ -45,6 +46,7 @@ function Board({ query }) {
     </div>
     <${Figures} sessions=${sessions} now=${now} show=${show} />
     ${isStale(sessions, now) && link === "live" && html`<${Stale}>No live session has had a result for ${span(now - newestResult(sessions))}. A worker may be away: see <a href="/health">Health</a>.</${Stale}>`}
+    <${Upload} me=${me} />
     ${sessions.size === 0 ? html`<${Nothing} />` : html`<${List} order=${order} now=${now} sessions=${sessions} />`}
   </div>`;
 }

@@ -13,6 +13,7 @@ import { Modalities } from "../components/modalities.js";
 import { Score } from "../components/score.js";
 import { Failed, Loading } from "../components/states.js";
 import { Sureness } from "../components/summary.js";
+import { Verdict } from "../components/verdict.js";
 
 const shortcuts = [
   { name: "view", keys: ["x"], does: "plain or expert" },
@@ -47,6 +48,7 @@ function Explanation({ params: { tenant, session, track, window }, query, me }) 
       <div class="summary-foot"><span>Sources</span><${Modalities} result=${score} />${score.arousal !== null && score.arousal !== undefined && html`<span>voice: ${excited(score.arousal)}</span>`}</div></section>
     ${explanation && html`<${Evidence} score=${score} explanation=${explanation} expert=${expert} words=${may(me, "words")} />`}
     ${expert && html`<${Figures} score=${score} explanation=${explanation} />`}
+    <${Verdict} window=${{ score, explanation }} me=${me} />
   </div>`;
 }
 

@@ -1,7 +1,10 @@
 // All pages, in the order of the menu. A page: {title, path, component} and, if it has them, shortcuts, permission, nav {label, icon, badge}, bare.
+import alerts from "./alerts.js";
 import board from "./board.js";
 import explanation from "./explanation.js";
+import health from "./health.js";
+import reveal from "./reveal.js";
 import session from "./session.js";
 import wall from "./wall.js";
 
-export const pages = [board, session, explanation, wall];
+export const pages = [board, alerts, health, reveal, session, explanation, wall];

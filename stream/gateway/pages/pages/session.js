@@ -14,6 +14,7 @@ import { Summary } from "../components/summary.js";
 import { SessionTimelines } from "../components/session_timelines.js";
 import { Changes, Drivers, Moments, Words } from "../components/evidence.js";
 import { Empty, Failed, Loading } from "../components/states.js";
+import { Verdict } from "../components/verdict.js";
 
 const shortcuts = [
   { name: "before", keys: ["ArrowLeft"], does: "the window before" },
@@ -69,7 +70,7 @@ function Evidence({ window: { explanation, score }, me }) {
       <section class="card"><h2>What changed</h2><${Changes} explanation=${explanation} /></section></div>
     <section class="card"><h2>Words</h2><${Words} explanation=${explanation} words=${may(me, "words")} /></section>
     <section class="card"><h2>Voice and face</h2><${Moments} explanation=${explanation} /></section>
-  </div>`;
+  </div><${Verdict} window=${{ score, explanation }} me=${me} />`;
 }
 
 /** What the address asks for, of what there is: {tracks, track, epoch, all, ofTrack, pinned, selected, lost}. */
