@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from secrets import token_hex
 from typing import TypeVar
 
@@ -23,12 +23,13 @@ from stream.domain.identity import SessionKey
 from stream.domain.result import Record
 from stream.gateway.disclosure import Disclosed
 from stream.gateway.session_state import LiveSession
-from stream.gateway.ticks import Audience, News, SessionTick, TenantTick, Tick, Viewer
+from stream.gateway.ticks import Audience, Erased, News, SessionTick, TenantTick, Tick, Viewer
 from stream.gateway.views import HISTORY, Batch, SessionPhase, SessionState, Stale
 from stream.sinks.connection import RedisConnection
 from stream.sinks.examine import RedisHealth
 from stream.sinks.problems import RedisUnusableError
 from stream.sinks.reader import ResultReader
+from stream.sinks.result_pages import missing_sessions
 from stream.sinks.stored_alerts import stored_alerts
 
 log = structlog.get_logger(__name__)
@@ -41,6 +42,7 @@ RING = 120
 """Ticks of which a viewer may miss the batches and still continue without a gap: a minute."""
 LISTED_MS = 24 * 3600 * 1000
 """Sessions without a result for this long are not listed. They can still be opened by name."""
+LOOK_FOR_ERASED_S = 2.0
 RETRY_S = 1.0
 GATHER_S = 0.1
 """A tick is longer: what is read a little later and together costs less and is shown at the same time."""
@@ -67,8 +69,8 @@ class Hub:
         self._phases: dict[SessionKey, SessionPhase] = {}
         self._now = Tick(1, 0)
         self._ring: deque[Tick] = deque(maxlen=RING)
-        self._tenant_viewers: dict[Audience, set[Viewer[TenantTick]]] = {}
-        self._session_viewers: dict[tuple[SessionKey, Disclosed], set[Viewer[SessionTick]]] = {}
+        self._tenant_viewers: dict[Audience, set[Viewer[TenantTick | Erased]]] = {}
+        self._session_viewers: dict[tuple[SessionKey, Disclosed], set[Viewer[SessionTick | Erased]]] = {}
         self.instance = token_hex(4)
         """Distinguishes this gateway's positions from those of others."""
         self.on_alert: Callable[[AlertRecord], None] = lambda _alert: None
@@ -85,6 +87,7 @@ class Hub:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._monitor.run())
             tasks.create_task(self._tick_for_ever())
+            tasks.create_task(self._drop_erased_for_ever())
             tasks.create_task(self._follow())
 
     @property
@@ -140,13 +143,13 @@ class Hub:
         return session.state(self._phase(session), disclosed, new_points_only=new_points_only)
 
     @contextmanager
-    def watch_all(self, audience: Audience) -> Iterator[Viewer[TenantTick]]:
+    def watch_all(self, audience: Audience) -> Iterator[Viewer[TenantTick | Erased]]:
         """A queue of the ticks of all sessions."""
         with _joined(self._tenant_viewers, audience) as viewer:
             yield viewer
 
     @contextmanager
-    def watch(self, key: SessionKey, disclosed: Disclosed) -> Iterator[Viewer[SessionTick]]:
+    def watch(self, key: SessionKey, disclosed: Disclosed) -> Iterator[Viewer[SessionTick | Erased]]:
         """A queue of the ticks of one session."""
         with _joined(self._session_viewers, (key, disclosed)) as viewer:
             yield viewer
@@ -227,6 +230,35 @@ class Hub:
         while True:
             await asyncio.sleep(TICK_S)
             self.tick()
+
+    async def _drop_erased_for_ever(self) -> None:
+        """Drop sessions that are no longer in Redis, because somebody has erased them or Redis was emptied.
+
+        Only those that are missing twice in a row: a new session has results a moment before it is listed.
+        """
+        before = set[SessionKey]()
+        while True:
+            await asyncio.sleep(LOOK_FOR_ERASED_S)
+            with suppress(RedisUnusableError):
+                missing = set(await missing_sessions(self._redis, list(self._sessions)))
+                self.drop(missing & before)
+                before = missing
+
+    def drop(self, erased: Iterable[SessionKey]) -> None:
+        """Forget sessions, and tell who has seen them."""
+        for key in erased:
+            self._sessions.pop(key, None)
+            self._phases.pop(key, None)
+            for tick in (*self._ring, self._now):
+                tick.news.pop(key, None)
+            for audience, viewers in self._tenant_viewers.items():
+                if audience.sees(key):
+                    for viewer in viewers:
+                        viewer.put(Erased(self.number))
+            for (watched, _), watching in self._session_viewers.items():
+                if watched == key:
+                    for watcher in watching:
+                        watcher.put(Erased(self.number))
 
     async def _follow(self) -> None:
         since_ms = self.now_ms() - LISTED_MS

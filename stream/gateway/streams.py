@@ -15,7 +15,7 @@ from stream.gateway.disclosure import Disclosed
 from stream.gateway.hub import Hub, encode_session_batch
 from stream.gateway.session_state import LiveSession
 from stream.gateway.sse import FIRST, KEEP_ALIVE, event
-from stream.gateway.ticks import Audience, News, SessionTick
+from stream.gateway.ticks import Audience, Erased, News, SessionTick
 from stream.gateway.views import Gap, Hello
 from stream.sinks.problems import RedisUnusableError
 from stream.sinks.reader import ReceivedRecord, ResultReader
@@ -87,6 +87,9 @@ async def all_sessions(hub: Hub, audience: Audience, last_event_id: str | None) 
             yield event("batch", missed.data, f"{hub.instance}-{missed.number}")
         while True:
             tick = await viewer.get()
+            if isinstance(tick, Erased):
+                yield event("gap", Gap(reason="erased"))
+                continue
             if tick is None:
                 tick = hub.since(number, audience)
             if tick is None:
@@ -142,7 +145,10 @@ class SessionStream:
                             yield text
                 tick = await viewer.get()
                 behind = tick is None
-                if tick is not None:
+                if isinstance(tick, Erased):
+                    self._positions.clear()
+                    yield event("gap", Gap(reason="erased"), self._position)
+                elif tick is not None:
                     yield self._event(tick)
 
     @property

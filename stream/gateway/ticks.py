@@ -91,6 +91,13 @@ class TenantTick:
 
 
 @dataclass(frozen=True, slots=True)
+class Erased:
+    """Instead of a tick: sessions that the viewer has seen are no longer there."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class SessionTick:
     """One tick of one session, for its viewers. `data` is the JSON of the whole batch."""
 

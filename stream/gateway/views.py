@@ -163,8 +163,8 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
     """The event ``gap``: something is missing in the stream, so load the snapshot again.
 
     Attributes:
-        reason: ``unknown_position`` (of another gateway, or unreadable), ``expired`` (no longer kept) or ``slow`` (the viewer read too
-            slowly).
+        reason: ``unknown_position`` (of another gateway, or unreadable), ``expired`` (no longer kept), ``slow`` (the viewer read too
+            slowly) or ``erased`` (a session that the viewer has seen is no longer there).
     """
 
     reason: str

@@ -19,6 +19,7 @@ Positions = Mapping[str, str]
 Final = tuple[ScoreRecord, ExplanationRecord | None]
 """A final window: its score and, unless it is no longer kept, its explanation."""
 
+LISTED_AT_ONCE = 500
 LONGEST_POSITION = 4096
 """Characters: more than the longest position of a session with the most tracks."""
 
@@ -138,6 +139,16 @@ class ResultPages:
     async def _ranges(self, commands: Sequence[tuple[str | int, ...]]) -> list[_Entries]:
         """Run the commands, which are about one session, in one transaction."""
         return await self._redis.once(lambda redis: _execute(redis, commands)) if commands else []
+
+
+async def missing_sessions(redis: RedisConnection, sessions: Sequence[SessionKey]) -> list[SessionKey]:
+    """Those of the sessions that Redis does not list any more. Raises `stream.sinks.problems.RedisUnusableError`."""
+    missing = []
+    for first in range(0, len(sessions), LISTED_AT_ONCE):
+        some = list(map(str, sessions[first : first + LISTED_AT_ONCE]))
+        scores = await redis.once(lambda client, some=some: client.zmscore(SESSIONS, some))  # type: ignore[misc]
+        missing += [SessionKey.parse(name) for name, score in zip(some, scores, strict=True) if score is None]
+    return missing
 
 
 async def _execute(redis: RedisClient, commands: Sequence[tuple[str | int, ...]]) -> list[Any]:

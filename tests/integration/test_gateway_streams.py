@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import msgspec
 import pytest
+from redis.asyncio import Redis
 
 from stream.config.settings import RedisSettings, Settings
 from stream.domain.identity import SessionKey
@@ -250,6 +251,29 @@ async def test_pages_of_a_history_hold_every_window_once(sink: RedisSink, settin
             assert sorted(found) == sorted(expected)
             times = [end for _, end in found]
             assert times == sorted(times, reverse=order == "newest")
+
+
+async def test_an_erased_session_is_gone_from_the_gateway(sink: RedisSink, redis: Redis, settings: Settings) -> None:
+    other = SessionKey("default", "call-2")
+    await put(sink, [4000])
+    await put(sink, [4000], session=other)
+    async with (
+        running_gateway(settings) as address,
+        events(address, ONE) as one,
+        events(address, f"/api/v1/stream?session={other}") as another,
+        events(address, ALL) as every,
+        httpx.AsyncClient(base_url=address) as client,
+    ):
+        await redis.unlink(*[key async for key in redis.scan_iter(match=f"sentistream:{{{SESSION}}}:*")])
+        await redis.zrem("sentistream:sessions", str(SESSION))
+        for stream in (one, every):
+            assert msgspec.json.decode(await stream.named("gap"), type=Gap).reason == "erased"
+        listed = (await client.get("/api/v1/sessions")).json()["items"]
+        assert [state["session"] for state in listed] == ["call-2"]
+        assert (await client.get(f"/api/v1/sessions/{SESSION}")).status_code == 404
+        await put(sink, [6000], session=other)
+        assert (await another.next())[0] == "hello"
+        assert windows(await take(another, 1)) == [("customer", 6000)]
 
 
 @pytest.fixture
