@@ -8,6 +8,7 @@ from stream.cli import (
     check_producer,
     config,
     forget,
+    export,
     gateway,
     models,
     prepare_kafka,
@@ -40,6 +41,7 @@ app.command("worker")(worker.worker)
 app.command("produce")(produce.produce)
 app.command("check-producer")(check_producer.check_producer)
 app.command("watch")(watch.watch)
+app.command("export")(export.export)
 app.command("explain")(explain.explain)
 app.command("rebuild")(rebuild.rebuild)
 app.command("forget")(forget.forget)
@@ -51,8 +53,8 @@ app.command("verdict")(verdict.verdict)
 app.command("schemas")(schemas.schemas)
 app.command("train", hidden=not train.IN_CHECKOUT)(train.train)
 app.command("evaluate", hidden=not train.IN_CHECKOUT)(train.evaluate)
-app.command("export", hidden=not train.IN_CHECKOUT)(train.export)
 app.add_typer(gateway.app, name="gateway")
+models.app.command("export", hidden=not train.IN_CHECKOUT)(train.export)
 app.add_typer(models.app, name="models")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(config.app, name="config")

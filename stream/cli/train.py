@@ -120,7 +120,7 @@ def export(runs: Runs = RUNS, out: Repository = MODELS) -> None:
     Use it after a change of the export: `sentistream train` writes these checkpoints, and exports them at its end. Needs the `train` extra
     (torch).
 
-    Example: `sentistream export --out triton_models`
+    Example: `sentistream models export --out triton_models`
     """
     require_checkout_and_torch()
     from stream.training.checkpoints import export_all  # noqa: PLC0415 - torch stays out of --help

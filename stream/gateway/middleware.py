@@ -102,7 +102,8 @@ def tags(app: ASGIApp) -> ASGIApp:
 def _is_snapshot(message: Message) -> bool:
     if message["type"] != "http.response.start" or message["status"] != 200:
         return False
-    return str(MutableScopeHeaders.from_message(message).get("content-type", "")).startswith("application/json")
+    # Not JSON lines: they are a stream.
+    return str(MutableScopeHeaders.from_message(message).get("content-type", "")).partition(";")[0] == "application/json"
 
 
 async def _send_tagged(known: str, held: list[Message], send: Send) -> None:

@@ -64,6 +64,7 @@ ROUTES = {
     "GET /api/v1/sessions/{tenant:str}/{session:str}": Row(Permission.SCORES, f"/sessions/{SECRET}", foreign=404),
     "GET /api/v1/sessions/{tenant:str}/{session:str}/windows": Row(Permission.SCORES, f"/sessions/{SECRET}/windows", foreign=404),
     "GET /api/v1/sessions/{tenant:str}/{session:str}/alerts": Row(Permission.ALERTS, f"/sessions/{SECRET}/alerts", foreign=404),
+    "GET /api/v1/sessions/{tenant:str}/{session:str}/export": Row(Permission.SCORES, f"/sessions/{SECRET}/export?format=csv", foreign=404),
     "GET /api/v1/windows/{tenant:str}/{session:str}/{track:str}/{window:str}": Row(Permission.SCORES, f"/windows/{WINDOW}", foreign=404),
     "GET /api/v1/stream": Row(Permission.SCORES, f"/stream?session={SECRET}", foreign=404, stream=True),
     "GET /api/v1/alerts": Row(Permission.ALERTS, "/alerts"),
@@ -94,6 +95,8 @@ ROUTES = {
 OTHERS = {
     "GET /assets/{name:path}": "files of the page, without data",
     "GET /api/v1/openapi.json": "the description of the API, without data",
+    "GET /api/v1/asyncapi.json": "the description of all records, without data",
+    "GET /api/v1/schemas/{name:str}": "the description of a record, without data",
     "GET /live": "a word",
     "GET /ready": "a word, or what is wrong with Redis",
 } | {f"GET {path}": "the document of the page, without data" for path in PAGE_PATHS}

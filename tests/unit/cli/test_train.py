@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from stream.cli import main, train
 from stream.config.project import PROJECT_ROOT
 
-COMMANDS = ("train", "evaluate", "export")
+COMMANDS = ("train", "evaluate")
 ROW = PROJECT_ROOT / "research" / "configs" / "bclstm" / "mmci.yaml"
 
 
@@ -34,7 +34,7 @@ def test_a_checkout_offers_them() -> None:
 def test_a_wheel_hides_them_and_says_where_they_work(installed: typer.Typer, tmp_path: Path) -> None:
     shown = CliRunner().invoke(installed, ["--help"]).stdout
     assert not any(f" {command} " in shown for command in COMMANDS)
-    for arguments in (["train", "live.yaml", "--data", str(tmp_path)], ["evaluate", "--data", str(tmp_path)], ["export"]):
+    for arguments in (["train", "live.yaml", "--data", str(tmp_path)], ["evaluate", "--data", str(tmp_path)], ["models", "export"]):
         result = CliRunner().invoke(installed, arguments)
         assert result.exit_code == 1
         assert "works from a checkout only" in result.stderr
@@ -63,6 +63,6 @@ def test_missing_corpora_and_checkpoints_are_named(tmp_path: Path) -> None:
     result = CliRunner().invoke(main.app, ["evaluate", "--data", str(tmp_path)])
     assert result.exit_code == 1
     assert "utterances.csv: not found" in result.stderr
-    result = CliRunner().invoke(main.app, ["export", "--runs", str(tmp_path)])
+    result = CliRunner().invoke(main.app, ["models", "export", "--runs", str(tmp_path)])
     assert result.exit_code == 1
     assert f"sentistream train {train.RECIPE}" in result.stderr
