@@ -7,8 +7,8 @@ import typer
 from stream.cli import (
     check_producer,
     config,
-    forget,
     export,
+    forget,
     gateway,
     models,
     prepare_kafka,

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -89,5 +90,5 @@ lazy = schemathesis.pytest.from_fixture("schema")
 
 @lazy.exclude(path="/api/v1/stream").parametrize()  # its answers do not end
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-def test_every_operation_keeps_to_the_description(case: schemathesis.Case) -> None:
+def test_every_operation_keeps_to_the_description(case: schemathesis.Case[Any]) -> None:
     case.call_and_validate(checks=CHECKS)
