@@ -590,6 +590,9 @@ class GatewaySettings(_Section):
         "127.0.0.1", description="Address to listen on. Any other than a loopback address needs gateway.access or gateway.oidc_issuer."
     )
     port: int = Field(8080, ge=0, le=65_535, description="Port to listen on. 0: any free port.")
+    metrics_port: int = Field(
+        0, ge=0, le=65_535, description="Port of /metrics, for Prometheus, on health.host; it asks nobody for a login. 0: no metrics."
+    )
     access: FilePath | None = Field(
         None,
         description="YAML file with the hashes of tokens, and with further roles; `sentistream gateway token` makes its entries. It is "

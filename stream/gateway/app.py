@@ -18,7 +18,7 @@ from stream.gateway.desk_work import run_desk
 from stream.gateway.export_routes import ExportController
 from stream.gateway.guard import current_principal
 from stream.gateway.health_routes import HealthController
-from stream.gateway.middleware import identification, protect, tags
+from stream.gateway.middleware import counted, identification, protect, tags
 from stream.gateway.page_routes import PageController
 from stream.gateway.probe_routes import ProbeController
 from stream.gateway.problems import HANDLERS
@@ -68,7 +68,7 @@ def create_app(gateway: Gateway) -> Litestar:
             "gateway": Provide(provide_gateway, sync_to_thread=False),
             "principal": Provide(current_principal, sync_to_thread=False),
         },
-        middleware=[identification(gateway.access), tags],
+        middleware=[counted(gateway.hub.metrics), identification(gateway.access), tags],
         before_send=[protect],
         exception_handlers=HANDLERS,
         openapi_config=OpenAPIConfig(title="sentistream", version="1", path=OWN_DESCRIPTION, render_plugins=[JsonRenderPlugin()]),

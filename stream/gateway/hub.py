@@ -22,6 +22,7 @@ from stream.domain.alert import AlertRecord
 from stream.domain.identity import SessionKey
 from stream.domain.result import Record
 from stream.gateway.disclosure import Disclosed
+from stream.gateway.metrics import GatewayMetrics
 from stream.gateway.session_state import LiveSession
 from stream.gateway.ticks import Audience, Erased, News, SessionTick, TenantTick, Tick, Viewer
 from stream.gateway.views import HISTORY, Batch, SessionPhase, SessionState, Stale
@@ -71,6 +72,9 @@ class Hub:
         self._ring: deque[Tick] = deque(maxlen=RING)
         self._tenant_viewers: dict[Audience, set[Viewer[TenantTick | Erased]]] = {}
         self._session_viewers: dict[tuple[SessionKey, Disclosed], set[Viewer[SessionTick | Erased]]] = {}
+        self.metrics = GatewayMetrics()
+        """What this gateway counts."""
+        self._watch()
         self.instance = token_hex(4)
         """Distinguishes this gateway's positions from those of others."""
         self.on_alert: Callable[[AlertRecord], None] = lambda _alert: None
@@ -110,8 +114,16 @@ class Hub:
         """Wall clock (Unix ms)."""
         return round(self._clock() * 1000)
 
+    def _watch(self) -> None:
+        metrics = self.metrics
+        metrics.streams.labels("all").set_function(lambda: sum(map(len, self._tenant_viewers.values())))
+        metrics.streams.labels("session").set_function(lambda: sum(map(len, self._session_viewers.values())))
+        metrics.sessions.set_function(lambda: len(self._sessions))
+        metrics.redis_up.set_function(lambda: REDIS not in self._monitor.problems)
+
     def add(self, record: Record, at_ms: int) -> None:
         """Take in a record, and the wall clock (Unix ms) of its arrival."""
+        self.metrics.records.inc()
         key = SessionKey(record.tenant, record.session)
         session = self._sessions.get(key)
         if session is None:
@@ -180,10 +192,18 @@ class Hub:
         self._now = Tick(tick.number + 1, 0)
         self._ring.append(tick.kept())
         if tick.news:
-            self._hand_out(tick)
+            with self.metrics.batch.time():
+                self._hand_out(tick)
+            self._count_ages(tick)
             for key in tick.news:
                 self._sessions[key].mark_sent()
         self._forget()
+
+    def _count_ages(self, tick: Tick) -> None:
+        for news in tick.news.values():
+            for score in news.scores:
+                if score.media_end_at_ms is not None:
+                    self.metrics.result_age.observe(max(0, tick.at_ms - score.media_end_at_ms) / 1000)
 
     def _hand_out(self, tick: Tick) -> None:
         for audience, viewers in self._tenant_viewers.items():

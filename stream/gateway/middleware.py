@@ -12,6 +12,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Middleware, Receive, Scope, Send
 
 from stream.gateway.access import Access
+from stream.gateway.metrics import GatewayMetrics
 
 API = "/api/"
 LARGEST_TAGGED = 8_000_000
@@ -66,6 +67,23 @@ def identification(access: Access) -> Middleware:
             await app(scope, receive, send)
 
         return identify
+
+    return wrap
+
+
+def counted(metrics: GatewayMetrics) -> Middleware:
+    """Counts the answers of the API by their status."""
+
+    def wrap(app: ASGIApp) -> ASGIApp:
+        async def count(scope: Scope, receive: Receive, send: Send) -> None:
+            async def sent(message: Message) -> None:
+                if message["type"] == "http.response.start" and scope["path"].startswith(API):
+                    metrics.requests.labels(str(message["status"])).inc()
+                await send(message)
+
+            await app(scope, receive, sent)
+
+        return count
 
     return wrap
 

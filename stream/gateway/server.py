@@ -8,6 +8,7 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from wsgiref.simple_server import WSGIServer
 
 import uvicorn
 
@@ -105,6 +106,7 @@ async def run_gateway(
     logging.getLogger("uvicorn.access").disabled = True
     logging.getLogger("uvicorn.error").addFilter(lambda record: not record.getMessage().startswith("ASGI callable returned without"))
     server = _Server(config, hub, on_started)
+    metrics = _serve_metrics(settings, hub)
     following, stopping = asyncio.create_task(_run_beside(gateway)), asyncio.create_task(stop.wait())
     for ends in (following, stopping):
         ends.add_done_callback(lambda _: setattr(server, "should_exit", True))
@@ -117,6 +119,22 @@ async def run_gateway(
             task.cancel()
         await asyncio.gather(following, stopping, return_exceptions=True)
         await redis.close()
+        if metrics is not None:
+            metrics.shutdown()
+            metrics.server_close()
+
+
+def _serve_metrics(settings: Settings, hub: Hub) -> WSGIServer | None:
+    host, port = settings.health.host, settings.gateway.metrics_port
+    if port == 0:
+        return None
+    try:
+        return hub.metrics.serve(host, port)[0]
+    except OSError as error:
+        raise GatewayPortError(
+            f"the metrics cannot listen on {host}:{port} ({error.strerror or error}): correct health.host or gateway.metrics_port, "
+            "or set gateway.metrics_port to 0"
+        ) from None
 
 
 async def _run_beside(gateway: Gateway) -> None:

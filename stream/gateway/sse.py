@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -41,6 +41,8 @@ def event(name: str, content: msgspec.Struct | bytes, position: str | None = Non
 class _EventResponse(ASGIStreamingResponse):
     """Ends when the events end, the viewer is gone, or the viewer does not take an event for `SEND_S`."""
 
+    on_dropped: Callable[[], None]
+
     async def send_body(self, send: Send, receive: Receive) -> None:
         sending = asyncio.ensure_future(self._send_events(send))
         leaving = asyncio.ensure_future(_disconnected(receive))
@@ -67,6 +69,7 @@ class _EventResponse(ASGIStreamingResponse):
             await send(last)
         except TimeoutError:
             # Without a last chunk the server closes the connection, and the viewer sees that the stream was cut off.
+            self.on_dropped()
             log.info("viewer_dropped", what=f"a viewer has read nothing for {SEND_S:g} s")
 
 
@@ -80,9 +83,11 @@ class EventStream(Stream):
 
     Args:
         events: The text of each event.
+        on_dropped: Called if the viewer is cut off.
     """
 
-    def __init__(self, events: AsyncGenerator[bytes, None]) -> None:
+    def __init__(self, events: AsyncGenerator[bytes, None], on_dropped: Callable[[], None] = lambda: None) -> None:
+        self._on_dropped = on_dropped
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         super().__init__(events, media_type="text/event-stream", headers=headers)
 
@@ -91,10 +96,12 @@ class EventStream(Stream):
         response = super().to_asgi_response(*_args, **options)
         if not isinstance(response, ASGIStreamingResponse):
             raise TypeError("the base class makes streaming responses")
-        return _EventResponse(
+        made = _EventResponse(
             iterator=response.iterator,
             headers=dict(response.headers.items()),
             media_type="text/event-stream",
             status_code=response.status_code,
             is_head_response=response.is_head_response,
         )
+        made.on_dropped = self._on_dropped
+        return made

@@ -54,4 +54,5 @@ class StreamController(Controller):
                 raise ClientException("session: write TENANT/SESSION")
             key = visible_session(principal, tenant, name)
             events = SessionStream(hub, gateway.pages, gateway.settings.redis, key, disclosed).events(position)
-        return EventStream(with_signs_of_life(hub, events, gateway.access.still_allowed(principal)))
+        hub.metrics.streams_opened.inc()
+        return EventStream(with_signs_of_life(hub, events, gateway.access.still_allowed(principal)), hub.metrics.streams_dropped.inc)

@@ -82,6 +82,7 @@ async def all_sessions(hub: Hub, audience: Audience, last_event_id: str | None) 
                 missed = hub.since(int(text), audience)
         yield event("hello", Hello(server_time_ms=hub.now_ms(), resumed=missed is not None), f"{hub.instance}-{number}")
         if last_event_id is not None and missed is None:
+            hub.metrics.gaps.labels("unknown_position").inc()
             yield event("gap", Gap(reason="unknown_position"))
         if missed is not None and missed.data is not None:
             yield event("batch", missed.data, f"{hub.instance}-{missed.number}")
@@ -94,6 +95,7 @@ async def all_sessions(hub: Hub, audience: Audience, last_event_id: str | None) 
                 tick = hub.since(number, audience)
             if tick is None:
                 number = hub.number
+                hub.metrics.gaps.labels("slow").inc()
                 yield event("gap", Gap(reason="slow"), f"{hub.instance}-{number}")
                 continue
             number = tick.number
@@ -136,6 +138,7 @@ class SessionStream:
             resumed, reason = await self._begin(position)
             yield event("hello", Hello(server_time_ms=self._hub.now_ms(), resumed=resumed), self._position)
             if reason:
+                self._hub.metrics.gaps.labels(reason).inc()
                 yield event("gap", Gap(reason=reason))
             behind = resumed or bool(reason)
             while True:

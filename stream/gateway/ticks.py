@@ -60,7 +60,8 @@ class Tick:
 
     def kept(self) -> Tick:
         """What a viewer who comes back needs of it. Explanations are most of the memory of a tick."""
-        return Tick(self.number, self.at_ms, {key: News(news.scores, summaries=news.summaries) for key, news in self.news.items()})
+        kept = {key: News(news.scores, alerts=news.alerts, summaries=news.summaries) for key, news in self.news.items()}
+        return Tick(self.number, self.at_ms, kept)
 
 
 @dataclass(frozen=True, slots=True)

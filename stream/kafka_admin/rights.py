@@ -21,7 +21,7 @@ class Role(StrEnum):
     PRODUCER = "producer"
     """Writes chunks and sessions."""
     GATEWAY = "gateway"
-    """`sentistream gateway`: writes verdicts, and looks how far the workers are behind."""
+    """`sentistream gateway`: writes verdicts and decisions, counts verdicts, and looks how far the workers are behind."""
     CONSUMER = "consumer"
     """Reads results in groups whose names begin with the user's; also `sentistream rebuild`."""
     REVIEWER = "reviewer"
@@ -66,13 +66,14 @@ def _rights(role: Role, kafka: KafkaSettings, user: str) -> Iterator[Right]:
         case Role.PRODUCER:
             yield from (Right("topic", name, "WRITE") for name in topics.inputs)
         case Role.GATEWAY:
-            yield Right("topic", topics.feedback, "WRITE")
+            yield from (Right("topic", name, "WRITE") for name in (topics.feedback, topics.decisions))
+            yield Right("topic", topics.feedback, "READ")
             yield from (Right("topic", name, "DESCRIBE") for name in topics.inputs)
             yield Right("group", kafka.group, "DESCRIBE")
         case Role.CONSUMER:
             # Dead letters and late chunks hold what people said, as it came.
             results = [name for name in topics.outputs if name not in {topics.dead_letters, topics.late}]
-            yield from (Right("topic", name, "READ") for name in results)
+            yield from (Right("topic", name, "READ") for name in (*results, topics.decisions))
             yield Right("group", user, "READ", prefixed=True)
         case Role.REVIEWER:
             yield from (Right("topic", topics.feedback, operation) for operation in ("READ", "WRITE"))

@@ -41,7 +41,7 @@ def test_every_image_is_pinned(services: dict[str, dict[str, Any]]) -> None:
     images = {name: service["image"] for name, service in services.items() if "image" in service}
     assert set(images) == set(services) - OWN
     for image in images.values():
-        assert re.search(r":\d[\w.-]*$", image), image
+        assert re.search(r":v?\d[\w.-]*$", image), image
     assert images["triton-gpu"] == images["triton-cpu"] == "nvcr.io/nvidia/tritonserver:24.10-py3"
 
 
@@ -58,6 +58,7 @@ def test_published_ports_are_on_loopback_and_the_defaults_of_the_settings(
         "kafka": [f"127.0.0.1:{kafka_port}:{kafka_port}"],
         "redis": [f"127.0.0.1:{redis_port[1]}:{redis_port[1]}"],
         "gateway": [f"127.0.0.1:{settings.gateway.port}:{settings.gateway.port}"],
+        "grafana": ["127.0.0.1:3000:3000"],
     }
 
 
@@ -169,7 +170,7 @@ def test_the_worker_waits_for_either_triton(services: dict[str, dict[str, Any]])
     needs = services["worker"]["depends_on"]
     assert all(need["condition"] == "service_healthy" for need in needs.values())
     assert {name for name, need in needs.items() if need.get("required", True)} == {"kafka", "redis"}
-    assert set(needs) == set(services) - OWN
+    assert set(needs) == set(services) - OWN - {"prometheus", "grafana"}
     assert all("healthcheck" in services[name] for name in needs)
     assert services["worker"]["profiles"] == ["gpu", "cpu"]
 

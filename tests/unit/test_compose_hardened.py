@@ -46,7 +46,7 @@ def test_each_service_sees_its_own_secrets_only_and_finds_all_that_it_names(serv
 def test_programs_read_settings_that_exist_from_their_own_files(
     services: dict[str, Any], secrets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("worker",):
+    for name in ("worker", "gateway"):
         assert services[name]["env_file"] == [f"secrets/{name}/settings.env"]
         assert "SENTISTREAM_REDIS__URL" not in services[name]["environment"], "it would win over the file"
         lines = (secrets / name / "settings.env").read_text().splitlines()

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import msgspec
-from prometheus_client import ProcessCollector
+import pytest
 
 from stream.config.project import PROJECT_ROOT
 from stream.domain.clock_skew import ClockSkew
 from stream.domain.modality import Modality
 from stream.domain.warning_codes import WarningCode
+from stream.gateway.metrics import GatewayMetrics
 from stream.pipeline.metrics import Metrics
 from stream.pipeline.timings import Step, Timings
 from tests.fakes.results import make_score
+from tests.support.metrics import exported
 
 PAGE = (PROJECT_ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+
+
+PROGRAMS: dict[str, type[Metrics | GatewayMetrics]] = {"worker": Metrics, "gateway": GatewayMetrics}
 
 
 def value(metrics: Metrics, series: str) -> float:
@@ -25,20 +29,13 @@ def value(metrics: Metrics, series: str) -> float:
     return float(found[1])
 
 
-def test_the_page_has_every_metric_with_its_kind_and_labels() -> None:
-    table = PAGE.partition("<!-- metrics: worker -->")[2].partition("<!-- end -->")[0]
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_the_page_has_every_metric_with_its_kind_and_labels(program: str) -> None:
+    table = PAGE.partition(f"<!-- metrics: {program} -->")[2].partition("<!-- end -->")[0]
     documented = {
         name: (kind, labels) for name, labels, kind in re.findall(r"^\| `(\w+)(?:\{([\w, ]+)\})?` \| (\w+) \|", table, re.MULTILINE)
     }
-    exported: dict[str, Any] = {}
-    collectors: list[Any] = list(Metrics()._registry._collector_to_names)
-    for collector in collectors:
-        if isinstance(collector, ProcessCollector):
-            continue
-        (metric,) = collector.describe()
-        name = metric.name + ("_total" if metric.type == "counter" else "")
-        exported[name] = (metric.type, ", ".join(collector._labelnames))
-    assert documented == exported
+    assert documented == exported(PROGRAMS[program]()._registry)
 
 
 def test_steps_of_windows_have_the_names_that_people_look_for() -> None:
