@@ -72,7 +72,6 @@ async def test_a_token_of_the_issuer_is_taken(issuer: Issuer, key: Key, algorith
         {"tenants": ["a/b"]},
         {"sub": "two\nlines"},
     ],
-    ids=str,
 )
 async def test_a_token_with_a_wrong_claim_is_refused(issuer: Issuer, changed: dict[str, Any]) -> None:
     assert await issuer.check(token(**changed)) is None
