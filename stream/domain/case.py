@@ -230,7 +230,7 @@ def withdrawing(actor: Actor) -> Transition:
         if decided is None:
             raise CaseRefusedError("not_decided", "there is no decision to undo")
         if decided.actor != actor.pseudonym:
-            raise CaseRefusedError("not_yours", f"only who decided can undo it; a {decided.role} did")
+            raise CaseRefusedError("not_yours", f"only who decided can undo it; {_a(decided.role)} did")
         if now_ms >= decided.at_ms + UNDO_MS:
             raise CaseRefusedError("published", f"the decision is older than {UNDO_MS // 1000} s and final")
         claim = Claim(actor.role, actor.pseudonym, now_ms + CLAIM_MS)
@@ -246,14 +246,18 @@ def showing_words(status: CaseStatus, _now_ms: int) -> Step:
 
 def _require_undecided(status: CaseStatus) -> None:
     if status.decided is not None:
-        raise CaseRefusedError("decided", f"a {status.decided.role} has decided this case at {_clock(status.decided.at_ms)}")
+        raise CaseRefusedError("decided", f"{_a(status.decided.role)} has decided this case at {_clock(status.decided.at_ms)}")
 
 
 def _require_no_other(status: CaseStatus, actor: Actor, now_ms: int) -> None:
     claim = status.claim_at(now_ms)
     if claim is not None and claim.actor != actor.pseudonym:
-        raise CaseRefusedError("claimed", f"a {claim.role} works on this case until {_clock(claim.until_ms)}")
+        raise CaseRefusedError("claimed", f"{_a(claim.role)} works on this case until {_clock(claim.until_ms)}")
 
 
 def _clock(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%H:%M:%S UTC")
+
+
+def _a(role: str) -> str:
+    return f"{'an' if role[0].lower() in 'aeiou' else 'a'} {role}"

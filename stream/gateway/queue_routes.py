@@ -107,9 +107,7 @@ class QueueController(Controller):
         gateway: Gateway,
         principal: Principal,
         *,
-        session: Annotated[
-            str | None, Parameter(description="All cases of this session: TENANT/SESSION.", max_length=129)
-        ] = None,
+        session: Annotated[str | None, Parameter(description="All cases of this session: TENANT/SESSION.", max_length=129)] = None,
         standing: Annotated[CaseState, Parameter(query="state", description="Only cases in this state.")] = CaseState.OPEN,
         severity: Annotated[Severity | None, Parameter(description="Only cases of this severity.")] = None,
         cursor: Cursor = "",

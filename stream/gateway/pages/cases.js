@@ -46,6 +46,7 @@ export function useQueue(state) {
 
 const CLAIM_AFTER_MS = 700;
 const RENEW_MS = 120_000;
+const UNPUBLISHED_MS = 2000;
 
 /**
  * {item, problem, refused, act(step, body)}: one case, claimed while it is open on the page. Whoever only passes by does not claim it;
@@ -59,7 +60,7 @@ export function useCase(alertId, { claims, onChange }) {
   const act = useCallback(async (step, body) => {
     const item = await post(casePath(alertId, `/${step}`), body);
     mine.current = item.mine;
-    setState((now) => ({ ...now, item: step === "words" || now.item?.shown ? { ...item, ...shownWords(now.item, item, step) } : item, refused: null }));
+    setState((now) => ({ ...now, item: { ...item, ...shownWords(now.item, step) }, refused: null }));
     latest.current?.();
     return item;
   }, [alertId]);
@@ -73,7 +74,7 @@ export function useCase(alertId, { claims, onChange }) {
         const item = await post(casePath(alertId, "/claim"));
         mine.current = true;
         if (ended) release();
-        else setState((now) => ({ ...now, item: { ...item, ...shownWords(now.item, item) }, refused: null }));
+        else setState((now) => ({ ...now, item: { ...item, ...shownWords(now.item) }, refused: null }));
         latest.current?.();
       } catch (problem) {
         if (!ended) setState((now) => ({ ...now, refused: problem.status === 409 ? problem.message : now.refused }));
@@ -97,11 +98,17 @@ export function useCase(alertId, { claims, onChange }) {
       release();
     };
   }, [alertId, claims]);
+  const waits = state.item?.state === "decided" && !state.item.published;
+  useEffect(() => {
+    if (!waits) return undefined;
+    const timer = setInterval(() => get(casePath(alertId)).then((item) => setState((now) => ({ ...now, item: { ...item, ...shownWords(now.item) } })), () => {}), UNPUBLISHED_MS);
+    return () => clearInterval(timer);
+  }, [alertId, waits]);
   return { ...state, act };
 }
 
 /** A case comes without words; once they were shown they stay until another case is opened. */
-function shownWords(before, item, step) {
+function shownWords(before, step) {
   if (step === "words") return { shown: true };
   return before?.shown ? { alert: before.alert, shown: true } : {};
 }

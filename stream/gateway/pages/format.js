@@ -48,6 +48,9 @@ export function ago(atMs, now) {
 
 export const clock = (atMs) => new Date(atMs).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
+/** "a supervisor", "an admin". */
+export const withArticle = (role) => `${/^[aeiou]/i.test(role) ? "an" : "a"} ${role}`;
+
 export const count = (number, one, many = `${one}s`) => `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
 
 export const MODALITIES = ["text", "audio", "video"];

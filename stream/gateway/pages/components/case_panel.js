@@ -1,7 +1,7 @@
 // One case: the rule in words, value against threshold, the moments around it, evidence, statement of reasons.
 import { html, useEffect, useMemo, useState } from "../html.js";
 import { apiPath, get } from "../api.js";
-import { MODALITIES, ago, clock, evidenceUrl, mediaTime, modalityName, signed, span, warningText, windowUrl } from "../format.js";
+import { MODALITIES, ago, clock, evidenceUrl, mediaTime, modalityName, signed, span, warningText, windowUrl, withArticle } from "../format.js";
 import { navigate } from "../router.js";
 import { may } from "../store.js";
 import { Bars } from "./bars.js";
@@ -16,7 +16,7 @@ export function CaseHead({ item, now }) {
   const { alert } = item;
   return html`<header class="case-head"><div class="row"><${Severity} severity=${alert.severity} /><span class="pill">${alert.rule}</span>
       ${item.cleared_at_ms && html`<span class="pill" title=${`The condition ended at ${clock(item.cleared_at_ms)}`}>no longer holds</span>`}
-      ${item.acknowledged_by && html`<span class="pill">seen by a ${item.acknowledged_by}</span>`}</div>
+      ${item.acknowledged_by && html`<span class="pill">seen by ${withArticle(item.acknowledged_by)}</span>`}</div>
     <h2>${alert.title}</h2>
     <p class="quiet"><a href=${evidenceUrl(alert.window_id)}>${alert.session}</a> · ${alert.role === alert.track ? alert.track : `${alert.track}, ${alert.role}`} · ${mediaTime(alert.start_ms)} – ${mediaTime(alert.end_ms)} · raised ${ago(item.raised_at_ms, now)}</p>
   </header>`;
@@ -27,7 +27,7 @@ export function CaseStanding({ item, refused, now, mayDecide }) {
   if (item.state === "decided") return null;
   if (refused) return html`<div class="banner" role="note"><${Icon} name="alerts" /><p>Only to read: ${refused}.</p></div>`;
   if (item.mine) return html`<p class="small standing">Yours for ${span(item.claimed_until_ms - now)}; it is given back when you open another case.</p>`;
-  if (item.state === "claimed") return html`<div class="banner" role="note"><p>Only to read: a ${item.claimed_by} works on it until ${clock(item.claimed_until_ms)}.</p></div>`;
+  if (item.state === "claimed") return html`<div class="banner" role="note"><p>Only to read: ${withArticle(item.claimed_by)} works on it until ${clock(item.claimed_until_ms)}.</p></div>`;
   if (!mayDecide) return html`<p class="small standing">Your role may look at cases, but not decide them.</p>`;
   return html`<p class="small standing">It becomes yours in a moment.</p>`;
 }

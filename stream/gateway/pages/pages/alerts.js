@@ -1,7 +1,7 @@
 // The moderation queue: one case at a time, by keyboard or pointer.
 import { html, useCallback, useEffect, useState } from "../html.js";
 import { post } from "../api.js";
-import { clock, count, evidenceUrl, mediaTime, span } from "../format.js";
+import { clock, count, evidenceUrl, mediaTime, span, withArticle } from "../format.js";
 import { STATES, casePath, useCase, useQueue } from "../cases.js";
 import { CHOICES, choiceOf } from "../decisions.js";
 import { useShortcuts } from "../keys.js";
@@ -129,10 +129,10 @@ function List({ items, state, id, now, more }) {
 }
 
 function RowState({ item }) {
-  if (item.state === "decided") return html`<span class="small">${choiceOf(item.decision).name}, by a ${item.decided_by} at ${clock(item.decided_at_ms)}${item.published ? "" : ", not yet published"}</span>`;
-  if (item.state === "claimed") return html`<span class="small">${item.mine ? "yours" : `a ${item.claimed_by} works on it`} until ${clock(item.claimed_until_ms)}</span>`;
+  if (item.state === "decided") return html`<span class="small">${choiceOf(item.decision).name}, by ${withArticle(item.decided_by)} at ${clock(item.decided_at_ms)}${item.published ? "" : ", not yet published"}</span>`;
+  if (item.state === "claimed") return html`<span class="small">${item.mine ? "yours" : `${withArticle(item.claimed_by)} works on it`} until ${clock(item.claimed_until_ms)}</span>`;
   if (item.state === "snoozed") return html`<span class="small">until ${clock(item.snoozed_until_ms)}</span>`;
-  return item.cleared_at_ms || item.acknowledged_by ? html`<span class="small">${[item.acknowledged_by && `seen by a ${item.acknowledged_by}`, item.cleared_at_ms && "no longer holds"].filter(Boolean).join(" · ")}</span>` : null;
+  return item.cleared_at_ms || item.acknowledged_by ? html`<span class="small">${[item.acknowledged_by && `seen by ${withArticle(item.acknowledged_by)}`, item.cleared_at_ms && "no longer holds"].filter(Boolean).join(" · ")}</span>` : null;
 }
 
 function CaseView({ id, me, now, onDecided, onChange, onSkip }) {
@@ -198,7 +198,7 @@ function Compared({ said, machine }) {
 
 function Made({ item: { decision, decided_by: by, decided_at_ms: at, published } }) {
   return html`<section class="card"><h2>${choiceOf(decision).name}</h2><dl class="facts"><dt>Policy</dt><dd>${decision.policy}</dd><dt>Reason</dt><dd>${decision.reason}</dd>
-    <dt>By</dt><dd>a ${by}, at ${clock(at)}</dd><dt>Published</dt><dd>${published ? "in the topic decisions" : "not yet"}</dd></dl></section>`;
+    <dt>By</dt><dd>${withArticle(by)}, at ${clock(at)}</dd><dt>Published</dt><dd>${published ? "in the topic decisions" : "not yet"}</dd></dl></section>`;
 }
 
 function Draft({ statement }) {
