@@ -11,12 +11,15 @@ from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 from redis.asyncio import Redis
 
 from stream.config.settings import Settings
+from stream.domain.alert import Severity
+from stream.domain.delivery import WindowAlerts
 from stream.domain.identity import SessionKey
 from stream.local.redis_server import RedisServer
 from stream.sinks.redis_sink import RedisSink
+from tests.fakes.alerts import make_alert
 from tests.support.chromium import WHY_NONE, chromium_arguments, chromium_path
 from tests.support.gateways import gateway_settings, running_gateway
-from tests.support.shown_records import windows
+from tests.support.shown_records import STEP_MS, windows
 
 PATIENCE_MS = 15_000
 Publish = Callable[..., Awaitable[int]]
@@ -73,16 +76,19 @@ async def site(page_redis: RedisServer) -> AsyncIterator[Site]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def publish(site: Site) -> AsyncIterator[Publish]:
-    """Makes windows final, as a worker does: ``await publish("call-1", [0.5, -1.0], track="customer")``."""
+    """Makes windows final, as a worker does: ``await publish("call-1", [0.5, -1.0], track="customer")``; an alert comes with the last."""
     sink = RedisSink(site.settings.redis)
     published: dict[tuple[str, str], list[float | None]] = {}
 
-    async def publish(session: str, scores: list[float | None], track: str = "customer") -> int:
+    async def publish(session: str, scores: list[float | None], track: str = "customer", *, alert: Severity | None = None) -> int:
         known = published.setdefault((session, track), [])
         first = len(known)
         known += scores
         for score, explanation in windows(SessionKey("default", session), known, track)[first:]:
-            await sink.finalise(score, explanation, 1)
+            raised = None
+            if alert and score.end_ms == 2 * STEP_MS + len(known) * STEP_MS:
+                raised = WindowAlerts((make_alert(score.end_ms, session=session, track=track, severity=alert),), b"{}")
+            await sink.finalise(score, explanation, 1, None, raised)
         return len(known)
 
     yield publish

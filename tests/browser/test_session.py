@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.conftest import Publish, Site
+from stream.domain.alert import Severity
+from tests.browser.conftest import Publish, Site, emptied
 from tests.support.fault_proxy import FaultProxy
 from tests.support.shown_records import MINUS
 
@@ -61,6 +62,31 @@ async def test_a_window_without_a_score_says_so(page: Page, site: Site, publish:
     await expect(page.get_by_text("is not kept any more")).to_be_visible()
     await page.goto(f"{site.url}/sessions/default/nobody")
     await expect(page.get_by_role("heading", name="There is no such session")).to_be_visible()
+
+
+async def test_an_alert_on_the_board_and_on_the_timeline_leads_to_its_evidence(page: Page, site: Site, publish: Publish) -> None:
+    await publish("call-1", SCORES, alert=Severity.HIGH)
+    await publish("call-2", [0.2])
+    await page.goto(site.url)
+    first = page.locator('[data-index="0"] .board-row')
+    await expect(first).to_contain_text("call-1")
+    await expect(first.locator(".alert")).to_contain_text("high")
+    await page.goto(f"{site.url}/sessions/default/call-1")
+    flag = page.get_by_role("link", name="The customer is upset")
+    await flag.click()
+    await expect(page.locator(".summary")).to_contain_text("Pinned")
+    assert page.url.endswith("at=customer%2F0-16000")
+    await publish("call-1", [0.1, -2.0], alert=Severity.CRITICAL)
+    await expect(flag).to_have_count(2)
+    await expect(page.locator(".summary")).to_contain_text("(-1.9)")  # the pinned window stays
+
+
+async def test_an_erased_session_leaves_the_page(page: Page, site: Site, publish: Publish) -> None:
+    await publish("call-1", SCORES)
+    await page.goto(f"{site.url}/sessions/default/call-1")
+    await expect(page.locator(".summary")).to_contain_text("Newest window")
+    await emptied(site.server)
+    await expect(page.get_by_role("heading", name="There is no such session")).to_be_visible(timeout=30_000)
 
 
 async def test_speakers_are_apart(page: Page, site: Site, publish: Publish) -> None:

@@ -10,13 +10,23 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, expect
 
+from stream.domain.alert import Severity
 from tests.browser.conftest import Publish, Site
 from tests.support.fault_proxy import FaultProxy
 from tests.support.shown_records import MINUS
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-PAGES = ("/", "/wall", "/sessions/default/call-1", "/windows/default/call-1/customer/0-8000?view=expert", "/?q=nobody")
+PAGES = (
+    "/",
+    "/?q=nobody",
+    "/wall",
+    "/sessions/default/call-1",
+    "/windows/default/call-1/customer/0-8000?view=expert",
+    "/alerts",
+    "/health",
+    "/reveal",
+)
 
 
 async def faults(page: Page) -> list[str]:
@@ -28,7 +38,7 @@ async def faults(page: Page) -> list[str]:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 async def test_pages_are_accessible(browser: Browser, site: Site, publish: Publish, theme: Any) -> None:
-    await publish("call-1", [0.4, -1.2, None, 0.1])
+    await publish("call-1", [0.4, -1.2, None, 0.1], alert=Severity.HIGH)
     await publish("call-1", [1.0], track="agent")
     context = await browser.new_context(color_scheme=theme, reduced_motion="reduce")
     page = await context.new_page()

@@ -24,7 +24,8 @@ export function useHistory(tenant, session) {
         if (!ended) setState({ windows: inOrder(known.current), loading: false, problem: null, cursor });
       } catch (problem) {
         if (ended || problem.status === 401) return;
-        setState((now) => ({ ...now, loading: false, problem }));
+        if (problem.status === 404) known.current = new Map();  // it was erased: nothing of it stays on the page
+        setState((now) => ({ ...now, windows: inOrder(known.current), loading: false, problem }));
         if (![403, 404].includes(problem.status)) timer = setTimeout(load, 3000);
       }
     };
