@@ -96,7 +96,11 @@ def lines(report: ForgetReport) -> list[str]:
     def place(name: str, erased: Erased) -> str:
         return f"{name}: {erased.found} found, {erased.left} left"
 
-    said = [place("Redis, keys", report.keys), place("moderation queue, cases", report.cases)]
+    said = [
+        place("Redis, keys", report.keys),
+        place("moderation queue, cases", report.cases),
+        place("webhooks, messages", report.messages),
+    ]
     said.append("store of windows: none on this machine" if report.windows is None else place("store of windows", report.windows))
     if report.windows is not None and not report.overwritten:
         said.append("store of windows: copies are left in its log while a worker uses it")

@@ -53,7 +53,7 @@ def prepare_kafka(
     - `sentistream prepare-kafka --worker worker --gateway gateway --passwords users.txt --config admin.yaml`
     """
     from stream.kafka_admin.rights import Role, rights_of  # noqa: PLC0415 - heavy imports stay out of --help
-    from stream.kafka_admin.topics import ensure_decisions, ensure_feedback, ensure_topics  # noqa: PLC0415
+    from stream.kafka_admin.topics import ensure_decisions, ensure_erasures, ensure_feedback, ensure_topics  # noqa: PLC0415
     from stream.kafka_admin.users import grant, set_passwords  # noqa: PLC0415
 
     settings = load_settings_with(config, kafka=kafka).kafka
@@ -72,6 +72,7 @@ def prepare_kafka(
     report = ensure_topics(settings)
     ensure_feedback(settings)
     ensure_decisions(settings)
+    ensure_erasures(settings)
     if secrets:
         set_passwords(settings, secrets)
     if rights:

@@ -66,14 +66,14 @@ def _rights(role: Role, kafka: KafkaSettings, user: str) -> Iterator[Right]:
         case Role.PRODUCER:
             yield from (Right("topic", name, "WRITE") for name in topics.inputs)
         case Role.GATEWAY:
-            yield from (Right("topic", name, "WRITE") for name in (topics.feedback, topics.decisions))
+            yield from (Right("topic", name, "WRITE") for name in (topics.feedback, topics.decisions, topics.erasures))
             yield Right("topic", topics.feedback, "READ")
             yield from (Right("topic", name, "DESCRIBE") for name in topics.inputs)
             yield Right("group", kafka.group, "DESCRIBE")
         case Role.CONSUMER:
             # Dead letters and late chunks hold what people said, as it came.
             results = [name for name in topics.outputs if name not in {topics.dead_letters, topics.late}]
-            yield from (Right("topic", name, "READ") for name in (*results, topics.decisions))
+            yield from (Right("topic", name, "READ") for name in (*results, topics.decisions, topics.erasures))
             yield Right("group", user, "READ", prefixed=True)
         case Role.REVIEWER:
             yield from (Right("topic", topics.feedback, operation) for operation in ("READ", "WRITE"))

@@ -17,8 +17,9 @@ from stream.domain.identity import SessionKey
 from stream.kafka_admin.erasures import Erasure, LeftInTopic, left_in_topics, note_erasure, send_end
 from stream.sinks.alert_queue import AlertQueue
 from stream.sinks.connection import RedisClient, RedisConnection
-from stream.sinks.keys import PREFIX, SESSIONS, queue_names, session_names
+from stream.sinks.keys import PREFIX, SESSIONS, queue_names, session_names, webhook_names
 from stream.sinks.redis_sink import RedisSink
+from stream.sinks.webhook_outbox import WebhookOutbox
 from stream.sinks.window_store import WindowStore
 
 ROUNDS = 5
@@ -55,6 +56,7 @@ class ForgetReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="event",
         at_ms: When (Unix ms).
         keys: Keys in Redis: results, states, contributions to later windows, alerts, partial results.
         cases: Cases of the moderation queue.
+        messages: Messages of webhooks that wait or were given up.
         windows: Windows of this machine's store; None if `explanations.store` names none.
         overwritten: Whether the store's deleted rows are overwritten in its log, too.
         topics: Records that are left in Kafka, and until when; None if they were not counted.
@@ -65,6 +67,7 @@ class ForgetReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="event",
     at_ms: int
     keys: Erased
     cases: Erased
+    messages: Erased
     windows: Erased | None = None
     overwritten: bool = True
     topics: tuple[LeftInTopic, ...] | None = None
@@ -72,7 +75,7 @@ class ForgetReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="event",
     @property
     def complete(self) -> bool:
         """Whether nothing is left where sentistream can erase."""
-        places = (self.keys, self.cases, *([] if self.windows is None else [self.windows]))
+        places = (self.keys, self.cases, self.messages, *([] if self.windows is None else [self.windows]))
         return self.overwritten and not any(place.left for place in places)
 
 
@@ -127,10 +130,12 @@ class Forgetting:
         on_step("erasing")
         await self._erase_keys(session)
         found_cases = await self._queue.forget(session)
+        found_messages = await self._erase_messages(session)
         windows, overwritten = await asyncio.to_thread(self._erase_windows, session)
         # 4.
         keys = Erased(found_keys, len(await self._keys(session)) + await self._is_listed(session))
         cases = Erased(found_cases, await self._cases(session))
+        messages = Erased(found_messages, await self._erase_messages(session))
         topics = None
         if count_topics:
             on_step("reading the topics")
@@ -141,6 +146,7 @@ class Forgetting:
             at_ms=erasure.at_ms,
             keys=keys,
             cases=cases,
+            messages=messages,
             windows=windows,
             overwritten=overwritten,
             topics=topics,
@@ -199,6 +205,18 @@ class Forgetting:
             return sorted(key for key in set(found) if key != names.state or not erased)
 
         return await self._redis.once(call)
+
+    async def _erase_messages(self, session: SessionKey) -> int:
+        """Erase the messages of webhooks, of whichever receiver. Returns how many there were."""
+        outbox, pattern = WebhookOutbox(self._redis), webhook_names("*").messages
+
+        async def call(redis: RedisClient) -> list[str]:
+            return [str(key) async for key in redis.scan_iter(match=pattern, count=1000)]
+
+        before, after = pattern.split("*")
+        receivers = [key.removeprefix(before).removesuffix(after) for key in await self._redis.once(call)]
+        await outbox.forget_positions([str(session)])
+        return sum([await outbox.erase(receiver, session) for receiver in receivers])
 
     async def _is_listed(self, session: SessionKey) -> int:
         return int(await self._redis.once(lambda redis: redis.zscore(SESSIONS, str(session))) is not None)

@@ -31,6 +31,7 @@ from stream.sinks.keys import PREFIX
 from stream.sinks.rebuild import read_history, refill
 from stream.sinks.redis_sink import RedisSink
 from stream.sinks.results import result_message
+from stream.sinks.webhook_outbox import StoredMessage, WebhookOutbox
 from stream.sinks.window_store import WindowStore
 from tests.fakes.alerts import make_alert
 from tests.fakes.processing_context import FakeWorker
@@ -89,6 +90,12 @@ async def fill(settings: Settings, producer: KafkaProducer, session: SessionKey,
     queue = AlertQueue(settings.redis)
     await queue.feed([alert_of(session)])
     await queue.close()
+    outbox, own = RedisConnection(settings.redis), str(session)
+    message = StoredMessage(session=own, kind="window.final", created_ms=1, body="{}")
+    hooks = WebhookOutbox(outbox, "test")
+    assert await hooks.hold()
+    assert await hooks.advance(own, "1", [("desk", f"message-{own}", message)], 1)
+    await outbox.close()
 
 
 def alert_of(session: SessionKey) -> AlertRecord:
@@ -117,7 +124,8 @@ async def test_a_session_is_erased_everywhere_and_the_others_stay(
     assert code == 0, err
     report = json.loads(out)
     assert report["keys"]["found"] >= 7
-    assert (report["keys"]["left"], report["cases"], report["windows"]) == (0, {"found": 1, "left": 0}, {"found": 1, "left": 0})
+    assert report["keys"]["left"] == 0
+    assert report["cases"] == report["messages"] == report["windows"] == {"found": 1, "left": 0}
     topics = Topics(settings.kafka.topic_prefix)
     counted = {topic["topic"]: topic["records"] for topic in report["topics"]}
     assert counted == {topics.scores: 3, topics.explanations: 3, topics.summaries: 1, topics.chunks(Modality.TEXT): 3}
@@ -128,6 +136,8 @@ async def test_a_session_is_erased_everywhere_and_the_others_stay(
     assert set(await redis.hgetall(left[0])) == {"erased", "token"}
     assert str(ERASED) not in await redis.zrange(f"{PREFIX}:sessions", 0, -1)
     assert not [case for case in await redis.hkeys(f"{PREFIX}:{{default}}:queue-alerts") if str(case).startswith(f"{ERASED}/")]
+    assert await redis.hkeys(f"{PREFIX}:{{webhooks}}:positions") == [str(KEPT)]
+    assert await redis.hkeys(f"{PREFIX}:{{webhooks}}:desk:messages") == [f"message-{KEPT}"]
     assert b"defaultcall-1" not in Path(str(settings.explanations.store)).read_bytes()
     assert {key: await redis.type(key) for key in await redis.keys(f"{PREFIX}:{{{KEPT}}}:*")} == before
     again = await Forgetting(settings, connection).forget(ERASED, count_topics=False)

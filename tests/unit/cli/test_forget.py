@@ -18,12 +18,13 @@ def test_a_name_that_no_session_has_is_refused_before_anything_is_asked(name: st
 
 def test_the_report_says_what_was_found_what_is_left_and_until_when() -> None:
     left = (LeftInTopic("chunks.text", 12, 1_795_000_000_000), LeftInTopic("feedback", 1, None))
-    found = {"keys": Erased(9, 0), "cases": Erased(1, 0), "windows": Erased(3, 0)}
+    found = {"keys": Erased(9, 0), "cases": Erased(1, 0), "messages": Erased(2, 0), "windows": Erased(3, 0)}
     report = ForgetReport(tenant="acme", session="call-1", at_ms=1, **found, overwritten=False, topics=left)
     assert not report.complete
     assert lines(report) == [
         "Redis, keys: 9 found, 0 left",
         "moderation queue, cases: 1 found, 0 left",
+        "webhooks, messages: 2 found, 0 left",
         "store of windows: 3 found, 0 left",
         "store of windows: copies are left in its log while a worker uses it",
         "Kafka, chunks.text: 12 records left until 2026-11-18T11:06+00:00; nothing uses them any more",
@@ -32,6 +33,6 @@ def test_the_report_says_what_was_found_what_is_left_and_until_when() -> None:
 
 
 def test_something_that_is_left_is_not_complete() -> None:
-    clean = ForgetReport(tenant="acme", session="call-1", at_ms=1, keys=Erased(9, 0), cases=Erased(0, 0))
-    assert clean.complete
-    assert not ForgetReport(tenant="acme", session="call-1", at_ms=1, keys=Erased(9, 1), cases=Erased(0, 0)).complete
+    none = Erased(0, 0)
+    assert ForgetReport(tenant="acme", session="call-1", at_ms=1, keys=Erased(9, 0), cases=none, messages=none).complete
+    assert not ForgetReport(tenant="acme", session="call-1", at_ms=1, keys=Erased(9, 1), cases=none, messages=none).complete
