@@ -15,7 +15,6 @@ from stream.gateway.alert_history_routes import AlertHistoryController
 from stream.gateway.context import Gateway
 from stream.gateway.description_routes import DescriptionController
 from stream.gateway.desk_work import run_desk
-from stream.gateway.erasure_routes import ErasureController
 from stream.gateway.export_routes import ExportController
 from stream.gateway.guard import current_principal
 from stream.gateway.health_routes import HealthController
@@ -35,7 +34,6 @@ CONTROLLERS: tuple[ControllerRouterHandler, ...] = (
     AccountController,
     DescriptionController,
     SessionController,
-    ErasureController,
     AlertHistoryController,
     ExportController,
     StreamController,

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from litestar import Controller, get
+from litestar import Controller, delete, get
 from litestar.exceptions import ClientException
 from litestar.params import Parameter
+from litestar.status_codes import HTTP_200_OK
 
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.permission import Permission
 from stream.gateway.context import Gateway
 from stream.gateway.disclosure import Disclosed
+from stream.gateway.erasure import erase
 from stream.gateway.guard import require, visible_session
 from stream.gateway.principal import Principal
 from stream.gateway.problems import not_found, unavailable
 from stream.gateway.session_state import LiveSession
 from stream.gateway.views import HISTORY, Page, SessionPhase, SessionState, WindowResult
+from stream.sinks.forget import ForgetReport
 from stream.sinks.reader import ResultReader
 from stream.sinks.result_pages import format_positions, parse_positions
 
@@ -69,6 +72,16 @@ class SessionController(Controller):
         key = visible_session(principal, tenant, session)
         found = gateway.hub.session(key) or await _unlisted(gateway, key)
         return gateway.hub.state(found, Disclosed.to(principal))
+
+    @delete(
+        "/sessions/{tenant:str}/{session:str}",
+        summary="Erase a session",
+        status_code=HTTP_200_OK,
+        guards=[require(Permission.ADMINISTER)],
+    )
+    async def erase(self, *, gateway: Gateway, principal: Principal, tenant: str, session: str) -> ForgetReport:
+        """As `sentistream forget`, without a count of what runs out in Kafka. A session that is running is refused with 409."""
+        return await erase(gateway, visible_session(principal, tenant, session))
 
     @get("/sessions/{tenant:str}/{session:str}/windows", summary="The final windows of a session")
     async def windows(

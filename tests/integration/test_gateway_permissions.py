@@ -62,8 +62,8 @@ ROUTES = {
     "POST /api/v1/logout": Row(None, "/logout", public=True),
     "GET /api/v1/sessions": Row(Permission.SCORES, "/sessions"),
     "GET /api/v1/sessions/{tenant:str}/{session:str}": Row(Permission.SCORES, f"/sessions/{SECRET}", foreign=404),
-    # There is no broker.
-    "DELETE /api/v1/sessions/{tenant:str}/{session:str}": Row(Permission.ADMINISTER, "/sessions/acme/never", foreign=404),
+    # It is running, so it is refused.
+    "DELETE /api/v1/sessions/{tenant:str}/{session:str}": Row(Permission.ADMINISTER, f"/sessions/{SECRET}", foreign=404),
     "GET /api/v1/sessions/{tenant:str}/{session:str}/windows": Row(Permission.SCORES, f"/sessions/{SECRET}/windows", foreign=404),
     "GET /api/v1/sessions/{tenant:str}/{session:str}/alerts": Row(Permission.ALERTS, f"/sessions/{SECRET}/alerts", foreign=404),
     "GET /api/v1/sessions/{tenant:str}/{session:str}/export": Row(Permission.SCORES, f"/sessions/{SECRET}/export?format=csv", foreign=404),
