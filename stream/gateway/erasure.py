@@ -24,6 +24,6 @@ async def erase(gateway: Gateway, key: SessionKey) -> ForgetReport:
         raise HTTPException(str(error), status_code=HTTP_409_CONFLICT) from None
     except (BrokerError, ForgetError, WindowStoreError) as error:
         raise unavailable(f"{error}; nothing was erased, or not all: try again") from None
-    gateway.hub.drop(key)
+    gateway.hub.drop([key])
     log.info("session_erased", keys=report.keys.found, complete=report.complete)
     return report

@@ -150,12 +150,6 @@ class Hub:
         """A session that is listed."""
         return self._sessions.get(key)
 
-    def drop(self, key: SessionKey) -> None:
-        """Forget a session: it was erased."""
-        self._sessions.pop(key, None)
-        self._phases.pop(key, None)
-        self._now.news.pop(key, None)
-
     def state(self, session: LiveSession, disclosed: Disclosed, *, new_points_only: bool = False) -> SessionState:
         """A session as somebody may see it now."""
         return session.state(self._phase(session), disclosed, new_points_only=new_points_only)

@@ -28,7 +28,7 @@ def test_nobody_writes_what_another_program_writes() -> None:
     assert writers[Role.WORKER] == set(TOPICS.outputs)
     assert writers[Role.PRODUCER] == set(TOPICS.inputs)
     assert writers[Role.CONSUMER] == set()
-    assert writers[Role.GATEWAY] == {TOPICS.feedback, TOPICS.decisions}
+    assert writers[Role.GATEWAY] == {TOPICS.feedback, TOPICS.decisions, TOPICS.erasures}
     assert writers[Role.REVIEWER] == {TOPICS.feedback}
 
 
