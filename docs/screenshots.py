@@ -14,6 +14,8 @@ import urllib.request
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import cv2
 import numpy as np
@@ -101,6 +103,8 @@ LINE_MS = 4500
 CALL_SESSION, FACE_SESSION, ALARMING_SESSION = "brakes-5120", "video-0031", "refund-4411"
 WHOLE = frozenset({"address-3310"})
 """Sessions that are sent at once."""
+PROBED = 0.3
+"""Share of the media that is probed: more than usual, since the run is short."""
 LONG_ENOUGH_S = 20
 """Until there is something to see."""
 
@@ -123,15 +127,15 @@ def evidence(window: str) -> str:
     return f"/sessions/{tenant}/{session}?at={at}"
 
 
-def shots(call: str, face: str, alarming: str) -> list[Shot]:
-    """All pictures, given the ids of a window of a call, of one with a face, and of one with an alert."""
+def shots(call: str, face: str, alarming: str, case: str) -> list[Shot]:
+    """All pictures, given the ids of a window of a call, of one with a face, of one with an alert, and of an alert."""
     page = evidence(call)
     return [
         Shot("session", page, whole=True, wait_for=".timeline canvas"),
         Shot("session-alert", evidence(alarming), whole=True, wait_for=".timeline .flag"),
         Shot("session-phone", page, PHONE, "dark", wait_for=".timeline canvas"),
         Shot("window-expert", f"/windows/{face}?view=expert", whole=True, wait_for=".facts"),
-        Shot("alerts", "/alerts"),
+        Shot("alerts", f"/alerts?id={quote(case)}", whole=True, wait_for=".case-head"),
         Shot("alerts-phone", "/alerts", PHONE),
         Shot("health", "/health"),
         Shot("reveal", "/reveal"),
@@ -171,7 +175,8 @@ async def main(target: Path) -> None:
             await asyncio.to_thread(_strongest, url, FACE_SESSION, "video"),
         )
         alarming = await asyncio.to_thread(_strongest, url, ALARMING_SESSION, "text")
-        for shot in shots(call, face, alarming):
+        case = (await asyncio.to_thread(_read, f"{url}/api/v1/alerts"))["items"][0]["alert"]["alert_id"]
+        for shot in shots(call, face, alarming, case):
             await _take(browser, url, shot, target)
         await browser.close()
 
@@ -179,7 +184,12 @@ async def main(target: Path) -> None:
 def _settings() -> Settings:
     settings = Settings()
     rules = Path(__file__).parents[1] / "configs" / "call-center.yaml"
-    return settings.model_copy(update={"alerts": settings.alerts.model_copy(update={"rules": rules if rules.exists() else None})})
+    sections = {
+        "alerts": settings.alerts.model_copy(update={"rules": rules}),
+        "gateway": settings.gateway.model_copy(update={"uploads": True}),
+        "reveal": settings.reveal.model_copy(update={"share": PROBED}),
+    }
+    return settings.model_copy(update=sections)
 
 
 async def _gateway(settings: Settings, running: AsyncExitStack) -> str:
@@ -221,10 +231,14 @@ def _time(ms: int) -> str:
     return f"00:{ms // 60_000:02}:{ms // 1000 % 60:02}.{ms % 1000:03}"
 
 
+def _read(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=20) as answer:  # noqa: S310 - loopback
+        return json.load(answer)
+
+
 def _strongest(url: str, session: str, modality: str) -> str:
     """The id of the session's window to which a modality contributes most."""
-    with urllib.request.urlopen(f"{url}/api/v1/sessions/default/{session}/windows?limit=500", timeout=20) as answer:  # noqa: S310 - loopback
-        windows = json.load(answer)["items"]
+    windows = _read(f"{url}/api/v1/sessions/default/{session}/windows?limit=500")["items"]
     best = max(windows, key=lambda window: abs(window["explanation"]["contributions"].get(modality, 0.0)))
     return str(best["score"]["window_id"])
 

@@ -103,7 +103,7 @@ function options(width, height, now) {
       stroke: byScore(false), width: 2, fill: byScore(true), fillTo: 0, spanGaps: false,
       points: { show: () => now.current.windows.length < MANY, size: 5, stroke: byScore(false), fill: byScore(false) },
     }],
-    hooks: { drawAxes: [(plot) => drawToReview(plot, now.current.windows, ink)] },
+    hooks: { draw: [(plot) => drawToReview(plot, now.current.windows, ink)] },
   };
 }
 

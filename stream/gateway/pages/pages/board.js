@@ -35,7 +35,7 @@ function Board({ query, me }) {
   );
   const order = useFrozenOrder(sorted, sessionKey);
   useShortcuts(shortcuts, { filter: () => filter.current?.focus(), settle: order.settle, wall: () => navigate("/wall") });
-  if (failed && !loaded) return html`<${Failed} problem=${failed} what="board" />`;
+  if (failed && !loaded && !sessions.size) return html`<${Failed} problem=${failed} what="board" />`;
   if (!loaded && !sessions.size) return html`<${Loading} what="the sessions" />`;
   return html`<div class="page board">
     <div class="page-head"><h1>Board</h1>

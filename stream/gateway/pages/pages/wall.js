@@ -22,7 +22,7 @@ function Wall() {
   const now = useNow() + skew;
   useShortcuts(shortcuts, { board: () => navigate("/") });
   const worst = useMemo(() => [...sessions.values()].filter(({ state }) => state === "live").sort(byUrgency).slice(0, WORST), [sessions, version]);
-  if (failed && !loaded) return html`<${Failed} problem=${failed} what="wall" />`;
+  if (failed && !loaded && !sessions.size) return html`<${Failed} problem=${failed} what="wall" />`;
   if (!loaded && !sessions.size) return html`<${Loading} what="the sessions" />`;
   const all = figures(sessions);
   const newest = newestResult(sessions);
