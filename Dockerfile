@@ -4,6 +4,7 @@ RUN python -m venv /opt/sentistream
 COPY pyproject.toml README.md LICENSE NOTICE /source/
 COPY stream /source/stream
 COPY triton_models /source/triton_models
+COPY configs /source/configs
 RUN /opt/sentistream/bin/pip install --no-cache-dir "/source[gateway]"
 
 FROM python:3.13-slim

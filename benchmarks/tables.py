@@ -24,6 +24,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 DOCUMENTS = ("docs/explanations.md", "docs/operations.md", "docs/performance.md", "docs/reliability.md")
 COUNTS = (
     *("runs", "faults", "expected", "lost", "duplicated", "different", "wrong", "mixed", "late", "repeated"),
+    *("alerts_expected", "alerts_lost", "alerts_duplicated", "alerts_different"),
     *("worker_crashes", "unclean_stops"),
 )
 

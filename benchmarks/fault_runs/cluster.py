@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from benchmarks.fault_runs.alerts import RULES
 from stream.config.settings import Settings
 from stream.local.environment import child_environment
 from stream.local.ports import LOOPBACK, free_port
@@ -61,6 +62,7 @@ class Services:
             update={
                 "kafka": plain.kafka.model_copy(update=kafka),
                 "windows": plain.windows.model_copy(update={"idle_after_ms": round(idle_after_s * 1000)}),
+                "alerts": plain.alerts.model_copy(update={"rules": RULES}),
                 "redis": plain.redis.model_copy(update={"url": SecretStr(self.redis.url), "timeout_s": 2.0}),
                 "triton": plain.triton if self.triton is None else plain.triton.model_copy(update=self._triton_settings(self.triton)),
             }

@@ -1,4 +1,4 @@
-"""The oracle: compares the published windows with the words that were sent."""
+"""The oracle: compares the published windows with the words that were sent, and alerts with the windows."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import msgspec
 from rich.console import Console
 
+from benchmarks.fault_runs.alerts import compare_alerts, expected_alerts
 from benchmarks.fault_runs.traffic import TRACK, Session
 from stream.config.settings import KafkaSettings, Settings
+from stream.domain.alert import AlertRecord
 from stream.domain.delivery import LastFinal
 from stream.domain.identity import SessionKey, TrackKey
-from stream.domain.result import ExplanationRecord, ModelVersion, ScoreRecord
+from stream.domain.result import ExplanationRecord, ModelVersion, ScoreRecord, decode_record
 from stream.domain.topics import Topics
 from stream.sinks.connection import RedisConnection
 from stream.sinks.keys import session_names
@@ -50,6 +52,10 @@ class Verdict:
         summaries_missing: Sessions without a summary in Kafka.
         mixed: Epochs whose records name several versions of the model.
         on_version_2: Epochs whose records name version 2 alone: with ``--promote``, those that began between a promotion and its rollback.
+        alerts_expected: Alerts that the final windows must raise and clear.
+        alerts_lost: Expected alerts that are missing in Redis or in the topic ``alerts``.
+        alerts_duplicated: Alerts that Redis holds more than once.
+        alerts_different: Alerts that were not expected, or whose contents differ from the expected one, in Redis or in ``alerts``.
     """
 
     expected: int = 0
@@ -63,6 +69,10 @@ class Verdict:
     summaries_missing: int = 0
     mixed: int = 0
     on_version_2: int = 0
+    alerts_expected: int = 0
+    alerts_lost: int = 0
+    alerts_duplicated: int = 0
+    alerts_different: int = 0
 
     def add(self, other: Verdict) -> None:
         """Add the numbers of another run."""
@@ -73,7 +83,8 @@ class Verdict:
     def clean(self) -> bool:
         """Whether nothing is lost, duplicated, different, wrong, late, mixed or in the dead letters, and no summary is missing."""
         errors = (self.lost, self.duplicated, self.different, self.wrong, self.late, self.dead_letters)
-        return not any((*errors, self.summaries_missing, self.mixed))
+        of_alerts = (self.alerts_lost, self.alerts_duplicated, self.alerts_different)
+        return not any((*errors, *of_alerts, self.summaries_missing, self.mixed))
 
 
 class RedisMonitor:
@@ -140,6 +151,11 @@ class RedisMonitor:
         """All final windows that Redis holds of a session."""
         return await self._store.finals(session)
 
+    async def alerts(self, session: SessionKey) -> list[AlertRecord]:
+        """All alerts that Redis holds of a session."""
+        entries = cast(Any, await self._redis.once(lambda redis: redis.xrange(session_names(session).alerts)))
+        return [cast(AlertRecord, decode_record(fields["record"])) for _, fields in entries]
+
     async def close(self) -> None:
         """Close the connections."""
         await self._store.close()
@@ -153,6 +169,7 @@ class Published:
     Attributes:
         scores: The distinct contents of the records in ``scores``, by window id.
         explanations: The distinct contents of the records in ``explanations``, by window id.
+        alerts: The distinct contents of the records in ``alerts``, by alert id.
         score_count: Number of records in ``scores``, repeated records included.
         late_count: Number of records in ``chunks.late``.
         dead_letter_count: Number of records in ``chunks.dead-letter``.
@@ -161,6 +178,7 @@ class Published:
 
     scores: Mapping[str, set[bytes]]
     explanations: Mapping[str, set[bytes]]
+    alerts: Mapping[str, set[bytes]]
     score_count: int
     late_count: int
     dead_letter_count: int
@@ -170,11 +188,12 @@ class Published:
     async def read(cls, kafka: KafkaSettings) -> Self:
         """Read the result topics to their end."""
         topics = Topics(kafka.topic_prefix)
-        names = (topics.scores, topics.explanations, topics.late, topics.dead_letters, topics.summaries)
-        scores, explanations, late, dead_letters, summaries = [await asyncio.to_thread(read_topic, kafka, name) for name in names]
+        names = (topics.scores, topics.explanations, topics.alerts, topics.late, topics.dead_letters, topics.summaries)
+        scores, explanations, alerts, late, dead_letters, summaries = [await asyncio.to_thread(read_topic, kafka, name) for name in names]
         return cls(
-            scores=_by_window(scores),
-            explanations=_by_window(explanations),
+            scores=_by_id(scores),
+            explanations=_by_id(explanations),
+            alerts=_by_id(alerts),
             score_count=len(scores),
             late_count=len(late),
             dead_letter_count=len(dead_letters),
@@ -222,6 +241,7 @@ async def judge(settings: Settings, monitor: RedisMonitor, sessions: list[Sessio
     for index, session in enumerate(sessions):
         finals = await monitor.finals(session.key)
         _compare_presence(verdict, session, finals, published)
+        _compare_alerts(verdict, session, finals, published, await monitor.alerts(session.key))
         if references is None:
             right = {end_ms: Content(float(len(words))) for end_ms, words in session.expected().items()}
             found = {final.end_ms: Content(final.score) for final in finals}
@@ -246,6 +266,22 @@ def _compare_presence(verdict: Verdict, session: Session, finals: Sequence[Score
     for final in finals:
         records = [msgspec.json.decode(content, type=ScoreRecord) for content in published.scores.get(final.window_id, ())]
         verdict.different += len(records) == 1 and records[0] != final
+
+
+def _compare_alerts(
+    verdict: Verdict, session: Session, finals: Sequence[ScoreRecord], published: Published, in_redis: Sequence[AlertRecord]
+) -> None:
+    """Count the alerts of a session that are expected, lost, duplicated or different."""
+    explanations = {
+        window: msgspec.json.decode(min(contents), type=ExplanationRecord) for window, contents in published.explanations.items()
+    }
+    expected = expected_alerts((final, explanations[final.window_id]) for final in finals if final.window_id in explanations)
+    of_session = {alert: contents for alert, contents in published.alerts.items() if alert.startswith(f"{session.key}/")}
+    counts = compare_alerts(expected, in_redis, of_session)
+    verdict.alerts_expected += counts.expected
+    verdict.alerts_lost += counts.lost
+    verdict.alerts_duplicated += counts.duplicated
+    verdict.alerts_different += counts.different
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +322,7 @@ def _window_id(session: Session, end_ms: int) -> str:
     return f"{session.key}/{TRACK}/0-{end_ms}"
 
 
-def _by_window(records: Sequence[Any]) -> dict[str, set[bytes]]:
+def _by_id(records: Sequence[Any]) -> dict[str, set[bytes]]:
     contents: dict[str, set[bytes]] = defaultdict(set)
     for record in records:
         contents[dict(record.headers)["ce_id"].decode()].add(record.value)

@@ -11,8 +11,10 @@ from stream.cli.errors import EXIT_FAILED, EXIT_USAGE, EXIT_WRONG_SERVICE, frien
 from stream.cli.options import ConfigFile, KafkaAddress, RedisUrl, TritonAddress, load_settings_with
 
 if TYPE_CHECKING:
+    from stream.config.load import ConfigError
     from stream.domain.service_problem import ServiceProblem
     from stream.local.reachable import Service
+    from stream.rules.read import RulesError
 
 app = typer.Typer(
     help="Show or check the settings: SENTISTREAM_* variables win over a YAML file, the file over the defaults.", no_args_is_help=True
@@ -78,13 +80,16 @@ def check(
     import json  # noqa: PLC0415
 
     from stream.config.load import ConfigError  # noqa: PLC0415
+    from stream.rules.read import RulesError, read_rules  # noqa: PLC0415
 
     try:
         settings = load_settings_with(config, kafka=kafka, redis=redis, triton=triton)
-    except ConfigError as error:
+        if settings.alerts.rules is not None:
+            read_rules(settings.alerts.rules)
+    except (ConfigError, RulesError) as error:
         if not as_json:
             raise
-        mistakes = [{"setting": mistake.key, "source": mistake.source, "text": mistake.text} for mistake in error.mistakes]
+        mistakes = _mistakes(error)
         typer.echo(json.dumps({"valid": False, "mistakes": mistakes, "services": {}}))
         raise typer.Exit(EXIT_USAGE) from None
     looked: dict[Service, list[ServiceProblem]] = {}
@@ -102,6 +107,14 @@ def check(
     serious = [problem for problems in looked.values() for problem in problems if problem.serious]
     if serious:
         raise typer.Exit(EXIT_WRONG_SERVICE if any(problem.lasting for problem in serious) else EXIT_FAILED)
+
+
+def _mistakes(error: ConfigError | RulesError) -> list[dict[str, str]]:
+    from stream.config.load import ConfigError  # noqa: PLC0415 - heavy imports stay out of --help
+
+    if isinstance(error, ConfigError):
+        return [{"setting": mistake.key, "source": mistake.source, "text": mistake.text} for mistake in error.mistakes]
+    return [{"setting": "alerts.rules", "source": f"line {mistake.line}", "text": mistake.text} for mistake in error.mistakes]
 
 
 def _usable(problems: list[ServiceProblem]) -> bool:

@@ -16,6 +16,7 @@ from stream.cli import (
     rebuild,
     reveal,
     revise,
+    rules,
     schemas,
     train,
     up,
@@ -57,4 +58,5 @@ app.add_typer(gateway.app, name="gateway")
 models.app.command("export", hidden=not train.IN_CHECKOUT)(train.export)
 app.add_typer(models.app, name="models")
 app.add_typer(webhooks.app, name="webhooks")
+app.add_typer(rules.app, name="rules")
 app.add_typer(config.app, name="config")

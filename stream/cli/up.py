@@ -92,8 +92,9 @@ def up(
     from stream.local.run_directory import run_directory  # noqa: PLC0415
     from stream.local.stack import StackPorts  # noqa: PLC0415
     from stream.local.triton import TritonPorts  # noqa: PLC0415
+    from stream.rules.shipped import with_checked_rules  # noqa: PLC0415
 
-    settings = load_settings_with(config, kafka=kafka, redis=redis, triton=triton)
+    settings = with_checked_rules(load_settings_with(config, kafka=kafka, redis=redis, triton=triton))
     external = external_services(kafka=kafka, redis=redis, triton=triton)
     ports = StackPorts(kafka_port, redis_port, TritonPorts(grpc=triton_port))
     plan = _Plan(settings, external, ports, workers, gateway_port, open_browser)

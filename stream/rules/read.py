@@ -100,7 +100,7 @@ class _Reader:
         return RuleBook(self._rules(values["rules"]), values.get("contest", CONTEST))
 
     def _rules(self, node: yaml.Node) -> tuple[Rule, ...]:
-        if not isinstance(node, yaml.SequenceNode) or not node.value:
+        if not isinstance(node, yaml.SequenceNode):
             self.note(node, "`rules` must be a list of rules, each beginning with `- name:`")
             return ()
         if len(node.value) > MOST_RULES:

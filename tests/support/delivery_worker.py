@@ -15,6 +15,8 @@ from stream.agents.app import WorkerApp
 from stream.aio.signals import stop_on_signals
 from stream.config.load import load_settings
 from stream.config.logs import configure_logging
+from stream.rules.evaluate import RuleSet
+from stream.rules.read import read_rules
 from stream.sinks.redis_sink import RedisSink
 from tests.fakes.processing_context import FakeEncoder, FakeScorer
 
@@ -34,6 +36,7 @@ async def main(ready_file: Path, scoring_s: float) -> None:
             scorer=FakeScorer(delays=dict.fromkeys(range(0, 60_000, 1000), scoring_s)),
             new_encoder=FakeEncoder,
             on_ready=lambda partitions: _write(ready_file, partitions),
+            rules=None if settings.alerts.rules is None else RuleSet(read_rules(settings.alerts.rules)),
         )
         await app.run(stop)
     await store.close()

@@ -94,8 +94,9 @@ def demo(
     from stream.config.logs import configure_logging  # noqa: PLC0415
     from stream.local.reachable import Service, require_services  # noqa: PLC0415
     from stream.local.run_directory import run_directory  # noqa: PLC0415
+    from stream.rules.shipped import with_checked_rules  # noqa: PLC0415
 
-    settings = load_settings_with(config, kafka=kafka, redis=redis, triton=triton)
+    settings = with_checked_rules(load_settings_with(config, kafka=kafka, redis=redis, triton=triton))
     external = external_services(kafka=kafka, redis=redis, triton=triton)
     configure_logging(settings)
     # kafka-python logs every lost connection, also those at the orderly end; errors that matter are raised.
