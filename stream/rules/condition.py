@@ -64,10 +64,11 @@ class Condition:
             return None
         return answer if isinstance(answer, bool) else None
 
-    def number(self, context: cel.Context) -> float | None:
-        """The expression as a number; None if the window lacks something that it names."""
+    def number(self, values: dict[str, Value]) -> float | None:
+        """The expression as a number, with these variables; None if the window lacks something that it names."""
         try:
-            answer = self.of(context)
+            # Most rules measure a variable as it is.
+            answer = values[self.source] if self.source in values else self.of(context_of(values))
         except UNDECIDED:
             return None
         return round(float(answer), 4) + 0.0 if isinstance(answer, int | float) and not isinstance(answer, bool) else None

@@ -104,11 +104,9 @@ class RuleSet:
     def _decide(self, rule: Rule, before: RuleState | None, seen: Seen, values: dict[str, Value]) -> Decision:
         # A rule that was changed begins anew: what its old text found says nothing about the new one.
         before = before if before is not None and before.version == rule.version else None
-        own: dict[str, Value] = {"threshold": rule.threshold, "clear_at": rule.clear_at}
-        context, value = context_of(values | own), None
-        if rule.value is not None:
-            value = rule.value.number(context)
-            context.add_variable("value", value)
+        value = None if rule.value is None else rule.value.number(values)
+        own: dict[str, Value] = {"value": value, "threshold": rule.threshold, "clear_at": rule.clear_at}
+        context = context_of(values | own)
         holds = rule.when.holds(context)
         ends = None if holds is None else not holds
         if rule.clear is not None:

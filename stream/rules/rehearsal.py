@@ -43,7 +43,7 @@ def _mistake(rule: Rule, key: str, condition: Condition) -> str | None:
         own: dict[str, Value] = {"threshold": rule.threshold, "clear_at": rule.clear_at}
         if rule.value is not None and key != "value":
             named = [name for name in rule.value.variables if name in BY_NAME]
-            own["value"] = rule.value.number(context_of(values_of(seen, named)))
+            own["value"] = rule.value.number(values_of(seen, named))
         own = {name: value for name, value in own.items() if name in condition.variables}
         absent += [name for name, value in own.items() if value is None]
         try:

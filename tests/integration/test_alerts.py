@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import signal
 from pathlib import Path
@@ -18,14 +19,13 @@ from stream.domain.delivery import FinaliseOutcome, WindowAlerts
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import ExplanationRecord, ScoreRecord, decode_record, encode_record
 from stream.domain.topics import Topics
-from stream.kafka_admin.topics import ensure_topics
 from stream.local.redis_server import RedisServer
 from stream.rules.evaluate import encode_track_rules
 from stream.sinks.keys import session_names
 from stream.sinks.reader import ResultReader
 from stream.sinks.rebuild import read_history, refill
 from stream.sinks.redis_sink import RedisSink
-from stream.sinks.results import result_message
+from stream.sinks.results import Result, result_message
 from tests.fakes.processing_context import FakeWorker
 from tests.fakes.results import SESSION, make_explanation, make_score
 from tests.support.delivery import END, EXPECTED, SECONDS, START, finals, send, unique_sessions, worker
@@ -36,8 +36,10 @@ from tests.support.settings import own_settings
 WINDOWS = [make_score(end_ms, points) for end_ms, points in ((4000, 4.0), (6000, 3.0), (8000, 1.0), (10_000, 4.0), (12_000, 4.0))]
 
 
-def with_rules(settings: Settings) -> Settings:
-    return settings.model_copy(update={"alerts": AlertSettings(rules=RULES_FILE)})
+@pytest.fixture
+def settings(kafka_bootstrap: str, server: RedisServer) -> Settings:
+    own = own_settings("alerts", kafka_bootstrap, server.url, session_timeout_s=6.0, fetch_max_wait_ms=20)
+    return own.model_copy(update={"alerts": AlertSettings(rules=RULES_FILE)})
 
 
 async def held(redis: Redis, session: SessionKey) -> list[AlertRecord]:
@@ -84,7 +86,7 @@ async def test_a_reader_gets_the_alerts_right_after_their_windows(sink: RedisSin
             if len(found) == 10 + len(expected):
                 break
     assert [record for record in found if isinstance(record, AlertRecord)] == expected
-    for before, record in zip(found, found[1:], strict=False):
+    for before, record in itertools.pairwise(found):
         if isinstance(record, AlertRecord):
             assert isinstance(before, ExplanationRecord | AlertRecord)
             assert before.window_id == record.window_id
@@ -95,9 +97,8 @@ async def test_a_reader_gets_the_alerts_right_after_their_windows(sink: RedisSin
 
 
 async def test_a_killed_worker_loses_and_doubles_no_alert(
-    kafka_bootstrap: str, redis_url: str, producer: KafkaProducer, store: RedisSink, tmp_path: Path
+    settings: Settings, producer: KafkaProducer, sink: RedisSink, redis: Redis, tmp_path: Path
 ) -> None:
-    settings = with_rules(own_settings("alerts", kafka_bootstrap, redis_url, session_timeout_s=6.0, fetch_max_wait_ms=20))
     sessions, factory, prefix = unique_sessions(6), FakeWorker(), settings.kafka.topic_prefix
     async with worker(settings, tmp_path, "first") as first, worker(settings, tmp_path, "second"):
         for session in sessions:
@@ -109,28 +110,19 @@ async def test_a_killed_worker_loses_and_doubles_no_alert(
                 first.send_signal(signal.SIGKILL)
         for session in sessions:
             send(producer, prefix, factory.event(END, session))
-        assert await finals(store, sessions) == [EXPECTED] * len(sessions)
+        assert await finals(sink, sessions) == [EXPECTED] * len(sessions)
     topics = Topics(prefix)
     explanations = {json.loads(r.value)["window_id"]: decode_record(r.value) for r in read_topic(settings.kafka, topics.explanations)}
     in_kafka = {record.value for record in read_topic(settings.kafka, topics.alerts)}
-    redis = Redis.from_url(redis_url, decode_responses=True)
     expected_in_kafka = set()
     for session in sessions:
         key = SessionKey("acme", session)
-        scores = await store.finals(key)
+        scores = await sink.finals(key)
         expected = alerts_of((score, cast(ExplanationRecord, explanations[score.window_id])) for score in scores)
         assert len(expected) > 2
         assert await held(redis, key) == expected
         expected_in_kafka |= {encode_record(alert) for alert in expected}
-    await redis.aclose()
     assert in_kafka == expected_in_kafka
-
-
-@pytest.fixture
-def settings(kafka_bootstrap: str, server: RedisServer) -> Settings:
-    own = with_rules(own_settings("alerts-rebuild", kafka_bootstrap, server.url))
-    ensure_topics(own.kafka)
-    return own
 
 
 async def test_an_emptied_redis_gets_its_alerts_and_the_state_of_the_rules_back(
@@ -140,8 +132,9 @@ async def test_an_emptied_redis_gets_its_alerts_and_the_state_of_the_rules_back(
     for score in WINDOWS:
         found = rules.evaluate(state, score, make_explanation(score))
         state = found.state
-        records = [(topics.scores, score), (topics.explanations, make_explanation(score)), *((topics.alerts, a) for a in found.alerts)]
-        for topic, record in records:
+        explanation = make_explanation(score)
+        records: list[tuple[str, Result]] = [(topics.scores, score), (topics.explanations, explanation)]
+        for topic, record in records + [(topics.alerts, alert) for alert in found.alerts]:
             key, value, headers = result_message(record)
             producer.send(topic, key=key, value=value, headers=headers)
     producer.flush()
