@@ -87,7 +87,7 @@ class ContextFeatures(msgspec.Struct, frozen=True):
         sentence: The sentence that is unfinished at the window's end; None if the window has no word.
         redacted: The words of the window that no explanation may show. A later window that overlaps it may not show them either, although
             what told that they are personal is in this window alone.
-        voice_ms: How long the confirmed voice in it lasts; 0 in contributions of earlier releases.
+        voice_ms: How long the confirmed voice in it lasts; None if no sound was looked at, and in contributions of earlier releases.
     """
 
     track: str
@@ -98,7 +98,7 @@ class ContextFeatures(msgspec.Struct, frozen=True):
     segments: int = 0
     sentence: OpenSentence | None = None
     redacted: tuple[RedactedWord, ...] = ()
-    voice_ms: int = 0
+    voice_ms: int | None = None
 
     @property
     def window(self) -> ContextWindow:

@@ -21,7 +21,7 @@ class Conversation(msgspec.Struct, frozen=True):
     Attributes:
         others_until_ms: End of the newest window of another track with words or a voice; None if there is none in the context.
         talk_over: Least share of time in which this track and another one both held a voice, in the newest window that both have; None if
-            the context has no such window, as with windows by utterance.
+            the context has no such window, as with windows by utterance, or the sound of one of them was not looked at.
     """
 
     others_until_ms: int | None
@@ -33,17 +33,17 @@ def conversation_of(window: ContextWindow, context: Sequence[ContextFeatures]) -
     others = [features for features in context if features.track != window.track]
     if not others:
         return None
-    heard = [features.end_ms for features in others if Modality.TEXT in features.means or features.voice_ms >= LEAST_VOICE_MS]
+    heard = [features.end_ms for features in others if Modality.TEXT in features.means or (features.voice_ms or 0) >= LEAST_VOICE_MS]
     return Conversation(max(heard, default=None), _talk_over(window.track, context))
 
 
 def _talk_over(track: str, context: Sequence[ContextFeatures]) -> float | None:
-    own = {(features.start_ms, features.end_ms): features.voice_ms for features in context if features.track == track}
-    spans = [(f.end_ms, f.start_ms) for f in context if f.track != track and (f.start_ms, f.end_ms) in own]
-    if not spans:
+    heard = [(f.track, (f.end_ms, f.start_ms), f.voice_ms) for f in context if f.voice_ms is not None]
+    own = {span: voice_ms for name, span, voice_ms in heard if name == track}
+    both = [(span, voice_ms) for name, span, voice_ms in heard if name != track and span in own]
+    if not both:
         return None
-    end_ms, start_ms = max(spans)
+    (end_ms, start_ms), voice_ms = max(both)
     length_ms = end_ms - start_ms
-    loudest = max(f.voice_ms for f in context if f.track != track and (f.start_ms, f.end_ms) == (start_ms, end_ms))
     # Two voices that together last longer than the window must overlap by the difference.
-    return round(max(0, own[start_ms, end_ms] + loudest - length_ms) / length_ms, 4)
+    return round(max(0, own[end_ms, start_ms] + voice_ms - length_ms) / length_ms, 4)

@@ -32,7 +32,7 @@ def contribution(window: Window, inputs: WindowInputs) -> ContextFeatures:
         means={m: packed_mean(rows[:count]) for m, rows, count in zip(MODALITIES, nodes, counts, strict=True) if count},
         start_ms=window.start_ms,
         segments=len(inputs.audio_spans_ms),
-        voice_ms=window.voice_ms(),
+        voice_ms=window.voice_ms() if window.audio else None,
         sentence=open_sentence(window),
     )
 

@@ -226,7 +226,7 @@ VARIABLES: tuple[Variable, ...] = (
         "talk_over",
         "double",
         "least share of time (0 to 1) in which this track and another one both spoke, in the newest window before this one that both have",
-        "null without such a window, and with windows by utterance",
+        "null without such a window, with windows by utterance, and where the voice of one of them is not used",
         lambda s: None if s.score.conversation is None else s.score.conversation.talk_over,
     ),
     Variable("windows", "int", "windows of the track so far, this one included", "", lambda s: s.history.windows),
