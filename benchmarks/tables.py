@@ -24,7 +24,6 @@ RESULTS = ROOT / "benchmarks" / "results"
 DOCUMENTS = ("docs/explanations.md", "docs/operations.md", "docs/performance.md", "docs/reliability.md")
 COUNTS = (
     *("runs", "faults", "expected", "lost", "duplicated", "different", "wrong", "mixed", "late", "repeated"),
-    *("alerts_expected", "alerts_lost", "alerts_duplicated", "alerts_different"),
     *("worker_crashes", "unclean_stops"),
 )
 
@@ -83,7 +82,7 @@ def recovery_table() -> str:
     by_kind: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for result in _fault_runs():
         at_once = "" if result["at_once"] == 1 else f", {result['at_once']} faults at once"
-        by_kind[result["model"] + at_once + (", with promotions" if result.get("promote") else "")].append(result)
+        by_kind[result["model"] + at_once + (", with promotions" if result.get("promote") else "") + _with_alerts(result)].append(result)
     rows = []
     for kind, results in sorted(by_kind.items()):
         recoveries = [seconds for result in results for times in result["recovery_s"].values() for seconds in times]
@@ -92,11 +91,32 @@ def recovery_table() -> str:
     return markdown_table(["model", *(name.replace("_", " ") for name in COUNTS), "recovery p50 s", "p95 s", "worst s"], rows)
 
 
+def _with_alerts(result: Mapping[str, Any]) -> str:
+    # Earlier runs had no rules.
+    return ", with alerts" if result.get("alerts_expected") else ""
+
+
+def fault_alerts_table() -> str:
+    """The alerts of the fault runs that had rules."""
+    rows = [
+        [
+            result["model"],
+            str(result["seed"]),
+            f"{result['faults']}",
+            f"{result['expected']:,}",
+            *(f"{result[name]:,}" for name in ("alerts_expected", "alerts_lost", "alerts_duplicated", "alerts_different")),
+        ]
+        for result in _fault_runs()
+        if result.get("alerts_expected")
+    ]
+    return markdown_table(["model", "seed", "faults", "windows", "alerts expected", "lost", "duplicated", "different"], rows)
+
+
 def faults_table() -> str:
-    """Recovery by kind of fault, over all runs with one fault at a time and without promotions."""
+    """Recovery by kind of fault, over all runs with one fault at a time, without promotions and alerts."""
     times_s: dict[str, list[float]] = defaultdict(list)
     for result in _fault_runs():
-        if result["at_once"] == 1 and not result.get("promote"):
+        if result["at_once"] == 1 and not result.get("promote") and not _with_alerts(result):
             for fault, seconds in result["recovery_s"].items():
                 times_s[fault] += seconds
     rows = [[fault, str(len(times)), f"{median(times):.2f}", f"{max(times):.2f}"] for fault, times in sorted(times_s.items())]
@@ -158,6 +178,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "recovery": recovery_table,
     "served": served_table,
     "faults": faults_table,
+    "fault-alerts": fault_alerts_table,
     "explainers": lambda: pages.methods_table(_last("explanations")),
     "explainers-agreeing": lambda: pages.agreeing_table(_last("explanations")),
     "explainers-alike": lambda: pages.agreement_table(_last("explanations")),

@@ -113,7 +113,7 @@ class _Reader:
             self.note(node, "a rule must be a mapping that begins with `- name:`")
             return None
         before = len(self.mistakes)
-        values = self._entries(node, _KEYS, "of a rule")
+        values = self._entries(node, KEYS, "of a rule")
         named = f"the rule {values['name']}" if "name" in values else "a rule"
         if (name := values.get("name")) is not None and self._lines.setdefault(name, _line(node)) != _line(node):
             self.note(node, f"{named} is there twice (before in line {self._lines[name]}): give it another name")
@@ -259,7 +259,7 @@ def _condition(node: yaml.Node) -> Condition:
         raise _Wrong(str(error)) from None
 
 
-_KEYS: dict[str, Callable[[yaml.Node], Any]] = {
+KEYS: dict[str, Callable[[yaml.Node], Any]] = {
     "name": _matching(_NAME, "a name of at most 48 small letters, digits and hyphens that begins with a letter"),
     "title": _text(120),
     "text": _text(500),
