@@ -31,7 +31,6 @@ from stream.gateway.uploads import PREFIX
 from stream.kafka_admin.connection import consumer_options
 from stream.local.broker import Broker
 from stream.local.redis_server import RedisServer
-from stream.produce.sample import CALL
 from stream.reveal.feedback import read_verdicts
 from stream.sinks.alert_queue import AlertQueue
 from stream.sinks.connection import RedisConnection
@@ -40,6 +39,7 @@ from stream.sinks.redis_sink import RedisSink
 from tests.browser.conftest import Site, emptied
 from tests.fakes.alerts import make_alert
 from tests.support.gateways import gateway_settings, running_gateway
+from tests.support.media import sound
 from tests.support.shown_records import windows
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -254,7 +254,9 @@ async def test_a_dropped_recording_is_sent_live_and_a_hostile_one_is_refused(pag
     await page.locator("input[type=file]").set_input_files(hostile)
     await expect(zone.get_by_role("alert")).to_contain_text("The recording cannot be used: the file")
     assert "Jane" not in await zone.inner_text()
-    await page.locator("input[type=file]").set_input_files(CALL)
+    fine = tmp_path / "tone.wav"
+    fine.write_bytes(sound("wav", "pcm_s16le", 20.0))
+    await page.locator("input[type=file]").set_input_files(fine)
     await expect(zone).to_contain_text("Sending at live pace", timeout=60_000)
     assert len(list(Path(tempfile.gettempdir()).glob(f"{PREFIX}*"))) == 1
     await zone.get_by_role("button", name="Stop").click()

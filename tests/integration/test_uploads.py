@@ -15,7 +15,7 @@ import stream.gateway.uploads
 from stream.config.settings import KafkaSettings
 from stream.gateway.uploads import OVER, PREFIX, Upload, UploadRefusedError, Uploads, UploadState, remove_leftovers
 from stream.local.ports import free_port
-from stream.produce.sample import CALL
+from tests.support.media import sound
 from tests.support.settings import own_settings
 
 
@@ -92,7 +92,7 @@ async def test_an_upload_that_is_cut_off_leaves_nothing_and_blocks_nobody(away: 
 
 async def test_one_at_a_time_in_a_private_file_and_stopped_properly(tansu_bootstrap: str, redis_url: str, folder: Path) -> None:
     uploads = Uploads(own_settings("test", tansu_bootstrap, redis_url).kafka)
-    upload = await uploads.take("ann", "default", "wav", pieces(CALL.read_bytes(), 100_000))
+    upload = await uploads.take("ann", "default", "wav", pieces(sound("wav", "pcm_s16le", 8.0), 100_000))
     with pytest.raises(UploadRefusedError, match="on its way"):
         await uploads.take("ann", "default", "wav", pieces(b"x"))
     (kept,) = folder.iterdir()
@@ -108,7 +108,7 @@ async def test_one_at_a_time_in_a_private_file_and_stopped_properly(tansu_bootst
 
 async def test_without_a_broker_the_sender_is_told(away: KafkaSettings) -> None:
     uploads = Uploads(away)
-    upload = await uploads.take("ann", "default", "wav", pieces(CALL.read_bytes(), 100_000))
+    upload = await uploads.take("ann", "default", "wav", pieces(sound("wav", "pcm_s16le", 8.0), 100_000))
     await until(upload, lambda: upload.state in OVER)
     assert "Kafka" in upload.problem
     await uploads.close()
