@@ -30,6 +30,7 @@ from stream.kafka_admin.tls import tls_context
 from stream.pipeline.ports import ModelVersionOf, ResultStore, Scorer, TrackEncoder
 from stream.pipeline.processing_context import ProcessingContext
 from stream.pipeline.router import SessionRouter
+from stream.pipeline.tracing import Tracing
 from stream.rules.evaluate import RuleSet
 
 log = structlog.get_logger(__name__)
@@ -86,6 +87,7 @@ class WorkerApp:
         on_ready: Called after each assignment with the number of input partitions.
         rules: The alert rules; None if there are none.
         state: Kept up to date for the health endpoints.
+        tracing: Begins spans; default: none.
     """
 
     def __init__(
@@ -99,6 +101,7 @@ class WorkerApp:
         on_ready: Callable[[int], None],
         rules: RuleSet | None = None,
         state: WorkerState | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         kafka, topics = settings.kafka, Topics(settings.kafka.topic_prefix)
         self._faust = faust.App(kafka.group, datadir=str(data_directory), **_app_options(kafka))
@@ -126,6 +129,7 @@ class WorkerApp:
                 rules=rules,
                 timings=self._state.timings,
                 metrics=self._state.metrics,
+                tracing=tracing or Tracing(),
             )
         )
         self._faust.agent(self._faust.topic(*topics.inputs, schema=RawSchema()), name="chunks")(self._read)

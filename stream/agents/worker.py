@@ -17,6 +17,7 @@ from stream.agents.beat import Beating
 from stream.agents.health import HealthServer
 from stream.agents.kafka_health import KafkaHealth
 from stream.agents.live_reveal import LiveRevealReports, read_honest
+from stream.agents.otlp import start_tracing
 from stream.agents.service_log import ServiceLog
 from stream.agents.worker_state import WorkerState
 from stream.aio.service_monitor import ServiceMonitor
@@ -56,6 +57,7 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
     Raises:
         RulesError: The file of alert rules cannot be used.
         WorkerCrashedError: An unexpected error stopped the worker.
+        TracingUnavailableError: Traces are switched on, and OpenTelemetry is not installed.
         HealthPortError: The health endpoints cannot listen on the configured address.
         WrongServiceError: A service is not what the settings say, so that waiting cannot help.
         BrokerError: The broker does not allow the worker to read, or to be in its group.
@@ -106,6 +108,8 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
             verify_encoded=explained.verify_encoded,
             live_reveal=live_reveal,
         )
+        tracing, end_tracing = start_tracing(settings.tracing, "sentistream-worker")
+        stack.push_async_callback(asyncio.to_thread, end_tracing)
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="sentistream-worker-"))
 
         def on_ready(partitions: int) -> None:
@@ -130,6 +134,7 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
             on_ready=on_ready,
             rules=rules,
             state=state,
+            tracing=tracing,
         )
         reduce_garbage_collection()
         try:

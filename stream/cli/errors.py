@@ -26,6 +26,7 @@ KNOWN_ERRORS: dict[str, tuple[str, int]] = {
     "stream.media.errors.MediaError": ("", EXIT_FAILED),
     "stream.kafka_admin.errors.WrongBrokerError": ("", EXIT_WRONG_SERVICE),
     "stream.kafka_admin.errors.BrokerError": ("", EXIT_FAILED),
+    "stream.agents.otlp.TracingUnavailableError": ("", EXIT_USAGE),
     "stream.agents.health.HealthPortError": ("", EXIT_FAILED),
     "stream.gateway.access_file.AccessFileError": ("", EXIT_USAGE),
     "stream.gateway.server.GatewayPortError": ("", EXIT_FAILED),

@@ -578,8 +578,8 @@ class TracingSettings(_Section):
         0.01,
         ge=0,
         le=1,
-        description="Share of the sessions that are traced, if their producer has not decided (header traceparent). Each of their windows "
-        "is a trace of some ten spans.",
+        description="Share of the windows that are traced, if their producer has not decided (header traceparent of a chunk). Each is a "
+        "trace of five spans.",
     )
 
 

@@ -19,6 +19,7 @@ from stream.pipeline.admission import Admission
 from stream.pipeline.ports import TrackEncoder
 from stream.pipeline.processing_context import ProcessingContext
 from stream.pipeline.timings import Step
+from stream.pipeline.tracing import NOTHING, Trace
 from stream.policy.decisions import Decision, Handling
 
 log = structlog.get_logger(__name__)
@@ -26,11 +27,12 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A chunk, the record that it came in, and when it was read (seconds of ``time.perf_counter``)."""
+    """A chunk, the record that it came in, when it was read (seconds of ``time.perf_counter``), and its span."""
 
     chunk: Chunk
     record: InboundRecord
     at: float = field(default_factory=time.perf_counter)
+    trace: Trace = NOTHING
 
 
 class EncodeQueue:

@@ -139,7 +139,7 @@ class EpochProcessor:
             self._queues[track, header.modality] = queue
         if self._context.chunk_slots.locked():
             self._admission.settle()
-        queue.put(Arrival(chunk, record))
+        queue.put(Arrival(chunk, record, trace=self._context.tracing.chunk(record)))
         return True
 
     async def _open_track(self, track: TrackKey, role: str) -> None:

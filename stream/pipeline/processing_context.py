@@ -25,6 +25,7 @@ from stream.pipeline.ports import ModelVersionOf, ResultStore, Scorer, Send, Tra
 from stream.pipeline.publisher import TrackPublisher
 from stream.pipeline.scoring import TrackScoring
 from stream.pipeline.timings import Timings
+from stream.pipeline.tracing import Tracing
 from stream.pipeline.track_alerts import TrackAlerts
 from stream.pipeline.track_state import TrackState
 from stream.pipeline.window_context import ContextStore
@@ -51,6 +52,7 @@ class ProcessingContext:
         partition_counts: Asks the broker for the number of partitions of each input topic; 0 for a topic that is missing.
         timings: Receives the duration of each step.
         metrics: Counters and gauges.
+        tracing: Begins spans.
         model_pins: Gives each epoch its version of the model.
         fence: The fencing token in force.
         placement: Checks that records are in their partitions.
@@ -74,6 +76,7 @@ class ProcessingContext:
     rules: RuleSet | None = None
     timings: Timings = field(default_factory=Timings)
     metrics: Metrics = field(default_factory=Metrics)
+    tracing: Tracing = field(default_factory=Tracing)
     model_pins: ModelPins = field(init=False)
     fence: Fence = field(init=False)
     placement: Placement = field(init=False)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import structlog
 
 from stream.align.outcome import ClosedWindow
+from stream.domain.alert import AlertRecord
 from stream.domain.context import ContextFeatures
 from stream.domain.delivery import FinaliseOutcome
 from stream.domain.result import ExplanationRecord, ScoreRecord
@@ -17,8 +18,9 @@ from stream.domain.topics import Topics
 from stream.domain.track_scores import TrackScores
 from stream.explain.changes import compared, scores_after
 from stream.pipeline.metrics import Metrics
-from stream.pipeline.ports import Ack, ResultStore, Send
+from stream.pipeline.ports import Ack, Addressed, ResultStore, Send
 from stream.pipeline.timings import Step, Timings
+from stream.pipeline.tracing import NOTHING, Trace
 from stream.pipeline.track_alerts import TrackAlerts
 from stream.pipeline.window_context import WindowContext
 from stream.sinks.dead_letter import unscorable_message
@@ -36,6 +38,7 @@ class ScoringWindow:
     context: WindowContext
     task: asyncio.Task[Scored]
     slots: asyncio.Semaphore
+    trace: Trace = NOTHING
 
     async def result(self) -> Scored:
         """Score and explanation. Raises the scorer's errors; cancelling the caller abandons the scoring."""
@@ -153,27 +156,32 @@ class TrackPublisher:
         try:
             scored = await window.result()
         except Exception as error:
+            window.trace.end()
             await self._reject(window.closed, error)
             return
         try:
-            await self._publish(window.closed, scored, window.context.contributed)
+            await self._publish(window.closed, scored, window.context.contributed, window.trace)
         finally:
+            window.trace.end()
             window.release_slot()
 
-    async def _publish(self, closed: ClosedWindow[Ack], scored: Scored, contribution: ContextFeatures | None) -> None:
+    async def _publish(self, closed: ClosedWindow[Ack], scored: Scored, contribution: ContextFeatures | None, trace: Trace) -> None:
         began = time.perf_counter()
         score, explanation = scored[0], compared(*scored, self._before)
         self._before = scores_after(score, explanation) or self._before
         alerts = self._alerts.of(score, explanation)
         # 2. Kafka.
         raised = () if alerts is None else alerts.records
-        await self._send(
-            (self._topics.scores, *result_message(score)),
-            (self._topics.explanations, *result_message(explanation)),
-            *((self._topics.alerts, *result_message(alert)) for alert in raised),
-        )
+        with trace.step("publish to Kafka"):
+            await self._send(
+                _traced(self._topics.scores, score, trace),
+                _traced(self._topics.explanations, explanation, trace),
+                *(_traced(self._topics.alerts, alert, trace) for alert in raised),
+            )
         # 3. Redis. A window that was final already is a replay: its chunks may go, too.
-        outcome = await self._store.finalise(score, explanation, await self._token(), contribution, alerts)
+        with trace.step("make final in Redis"):
+            outcome = await self._store.finalise(score, explanation, await self._token(), contribution, alerts)
+        trace.note(outcome=str(outcome), model_version=score.model.version, alerts=len(raised))
         if outcome is FinaliseOutcome.FENCED:
             self._on_fenced()
             return
@@ -194,6 +202,12 @@ class TrackPublisher:
         log.error("window_unscorable", error=type(error).__name__, epoch=window.epoch, end_ms=window.end_ms)
         await self._send((self._topics.dead_letters, *unscorable_message(window, type(error).__name__)))
         _acknowledge(closed.acks)
+
+
+def _traced(topic: str, record: ScoreRecord | ExplanationRecord | AlertRecord, trace: Trace) -> Addressed:
+    """A record for its topic, with the context of its window's trace."""
+    key, value, headers = result_message(record)
+    return topic, key, value, headers + trace.headers
 
 
 def _acknowledge(acks: tuple[Ack, ...]) -> None:

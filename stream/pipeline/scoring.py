@@ -18,6 +18,7 @@ from stream.pipeline.model_pin import EpochModel
 from stream.pipeline.ports import Ack, ResultStore, Scorer
 from stream.pipeline.publisher import Scored, ScoringWindow, TrackPublisher
 from stream.pipeline.timings import Step, Timings
+from stream.pipeline.tracing import NOTHING, Trace
 from stream.pipeline.window_context import ContextStore, WindowContext
 
 log = structlog.get_logger(__name__)
@@ -65,20 +66,22 @@ class TrackScoring:
         self._timings = timings
         self._partial: asyncio.Task[None] | None = None
 
-    def score(self, closed: ClosedWindow[Ack]) -> None:
+    def score(self, closed: ClosedWindow[Ack], trace: Trace = NOTHING) -> None:
         """Score a window and pass it on. All windows of its context must have been passed to `score` before."""
         context = self._context_store.context_of(closed.window)
-        task = asyncio.create_task(self._score(closed.window, context))
-        self.publisher.publish(ScoringWindow(closed, context, task, self._slots))
+        task = asyncio.create_task(self._score(closed.window, context, trace))
+        self.publisher.publish(ScoringWindow(closed, context, task, self._slots, trace))
         if closed.window.media_end_at_ms is not None:
             self._timings.add(Step.ALIGN, time.time() * 1000 - closed.window.media_end_at_ms)
 
-    async def _score(self, window: Window, context: WindowContext) -> Scored:
-        await self._may_publish.wait()
-        version = await self._model.version()
-        await self._slots.acquire()
+    async def _score(self, window: Window, context: WindowContext, trace: Trace) -> Scored:
+        with trace.step("wait"):
+            await self._may_publish.wait()
+            version = await self._model.version()
+            await self._slots.acquire()
         try:
-            score, explanation = await self._scorer.final(window, context, version)
+            with trace.step("score"):
+                score, explanation = await self._scorer.final(window, context, version)
             own = ContextWindow(window.track.track, window.start_ms, window.end_ms)
             conversation = conversation_of(own, await context.features())
             return replace(score, run=self._assignment, conversation=conversation), explanation

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -24,6 +25,9 @@ from stream.pipeline.track_state import TrackState
 from stream.pipeline.window_context import ContextStore
 from stream.policy.decisions import EpochPolicy, Handling
 from stream.sinks.dead_letter import late_message, late_words_message
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
 
 
 class SharedAck:
@@ -104,6 +108,8 @@ class EpochWindows:
         self._notify_at = 0.0
         self._finishing = False
         self._has_ended = False
+        self._traced: dict[TrackKey, Context] = {}
+        """By track, the context of the newest chunk that its producer traces."""
 
     @property
     def unpublished(self) -> int:
@@ -154,10 +160,14 @@ class EpochWindows:
 
     def on_encoded(self, arrival: Arrival, features: Features | None) -> None:
         """Pass an encoded chunk to the aligner. Features are None if the chunk could not be used, and is acknowledged already."""
+        arrival.trace.end()
+        if (parent := arrival.trace.context) is not None:
+            self._traced[arrival.chunk.header.track] = parent
         self._on_chunk(arrival, features, None if features is None else SharedAck(arrival.record.acknowledge))
 
     def on_withheld(self, arrival: Arrival, handling: Handling) -> None:
         """Pass a chunk that may not be used to the aligner, without its content."""
+        arrival.trace.end()
         if self.frozen:
             return
         if handling is Handling.EMPTY:
@@ -248,7 +258,9 @@ class EpochWindows:
         """
         # 1.
         for closed in outcome.closed:
-            self.tracks[closed.window.track].score(replace(closed, window=self._policy.applied(closed.window)))
+            window = self._policy.applied(closed.window)
+            trace = self._context.tracing.window(window, self._traced.get(window.track))
+            self.tracks[window.track].score(replace(closed, window=window), trace)
         # 2. Through the publisher: such a chunk may have been in the track's last window, which is not published yet.
         for unused in outcome.unused:
             self.tracks[unused.track].publisher.acknowledge_after(unused.acks)
