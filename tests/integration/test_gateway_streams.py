@@ -122,7 +122,7 @@ async def test_two_gateways_side_by_side_say_the_same(sink: RedisSink, settings:
             seen = [sorted(windows(await take(stream, 20))) for stream in (first, second)]
             assert seen[0] == seen[1]
             assert first.last_id == second.last_id
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(verify=False) as client:
             states = [(await client.get(f"{address}/api/v1/sessions/{SESSION}")).json()["tracks"] for address in (one, two)]
         assert states[0] == states[1]
 
@@ -182,7 +182,7 @@ async def test_a_gateway_that_starts_late_knows_what_was_before(sink: RedisSink,
     await put(sink, [4000], session=SessionKey("default", "call-2"))
     await sink.put_summary(summarise(SESSION, 0, await sink.finals(SESSION)))
     await asyncio.sleep(1.1)
-    async with running_gateway(settings) as address, httpx.AsyncClient(base_url=address) as client:
+    async with running_gateway(settings) as address, httpx.AsyncClient(base_url=address, verify=False) as client:
         page = msgspec.json.decode((await client.get("/api/v1/sessions")).content, type=Page[SessionState])
         by_name = {state.session: state for state in page.items}
         assert {name: state.state for name, state in by_name.items()} == {"call-1": SessionPhase.ENDED, "call-2": SessionPhase.QUIET}
@@ -234,7 +234,7 @@ async def test_pages_of_a_history_hold_every_window_once(sink: RedisSink, settin
     await put(sink, ends(4000, 25), ["agent", "customer"])
     await put(sink, ends(54_000, 5), ["customer"])
     expected = [("agent", end) for end in ends(4000, 25)] + [("customer", end) for end in ends(4000, 30)]
-    async with running_gateway(settings) as address, httpx.AsyncClient(base_url=address) as client:
+    async with running_gateway(settings) as address, httpx.AsyncClient(base_url=address, verify=False) as client:
         for order, limit in (("newest", 7), ("oldest", 7), ("newest", 500), ("oldest", 1)):
             found: list[tuple[str, int]] = []
             cursor: str | None = None
@@ -262,7 +262,7 @@ async def test_an_erased_session_is_gone_from_the_gateway(sink: RedisSink, redis
         events(address, ONE) as one,
         events(address, f"/api/v1/stream?session={other}") as another,
         events(address, ALL) as every,
-        httpx.AsyncClient(base_url=address) as client,
+        httpx.AsyncClient(base_url=address, verify=False) as client,
     ):
         await redis.unlink(*[key async for key in redis.scan_iter(match=f"sentistream:{{{SESSION}}}:*")])
         await redis.zrem("sentistream:sessions", str(SESSION))
@@ -291,7 +291,7 @@ async def test_a_restart_of_redis_is_told_and_waited_out(own_redis: RedisServer)
     async with (
         running_gateway(settings) as address,
         events(address, f"{ONE}&after=start") as stream,
-        httpx.AsyncClient(base_url=address) as client,
+        httpx.AsyncClient(base_url=address, verify=False) as client,
     ):
         found = windows(await take(stream, 3))
         await own_redis.stop()
@@ -319,7 +319,7 @@ async def test_a_restart_of_redis_is_told_and_waited_out(own_redis: RedisServer)
 async def test_a_gateway_starts_without_redis_and_says_so(tmp_path: Path) -> None:
     redis = RedisServer(tmp_path, free_port())
     settings = gateway_settings(redis.url)
-    async with running_gateway(settings, loaded=False) as address, httpx.AsyncClient(base_url=address) as client:
+    async with running_gateway(settings, loaded=False) as address, httpx.AsyncClient(base_url=address, verify=False) as client:
         await asyncio.sleep(2)
         answer = await client.get("/api/v1/sessions")
         assert answer.status_code == 503
@@ -337,7 +337,7 @@ async def test_words_are_for_those_who_may_read_them(sink: RedisSink, server: Re
     settings = gateway_settings(server.url, access=tmp_path / "access.yaml")
     score = make_score(4000, -1.5)
     await finalise(sink, score, sentence="The customer seems negative (-1.5), above all because of the words: “never again”.")
-    async with running_gateway(settings, loaded=False) as address, httpx.AsyncClient(base_url=address) as client:
+    async with running_gateway(settings, loaded=False) as address, httpx.AsyncClient(base_url=address, verify=False) as client:
         async with asyncio.timeout(10):
             while (await client.get("/ready")).status_code != 200:
                 await asyncio.sleep(0.05)
@@ -360,5 +360,5 @@ async def test_a_stream_ends_when_its_token_is_taken_away(sink: RedisSink, serve
             with pytest.raises(EOFError):
                 async with asyncio.timeout(10):
                     await stream.named("never")
-        async with httpx.AsyncClient(base_url=address) as client:
+        async with httpx.AsyncClient(base_url=address, verify=False) as client:
             assert (await client.get(ALL, headers=bearer(tokens["wall"]))).status_code == 401

@@ -42,7 +42,7 @@ async def running_gateway(settings: Settings, port: int = 0, *, loaded: bool = T
 
 
 async def _until_loaded(address: str) -> None:
-    async with httpx.AsyncClient(base_url=address) as client:
+    async with httpx.AsyncClient(base_url=address, verify=False) as client:
         while (await client.get("/api/v1/sessions")).status_code == 503:
             await asyncio.sleep(0.05)
 
@@ -102,7 +102,7 @@ async def events(address: str, path: str = "/api/v1/stream", headers: Mapping[st
     """Read a stream."""
     timeout = httpx.Timeout(30.0)
     async with (
-        httpx.AsyncClient(base_url=address, timeout=timeout) as client,
+        httpx.AsyncClient(base_url=address, timeout=timeout, verify=False) as client,
         client.stream("GET", path, headers=dict(headers or {})) as response,
     ):
         response.raise_for_status()
