@@ -8,18 +8,18 @@ from pathlib import Path, PurePosixPath
 
 PAGES = Path(__file__).parent / "pages"
 MEDIA_TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".css": "text/css",
     ".svg": "image/svg+xml",
     ".png": "image/png",
     ".ico": "image/x-icon",
     ".json": "application/json",
     ".webmanifest": "application/manifest+json",
     ".woff2": "font/woff2",
-    ".txt": "text/plain; charset=utf-8",
+    ".txt": "text/plain",
 }
-"""Files with other endings are not served."""
+"""Files with other endings are not served. The framework appends the character set, UTF-8, to texts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ def files(tmp_path: Path) -> PageFiles:
 def test_a_file_has_its_type_and_its_tag(files: PageFiles) -> None:
     found = files.find("app.js")
     assert found is not None
-    assert (found.content, found.media_type) == (b"1", "text/javascript; charset=utf-8")
+    assert (found.content, found.media_type) == (b"1", "text/javascript")
     assert files.find("vendor/preact.js") is not None
 
 
