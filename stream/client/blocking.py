@@ -10,6 +10,8 @@ from typing import Any, Self, TypeVar
 
 from stream.client.gateway import Gateway
 from stream.client.subscription import Result, Subscription
+from stream.domain.case import Case
+from stream.domain.decision import Decision
 from stream.gateway.views import Me, SessionState, WindowResult
 
 Item = TypeVar("Item")
@@ -64,6 +66,22 @@ class BlockingGateway:
     def window(self, window_id: str) -> WindowResult:
         """One final window, by its id."""
         return self._run(self._gateway.window(window_id))
+
+    def cases(self, *, state: str | None = None, severity: str | None = None) -> Iterator[Case]:
+        """The cases of the moderation queue, the most urgent first."""
+        return _iterate(self._runner, self._gateway.cases(state=state, severity=severity))
+
+    def claim(self, alert_id: str) -> Case:
+        """Work on a case. Raises `stream.client.errors.ProblemError` with the status 409 if somebody else does."""
+        return self._run(self._gateway.claim(alert_id))
+
+    def release(self, alert_id: str) -> Case:
+        """Give a case back."""
+        return self._run(self._gateway.release(alert_id))
+
+    def decide(self, alert_id: str, decision: Decision) -> Case:
+        """Decide a claimed case."""
+        return self._run(self._gateway.decide(alert_id, decision))
 
     def export(self, session: str, kind: str = "jsonl") -> Iterator[bytes]:
         """The records of a session as a file, piece by piece."""

@@ -8,6 +8,8 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from stream.client.connection import Connection
+from stream.domain.case import Case
+from stream.domain.decision import Decision
 from stream.gateway.views import Me, Page, SessionState, WindowResult
 
 Item = TypeVar("Item")
@@ -67,6 +69,28 @@ class Gateway:
     async def window(self, window_id: str) -> WindowResult:
         """One final window, by its id (``TENANT/SESSION/TRACK/EPOCH-END``)."""
         return await self.connection.get(WindowResult, "windows", *_parts(window_id, 4))
+
+    async def cases(self, *, state: str | None = None, severity: str | None = None) -> AsyncIterator[Case]:
+        """The cases of the moderation queue, the most urgent first.
+
+        Args:
+            state: ``open``, ``claimed``, ``snoozed`` or ``decided``; None as the gateway does it: open ones.
+            severity: Only cases of this severity.
+        """
+        async for found in self._pages(Page[Case], "alerts", state=state, severity=severity):
+            yield found
+
+    async def claim(self, alert_id: str) -> Case:
+        """Work on a case. Raises `stream.client.errors.ProblemError` with the status 409 if somebody else does."""
+        return await self.connection.request(Case, "POST", "alerts", *_parts(alert_id, 4), "claim")
+
+    async def release(self, alert_id: str) -> Case:
+        """Give a case back."""
+        return await self.connection.request(Case, "POST", "alerts", *_parts(alert_id, 4), "release")
+
+    async def decide(self, alert_id: str, decision: Decision) -> Case:
+        """Decide a claimed case."""
+        return await self.connection.request(Case, "POST", "alerts", *_parts(alert_id, 4), "decide", body=decision)
 
     async def export(self, session: str, kind: str = "jsonl") -> AsyncIterator[bytes]:
         """The records of a session (``TENANT/SESSION``) as a file, piece by piece: ``jsonl``, ``csv`` or ``vcon``."""

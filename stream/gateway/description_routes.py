@@ -9,6 +9,7 @@ from litestar import Controller, Request, Response, get
 from litestar.enums import OpenAPIMediaType
 
 from stream.gateway.contracts.files import contract_files
+from stream.gateway.contracts.openapi import complete
 from stream.gateway.problems import not_found
 
 
@@ -21,7 +22,7 @@ class DescriptionController(Controller):
     @get("/openapi.json", summary="This description", sync_to_thread=False, include_in_schema=False)
     def openapi(self, request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
         """All routes, and the shapes of what they take and answer."""
-        return Response(request.app.openapi_schema.to_schema(), media_type=OpenAPIMediaType.OPENAPI_JSON)
+        return Response(complete(request.app.openapi_schema.to_schema()), media_type=OpenAPIMediaType.OPENAPI_JSON)
 
     @get("/asyncapi.json", summary="All topics and streams, and the records in them", sync_to_thread=False, include_in_schema=False)
     def asyncapi(self) -> Response[bytes]:
