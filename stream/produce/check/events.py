@@ -1,4 +1,4 @@
-"""Compares the start, heartbeat and end records of a session with the chunks that were sent."""
+"""Compares the start, heartbeat, consent and end records of a session with the chunks that were sent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from stream.config.settings import WindowSettings
 from stream.domain.modality import Modality
-from stream.domain.session_events import KeyedSessionEvent, SessionEnd, SessionStart
+from stream.domain.session_events import KeyedSessionEvent, SessionConsent, SessionEnd, SessionStart
 from stream.domain.wording import seconds
 from stream.produce.check.finding import Findings, Position
 from stream.produce.check.payload import modality_name
@@ -42,6 +42,7 @@ class EventCheck:
     windows: WindowSettings
     findings: Findings
     _starts: dict[int, list[tuple[SessionStart, int, Position]]] = field(default_factory=lambda: defaultdict(list))
+    _consents: dict[int, list[tuple[SessionConsent, Position]]] = field(default_factory=lambda: defaultdict(list))
     _ends: dict[int, list[tuple[SessionEnd, int, Position]]] = field(default_factory=lambda: defaultdict(list))
 
     @property
@@ -61,6 +62,8 @@ class EventCheck:
         match event.event:
             case SessionStart():
                 self._starts[event.event.epoch].append((event.event, written_ms, at))
+            case SessionConsent():
+                self._consents[event.event.epoch].append((event.event, at))
             case SessionEnd():
                 self._ends[event.event.epoch].append((event.event, written_ms, at))
 
@@ -80,6 +83,7 @@ class EventCheck:
         """
         self._check_start(epoch, sent, unreadable, first_ms, from_start=from_start)
         self._check_end(epoch, sent, unreadable, newest_ms, now_ms)
+        self._check_consents(epoch, {track for track, _ in sent})
         self._check_lengths(sent)
 
     def _check_start(self, epoch: int, sent: Sent, unreadable: Set[Modality], first_ms: int, *, from_start: bool) -> None:
@@ -144,6 +148,18 @@ class EventCheck:
         if end.media_ms + 1 < reached:
             text = f"media_ms of the end record{of} is {seconds(reached - end.media_ms)} before the end of the last chunk"
             findings.warn("end_too_early", text, "media_ms is the media time at which the session ends, in milliseconds", example=at)
+
+    def _check_consents(self, epoch: int, tracks: Set[str]) -> None:
+        findings, of = self.findings, _of(epoch)
+        known = tracks | {plan.track for start, _, _ in self._starts[epoch] for plan in start.tracks}
+        said: dict[tuple[str | None, int], bool] = {}
+        for consent, at in self._consents[epoch]:
+            if consent.track is not None and known and consent.track not in known:
+                text = f"a consent record{of} is about a track that the session does not have: it changes nothing"
+                findings.warn("consent_of_no_track", text, "name a track of the start record, or leave `track` out for all", example=at)
+            if said.setdefault((consent.track, consent.media_ms), consent.consent) != consent.consent:
+                text = f"two consent records{of} contradict each other at the same media time: the withdrawal counts"
+                findings.warn("consents_contradict", text, "send a later media_ms with what is said later", example=at)
 
     def _check_lengths(self, sent: Sent) -> None:
         reached: dict[str, int] = defaultdict(int)

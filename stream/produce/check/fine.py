@@ -74,6 +74,8 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
         "bad_features",
     ),
     "the start and end records agree with what was sent": (
+        "consent_of_no_track",
+        "consents_contradict",
         "no_start",
         "several_starts",
         "late_start",

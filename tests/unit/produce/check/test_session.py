@@ -16,7 +16,7 @@ from stream.domain.chunk import ContentType
 from stream.domain.features import Word
 from stream.domain.kafka_records import encode_words
 from stream.domain.modality import Modality
-from stream.domain.session_events import SessionEnd, SessionStart, TrackEnd, TrackPlan
+from stream.domain.session_events import SessionConsent, SessionEnd, SessionStart, TrackEnd, TrackPlan
 from stream.produce.check.finding import Severity
 from stream.produce.check.record import LogFacts, SentRecord, TopicFacts
 from tests.support.sent_records import (
@@ -276,6 +276,17 @@ def test_events_are_compared_with_what_was_sent() -> None:
     assert set(problems(check([start, *sent, event_record(early, BEGAN_MS, 1)]))) == {"end_counts_too_few"}
     assert set(problems(check([start, *sent, event_record(SessionEnd(0, 8000), BEGAN_MS, 1)]))) == {"end_without_counts"}
     assert set(problems(check([start, start, *sent, end]))) == {"several_starts"}
+
+
+def test_consents_that_say_nothing_or_two_things() -> None:
+    def codes(*consents: SessionConsent) -> set[str]:
+        records = good_session()
+        events = [event_record(consent, BEGAN_MS + 2000 * at, 100 + at) for at, consent in enumerate(consents, 1)]
+        return set(problems(check([records[0], *events, *records[1:]])))
+
+    assert codes(SessionConsent(0, 2000, consent=False), SessionConsent(0, 3000, consent=True, track="customer")) == set()
+    assert codes(SessionConsent(0, 2000, consent=False, track="costumer")) == {"consent_of_no_track"}
+    assert codes(SessionConsent(0, 2000, consent=False), SessionConsent(0, 2000, consent=True)) == {"consents_contradict"}
 
 
 def test_a_session_of_which_the_beginning_was_not_read_is_not_blamed_for_it() -> None:
