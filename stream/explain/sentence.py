@@ -110,7 +110,7 @@ def _no_score(score: ScoreRecord) -> str:
     if not withheld:
         return f"Nothing was said by {who}."
     others = [] if len(score.withheld) == len(MODALITIES) else ["nothing else came"]
-    return f"There is no score for {who}: {joined([*withheld, *others])}."
+    return f"There is no score for {who}: {', and '.join([*withheld, *others])}."
 
 
 def _withheld(score: ScoreRecord) -> list[str]:
