@@ -9,7 +9,7 @@ import { Icon } from "./icons.js";
 import { commonStep } from "./sparkline.js";
 
 export const LEFT = 44;
-export const RIGHT = 12;
+export const RIGHT = 20;
 const MANY = 90;
 const NEUTRAL = 0.5;
 

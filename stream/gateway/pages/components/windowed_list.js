@@ -22,15 +22,22 @@ export function WindowedList({ items, rowHeight, keyOf, row, label }) {
   const latest = useRef(measure);
   latest.current = measure;
   useEffect(() => {
-    const onScroll = () => latest.current();
+    let frame = null;
+    const onScroll = () => {
+      frame ??= requestAnimationFrame(() => {
+        frame = null;
+        latest.current();
+      });
+    };
     window.addEventListener("scroll", onScroll, { passive: true });
     window.addEventListener("resize", onScroll);
     return () => {
+      cancelAnimationFrame(frame);
       window.removeEventListener("scroll", onScroll);
       window.removeEventListener("resize", onScroll);
     };
   }, []);
-  useLayoutEffect(measure, [items, rowHeight]);
+  useLayoutEffect(measure, [items.length, rowHeight]);
   useLayoutEffect(() => {
     if (wanted.current === null) return;
     const link = list.current.querySelector(`[data-index="${wanted.current}"] .row-link`);
