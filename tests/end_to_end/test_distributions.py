@@ -50,6 +50,8 @@ def test_the_wheel_has_what_the_demo_needs_and_no_more(built: Path) -> None:
         "stream/produce/sample/LICENSES.md",
         "stream/encoders/minilm_tokenizer/tokenizer.json",
         "stream/local/backends/onnxruntime/model.py",
+        "stream/rules/files/call-center.yaml",
+        "stream/rules/files/broadcast.yaml",
         "stream/gateway/pages/index.html",
         "stream/gateway/pages/vendor/preact.js",
         "stream/gateway/pages/vendor/preact.LICENSE",
@@ -83,3 +85,5 @@ def test_doctor_and_demo_run_from_an_empty_environment(built: Path, tmp_path: Pa
     scores = [line for line in printed if line["event"] == "score"]
     assert len(scores) == printed[-1]["windows"] > 30
     assert {modality for line in scores for modality in line["modalities_present"]} == {"text", "audio", "video"}
+    checked = run(programs / "python", "-c", "from stream.rules.shipped import *; print(shipped_rules(CALL_CENTER))", at=tmp_path)
+    assert "no mistakes" in run(programs / "sentistream", "rules", "check", checked.strip(), at=tmp_path)

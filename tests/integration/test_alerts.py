@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import signal
+import sys
 from pathlib import Path
 from typing import Any, cast
 
@@ -147,3 +148,27 @@ async def test_an_emptied_redis_gets_its_alerts_and_the_state_of_the_rules_back(
     again = await refill(await read_history(settings.kafka, 100), sink, rules=rules)
     assert (again.present, again.alerts) == (5, 0)
     assert await held(redis, SESSION) == before[0]
+
+
+async def test_rules_are_tried_on_stored_results(server: RedisServer, sink: RedisSink) -> None:
+    await put(sink, WINDOWS)
+
+    async def tried(*options: str) -> tuple[int | None, str, str]:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "stream.cli", "rules", "test", str(RULES_FILE), "--redis", server.url, *options),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await asyncio.wait_for(process.communicate(), 60)
+        return process.returncode, out.decode(), err.decode()
+
+    code, out, _ = await tried("--session", SESSION.session, "--json")
+    found = json.loads(out)
+    expected = alerts_of((score, make_explanation(score)) for score in WINDOWS)
+    assert (code, found["windows"], [alert["alert_id"] for alert in found["alerts"]]) == (0, 5, [alert.alert_id for alert in expected])
+    code, out, _ = await tried("--session", SESSION.session)
+    assert code == 0
+    assert f"{SESSION}: 5 windows in 12.0 s, 3 alerts raised" in out
+    code, _, err = await tried("--session", "nobody")
+    assert code == 1
+    assert "Redis has no results of default/nobody" in err

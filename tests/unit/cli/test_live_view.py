@@ -4,21 +4,36 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import msgspec
 import pytest
+from msgspec import structs
 from rich.console import Console
 
 from stream.cli.displays import JsonDisplay, LineDisplay
 from stream.cli.live_view import LiveView, score_bar, share_bars, sparkline
+from stream.domain.alert import AlertMode, AlertRecord, AlertState, Severity
 from stream.domain.identity import SessionKey
 from stream.domain.modality import Modality
 from stream.domain.result import Record
 from stream.domain.warning_codes import WarningCode
 from stream.explain.session_summary import summarise
+from stream.rules.condition import Condition
+from stream.rules.evaluate import RuleSet
+from stream.rules.rule import Rule, RuleBook
 from tests.fakes.results import make_explanation, make_partial, make_score
 
 HOSTILE = "[red]x[/red] [link=http://evil]y[/link] :smile: [/]"
+
+
+def alert() -> AlertRecord:
+    """An alert that was raised with the window at 4 s."""
+    rule = Rule(name="unhappy", title=HOSTILE, text="It is low.", when=Condition("score < -1.0"), threshold=-1.0, respond="Listen in.")
+    rules = RuleSet(RuleBook((replace(rule, value=Condition("score"), severity=Severity.HIGH),)))
+    score = make_score(4000, -1.5)
+    (raised,) = rules.evaluate(None, score, make_explanation(score)).alerts
+    return raised
 
 
 def drawn(*records: Record, height: int = 40, width: int = 120, styled: bool = False) -> str:
@@ -138,6 +153,22 @@ def test_without_a_terminal_each_final_window_is_a_line() -> None:
     assert lines[0].startswith("call-1/customer 0:04 ")
     assert lines[1] == f"  {HOSTILE}"
     assert lines[2] == "call-1 ended: 1 window, mean -1.50"
+
+
+def test_an_alert_is_a_line_of_its_own() -> None:
+    console = Console(file=io.StringIO(), width=200)
+    LineDisplay(console).show(alert())
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue() == (f"call-1/customer 0:04 alert raised: {HOSTILE} (high, rule unhappy, value -1.5, threshold -1)\n")
+
+
+def test_open_alerts_stand_below_their_track_until_they_are_cleared() -> None:
+    raised = alert()
+    picture = drawn(make_score(4000, -1.5), raised)
+    assert f"! {HOSTILE}  since 0:00  Listen in." in picture
+    assert "1 alert" in picture
+    assert HOSTILE not in drawn(make_score(4000, -1.5), raised, structs.replace(raised, state=AlertState.CLEARED))
+    assert HOSTILE not in drawn(make_score(4000, -1.5), structs.replace(raised, mode=AlertMode.SHADOW))
 
 
 def test_a_line_says_that_nothing_was_said() -> None:

@@ -50,6 +50,9 @@ async def test_a_worker_that_takes_over_publishes_the_same_changes(crash_after: 
     successor = FakeWorker(store=first.store)
     await successor.feed(*(r for r in sent if (r.topic, r.offset) not in first.acknowledged))
     assert first.store.explanations == expected.store.explanations
+    # What scores know of other tracks comes from the context, which is the same, too.
+    assert first.store.scores == expected.store.scores
+    assert any(score.conversation is not None for score in expected.store.scores[TRACK])
     assert published(first, successor) == published(expected)
 
 

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from msgspec import structs
+
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import Record, encode_record
 from stream.explain.session_summary import summarise
 from stream.sinks.history import History
 from tests.fakes.results import SESSION, make_explanation, make_partial, make_score
+from tests.support.rules import alerts_of
 
 TRACK = TrackKey(SESSION, "customer")
 
@@ -49,6 +52,24 @@ def test_different_content_under_one_id_is_reported_and_the_first_is_kept() -> N
     assert [(score.score, explanation.sentence) for score, explanation in collected.finals(TRACK)] == [(1.0, "Because.")]
     assert list(collected.conflicts) == [score.window_id]
     assert collected.repeated == 0
+
+
+def test_alerts_belong_to_their_windows_and_are_kept_once() -> None:
+    scores = [make_score(end_ms, points) for end_ms, points in ((4000, 4.0), (6000, 1.0), (8000, 4.0))]
+    alerts = alerts_of((score, make_explanation(score)) for score in scores)
+    assert len(alerts) == 4
+    collected = history(*alerts, *windows(4000, 6000, 8000), *alerts[:1], structs.replace(alerts[1], value=9.0))
+    assert [collected.alerts(score) for score in scores] == [tuple(a for a in alerts if a.end_ms == score.end_ms) for score in scores]
+    assert collected.repeated == 1
+    assert list(collected.conflicts) == [alerts[1].alert_id]
+
+
+def test_alerts_of_windows_that_are_not_kept_are_not_kept_either() -> None:
+    scores = [make_score(2000 * number, 4.0 * (number % 2)) for number in range(2, 60)]
+    alerts = alerts_of((score, make_explanation(score)) for score in scores)
+    collected = history(*alerts, finals_per_track=5)
+    assert collected.alerts(scores[0]) == ()
+    assert collected.alerts(scores[-1])
 
 
 def test_a_score_without_explanation_was_never_final() -> None:
