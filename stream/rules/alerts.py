@@ -149,7 +149,7 @@ def _when(score: ScoreRecord) -> str:
 
 def _phrases(explanation: ExplanationRecord) -> str:
     quoted = [f"“{claim.text}” by {claim.effect:+.1f}" for claim in explanation.claims if claim.text]
-    return f" Measured, {', '.join(quoted)} points moved the score." if quoted else ""
+    return f" As measured, the score was moved by the words {', '.join(quoted)} points." if quoted else ""
 
 
 def _modalities(score: ScoreRecord, explanation: ExplanationRecord) -> str:
