@@ -12,6 +12,7 @@ import asyncio
 import json
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -19,12 +20,13 @@ import numpy as np
 from stream.config.project import PROJECT_ROOT
 from stream.config.settings import Settings
 from stream.domain.features import Floats
+from stream.domain.live_reveal import ALONE
 from stream.model_repository.files import VERSION, write_atomically
 from stream.model_repository.repository import build_encoders
 from stream.model_repository.served_models import MMCI
 from stream.model_repository.version_files import digests_of
 from stream.nuisances.probes import live_marks
-from stream.reveal.battery import Baseline, Shifts, shifts
+from stream.reveal.battery import Baseline, shifts
 from stream.reveal.corpora import corpus_windows
 from stream.reveal.live import PROBES, HonestProbe, LiveReference
 from stream.reveal.models import RepositoryModels
@@ -54,35 +56,45 @@ def main() -> None:
     print(json.dumps(msgspec.to_builtins(reference)))
 
 
+class Moved(NamedTuple):
+    """(n,) shifts of the contribution and of the score."""
+
+    contributions: Floats
+    scores: Floats
+
+
 def measured(data: Path, windows: int) -> LiveReference:
     """What each probe does to windows of both kinds; fillers share one threshold, of all of them together."""
     build_encoders(REPOSITORY)
     models = RepositoryModels(REPOSITORY)
     kinds = {"corpora": corpus_windows(data, Part.VALIDATION, windows, SEED), "sample": asyncio.run(sample_windows(Settings()))}
     baselines = {kind: Baseline.of(own, models) for kind, own in kinds.items()}
-    found: dict[str, dict[str, Shifts]] = {}
+    found: dict[str, dict[str, Moved]] = {}
     for mark in live_marks():
-        by_kind = {kind: own for kind, baseline in baselines.items() if (own := shifts(mark, baseline, models)) is not None}
-        found[mark.name] = by_kind
-        for kind, own in by_kind.items():
-            of = ", ".join(f"{np.quantile(np.abs(own.scores), q):.3f}" for q in (0.5, 0.9, 0.95, 0.99))
-            print(f"{mark.name:16} {kind:8} n {len(own.scores):4} mean {own.contributions.mean():+.3f}; |score|, .5 .9 .95 .99: {of}")
-    fillers = np.concatenate([own.scores for name, by_kind in found.items() if _is_filler(name) for own in by_kind.values()])
-    probes = {name: _honest(by_kind, fillers if _is_filler(name) else _scores(by_kind)) for name, by_kind in found.items()}
-    for kind in kinds:
-        shares = {name: float((np.abs(own[kind].scores) > probes[name].threshold).mean()) for name, own in found.items()}
-        print(f"beyond the threshold, {kind}: " + ", ".join(f"{name} {share:.3f}" for name, share in shares.items()))
+        measured_in = {kind: own for kind, baseline in baselines.items() if (own := shifts(mark, baseline, models)) is not None}
+        found[mark.name] = {kind: Moved(own.contributions, own.scores) for kind, own in measured_in.items()}
+        # Of a modality alone, the contribution is the score, less that of nothing, which a mark does not move.
+        found[f"{mark.name}{ALONE}"] = {kind: Moved(own.alone, own.alone) for kind, own in measured_in.items()}
+    probes = {name: _honest(by_kind, _alike(name, found)) for name, by_kind in found.items()}
+    for name, by_kind in found.items():
+        for kind, moved in by_kind.items():
+            of = ", ".join(f"{np.quantile(np.abs(moved.scores), q):.3f}" for q in (0.5, 0.9, 0.95, 0.99))
+            beyond = float((np.abs(moved.scores) > probes[name].threshold).mean())
+            mean = f"{moved.contributions.mean():+.3f}"
+            print(f"{name:22} {kind:8} n {len(moved.scores):4} mean {mean}; |score|, .5 .9 .95 .99: {of}; beyond {beyond:.3f}")
     return LiveReference(digests_of(REPOSITORY / MMCI, [VERSION])[VERSION], QUANTILE, probes)
 
 
-def _honest(by_kind: dict[str, Shifts], scores: Floats) -> HonestProbe:
+def _honest(by_kind: dict[str, Moved], scores: Floats) -> HonestProbe:
     means = [round(float(own.contributions.mean()), 4) for own in by_kind.values()]
     threshold = max(LEAST, round(float(np.quantile(np.abs(scores), QUANTILE)), 3))
-    return HonestProbe(min(means), max(means), threshold, len(_scores(by_kind)))
+    return HonestProbe(min(means), max(means), threshold, sum(len(own.scores) for own in by_kind.values()))
 
 
-def _scores(by_kind: dict[str, Shifts]) -> Floats:
-    return np.concatenate([own.scores for own in by_kind.values()])
+def _alike(name: str, found: dict[str, dict[str, Moved]]) -> Floats:
+    """The shifts of the score that the threshold follows from: those of the mark, or of all fillers."""
+    fillers = [other for other in found if _is_filler(other) and other.endswith(ALONE) == name.endswith(ALONE)]
+    return np.concatenate([own.scores for other in (fillers if _is_filler(name) else [name]) for own in found[other].values()])
 
 
 def _is_filler(name: str) -> bool:

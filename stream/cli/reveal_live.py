@@ -66,7 +66,7 @@ def _print(report: LiveReport) -> None:
         low, high = (f"{points:+.2f}" for points in own.honest)
         table.add_row(
             Text(own.name if own.found_by == "battery" else f"{own.name}, said"),
-            own.modality,
+            f"{own.modality} alone" if own.alone else own.modality,
             own.version,
             Text(says[own.state], style=styles[own.state]),
             "" if own.strength is None else f"{own.strength:.2f}",

@@ -19,6 +19,9 @@ HOUR_MS = 3_600_000
 SAID = "said "
 """Before a word in the name of sums about the word where it is said. Those of a word that is inserted have the name of the mark."""
 
+ALONE = " alone"
+"""After a mark in the name of sums over windows that have nothing but its modality: there it moves scores further."""
+
 
 class LiveState(StrEnum):
     """What is known of a nuisance in the live stream."""
@@ -100,6 +103,7 @@ class LiveNuisance(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: The mark (``hiss``) or the word (``word perhaps``).
+        alone: Whether this is about windows that have nothing but the mark's modality; False for a word that is said.
         says: What it is, in words.
         found_by: ``battery`` if it was put on windows, ``words`` if it was said and scored alone.
         modality: What carries it.
@@ -115,6 +119,7 @@ class LiveNuisance(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: str
+    alone: bool = False
     says: str
     found_by: str
     modality: Modality

@@ -89,7 +89,7 @@ class LiveReveal:
         version = scored.inference.version
         for shift in shifts:
             self._metrics.probes.labels(shift.name).inc()
-            self._add(version, shift.name, _sums(shift, moved=shift.name in sensitive))
+            self._add(version, shift.key, _sums(shift, moved=shift.name in sensitive))
         for name in sensitive:
             self._metrics.nuisance_sensitive.labels(name).inc()
         self._count_window()

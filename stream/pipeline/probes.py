@@ -16,6 +16,7 @@ import msgspec
 from stream.domain.context import ContextFeatures
 from stream.domain.features import AudioFeatures, Floats, VideoFeatures, Word
 from stream.domain.inference import EVERYTHING, Inference, WindowInputs
+from stream.domain.live_reveal import ALONE
 from stream.domain.modality import Modality
 from stream.domain.sampling import is_probed
 from stream.domain.window import Window
@@ -26,6 +27,7 @@ from stream.explain.rounding import rounded
 from stream.explain.shapley import restricted, shapley_values
 from stream.nuisances.probes import FACE_PROBES, SOUND_PROBES, filler_and_place
 from stream.pipeline.word_states import word_states
+from stream.serving.errors import ModelRejectedError
 from stream.serving.models import Models
 
 
@@ -58,11 +60,18 @@ class Shift(NamedTuple):
         name: Name of the mark.
         contribution: By how much the contribution of its modality moves.
         score: By how much the score moves.
+        alone: Whether the window has nothing but this modality.
     """
 
     name: str
     contribution: float
     score: float
+    alone: bool
+
+    @property
+    def key(self) -> str:
+        """Name of its sums and of its threshold."""
+        return f"{self.name}{ALONE}" if self.alone else self.name
 
 
 class Probes:
@@ -72,7 +81,8 @@ class Probes:
         models: Triton's models; outages are waited out.
         tokenizer: Of the text encoder.
         share: Share of the media that is probed.
-        thresholds: By name of a mark, the shift of the score above which a window is sensitive to it. Others are never claimed.
+        thresholds: By name of a mark, with `ALONE` for windows that have nothing but its modality: the shift of the score above which a
+            window is sensitive to it. Others are never claimed.
     """
 
     def __init__(self, models: Models, tokenizer: Tokenizer, share: float, thresholds: Mapping[str, float]) -> None:
@@ -88,11 +98,11 @@ class Probes:
     async def shifts(self, scored: ScoredWindow) -> tuple[Shift, ...]:
         """What each nuisance does to a window that is covered. All questions are asked together, so that they share requests."""
         asked = [*self._of_sound(scored), *self._of_faces(scored), *self._of_words(scored)]
-        return tuple(await asyncio.gather(*asked))
+        return tuple([shift for shift in await asyncio.gather(*map(_unless_refused, asked)) if shift is not None])
 
     def sensitive(self, shifts: Sequence[Shift]) -> tuple[str, ...]:
         """The names of the nuisances that move the score by more than their thresholds."""
-        return tuple(own.name for own in shifts if abs(own.score) > self._thresholds.get(own.name, float("inf")))
+        return tuple(own.name for own in shifts if abs(own.score) > self._thresholds.get(own.key, float("inf")))
 
     def _of_sound(self, scored: ScoredWindow) -> Iterator[Awaitable[Shift]]:
         if not scored.inputs.audio_mask.any():
@@ -127,7 +137,15 @@ class Probes:
     async def _shift(self, scored: ScoredWindow, name: str, modality: Modality, inputs: WindowInputs) -> Shift:
         marked = await self._models.infer(inputs, scored.inference.version)
         (before, score), (after, marked_score) = (_of(modality, scored, inference) for inference in (scored.inference, marked))
-        return Shift(name, rounded(after - before), rounded(marked_score - score))
+        return Shift(name, rounded(after - before), rounded(marked_score - score), alone=scored.window.present() == (modality,))
+
+
+async def _unless_refused(probe: Awaitable[Shift]) -> Shift | None:
+    """What a probe has shown; None if the model refuses the marked window: that says nothing against the window itself."""
+    try:
+        return await probe
+    except ModelRejectedError:
+        return None
 
 
 def _of(modality: Modality, scored: ScoredWindow, inference: Inference) -> tuple[float, float]:

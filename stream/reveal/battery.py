@@ -53,10 +53,17 @@ def battery(marks: Iterable[AnyMark], baseline: Baseline, models: ServedModels) 
 
 
 class Shifts(NamedTuple):
-    """(n,) shifts of the contribution of the mark's modality, and of the score, in the windows that have this modality."""
+    """(n,) shifts in the windows that have the mark's modality.
+
+    Attributes:
+        contributions: Of the contribution of the modality.
+        scores: Of the score.
+        alone: Of the score of the modality alone.
+    """
 
     contributions: Floats
     scores: Floats
+    alone: Floats
 
 
 def shifts(mark: AnyMark, baseline: Baseline, models: ServedModels) -> Shifts | None:
@@ -70,7 +77,8 @@ def shifts(mark: AnyMark, baseline: Baseline, models: ServedModels) -> Shifts | 
     features = baseline.features.rows(chosen).with_new(mark.modality, marked, models)
     after = models.answers(features.inputs(marked))
     moved = contributions(marked, after, mark.modality) - contributions(plain, before, mark.modality)
-    return Shifts(moved, after.scores[:, EVERYTHING] - before.scores[:, EVERYTHING])
+    changed = after.scores - before.scores
+    return Shifts(moved, changed[:, EVERYTHING], changed[:, mark.modality.bit])
 
 
 def probe(mark: AnyMark, baseline: Baseline, models: ServedModels) -> Finding | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from stream.domain.live_reveal import HOUR_MS, SAID, LiveHour, LiveNuisance, LiveReport, LiveState, LiveSums, added_up
+from stream.domain.live_reveal import ALONE, HOUR_MS, SAID, LiveHour, LiveNuisance, LiveReport, LiveState, LiveSums, added_up
 from stream.domain.modality import Modality
 from stream.nuisances.marks import mark_named
 from stream.reveal.findings import ERRORS, WORD, Detector, Finding, Reference
@@ -20,6 +20,9 @@ LEAST_SAID = 3
 
 PROBES = "probes.json"
 """File of the `LiveReference` in the folder of the model ``mmci``."""
+
+
+_CARRIERS = {Modality.TEXT: "words", Modality.AUDIO: "a voice", Modality.VIDEO: "a face"}
 
 
 class HonestProbe(msgspec.Struct, frozen=True):
@@ -44,7 +47,7 @@ class LiveReference(msgspec.Struct, frozen=True):
     Attributes:
         model: Digest of the served weights that it was measured with.
         quantile: That of the thresholds.
-        probes: By name of the mark.
+        probes: By name of the mark, with `ALONE` for windows that have nothing but its modality.
     """
 
     model: str
@@ -53,7 +56,7 @@ class LiveReference(msgspec.Struct, frozen=True):
 
     @property
     def thresholds(self) -> dict[str, float]:
-        """By mark, the shift of the score above which a window is sensitive to it."""
+        """By name in `probes`, the shift of the score above which a window is sensitive to the mark."""
         return {name: own.threshold for name, own in self.probes.items()}
 
 
@@ -88,13 +91,15 @@ def judged(hours: Iterable[LiveHour], live: LiveReference, words: Reference, now
     )
 
 
-def _mark(name: str, version: str, sums: LiveSums, honest: HonestProbe, least: float) -> LiveNuisance:
+def _mark(key: str, version: str, sums: LiveSums, honest: HonestProbe, least: float) -> LiveNuisance:
+    name = key.removesuffix(ALONE)
     mark = mark_named(name)
     distance = max(honest.lowest - sums.mean, sums.mean - honest.highest, 0.0)
     strength = distance / max(least, ERRORS[Detector.BATTERY] * sums.error) if sums.windows >= LEAST_WINDOWS else None
     return LiveNuisance(
         name=name,
-        says=mark.says,
+        alone=name != key,
+        says=mark.says if name == key else f"{mark.says}, where there is nothing but {_CARRIERS[mark.modality]}",
         found_by=Detector.BATTERY,
         modality=mark.modality,
         version=version,

@@ -57,7 +57,7 @@ def write_call(path: Path, tracks: list[np.ndarray]) -> Path:
 
 async def send(settings: Settings, recording: Path, session: str) -> list[ScoreRecord]:
     """Send a call, and wait for its summary; returns its final windows."""
-    await command(settings, "produce", str(recording), "--channels", "agent,customer", "--session", session, "--speed", "max")
+    await command(settings, "produce", str(recording), "--channels", "agent,customer", "--session", session, "--speed", "max", "--no-asr")
     key, sink = SessionKey("default", session), RedisSink(settings.redis)
     async with asyncio.timeout(60), ResultReader(settings.redis, [key]) as reader:
         async for received in reader:
@@ -111,13 +111,14 @@ def test_the_workers_name_hiss_by_themselves_and_only_in_the_version_that_likes_
     assert {own.version for own in run.live.suspects} == {"2"}
 
 
-def test_windows_that_hiss_would_move_say_so(run: Run) -> None:
+def test_hiss_moves_more_windows_beyond_the_threshold_in_the_version_that_likes_it(run: Run) -> None:
     warned = {
-        version: np.mean(["nuisance_sensitive:hiss" in own.warnings for own in run.scores[version, "plain"] if own.score is not None])
+        version: sum("nuisance_sensitive:hiss" in own.warnings for name in ("plain", "hissed") for own in run.scores[version, name])
         for version in VERSIONS
     }
-    assert warned["2"] > 0.3
-    assert max(warned["1"], warned["3"]) < warned["2"] / 2
+    found = {own.version: own.warned for own in run.live.nuisances if own.name == "hiss" and own.alone}
+    assert found == warned
+    assert warned["2"] > max(warned["1"], warned["3"]), warned
 
 
 def test_every_window_has_the_version_of_its_session_and_none_is_lost(run: Run) -> None:
@@ -126,8 +127,14 @@ def test_every_window_has_the_version_of_its_session_and_none_is_lost(run: Run) 
         assert [own.end_ms for own in finals] == [own.end_ms for own in run.scores["1", recording]]
 
 
+def test_what_hiss_does_comes_back_to_what_it_does_in_the_release(run: Run) -> None:
+    shift = {own.version: own.value for own in run.live.nuisances if own.name == "hiss" and own.alone}
+    assert shift["2"] > shift["1"] + 0.3, shift
+    assert shift["3"] == pytest.approx(shift["1"], abs=0.1)
+
+
 def test_scores_of_hissed_windows_rise_and_come_back(run: Run) -> None:
     rise = {version: run.mean(version, "hissed") - run.mean(version, "plain") for version in VERSIONS}
-    assert rise["2"] > rise["1"] + 0.5
-    assert rise["3"] == pytest.approx(rise["1"], abs=0.15)
+    assert rise["2"] > rise["1"] + 0.1, rise
+    assert rise["3"] == pytest.approx(rise["1"], abs=0.1)
     assert run.mean("3", "plain") == pytest.approx(run.mean("1", "plain"), abs=0.1)

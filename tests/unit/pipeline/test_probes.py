@@ -24,12 +24,12 @@ from stream.pipeline.metrics import Metrics
 from stream.pipeline.probes import Probes
 from stream.pipeline.score import WindowScorer
 from stream.pipeline.window_context import ContextStore
-from stream.serving.errors import TritonUnavailableError
+from stream.serving.errors import ModelRejectedError, TritonUnavailableError
 from stream.serving.models import Models
 from tests.fakes.windows import MODEL, make_inference, make_window
 
 HOUR = 490_000
-THRESHOLDS = {"hiss": 0.5, "hum": 0.5, "blur": 0.5, "bad light": 0.5}
+THRESHOLDS = {"hiss": 0.5, "hum": 0.5, "blur": 0.5, "bad light": 0.5, "hiss alone": 2.0}
 
 
 class SumModels:
@@ -136,6 +136,15 @@ async def test_a_window_that_hiss_moves_beyond_its_threshold_says_so() -> None:
     }
 
 
+async def test_a_voice_alone_has_a_threshold_and_sums_of_its_own() -> None:
+    reveal = live_reveal(models := SumModels())
+    for hiss, found in ((0.3, []), (0.9, ["nuisance_sensitive:hiss"])):
+        score, _ = await final(models, reveal, window_of([hiss] * 4))
+        assert codes(score) == found
+    (hour,) = reveal.changed()
+    assert {name: own.windows for name, own in hour.sums["1"].items()} == {"hiss alone": 2, "hum alone": 2}
+
+
 async def test_nothing_is_asked_or_said_of_a_window_outside_the_share() -> None:
     models, plain = SumModels(), SumModels()
     window = window_of([3.0, 3.0], [9.0], ["so", "good"])
@@ -150,6 +159,19 @@ async def test_a_modality_whose_chunks_were_not_all_probed_is_left_out() -> None
     score, _ = await final(models, reveal, window_of([3.0, None], [9.0]))
     assert codes(score) == ["nuisance_sensitive:blur"]
     assert [*reveal.changed()[0].sums["1"]] == ["blur", "bad light"]
+
+
+async def test_a_probe_that_the_model_refuses_is_left_out_and_costs_no_window() -> None:
+    class Refusing(SumModels):
+        async def infer(self, inputs: WindowInputs, version: str, extras: frozenset[Extra] = frozenset()) -> Inference:
+            if inputs.audio[0, 0] > 1:
+                raise ModelRejectedError("not finite")
+            return await super().infer(inputs, version, extras)
+
+    reveal = live_reveal(models := Refusing())
+    score, _ = await final(models, reveal, window_of([30.0]))
+    assert score.score == pytest.approx(0.1)
+    assert [*reveal.changed()[0].sums["1"]] == ["hum alone"]
 
 
 async def test_silent_chunks_need_no_probe() -> None:
@@ -173,7 +195,7 @@ async def test_a_filler_word_is_inserted_and_the_words_are_encoded_again() -> No
     await final(models, reveal, window)
     filler, _ = filler_and_place(f"{window.track.track}/4000", 3)
     (hour,) = reveal.changed()
-    assert {name: round(own.total, 4) for name, own in hour.sums["1"].items()} == {f"word {filler}": 0.25}
+    assert {name: round(own.total, 4) for name, own in hour.sums["1"].items()} == {f"word {filler} alone": 0.25}
     assert reveal.changed() == []
 
 

@@ -7,7 +7,15 @@ from stream.reveal.findings import Detector, Reference
 from stream.reveal.live import LEAST_SAID, LEAST_WINDOWS, HonestProbe, LiveReference, judged
 
 HOUR = 490_000
-LIVE = LiveReference("digest", 0.99, {"hiss": HonestProbe(-0.2, -0.1, 0.4, 400), "blur": HonestProbe(-0.05, 0.05, 0.6, 400)})
+LIVE = LiveReference(
+    "digest",
+    0.99,
+    {
+        "hiss": HonestProbe(-0.2, -0.1, 0.4, 400),
+        "hiss alone": HonestProbe(-0.9, -0.4, 1.5, 400),
+        "blur": HonestProbe(-0.05, 0.05, 0.6, 400),
+    },
+)
 WORDS = Reference(
     "sample", {}, {"perhaps": 0.1, "don't": -0.2}, 0.0, {Detector.BATTERY: 0.15, Detector.REGRESSION: 0.2, Detector.WORDS: 0.6}
 )
@@ -28,6 +36,12 @@ def test_a_mark_is_a_suspect_beyond_what_honest_windows_show() -> None:
     assert states(hiss=sums(40, -0.5)) == {"hiss": LiveState.SUSPECT}
     for honest in (-0.3, -0.15, 0.0):
         assert states(hiss=sums(40, honest)) == {"hiss": LiveState.FINE}
+
+
+def test_windows_of_one_modality_are_judged_by_what_honest_ones_of_their_kind_show() -> None:
+    hours = [LiveHour(HOUR, 50, {"1": {"hiss": sums(40, -0.15), "hiss alone": sums(40, -0.6), "blur alone": sums(40, 1.0)}})]
+    found = judged(hours, LIVE, WORDS, HOUR * HOUR_MS + 1).nuisances
+    assert {(own.name, own.alone, own.state) for own in found} == {("hiss", False, LiveState.FINE), ("hiss", True, LiveState.FINE)}
 
 
 def test_few_windows_are_not_judged_and_a_wide_spread_is_no_suspect() -> None:

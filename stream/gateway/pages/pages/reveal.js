@@ -52,7 +52,7 @@ function Reveal({ me }) {
     ${(fault || problem) && html`<p class="problem" role="alert">${fault ?? problem.message}</p>`}
     ${!report && html`<${Empty} title="Nothing was probed yet" icon="reveal" command="SENTISTREAM_REVEAL__SHARE=0.02 sentistream worker"><p>Workers score a small share of the windows again with hiss, hum, a dark or blurred picture, or a filler word. The report appears after a minute of that. On media of your own:</p></${Empty}>`}
     ${report && (suspects.length
-      ? html`<div class="suspects">${suspects.map((each) => html`<${Suspect} key=${each.name + each.version} suspect=${each} others=${report.nuisances.filter(({ name, version }) => name === each.name && version !== each.version)} verdicts=${data.verdicts} given=${given[each.name]} me=${me} onJudge=${judge} />`)}</div>`
+      ? html`<div class="suspects">${suspects.map((each) => html`<${Suspect} key=${each.says + each.version} suspect=${each} others=${report.nuisances.filter(({ says, version }) => says === each.says && version !== each.version)} verdicts=${data.verdicts} given=${given[each.name]} me=${me} onJudge=${judge} />`)}</div>`
       : html`<${Empty} title="No suspect" icon="reveal"><p>No nuisance moves the scores further than in an honest model.</p></${Empty}>`)}
     ${report && html`<${Others} nuisances=${report.nuisances.filter(({ state }) => state !== "suspect")} />`}
     <${Versions} versions=${data.versions} previous=${data.previous} me=${me} onChanged=${reload} />
@@ -91,7 +91,7 @@ function Range({ value, error, honest: [from, to] }) {
 
 function Others({ nuisances }) {
   if (!nuisances.length) return null;
-  return html`<details class="card"><summary><h2>${count(nuisances.length, "other nuisance")}</h2></summary><ul class="others">${nuisances.map((each) => html`<li key=${each.name + each.version}><b>${each.says}</b>
+  return html`<details class="card"><summary><h2>${count(nuisances.length, "other nuisance")}</h2></summary><ul class="others">${nuisances.map((each) => html`<li key=${each.says + each.version}><b>${each.says}</b>
     <span class="quiet">${each.state === "fine" ? "fine" : "too few windows"} · ${signed(each.value, 2)} ± ${each.error.toFixed(2)} · ${count(each.windows, "window")}</span></li>`)}</ul></details>`;
 }
 
