@@ -96,8 +96,9 @@ class LiveRevealReports:
             async with asyncio.timeout(LAST_S):
                 await self._reveal.finished()
                 await self.report()
-        except TimeoutError:
-            log.info("last_probes_not_written")
+        except Exception as error:
+            # Neither an outage nor a fault of the statistics may hold up a worker that stops, or make it fail.
+            log.warning("last_probes_not_written", error=type(error).__name__)
         self._reveal.close()
 
     async def report(self) -> LiveReport | None:
