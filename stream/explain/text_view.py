@@ -14,6 +14,7 @@ SPOKEN = frozenset({"phrases", "negative_phrases", "positive_phrases", "words"})
 
 _QUOTES = "“[^”]*”(?:(?:,| and) “[^”]*”)*"
 _BESIDE = re.compile(rf": {_QUOTES}| \({_QUOTES}\)")
+_QUOTED = re.compile("“[^”]*(?:”|$)")
 _SENTENCES = re.compile(r"(?<=\.) ")
 
 
@@ -48,4 +49,6 @@ def alert_without_text(alert: AlertRecord) -> AlertRecord:
 
 def _unquoted(text: str) -> str:
     """Sentences without their quotations, and without those that mean nothing then."""
-    return " ".join(part for part in _SENTENCES.split(_BESIDE.sub("", text)) if "“" not in part)
+    # Emptied before the text is split: a quotation may hold the end of a sentence. A text that was cut may end in one.
+    empty = _QUOTED.sub("“”", _BESIDE.sub("", text))
+    return " ".join(part for part in _SENTENCES.split(empty) if "“" not in part)

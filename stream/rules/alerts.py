@@ -17,6 +17,9 @@ from stream.rules.variables import Seen, Value
 LONGEST_FACTS = 5000
 """Most characters of ``decision_facts``."""
 
+_NO_QUOTES = str.maketrans("", "", "“”")
+"""Quotation marks are ours: by them, words are found and taken out again."""
+
 _MODALITY_NAMES = {Modality.TEXT: "words", Modality.AUDIO: "voice", Modality.VIDEO: "face"}
 
 
@@ -148,7 +151,8 @@ def _when(score: ScoreRecord) -> str:
 
 
 def _phrases(explanation: ExplanationRecord) -> str:
-    quoted = [f"“{claim.text}” by {claim.effect:+.1f}" for claim in explanation.claims if claim.text]
+    texts = [(claim.text.translate(_NO_QUOTES), claim.effect) for claim in explanation.claims if claim.text]
+    quoted = [f"“{text}” by {effect:+.1f}" for text, effect in texts]
     return f" As measured, the score was moved by the words {', '.join(quoted)} points." if quoted else ""
 
 

@@ -156,6 +156,16 @@ def test_words_can_be_taken_out_of_an_alert(rules: RuleSet) -> None:
         assert without.evidence.claims[0].effect == -1.25
 
 
+@pytest.mark.parametrize("text", ["fine. secret. fine", "a “ secret", "a ” secret. secret", "secret " * 900, "secret."])
+def test_no_word_stays_whatever_was_said(rules: RuleSet, text: str) -> None:
+    # The sentence of an explanation keeps letters and digits of a quotation alone, so it is not in question here.
+    score, explanation = final(6000, -1.5, text)
+    windows = final(4000, -1.5, ""), (score, structs.replace(explanation, sentence="The voice is calm."))
+    for alert in run(rules, *windows):
+        assert "secret" in encode_record(alert).decode()
+        assert "secret" not in encode_record(alert_without_text(alert)).decode()
+
+
 def test_without_shown_words_an_alert_has_none(rules: RuleSet) -> None:
     record, explanation = final(4000, -1.5)
     hidden = structs.replace(explanation, sentence="The voice is calm.", claims=(structs.replace(explanation.claims[0], text=""),))
