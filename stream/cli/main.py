@@ -7,6 +7,7 @@ import typer
 from stream.cli import (
     check_producer,
     config,
+    consent,
     export,
     forget,
     gateway,
@@ -45,6 +46,7 @@ app.command("watch")(watch.watch)
 app.command("export")(export.export)
 app.command("explain")(explain.explain)
 app.command("rebuild")(rebuild.rebuild)
+app.command("consent")(consent.consent)
 app.command("forget")(forget.forget)
 app.command("prepare-kafka")(prepare_kafka.prepare_kafka)
 app.command("doctor")(doctor.doctor)

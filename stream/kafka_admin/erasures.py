@@ -15,17 +15,17 @@ from kafka.admin import KafkaAdminClient
 from stream.config.settings import KafkaSettings
 from stream.domain.identity import SessionKey
 from stream.domain.kafka_records import session_record
-from stream.domain.session_events import KeyedSessionEvent, SessionEnd
+from stream.domain.session_events import KeyedSessionEvent, SessionEvent
 from stream.domain.topics import Topics
 from stream.kafka_admin.access import asked, topic_configs
-from stream.kafka_admin.connection import CONNECT_TIMEOUT_MS, broker_errors, consumer_options, kafka_options
+from stream.kafka_admin.connection import CONNECT_TIMEOUT_MS, broker_errors, consumer_options, kafka_options, require_broker
 from stream.kafka_admin.topics import ensure_erasures
 
 POLL_MS = 400
 BEYOND_END_S = 2.0
 """A topic that is still being written to counts as read this long after its end was reached."""
 
-SOURCE = "sentistream/forget"
+SOURCE = "sentistream/operator"
 ACK_TIMEOUT_S = 20.0
 
 
@@ -66,11 +66,11 @@ def note_erasure(kafka: KafkaSettings, erasure: Erasure) -> None:
     _send(kafka, Topics(kafka.topic_prefix).erasures, str(erasure.key).encode("ascii"), msgspec.json.encode(erasure), [])
 
 
-def send_end(kafka: KafkaSettings, session: SessionKey, epoch: int, media_ms: int) -> None:
-    """End a session in its producer's place. Raises `BrokerError`."""
+def send_event(kafka: KafkaSettings, session: SessionKey, event: SessionEvent) -> None:
+    """Send an event of a session in its producer's place. Raises `BrokerError`."""
     now_ms = time.time_ns() // 1_000_000
-    event = KeyedSessionEvent(session, SessionEnd(epoch, media_ms))
-    _send(kafka, Topics(kafka.topic_prefix).sessions, *session_record(event, SOURCE, now_ms))
+    require_broker(kafka)
+    _send(kafka, Topics(kafka.topic_prefix).sessions, *session_record(KeyedSessionEvent(session, event), SOURCE, now_ms))
 
 
 def read_erasures(kafka: KafkaSettings) -> dict[SessionKey, Erasure]:

@@ -14,7 +14,8 @@ import msgspec
 
 from stream.config.settings import Settings
 from stream.domain.identity import SessionKey
-from stream.kafka_admin.erasures import Erasure, LeftInTopic, left_in_topics, note_erasure, send_end
+from stream.domain.session_events import SessionEnd
+from stream.kafka_admin.erasures import Erasure, LeftInTopic, left_in_topics, note_erasure, send_event
 from stream.sinks.alert_queue import AlertQueue
 from stream.sinks.connection import RedisClient, RedisConnection
 from stream.sinks.keys import PREFIX, SESSIONS, queue_names, session_names, webhook_names
@@ -159,7 +160,7 @@ class Forgetting:
         if not end:
             raise RunningSessionError(f"{session} is running: end it first, or let it be ended (--end)")
         on_step("ending the session")
-        await asyncio.to_thread(send_end, self._settings.kafka, session, *running)
+        await asyncio.to_thread(send_event, self._settings.kafka, session, SessionEnd(*running))
         deadline = time.monotonic() + END_WAIT_S
         while await self._running_epoch(session) is not None:
             if time.monotonic() > deadline:

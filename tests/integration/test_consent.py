@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from stream.config.settings import Settings
 from stream.domain.identity import SessionKey
 from stream.domain.modality import Modality
 from stream.domain.session_events import SessionConsent, SessionEnd, SessionStart, TrackEnd, TrackPlan
+from stream.local.environment import child_environment
 from stream.sinks.redis_sink import RedisSink
 from tests.fakes.processing_context import FakeWorker
 from tests.support.delivery import SECONDS, committed, finals, send, unique_sessions, until, worker
@@ -58,3 +60,23 @@ async def test_a_withdrawal_holds_for_the_worker_that_takes_over(
             assert all(Modality.AUDIO not in final.modalities_expected for final in found if final.withheld)
         for modality in SENT:
             await until(lambda modality=modality: committed(settings, f"{prefix}chunks.{modality}") == SECONDS * len(sessions), 20)  # type: ignore[misc]
+
+
+async def test_the_command_withdraws_in_a_running_session(
+    settings: Settings, producer: KafkaProducer, store: RedisSink, tmp_path: Path
+) -> None:
+    (session,), factory, prefix = unique_sessions(1), FakeWorker(), settings.kafka.topic_prefix
+    async with worker(settings, tmp_path, "one"):
+        words = [factory.words(seq, session=session) for seq in range(SECONDS)]
+        sound = [factory.media(seq, Modality.AUDIO, 0, session=session) for seq in range(SECONDS)]
+        send(producer, prefix, factory.event(START, session), *words[:5], *sound[:5])
+        await finals(store, [session], count=1)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "stream.cli", "consent", session, "--tenant", "acme", "--withdraw", "--from", str(WITHDRAWN_AT_S)),
+            env=child_environment(settings),
+        )
+        assert await asyncio.wait_for(process.wait(), 60) == 0
+        await asyncio.sleep(0.5)
+        send(producer, prefix, *words[5:], *sound[5:], factory.event(END, session))
+        await finals(store, [session])
+    assert [(final.end_ms, final.withheld) for final in await store.finals(SessionKey("acme", session))] == EXPECTED
