@@ -89,6 +89,13 @@ async def test_an_erased_session_leaves_the_page(page: Page, site: Site, publish
     await expect(page.get_by_role("heading", name="There is no such session")).to_be_visible(timeout=30_000)
 
 
+async def test_a_session_that_begins_while_somebody_waits_for_it_appears(page: Page, site: Site, publish: Publish) -> None:
+    await page.goto(f"{site.url}/sessions/default/call-1")
+    await expect(page.get_by_role("heading", name="There is no such session")).to_be_visible()
+    await publish("call-1", SCORES)
+    await expect(page.locator(".track-head")).to_contain_text("6 windows")
+
+
 async def test_speakers_are_apart(page: Page, site: Site, publish: Publish) -> None:
     await publish("call-1", SCORES)
     await publish("call-1", [1.0, 1.5], track="agent")

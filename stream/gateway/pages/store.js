@@ -135,7 +135,8 @@ function take(name, data) {
   } else if (name === "gap") readAgain();
   else if (name === "stale") store.set({ storeAway: data.since_ms ? { since: data.since_ms, reason: data.reason } : null });
   else if (name === "batch") {
-    if (store.get().paused || !store.get().loaded) hold(data);
+    if (store.get().failed?.status === 404) readAgain();  // a session that did not exist a moment ago has begun
+    else if (store.get().paused || !store.get().loaded) hold(data);
     else apply(data);
   }
 }
