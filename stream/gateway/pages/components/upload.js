@@ -57,7 +57,7 @@ export function Upload({ me }) {
       ${upload?.state === "failed" && html`<p class="problem" role="alert">The recording cannot be used: ${upload.problem}</p>`}
       ${upload && OVER.includes(upload.state) && upload.state !== "failed" && html`<p>Sent ${mediaTime(upload.sent_ms)}. <a href=${sessionUrl(upload.tenant, upload.session)}>See its session</a></p>`}
       ${problem && html`<p class="problem" role="alert">${problem}</p>`}</div>
-    ${running && html`<a class="primary" href=${sessionUrl(upload.tenant, upload.session)}>Watch</a><button class="secondary" type="button" onClick=${() => remove(apiPath("uploads", upload.session)).catch((error) => setProblem(error.message))}>Stop</button>`}
+    ${running && html`${upload.state === "sending" && html`<a class="primary" href=${sessionUrl(upload.tenant, upload.session)}>Watch</a>`}<button class="secondary" type="button" onClick=${() => remove(apiPath("uploads", upload.session)).catch((error) => setProblem(error.message))}>Stop</button>`}
     <input ref=${input} type="file" hidden accept="video/*,audio/*,.vtt,.srt,.json" onChange=${(event) => send(event.target.files[0])} />
   </section>`;
 }
@@ -80,4 +80,33 @@ function Running({ upload }) {
   return html`<p>Sending at live pace: ${mediaTime(upload.sent_ms)}${upload.duration_ms ? ` of ${mediaTime(upload.duration_ms)}` : ""}</p>
     ${share !== null && html`<progress value=${share} max="1" aria-label="How much was sent"></progress>`}
     ${upload.notices.length > 0 && html`<p class="small">${upload.notices.join(" · ")}</p>`}`;
+}
+
+/** The viewer's own recording that becomes this session: {tenant, session, state, sent_ms …}, null if there is none; undefined until that is known. */
+export function useUpload(session, me) {
+  const mayBe = session.startsWith("upload-") && me.uploads && may(me, "send");
+  const [upload, setUpload] = useState(mayBe ? undefined : null);
+  useEffect(() => {
+    if (!mayBe) {
+      setUpload(null);
+      return undefined;
+    }
+    let timer = null;
+    const read = () => get(apiPath("uploads", session)).then((found) => {
+      setUpload(found);
+      if (!OVER.includes(found.state)) timer = setTimeout(read, EVERY_MS);
+    }, () => setUpload((known) => known ?? null));
+    read();
+    return () => clearTimeout(timer);
+  }, [session, mayBe]);
+  return upload;
+}
+
+/** How far it is, on the page of its session. */
+export function UploadProgress({ upload }) {
+  if (!upload || upload.state === "sent") return null;
+  const over = OVER.includes(upload.state);
+  return html`<section class="card upload" aria-label="Your recording"><${Icon} name="upload" /><div class="grow">
+    ${over ? html`<p>${upload.state === "failed" ? `The recording cannot be used: ${upload.problem}` : "You have stopped the recording."}</p>` : html`<${Running} upload=${upload} />`}</div>
+    ${!over && html`<button class="secondary" type="button" onClick=${() => remove(apiPath("uploads", upload.session)).catch(() => {})}>Stop</button>`}</section>`;
 }

@@ -14,6 +14,7 @@ import { Summary } from "../components/summary.js";
 import { SessionTimelines } from "../components/session_timelines.js";
 import { Changes, Drivers, Moments, Words } from "../components/evidence.js";
 import { Empty, Failed, Loading } from "../components/states.js";
+import { UploadProgress, useUpload } from "../components/upload.js";
 import { Verdict } from "../components/verdict.js";
 
 const shortcuts = [
@@ -27,7 +28,23 @@ const shortcuts = [
 /** "track/EPOCH-END", as in the address. */
 const shortId = ({ score }) => score.window_id.split("/").slice(2).join("/");
 
-function Session({ params: { tenant, session }, query, me }) {
+/** The session; while a recording of the viewer's own is still being read, how far that is. */
+function SessionOrUpload(page) {
+  const { params: { tenant, session }, me } = page;
+  const upload = useUpload(session, me);
+  const [begun, setBegun] = useState(false);
+  const waits = Boolean(upload) && !begun && upload.state !== "failed";
+  useEffect(() => {
+    if (!waits) return undefined;
+    const timer = setInterval(() => get(apiPath("sessions", tenant, session)).then(() => setBegun(true), () => {}), 1000);
+    return () => clearInterval(timer);
+  }, [waits, tenant, session]);
+  if (upload === undefined) return html`<${Loading} what="the session" />`;
+  if (waits) return html`<div class="page session"><div class="page-head"><h1>${session}</h1></div><${UploadProgress} upload=${upload} /><p class="quiet">The first score comes a few seconds after the first words.</p></div>`;
+  return html`<${Session} ...${page} upload=${upload} />`;
+}
+
+function Session({ params: { tenant, session }, query, me, upload }) {
   useScope(`${tenant}/${session}`);
   const state = useStore(store, ({ sessions }) => sessions.get(`${tenant}/${session}`));
   const failed = useStore(store, (value) => value.failed);
@@ -53,6 +70,7 @@ function Session({ params: { tenant, session }, query, me }) {
   if (problem && !history.windows.length) return html`<${Failed} problem=${problem} what="session" />`;
   if (!history.windows.length && (history.loading || !state)) return html`<${Loading} what="the session" />`;
   return html`<div class="page session">
+    <${UploadProgress} upload=${upload} />
     <${SessionHead} tenant=${tenant} session=${session} state=${state} now=${now} />
     ${view.lost && html`<div class="banner" role="note"><p>The window in the address, ${mediaTime(Number(view.lost.split("-").at(-1)))}, is not kept any more. <a href=${withQuery({ at: null })}>Show the newest</a></p></div>`}
     ${view.selected
@@ -111,4 +129,4 @@ function flagsOf(alerts) {
   return [...raised.values()].map((alert) => ({ ...alert, href: evidenceUrl(alert.window_id), title: `${alert.title}${alert.mode === "shadow" ? " (on trial)" : ""}` }));
 }
 
-export default { title: "Session", path: "/sessions/:tenant/:session", component: Session, shortcuts };
+export default { title: "Session", path: "/sessions/:tenant/:session", component: SessionOrUpload, shortcuts };
