@@ -10,6 +10,10 @@ import msgspec
 from stream.domain.alert import AlertState
 from stream.rules.rule import Rule
 
+STALE_MS = 15_000
+"""A pending rule begins again if no window for this long has said that its condition holds: two angry words ten minutes apart are no
+anger that lasts."""
+
 
 class RuleState(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where a rule stands on a track. A rule that is inactive has no state.
@@ -18,6 +22,7 @@ class RuleState(msgspec.Struct, frozen=True, omit_defaults=True):
         version: `Rule.version` of the rule that this is the state of.
         since_ms: Start of the first window in which the condition held; None if it is not pending or raised.
         first_ms: End of that window: from here on `Rule.for_ms` counts.
+        held_ms: End of the newest window in which the condition held, while it is pending.
         raised_ms: End of the window with which it was raised; None if it is not raised.
         clearing_ms: End of the first of the newest windows in a row in which the condition of its end holds; None if it does not.
         quiet_until_ms: Media time before which it is not looked at again.
@@ -26,6 +31,7 @@ class RuleState(msgspec.Struct, frozen=True, omit_defaults=True):
     version: str
     since_ms: int | None = None
     first_ms: int | None = None
+    held_ms: int | None = None
     raised_ms: int | None = None
     clearing_ms: int | None = None
     quiet_until_ms: int | None = None
@@ -62,10 +68,11 @@ def step(rule: Rule, state: RuleState | None, span: tuple[int, int], *, holds: b
 
 def _holding(rule: Rule, state: RuleState, span: tuple[int, int]) -> Step:
     start_ms, end_ms = span
-    since_ms = start_ms if state.since_ms is None else state.since_ms
-    first_ms = end_ms if state.first_ms is None else state.first_ms
+    since_ms, first_ms = state.since_ms, state.first_ms
+    if since_ms is None or first_ms is None or end_ms - (state.held_ms or end_ms) > STALE_MS:
+        since_ms, first_ms = start_ms, end_ms
     if end_ms - first_ms < rule.for_ms:
-        return RuleState(rule.version, since_ms, first_ms), None
+        return RuleState(rule.version, since_ms, first_ms, held_ms=end_ms), None
     return RuleState(rule.version, since_ms, first_ms, raised_ms=end_ms), AlertState.RAISED
 
 

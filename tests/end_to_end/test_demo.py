@@ -122,7 +122,9 @@ def test_a_hostile_transcript_leaks_through_no_field_of_a_result(tmp_path: Path)
     explanations = result.events("explanation")
     assert any(explanation["claims"] for explanation in explanations)
     assert any("terrible" in explanation["sentence"] for explanation in explanations)
-    said = json.dumps([*explanations, *result.events("score"), *result.events("session")], ensure_ascii=False).lower()
+    said = json.dumps(
+        [*explanations, *result.events("score"), *result.events("session"), *result.events("alert")], ensure_ascii=False
+    ).lower()
     for secret in (
         "zebulon",
         "kapoor",

@@ -50,6 +50,8 @@ def life(of: Rule, holds: str, ends: str | None = None) -> list[tuple[int, Alert
         ({"cool_down_ms": 4000, "for_ms": 2000}, "++-++", [(6, RAISED), (8, CLEARED)]),
         ({"cool_down_ms": 4000, "for_ms": 2000}, "++-+++", [(6, RAISED), (8, CLEARED), (14, RAISED)]),
         ({}, "???", []),
+        ({"for_ms": 4000}, "+" + 6 * "?" + "+", [(18, RAISED)]),
+        ({"for_ms": 4000}, "+" + 7 * "?" + "+++", [(24, RAISED)]),
     ],
 )
 def test_a_rule_is_raised_and_cleared(times: dict[str, int], holds: str, expected: Sequence[tuple[int, AlertState]]) -> None:
