@@ -73,4 +73,6 @@ def create_app(gateway: Gateway) -> Litestar:
         exception_handlers=HANDLERS,
         openapi_config=OpenAPIConfig(title="sentistream", version="1", path=OWN_DESCRIPTION, render_plugins=[JsonRenderPlugin()]),
         request_max_body_size=LARGEST_BODY,
+        # The framework would put handlers of its own in place of ours.
+        logging_config=None,
     )

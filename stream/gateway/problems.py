@@ -78,11 +78,20 @@ def _on_redis(_request: Request[Any, Any, Any], error: RedisUnusableError) -> Re
     return problem_response(503, str(error), {"Retry-After": str(RETRY_AFTER_S)})
 
 
+def _on_deep_nesting(_request: Request[Any, Any, Any], _error: RecursionError) -> Response[Problem]:
+    return problem_response(400, "what was sent is nested too deeply")
+
+
 def _on_bug(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     # The path has names of sessions: it stays out of the log.
     log.error("request_failed", method=request.method, error=type(error).__name__, exc_info=error)
     return problem_response(500, "an unexpected error; the log of the gateway says where")
 
 
-HANDLERS: dict[int | type[Exception], Any] = {RedisUnusableError: _on_redis, HTTPException: _on_http, Exception: _on_bug}
+HANDLERS: dict[int | type[Exception], Any] = {
+    RedisUnusableError: _on_redis,
+    HTTPException: _on_http,
+    RecursionError: _on_deep_nesting,
+    Exception: _on_bug,
+}
 """By class of the error, who answers it."""
