@@ -50,7 +50,7 @@ class SharedAck:
             self._acknowledge()
 
 
-def _encoded(arrival: Arrival, features: Features | None, ack: SharedAck | None) -> EncodedChunk[Ack]:
+def _encoded(arrival: Arrival, features: Features | None, ack: Ack | None) -> EncodedChunk[Ack]:
     digest = blake2b(arrival.chunk.payload, digest_size=8).digest()
     return EncodedChunk[Ack](arrival.chunk.header, features, ack, digest)
 
@@ -163,25 +163,10 @@ class EpochWindows:
         arrival.trace.end()
         if (parent := arrival.trace.context) is not None:
             self._traced[arrival.chunk.header.track] = parent
-        self._on_chunk(arrival, features, None if features is None else SharedAck(arrival.record.acknowledge))
-
-    def on_withheld(self, arrival: Arrival, handling: Handling) -> None:
-        """Pass a chunk that may not be used to the aligner, without its content."""
-        arrival.trace.end()
-        if self.frozen:
-            return
-        if handling is Handling.EMPTY:
-            self._on_chunk(arrival, None, SharedAck(arrival.record.acknowledge))
-            return
-        self._notify_at = 0
-        arrival.record.acknowledge()
-        self._dispatch(self.aligner.pass_over(_encoded(arrival, None, None), self._context.clock()))
-        self._finish_if_idle()
-
-    def _on_chunk(self, arrival: Arrival, features: Features | None, ack: SharedAck | None) -> None:
         if self.frozen:
             return
         self._notify_at = 0
+        ack = None if features is None else SharedAck(arrival.record.acknowledge)
         chunk = _encoded(arrival, features, ack)
         outcome = self.aligner.on_chunk(chunk, self._context.clock())
         for late in outcome.late_words:
@@ -190,6 +175,25 @@ class EpochWindows:
                 self._context.metrics.late_words.inc(late.words)
                 self._reports.spawn(self._report_late_words(arrival, late, ack))
         self._dispatch(outcome, arrival)
+        self._finish_if_idle()
+
+    def on_withheld(self, arrival: Arrival, handling: Handling) -> None:
+        """Pass a chunk that may not be used to the aligner, without its content."""
+        arrival.trace.end()
+        if self.frozen:
+            return
+        self._notify_at = 0
+        now = self._context.clock()
+        if handling is Handling.EMPTY:
+            outcome = self.aligner.on_chunk(_encoded(arrival, None, arrival.record.acknowledge), now)
+            # In no window, and in no topic of late chunks or dead letters, which would keep it.
+            for chunk in (*(late.chunk for late in outcome.late), *outcome.conflicts, *outcome.future):
+                if chunk.ack is not None:
+                    chunk.ack()
+        else:
+            arrival.record.acknowledge()
+            outcome = self.aligner.pass_over(_encoded(arrival, None, None), now)
+        self._dispatch(outcome)
         self._finish_if_idle()
 
     def on_event(self, event: KeyedSessionEvent) -> None:

@@ -203,6 +203,26 @@ async def test_a_session_ends_at_once_although_withheld_chunks_are_counted_and_m
     assert one.router.open_epochs == 0
 
 
+async def test_chunks_that_may_not_be_used_are_in_no_topic_of_late_chunks_or_dead_letters() -> None:
+    """Late, with the number of another chunk, from the future, and damaged: each would be kept with its content if it might be used."""
+    one, _ = worker(PolicySettings.model_validate({"roles": {"customer": "off"}}))
+    late, again = chunks(one, [0]), chunks(one, [9])
+    other = [replace(record, value=b"other media") for record in again[1:]]
+    future = [replace(header(20, modality, track="speaker"), start_ms=10_000_000) for modality in MODALITIES]
+    ahead = [
+        one.record(one.topics.chunks(h.modality), str(h.session).encode(), b"{ no words", chunk_headers(replace(h, captured_ms=1_010_000)))
+        for h in future
+    ]
+    await one.feed(one.event(start()), *chunks(one, range(1, SECONDS)), *late, *other, *ahead)
+    await one.feed(one.event(end()))
+    await one.advance(10_000)
+    assert not decoded()
+    assert not one.sent[one.topics.late]
+    assert not one.reasons()
+    assert len(one.acknowledged) == 3 * (SECONDS - 1) + len(late) + len(other) + len(ahead) + 2
+    assert one.router.open_epochs == 0
+
+
 async def test_each_tenant_has_its_own_policy() -> None:
     policy = PolicySettings.model_validate({"tenants": {"acme": {"roles": "agent=all", "languages": "de"}}})
     one, _ = worker(policy)
