@@ -103,3 +103,14 @@ async def test_a_redis_that_is_away_is_named(page: Page, site: Site, publish: Pu
     finally:
         os.kill(site.server.process.pid, signal.SIGCONT)
     await expect(page.locator(".fresh")).not_to_contain_text("away", timeout=30_000)
+
+
+async def test_pages_fit_a_narrow_screen(page: Page, site: Site, publish: Publish) -> None:
+    await publish("call-1", [0.4, -1.2, None, 0.1], alert=Severity.HIGH)
+    await publish("a-session-with-a-very-long-name-that-somebody-has-made-up-0001", [1.0], track="customer-with-a-long-name")
+    await page.set_viewport_size({"width": 320, "height": 640})
+    for path in PAGES:
+        await page.goto(site.url + path)
+        await page.locator("h1").wait_for(state="attached")
+        await expect(page.locator(".loading")).to_have_count(0)
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 320, path
