@@ -6,6 +6,7 @@ import asyncio
 
 from benchmarks.call_runs.measures import ScoredWindow, scored
 from benchmarks.running_product import running_product
+from stream.config.settings import PolicySettings, Settings
 from stream.domain.result import ExplanationRecord, PartialRecord, ScoreRecord, SessionRecord
 from stream.produce.prepare import PreparedSession
 from stream.produce.producer import produce_session
@@ -19,7 +20,9 @@ async def windows_of(session: PreparedSession) -> list[ScoredWindow]:
         SourceError: Nothing in the file can be decoded.
         TranscriptError: The transcript cannot be sent.
     """
-    async with running_product("call") as settings, ResultReader(settings.redis, [session.plan.key]) as reader:
+    # The call is measured with everybody's voice.
+    everybody = Settings(policy=PolicySettings(roles={"agent": "all"}))
+    async with running_product("call", everybody) as settings, ResultReader(settings.redis, [session.plan.key]) as reader:
         await asyncio.to_thread(produce_session, settings.kafka, session, speed=None)
         return await _received(reader)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 
@@ -23,7 +24,22 @@ def _leaves(name: str, delimiter: str, values: BaseModel, defaults: BaseModel) -
         if isinstance(value, BaseModel):
             yield from _leaves(variable, ENV_DELIMITER, value, default)
         elif value != default and value is not None:
-            yield variable, value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+            yield variable, _text(value)
+
+
+def _text(value: object) -> str:
+    """A value as text that `load_settings` reads as the same value."""
+    match value:
+        case SecretStr():
+            return value.get_secret_value()
+        case tuple():
+            return ",".join(map(str, value))
+        case dict():
+            if all(isinstance(part, str) for part in value.values()):
+                return ",".join(f"{name}={part}" for name, part in value.items())
+            return json.dumps({name: part.model_dump(exclude_none=True) for name, part in value.items()})
+        case _:
+            return str(value)
 
 
 def child_environment(settings: Settings, parent: Mapping[str, str] | None = None) -> dict[str, str]:

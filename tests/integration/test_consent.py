@@ -66,6 +66,8 @@ async def test_the_command_withdraws_in_a_running_session(
     settings: Settings, producer: KafkaProducer, store: RedisSink, tmp_path: Path
 ) -> None:
     (session,), factory, prefix = unique_sessions(1), FakeWorker(), settings.kafka.topic_prefix
+    # The command takes some seconds to start: they are no silence.
+    settings = settings.model_copy(update={"windows": settings.windows.model_copy(update={"idle_after_ms": 60_000})})
     async with worker(settings, tmp_path, "one"):
         words = [factory.words(seq, session=session) for seq in range(SECONDS)]
         sound = [factory.media(seq, Modality.AUDIO, 0, session=session) for seq in range(SECONDS)]

@@ -17,6 +17,11 @@ def test_a_child_process_loads_the_same_settings(monkeypatch: pytest.MonkeyPatch
             "kafka": {"bootstrap": "a:1,b:2", "security": "sasl_ssl", "username": "u", "password": "p w", "ca_file": str(tmp_path)},
             "redis": {"url": "redis://:secret@host:6380/1"},
             "windows": {"length_ms": 6000, "allowed_lateness_ms": 0},
+            "policy": {
+                "roles": {"customer": "off", "*": "text_only"},
+                "languages": "en,de",
+                "tenants": {"acme": {"roles": {"agent": "all"}, "languages": ["fr"]}, "other": {"consent": "required"}},
+            },
             "log_level": "debug",
         }
     )
