@@ -16,6 +16,8 @@ from typer.testing import CliRunner
 from stream.aio.backoff import Backoff
 from stream.cli.main import app
 from stream.client import BlockingGateway, Gateway, ProblemError, Result, subscribe, subscribe_blocking, subscription
+from stream.domain.alert import AlertRecord
+from stream.domain.delivery import WindowAlerts
 from stream.domain.identity import SessionKey
 from stream.domain.result import ExplanationRecord, ScoreRecord, SessionRecord, decode_record
 from stream.explain.session_summary import summarise
@@ -23,6 +25,7 @@ from stream.gateway.views import Gap, SessionState
 from stream.local.ports import free_port
 from stream.local.redis_server import RedisServer
 from stream.sinks.redis_sink import RedisSink
+from tests.fakes.alerts import make_alert
 from tests.fakes.results import SESSION, make_explanation, make_score
 from tests.support.fault_proxy import FaultProxy
 from tests.support.finals import finalise
@@ -137,6 +140,21 @@ async def test_all_sessions_are_told_by_their_states(gateway: str, sink: RedisSi
         first = await reading
     assert isinstance(first, SessionState)
     assert first.session == "call-2"
+
+
+async def test_an_alert_comes_after_its_window_and_once(gateway: str, sink: RedisSink) -> None:
+    score, alert = make_score(4000, -2.0), make_alert(4000)
+    await sink.finalise(score, make_explanation(score), 1, alerts=WindowAlerts((alert,), b"{}"))
+    await finalise(sink, make_score(6000))
+    taken: list[Result] = []
+    async with asyncio.timeout(10):
+        async for result in subscribe(gateway, str(SESSION), after="start"):
+            if not isinstance(result, SessionState):
+                taken.append(result)
+            if isinstance(result, ExplanationRecord) and result.end_ms == 6000:
+                break
+    assert taken[:3] == [score, make_explanation(score), alert]
+    assert sum(isinstance(result, AlertRecord) for result in taken) == 1
 
 
 async def test_snapshots_history_and_pages(gateway: str, sink: RedisSink) -> None:

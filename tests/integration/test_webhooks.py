@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -36,6 +38,7 @@ from tests.fakes.gateway import serving
 from tests.fakes.results import SESSION, make_score
 from tests.support import contracts
 from tests.support.finals import finalise
+from tests.support.gateways import running_gateway
 
 SECRET = new_secret()
 Respond = Callable[[int], web.Response]
@@ -72,7 +75,8 @@ class Receiver:
         return sorted(content["type"] for _, content in self.taken)
 
     async def has(self, number: int) -> None:
-        await until(lambda: len(self.taken) >= number)
+        """Wait for so many messages. One that a killed gateway did not note comes again, under its id."""
+        await until(lambda: len({message_id for message_id, _ in self.taken}) >= number)
         assert len({message_id for message_id, _ in self.taken}) == number
 
 
@@ -366,6 +370,27 @@ async def test_messages_about_a_session_are_erased(settings: Settings, receiver:
         assert (await outbox.counts("crm")).waiting == 0
     names = webhook_names("crm")
     assert await redis.exists(names.due, names.dead, names.messages) == 0
+
+
+async def test_a_gateway_sends_them(settings: Settings, receiver: Receiver, sink: RedisSink, redis: Redis) -> None:
+    async with running_gateway(settings):
+        await begun(redis)
+        await finalise(sink, make_score(4000))
+        await receiver.has(1)
+
+
+async def test_a_gateway_with_a_wrong_file_says_so_and_ends(settings: Settings, receiver: Receiver, tmp_path: Path) -> None:
+    (tmp_path / "receivers.yaml").write_text("receivers: [{name: crm}]")
+    command = [sys.executable, "-m", "stream.cli", "gateway", "--port", "0", "--redis", settings.redis.url.get_secret_value()]
+    environment = os.environ | {"SENTISTREAM_WEBHOOKS__RECEIVERS": str(tmp_path / "receivers.yaml")}
+    process = await asyncio.create_subprocess_exec(
+        *command, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    async with asyncio.timeout(40):
+        _, errors = await process.communicate()
+    assert process.returncode == 2
+    assert "receiver 1: missing required field" in errors.decode()
+    assert "Traceback" not in errors.decode()
 
 
 def test_the_command_line_says_what_is_wrong(settings: Settings, receiver: Receiver) -> None:

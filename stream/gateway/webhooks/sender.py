@@ -34,6 +34,8 @@ LONGEST_PAUSE_S = 24 * 3600.0
 AT_ONCE = 8
 """Messages to one receiver at the same time."""
 IDLE_S = 0.5
+NOTE_S = 2.0
+"""Longest time for which the end of a gateway waits until an answer is written down."""
 MOST_READ = 4096
 """Bytes of an answer that are read: nothing in it counts."""
 HOUR_MS = 3_600_000
@@ -100,6 +102,16 @@ class Sender:
 
     async def _send(self, message_id: str, message: StoredMessage) -> None:
         answer = await self._post(message_id, message.body)
+        noting = asyncio.ensure_future(self._note(message_id, message, answer))
+        try:
+            await asyncio.shield(noting)
+        except asyncio.CancelledError:
+            # The receiver has answered: a gateway that stops notes it, or else the next one would send the message again.
+            await asyncio.wait([noting], timeout=NOTE_S)
+            raise
+
+    async def _note(self, message_id: str, message: StoredMessage, answer: Answer) -> None:
+        """Write down what came of an attempt."""
         now_ms, name = _now_ms(), self._receiver.name
         tried = replace(message, attempts=message.attempts + 1, error=answer.error)
         if answer.outcome == "delivered":
