@@ -25,6 +25,7 @@ async def test_a_session_begins_with_the_sentence_and_how_sure_it_is(page: Page,
     await publish("call-1", [1.2])
     await expect(summary).to_contain_text("+1.2")
     await expect(page.locator(".track-head")).to_contain_text("7 windows")
+    await expect(page).to_have_title("call-1 · sentistream")
     await expect(page.get_by_role("list", name="What moved the score, in score points")).to_contain_text("words")
     await expect(page.get_by_role("img", name="Regions of the face")).to_be_visible()
 
@@ -41,6 +42,7 @@ async def test_a_window_is_pinned_in_the_address(page: Page, site: Site, publish
     pinned = page.url
     await page.keyboard.press("ArrowLeft")
     await expect(page).not_to_have_url(pinned)
+    await expect(page.get_by_role("status")).to_contain_text("customer")
     await page.keyboard.press("ArrowRight")
     await expect(page).to_have_url(pinned)
     await page.go_back()

@@ -20,7 +20,7 @@ function App() {
   const problem = useStore(store, (state) => state.problem);
   const found = findPage(pages, address.path);
   const page = signedOut ? login : found?.page;
-  const title = page?.title ?? "Page not found";
+  const title = (!signedOut && page?.titleOf?.(found.params)) || (page?.title ?? "Page not found");
   useShortcuts(EVERYWHERE, {
     help: () => setHelp((shown) => !shown),
     board: () => navigate("/"),
@@ -67,7 +67,8 @@ function useNewPage(path, title) {
     });
   }, [path]);
   useEffect(() => {
-    document.title = `${title} · sentistream`;
+    const alerts = document.title.match(/^\(\d+\) /)?.[0] ?? "";  // see components/open_alerts.js
+    document.title = `${alerts}${title} · sentistream`;
   }, [title]);
 }
 

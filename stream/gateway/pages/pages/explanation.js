@@ -101,4 +101,4 @@ function claimsAgree(explanation) {
 
 const excited = (arousal) => (arousal < 0.35 ? "calm" : arousal < 0.65 ? "lively" : "excited");
 
-export default { title: "Window", path: "/windows/:tenant/:session/:track/:window", component: Explanation, shortcuts };
+export default { title: "Window", titleOf: ({ session, track, window }) => `${track} ${window} of ${session}`, path: "/windows/:tenant/:session/:track/:window", component: Explanation, shortcuts };

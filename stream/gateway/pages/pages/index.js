@@ -1,4 +1,4 @@
-// All pages, in the order of the menu. A page: {title, path, component} and, if it has them, shortcuts, permission, nav {label, icon, badge}, bare.
+// All pages, in the order of the menu. A page: {title, path, component} and, if it has them, titleOf(params), shortcuts, permission, nav {label, icon, badge}, bare.
 import alerts from "./alerts.js";
 import board from "./board.js";
 import explanation from "./explanation.js";

@@ -1,13 +1,14 @@
 // One session: what was felt when, and why.
 import { html, useEffect, useMemo, useState } from "../html.js";
 import { apiPath, get } from "../api.js";
-import { ago, evidenceUrl, mediaTime, windowUrl } from "../format.js";
+import { ago, evidenceUrl, mediaTime, signed, windowUrl } from "../format.js";
 import { useHistory } from "../history.js";
 import { useShortcuts } from "../keys.js";
 import { navigate, withQuery } from "../router.js";
 import { useScope } from "../scope.js";
 import { hasBegun, may, onBatch, store } from "../store.js";
 import { useStore } from "../stores.js";
+import { announce } from "../components/announcer.js";
 import { useNow } from "../components/now.js";
 import { SessionHead } from "../components/session_head.js";
 import { Summary } from "../components/summary.js";
@@ -56,7 +57,10 @@ function Session({ params: { tenant, session }, query, me, upload }) {
   const step = (by) => {
     if (!view.selected) return;
     const index = view.ofTrack.indexOf(view.selected) + by;
-    if (view.ofTrack[index]) pin(view.ofTrack[index], Boolean(view.pinned));
+    const next = view.ofTrack[index];
+    if (!next) return;
+    pin(next, Boolean(view.pinned));
+    announce(`${mediaTime(next.score.end_ms)}. ${next.explanation?.sentence ?? signed(next.score.score)}`);
   };
   const chooseTrack = (track) => navigate(withQuery({ track, at: null }), { replace: true });
   useShortcuts(shortcuts, {
@@ -129,4 +133,4 @@ function flagsOf(alerts) {
   return [...raised.values()].map((alert) => ({ ...alert, href: evidenceUrl(alert.window_id), title: `${alert.title}${alert.mode === "shadow" ? " (on trial)" : ""}` }));
 }
 
-export default { title: "Session", path: "/sessions/:tenant/:session", component: SessionOrUpload, shortcuts };
+export default { title: "Session", titleOf: ({ session }) => session, path: "/sessions/:tenant/:session", component: SessionOrUpload, shortcuts };
