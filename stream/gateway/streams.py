@@ -84,8 +84,8 @@ async def all_sessions(hub: Hub, audience: Audience, last_event_id: str | None) 
         if last_event_id is not None and missed is None:
             hub.metrics.gaps.labels("unknown_position").inc()
             yield event("gap", Gap(reason="unknown_position"))
-        if missed is not None and missed.data is not None:
-            yield event("batch", missed.data, f"{hub.instance}-{missed.number}")
+        if missed is not None and missed.text is not None:
+            yield missed.text
         while True:
             tick = await viewer.get()
             if isinstance(tick, Erased):
@@ -99,8 +99,8 @@ async def all_sessions(hub: Hub, audience: Audience, last_event_id: str | None) 
                 yield event("gap", Gap(reason="slow"), f"{hub.instance}-{number}")
                 continue
             number = tick.number
-            if tick.data is not None:
-                yield event("batch", tick.data, f"{hub.instance}-{number}")
+            if tick.text is not None:
+                yield tick.text
 
 
 class SessionStream:

@@ -85,10 +85,10 @@ class Audience:
 
 @dataclass(frozen=True, slots=True)
 class TenantTick:
-    """One tick for an audience: its number, and the JSON of its batch, None if nothing of it is theirs."""
+    """One tick for an audience: its number, and the text of its event, None if nothing of it is theirs. All viewers share the text."""
 
     number: int
-    data: bytes | None
+    text: bytes | None
 
 
 @dataclass(frozen=True, slots=True)

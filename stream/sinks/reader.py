@@ -38,8 +38,10 @@ without the overlap, a session whose worker's clock is behind would be missed.""
 RECENT_MS = 600_000
 """A poll reads the sessions with activity this long before the newest one. Others cannot have results: a worker marks a session as active
 when it writes. Without this bound, an idle reader would read all sessions of a week again every second."""
-AT_ONCE = 16
-"""Most sessions that are read in one round trip. Their answers fit into memory, and hold up Redis for a few milliseconds at most."""
+AT_ONCE = 64
+"""Most sessions that are read in one round trip while they are followed: each has a few new entries."""
+AT_ONCE_AT_FIRST = 16
+"""The same at the start, when each may have a whole page."""
 BACKOFF = Backoff(first_s=0.5, cap_s=0.5, jitter=0.0)
 """Constant pauses while Redis is away: a reader is watched by a person, and should be back soon after Redis is."""
 
@@ -122,7 +124,7 @@ class ResultReader:
 
         `ReceivedRecord.received_at_ms` is the last known activity of the session, if that is earlier than now.
         """
-        for cursors in _batched(list(self._cursors.values())):
+        for cursors in _batched(list(self._cursors.values()), AT_ONCE_AT_FIRST):
             async for received in self._read(cursors):
                 record = received.record
                 active_ms = self._cursors[SessionKey(record.tenant, record.session)].active_ms
@@ -136,7 +138,7 @@ class ResultReader:
             self._nudged.clear()
             try:
                 await self._discover()
-                for cursors in _batched([c for c in self._cursors.values() if c.changed]):
+                for cursors in _batched([c for c in self._cursors.values() if c.changed], AT_ONCE):
                     async for received in self._read(cursors):
                         yield received
             except GeneratorExit:
@@ -291,10 +293,10 @@ def _ask(pipe: Any, cursor: SessionCursor) -> int:
     return 3 * len(tracks) + 3
 
 
-def _batched(cursors: list[SessionCursor]) -> Iterator[list[SessionCursor]]:
+def _batched(cursors: list[SessionCursor], most: int) -> Iterator[list[SessionCursor]]:
     """The cursors in groups that are read at once."""
-    for first in range(0, len(cursors), AT_ONCE):
-        yield cursors[first : first + AT_ONCE]
+    for first in range(0, len(cursors), most):
+        yield cursors[first : first + most]
 
 
 def _answer(scores: Any, explanations: Any, partial: str | None) -> TrackAnswer:
