@@ -74,6 +74,8 @@ class Consents:
 
     def covers(self, track: str, start_ms: int, end_ms: int) -> bool | None:
         """Whether there is consent for a whole span of a track: False if not for all of it, None if nothing was said about a part."""
+        if not self._statements and not self._before:
+            return None
         states = [self.holds(track, at_ms) for at_ms in (start_ms, *self._changes(track, start_ms, end_ms))]
         return False if False in states else None if None in states else True
 
