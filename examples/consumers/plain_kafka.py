@@ -33,6 +33,9 @@ def main() -> None:
         # Committed below, after the records were handled: a crash repeats some of them, and loses none.
         enable_auto_commit=False,
         isolation_level="read_committed",
+        # A program that has died is replaced after this time; the default is 45 s.
+        session_timeout_ms=10_000,
+        heartbeat_interval_ms=3_000,
     )
     seen: dict[str, None] = {}
     printed = 0
