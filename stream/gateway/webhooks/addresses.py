@@ -22,6 +22,11 @@ class PrivateAddressError(OSError):
     """A name leads to an address that may not be called."""
 
 
+def is_refusal(error: BaseException | None) -> bool:
+    """Whether an error, or what led to it, is that an address may not be called."""
+    return error is not None and (isinstance(error, PrivateAddressError) or is_refusal(error.__cause__ or getattr(error, "os_error", None)))
+
+
 def is_public(address: Address) -> bool:
     """Whether an address is of the public internet, also if it is an IPv4 address in the form of IPv6."""
     inner = getattr(address, "ipv4_mapped", None) or getattr(address, "sixtofour", None)

@@ -18,7 +18,7 @@ from standardwebhooks import Webhook
 from stream.aio.backoff import Backoff
 from stream.aio.cancellation import CancellationGuard
 from stream.config.settings import WebhookSettings
-from stream.gateway.webhooks.addresses import CheckedResolver, PrivateAddressError
+from stream.gateway.webhooks.addresses import CheckedResolver, is_refusal
 from stream.gateway.webhooks.messages import HEADERS
 from stream.gateway.webhooks.receivers import Receiver, check_url, read_secrets
 from stream.gateway.webhooks.together import together
@@ -145,8 +145,9 @@ class Sender:
         except TimeoutError:
             return Answer("later", f"it does not answer within {self._settings.timeout_s:g} s")
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            refused = isinstance(error, PrivateAddressError) or isinstance(error.__cause__, PrivateAddressError)
-            return Answer("later", "its name leads to a private address" if refused else f"no connection ({type(error).__name__})")
+            return Answer(
+                "later", "its name leads to a private address" if is_refusal(error) else f"no connection ({type(error).__name__})"
+            )
 
 
 def open_connections(settings: WebhookSettings) -> aiohttp.ClientSession:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import socket
 
+import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from stream.gateway.webhooks.addresses import CheckedResolver, PrivateAddressError
+from stream.gateway.webhooks.addresses import CheckedResolver, PrivateAddressError, is_refusal
 
 
 class _Names(AbstractResolver):
@@ -30,3 +31,12 @@ async def test_a_name_that_leads_inside_is_refused(addresses: tuple[str, ...]) -
 async def test_a_public_name_is_resolved() -> None:
     (found,) = await CheckedResolver(_Names("8.8.8.8")).resolve("hooks.example.com", 443)
     assert found["host"] == "8.8.8.8"
+
+
+async def test_a_connection_to_such_a_name_is_never_made() -> None:
+    connector = aiohttp.TCPConnector(resolver=CheckedResolver(_Names("127.0.0.1")), use_dns_cache=False)
+    async with aiohttp.ClientSession(connector=connector) as http:
+        with pytest.raises(aiohttp.ClientConnectorError) as caught:
+            await http.post("https://hooks.example.com/")
+    assert is_refusal(caught.value)
+    assert not is_refusal(aiohttp.ServerDisconnectedError())
