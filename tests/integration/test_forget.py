@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 from kafka import KafkaProducer
@@ -38,6 +39,7 @@ from tests.fakes.processing_context import FakeWorker
 from tests.fakes.results import make_explanation, make_partial, make_score
 from tests.fakes.stored_windows import make_stored
 from tests.support.delivery import END, SECONDS, START, committed, finals, send, unique_sessions, until, worker
+from tests.support.gateways import running_gateway
 from tests.support.settings import own_settings
 
 ERASED, KEPT = SessionKey("default", "call-1"), SessionKey("default", "call-2")
@@ -194,3 +196,19 @@ async def test_a_running_session_is_ended_erased_and_not_taken_up_again(
     assert not await connection.once(lambda redis: redis.keys(f"{PREFIX}:{{{key}}}:*scores"))
     assert "session_erased" in (tmp_path / "one.log").read_text()
     await sink.close()
+
+
+async def test_the_gateway_erases_for_an_admin(settings: Settings, producer: KafkaProducer, redis: Redis) -> None:
+    for session in (ERASED, KEPT):
+        await fill(settings, producer, session)
+    async with running_gateway(settings) as address, httpx.AsyncClient(base_url=f"{address}/api/v1") as client:
+        assert (await client.get(f"/sessions/{ERASED}")).status_code == 200
+        answer = await client.delete(f"/sessions/{ERASED}", headers={"Origin": address})
+        assert answer.status_code == 200, answer.text
+        report = answer.json()
+        assert (report["keys"]["left"], report["cases"], report["topics"]) == (0, {"found": 1, "left": 0}, None)
+        assert (await client.get(f"/sessions/{ERASED}")).status_code == 404
+        assert (await client.get(f"/sessions/{KEPT}")).status_code == 200
+        again = await client.delete(f"/sessions/{ERASED}", headers={"Origin": address})
+        assert again.json()["keys"] == {"found": 0, "left": 0}
+    assert await redis.keys(f"*{ERASED}*") == [f"{PREFIX}:{{{ERASED}}}:state"]

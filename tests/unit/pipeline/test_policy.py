@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import random
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -525,3 +526,45 @@ async def test_utterances_of_an_agent_are_cut_by_words_alone() -> None:
     assert [(final.start_ms, final.end_ms) for final in finals(one)] == [(1000, 1050), (2000, 2050), (6000, 6050)]
     assert decoded() == WORDS
     assert one.router.open_epochs == 0
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_histories_of_consent_give_the_same_windows_wherever_the_worker_dies(seed: int) -> None:
+    """Consents and withdrawals at random, announced or not, by track or for all; the worker dies twice."""
+    rng = random.Random(seed)
+    policy = PolicySettings.model_validate(
+        {"consent": rng.choice(["assumed", "required"]), "without_consent": rng.choice(["text_only", "nothing"])}
+    )
+    changes = {rng.randrange(1, 14): (rng.random() < 0.5, rng.choice([None, "speaker"])) for _ in range(rng.randrange(1, 4))}
+    sent = rng.choice([MODALITIES, (AUDIO, VIDEO), (TEXT, AUDIO)])
+    begin = start(consent=rng.choice([None, True, False]), own=rng.choice([None, True]), sent=sent)
+
+    def history(one: FakeWorker) -> list[InboundRecord]:
+        records = [one.event(begin)]
+        for second in range(14):
+            if second in changes:
+                granted, track = changes[second]
+                records.append(one.event(SessionConsent(0, second * 1000, consent=granted, track=track)))
+            records += chunks(one, [second], sent)
+        return [*records, one.event(end(14, sent))]
+
+    whole, _ = worker(policy)
+    for record in history(whole):
+        await whole.feed(record)
+    decoded_whole = sorted(MediaEncoder.decoded)
+    first, _ = worker(policy)
+    left, died = history(first), first
+    for _ in range(2):
+        stop = rng.randrange(1, len(left))
+        for record in left[:stop]:
+            await died.feed(record)
+        died.router.stop()
+        acknowledged = set(died.acknowledged) | set(first.acknowledged)
+        left = [record for record in left if (record.topic, record.offset) not in acknowledged]
+        died, _ = worker(policy, first.store)
+    await died.feed(*left)
+    await died.advance(5000)
+    assert finals(died) == finals(whole)
+    assert set(MediaEncoder.decoded) == set(decoded_whole)
+    assert died.store.summaries[-1] == whole.store.summaries[-1]
+    assert not died.failures
