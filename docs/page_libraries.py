@@ -1,21 +1,21 @@
 """Writes the libraries of the live page into ``stream/gateway/pages/vendor``, from the tarballs of the npm registry.
 
-``python docs/page_libraries.py [FOLDER]`` fetches each tarball, or takes it from FOLDER, and refuses one whose SHA-512 is not the one
-below. Imports by name become imports by path: a browser finds them without an import map, which the page's security policy forbids.
+``python docs/page_libraries.py [FOLDER]`` gets each tarball with ``npm pack``, or takes it from FOLDER, and refuses one whose SHA-512 is
+not the one below. Imports by name become imports by path: a browser finds them without an import map, which the page's security policy forbids.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import subprocess
 import sys
 import tarfile
-import urllib.request
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 TARGET = Path(__file__).parents[1] / "stream" / "gateway" / "pages" / "vendor"
-REGISTRY = "https://registry.npmjs.org"
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,11 @@ def main(folder: Path | None) -> None:
 
 def _tarball(library: Library, folder: Path | None) -> bytes:
     if folder is None:
-        with urllib.request.urlopen(f"{REGISTRY}/{library.name}/-/{library.tarball}", timeout=60) as answer:  # noqa: S310 - a fixed https address
-            content: bytes = answer.read()
-    else:
-        content = (folder / library.tarball).read_bytes()
+        with tempfile.TemporaryDirectory() as fetched:
+            package = f"{library.name}@{library.version}"
+            subprocess.run(["npm", "pack", "--silent", "--pack-destination", fetched, package], check=True, stdout=subprocess.DEVNULL)
+            return _tarball(library, Path(fetched))
+    content = (folder / library.tarball).read_bytes()
     if hashlib.sha512(content).hexdigest() != library.sha512:
         raise SystemExit(f"{library.tarball} is not the pinned file: its SHA-512 differs.")
     return content
