@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, cast
 
 import httpx
@@ -20,6 +22,8 @@ import stream.sinks.alert_queue
 from stream.config.settings import Settings
 from stream.domain.alert import AlertState
 from stream.domain.decision import DecisionRecord
+from stream.domain.identity import SessionKey
+from stream.domain.result import encode_record
 from stream.domain.topics import Topics
 from stream.gateway.app import create_app
 from stream.gateway.context import Gateway
@@ -29,7 +33,8 @@ from stream.kafka_admin.connection import consumer_options
 from stream.kafka_admin.topics import ensure_decisions
 from stream.local.ports import free_port
 from stream.reveal.feedback import counted, read_verdicts
-from stream.sinks.connection import RedisConnection
+from stream.sinks.connection import RedisClient, RedisConnection
+from stream.sinks.keys import SESSIONS, session_names
 from stream.sinks.result_pages import ResultPages
 from tests.fakes.alerts import make_alert
 from tests.fakes.gateway_access import HeaderAccess, as_somebody
@@ -288,7 +293,7 @@ async def test_reveal_without_a_report_and_with_services_away(away: Settings) ->
         assert (await client.post("/api/v1/reveal/rollback", headers=ADMIN)).status_code in {409, 503}
 
 
-async def test_stored_alerts_are_fed_after_a_start(away: Settings, tenant: str) -> None:
+async def test_alerts_that_are_read_are_fed(away: Settings, tenant: str) -> None:
     async with gateway_of(away) as (client, gateway):
         gateway.desk.feeder.offer(make_alert(tenant=tenant))
         gateway.desk.feeder.offer(make_alert(tenant=tenant, state=AlertState.CLEARED))
@@ -298,3 +303,23 @@ async def test_stored_alerts_are_fed_after_a_start(away: Settings, tenant: str) 
                 break
             await asyncio.sleep(0.1)
         assert answer.json()["cleared_at_ms"] is not None
+
+
+async def _append(stream: str, record: bytes, client: RedisClient) -> None:
+    await client.xadd(stream, {"record": record})
+
+
+async def test_alerts_that_were_raised_while_no_gateway_ran_are_found_at_the_start(away: Settings, tenant: str) -> None:
+    redis = RedisConnection(away.redis)
+    alerts = [make_alert(2_000 * number, tenant=tenant) for number in range(1, 260)]
+    names, now_ms = session_names(SessionKey(tenant, "call-1")), round(time.time() * 1000)
+    await redis.once(lambda client: client.zadd(SESSIONS, {f"{tenant}/call-1": now_ms}))
+    for record in [*map(encode_record, alerts), b"of another release"]:
+        await redis.once(partial(_append, names.alerts, record))
+    async with gateway_of(away) as (client, _), gateway_of(away):
+        path = f"/api/v1/alerts?session={tenant}/call-1"
+        async with asyncio.timeout(20):
+            while len(found := (await client.get(path, headers=ANN)).json()["items"]) < len(alerts):
+                await asyncio.sleep(0.1)
+    assert sorted(case["alert_id"] for case in found) == sorted(alert.alert_id for alert in alerts)
+    await redis.close()
