@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from stream.agents.worker_state import WorkerState
+from stream.aio.cancellation import CancellationGuard
 from stream.aio.service_monitor import ServiceMonitor
 from stream.config.settings import RedisSettings
 from stream.domain.worker_beat import WorkerBeat
@@ -65,7 +66,9 @@ class Beating:
         )
 
     async def _beat_for_ever(self) -> None:
+        cancellation = CancellationGuard()
         while True:
             with contextlib.suppress(RedisUnusableError):
                 await self._beats.put(self.beat())
+            cancellation.check()
             await asyncio.sleep(BEAT_S)
