@@ -163,8 +163,10 @@ async def test_the_social_feed_is_scored_and_reported(settings: Settings, tmp_pa
     assert f"  delivery, 2026-11-28T09: {(words['p1'] + words['p2'] + words['p4']) / 3:+.1f} (3)" in output.splitlines()
     assert "  ann -> bob:" in output
     prefix, found = settings.kafka.topic_prefix, []
-    for topic in ("sessions", "chunks.text", "chunks.video"):
-        for record in read_topic(settings.kafka, prefix + topic):
+    for topic in ("sessions", "chunks.text", "chunks.video", "scores", "explanations", "session-summaries"):
+        records = read_topic(settings.kafka, prefix + topic)
+        assert records, topic
+        for record in records:
             found += problems_of_record(topic, record.value, record.headers)
     assert found == []
 
