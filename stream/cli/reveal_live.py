@@ -59,7 +59,7 @@ def _print(report: LiveReport) -> None:
     from stream.domain.wording import quantity  # noqa: PLC0415
 
     styles = {LiveState.SUSPECT: "red", LiveState.FINE: "green", LiveState.TOO_FEW: "dim"}
-    says = {LiveState.SUSPECT: "suspect", LiveState.FINE: "fine", LiveState.TOO_FEW: "too few windows"}
+    says = {LiveState.SUSPECT: "suspect", LiveState.FINE: "fine", LiveState.TOO_FEW: "too few"}
     columns = ("nuisance", "in", "version", "", "strength", "value", "honest", "windows", "warned")
     table = Table(*columns, box=None, header_style="bold")
     for own in report.nuisances[:SHOWN]:

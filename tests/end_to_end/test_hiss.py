@@ -31,7 +31,7 @@ from tests.support.planted_hiss import add_version_that_likes_hiss, add_version_
 VERSIONS = ("1", "2", "3")
 """Of the release, with hiss planted, and without it again."""
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ async def send(settings: Settings, recording: Path, session: str) -> list[ScoreR
     """Send a call, and wait for its summary; returns its final windows."""
     await command(settings, "produce", str(recording), "--channels", "agent,customer", "--session", session, "--speed", "max", "--no-asr")
     key, sink = SessionKey("default", session), RedisSink(settings.redis)
-    async with asyncio.timeout(60), ResultReader(settings.redis, [key]) as reader:
+    async with asyncio.timeout(150), ResultReader(settings.redis, [key]) as reader:
         async for received in reader:
             if isinstance(received.record, SessionRecord):
                 break

@@ -42,7 +42,7 @@ TEXTS = (*(tuple(SAID[start : start + 8]) for start in range(0, len(SAID), 4)), 
 FIRST, BIASED, REVISED, AGAIN = SESSIONS = ("first", "biased", "revised", "again")
 """The same clip four times. Each session but the last is half sent when the next version is promoted."""
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 @dataclass(frozen=True, slots=True)

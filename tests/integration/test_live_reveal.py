@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import cast
 
+import msgspec
 import pytest
 import structlog
 
 from stream.agents.live_reveal import Honest, LiveRevealReports, read_honest
 from stream.config.settings import RedisSettings, RevealSettings, Settings, TritonSettings
-from stream.domain.live_reveal import HOUR_MS, LiveHour, LiveState, LiveSums
+from stream.domain.live_reveal import HOUR_MS, LiveHour, LiveReport, LiveState, LiveSums
 from stream.encoders.text import default_tokenizer
 from stream.local.ports import free_port
 from stream.model_repository.served_models import MMCI
@@ -25,6 +27,7 @@ from stream.serving.models import Models
 from stream.sinks.connection import RedisConnection
 from stream.sinks.live_reveal import LiveRevealStore
 from tests.fakes.windows import make_window
+from tests.support.live_sessions import command
 
 
 class Sums:
@@ -126,3 +129,22 @@ def test_without_references_no_window_is_probed(tmp_path: Path) -> None:
     with structlog.testing.capture_logs() as logs:
         assert read_honest(tmp_path) is None
     assert logs[0]["event"] == "no_probes"
+
+
+async def shown(redis_settings: RedisSettings, *arguments: str, code: int) -> str:
+    return await command(Settings(redis=redis_settings), "reveal", "--live", *arguments, code=code)
+
+
+async def test_the_command_shows_the_report_and_exits_with_1_for_a_suspect(
+    redis_settings: RedisSettings, redis: RedisConnection, honest: Honest
+) -> None:
+    assert not await shown(redis_settings, code=0), "it says on standard error that no window has been probed"
+    async with reports(Sums(hour(30, hiss=(30, -0.15), hiss_alone=(30, 1.9), blur=(3, 0.0))), honest, redis, Metrics()) as own:
+        await own.report()
+    table = await shown(redis_settings, code=1)
+    assert re.search(r"hiss +audio +2 +suspect", table)
+    assert "alone" in table
+    assert re.search(r"hiss +audio +2 +fine", table)
+    assert re.search(r"blur +video +2 +too few", table)
+    assert "30 probed windows" in table
+    assert msgspec.json.decode(await shown(redis_settings, "--json", code=1), type=LiveReport).suspects[0].alone

@@ -22,7 +22,7 @@ from stream.sinks.redis_sink import RedisSink
 HALF_MS = 10_000
 """Media that is sent of a clip before it waits."""
 
-PATIENCE_S = 60
+PATIENCE_S = 150
 
 
 async def command(settings: Settings, *arguments: str, code: int = 0) -> str:

@@ -1,4 +1,4 @@
-"""Reveal to Revise on the running product, for a nuisance of sound: ``python -m research.benchmarks.running_loop MODELS --versions 1 2 3``.
+"""Reveal to Revise on the running product, for a nuisance of sound: ``python -m benchmarks.running_loop MODELS --versions 1 2 3``.
 
 MODELS is a repository with, for example, version 2 biased on purpose (``python -m research.benchmarks.reveal --write hiss MODELS``) and
 version 3 revised (``sentistream revise hiss --from 2 --models MODELS``). A stack of its own is started. Each version is promoted with one
@@ -46,7 +46,7 @@ SEED = 1
 
 def main() -> None:
     """Run the loop, and print a line for each version."""
-    parser = argparse.ArgumentParser(prog="python -m research.benchmarks.running_loop", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.running_loop", description=__doc__)
     data = os.environ.get("SENTISTREAM_DATA")
     parser.add_argument("models", type=Path, metavar="MODELS", help="model repository with the versions")
     parser.add_argument("--versions", nargs="+", default=["1", "2", "3"], help="versions of mmci")
