@@ -1,7 +1,8 @@
 """Writes the libraries of the live page into ``stream/gateway/pages/vendor``, from the tarballs of the npm registry.
 
 ``python docs/page_libraries.py [FOLDER]`` gets each tarball with ``npm pack``, or takes it from FOLDER, and refuses one whose SHA-512 is
-not the one below. Imports by name become imports by path: a browser finds them without an import map, which the page's security policy forbids.
+not the one below. Imports by name become imports by path: a browser finds them without an import map, which the page's security policy
+forbids.
 """
 
 from __future__ import annotations
