@@ -22,6 +22,9 @@ class ProbeController(Controller):
     @get("/ready", sync_to_thread=False)
     def ready(self, gateway: Gateway) -> Response[str]:
         """It has read what is in Redis, and Redis answers now."""
-        if not gateway.hub.loaded or gateway.hub.stale.since_ms is not None:
-            raise unavailable(gateway.hub.stale.reason or "results are still being read from Redis")
+        if gateway.hub.stale.since_ms is not None:
+            # Anybody may ask: the log says which Redis it is, and what is wrong with it.
+            raise unavailable("Redis cannot be used now; see the log of the gateway")
+        if not gateway.hub.loaded:
+            raise unavailable("results are still being read from Redis")
         return Response("ready", media_type="text/plain")

@@ -100,7 +100,7 @@ OTHERS = {
     "GET /api/v1/asyncapi.json": "the description of all records, without data",
     "GET /api/v1/schemas/{name:str}": "the description of a record, without data",
     "GET /live": "a word",
-    "GET /ready": "a word, or what is wrong with Redis",
+    "GET /ready": "a word, or a sentence without addresses",
 } | {f"GET {path}": "the document of the page, without data" for path in PAGE_PATHS}
 """Routes for everybody, and why."""
 
