@@ -238,4 +238,5 @@ def _visible(principal: Principal, tenant: str) -> str:
 
 
 def _without_words(case: Case) -> Case:
-    return msgspec.structs.replace(case, alert=alert_without_text(case.alert))
+    decision = None if case.decision is None else msgspec.structs.replace(case.decision, decision_facts=None)
+    return msgspec.structs.replace(case, alert=alert_without_text(case.alert), decision=decision)

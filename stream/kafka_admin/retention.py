@@ -16,7 +16,7 @@ def retention_ms(kafka: KafkaSettings, topic: str) -> int | None:
     topics = Topics(kafka.topic_prefix)
     if topic in {*topics.inputs, topics.late, topics.dead_letters}:
         return round(kafka.chunks_retention_hours * HOUR_MS)
-    if topic in topics.outputs:
+    if topic in {*topics.outputs, topics.decisions}:
         return round(kafka.results_retention_days * 24 * HOUR_MS)
     return None
 

@@ -1,4 +1,4 @@
-// What a viewer has chosen, kept in this browser: theme, shortcuts.
+// What a viewer has chosen, kept in this browser: theme, shortcuts, blind mode.
 import { createStore } from "./stores.js";
 
 const KEY = "sentistream";
@@ -11,7 +11,7 @@ function stored() {
   }
 }
 
-export const preferences = createStore({ theme: "auto", shortcuts: true, ...stored() });
+export const preferences = createStore({ theme: "auto", shortcuts: true, blind: false, ...stored() });
 
 preferences.subscribe(() => {
   apply();

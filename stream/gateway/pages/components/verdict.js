@@ -88,8 +88,8 @@ function More({ choice, score, busy, onSend }) {
     ${choice.span && html`<label class="switch"><input type="checkbox" checked=${whole} onChange=${(event) => setWhole(event.target.checked)} /> The whole window</label>`}
     ${choice.span && !whole && html`<div class="row span-row">
       <label>Source<select name="modality">${sources.map((each) => html`<option value=${each}>${modalityName(each)}</option>`)}</select></label>
-      <label>From, s<input name="from" type="number" min="0" max=${length} step="0.1" value="0" required /></label>
-      <label>To, s<input name="to" type="number" min="0.1" max=${length} step="0.1" value=${length} required /></label>
+      <label>From, s<input name="from" type="number" min="0" max=${length} step="0.1" defaultValue="0" required /></label>
+      <label>To, s<input name="to" type="number" min="0.1" max=${length} step="0.1" defaultValue=${length} required /></label>
       <label>Says<select name="mask"><option value="not_evidence">this must not be used</option><option value="evidence">the feeling shows here</option></select></label></div>`}
     <button class="primary" type="submit" disabled=${busy}>Send</button>
   </form>`;

@@ -5,6 +5,7 @@ import { clock, count, evidenceUrl, mediaTime, span, withArticle } from "../form
 import { STATES, casePath, useCase, useQueue } from "../cases.js";
 import { CHOICES, choiceOf } from "../decisions.js";
 import { useShortcuts } from "../keys.js";
+import { preferences } from "../preferences.js";
 import { navigate, withQuery } from "../router.js";
 import { useScope } from "../scope.js";
 import { may, serverNow, store } from "../store.js";
@@ -141,13 +142,10 @@ function CaseView({ id, me, now, onDecided, onChange, onSkip }) {
   const [choice, setChoice] = useState(null);
   const [said, setSaid] = useState(undefined);
   const [note, setNote] = useState(null);
-  const [blind, setBlind] = useState(() => localStorage.getItem("blind") === "true");
+  const blind = useStore(preferences, (value) => Boolean(value.blind));
   const working = item && item.state !== "decided" && mayDecide && !refused;
   const attempt = (work) => work().then(() => setNote(null), (error) => setNote(error.message));
-  const toggleBlind = () => {
-    localStorage.setItem("blind", String(!blind));
-    setBlind(!blind);
-  };
+  const toggleBlind = () => preferences.set({ blind: !blind });
   const decide = async (decision, next) => {
     const decided = await act("decide", decision);
     setChoice(null);
