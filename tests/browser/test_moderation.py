@@ -44,6 +44,8 @@ from tests.support.shown_records import windows
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+SESSION = SessionKey("default", "call-1")
+SCORES: list[float | None] = [0.4, 0.2, -0.7, -1.6, -1.9, -2.1, -2.0]
 UPSET = make_alert(18_000)
 THREAT = make_alert(16_000, rule="threat", severity=Severity.CRITICAL)
 
@@ -65,7 +67,7 @@ async def desk(page_redis: RedisServer, bootstrap: str, request: pytest.FixtureR
     async with running_gateway(settings) as url:
         site = Site(url, settings, page_redis)
         sink = RedisSink(site.settings.redis)
-        for score, explanation in windows(SessionKey("default", "call-1"), [0.4, 0.2, -0.7, -1.6, -1.9, -2.1, -2.0], "customer"):
+        for score, explanation in windows(SESSION, SCORES, "customer"):
             await sink.finalise(score, explanation, 1)
         await sink.close()
         await feed(site, UPSET, THREAT)
@@ -183,11 +185,16 @@ async def test_a_verdict_with_its_span_is_sent_and_taken_back(page: Page, desk: 
     await form.get_by_label("Source").select_option("audio")
     await form.get_by_label("From, s").fill("0.5")
     await form.get_by_label("To, s").fill("2")
+    sink = RedisSink(desk.settings.redis)
+    await sink.finalise(*windows(SESSION, [*SCORES, 0.3], "customer")[-1], 1)
+    await sink.close()
+    await expect(page.locator(".summary")).to_contain_text("+0.3")
     await form.get_by_role("button", name="Send").click()
     await expect(form).to_contain_text("Undo")
     (verdict,) = await verdicts(desk, 1)
     assert isinstance(verdict, Verdict)
     assert verdict.verdict is Judgement.RIGHT_FOR_WRONG_REASON
+    assert verdict.window_id.endswith("/0-18000"), "the window that was the newest when the form was opened"
     assert verdict.span is not None
     assert (verdict.span.modality, verdict.span.end_ms - verdict.span.start_ms, verdict.span.mask) == (
         Modality.AUDIO,

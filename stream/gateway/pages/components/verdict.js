@@ -1,7 +1,7 @@
 // What a reviewer says of a window: right, wrong, right for the wrong reason, artefact, genuine. It goes to the topic `feedback`.
 import { html, useEffect, useRef, useState } from "../html.js";
 import { post, remove, apiPath } from "../api.js";
-import { MODALITIES, modalityName } from "../format.js";
+import { MODALITIES, mediaTime, modalityName } from "../format.js";
 import { may, serverNow } from "../store.js";
 import { useSecondsLeft } from "../undo.js";
 import { announce } from "./announcer.js";
@@ -16,18 +16,22 @@ const CHOICES = [
 const KNOWN = ["hiss", "hum", "narrow band", "clipping", "blur", "dark", "filler word"];
 const NAMES = Object.fromEntries(CHOICES.map(({ verdict, name }) => [verdict, name]));
 
-/** window: {score, explanation}. Nothing for viewers who may not review. */
-export function Verdict({ window: { score }, me }) {
-  const [open, setOpen] = useState(null);
+/**
+ * window: {score, explanation}. Nothing for viewers who may not review. On a live page the newest window moves on; a verdict that was begun
+ * stays with its own.
+ */
+export function Verdict({ window: { score: newest }, me }) {
+  const [held, setHeld] = useState(null);
+  const score = held ?? newest;
+  const [open, choose] = useState(null);
+  const setOpen = (choice) => {
+    choose(choice);
+    setHeld(choice ? score : null);
+  };
   const [sent, setSent] = useState(null);
   const [problem, setProblem] = useState(null);
   const [busy, setBusy] = useState(false);
   const left = useSecondsLeft(sent?.undo_until_ms, serverNow);
-  useEffect(() => {
-    setOpen(null);
-    setSent(null);
-    setProblem(null);
-  }, [score.window_id]);
   if (!may(me, "review")) return null;
   const act = async (work) => {
     setBusy(true);
@@ -43,18 +47,23 @@ export function Verdict({ window: { score }, me }) {
   const send = (choice, more = {}) => act(async () => {
     const answer = await post("/verdicts", { window_id: score.window_id, verdict: choice.verdict, ...more });
     setSent({ ...answer, verdict: choice.verdict });
-    setOpen(null);
+    choose(null);
+    setHeld(score);
     announce(`Sent: ${choice.name}. You can undo it for ten seconds.`);
   });
+  const again = () => {
+    setSent(null);
+    setHeld(null);
+  };
   const undo = () => act(async () => {
     await remove(apiPath("verdicts", sent.id));
-    setSent(null);
+    again();
     announce("Taken back.");
   });
-  return html`<section class="card verdict" aria-label="Your verdict"><div class="card-head"><h2>Your verdict</h2><span class="small">It trains nothing by itself. Reviewers' verdicts are weighed when artefacts are revised.</span></div>
+  return html`<section class="card verdict" aria-label="Your verdict"><div class="card-head"><h2>Your verdict <span class="small">on ${score.track}, ${mediaTime(score.start_ms)} – ${mediaTime(score.end_ms)}</span></h2><span class="small">It trains nothing by itself. Reviewers' verdicts are weighed when artefacts are revised.</span></div>
     ${sent
       ? html`<p class="row"><span class="pill accent">sent</span>${NAMES[sent.verdict]}
-          ${left > 0 ? html`<button class="secondary" type="button" disabled=${busy} onClick=${undo}>Undo (${left} s)</button>` : html`<button class="plain" type="button" onClick=${() => setSent(null)}>Give another</button>`}</p>`
+          ${left > 0 ? html`<button class="secondary" type="button" disabled=${busy} onClick=${undo}>Undo (${left} s)</button>` : html`<button class="plain" type="button" onClick=${again}>Give another</button>`}</p>`
       : html`<div class="row" role="group" aria-label="What is right or wrong with it">${CHOICES.map((choice) => html`<button key=${choice.verdict} type="button" class="secondary" disabled=${busy}
           aria-expanded=${choice.span || choice.artefact ? String(open === choice) : undefined}
           onClick=${() => (choice.span || choice.artefact ? setOpen(open === choice ? null : choice) : send(choice))}>${choice.name}</button>`)}</div>`}
