@@ -23,8 +23,10 @@ from typing import Any
 
 from benchmarks.gateway_runs.page import LONG_MS, scroll_board
 from benchmarks.machine import machine, versions
+from stream.aio.probes import exchange
 from stream.config.settings import Settings
 from stream.local.environment import child_environment
+from stream.local.ports import LOOPBACK
 from stream.local.redis_server import RedisServer
 from tests.support.settings import own_settings
 
@@ -48,6 +50,7 @@ async def measure(sessions: int, viewers: int, stalled: int, seconds: float) -> 
             settings = own_settings("bench", "127.0.0.1:1", redis.url)
             writer = await _module("benchmarks.gateway_runs.writer", redis.url, sessions=sessions, past=PAST, seconds=watched_s + 10)
             await _line(writer)  # the past is written
+            redis_kb = await _redis_kb(redis.port) / sessions
             print(f"{sessions} sessions with {PAST} windows each are in Redis", flush=True)
             async with _gateway(settings) as (pid, address):
                 looking = await _module(
@@ -70,6 +73,8 @@ async def measure(sessions: int, viewers: int, stalled: int, seconds: float) -> 
         "rss_mb": rss_mb,
         "page": asdict(painted),
         "streams": seen,
+        "redis_kb_per_session": round(redis_kb, 1),
+        "past_windows": PAST,
         "gateway_cpu_percent": round(100 * cpu_s / (WARM_UP_S + seconds), 1),
         "written": {name: written[name] for name in ("records", "latest_ms")},
         "goals": GOALS,
@@ -106,6 +111,12 @@ async def _line(process: asyncio.subprocess.Process) -> dict[str, Any]:
     assert process.stdout is not None  # noqa: S101 - asked for above
     line: dict[str, Any] = json.loads(await process.stdout.readline())
     return line
+
+
+async def _redis_kb(port: int) -> float:
+    """Memory of Redis in use."""
+    answer = await exchange(LOOPBACK, port, b"INFO memory\r\n") or b""
+    return int(answer.partition(b"used_memory:")[2].split()[0]) / 1000
 
 
 def _cpu_s(pid: int) -> float:

@@ -1,7 +1,8 @@
 """Fills the tables of docs/ from benchmarks/results, and draws docs/explanations.svg: ``python -m benchmarks.tables``.
 
 ``align.json``, ``cost.json``, ``explanations.json``, ``face_maps.json``, ``pipeline.json`` and ``served.json`` contain the last line that
-``python -m benchmarks.align``, ``… cost``, ``… explanations``, ``… face_maps``, ``… pipeline`` and ``… served --gpu`` print. Each line of
+``python -m benchmarks.align``, ``… cost``, ``… explanations``, ``… face_maps``, ``… gateway``, ``… hosts``, ``… pipeline`` and
+``… served --gpu`` print. Each line of
 ``recovery.jsonl`` is the last line of one run of ``python -m benchmarks.recovery``.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from math import ceil
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -21,7 +23,12 @@ from benchmarks.markdown import fill_tables, markdown_table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-DOCUMENTS = ("docs/explanations.md", "docs/operations.md", "docs/performance.md", "docs/reliability.md")
+DOCUMENTS = ("docs/explanations.md", "docs/operations.md", "docs/performance.md", "docs/reliability.md", "docs/scale.md")
+SECONDS_PER_WINDOW = 2.0
+"""`windows.hop_ms`."""
+PARTIALS_PER_SECOND = 1.0
+"""`windows.partial_every_ms`."""
+PERCENTILES = ("p50", "p95", "p99")
 COUNTS = (
     *("runs", "faults", "expected", "lost", "duplicated", "different", "wrong", "mixed", "late", "repeated"),
     *("worker_crashes", "unclean_stops"),
@@ -169,6 +176,66 @@ def face_maps_table() -> str:
     return markdown_table(titles, rows) + f"\n\n{result['images']} images; they move the score by {result['moved']:.2f} points on average."
 
 
+def gateway_table() -> str:
+    """The live page with many sessions and viewers: a column for each run."""
+    runs = _runs("gateway")
+    measured: dict[str, Callable[[dict[str, Any]], str]] = {
+        "from the writing of a window to its painting: p50, p95, p99 ms": lambda run: _percentiles(run["page"]["update_ms"]),
+        "age of a batch when a viewer has it: p50, p95, p99 ms": lambda run: _percentiles(run["streams"]["batch_ms"]),
+        "tasks that block the page for more than 200 ms": lambda run: str(run["long_tasks"]),
+        "longest task, ms": lambda run: f"{run['page']['longest_task_ms']:.0f}",
+        "frames a second while scrolling": lambda run: f"{run['page']['frames_per_second']:.0f}",
+        "largest memory of the gateway, MB": lambda run: f"{run['rss_mb']:.0f}",
+        "share of a core that the gateway takes, %": lambda run: f"{run['gateway_cpu_percent']:.0f}",
+        "viewers that were cut off although they read; gaps": lambda run: f"{run['streams']['cut_off']}; {run['streams']['gaps']}",
+    }
+    rows = [[title, *map(show, runs)] for title, show in measured.items()]
+    return markdown_table(["", *(f"run {number}" for number in range(1, len(runs) + 1))], rows) + "\n\n" + _machine(runs[-1])
+
+
+def _percentiles(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{values[name]:.0f}" for name in PERCENTILES)
+
+
+def hosts_table() -> str:
+    """Workers and gateways on hosts of their own, with faults."""
+    result = _last("hosts")
+    windows, viewer = result["windows"], result["viewer"]
+    rows = [
+        ["workers, gateways", f"{result['workers']}, {result['gateways']}"],
+        ["sessions, seconds", f"{result['sessions']}, {result['seconds']}"],
+        ["windows expected", f"{windows['expected']:,}"],
+        ["windows lost, doubled, wrong", f"{windows['lost']}, {windows['doubled']}, {windows['wrong']}"],
+        ["windows that the viewer has missed, seen twice", f"{viewer['missed']}, {viewer['doubled']}"],
+        ["times that the viewer went to another gateway", str(viewer["switches"])],
+    ]
+    return markdown_table(["", "measured"], rows) + "\n\n" + _machine(result)
+
+
+def scale_table() -> str:
+    """What one part carries, and how many of it 1,000, 10,000 and 100,000 live sessions need; from the other measurements."""
+    pipeline, gateway, align = _last("pipeline"), _last("gateway"), _last("align")
+    per_second = SECONDS_PER_WINDOW**-1
+    parts_ms = pipeline["parts_ms"]
+    kb_per_window = gateway["redis_kb_per_session"] / gateway["past_windows"]
+    served = {(row["model"], row["runtime"], row["batch"]): row["per_second"] for row in _last("served")["rows"]}
+    carries = {
+        "worker and its partition, p95 within a second": pipeline["sessions_at_1s"],
+        "worker, a whole core": 1000 / (parts_ms["worker"] * per_second),
+        "Triton, a whole core": 1000 / (parts_ms["triton"] * per_second),
+        "Triton on a GPU, requests of 32, partial results too": served["mmci", "cuda", 32] / (per_second + PARTIALS_PER_SECOND),
+        "Redis, a whole core": 1000 / (parts_ms["redis"] * per_second),
+        "Redis, 16 GB, results kept for an hour": 16e6 / (kb_per_window * 3600 * per_second),
+        "gateway, a whole core, 200 viewers": gateway["sessions"] / (gateway["gateway_cpu_percent"] / 100),
+    }
+    rows = [
+        [part, f"{count:,.0f}", *(f"{ceil(wanted / count):,}" for wanted in (1_000, 10_000, 100_000))] for part, count in carries.items()
+    ]
+    state_kb = max(align["bytes_per_session"].values()) / 1000
+    state = f"The aligner's state of a session is {state_kb:.0f} kB, and a window in Redis {kb_per_window:.1f} kB."
+    return markdown_table(["part", "sessions that one carries", "for 1,000", "for 10,000", "for 100,000"], rows) + "\n\n" + state
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "align": align_table,
     "cost": cost_table,
@@ -184,12 +251,18 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "explainers-alike": lambda: pages.agreement_table(_last("explanations")),
     "measures": lambda: pages.measures_table(_last("explanations")),
     "face-maps": face_maps_table,
+    "gateway": gateway_table,
+    "hosts": hosts_table,
+    "scale": scale_table,
 }
 
 
 def _last(name: str) -> dict[str, Any]:
-    result: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text().splitlines()[-1])
-    return result
+    return _runs(name)[-1]
+
+
+def _runs(name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (RESULTS / f"{name}.json").read_text().splitlines()]
 
 
 def _machine(result: Mapping[str, Any]) -> str:

@@ -91,6 +91,7 @@ class ApacheKafka:
             that connect there to use the proxy.
         listeners: Other ports by name (see `ports`).
         scram_users: Passwords by user, for SCRAM-SHA-256.
+        host: Address to listen on, and that clients are told to use.
     """
 
     def __init__(
@@ -101,8 +102,10 @@ class ApacheKafka:
         proxy_ports: Sequence[int] = (),
         listeners: Mapping[str, Listener] | None = None,
         scram_users: Mapping[str, str] | None = None,
+        host: str = LOOPBACK,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
+        self._host = host
         self.port = port or free_port()
         self.port_behind = {proxy: free_port() for proxy in proxy_ports}
         """By port of a proxy, the port to which it has to forward."""
@@ -116,12 +119,12 @@ class ApacheKafka:
         at = {name: self.port_behind[proxy] for name, proxy in proxies.items()} | self.ports
         self.controller_port = free_port()
         text = PROPERTIES.format(
-            host=LOOPBACK,
+            host=host,
             port=self.port,
             controller=self.controller_port,
             data=directory / "data",
-            listeners="".join(f",{name}://{LOOPBACK}:{at[name]}" for name in others),
-            advertised="".join(f",{name}://{other.advertised or f'{LOOPBACK}:{at[name]}'}" for name, other in others.items()),
+            listeners="".join(f",{name}://{host}:{at[name]}" for name in others),
+            advertised="".join(f",{name}://{other.advertised or f'{host}:{at[name]}'}" for name, other in others.items()),
             protocols="".join(f",{name}:{other.protocol}" for name, other in others.items()),
         )
         self._properties.write_text(text + extra_properties, encoding="utf-8")
@@ -131,7 +134,7 @@ class ApacheKafka:
     @property
     def bootstrap(self) -> str:
         """``HOST:PORT`` for clients."""
-        return f"{LOOPBACK}:{self.port}"
+        return f"{self._host}:{self.port}"
 
     async def start(self) -> None:
         """Start the broker and wait until it listens on all its ports (about 3 s). A new directory is formatted first."""
@@ -142,7 +145,7 @@ class ApacheKafka:
     async def _listens(self) -> bool:
         # The broker opens its ports one after the other.
         for port in (self.port, *self.port_behind.values(), *self.ports.values()):
-            if not await listens(LOOPBACK, port):
+            if not await listens(self._host, port):
                 return False
         return True
 

@@ -126,7 +126,8 @@ def test_all_is_hardened_and_has_its_budgets(manifests: list[Manifest]) -> None:
 
 def variables(manifests: list[Manifest], name: str) -> dict[str, str]:
     (container,) = find(manifests, "Deployment", name)["spec"]["template"]["spec"]["containers"]
-    return find(manifests, "ConfigMap", "settings")["data"] | {entry["name"]: entry["value"] for entry in container.get("env", ())}
+    data: dict[str, str] = find(manifests, "ConfigMap", "settings")["data"]
+    return data | {entry["name"]: entry["value"] for entry in container.get("env", ())}
 
 
 def test_variables_are_settings_and_ports_are_theirs(manifests: list[Manifest], monkeypatch: pytest.MonkeyPatch) -> None:
