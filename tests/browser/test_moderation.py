@@ -215,7 +215,7 @@ async def test_health_says_what_is_away_and_what_to_do(page: Page, desk: Site) -
     await expect(page.locator(".figures")).to_contain_text("2 open")
 
 
-async def report(site: Site) -> None:
+async def report(site: Site, state: LiveState = LiveState.SUSPECT) -> None:
     redis = RedisConnection(site.settings.redis)
     hiss = LiveNuisance(
         name="hiss",
@@ -223,7 +223,7 @@ async def report(site: Site) -> None:
         found_by="battery",
         modality=Modality.AUDIO,
         version="3",
-        state=LiveState.SUSPECT,
+        state=state,
         strength=2.4,
         windows=212,
         value=-0.82,
@@ -241,6 +241,9 @@ async def report(site: Site) -> None:
 async def test_a_suspect_gets_a_verdict_by_keyboard(page: Page, desk: Site) -> None:
     await page.goto(f"{desk.url}/reveal")
     await expect(page.get_by_role("heading", name="Nothing was probed yet")).to_be_visible()
+    await report(desk, LiveState.TOO_FEW)
+    await page.reload()
+    await expect(page.get_by_role("heading", name="Too few windows to judge")).to_be_visible()
     await report(desk)
     await page.reload()
     card = page.get_by_role("region", name="Suspect: hiss under the voice")

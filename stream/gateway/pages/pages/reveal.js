@@ -53,8 +53,8 @@ function Reveal({ me }) {
     ${!report && html`<${Empty} title="Nothing was probed yet" icon="reveal" command="SENTISTREAM_REVEAL__SHARE=0.02 sentistream worker"><p>Workers score a small share of the windows again with hiss, hum, a dark or blurred picture, or a filler word. The report appears after a minute of that. On media of your own:</p></${Empty}>`}
     ${report && (suspects.length
       ? html`<div class="suspects">${suspects.map((each) => html`<${Suspect} key=${each.says + each.version} suspect=${each} others=${report.nuisances.filter(({ says, version }) => says === each.says && version !== each.version)} verdicts=${data.verdicts} given=${given[each.name]} me=${me} onJudge=${judge} />`)}</div>`
-      : html`<${Empty} title="No suspect" icon="reveal"><p>No nuisance moves the scores further than in an honest model.</p></${Empty}>`)}
-    ${report && html`<${Others} nuisances=${report.nuisances.filter(({ state }) => state !== "suspect")} />`}
+      : html`<${NoSuspect} nuisances=${report.nuisances} />`)}
+    ${report && html`<${Others} nuisances=${report.nuisances.filter(({ state }) => state !== "suspect")} alone=${!suspects.length} />`}
     <${Versions} versions=${data.versions} previous=${data.previous} me=${me} onChanged=${reload} />
   </div>`;
 }
@@ -89,9 +89,16 @@ function Range({ value, error, honest: [from, to] }) {
     <p class="row"><b>${signed(value, 2)}</b><span class="quiet">± ${error.toFixed(2)}; honest models ${signed(from, 2)} to ${signed(to, 2)}</span></p></div>`;
 }
 
-function Others({ nuisances }) {
+/** No suspect is not the same as nothing wrong: it says how many could be judged. */
+function NoSuspect({ nuisances }) {
+  const judged = nuisances.filter(({ state }) => state === "fine").length;
+  return html`<${Empty} title=${judged ? "No suspect" : "Too few windows to judge"} icon="reveal">
+    <p>${judged ? `${judged} of ${count(nuisances.length, "nuisance")} could be judged. None of them moves the scores further than in an honest model.` : "More windows have to be probed before anything can be said."}</p></${Empty}>`;
+}
+
+function Others({ nuisances, alone }) {
   if (!nuisances.length) return null;
-  return html`<details class="card"><summary><h2>${count(nuisances.length, "other nuisance")}</h2></summary><ul class="others">${nuisances.map((each) => html`<li key=${each.says + each.version}><b>${each.says}</b>
+  return html`<details class="card" open=${alone}><summary><h2>${count(nuisances.length, alone ? "nuisance" : "other nuisance")}</h2></summary><ul class="others">${nuisances.map((each) => html`<li key=${each.says + each.version}><b>${each.says}</b>
     <span class="quiet">${each.state === "fine" ? "fine" : "too few windows"} · ${signed(each.value, 2)} ± ${each.error.toFixed(2)} · ${count(each.windows, "window")}</span></li>`)}</ul></details>`;
 }
 
