@@ -7,8 +7,7 @@ somebody else was faster; then it is computed again. Times are Redis's, so gatew
 from __future__ import annotations
 
 import asyncio
-import base64
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -22,6 +21,7 @@ from stream.domain.identity import SessionKey
 from stream.sinks.audit_trail import AuditTrail
 from stream.sinks.connection import RedisClient, RedisConnection
 from stream.sinks.keys import QUEUES, QueueNames, queue_names
+from stream.sinks.queue_place import RANKS, QueuePlace
 from stream.sinks.queue_reading import ReadCase, entry_arguments, read_cases
 from stream.sinks.queue_scripts import ADD_CASE, CHANGE_CASE, CLEAR_CASE, COUNT_CASES, LIST_CASES, REMOVE_CASES
 from stream.sinks.scripts import Argument
@@ -34,12 +34,6 @@ ATTEMPTS = 50
 
 PAGE = 200
 """Most entries that one call to Redis returns."""
-
-LONGEST_CURSOR = 1_000
-
-RANK_MS = 2**43
-RANKS = {severity: rank for rank, severity in enumerate(reversed(Severity))}
-"""Severities by urgency: 0 comes first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +155,7 @@ class AlertQueue:
         Returns:
             The cases, and the cursor of the next page; None at the end. Raises ``ValueError`` for a cursor that no page has returned.
         """
-        place = _Place.parse(cursor)
+        place = QueuePlace.parse(cursor)
         if severity is not None and state is not CaseState.DECIDED:
             place = place.within(severity)
         cases: list[Case] = []
@@ -170,11 +164,10 @@ class AlertQueue:
             places = [one for tenant in tenants for one in await self._list(tenant, state, place, wanted + 1)]
             places.sort(key=lambda one: one[1], reverse=state is CaseState.DECIDED)
             places.sort(key=lambda one: one[0])
-            for where, alert_id, tenant in places[:wanted]:
-                found = await self.case(tenant, alert_id, asking)
-                place = replace(place, first=str(where), after=alert_id)
-                if found is not None and severity in (None, found.alert.severity):
-                    cases.append(found)
+            found = await self._cases(places[:wanted], asking)
+            if places:
+                place = replace(place, first=str(places[:wanted][-1][0]), after=places[:wanted][-1][1])
+            cases += [case for case in found if severity in (None, case.alert.severity)]
             more = len(places) > wanted
             if not more or len(cases) == limit:
                 return cases, place.cursor if more else None
@@ -336,6 +329,16 @@ class AlertQueue:
             await self._remove(names, ids, ["", "", "", ""])
         return len(ids)
 
+    async def _cases(self, places: Sequence[tuple[int, str, str]], asking: Actor | None) -> list[Case]:
+        """The cases of places, in their order; one call for each tenant."""
+        found: dict[str, Case] = {}
+        for tenant in {tenant for _, _, tenant in places}:
+            ids = [alert_id for _, alert_id, own in places if own == tenant]
+            for read in await read_cases(self._redis, queue_names(tenant), ids):
+                if (case := read.as_case(asking)) is not None:
+                    found[case.alert_id] = case
+        return [found[alert_id] for _, alert_id, _ in places if alert_id in found]
+
     async def _remove(self, names: QueueNames, ids: list[str], entry: list[Argument]) -> str:
         keys = [
             *(names.audit, names.trail, names.alerts, names.statuses, names.cleared),
@@ -352,44 +355,13 @@ class AlertQueue:
                 pipe.expire(key, self._kept_s + 86_400)
             await pipe.execute()
 
-    async def _list(self, tenant: str, state: CaseState, place: _Place, most: int) -> list[tuple[int, str, str]]:
+    async def _list(self, tenant: str, state: CaseState, place: QueuePlace, most: int) -> list[tuple[int, str, str]]:
         """Place, alert id and tenant of the next cases of one queue."""
         names = queue_names(tenant)
         keys = [names.waiting, names.claims, names.snoozes, names.decided]
         args: list[Argument] = [state.value, place.first, place.after, place.last, most]
         found = cast(list[str], await self._redis.once(lambda redis: LIST_CASES.run(redis, keys, args)))
         return [(int(where), alert_id, tenant) for alert_id, where in zip(found[::2], found[1::2], strict=True)]
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where in the order of cases a page begins, and the last place that it may hold."""
-
-    first: str = "-inf"
-    after: str = ""
-    last: str = "+inf"
-
-    @classmethod
-    def parse(cls, cursor: str) -> _Place:
-        if not cursor:
-            return cls()
-        try:
-            if len(cursor) > LONGEST_CURSOR:
-                raise ValueError
-            first, tilde, after = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii").partition("~")
-            if not tilde:
-                raise ValueError
-            return cls(str(int(first)), after)
-        except ValueError:
-            raise ValueError("the cursor is none that a page has returned: begin without one") from None
-
-    def within(self, severity: Severity) -> _Place:
-        first = RANKS[severity] * RANK_MS
-        return _Place(str(first if self.first == "-inf" else max(first, int(self.first))), self.after, str(first + RANK_MS - 1))
-
-    @property
-    def cursor(self) -> str:
-        return base64.urlsafe_b64encode(f"{self.first}~{self.after}".encode("ascii")).decode("ascii").rstrip("=")
 
 
 def _counting(keys: list[str]) -> Callable[[RedisClient], Awaitable[Any]]:
