@@ -14,6 +14,7 @@ from stream.training.files import replace_text
 RESULTS = PROJECT_ROOT / "research" / "benchmarks" / "results"
 MODEL_PAGE = PROJECT_ROOT / "docs" / "research" / "model.md"
 VOICES_PAGE = PROJECT_ROOT / "docs" / "research" / "voices.md"
+EXPLANATIONS_PAGE = PROJECT_ROOT / "docs" / "explanations.md"
 DIGITS_PAGE = PROJECT_ROOT / "docs" / "research" / "digits.md"
 
 

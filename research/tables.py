@@ -1,4 +1,4 @@
-"""Fill the tables of docs/research from the stored results. Nothing is trained; takes seconds.
+"""Fill the tables of docs/research and of trials in docs/explanations.md from the stored results. Nothing is trained; takes seconds.
 
     python -m research.tables
 
@@ -10,10 +10,10 @@ from __future__ import annotations
 import argparse
 
 from benchmarks import xai_digits
-from research.benchmarks import left_out, mosi, ood, shortcut, voice
+from research.benchmarks import left_out, mosi, ood, reliefs, reveal, shortcut, voice
 from research.pages import read_result
 
-BENCHMARKS = (mosi, ood, shortcut, voice, left_out, xai_digits)
+BENCHMARKS = (mosi, ood, shortcut, voice, left_out, reveal, reliefs, xai_digits)
 
 
 def main() -> None:

@@ -6,25 +6,35 @@ without the artefact's name. With the first seed the artefact is also revised: t
 independent of the label.
 
 With ``--write KIND REPOSITORY`` a biased version is put into a model repository, to try the loop on a running stack: promote it with force,
-stream, reveal, revise. Trials are stored and not repeated. ``--reference`` writes the honest reference, `triton_models/mmci/honest.json`,
-from the honest trials and the served model. The last line of the output is JSON.
+stream, reveal, revise. ``--reference`` writes the honest reference, `triton_models/mmci/honest.json`, from the honest trials and the served
+model.
+
+Trials are stored in the runs folder, and what a full run found in research/benchmarks/results/reveal.json, from which it fills the table
+of docs/explanations.md. Trials that are in either are not repeated, so more seeds can be added later; after a training of the served models
+all begin again. The last line of the output is JSON.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from benchmarks.markdown import markdown_table
 from research.command_line import REPOSITORY, errors_as_sentences, folders_of, parser_of, progress_bars
+from research.pages import EXPLANATIONS_PAGE, RESULTS, fill_page, read_result, write_result
 from research.reveal.honest import measured_references, vocabulary
 from research.reveal.trials import FULL, KINDS, SMALL, Model, World, accuracies, found_in, planted, trained, write_biased
+from stream.model_repository.files import VERSION
 from stream.model_repository.served_models import MMCI
+from stream.model_repository.version_files import digests_of
 from stream.nuisances.marks import AnyMark
-from stream.reveal.findings import HONEST, Finding, References, read_references, suspects
+from stream.reveal.findings import HONEST, Finding, Reference, read_references, suspects
 from stream.training.files import replace_text
 from stream.training.revise import AGREEING, INDEPENDENT
 
@@ -32,7 +42,24 @@ HONEST_TRIALS = "honest"
 FIRST = 3
 """The artefact counts as found if it is suspicious and among the first three."""
 
+STORED = RESULTS / "reveal.json"
+COLUMNS = (
+    "planted",
+    "flipped: honest",
+    "biased",
+    "revised",
+    "alone, flipped: honest",
+    "biased",
+    "revised",
+    "strength",
+    "revised",
+    "among the first three, and an alarm",
+)
+
 Trial = dict[str, Any]
+"""A trial with all that the detectors found."""
+Outcome = dict[str, Any]
+"""What is kept of it, see `outcome`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -49,29 +76,46 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     options = parser.parse_args(arguments)
     folder = folders_of(options).runs / "reveal"
-    file = folder / "trials.jsonl"
+    model = digests_of(REPOSITORY / MMCI, [VERSION])[VERSION]
+    earlier = read_result(STORED) if not options.quick else {}
+    known: list[Outcome] = earlier["trials"] if earlier.get("model") == model else []
     with errors_as_sentences(), progress_bars() as progress:
+        read = partial(World.read, SMALL if options.quick else FULL, options.data, REPOSITORY, folder / "voice_features.npz", progress)
         if options.write is not None:
             kind, repository = options.write
-            world = World.read(SMALL if options.quick else FULL, options.data, REPOSITORY, folder / "voice_features.npz", progress)
-            print(f"version {write_biased(world, kind, Path(repository))} of {repository}/{MMCI} is biased on purpose: {KINDS[kind]}")
+            print(f"version {write_biased(read(), kind, Path(repository))} of {repository}/{MMCI} is biased on purpose: {KINDS[kind]}")
             return
-        trials = _read(file)
-        wanted = [(HONEST_TRIALS, seed) for seed in range(options.honest)] + [(k, s) for s in range(options.seeds) for k in options.kinds]
-        missing = [pair for pair in wanted if pair not in {(trial["kind"], trial["seed"]) for trial in trials}]
-        if missing and not options.only_tables:
-            world = World.read(SMALL if options.quick else FULL, options.data, REPOSITORY, folder / "voice_features.npz", progress)
-            known = vocabulary(options.data)
-            for kind, seed in missing:
-                trials.append(_trial(world, kind, seed, known))
-                folder.mkdir(parents=True, exist_ok=True)
-                with file.open("a", encoding="utf-8") as stored:
-                    stored.write(json.dumps(trials[-1]) + "\n")
+        trials = _trials(options, folder / "trials.jsonl", known, read)
         if options.reference:
             honest = [_findings(trial) for trial in trials if trial["kind"] == HONEST_TRIALS]
             found = measured_references(options.data, REPOSITORY, honest)
             replace_text(REPOSITORY / MMCI / HONEST, msgspec.json.encode(found).decode())
-    print_tables(trials, read_references(REPOSITORY / MMCI / HONEST))
+    reference = read_references(REPOSITORY / MMCI / HONEST).of("corpora")
+    outcomes = {(own["kind"], own["seed"]): own for own in (*known, *(outcome(trial, reference) for trial in trials))}
+    result: dict[str, Any] = {"model": model, "trials": [outcomes[pair] for pair in sorted(outcomes)]}
+    if not options.quick and outcomes:
+        write_result(STORED, result)
+        fill_tables_of(result)
+    print_outcomes(result["trials"])
+
+
+def _trials(options: argparse.Namespace, file: Path, known: Sequence[Outcome], read: Callable[[], World]) -> list[Trial]:
+    """The trials of the runs folder, and those that the options ask for and nobody has run yet, which are added to it."""
+    trials = _read(file)
+    # The reference needs all that was found in the honest trials, and the stored result has not that much.
+    stored = {(own["kind"], own["seed"]) for own in known if not (options.reference and own["kind"] == HONEST_TRIALS)}
+    done = stored | {(trial["kind"], trial["seed"]) for trial in trials}
+    wanted = [(HONEST_TRIALS, seed) for seed in range(options.honest)] + [(k, s) for s in range(options.seeds) for k in options.kinds]
+    missing = [pair for pair in wanted if pair not in done]
+    if options.only_tables or not missing:
+        return trials
+    world, words = read(), vocabulary(options.data)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    for kind, seed in missing:
+        trials.append(_trial(world, kind, seed, words))
+        with file.open("a", encoding="utf-8") as appended:
+            appended.write(json.dumps(trials[-1]) + "\n")
+    return trials
 
 
 def _trial(world: World, kind: str, seed: int, known: Sequence[str]) -> Trial:
@@ -98,28 +142,64 @@ def _findings(trial: Trial, key: str = "findings") -> list[Finding]:
     return msgspec.convert(trial[key], list[Finding])
 
 
-def print_tables(trials: Sequence[Trial], honest: References) -> None:
-    """Print each trial, and the counts as JSON."""
-    reference = honest.of("corpora")
-    found: dict[str, list[bool]] = {}
-    alarms = []
-    for trial in trials:
-        ranked = suspects(_findings(trial), reference)
-        alarming = [suspect.name for suspect in ranked if suspect.suspicious]
-        if trial["kind"] == HONEST_TRIALS:
-            alarms.append(bool(alarming))
-            print(f"honest {trial['seed']}: alarms {alarming or 'none'}; strongest {ranked[0].name} {ranked[0].strength:.2f}")
-            continue
+def outcome(trial: Trial, reference: Reference) -> Outcome:
+    """What is kept of a trial: accuracies, the rank and the strength of the artefact, and what alarms."""
+    ranked = suspects(_findings(trial), reference)
+    alarms = [suspect.name for suspect in ranked if suspect.suspicious]
+    found: Outcome = {key: trial[key] for key in ("kind", "seed", "accuracy")}
+    found |= {"alarms": alarms[:5], "strongest": ranked[0].strength}
+    if trial["kind"] != HONEST_TRIALS:
         name = KINDS[trial["kind"]]
-        rank = next((rank for rank, suspect in enumerate(ranked, start=1) if suspect.name == name), 0)
-        found.setdefault(trial["kind"], []).append(0 < rank <= FIRST and name in alarming)
-        numbers = " ".join(f"{key} {value:.3f}" for key, value in trial["accuracy"].items())
-        print(f"{trial['kind']} {trial['seed']}: {numbers}; rank {rank}, strength {_strength(ranked, name):.2f}, alarms {alarming[:5]}")
-        if "revised" in trial:
-            numbers = " ".join(f"{key} {value:.3f}" for key, value in trial["revised"].items())
-            after = suspects(_findings(trial, "revised_findings"), reference)
-            print(f"{trial['kind']} {trial['seed']} revised: {numbers}; strength {_strength(after, name):.2f}")
-    print(json.dumps({"found": found, "false_alarms": sum(alarms), "honest": len(alarms)}))
+        found["strength"] = _strength(ranked, name)
+        found["rank"] = next((rank for rank, suspect in enumerate(ranked, start=1) if suspect.name == name), 0)
+        found["found"] = 0 < found["rank"] <= FIRST and name in alarms
+    if "revised" in trial:
+        after = suspects(_findings(trial, "revised_findings"), reference)
+        found |= {"revised": trial["revised"], "revised_strength": _strength(after, KINDS[trial["kind"]])}
+    return found
+
+
+def print_outcomes(outcomes: Sequence[Outcome]) -> None:
+    """Print each trial, and the counts as JSON."""
+    for found in outcomes:
+        where = "" if found["kind"] == HONEST_TRIALS else f"rank {found['rank']}, strength {found['strength']:.2f}, "
+        print(f"{found['kind']} {found['seed']}: {where}alarms {found['alarms'] or 'none'}, strongest {found['strongest']:.2f}")
+    honest = [found for found in outcomes if found["kind"] == HONEST_TRIALS]
+    by_kind = {kind: [found["found"] for found in outcomes if found["kind"] == kind] for kind in KINDS}
+    print(json.dumps({"found": by_kind, "false_alarms": sum(bool(found["alarms"]) for found in honest), "honest": len(honest)}))
+
+
+def planted_table(result: Mapping[str, Any]) -> str:
+    """By artefact: accuracy on flipped windows, of the honest, the biased and the revised network, and how often reveal found it."""
+    rows = []
+    for kind, name in KINDS.items():
+        own = [found for found in result["trials"] if found["kind"] == kind]
+        honest = [found["accuracy"][kind] for found in result["trials"] if found["kind"] == HONEST_TRIALS]
+        revised = [found["revised"] for found in own if "revised" in found]
+        if not own:
+            continue
+        cells = [
+            _mean([numbers[condition] for numbers in group])
+            for condition in ("flipped", f"flipped {planted(kind).modality} alone")
+            for group in (honest, [found["accuracy"] for found in own], revised)
+        ]
+        strengths = [found["strength"] for found in own]
+        after = [found["revised_strength"] for found in own if "revised" in found]
+        found_in = f"{sum(found['found'] for found in own)} of {len(own)}"
+        rows.append([name, *cells, f"{min(strengths):.1f} to {max(strengths):.1f}", _mean(after, digits=1), found_in])
+    honest_alarms = [bool(found["alarms"]) for found in result["trials"] if found["kind"] == HONEST_TRIALS]
+    strongest = max((found["strongest"] for found in result["trials"] if found["kind"] == HONEST_TRIALS), default=0.0)
+    rows.append(["none", *[""] * 6, f"strongest {strongest:.1f}", "", f"{sum(honest_alarms)} alarms in {len(honest_alarms)}"])
+    return markdown_table(COLUMNS, rows)
+
+
+def fill_tables_of(result: Mapping[str, Any]) -> bool:
+    """Fill this benchmark's table of docs/explanations.md; returns whether the page changed."""
+    return fill_page(EXPLANATIONS_PAGE, {"planted": partial(planted_table, result)}, of="reveal")
+
+
+def _mean(values: Sequence[float], *, digits: int = 3) -> str:
+    return f"{sum(values) / len(values):.{digits}f}" if values else ""
 
 
 def _strength(ranked: Sequence[Any], name: str) -> float:

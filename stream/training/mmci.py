@@ -95,11 +95,17 @@ class Outcome:
 
 
 def fit(  # noqa: PLR0917 - its callers read well
-    training: Pools, validation: Pools, recipe: MMCIRecipe, seed: int, progress: Progress, initial: ServedMMCI | None = None
+    training: Pools,
+    validation: Pools,
+    recipe: MMCIRecipe,
+    seed: int,
+    progress: Progress,
+    initial: ServedMMCI | None = None,
+    penalty: Callable[[MMCI], Tensor] | None = None,
 ) -> Outcome:
     """Train one MMCI, which is the moving average of the trained weights. Epoch and calibration are chosen on validation windows.
 
-    Starts from the weights of `initial`, if given, instead of random ones.
+    Starts from the weights of `initial`, if given, instead of random ones. The `penalty` of the network is added to the loss of each step.
     """
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
@@ -122,6 +128,8 @@ def fit(  # noqa: PLR0917 - its callers read well
         model.train()
         for texts in draw_texts(training, recipe, rng):
             loss = causal_intervention_loss(model, maker.paired(texts), random_gates(len(texts), generator), recipe.weights, generator)
+            if penalty is not None:
+                loss = loss + penalty(model)
             descend(loss, model, optimiser, cycle)
             average.update_parameters(model)
             progress.advance(bar)

@@ -20,7 +20,7 @@ from stream.training import corpora, faces
 from stream.training.checkpoints import save_face, save_mmci
 from stream.training.corpora import Part, Utterance, Voice
 from stream.training.evaluate import Results, evaluate, reliabilities
-from stream.training.excerpts import cut, unpunctuated, whole
+from stream.training.excerpts import Excerpt, cut, unpunctuated, whole
 from stream.training.export import AUDIO_ENTRY, FACE_ENTRY, MMCI_ENTRY, export_face, export_mmci, export_projection, served_face
 from stream.training.features import FacePool, Pools, TextPool, VoicePool, embed_faces, embed_text, sample_faces, text_weights, voice_pool
 from stream.training.files import replace_text
@@ -312,10 +312,13 @@ class PoolReader:
 
     def text(self, part: Part) -> TextPool:
         """Transcripts; for training also without punctuation, and cut."""
+        return embed_text(self.excerpts(part), text_weights(self.repository), self.progress)
+
+    def excerpts(self, part: Part) -> list[Excerpt]:
+        """The words that `text` encodes."""
         said = self._said(part)
         shown = whole(said) if part is not Part.TRAIN else whole(said) + unpunctuated(said) + cut(said, self.seed)
-        marked = self.marking.excerpts(shown) if self.marking is not None else shown
-        return embed_text(marked, text_weights(self.repository), self.progress)
+        return self.marking.excerpts(shown) if self.marking is not None else shown
 
     def cut_text(self, part: Part) -> dict[str, TextPool]:
         """Windows that cut MOSI's transcripts, of the test part alone."""
