@@ -74,7 +74,7 @@ async def loop_on_a_stack(directory: Path) -> Run:
     own = defaults.model_copy(
         update={
             "triton": defaults.triton.model_copy(update={"model_repository": repository}),
-            "windows": defaults.windows.model_copy(update={"idle_after_ms": 120_000}),
+            "windows": defaults.windows.model_copy(update={"idle_after_ms": 600_000}),
             "reveal": defaults.reveal.model_copy(update={"share": 1.0}),
             "explanations": defaults.explanations.model_copy(update={"store": directory / "store.db"}),
         }
