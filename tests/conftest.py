@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts background jobs with SIGINT ignored, and programs that tests start would inherit that: their Ctrl-C would do nothing.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+
+SAID = "secretword"
+"""What everybody says in the chunks of `tests.fakes.processing_context`."""
 
 WITH_SERVERS = ("integration", "faults", "end_to_end", "browser")
 """These mostly wait. Each pytest process has servers of its own, so they run beside each other."""
@@ -45,3 +48,15 @@ async def server(tmp_path: Path) -> AsyncIterator[RedisServer]:
     await server.start()
     yield server
     server.process.kill()
+
+
+@pytest.fixture(autouse=True)
+def logs_hold_no_words(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What people said in a test with servers stands in no log that its programs wrote, whatever the test did to them."""
+    folder: Path | None = None
+    if _folder(request.node) in ("integration", "faults") and "tmp_path" in request.fixturenames:
+        folder = request.getfixturevalue("tmp_path")
+    yield
+    if folder is not None:
+        found = [log.name for log in folder.rglob("*.log") if SAID.encode() in log.read_bytes()]
+        assert not found, f"{found} hold a word that was said"
