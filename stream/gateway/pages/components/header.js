@@ -20,7 +20,7 @@ export function Header({ path, pages, onHelp }) {
       const to = [page.path].flat()[0];
       return html`<a key=${to} href=${to} aria-current=${path === to ? "page" : undefined}>
         <${Icon} name=${page.nav.icon} /><span>${page.nav.label}</span>
-        ${page.nav.badge === "alerts" && alerts > 0 && html`<span class="count" aria-label=${`${alerts} open`}>${alerts > 99 ? "99+" : alerts}</span>`}
+        ${page.nav.badge === "alerts" && alerts > 0 && html`<span class="count" aria-label=${`${alerts} open`} title="Cases that wait for a decision">${alerts > 99 ? "99+" : alerts}</span>`}
       </a>`;
     })}</nav>`}
     <div class="tools">

@@ -12,6 +12,8 @@ export const LEFT = 44;
 export const RIGHT = 20;
 const MANY = 90;
 const NEUTRAL = 0.5;
+// Distances between labelled times, in whole seconds: labels have no fractions.
+const TICKS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 28_800, 86_400];
 
 /** Where a media time stands in a box as wide as the chart, as CSS. */
 export const placeOf = (ms, [from, to]) => `calc(${LEFT}px + (100% - ${LEFT + RIGHT}px) * ${(ms - from) / (to - from)})`;
@@ -96,7 +98,7 @@ function options(width, height, now) {
     width, height, legend: { show: false }, cursor: { show: false }, padding: [8, RIGHT, 0, 0],
     scales: { x: { time: false, range: () => now.current.range.map((ms) => ms / 1000) }, y: { range: [-3, 3] } },
     axes: [
-      { ...axis, size: 26, gap: 6, space: 72, grid: { show: false }, values: (_, seconds) => seconds.map((each) => timeLabel(each * 1000, now.current.range)) },
+      { ...axis, size: 26, gap: 6, space: 72, incrs: TICKS, grid: { show: false }, values: (_, seconds) => seconds.map((each) => timeLabel(each * 1000, now.current.range)) },
       { ...axis, size: LEFT, splits: [-3, 0, 3], values: (_, values) => values.map((value) => signed(value, 0)), grid: { stroke: ink.line, width: 1 } },
     ],
     series: [{}, {

@@ -99,7 +99,7 @@ function Tabs({ state, counts }) {
 
 function Facts({ counts }) {
   if (!counts) return null;
-  return html`<p class="quiet queue-facts"><span><b>${counts.raised_last_hour}</b> alerts in the last hour</span>
+  return html`<p class="quiet queue-facts"><span><b>${counts.raised_last_hour}</b> ${counts.raised_last_hour === 1 ? "alert" : "alerts"} in the last hour</span>
     ${counts.oldest_open_ms !== null && html`<span>oldest open <b>${span(counts.oldest_open_ms)}</b></span>`}
     ${counts.unpublished > 0 && html`<span title="Decisions are published ten seconds after they were made; they wait while Kafka is away"><b>${counts.unpublished}</b> not yet published</span>`}
     ${counts.left_out > 0 && html`<span class="problem"><b>${counts.left_out}</b> left out: the queue is full</span>`}</p>`;
@@ -118,7 +118,7 @@ function Last({ last, onUndo, onOver }) {
 function List({ items, state, id, now, more }) {
   if (!items.length) {
     return state === "open"
-      ? html`<${Empty} title="Nothing waits for a decision" icon="alerts" command="sentistream rules check configs/call-center.yaml"><p>Alerts appear here when a rule holds. Rules are a file that the setting <code>alerts.rules</code> names:</p></${Empty}>`
+      ? html`<${Empty} title="Nothing waits for a decision" icon="alerts" command="sentistream rules check configs/call-center.yaml"><p>Alerts appear here when a rule holds. Rules come from the file that the setting <code>alerts.rules</code> names. To check such a file:</p></${Empty}>`
       : html`<${Empty} title=${`No case is ${state}`} icon="alerts"><p><a href="/alerts">To the open cases</a></p></${Empty}>`;
   }
   return html`<section class="queue" aria-label="Cases, by severity and age"><ol>${items.map((item) => html`<li key=${item.alert_id}>

@@ -19,10 +19,10 @@ function Health() {
   const now = useNow() + useStore(store, ({ skew }) => skew);
   useShortcuts(shortcuts, { reload });
   if (!data) return problem ? html`<${Failed} problem=${problem} what="health" />` : html`<${Loading} what="health" />`;
-  return html`<div class="page health"><div class="page-head"><h1>Health</h1><span class=${`pill ${data.ok ? "live" : "warn"}`}>${data.ok ? "all works" : "something needs you"}</span>
+  return html`<div class="page health"><div class="page-head"><h1>Health</h1><span class=${`pill ${data.ok ? "live" : "warn"}`}>${data.ok ? "everything works" : "something is wrong"}</span>
       <div class="grow"></div><span class="quiet">looked at ${ago(data.at_ms, now)}</span></div>
     ${problem && html`<div class="banner stale" role="note"><${Icon} name="alerts" /><p>This is as it was: ${problem.message}</p></div>`}
-    <div class="figures">${figures(data, now).map(({ value, name, more, loud }) => html`<div key=${name} class=${`figure${loud ? " loud" : ""}`}><b>${value}</b><span>${name}</span>${more && html`<small>${more}</small>`}</div>`)}</div>
+    <div class="figures">${figures(data, now).map(({ value, name, more, loud, title }) => html`<div key=${name} title=${title} class=${`figure${loud ? " loud" : ""}`}><b>${value}</b><span>${name}</span>${more && html`<small>${more}</small>`}</div>`)}</div>
     ${data.decisions_wait && html`<${Notice} title="Decisions wait to be published" kind="away" icon="alerts"><p>${data.decisions_wait}. Nothing is lost: they are in Redis, and are published when Kafka is back.</p></${Notice}>`}
     <div class="health-parts"><section class="card"><h2>Services</h2><ul class="services">${data.services.map((service) => html`<${Service} key=${service.name} service=${service} now=${now} />`)}</ul></section>
       <section class="card"><h2>Workers</h2><${Workers} workers=${data.workers} now=${now} /></section></div>
@@ -33,8 +33,8 @@ function figures({ sessions, newest_result_at_ms: newest, queue, word_truth: tru
   return [
     { value: sessions.live ?? 0, name: "sessions live", more: sessions.quiet > 0 && `${sessions.quiet} gone quiet` },
     { value: newest ? span(now - newest) : "–", name: "age of the data", loud: sessions.live > 0 && newest && now - newest > 20_000 },
-    { value: queue ? queue.raised_last_hour : "–", name: "alerts in the last hour", more: queue && `${queue.open} open` },
-    { value: truth?.rate === null || !truth ? "–" : percent(truth.rate), name: "word truth", more: truth ? `${count(truth.windows, "window")} checked` : "" },
+    { value: queue ? queue.raised_last_hour : "–", name: `${queue?.raised_last_hour === 1 ? "alert" : "alerts"} in the last hour`, more: queue && `${queue.open} open` },
+    { value: truth?.rate === null || !truth ? "–" : percent(truth.rate), name: "word truth", more: truth ? `${count(truth.windows, "window")} checked` : "", title: "Share of checked windows in which the phrase that is named first really has the largest effect" },
     { value: viewers, name: viewers === 1 ? "viewer" : "viewers" },
   ];
 }

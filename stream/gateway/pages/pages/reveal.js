@@ -50,7 +50,7 @@ function Reveal({ me }) {
   return html`<div class="page reveal"><div class="page-head"><h1>Reveal</h1><span class="quiet">what moves scores and should not</span><div class="grow"></div>
       ${report && html`<span class="quiet">${count(report.windows, "window")} probed · ${ago(report.at_ms, now)}</span>`}</div>
     ${(fault || problem) && html`<p class="problem" role="alert">${fault ?? problem.message}</p>`}
-    ${!report && html`<${Empty} title="Nothing was probed yet" icon="reveal" command="SENTISTREAM_REVEAL__SHARE=0.02 sentistream worker"><p>Workers score a small share of the windows again with hiss, hum, a dark or blurred picture, or a filler word. The report appears after a minute of that. On media of your own:</p></${Empty}>`}
+    ${!report && html`<${Empty} title="Nothing was probed yet" icon="reveal" command="SENTISTREAM_REVEAL__SHARE=1 sentistream worker"><p>Workers score a share of the windows again with hiss, hum, a dark or blurred picture, or a filler word: 2 in 100 by default. The report appears soon after the first of them. To probe every window:</p></${Empty}>`}
     ${report && (suspects.length
       ? html`<div class="suspects">${suspects.map((each) => html`<${Suspect} key=${each.says + each.version} suspect=${each} others=${report.nuisances.filter(({ says, version }) => says === each.says && version !== each.version)} verdicts=${data.verdicts} given=${given[each.name]} me=${me} onJudge=${judge} />`)}</div>`
       : html`<${NoSuspect} nuisances=${report.nuisances} />`)}
