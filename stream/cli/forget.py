@@ -112,4 +112,6 @@ def lines(report: ForgetReport) -> list[str]:
         said.append(f"Kafka, {topic.topic}: {topic.records} records left {until}; nothing uses them any more")
     if not report.topics:
         said.append("Kafka: no records left")
+        if not any(place.found for place in (report.keys, report.cases, report.messages, report.windows) if place is not None):
+            said.append(f"nothing was found of {report.tenant}/{report.session}: are its name and its tenant right?")
     return said

@@ -34,8 +34,9 @@ def gateway(
 ) -> None:
     """Show results live on a page, and serve them over an API, until Ctrl-C.
 
-    Use it beside running workers: it only reads from Redis. It listens on 127.0.0.1, where everybody may see and do everything. Let others
-    in with tokens (`sentistream gateway token`) or an identity provider, see the settings `gateway.*`.
+    Use it beside running workers. Results come from Redis; verdicts, decisions and uploads also need Kafka. It listens on 127.0.0.1, where
+    everybody may see and do everything. Let others in with tokens (`sentistream gateway token`) or an identity provider (settings
+    `gateway.*`).
 
     If Redis is away, the page says so, and goes on when it is back.
 

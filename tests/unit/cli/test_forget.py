@@ -36,3 +36,11 @@ def test_something_that_is_left_is_not_complete() -> None:
     none = Erased(0, 0)
     assert ForgetReport(tenant="acme", session="call-1", at_ms=1, keys=Erased(9, 0), cases=none, messages=none).complete
     assert not ForgetReport(tenant="acme", session="call-1", at_ms=1, keys=Erased(9, 1), cases=none, messages=none).complete
+
+
+def test_a_name_of_which_nothing_is_known_is_doubted() -> None:
+    none = Erased(0, 0)
+    assert lines(ForgetReport(tenant="acme", session="call-1", at_ms=1, keys=none, cases=none, messages=none))[-2:] == [
+        "Kafka: no records left",
+        "nothing was found of acme/call-1: are its name and its tenant right?",
+    ]

@@ -21,7 +21,7 @@ export function Help({ page, onClose }) {
     <label class="switch"><input type="checkbox" checked=${shortcuts} onChange=${(event) => preferences.set({ shortcuts: event.target.checked })} />
       Shortcuts with a single letter</label>
     <h3>Signs</h3>
-    <p class="small">A score lies between −3 (negative) and +3 (positive). It says how a few seconds come across, not what somebody feels.
+    <p class="small">A score lies between −3 (negative) and +3 (positive). It says how a few seconds come across, not what somebody feels.${" "}
       <b>Unclear</b> means that the model is unsure and a person should look. A struck-through icon is a source that is missing or not used; its title says why.</p>
   </dialog>`;
 }
