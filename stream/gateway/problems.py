@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -22,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 2
+_NO_ROUTE = "there is no such address; / is the board, and /api/v1/openapi.json lists the API"
 
 _TITLES = {
     400: ("bad_request", "The request is not right"),
@@ -66,6 +68,8 @@ def _on_http(_request: Request[Any, Any, Any], error: HTTPException) -> Response
         detail = "; ".join(_told(part) for part in error.extra) if isinstance(error.extra, list) else "the request cannot be read"
     elif error.status_code >= 500 and not isinstance(error, ServiceUnavailableException):
         detail = ""
+    elif error.status_code == HTTPStatus.NOT_FOUND and detail == HTTPStatus.NOT_FOUND.phrase:
+        detail = _NO_ROUTE
     return problem_response(error.status_code, detail, error.headers)
 
 
