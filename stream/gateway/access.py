@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -48,6 +49,7 @@ class Access:
         self._cookies = Cookies(None if settings.secret is None else settings.secret.get_secret_value())
         self._requests = RateLimit(settings.requests_per_minute)
         self._wrong = RateLimit(WRONG_PER_MINUTE)
+        self._hashing = asyncio.Lock()
         self.open = settings.access is None and settings.oidc_issuer is None
         """Whether everybody is let in."""
 
@@ -80,9 +82,17 @@ class Access:
         """Whose token it is. Raises as `identify`."""
         if (entry := self._tokens.recall(token, self.now_ms())) is not None:
             return self._of_entry(entry)
-        # Only hashes are dear.
-        if token.startswith(PREFIX) and (wait_s := self._wrong.would_wait_s(address, self._clock())):
-            raise TooManyRequestsException("too many wrong tokens", headers={"Retry-After": str(wait_s)})
+        if not token.startswith(PREFIX):
+            return await self._tried(token, address)
+        # Only hashes are dear. One after the other: of wrong ones that come at once, those above the limit must cost none.
+        async with self._hashing:
+            if (entry := self._tokens.recall(token, self.now_ms())) is not None:
+                return self._of_entry(entry)
+            if wait_s := self._wrong.would_wait_s(address, self._clock()):
+                raise TooManyRequestsException("too many wrong tokens", headers={"Retry-After": str(wait_s)})
+            return await self._tried(token, address)
+
+    async def _tried(self, token: str, address: str) -> Principal:
         if (principal := await self._of_token(token)) is not None:
             return principal
         self._wrong.wait_s(address, self._clock())
@@ -107,7 +117,7 @@ class Access:
         if site is not None:
             fine = site == "same-origin"
         elif origin is not None:
-            fine = urlsplit(origin).netloc == headers.get("host", "")
+            fine = _place(origin) == headers.get("host", "")
         else:
             # No browser: they all send one of the two. A cookie that comes without is not from one.
             fine = principal is None or principal.open
@@ -172,9 +182,20 @@ class Access:
 
 def _refuse_strange_hosts(host: str) -> None:
     """A page of another site can let its own name point here. Its requests carry that name."""
-    name = urlsplit(f"//{host}").hostname or ""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        name = ""
     if not is_loopback(name):
         raise PermissionDeniedException("without tokens, the gateway answers to 127.0.0.1 and localhost only; see gateway.access")
+
+
+def _place(origin: str) -> str | None:
+    """Host and port of an origin; None if it has none that can be read."""
+    try:
+        return urlsplit(origin).netloc or None
+    except ValueError:
+        return None
 
 
 def _origins(text: str) -> frozenset[str]:

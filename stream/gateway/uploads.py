@@ -38,8 +38,13 @@ LONGEST_MS = 3_600_000
 MOST = 4
 """Uploads at once, of all visitors: each takes a thread, a sandbox and up to `LARGEST_BYTES` of disk."""
 REMEMBERED = 64
+SILENT_S = 30.0
+"""A sender from whom nothing comes for this long is given up: others wait for the place."""
 PREFIX = "sentistream-upload-"
 _SUFFIX = re.compile(r"\.?([a-z0-9]{1,5})", re.ASCII)
+
+
+NO_ROOM = "the gateway has no room for the recording: free disk space on its machine"
 
 
 class UploadState(StrEnum):
@@ -121,13 +126,14 @@ class Uploads:
         if suffix is None:
             raise UploadRefusedError(400, "the ending of the file's name must be 1 to 5 letters or digits, for example mp4")
         upload = self._reserve(owner, tenant)
-        # Private to this user: mkdtemp makes it so. The process id tells a later start that it is left over.
-        directory = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+        directory: Path | None = None
         try:
+            directory = _own_directory()
             path = directory / f"recording.{suffix[1]}"
             await self._receive(path, body)
         except BaseException as error:
-            shutil.rmtree(directory, ignore_errors=True)
+            if directory is not None:
+                shutil.rmtree(directory, ignore_errors=True)
             self._fail(upload, str(error) if isinstance(error, UploadRefusedError) else "it did not arrive whole: send it again")
             raise
         task = asyncio.create_task(self._handle(upload, path))
@@ -159,7 +165,7 @@ class Uploads:
     async def _receive(path: Path, body: AsyncIterator[bytes]) -> None:
         size = 0
         with path.open("xb") as file:
-            async for part in body:
+            async for part in _while_it_comes(body):
                 size += len(part)
                 if size > LARGEST_BYTES:
                     raise UploadRefusedError(
@@ -168,7 +174,7 @@ class Uploads:
                 try:
                     await asyncio.to_thread(file.write, part)
                 except OSError:
-                    raise UploadRefusedError(503, "the gateway has no room for the recording: free disk space on its machine") from None
+                    raise UploadRefusedError(503, NO_ROOM) from None
         if size == 0:
             raise UploadRefusedError(400, "the file is empty")
 
@@ -220,6 +226,29 @@ class Uploads:
     @staticmethod
     def _fail(upload: Upload, problem: str) -> None:
         upload.state, upload.problem = UploadState.FAILED, problem
+
+
+def _own_directory() -> Path:
+    """A new directory. Raises `UploadRefusedError`."""
+    try:
+        # Private to this user: mkdtemp makes it so. The process id tells a later start that it is left over.
+        return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+    except OSError:
+        raise UploadRefusedError(503, NO_ROOM) from None
+
+
+async def _while_it_comes(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The parts of a body. Raises `UploadRefusedError` if none comes for `SILENT_S`."""
+    parts = aiter(body)
+    while True:
+        try:
+            async with asyncio.timeout(SILENT_S):
+                part = await anext(parts)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise UploadRefusedError(408, f"nothing of the recording has come for {SILENT_S:g} s: send it again") from None
+        yield part
 
 
 def remove_leftovers() -> None:

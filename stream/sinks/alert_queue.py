@@ -88,6 +88,9 @@ class AlertQueue:
         Alerts of rules that are on trial (``shadow``) call nobody, so they are not added.
         """
         live = [alert for alert in alerts if alert.mode is AlertMode.LIVE]
+        # First: a queue whose tenant is not listed would be seen by nobody, also if Redis goes away between the two.
+        if tenants := {alert.tenant for alert in live if alert.state is AlertState.RAISED}:
+            await self._redis.once(lambda redis: redis.sadd(QUEUES, *tenants))
         added = await asyncio.gather(*(self._add(alert) for alert in live if alert.state is AlertState.RAISED))
         await asyncio.gather(*(self._clear(alert) for alert in live if alert.state is AlertState.CLEARED))
         return sum(added)
@@ -106,7 +109,6 @@ class AlertQueue:
         async def call(redis: RedisClient) -> str:
             answer = str(await ADD_CASE.run(redis, [names.alerts, names.added, names.waiting, names.left_out], args))
             if answer == "added":
-                await redis.sadd(QUEUES, alert.tenant)
                 await self._renew(redis, names)
             return answer
 

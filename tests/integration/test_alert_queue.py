@@ -23,7 +23,7 @@ from stream.domain.case import Actor, Case, CaseRefusedError, CaseState, acknowl
 from stream.domain.decision import Decision, Outcome
 from stream.domain.identity import SessionKey
 from stream.sinks.alert_queue import AlertQueue
-from stream.sinks.keys import queue_names
+from stream.sinks.keys import QUEUES, queue_names
 from tests.fakes.alerts import make_alert
 
 ANN, BOB = Actor.named("supervisor", "ann"), Actor.named("moderator", "bob")
@@ -69,6 +69,14 @@ async def test_alerts_are_added_once_by_several_gateways_and_after_restarts(queu
     assert len(await ids(queue, tenant)) == 20
     for other in others:
         await other.close()
+
+
+async def test_a_queue_whose_tenant_was_not_listed_is_listed_when_its_alerts_come_again(queue: AlertQueue, raw: Redis, tenant: str) -> None:
+    await queue.feed([make_alert(tenant=tenant)])
+    # As if Redis had gone away between the two steps.
+    await cast(Any, raw.srem(QUEUES, tenant))
+    assert await queue.feed([make_alert(tenant=tenant)]) == 0
+    assert tenant in await queue.tenants()
 
 
 async def test_only_live_alerts_are_added_and_a_cleared_one_marks_its_case(queue: AlertQueue, tenant: str) -> None:

@@ -90,6 +90,28 @@ async def test_an_upload_that_is_cut_off_leaves_nothing_and_blocks_nobody(away: 
     await uploads.close()
 
 
+async def test_a_full_disk_and_a_silent_sender_block_nobody(
+    away: KafkaSettings, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def silent() -> AsyncIterator[bytes]:
+        yield b"x" * 1000
+        await asyncio.sleep(3600)
+
+    monkeypatch.setattr(stream.gateway.uploads, "SILENT_S", 0.1)
+    uploads = Uploads(away)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    with pytest.raises(UploadRefusedError, match="no room"):
+        await uploads.take("ann", "default", "mp4", pieces(b"x"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(UploadRefusedError, match="nothing of the recording") as refused:
+        await asyncio.wait_for(uploads.take("ann", "default", "mp4", silent()), 10)
+    assert refused.value.status == 408
+    assert list(folder.iterdir()) == []
+    upload = await uploads.take("ann", "default", "mp4", pieces(b"again"))
+    await until(upload, lambda: upload.state in OVER)
+    await uploads.close()
+
+
 async def test_one_at_a_time_in_a_private_file_and_stopped_properly(tansu_bootstrap: str, redis_url: str, folder: Path) -> None:
     uploads = Uploads(own_settings("test", tansu_bootstrap, redis_url).kafka)
     upload = await uploads.take("ann", "default", "wav", pieces(sound("wav", "pcm_s16le", 8.0), 100_000))

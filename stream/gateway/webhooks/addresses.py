@@ -15,6 +15,11 @@ from aiohttp.resolver import DefaultResolver
 
 Address = IPv4Address | IPv6Address
 
+TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
+"""IPv4 addresses in the form of IPv6, for NAT64."""
+GLOBAL = ipaddress.IPv6Network("2000::/3")
+"""All that the public internet has of IPv6. Of the rest, also what nobody lists as private may lead into a network."""
+
 LOCAL_NAMES = ("localhost", "localhost.localdomain")
 
 
@@ -32,6 +37,8 @@ def is_public(address: Address) -> bool:
     inner = getattr(address, "ipv4_mapped", None) or getattr(address, "sixtofour", None)
     teredo = getattr(address, "teredo", None)
     embedded = inner or (teredo[1] if teredo else None) or _translated(address)
+    if isinstance(address, IPv6Address) and embedded is None and address not in GLOBAL:
+        return False
     return address.is_global and not address.is_multicast and (embedded is None or is_public(embedded))
 
 
@@ -49,8 +56,7 @@ def is_private_literal(host: str) -> Address | None:
 
 def _translated(address: Address) -> IPv4Address | None:
     """The IPv4 address inside an address of NAT64."""
-    prefix = ipaddress.IPv6Network("64:ff9b::/96")
-    return IPv4Address(int(address) & 0xFFFFFFFF) if isinstance(address, IPv6Address) and address in prefix else None
+    return IPv4Address(int(address) & 0xFFFFFFFF) if isinstance(address, IPv6Address) and address in TRANSLATED else None
 
 
 class CheckedResolver(AbstractResolver):

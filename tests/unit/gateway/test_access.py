@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from litestar.exceptions import HTTPException
 from pydantic import SecretStr
 
+import stream.gateway.tokens
 from stream.config.settings import GatewaySettings
 from stream.domain.permission import ROLES, Permission
 from stream.gateway.access import WRONG_PER_MINUTE, Access
@@ -36,6 +38,20 @@ class House:
 @pytest.fixture
 def house(tmp_path: Path) -> House:
     return House(tmp_path)
+
+
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The secrets that have cost a hash."""
+    seen: list[str] = []
+    matches = stream.gateway.tokens._matches
+
+    def noted(known: str, secret: str) -> bool:
+        seen.append(secret)
+        return matches(known, secret)
+
+    monkeypatch.setattr(stream.gateway.tokens, "_matches", noted)
+    return seen
 
 
 def lower(headers: Mapping[str, str]) -> dict[str, str]:
@@ -105,11 +121,24 @@ async def test_who_guesses_is_stopped_and_others_are_not(house: House) -> None:
     assert (await house.access.of_token(house.tokens["wall"], "192.0.2.2")).name == "wall"
 
 
+async def test_who_guesses_many_at_once_costs_no_more_hashes(house: House, hashed: list[str]) -> None:
+    tries = [house.access.of_token(f"sst~wall~guess-{number}", HERE) for number in range(3 * WRONG_PER_MINUTE)]
+    codes = [answer.status_code for answer in await asyncio.gather(*tries, return_exceptions=True) if isinstance(answer, HTTPException)]
+    assert sorted(codes) == [401] * WRONG_PER_MINUTE + [429] * 2 * WRONG_PER_MINUTE
+    assert len(hashed) == WRONG_PER_MINUTE
+
+
+async def test_a_right_token_is_hashed_once_however_many_send_it_at_once(house: House, hashed: list[str]) -> None:
+    found = await asyncio.gather(*(house.access.of_token(house.tokens["wall"], HERE) for _ in range(3 * WRONG_PER_MINUTE)))
+    assert {principal.name for principal in found} == {"wall"}
+    assert len(hashed) == 1
+
+
 async def test_without_tokens_everybody_here_is_let_in_but_by_no_strange_name() -> None:
     access = Access(GatewaySettings())
     for host in ("127.0.0.1:8080", "localhost:8080", "[::1]:8080", "LOCALHOST"):
         assert await access.identify({"host": host}, {}, HERE) is EVERYBODY
-    for host in ("evil.example", "127.0.0.1.evil.example:8080", "", "localhost.evil"):
+    for host in ("evil.example", "127.0.0.1.evil.example:8080", "", "localhost.evil", "[", "[::1", "localhost]"):
         with pytest.raises(HTTPException) as caught:
             await access.identify({"host": host}, {}, HERE)
         assert caught.value.status_code == 403
@@ -129,6 +158,8 @@ SAME, OTHER = "http://wall.example:8080", "https://evil.example"
         (BY_COOKIE, {"origin": "https://proxy.example", "sec-fetch-site": "cross-site"}, True),
         (BY_COOKIE, {"origin": OTHER}, False),
         (BY_COOKIE, {"origin": "null"}, False),
+        (BY_COOKIE, {"origin": "http://["}, False),
+        (BY_COOKIE, {"origin": "null", "host": ""}, False),
         (BY_COOKIE, {"origin": OTHER, "sec-fetch-site": "cross-site"}, False),
         (BY_COOKIE, {"sec-fetch-site": "same-site"}, False),
         (BY_COOKIE, {"sec-fetch-site": "none"}, False),

@@ -22,15 +22,23 @@ class _Names(AbstractResolver):
         pass
 
 
-@pytest.mark.parametrize("addresses", [("10.0.0.1",), ("8.8.8.8", "127.0.0.1"), ("::1",), ("fe80::1%eth0",), ("::ffff:192.168.1.1",)])
+INSIDE = (
+    *(("10.0.0.1",), ("8.8.8.8", "127.0.0.1"), ("::1",), ("fe80::1%eth0",), ("::ffff:192.168.1.1",)),
+    # Of NAT64 here alone, compatible with IPv4, of SIIT, of a site.
+    *(("64:ff9b:1::a9fe:a9fe",), ("::7f00:1",), ("::ffff:0:7f00:1",), ("fec0::1",), ("64:ff9b::a00:1",)),
+)
+
+
+@pytest.mark.parametrize("addresses", INSIDE)
 async def test_a_name_that_leads_inside_is_refused(addresses: tuple[str, ...]) -> None:
     with pytest.raises(PrivateAddressError):
         await CheckedResolver(_Names(*addresses)).resolve("hooks.example.com", 443)
 
 
-async def test_a_public_name_is_resolved() -> None:
-    (found,) = await CheckedResolver(_Names("8.8.8.8")).resolve("hooks.example.com", 443)
-    assert found["host"] == "8.8.8.8"
+@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"])
+async def test_a_public_name_is_resolved(address: str) -> None:
+    (found,) = await CheckedResolver(_Names(address)).resolve("hooks.example.com", 443)
+    assert found["host"] == address
 
 
 async def test_a_connection_to_such_a_name_is_never_made() -> None:
