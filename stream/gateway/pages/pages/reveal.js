@@ -93,7 +93,7 @@ function Range({ value, error, honest: [from, to] }) {
 function NoSuspect({ nuisances }) {
   const judged = nuisances.filter(({ state }) => state === "fine").length;
   return html`<${Empty} title=${judged ? "No suspect" : "Too few windows to judge"} icon="reveal">
-    <p>${judged ? `${judged} of ${count(nuisances.length, "nuisance")} could be judged. None of them moves the scores further than in an honest model.` : "More windows have to be probed before anything can be said."}</p></${Empty}>`;
+    <p>${judged ? `${judged} of ${count(nuisances.length, "nuisance")} could be judged. None of them moves the scores further than in an honest model.` : "A nuisance is judged when 20 windows have been probed with it."}</p></${Empty}>`;
 }
 
 function Others({ nuisances, alone }) {
