@@ -43,6 +43,9 @@ MAX_NUMBER_CHARACTERS = 32
 MAX_TRACEPARENT_CHARACTERS = 256
 """Longer texts are no whole numbers, no numbers and no trace contexts."""
 
+MAX_UNIX_MS = 253_370_764_800_000
+"""Start of the year 9999. Windows end after their chunks, and a date after that year cannot be written."""
+
 HEADER_NAMES = frozenset(
     {
         *("ce_id", "ce_source", "ce_type", "ce_subject", "ce_time", "content-type", "ce_tenant", "ce_track", "ce_role", "ce_sequence"),
@@ -371,6 +374,8 @@ def _unix_ms(attributes: Mapping[str, bytes], name: str) -> int:
     unix_ms = round(moment.timestamp() * 1000) + leap_ms
     if unix_ms < 0:
         raise BadRecordError("bad_header", f"{name} is before 1970")
+    if unix_ms >= MAX_UNIX_MS:
+        raise BadRecordError("bad_header", f"{name} is in the year 9999, or after it")
     return unix_ms
 
 

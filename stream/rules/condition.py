@@ -19,8 +19,8 @@ MOST_CHARACTERS = 1000
 MOST_MACROS = 3
 """Most macros that go through a list, in one expression: nested, each of them multiplies the work."""
 
-UNDECIDED = (TypeError, KeyError, ValueError, RuntimeError, ArithmeticError)
-"""What an evaluation raises if the window lacks something that the expression names."""
+UNDECIDED = (TypeError, LookupError, ValueError, RuntimeError, ArithmeticError)
+"""What an evaluation raises if the window lacks something that the expression names: a value, a key of a map, an entry of a list."""
 
 _MACRO = re.compile(r"\.\s*(?:all|exists|exists_one|filter|map)\s*\(\s*([A-Za-z_]\w*)?")
 _TYPES = frozenset({"bool", "double", "int", "string", "null_type", "list", "map"})

@@ -94,6 +94,8 @@ def test_every_legal_form_of_a_time_is_taken(text: str, unix_ms: int) -> None:
         ("Sun, 22 Nov 2026 10:00:43 GMT", "ce_time is not an RFC 3339 time"),
         ("0001-01-01T00:00:00+14:00", "ce_time"),
         ("1969-12-31T23:59:59Z", "ce_time is before 1970"),
+        ("9999-12-31T23:59:59.999Z", "ce_time is in the year 9999"),
+        ("9999-12-31T23:59:60Z", "ce_time is in the year 9999"),
     ],
 )
 def test_a_time_that_names_no_moment_is_refused_with_what_to_do(text: str, said: str) -> None:

@@ -83,6 +83,14 @@ def test_an_alert_says_what_happened_and_why(rules: RuleSet) -> None:
     assert decode_record(encode_record(alert)) == alert
 
 
+def test_a_rule_that_names_the_second_word_says_nothing_of_a_window_with_one_word(tmp_path: Path) -> None:
+    file = tmp_path / "rules.yaml"
+    file.write_text("rules: [{name: second, title: A word, text: Refund., when: \"size(words) > 0 && words[1] == 'refund'\"}]")
+    rules = RuleSet(read_rules(file))
+    alerts = run(rules, final(4000, None, ""), final(6000, 1.0, "a refund"), final(8000, 1.0, "so"), final(10_000, 1.0, "so much"))
+    assert [(alert.end_ms, alert.state) for alert in alerts] == [(6000, AlertState.RAISED), (10_000, AlertState.CLEARED)]
+
+
 def test_the_statement_of_reasons_is_a_draft_with_the_names_of_the_database(rules: RuleSet) -> None:
     alert = run(rules, final(4000, -1.5, ""), final(6000, -1.2))[0]
     statement = alert.statement
