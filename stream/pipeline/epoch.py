@@ -93,6 +93,8 @@ class EpochProcessor:
         self._events = SessionEventBuffer(context.same_clock_ms)
         self._encoders: dict[TrackKey, TrackEncoder] = {}
         self._queues: dict[tuple[TrackKey, Modality], EncodeQueue] = {}
+        self._early: asyncio.Task[None] | None = None
+        """Applies early events, while there are some."""
         self._closing = False
         self._stopped = False
 
@@ -166,6 +168,12 @@ class EpochProcessor:
         elif self._events.add(event, record, self.windows.aligner.media_clock.newest_media_start_at_ms):
             await self._apply(event)
 
+    async def _apply_early(self, events: list[KeyedSessionEvent]) -> None:
+        """Apply events in their order. An end that overtook what is said about consent would close windows that may not be used."""
+        for event in events:
+            await self._apply(event)
+        self._early = None
+
     async def _apply(self, event: KeyedSessionEvent) -> None:
         """Apply an event. What it says about consent is in Redis first: a worker that takes over may read chunks before events."""
         if isinstance(event.event, SessionStart | SessionConsent):
@@ -187,11 +195,16 @@ class EpochProcessor:
         return self._events.transfer(belongs)
 
     def on_time(self, now: int) -> None:
-        """Let time pass on the caught-up clock. While a chunk is being encoded no time passes: that would look like silence."""
+        """Let time pass on the caught-up clock, but not while a chunk is being encoded, which would look like silence.
+
+        Nor does it pass while early events are applied: they may be about what chunks wait for, and about windows that time would close.
+        """
+        if self._early is None and not self._closing and (events := self._events.take_early()):
+            self._early = self._tasks.spawn(self._apply_early(events))
+        if self._early is not None:
+            return
         self._admission.settle()
         if not self._closing and not self._is_encoding:
-            for event in self._events.take_early():
-                self._tasks.spawn(self._apply(event))
             self.windows.on_time(now)
 
     def stop(self) -> None:

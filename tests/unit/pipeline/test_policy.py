@@ -14,10 +14,11 @@ import pytest
 
 from stream.config.settings import LimitSettings, PolicySettings, Settings, WindowSettings
 from stream.domain.chunk import Chunk
+from stream.domain.consent import ConsentStatement
 from stream.domain.context import ContextFeatures, packed_mean
 from stream.domain.delivery import InboundRecord
 from stream.domain.features import AudioFeatures, Features, VideoFeatures, Word
-from stream.domain.identity import TrackKey
+from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.kafka_records import chunk_headers, encode_words
 from stream.domain.media_format import FACE_WIDTH, VOICE_WIDTH
 from stream.domain.modality import MODALITIES, Modality
@@ -26,7 +27,7 @@ from stream.domain.session_events import MAX_EVENTS, SessionConsent, SessionEnd,
 from stream.domain.warning_codes import WarningCode
 from stream.domain.window import Window
 from stream.pipeline.window_context import WindowContext
-from tests.fakes.chunks import header
+from tests.fakes.chunks import MEDIA_START_AT_MS, header
 from tests.fakes.processing_context import FakeEncoder, FakeScorer, FakeStore, FakeWorker, explanation_of, score_of
 
 TEXT, AUDIO, VIDEO = MODALITIES
@@ -568,3 +569,23 @@ async def test_histories_of_consent_give_the_same_windows_wherever_the_worker_di
     assert set(MediaEncoder.decoded) == set(decoded_whole)
     assert died.store.summaries[-1] == whole.store.summaries[-1]
     assert not died.failures
+
+
+@pytest.mark.parametrize("ends", [True, False], ids=["ended", "quiet"])
+async def test_a_start_of_another_time_than_the_chunks_applies_before_windows_close(ends: bool) -> None:
+    """Such records wait until everything is read. Redis keeps what they say about consent, which takes a while."""
+
+    class SlowStore(FakeStore):
+        async def put_consents(self, session: SessionKey, epoch: int, statements: Sequence[ConsentStatement]) -> Sequence[ConsentStatement]:
+            await asyncio.sleep(0.05)
+            return await super().put_consents(session, epoch, statements)
+
+    one, _ = worker(PolicySettings(), SlowStore())
+    later = MEDIA_START_AT_MS + 3_600_000
+    await one.feed(*chunks(one, range(SECONDS)), one.event(start(consent=False), at_ms=later))
+    if ends:
+        await one.feed(one.event(end(), at_ms=later + 1000 * SECONDS))
+    for _ in range(10):
+        await one.advance(20_000)
+    assert finals(one)
+    assert [final.end_ms for final in finals(one) if not final.withheld] == []
