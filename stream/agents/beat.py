@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from secrets import token_hex
 from types import TracebackType
 from typing import Self
+
+import structlog
 
 from stream.agents.worker_state import WorkerState
 from stream.aio.cancellation import CancellationGuard
@@ -17,6 +18,8 @@ from stream.domain.worker_beat import WorkerBeat
 from stream.sinks.connection import RedisConnection
 from stream.sinks.problems import RedisUnusableError
 from stream.sinks.worker_beats import BEAT_S, WorkerBeats
+
+log = structlog.get_logger(__name__)
 
 
 class Beating:
@@ -46,8 +49,13 @@ class Beating:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        with contextlib.suppress(RedisUnusableError):
+        try:
             await self._beats.remove(self._name)
+        except RedisUnusableError:
+            pass
+        except Exception as error:
+            # A worker that stops must not fail for this: its beat is forgotten in any case.
+            log.warning("last_beat_not_removed", error=type(error).__name__)
         await self._redis.close()
 
     def beat(self) -> WorkerBeat:
@@ -68,7 +76,12 @@ class Beating:
     async def _beat_for_ever(self) -> None:
         cancellation = CancellationGuard()
         while True:
-            with contextlib.suppress(RedisUnusableError):
+            try:
                 await self._beats.put(self.beat())
+            except RedisUnusableError:
+                pass
+            except Exception as error:
+                # The worker goes on, and so do its beats: without them the health page would take it for gone.
+                log.warning("no_beat", error=type(error).__name__)
             cancellation.check()
             await asyncio.sleep(BEAT_S)

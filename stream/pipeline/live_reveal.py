@@ -10,6 +10,8 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 
+import structlog
+
 from stream.aio.tasks import TaskSet
 from stream.domain.context import RedactedWord
 from stream.domain.disclosure import Disclosure
@@ -27,6 +29,8 @@ from stream.pipeline.probes import Probes, ScoredWindow, Shift
 from stream.pipeline.word_states import word_states
 from stream.serving.errors import ServingError
 from stream.serving.models import Models
+
+log = structlog.get_logger(__name__)
 
 ODD = 0.3
 """Score points. A word alone that scores nearer than this to the honest model is not kept."""
@@ -83,8 +87,15 @@ class LiveReveal:
         return self._probes.covers(window)
 
     async def probe(self, scored: ScoredWindow) -> tuple[str, ...]:
-        """The names of the nuisances that move a window that is covered; what each does is added up. Outages are waited out."""
-        shifts = await self._probes.shifts(scored)
+        """The names of the nuisances that move a window that is covered; what each does is added up. Outages are waited out.
+
+        A fault of the probes costs no window: nothing is said of it, as if it were not covered.
+        """
+        try:
+            shifts = await self._probes.shifts(scored)
+        except Exception as error:
+            log.warning("probe_failed", error=type(error).__name__)
+            return ()
         sensitive = self._probes.sensitive(shifts)
         version = scored.inference.version
         for shift in shifts:
@@ -98,7 +109,18 @@ class LiveReveal:
     def observe_words(
         self, window: Window, claims: Iterable[PhraseEffect], scored: ScoredWindow, redacted: Collection[RedactedWord]
     ) -> None:
-        """Look at the words of a window in the background, if it is covered. Words that no explanation may show are left out."""
+        """Look at the words of a window in the background, if it is covered. Words that no explanation may show are left out.
+
+        A fault costs no window, either.
+        """
+        try:
+            self._observe_words(window, claims, scored, redacted)
+        except Exception as error:
+            log.warning("words_not_looked_at", error=type(error).__name__)
+
+    def _observe_words(
+        self, window: Window, claims: Iterable[PhraseEffect], scored: ScoredWindow, redacted: Collection[RedactedWord]
+    ) -> None:
         if not self._honest_words or window.word_states() is not None or not self.covers(window):
             return
         shown = disclosed(window.words(), scored.words_before, tuple(redacted), Disclosure.REDACTED)

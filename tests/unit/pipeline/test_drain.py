@@ -113,7 +113,7 @@ async def test_a_drain_that_takes_too_long_is_cut_short_and_the_next_worker_publ
 
 async def test_a_fenced_session_does_not_hold_up_the_drain() -> None:
     store = FakeStore()
-    worker = FakeWorker(store=store, scorer=FakeScorer(delays={4000: 0.1}))
+    worker = FakeWorker(store=store, scorer=FakeScorer(delays={4000: 0.5}))
     await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(7)))
     store.tokens[TRACK.session] = 99
     assert await worker.router.drain(5)

@@ -174,6 +174,34 @@ async def test_a_probe_that_the_model_refuses_is_left_out_and_costs_no_window() 
     assert [*reveal.changed()[0].sums["1"]] == ["hum alone"]
 
 
+async def test_a_fault_of_the_probes_costs_no_window() -> None:
+    class Broken(SumModels):
+        async def infer(self, inputs: WindowInputs, version: str, extras: frozenset[Extra] = frozenset()) -> Inference:
+            if inputs.audio[0, 0] > 1:
+                raise ZeroDivisionError
+            return await super().infer(inputs, version, extras)
+
+    window = window_of([30.0])
+    misshapen = structs.replace(
+        window, audio=(replace(window.audio[0], marked={"hiss": MarkedSound(np.zeros((3, 2), np.float32), np.ones(9, bool))}),)
+    )
+    for models, probed in ((Broken(), window), (SumModels(), misshapen)):
+        reveal = live_reveal(models)
+        score, _ = await final(models, reveal, probed)
+        assert score.score == pytest.approx(0.1)
+        assert not codes(score)
+        assert reveal.changed() == []
+
+
+async def test_words_that_cannot_be_looked_at_cost_no_window() -> None:
+    class Unreadable(dict[str, float]):
+        def __contains__(self, _word: object) -> bool:
+            raise ZeroDivisionError
+
+    score, _ = await final(models := SumModels(), live_reveal(models, words=Unreadable(fine=0.25)), window_of([], [], ["fine"]))
+    assert score.score == pytest.approx(0.25)
+
+
 async def test_silent_chunks_need_no_probe() -> None:
     silent = sound(1000, None)
     silent.audible[:] = False
