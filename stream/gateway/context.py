@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stream.config.settings import Settings
 from stream.gateway.access import Access
 from stream.gateway.desk import Desk
 from stream.gateway.hub import Hub
+from stream.gateway.limits import AtOnce
 from stream.sinks.connection import RedisConnection
 from stream.sinks.result_pages import ResultPages
+
+EXPORTS_EACH = 8
+EXPORTS = 64
+"""Exports under way at once, of one user and of all. Each holds two connections to Redis for as long as its reader takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,7 @@ class Gateway:
         pages: What is stored.
         access: Who may do what.
         desk: What people work with.
+        exports: How many exports are under way.
     """
 
     settings: Settings
@@ -31,3 +37,4 @@ class Gateway:
     pages: ResultPages
     access: Access
     desk: Desk
+    exports: AtOnce = field(default_factory=lambda: AtOnce(EXPORTS_EACH, EXPORTS))

@@ -1,9 +1,11 @@
-"""How many requests somebody may make. Pure: the caller gives the time."""
+"""How many requests somebody may make, and how many may be under way. Pure: the caller gives the time."""
 
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 REMEMBERED = 10_000
 """Askers who are remembered. Of more, the one who asked first is forgotten, and has all requests again."""
@@ -38,3 +40,32 @@ class RateLimit:
     def _left(self, asker: str, now_s: float) -> float:
         left, at_s = self._buckets.get(asker, (float(self._per_minute), now_s))
         return min(float(self._per_minute), left + (now_s - at_s) * self._per_minute / 60)
+
+
+class AtOnce:
+    """How many requests of a kind that takes long may be under way.
+
+    Args:
+        each: Of one asker.
+        together: Of all of them.
+    """
+
+    def __init__(self, each: int, together: int) -> None:
+        self._each = each
+        self._together = together
+        self._under_way: Counter[str] = Counter()
+
+    def is_full(self, asker: str) -> bool:
+        """Whether another one of this asker is too many."""
+        return self._under_way[asker] >= self._each or self._under_way.total() >= self._together
+
+    @contextmanager
+    def under_way(self, asker: str) -> Iterator[None]:
+        """Counts one while it is under way."""
+        self._under_way[asker] += 1
+        try:
+            yield
+        finally:
+            self._under_way[asker] -= 1
+            # Who has none under way is not remembered.
+            self._under_way = +self._under_way

@@ -31,7 +31,6 @@ _TITLES = {
     403: ("not_allowed", "This is not allowed"),
     404: ("not_found", "There is no such thing"),
     405: ("method_not_allowed", "This cannot be done here"),
-    408: ("too_slow", "The request has not come in time"),
     409: ("conflict", "Something else came first"),
     413: ("too_large", "Too much was sent"),
     415: ("unsupported_media_type", "This kind of content is not taken here"),

@@ -247,7 +247,7 @@ async def _while_it_comes(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         except StopAsyncIteration:
             return
         except TimeoutError:
-            raise UploadRefusedError(408, f"nothing of the recording has come for {SILENT_S:g} s: send it again") from None
+            raise UploadRefusedError(400, f"nothing of the recording has come for {SILENT_S:g} s: send it again") from None
         yield part
 
 

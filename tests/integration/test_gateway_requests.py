@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import socket
 import time
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -13,12 +16,13 @@ import pytest_asyncio
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
 
+import stream.gateway.context
 from stream.gateway.middleware import PROTECTION
 from stream.local.redis_server import RedisServer
 from stream.sinks.redis_sink import RedisSink
 from tests.fakes.results import SESSION, make_score
 from tests.support.finals import finalise
-from tests.support.gateways import bearer, gateway_settings, running_gateway
+from tests.support.gateways import bearer, gateway_settings, make_access_file, running_gateway
 
 ODD = (
     *(
@@ -142,6 +146,47 @@ async def test_another_name_of_this_machine_gets_nothing(address: str) -> None:
             answer = await client.get("/api/v1/sessions", headers={"Host": host})
             assert answer.status_code == 403
             assert SESSION.session not in answer.text
+
+
+def _slow_reader(address: str) -> socket.socket:
+    """A connection that takes hardly anything before it is read."""
+    reader = socket.socket()
+    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    url = httpx.URL(address)
+    reader.connect((url.host, url.port))
+    reader.setblocking(False)
+    return reader
+
+
+async def _begun(reader: socket.socket, path: str, headers: dict[str, str]) -> None:
+    """Ask for an answer, and read only its beginning."""
+    lines = [f"GET {path} HTTP/1.1", "Host: localhost", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+    loop = asyncio.get_running_loop()
+    await loop.sock_sendall(reader, "\r\n".join(lines).encode())
+    assert (await loop.sock_recv(reader, 15)).startswith(b"HTTP/1.1 200")
+
+
+async def test_exports_that_nobody_reads_do_not_take_all_connections_to_redis(
+    server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream.gateway.context, "EXPORTS_EACH", 2)
+    tokens = make_access_file(tmp_path / "access.yaml", {"eve": ("wallboard", "*"), "ann": ("wallboard", "*")})
+    settings = gateway_settings(server.url, access=tmp_path / "access.yaml")
+    sink, path = RedisSink(settings.redis), f"/api/v1/sessions/{SESSION}/export"
+    for number in range(1, 21):
+        # More than the buffers between the gateway and a reader with a small one hold.
+        await finalise(sink, make_score(2000 * number), sentence="x" * 400_000)
+    await sink.close()
+    async with running_gateway(settings, loaded=False) as address, httpx.AsyncClient(base_url=address, verify=False) as client:
+        with ExitStack() as open_ones:
+            for _ in range(2):
+                await _begun(open_ones.enter_context(_slow_reader(address)), path, bearer(tokens["eve"]))
+            refused = await client.get(path, headers=bearer(tokens["eve"]))
+            assert (refused.status_code, refused.headers.get("retry-after")) == (429, "2")
+            assert (await client.get(path, headers=bearer(tokens["ann"]))).status_code == 200
+        async with asyncio.timeout(10):
+            while (await client.get(path, headers=bearer(tokens["eve"]))).status_code != 200:
+                await asyncio.sleep(0.1)
 
 
 async def test_a_user_of_an_identity_provider_logs_in(server: RedisServer, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stream.gateway.limits import REMEMBERED, RateLimit
+from stream.gateway.limits import REMEMBERED, AtOnce, RateLimit
 
 
 def test_requests_above_the_limit_wait() -> None:
@@ -33,3 +33,15 @@ def test_a_crowd_does_not_fill_the_memory() -> None:
     for number in range(2 * REMEMBERED):
         limit.wait_s(f"address {number}", 0.0)
     assert len(limit._buckets) == REMEMBERED
+
+
+def test_so_many_are_under_way_of_each_and_of_all() -> None:
+    limit = AtOnce(2, 3)
+    with limit.under_way("a"), limit.under_way("a"):
+        assert limit.is_full("a")
+        assert not limit.is_full("b")
+        with limit.under_way("b"):
+            assert limit.is_full("c")
+        assert not limit.is_full("c")
+    assert not limit.is_full("a")
+    assert not limit._under_way
