@@ -43,6 +43,7 @@ class EpochProcessor:
         partition: The Kafka partition of its records.
         context: The worker's shared parts.
         on_done: Called when the epoch ends, because it is complete or another worker fenced it off.
+        on_consent: Called when something new was said about consent.
         consents: What was said about the consent of the session's people, by epoch; the epoch adds to it.
         assignment: The epoch's assignment, where workers gave it its number.
     """
@@ -55,6 +56,7 @@ class EpochProcessor:
         context: ProcessingContext,
         on_done: Callable[[EpochProcessor], None],
         *,
+        on_consent: Callable[[EpochProcessor], None],
         consents: dict[int, tuple[ConsentStatement, ...]],
         assignment: EpochAssignment | None = None,
     ) -> None:
@@ -74,9 +76,8 @@ class EpochProcessor:
         self._reports = TaskSet(self._on_task_failed)
         self._model = EpochModel(context.model_pins, session, epoch, self._tasks)
         self._consents = consents
-        self._policy = EpochPolicy(
-            tenant_policy(context.settings.policy, session.tenant), [consents[earlier] for earlier in sorted(consents) if earlier < epoch]
-        )
+        self._on_consent = on_consent
+        self._policy = EpochPolicy(tenant_policy(context.settings.policy, session.tenant), self._said_before())
         self._policy.add(consents.get(epoch, ()))
         self.windows = EpochWindows(
             session,
@@ -184,11 +185,20 @@ class EpochProcessor:
                     return
                 self._consents[self.epoch] = stored
                 self._policy.add(stored)
+                self._on_consent(self)
             if isinstance(event.event, SessionStart):
                 self._policy.on_start(event.event)
         self.windows.on_event(event)
         if isinstance(event.event, SessionStart):
             self._admission.settle()
+
+    def inherit_withdrawals(self) -> None:
+        """Something was said about consent in an earlier epoch after this one had begun."""
+        self._policy.inherit_withdrawals(self._said_before())
+        self.windows.on_inherited()
+
+    def _said_before(self) -> list[tuple[ConsentStatement, ...]]:
+        return [self._consents[earlier] for earlier in sorted(self._consents) if earlier < self.epoch]
 
     def transfer_events(self, belongs: Callable[[KeyedSessionEvent], bool]) -> list[HeldEvent]:
         """Hand over the events that turn out to belong to a later epoch."""

@@ -132,7 +132,14 @@ class SessionProcessor:
         self._on_opening(self)
         assignment = next((assigned for assigned in self._assignments if assigned.epoch == number), None)
         opened = EpochProcessor(
-            self.key, number, partition, self._context, self._on_epoch_done, consents=self._consents, assignment=assignment
+            self.key,
+            number,
+            partition,
+            self._context,
+            self._on_epoch_done,
+            on_consent=self._on_consent,
+            consents=self._consents,
+            assignment=assignment,
         )
         self._epochs[number] = opened
         self._epochs = dict(sorted(self._epochs.items()))
@@ -184,6 +191,12 @@ class SessionProcessor:
         for epoch in self.epochs:
             if epoch.partition in partitions:
                 self._on_epoch_done(epoch)
+
+    def _on_consent(self, epoch: EpochProcessor) -> None:
+        """A withdrawal in an epoch also counts in later ones, of which chunks may have been read before it."""
+        for later in self.epochs:
+            if later.epoch > epoch.epoch:
+                later.inherit_withdrawals()
 
     def _on_epoch_done(self, epoch: EpochProcessor) -> None:
         """Stop an epoch that is complete, fenced off or dropped."""

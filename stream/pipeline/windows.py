@@ -212,6 +212,11 @@ class EpochWindows:
             case SessionEnd():
                 self._dispatch(self.aligner.on_end(event.event, now))
 
+    def on_inherited(self) -> None:
+        """What was said in an earlier epoch has changed what may be used."""
+        self._notify_at = 0
+        self._withhold(self._context.clock())
+
     def _withhold(self, now: int) -> None:
         """What may be used has changed: windows wait for what may."""
         for track in self.tracks:

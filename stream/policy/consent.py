@@ -40,6 +40,17 @@ class Consents:
         # A track whose consent a later withdrawal of everybody's has ended follows everybody from then on.
         self._before = {t: end[1] for t, end in ends.items() if end is not None and (not end[1] or earlier.holds(t, LATER_MS))}
 
+    def inherit_withdrawals(self, before: Iterable[Iterable[ConsentStatement]]) -> None:
+        """An earlier epoch turned out to have ended without consent. New consents of it do not reach into this epoch, which has begun.
+
+        Args:
+            before: As for the class, with what is known now.
+        """
+        known = Consents(before)
+        ends = known._before
+        held = {track: granted for track, granted in self._before.items() if track in ends}
+        self._before = held | {track: False for track, granted in ends.items() if not granted}
+
     def of_event(self, event: SessionStart | SessionConsent) -> list[ConsentStatement]:
         """The statements of an event that are not known yet."""
         if isinstance(event, SessionConsent):

@@ -67,6 +67,10 @@ class EpochPolicy:
         """Add what was said about consent."""
         self._consents.add(statements)
 
+    def inherit_withdrawals(self, before: Iterable[Iterable[ConsentStatement]]) -> None:
+        """As `stream.policy.consent.Consents.inherit_withdrawals`."""
+        self._consents.inherit_withdrawals(before)
+
     def on_start(self, event: SessionStart) -> None:
         """The tracks of the session are known now."""
         self._has_start = True

@@ -344,20 +344,39 @@ async def test_other_tracks_do_not_see_what_somebody_has_withdrawn() -> None:
     assert {final.end_ms: final.withheld for final in finals(one, "other")} == {end_ms: {} for end_ms in range(4000, 16_000, 2000)}
 
 
-async def test_a_withdrawal_holds_in_the_next_run_of_the_media_clock() -> None:
-    one, _ = worker(PolicySettings())
-    again = SessionStart(1, start().tracks)
-    of_next = [replace(header(seq, modality, epoch=1, track="speaker"), role="customer") for seq in range(6) for modality in MODALITIES]
-    records = [
-        one.record(
-            one.topics.chunks(h.modality), str(h.session).encode(), encode_words([]) if h.modality is TEXT else b"media", chunk_headers(h)
+def next_run(worker: FakeWorker, seconds: Collection[int]) -> Records:
+    """Chunks of the next run of the media clock, as its producer declares it."""
+    of_next = [replace(header(seq, modality, epoch=1, track="speaker"), role="customer") for seq in seconds for modality in MODALITIES]
+    return [
+        worker.record(
+            worker.topics.chunks(h.modality),
+            str(h.session).encode(),
+            encode_words([]) if h.modality is TEXT else b"media",
+            chunk_headers(h),
         )
         for h in of_next
     ]
+
+
+async def test_a_withdrawal_holds_in_the_next_run_of_the_media_clock() -> None:
+    one, _ = worker(PolicySettings())
+    again = SessionStart(1, start().tracks)
     await one.feed(one.event(start()), *chunks(one, range(6)), one.event(SessionConsent(0, 2000, consent=False)), one.event(end(6)))
     MediaEncoder.decoded.clear()
-    await one.feed(one.event(again), *records)
+    await one.feed(one.event(again), *next_run(one, range(6)))
     assert decoded() == WORDS
+
+
+async def test_a_withdrawal_that_is_read_after_the_next_run_has_begun_holds_in_it() -> None:
+    one, _ = worker(PolicySettings())
+    again = SessionStart(1, start().tracks)
+    await one.feed(one.event(start()), *chunks(one, range(6)), one.event(again), *next_run(one, range(2)))
+    MediaEncoder.decoded.clear()
+    await one.feed(one.event(SessionConsent(0, 2000, consent=False)), *next_run(one, range(2, 6)))
+    assert decoded() == WORDS
+    await one.feed(one.event(SessionEnd(1, 6000, (TrackEnd("speaker", dict.fromkeys(MODALITIES, 6)),))))
+    await one.advance(60_000)
+    assert {tuple(final.withheld) for final in finals(one) if final.epoch == 1} == {(AUDIO, VIDEO)}
 
 
 # A start that comes after chunks.

@@ -117,3 +117,16 @@ def test_the_next_epoch_begins_with_how_the_one_before_ended(first: list[Consent
         assert later.holds("one", 1000) == end.holds("one", 1000)
     if everybody and not max(everybody, key=lambda s: s.media_ms).granted and all(s.track == EVERYBODY for s in second):
         assert later.holds("one", 1000) is False
+
+
+@given(statements, statements)
+def test_what_an_epoch_inherits_later_allows_no_more_than_what_it_had_and_no_more_than_what_it_inherits(
+    first: list[ConsentStatement], then: list[ConsentStatement]
+) -> None:
+    begun, late = Consents([first]), Consents([first])
+    late.inherit_withdrawals([first + then])
+    whole = Consents([first + then])
+    for track in ("one", "two", "three"):
+        held, own, all_said = (known.holds(track, 0) for known in (late, begun, whole))
+        assert held is False or False not in (own, all_said)
+        assert held is not True or own
