@@ -7,13 +7,14 @@ from collections.abc import Mapping
 
 import msgspec
 from litestar import Controller, get, post
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, PermissionDeniedException
 from litestar.status_codes import HTTP_200_OK, HTTP_409_CONFLICT
 
 from stream.domain.live_reveal import LiveReport
 from stream.domain.permission import Permission
 from stream.gateway.context import Gateway
 from stream.gateway.guard import require
+from stream.gateway.principal import Principal
 from stream.gateway.problems import unavailable
 from stream.model_repository.errors import VersionRefusedError
 from stream.pipeline.model_versions import ModelVersions
@@ -67,8 +68,10 @@ class RevealController(Controller):
         return await _view(gateway)
 
     @post("/rollback", summary="Go back to the version before", status_code=HTTP_200_OK, guards=[require(Permission.ADMINISTER)])
-    async def roll_back(self, gateway: Gateway) -> RevealView:
-        """New sessions get the version before; open ones keep theirs."""
+    async def roll_back(self, gateway: Gateway, principal: Principal) -> RevealView:
+        """New sessions of all tenants get the version before; open ones keep theirs. So it needs a token for all tenants."""
+        if principal.tenants is not None:
+            raise PermissionDeniedException("a rollback changes the model of all tenants: it needs a token for all of them")
         try:
             async with asyncio.timeout(ROLL_BACK_S), ModelVersions(gateway.settings) as versions:
                 await versions.roll_back()

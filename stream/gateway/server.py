@@ -95,6 +95,8 @@ async def run_gateway(
     gateway = Gateway(settings, redis, hub, ResultPages(redis), Access(settings.gateway), Desk(settings, redis))
     config = uvicorn.Config(
         create_app(gateway),
+        # Its bounds of headers are known, and it is there wherever uvicorn is.
+        http="h11",
         log_config=None,
         access_log=False,
         server_header=False,

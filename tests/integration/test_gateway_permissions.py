@@ -46,6 +46,7 @@ class Row:
         foreign: What somebody gets who may use the route, but not see the tenant.
         body: What is sent.
         stream: Whether the answer does not end.
+        of_all: Whether it is for those alone who may see all tenants.
     """
 
     permission: Permission | None
@@ -54,6 +55,7 @@ class Row:
     foreign: int = 200
     body: Any = None
     stream: bool = False
+    of_all: bool = False
 
 
 ROUTES = {
@@ -87,7 +89,7 @@ ROUTES = {
     "GET /api/v1/health": Row(Permission.OPERATE, "/health"),
     "GET /api/v1/reveal": Row(Permission.OPERATE, "/reveal"),
     "POST /api/v1/verdicts/artefacts": Row(Permission.REVIEW, "/verdicts/artefacts", foreign=400, body={"verdict": "unsure"}),
-    "POST /api/v1/reveal/rollback": Row(Permission.ADMINISTER, "/reveal/rollback", foreign=409),
+    "POST /api/v1/reveal/rollback": Row(Permission.ADMINISTER, "/reveal/rollback", foreign=403, of_all=True),
     "POST /api/v1/uploads": Row(Permission.SEND, "/uploads?ending=mp4", foreign=409),
     "GET /api/v1/uploads/{session:str}": Row(Permission.SEND, "/uploads/upload-1", foreign=404),
     "DELETE /api/v1/uploads/{session:str}": Row(Permission.SEND, "/uploads/upload-1", foreign=404),
@@ -129,7 +131,10 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple
     redis = RedisServer(folder)
     await redis.start()
     tokens = make_access_file(
-        folder / "access.yaml", {role: (role, "acme") for role in ROLES} | {f"foreign-{role}": (role, "other") for role in ROLES}
+        folder / "access.yaml",
+        {role: (role, "acme") for role in ROLES}
+        | {f"foreign-{role}": (role, "other") for role in ROLES}
+        | {f"all-{role}": (role, "*") for role in ROLES},
     )
     settings = gateway_settings(redis.url, access=folder / "access.yaml", requests_per_minute=100_000)
     sink = RedisSink(settings.redis)
@@ -167,7 +172,7 @@ async def test_a_role_may_do_what_its_permissions_say(house: tuple[str, dict[str
     address, tokens = house
     row = ROUTES[name]
     for role, permissions in ROLES.items():
-        code, text = await status(address, name, row, bearer(tokens[role]))
+        code, text = await status(address, name, row, bearer(tokens[f"all-{role}" if row.of_all else role]))
         allowed = row.public or row.permission is None or row.permission in permissions
         assert (code == 403) == (not allowed), (role, code, text)
         assert code < 500, (role, text)
