@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from stream.model_repository.files import VERSION
 from stream.nuisances.pictures import Crops
 from stream.nuisances.probes import marked_faces, marked_sounds
 from stream.pipeline.ports import ModelVersionOf
+from stream.serving.errors import ModelRejectedError
 from stream.serving.models import Models
 
 NOTHING_EXPLAINED = ExplanationSettings(face_maps=False)
@@ -94,8 +95,8 @@ class ChunkEncoder:
         if audible.any():
             block = log_mel(samples)
             sounds = marked_sounds(samples, header.start_ms) if self._is_probed(chunk) else {}
-            blocks = np.stack([block, *map(log_mel, sounds.values())])
-            embeddings, *others = (await self._models.encode_audio(blocks, await self._audio_encoder()))[:, : len(spans_ms)]
+            embeddings, *others = (await self._encode_blocks(block, [*map(log_mel, sounds.values())]))[:, : len(spans_ms)]
+            sounds = sounds if others else {}
             for (name, sound), own in zip(sounds.items(), others, strict=True):
                 marked[name] = MarkedSound(own, segments(header.start_ms, sound, self._audio.silence_dbfs)[1])
             heard = block.astype(np.float16) if self._keep_sound else None
@@ -126,9 +127,22 @@ class ChunkEncoder:
         """The version of the audio encoder. It follows from the version that the epoch is pinned to: a replay has to ask the same one."""
         return VERSION if self._model_version is None else await self._models.audio_encoder(await self._model_version())
 
+    async def _encode_blocks(self, block: Floats, marked: Sequence[Floats]) -> Floats:
+        """Embeddings of a block and of the same with nuisances, from one request; of the block alone, if the model refuses those."""
+        encoder = await self._audio_encoder()
+        try:
+            return await self._models.encode_audio(np.stack([block, *marked]), encoder)
+        except ModelRejectedError:
+            if not marked:
+                raise
+            return await self._models.encode_audio(block[np.newaxis], encoder)
+
     async def _encode_marked(self, faces: Mapping[str, Crops]) -> dict[str, Floats]:
-        """Embeddings of crops with each nuisance, from one request."""
-        rows = await self._models.encode_faces(np.concatenate([normalise(crops) for crops in faces.values()]))
+        """Embeddings of crops with each nuisance, from one request; none if the model refuses them: that costs no chunk."""
+        try:
+            rows = await self._models.encode_faces(np.concatenate([normalise(crops) for crops in faces.values()]))
+        except ModelRejectedError:
+            return {}
         return dict(zip(faces, np.split(rows, len(faces)), strict=True))
 
     def _is_probed(self, chunk: Chunk) -> bool:

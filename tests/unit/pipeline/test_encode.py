@@ -17,6 +17,7 @@ from stream.media.sandbox import Sandbox
 from stream.media.source import read_audio
 from stream.pipeline.encode import ChunkEncoder
 from stream.produce.sample import CALL
+from stream.serving.errors import ModelRejectedError
 from stream.serving.models import Models
 from tests.fakes.chunks import header
 
@@ -121,10 +122,23 @@ class NoisyFaces:
         return tuple(FaceFrame(200 * i, ((0.1, 0.1, 0.5, 0.5),), crop) for i, crop in enumerate(crops))
 
 
-def probing(share: float) -> ChunkEncoder:
-    models = cast(Models, ListeningModels())
+class RefusingModels(ListeningModels):
+    """Refuse whatever has a nuisance."""
+
+    async def encode_audio(self, blocks: Floats, encoder: str = "1") -> Floats:
+        if len(blocks) > 1:
+            raise ModelRejectedError("not finite")
+        return await super().encode_audio(blocks, encoder)
+
+    async def encode_faces(self, faces: Floats) -> Floats:
+        if len(faces) > 3:
+            raise ModelRejectedError("not finite")
+        return await super().encode_faces(faces)
+
+
+def probing(share: float, models: ListeningModels | None = None) -> ChunkEncoder:
     settings = (AudioSettings(), VideoSettings(), ExplanationSettings(face_maps=False))
-    return ChunkEncoder(cast(Sandbox, NoisyFaces()), models, *settings, probed_share=share)
+    return ChunkEncoder(cast(Sandbox, NoisyFaces()), cast(Models, models or ListeningModels()), *settings, probed_share=share)
 
 
 async def test_a_probed_chunk_has_its_features_with_each_nuisance_and_its_own_are_as_ever() -> None:
@@ -146,6 +160,16 @@ async def test_a_probed_chunk_has_its_features_with_each_nuisance_and_its_own_ar
         assert (marked.embeddings.shape, marked.audible.shape) == ((8, VOICE_WIDTH), (8,))
         assert not np.allclose(marked.embeddings, heard.embeddings)
     assert seen.marked["blur"][0, 0] < seen.embeddings[0, 0] / 2, "less sharp"
+
+
+async def test_a_nuisance_that_an_encoder_refuses_costs_no_chunk() -> None:
+    tone = np.round(8000 * np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000)).astype("<i2").tobytes()
+    for chunk in (Chunk(header(0, Modality.AUDIO), tone), Chunk(header(0, Modality.VIDEO), b"a picture")):
+        plain, probed = await probing(0.0).encode(chunk), await probing(1.0, RefusingModels()).encode(chunk)
+        assert isinstance(plain, AudioFeatures | VideoFeatures)
+        assert isinstance(probed, AudioFeatures | VideoFeatures)
+        assert (plain.embeddings == probed.embeddings).all()
+        assert probed.marked == {}
 
 
 async def test_silence_is_not_probed() -> None:
