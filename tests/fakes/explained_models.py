@@ -20,7 +20,11 @@ class ExplainedModels:
         """Zeros."""
         return np.zeros((tokenised.input_ids.shape[0], WORD_WIDTH), np.float32)
 
-    async def encode_audio(self, log_mel: Floats) -> Floats:
+    async def audio_encoder(self, version: str) -> str:
+        """That of the version."""
+        return version
+
+    async def encode_audio(self, log_mel: Floats, encoder: str) -> Floats:
         """The mean of the lowest ten bins in every segment."""
         means = log_mel[:, :10].mean(axis=(1, 2))
         return np.repeat(means, SEGMENTS_PER_BLOCK * VOICE_WIDTH).reshape(-1, SEGMENTS_PER_BLOCK, VOICE_WIDTH).astype(np.float32)

@@ -312,13 +312,13 @@ def test_topics_that_lose_chunks_are_refused_and_others_are_remarked(secured: Se
     settings = secured.settings(topic_prefix=prefix)
     notes: list[str] = []
     ensure_topics(settings, on_note=lambda note: notes.append(note.code))
-    assert notes == ["few_partitions", "compaction_of_results", "small_messages"]
+    assert notes == ["few_partitions", "compaction_of_results", "small_messages", "retention_differs"]
     texts = {problem.code: problem.text for problem in access_problems(settings)}
     assert "have 1 partition, and kafka.partitions is 6: no more than 1 worker can share the load" in texts["few_partitions"]
     assert "the topic odd.sessions has max.message.bytes below" in texts["small_messages"]
     admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, "odd.chunks.audio", configs={"cleanup.policy": "compact"})])
     admin.close()
-    problems_once(settings, ["few_partitions", "compaction", "compaction_of_results", "small_messages"])
+    problems_once(settings, ["few_partitions", "compaction", "compaction_of_results", "small_messages", "retention_differs"])
     with pytest.raises(WrongBrokerError, match=r"the topic odd\.chunks\.audio has cleanup\.policy=compact"):
         ensure_topics(settings)
 

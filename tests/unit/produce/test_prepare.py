@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 
 import pytest
@@ -26,12 +27,10 @@ def test_options_of_a_plain_broker() -> None:
 
 
 def test_options_of_a_secured_broker() -> None:
-    kafka = KafkaSettings(
-        security="sasl_ssl", sasl_mechanism="SCRAM-SHA-512", username="u", password=SecretStr("hidden"), ca_file=Path("ca.pem")
-    )
+    kafka = KafkaSettings(security="sasl_ssl", sasl_mechanism="SCRAM-SHA-512", username="u", password=SecretStr("hidden"))
     options = kafka_options(kafka)
     assert options["security_protocol"] == "SASL_SSL"
-    assert options["ssl_cafile"] == "ca.pem"
+    assert options["ssl_context"].verify_mode is ssl.CERT_REQUIRED
     assert (options["sasl_mechanism"], options["sasl_plain_username"], options["sasl_plain_password"]) == ("SCRAM-SHA-512", "u", "hidden")
 
 
