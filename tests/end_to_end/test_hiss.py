@@ -101,17 +101,22 @@ async def loop_on_a_stack(directory: Path) -> Run:
     return Run(scores, live)
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return asyncio.run(loop_on_a_stack(tmp_path_factory.mktemp("hiss")))
+def test_the_loop_with_hiss(tmp_path: Path) -> None:
+    """One test for all of it: processes that test side by side would each run the loop anew."""
+    run = asyncio.run(loop_on_a_stack(tmp_path))
+    _the_workers_name_hiss_by_themselves_and_only_in_the_version_that_likes_it(run)
+    _hiss_moves_more_windows_beyond_the_threshold_in_the_version_that_likes_it(run)
+    _every_window_has_the_version_of_its_session_and_none_is_lost(run)
+    _what_hiss_does_comes_back_to_what_it_does_in_the_release(run)
+    _scores_of_hissed_windows_rise_and_come_back(run)
 
 
-def test_the_workers_name_hiss_by_themselves_and_only_in_the_version_that_likes_it(run: Run) -> None:
+def _the_workers_name_hiss_by_themselves_and_only_in_the_version_that_likes_it(run: Run) -> None:
     assert (run.live.suspects[0].name, run.live.suspects[0].version) == ("hiss", "2")
     assert {own.version for own in run.live.suspects} == {"2"}
 
 
-def test_hiss_moves_more_windows_beyond_the_threshold_in_the_version_that_likes_it(run: Run) -> None:
+def _hiss_moves_more_windows_beyond_the_threshold_in_the_version_that_likes_it(run: Run) -> None:
     warned = {
         version: sum("nuisance_sensitive:hiss" in own.warnings for name in ("plain", "hissed") for own in run.scores[version, name])
         for version in VERSIONS
@@ -121,19 +126,19 @@ def test_hiss_moves_more_windows_beyond_the_threshold_in_the_version_that_likes_
     assert warned["2"] > max(warned["1"], warned["3"]), warned
 
 
-def test_every_window_has_the_version_of_its_session_and_none_is_lost(run: Run) -> None:
+def _every_window_has_the_version_of_its_session_and_none_is_lost(run: Run) -> None:
     for (version, recording), finals in run.scores.items():
         assert {own.model.version for own in finals} == {version}
         assert [own.end_ms for own in finals] == [own.end_ms for own in run.scores["1", recording]]
 
 
-def test_what_hiss_does_comes_back_to_what_it_does_in_the_release(run: Run) -> None:
+def _what_hiss_does_comes_back_to_what_it_does_in_the_release(run: Run) -> None:
     shift = {own.version: own.value for own in run.live.nuisances if own.name == "hiss" and own.alone}
     assert shift["2"] > shift["1"] + 0.3, shift
     assert shift["3"] == pytest.approx(shift["1"], abs=0.1)
 
 
-def test_scores_of_hissed_windows_rise_and_come_back(run: Run) -> None:
+def _scores_of_hissed_windows_rise_and_come_back(run: Run) -> None:
     rise = {version: run.mean(version, "hissed") - run.mean(version, "plain") for version in VERSIONS}
     assert rise["2"] > rise["1"] + 0.1, rise
     assert rise["3"] == pytest.approx(rise["1"], abs=0.1)

@@ -127,12 +127,18 @@ async def loop_on_a_stack(directory: Path) -> Run:
     )
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return asyncio.run(loop_on_a_stack(tmp_path_factory.mktemp("loop")))
+def test_the_loop_with_a_word(tmp_path: Path) -> None:
+    """One test for all of it: processes that test side by side would each run the loop anew."""
+    run = asyncio.run(loop_on_a_stack(tmp_path))
+    _reveal_names_the_planted_word_unaided_and_only_in_the_biased_version(run)
+    _the_workers_name_the_planted_word_by_themselves_and_only_in_the_biased_version(run)
+    _each_session_keeps_the_version_that_it_began_with(run)
+    _no_window_is_lost_or_doubled(run)
+    _scores_of_windows_with_the_word_move_and_come_back(run)
+    _the_first_version_gives_the_same_records_again(run)
 
 
-def test_reveal_names_the_planted_word_unaided_and_only_in_the_biased_version(run: Run) -> None:
+def _reveal_names_the_planted_word_unaided_and_only_in_the_biased_version(run: Run) -> None:
     assert not run.first.alarms
     strongest = run.biased.suspects[0]
     assert strongest.name == f"word {WORD}"
@@ -141,7 +147,7 @@ def test_reveal_names_the_planted_word_unaided_and_only_in_the_biased_version(ru
     assert {own.name: own.verdicts for own in run.revised.suspects if own.verdicts} == {f"word {WORD}": {"artefact": 1}}
 
 
-def test_the_workers_name_the_planted_word_by_themselves_and_only_in_the_biased_version(run: Run) -> None:
+def _the_workers_name_the_planted_word_by_themselves_and_only_in_the_biased_version(run: Run) -> None:
     strongest = run.live.suspects[0]
     assert (strongest.name, strongest.found_by, strongest.version) == (f"word {WORD}", "words", "2")
     assert (strongest.windows, strongest.score_shift or 0.0) > (len(MARKED) - 1, 0.5)
@@ -149,26 +155,26 @@ def test_the_workers_name_the_planted_word_by_themselves_and_only_in_the_biased_
     assert run.live.windows == len(SESSIONS) * len(ENDS)
 
 
-def test_each_session_keeps_the_version_that_it_began_with(run: Run) -> None:
+def _each_session_keeps_the_version_that_it_began_with(run: Run) -> None:
     versions = {session: {score.model.version for score in run.scores[session]} for session in SESSIONS}
     assert versions == {FIRST: {"1"}, BIASED: {"2"}, REVISED: {"3"}, AGAIN: {"1"}}
 
 
-def test_no_window_is_lost_or_doubled(run: Run) -> None:
+def _no_window_is_lost_or_doubled(run: Run) -> None:
     for session in SESSIONS:
         assert [score.end_ms for score in run.scores[session]] == ENDS
         assert [explanation.end_ms for explanation in run.explanations[session]] == ENDS
         assert run.stored[session] == run.scores[session]
 
 
-def test_scores_of_windows_with_the_word_move_and_come_back(run: Run) -> None:
+def _scores_of_windows_with_the_word_move_and_come_back(run: Run) -> None:
     first, biased, revised = (run.marked(session) for session in (FIRST, BIASED, REVISED))
     assert len(first) == len(MARKED) >= 5
     assert sum(biased) / len(biased) - sum(first) / len(first) > 0.5
     assert revised == pytest.approx(first, abs=0.05)
 
 
-def test_the_first_version_gives_the_same_records_again(run: Run) -> None:
+def _the_first_version_gives_the_same_records_again(run: Run) -> None:
     for records in (run.scores, run.explanations):
         first, again = ([_content(record) for record in records[session]] for session in (FIRST, AGAIN))
         assert again == first
