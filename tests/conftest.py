@@ -58,5 +58,7 @@ def logs_hold_no_words(request: pytest.FixtureRequest) -> Iterator[None]:
         folder = request.getfixturevalue("tmp_path")
     yield
     if folder is not None:
-        found = [log.name for log in folder.rglob("*.log") if SAID.encode() in log.read_bytes()]
+        # The files of Apache Kafka whose names are numbers are the topics themselves.
+        logs = [log for log in folder.rglob("*.log") if not log.stem.isdigit()]
+        found = [log.name for log in logs if SAID.encode() in log.read_bytes()]
         assert not found, f"{found} hold a word that was said"
