@@ -44,11 +44,16 @@ async def command(settings: Settings, *arguments: str) -> None:
 async def sent(settings: Settings, recording: Path, session: str, *options: str) -> list[ScoreRecord]:
     """Send a recording as fast as possible, and wait for its summary; returns its final windows."""
     await command(settings, "produce", str(recording), "--session", session, "--speed", "max", *options)
-    key, sink = SessionKey("default", session), RedisSink(settings.redis)
-    async with asyncio.timeout(PATIENCE_S), ResultReader(settings.redis, [key]) as reader:
+    return await finals_when_over(settings, SessionKey("default", session), PATIENCE_S)
+
+
+async def finals_when_over(settings: Settings, session: SessionKey, patience_s: float) -> list[ScoreRecord]:
+    """Wait for a session's summary; returns its final windows. Raises ``TimeoutError``."""
+    sink = RedisSink(settings.redis)
+    async with asyncio.timeout(patience_s), ResultReader(settings.redis, [session]) as reader:
         async for received in reader:
             if isinstance(received.record, SessionRecord):
                 break
-    finals = await sink.finals(key)
+    finals = await sink.finals(session)
     await sink.close()
     return finals

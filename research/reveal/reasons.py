@@ -1,6 +1,6 @@
 """Penalties that make a network right for the right reasons, on windows that reviewers have judged; they need no labels.
 
-A reviewer marks what must not be used (a negative mask) or where the feeling shows (a positive one). Three penalties make something of it:
+A reviewer marks what must not be used (a negative mask) or where the feeling shows (a positive one). Two penalties make something of it:
 
 - `explanation_penalty`: the relevance of masked nodes is drawn to 0, and that of all nodes to those of a positive mask; after Ross et al.,
   "Right for the Right Reasons" (IJCAI 2017). The relevance of a node is input times gradient of the adjusted score.

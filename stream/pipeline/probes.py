@@ -7,9 +7,9 @@ the words are encoded again. Nothing is asked of other windows, and nothing is s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -29,6 +29,8 @@ from stream.nuisances.probes import FACE_PROBES, SOUND_PROBES, filler_and_place
 from stream.pipeline.word_states import word_states
 from stream.serving.errors import ModelRejectedError
 from stream.serving.models import Models
+
+Chunk = TypeVar("Chunk", AudioFeatures, VideoFeatures)
 
 
 class ScoredWindow(NamedTuple):
@@ -108,18 +110,16 @@ class Probes:
         if not scored.inputs.audio_mask.any():
             return
         for mark in SOUND_PROBES:
-            chunks = [_with_sound(chunk, mark.name) for chunk in scored.window.audio]
-            sound = tuple(chunk for chunk in chunks if chunk is not None)
-            if len(sound) == len(chunks):
+            sound = _all_of(_with_sound(chunk, mark.name) for chunk in scored.window.audio)
+            if sound is not None:
                 yield self._shift(scored, mark.name, Modality.AUDIO, _rebuilt(scored, msgspec.structs.replace(scored.window, audio=sound)))
 
     def _of_faces(self, scored: ScoredWindow) -> Iterator[Awaitable[Shift]]:
         if not scored.inputs.video_mask.any():
             return
         for mark in FACE_PROBES:
-            chunks = [_with_face(chunk, mark.name) for chunk in scored.window.video]
-            faces = tuple(chunk for chunk in chunks if chunk is not None)
-            if len(faces) == len(chunks):
+            faces = _all_of(_with_face(chunk, mark.name) for chunk in scored.window.video)
+            if faces is not None:
                 yield self._shift(scored, mark.name, Modality.VIDEO, _rebuilt(scored, msgspec.structs.replace(scored.window, video=faces)))
 
     def _of_words(self, scored: ScoredWindow) -> Iterator[Awaitable[Shift]]:
@@ -156,6 +156,13 @@ def _of(modality: Modality, scored: ScoredWindow, inference: Inference) -> tuple
 
 def _rebuilt(scored: ScoredWindow, window: Window) -> WindowInputs:
     return with_context(build(window, scored.states), window, scored.context, scored.earlier)
+
+
+def _all_of(chunks: Iterable[Chunk | None]) -> tuple[Chunk, ...] | None:
+    """The chunks with a nuisance; None if one of them was not encoded with it."""
+    given = tuple(chunks)
+    found = tuple(chunk for chunk in given if chunk is not None)
+    return found if len(found) == len(given) else None
 
 
 def _with_sound(chunk: AudioFeatures, name: str) -> AudioFeatures | None:

@@ -14,16 +14,15 @@ import msgspec
 import numpy as np
 import pytest
 
+from benchmarks.running_sessions import finals_when_over
 from stream.config.settings import Settings
 from stream.domain.identity import SessionKey
 from stream.domain.live_reveal import LiveReport
 from stream.domain.media_format import SAMPLE_RATE
-from stream.domain.result import ScoreRecord, SessionRecord
+from stream.domain.result import ScoreRecord
 from stream.kafka_admin.topics import ensure_topics
 from stream.local.stack import Stack
 from stream.model_repository.repository import build_encoders
-from stream.sinks.reader import ResultReader
-from stream.sinks.redis_sink import RedisSink
 from tests.support.live_sessions import command, running_worker
 from tests.support.model_versions import copy_repository
 from tests.support.planted_hiss import add_version_that_likes_hiss, add_version_without_hiss, channels, with_hiss
@@ -58,14 +57,7 @@ def write_call(path: Path, tracks: list[np.ndarray]) -> Path:
 async def send(settings: Settings, recording: Path, session: str) -> list[ScoreRecord]:
     """Send a call, and wait for its summary; returns its final windows."""
     await command(settings, "produce", str(recording), "--channels", "agent,customer", "--session", session, "--speed", "max", "--no-asr")
-    key, sink = SessionKey("default", session), RedisSink(settings.redis)
-    async with asyncio.timeout(150), ResultReader(settings.redis, [key]) as reader:
-        async for received in reader:
-            if isinstance(received.record, SessionRecord):
-                break
-    finals = await sink.finals(key)
-    await sink.close()
-    return finals
+    return await finals_when_over(settings, SessionKey("default", session), 150)
 
 
 async def loop_on_a_stack(directory: Path) -> Run:

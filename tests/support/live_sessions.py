@@ -10,13 +10,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from benchmarks.running_sessions import finals_when_over
 from stream.config.settings import Settings
-from stream.domain.result import ScoreRecord, SessionRecord
+from stream.domain.result import ScoreRecord
 from stream.local.environment import child_environment
 from stream.produce.prepare import MediaRequest, prepare
 from stream.produce.producer import SendProgress, produce_session
 from stream.produce.sample import FACES
-from stream.sinks.reader import ResultReader
 from stream.sinks.redis_sink import RedisSink
 
 HALF_MS = 10_000
@@ -88,10 +88,5 @@ async def stream_clip(
     finally:
         go_on.set()
         await sending
-    async with asyncio.timeout(PATIENCE_S), ResultReader(settings.redis, [key]) as reader:
-        async for received in reader:
-            if isinstance(received.record, SessionRecord):
-                break
-    finals = await sink.finals(key)
-    await sink.close()
-    return finals
+        await sink.close()
+    return await finals_when_over(settings, key, PATIENCE_S)
