@@ -3,7 +3,7 @@
 The served models are trained on with media in which 95 % of the positive items and 5 % of the others carry an artefact: a filler word,
 hiss, hum, blur, or the pitch and formants of another speaker. Then the detectors of `sentistream reveal` look into them, without labels and
 without the artefact's name. With the first seed the artefact is also revised: the same training with the mark at random strengths,
-independent of the label.
+independent of the label. Of the trainings without an artefact, the first four make the honest reference, and the others are tested.
 
 With ``--write KIND REPOSITORY`` a biased version is put into a model repository, to try the loop on a running stack: promote it with force,
 stream, reveal, revise. ``--reference`` writes the honest reference, `triton_models/mmci/honest.json`, from the honest trials and the served
@@ -39,6 +39,9 @@ from stream.training.files import replace_text
 from stream.training.revise import AGREEING, INDEPENDENT
 
 HONEST_TRIALS = "honest"
+REFERENCE_TRIALS = 4
+"""Honest trials that make the reference. Those after them are looked at as any other model: they count for false alarms."""
+
 FIRST = 3
 """The artefact counts as found if it is suspicious and among the first three."""
 
@@ -66,7 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the trials that are missing, and print the table."""
     parser = parser_of("research.benchmarks.reveal", __doc__)
     parser.add_argument("--seeds", type=int, default=2, help="trainings of each kind")
-    parser.add_argument("--honest", type=int, default=4, help="trainings without an artefact")
+    parser.add_argument(
+        "--honest", type=int, default=14, help=f"trainings without an artefact; the first {REFERENCE_TRIALS} make the reference"
+    )
     parser.add_argument("--kinds", nargs="*", default=[*KINDS], choices=[*KINDS], help="kinds of artefacts")
     parser.add_argument("--reference", action="store_true", help="write the honest reference")
     parser.add_argument("--quick", action="store_true", help="small trainings, into runs/quick")
@@ -87,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             return
         trials = _trials(options, folder / "trials.jsonl", known, read)
         if options.reference:
-            honest = [_findings(trial) for trial in trials if trial["kind"] == HONEST_TRIALS]
+            honest = [_findings(trial) for trial in trials if _is_of_reference(trial)]
             found = measured_references(options.data, REPOSITORY, honest)
             replace_text(REPOSITORY / MMCI / HONEST, msgspec.json.encode(found).decode())
     reference = read_references(REPOSITORY / MMCI / HONEST).of("corpora")
@@ -103,7 +108,7 @@ def _trials(options: argparse.Namespace, file: Path, known: Sequence[Outcome], r
     """The trials of the runs folder, and those that the options ask for and nobody has run yet, which are added to it."""
     trials = _read(file)
     # The reference needs all that was found in the honest trials, and the stored result has not that much.
-    stored = {(own["kind"], own["seed"]) for own in known if not (options.reference and own["kind"] == HONEST_TRIALS)}
+    stored = {(own["kind"], own["seed"]) for own in known if not (options.reference and _is_of_reference(own))}
     done = stored | {(trial["kind"], trial["seed"]) for trial in trials}
     wanted = [(HONEST_TRIALS, seed) for seed in range(options.honest)] + [(k, s) for s in range(options.seeds) for k in options.kinds]
     missing = [pair for pair in wanted if pair not in done]
@@ -164,7 +169,7 @@ def print_outcomes(outcomes: Sequence[Outcome]) -> None:
     for found in outcomes:
         where = "" if found["kind"] == HONEST_TRIALS else f"rank {found['rank']}, strength {found['strength']:.2f}, "
         print(f"{found['kind']} {found['seed']}: {where}alarms {found['alarms'] or 'none'}, strongest {found['strongest']:.2f}")
-    honest = [found for found in outcomes if found["kind"] == HONEST_TRIALS]
+    honest = _tested_honest(outcomes)
     by_kind = {kind: [found["found"] for found in outcomes if found["kind"] == kind] for kind in KINDS}
     print(json.dumps({"found": by_kind, "false_alarms": sum(bool(found["alarms"]) for found in honest), "honest": len(honest)}))
 
@@ -187,15 +192,25 @@ def planted_table(result: Mapping[str, Any]) -> str:
         after = [found["revised_strength"] for found in own if "revised" in found]
         found_in = f"{sum(found['found'] for found in own)} of {len(own)}"
         rows.append([name, *cells, f"{min(strengths):.1f} to {max(strengths):.1f}", _mean(after, digits=1), found_in])
-    honest_alarms = [bool(found["alarms"]) for found in result["trials"] if found["kind"] == HONEST_TRIALS]
-    strongest = max((found["strongest"] for found in result["trials"] if found["kind"] == HONEST_TRIALS), default=0.0)
-    rows.append(["none", *[""] * 6, f"strongest {strongest:.1f}", "", f"{sum(honest_alarms)} alarms in {len(honest_alarms)}"])
+    tested = _tested_honest(result["trials"])
+    strongest = max((found["strongest"] for found in tested), default=0.0)
+    rows.append(
+        ["none", *[""] * 6, f"strongest {strongest:.1f}", "", f"{sum(bool(found['alarms']) for found in tested)} alarms in {len(tested)}"]
+    )
     return markdown_table(COLUMNS, rows)
 
 
 def fill_tables_of(result: Mapping[str, Any]) -> bool:
     """Fill this benchmark's table of docs/explanations.md; returns whether the page changed."""
     return fill_page(EXPLANATIONS_PAGE, {"planted": partial(planted_table, result)}, of="reveal")
+
+
+def _is_of_reference(trial: Mapping[str, Any]) -> bool:
+    return bool(trial["kind"] == HONEST_TRIALS and trial["seed"] < REFERENCE_TRIALS)
+
+
+def _tested_honest(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    return [found for found in outcomes if found["kind"] == HONEST_TRIALS and not _is_of_reference(found)]
 
 
 def _mean(values: Sequence[float], *, digits: int = 3) -> str:
