@@ -22,6 +22,7 @@ from stream.agents.service_log import ServiceLog
 from stream.agents.worker_state import WorkerState
 from stream.aio.service_monitor import ServiceMonitor
 from stream.aio.signals import stop_on_signals
+from stream.config.allocator import keep_freed_memory
 from stream.config.settings import RedisSettings, Settings
 from stream.domain.service_problem import ServiceProblem
 from stream.encoders.text import Tokenizer
@@ -137,6 +138,7 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
             tracing=tracing,
         )
         reduce_garbage_collection()
+        keep_freed_memory()
         try:
             await app.run(stop)
         except WorkerRefusedError as refused:

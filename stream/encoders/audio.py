@@ -47,10 +47,12 @@ def log_mel(samples: npt.NDArray[np.int16]) -> Floats:
     """
     if samples.ndim != 1 or samples.shape[0] > BLOCK_SAMPLES:
         raise ValueError(f"a block has at most {BLOCK_SAMPLES} samples in one dimension")
-    signal = np.zeros(BLOCK_SAMPLES, dtype=np.float32)
-    signal[: samples.shape[0]] = samples.astype(np.float32) / FULL_SCALE
-    # The first frame is centred on the first sample: what would be before it is reflected.
-    padded = np.pad(signal, FRAME_SAMPLES // 2, mode="reflect")
+    half = FRAME_SAMPLES // 2
+    padded = np.zeros(BLOCK_SAMPLES + 2 * half, dtype=np.float32)
+    np.divide(samples, np.float32(FULL_SCALE), out=padded[half : half + samples.shape[0]])
+    # The first frame is centred on the first sample: what would be before it is reflected, and so is what would be after the last one.
+    padded[:half] = padded[2 * half : half : -1]
+    padded[-half:] = padded[-half - 2 : -2 * half - 2 : -1]
     frames = np.lib.stride_tricks.sliding_window_view(padded, FRAME_SAMPLES)[::HOP_SAMPLES][:MEL_FRAMES]
     spectrum = np.fft.rfft(frames * _hann(), axis=1)
     power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)

@@ -11,6 +11,7 @@ from typing import BinaryIO
 import av.logging
 import msgspec
 
+from stream.config.allocator import keep_freed_memory
 from stream.media import messages
 from stream.media.confine import confine
 from stream.media.decode import decode_audio, sample_frames
@@ -22,6 +23,7 @@ _REQUEST = msgspec.msgpack.Decoder(messages.DecoderRequest)
 
 def main() -> None:
     """Confine the process, announce that it is ready, then answer until the parent closes the pipe."""
+    keep_freed_memory()
     memory_mb, parent_pid = int(sys.argv[1]), int(sys.argv[2])
     # No log lines of FFmpeg: they quote the media they are about.
     av.logging.set_level(None)
