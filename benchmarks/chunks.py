@@ -1,4 +1,4 @@
-"""Headers of the chunks of synthetic sessions. Each chunk holds one second of one modality."""
+"""Headers of the chunks of synthetic sessions."""
 
 from __future__ import annotations
 
@@ -7,18 +7,27 @@ from stream.domain.identity import TrackKey
 from stream.domain.modality import Modality
 
 
-def second_header(track: TrackKey, modality: Modality, second: int, captured_ms: int, content_type: str) -> ChunkHeader:
-    """Header of a chunk with one second of media. The name of the track is also its role."""
+def chunk_header(
+    track: TrackKey, modality: Modality, *, seq: int, start_ms: int, duration_ms: int, captured_ms: int, content_type: str
+) -> ChunkHeader:
+    """Header of a chunk. The name of the track is also its role."""
     return ChunkHeader(
-        id=f"{track.session.session}-{modality}-{second}",
+        id=f"{track.session.session}-{modality}-{seq}",
         source="benchmark",
         track=track,
         role=track.track,
         modality=modality,
-        seq=second,
+        seq=seq,
         epoch=0,
-        start_ms=second * 1000,
-        duration_ms=1000,
+        start_ms=start_ms,
+        duration_ms=duration_ms,
         captured_ms=captured_ms,
         content_type=content_type,
+    )
+
+
+def second_header(track: TrackKey, modality: Modality, second: int, captured_ms: int, content_type: str) -> ChunkHeader:
+    """Header of a chunk with one second of media."""
+    return chunk_header(
+        track, modality, seq=second, start_ms=second * 1000, duration_ms=1000, captured_ms=captured_ms, content_type=content_type
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from math import ceil
 from pathlib import Path
 from statistics import median
@@ -20,6 +20,7 @@ import numpy as np
 
 from benchmarks.explanation_runs import pages
 from benchmarks.markdown import fill_tables, markdown_table
+from benchmarks.pipeline_runs.raw_media import KINDS
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -60,28 +61,37 @@ def ratios_table() -> str:
 
 
 def latency_table() -> str:
-    """The largest number of sessions with a p95 within one second, and their latency."""
+    """The largest number of sessions with a p95 within one second, and their latency, by kind of chunk."""
     result = _last("pipeline")
-    kinds = {"encoded by the producer": result, "raw: PCM, H.264, words": result["raw"]}
     rows = [
-        [title, str(of_kind["sessions_at_1s"]), *(f"{of_kind['latency_ms'][name]:.0f}" for name in ("p50", "p95", "p99"))]
-        for title, of_kind in kinds.items()
-        if of_kind and of_kind["latency_ms"]
+        [_kind_title(kind), str(sessions), *(f"{of_kind['latency_ms'][name]:.0f}" for name in PERCENTILES)]
+        for kind, sessions, of_kind in _by_kind(result)
+        if of_kind["latency_ms"]
     ]
     return markdown_table(["chunks", "live sessions", "p50 ms", "p95 ms", "p99 ms"], rows)
 
 
 def milestones_table() -> str:
     """Duration of each step of a window, with the largest number of sessions."""
-    result = _last("pipeline")
-    kinds = {"encoded": result["milestones_ms"], "raw": result["raw"] and result["raw"]["milestones_ms"]}
     rows = [
-        [kind, step, *(f"{times[name]:.1f}" for name in ("p50", "p95", "p99"))]
-        for kind, steps in kinds.items()
-        if steps
-        for step, times in steps.items()
+        [kind, step, *(f"{times[name]:.1f}" for name in PERCENTILES)]
+        for kind, _, of_kind in _by_kind(_last("pipeline"))
+        for step, times in (of_kind["milestones_ms"] or {}).items()
     ]
     return markdown_table(["chunks", "step", "p50 ms", "p95 ms", "p99 ms"], rows)
+
+
+def _by_kind(result: Mapping[str, Any]) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
+    """Each kind of chunk, its largest number of sessions, and their latencies."""
+    yield "encoded", result["sessions_at_1s"], result
+    for kind, sessions in result["raw_sessions_at_1s"].items():
+        yield kind, sessions, result["raw"][kind]
+
+
+def _kind_title(kind: str) -> str:
+    name, plus, _ = kind.partition("+")
+    title = {"encoded": "encoded by the producer", "sample": "the sample as it is: H.264, PCM, words"}.get(name) or KINDS[name].title
+    return f"{title}; with partial results" if plus else title
 
 
 def recovery_table() -> str:

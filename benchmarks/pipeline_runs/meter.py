@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import psutil
+
+PartOfChild = Callable[[str, Sequence[str]], str]
+"""From the part of a process and the command line of its child to the part of the child."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,24 +26,32 @@ class Reading:
     resident_mb: dict[str, float]
 
 
-def read(parts: Mapping[str, Iterable[int]]) -> Reading:
-    """Measure the processes of each part, including their children.
+def with_parent(parent: str, _command: Sequence[str]) -> str:
+    """Children belong to the part of their parent."""
+    return parent
+
+
+def read(parts: Mapping[str, Iterable[int]], part_of_child: PartOfChild = with_parent) -> Reading:
+    """Measure the processes of each part, including their children. A child that has ended counts no more.
 
     Args:
         parts: Process ids, by name of the part.
+        part_of_child: Says which part a child belongs to.
     """
-    trees = {name: [process for pid in pids for process in _tree(pid)] for name, pids in parts.items()}
-    return Reading(
-        {name: sum(_cpu_s(process) for process in tree) for name, tree in trees.items()},
-        {name: round(sum(process.memory_info().rss for process in tree) / 2**20) for name, tree in trees.items()},
-    )
+    cpu_s: defaultdict[str, float] = defaultdict(float)
+    resident_mb: defaultdict[str, float] = defaultdict(float)
+    for name, pids in parts.items():
+        for pid in pids:
+            process = psutil.Process(pid)
+            for part, member in [(name, process), *_children(name, process, part_of_child)]:
+                with contextlib.suppress(psutil.NoSuchProcess), member.oneshot():
+                    times = member.cpu_times()
+                    cpu_s[part] += times.user + times.system
+                    resident_mb[part] += member.memory_info().rss / 2**20
+    return Reading(dict(cpu_s), {part: round(mb) for part, mb in resident_mb.items()})
 
 
-def _tree(pid: int) -> list[psutil.Process]:
-    process = psutil.Process(pid)
-    return [process, *process.children(recursive=True)]
-
-
-def _cpu_s(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
+def _children(part: str, process: psutil.Process, part_of_child: PartOfChild) -> Iterator[tuple[str, psutil.Process]]:
+    for child in process.children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            yield part_of_child(part, child.cmdline()), child

@@ -17,6 +17,8 @@ from confluent_kafka import Consumer, TopicPartition
 from pydantic import SecretStr
 
 from benchmarks.pipeline_runs import meter
+from benchmarks.pipeline_runs.parts import OTHERS, part_of_child
+from benchmarks.pipeline_runs.raw_media import KINDS, write_clip
 from stream.config.settings import HealthSettings, Settings
 from stream.domain.topics import Topics
 from stream.kafka_admin.topics import ensure_topics
@@ -31,13 +33,15 @@ from stream.serving.client import TritonClient
 from tests.support.kafka import ApacheKafka
 
 PARTITIONS = 3
+OURS = "sentistream"
 PEERS = ("plain_faust", "quixstreams")
-FLOOR = "reading_alone"
+READING = "reading_alone"
 MODULES = {
     "plain_faust": "benchmarks.pipeline_runs.faust_peer",
     "quixstreams": "benchmarks.pipeline_runs.quix_peer",
-    FLOOR: "benchmarks.pipeline_runs.floor",
+    READING: "benchmarks.pipeline_runs.floor",
 }
+USING_TRITON = (OURS,)
 WARM_UP_S = 9
 """Time between the start of the load and the measurement. The first windows are final after 5 s."""
 
@@ -49,18 +53,43 @@ LOAD_MARGIN_S = 4
 
 
 @dataclass(frozen=True, slots=True)
+class Job:
+    """What is run.
+
+    Attributes:
+        system: ``sentistream``, a peer or a floor.
+        kind: ``encoded``, or a kind of raw media (`raw_media.KINDS`).
+        sessions: Number of live sessions.
+        seconds: Duration of the measurement.
+        partials: Whether open windows have partial results, as they do by default.
+        workers: Number of workers of sentistream.
+    """
+
+    system: str
+    kind: str
+    sessions: int
+    seconds: int
+    partials: bool = False
+    workers: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """Measurements of a system under load.
 
     Attributes:
+        job: What was run.
+        took_s: Time that the measurement took.
         windows: Number of windows that became final.
         expected: Number of windows that became due.
-        cpu_s: CPU seconds of each part of the system: the worker, Redis, and Triton if the system uses it.
-        resident_mb: Resident memory (MiB) of each part.
+        cpu_s: CPU seconds of each part (`parts`), of the broker and of the load.
+        resident_mb: Resident memory (MiB) of each.
         batch: Mean number of windows in one execution of the model.
-        timings: The timings that the worker reports, by step; empty for a peer.
+        timings: The timings that the worker reports, by step; empty for a peer. Of several workers, those of the first.
     """
 
+    job: Job
+    took_s: float
     windows: int
     expected: float
     cpu_s: Mapping[str, float]
@@ -69,9 +98,20 @@ class Run:
     timings: Mapping[str, Mapping[str, float]]
 
     @property
+    def own_cpu_s(self) -> Mapping[str, float]:
+        """CPU seconds of the system's own parts: all but the broker and the load."""
+        return {name: cpu_s for name, cpu_s in self.cpu_s.items() if name not in OTHERS}
+
+    @property
     def cpu_s_per_window(self) -> float:
-        """CPU seconds of all parts per final window. For a system that makes no windows: per window that became due."""
-        return sum(self.cpu_s.values()) / (self.windows or self.expected)
+        """CPU seconds of the system per final window. For a system that makes no windows: per window that became due."""
+        return sum(self.own_cpu_s.values()) / (self.windows or self.expected)
+
+    @property
+    def cpu_ms_per_session_second(self) -> dict[str, float]:
+        """CPU milliseconds of each part, of the broker and of the load, for each second of a session."""
+        session_seconds = self.took_s * self.job.sessions
+        return {name: cpu_s * 1000 / session_seconds for name, cpu_s in self.cpu_s.items()}
 
     @property
     def kept_up(self) -> bool:
@@ -89,64 +129,62 @@ class Bench:
         self._triton = triton
         self._runs = 0
 
-    async def run(self, system: str, kind: str, sessions: int, seconds: int) -> Run:
-        """Run a system under load and measure it.
-
-        Args:
-            system: ``sentistream``, a peer or `FLOOR`.
-            kind: ``encoded`` or ``raw`` chunks.
-            sessions: Number of live sessions.
-            seconds: Duration of the measurement.
-        """
+    async def run(self, job: Job) -> Run:
+        """Run a system under load and measure it."""
         self._runs += 1
-        settings = self._settings(f"run{self._runs}.")
+        settings = self._settings(f"run{self._runs}.", partials=job.partials)
         await asyncio.to_thread(ensure_topics, settings.kafka)
         folder = self._directory / f"run{self._runs}"
         folder.mkdir()
         async with contextlib.AsyncExitStack() as stack:
-            parts = {"redis": [self._redis.process.pid]}
-            if system in MODULES:
-                parts["worker"] = [await stack.enter_async_context(self._peer(system, settings, folder))]
+            parts = {"redis": [self._redis.process.pid], "broker": [self._kafka.process.pid]}
+            if job.system in MODULES:
+                parts["worker"] = [await stack.enter_async_context(self._peer(job.system, settings, folder))]
             else:
-                workers = await stack.enter_async_context(Workers(settings, folder))
-                parts |= {"worker": [process.pid for process in workers.processes], "triton": [self._triton.process.pid]}
-            load = self._load(settings, kind, sessions, WARM_UP_S + seconds + LOAD_MARGIN_S, folder)
+                workers = await stack.enter_async_context(Workers(settings, folder, job.workers))
+                parts["worker"] = [process.pid for process in workers.processes]
+            if job.system in USING_TRITON:
+                parts["triton"] = [self._triton.process.pid]
+            load = await self._load(settings, job, folder)
             stack.push_async_callback(load.stop)
             load.spawn()
             await asyncio.sleep(WARM_UP_S)
-            return await self._measure(settings, parts, sessions, seconds)
+            return await self._measure(settings, job, parts | {"load": [load.pid]})
 
-    async def _measure(self, settings: Settings, parts: Mapping[str, Sequence[int]], sessions: int, seconds: int) -> Run:
+    async def _measure(self, settings: Settings, job: Job, parts: Mapping[str, Sequence[int]]) -> Run:
         client = TritonClient(self._triton.grpc_url, 5.0)
         scores = RecordCounter(self._kafka.bootstrap, Topics(settings.kafka.topic_prefix).scores)
         try:
-            began, usage_before, finals_before = time.monotonic(), meter.read(parts), scores.total()
+            began, usage_before, finals_before = time.monotonic(), meter.read(parts, part_of_child), scores.total()
             inferences_before, executions_before = await client.counts("mmci")
-            await asyncio.sleep(seconds)
-            took_s, usage, finals = time.monotonic() - began, meter.read(parts), scores.total()
+            await asyncio.sleep(job.seconds)
+            took_s, usage, finals = time.monotonic() - began, meter.read(parts, part_of_child), scores.total()
             inferences, executions = await client.counts("mmci")
         finally:
             scores.close()
             await client.close()
         new_executions = executions - executions_before
         return Run(
+            job=job,
+            took_s=took_s,
             windows=finals - finals_before,
-            expected=took_s * sessions / (settings.windows.hop_ms / 1000),
-            cpu_s={name: usage.cpu_s[name] - usage_before.cpu_s[name] for name in parts},
+            expected=took_s * job.sessions / (settings.windows.hop_ms / 1000),
+            cpu_s={name: cpu_s - usage_before.cpu_s.get(name, 0.0) for name, cpu_s in usage.cpu_s.items()},
             resident_mb=usage.resident_mb,
             batch=(inferences - inferences_before) / new_executions if new_executions else 1.0,
-            timings=await asyncio.to_thread(_timings, settings) if "triton" in parts else {},
+            timings=await asyncio.to_thread(_timings, settings) if job.system == OURS else {},
         )
 
-    def _settings(self, prefix: str) -> Settings:
+    def _settings(self, prefix: str, *, partials: bool) -> Settings:
         default = Settings()
+        windows = default.windows if partials else default.windows.model_copy(update={"partial_every_ms": 0})
         kafka = {"bootstrap": self._kafka.bootstrap, "topic_prefix": prefix, "group": prefix, "partitions": PARTITIONS}
         return default.model_copy(
             update={
                 "kafka": default.kafka.model_copy(update=kafka),
                 "redis": default.redis.model_copy(update={"url": SecretStr(self._redis.url)}),
                 "triton": default.triton.model_copy(update={"url": self._triton.grpc_url}),
-                "windows": default.windows.model_copy(update={"partial_every_ms": 0}),
+                "windows": windows,
                 "limits": default.limits.model_copy(update={"sessions": 5000, "chunks_held": 200_000}),
                 "health": HealthSettings(port=free_port()),
             }
@@ -169,10 +207,11 @@ class Bench:
         finally:
             await process.stop()
 
-    def _load(self, settings: Settings, kind: str, sessions: int, seconds: int, folder: Path) -> ManagedProcess:
+    async def _load(self, settings: Settings, job: Job, folder: Path) -> ManagedProcess:
+        media = str(await asyncio.to_thread(write_clip, job.kind, self._directory)) if job.kind in KINDS else job.kind
         command = [
-            *(sys.executable, "-m", "benchmarks.pipeline_runs.load", self._kafka.bootstrap),
-            *(settings.kafka.topic_prefix, kind, str(sessions), str(seconds)),
+            *(sys.executable, "-m", "benchmarks.pipeline_runs.load", self._kafka.bootstrap, settings.kafka.topic_prefix),
+            *(media, str(job.sessions), str(WARM_UP_S + job.seconds + LOAD_MARGIN_S)),
         ]
         return ManagedProcess("load", command, folder / "load.log")
 
@@ -194,9 +233,14 @@ class RecordCounter:
 
 
 def _timings(settings: Settings) -> dict[str, Any]:
-    with urllib.request.urlopen(f"http://{LOOPBACK}:{settings.health.port}/timings", timeout=10) as answer:
+    """Those of the worker; none, if it is too busy to answer."""
+    with (
+        contextlib.suppress(TimeoutError),
+        urllib.request.urlopen(f"http://{LOOPBACK}:{settings.health.port}/timings", timeout=10) as answer,
+    ):
         timings: dict[str, Any] = json.load(answer)
         return timings
+    return {}
 
 
 @contextlib.asynccontextmanager

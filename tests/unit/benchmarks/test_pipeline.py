@@ -1,14 +1,35 @@
-"""The search for the largest number of sessions."""
+"""The search for the largest number of sessions, and the parts that CPU time is counted for."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from benchmarks.pipeline import CLOSE_ENOUGH, next_sessions
+from benchmarks.pipeline_runs.capacity import BUSY, CLOSE_ENOUGH, affordable_sessions, next_sessions
+from benchmarks.pipeline_runs.parts import part_of_child
+from benchmarks.pipeline_runs.raw_media import Piece, moved_words
+from benchmarks.pipeline_runs.report import cost_keys, joined, merged, missed
+from benchmarks.pipeline_runs.script import RawScript
+from benchmarks.pipeline_runs.systems import OURS, Job, Run
+from stream.domain.chunk import ContentType
+from stream.domain.features import Word
+from stream.domain.kafka_records import decode_text, encode_words
+from stream.domain.modality import Modality
+
+STUB = (
+    "triton_python_backend_stub /models/{0}/1/model.onnx sentistream_1 1048576 1048576 7 /backends/python 336 {0}_0_0 /backends/onnxruntime"
+)
+TOTAL = {"total": {"count": 9, "p50": 1000.0, "p95": 1300.0, "p99": 1400.0}}
 
 
+def a_run(sessions: int, cpu_s: dict[str, float]) -> Run:
+    return Run(Job(OURS, "320@5", sessions, 10), 10.0, 5 * sessions, 5.0 * sessions, cpu_s, {}, 1.0, TOTAL)
+
+
+@pytest.mark.parametrize("affordable", [1, 40, 75, 2000])
 @pytest.mark.parametrize("largest", [0, 1, 5, 79, 80, 111, 112, 130, 156, 900])
-def test_the_search_ends_closely_below_the_largest_possible_number(largest: int) -> None:
+def test_the_search_ends_closely_below_the_largest_possible_number(largest: int, affordable: int) -> None:
     best = 0
     bad: int | None = None
     tried: int | None = 80
@@ -19,8 +40,92 @@ def test_the_search_ends_closely_below_the_largest_possible_number(largest: int)
             best = tried
         else:
             bad = tried
-        tried = next_sessions(best, bad)
+        tried = next_sessions(best, bad, affordable)
     assert bad is not None
     assert best <= largest < bad
     assert bad <= max(best * CLOSE_ENOUGH, best + 1)
-    assert steps <= 16
+    assert steps <= 20
+
+
+def test_the_search_goes_to_the_number_that_the_cpu_time_suggests() -> None:
+    assert next_sessions(20, None, 63) == 63
+    assert next_sessions(60, 90, 63) == 75
+
+
+def test_affordable_sessions_keep_the_cores_as_busy_as_they_may_be() -> None:
+    run = a_run(20, {"worker": 1.0, "broker": 0.6, "load": 0.4})
+    assert affordable_sessions(run, cores=2) == int(BUSY * 2 * 1000 / 10)
+
+
+@pytest.mark.parametrize(
+    ("parent", "command", "part"),
+    [
+        ("worker", "python -m stream.media.decoder_child 1024 1", "decoder"),
+        ("worker", "python -c something", "worker"),
+        ("triton", STUB.format("mmci"), "mmci"),
+        ("triton", STUB.format("audio_encoder"), "audio"),
+        ("triton", STUB.format("face_encoder"), "face"),
+        ("triton", STUB.format("text_encoder"), "text"),
+        ("triton", "tritonserver", "triton"),
+        ("broker", "java mmci_0_0", "broker"),
+    ],
+)
+def test_a_child_belongs_to_the_part_that_its_command_line_names(parent: str, command: str, part: str) -> None:
+    assert part_of_child(parent, command.split()) == part
+
+
+def test_the_system_itself_is_without_the_broker_and_the_load() -> None:
+    run = a_run(10, {"worker": 0.5, "decoder": 0.3, "broker": 1.0, "load": 1.0})
+    assert run.cpu_s_per_window == pytest.approx(0.8 / 50)
+    assert run.cpu_ms_per_session_second == {"worker": 5.0, "decoder": 3.0, "broker": 10.0, "load": 10.0}
+
+
+def test_cost_growth_is_the_cost_at_capacity_over_the_lowest() -> None:
+    keys = cost_keys("320@5", {1: a_run(1, {"worker": 0.4}), 20: a_run(20, {"worker": 2.0}), 60: a_run(60, {"worker": 7.2, "load": 9.0})})
+    assert keys["cost_growth"] == 1.2
+    assert [row["cpu_ms"] for row in keys["cost_by_sessions"]["320@5"].values()] == [40.0, 10.0, 12.0]
+    assert keys["cost_by_sessions"]["320@5"]["60"]["p95"] == 800.0
+
+
+def test_parts_of_one_measurement_and_of_a_stored_one_join_by_kind() -> None:
+    found = joined([{"raw_sessions_at_1s": {"320@5": 61}}, {"raw_sessions_at_1s": {"audio": 150}}, {"sessions_at_1s": 250}])
+    assert found == {"raw_sessions_at_1s": {"320@5": 61, "audio": 150}, "sessions_at_1s": 250}
+    stored: dict[str, Any] = {"machine": {"cpu": "one"}, "raw_sessions_at_1s": {"320@5": 50, "jpeg": 30}, "ratio_to_floor": 0.5}
+    again = merged(stored, {"machine": {"cpu": "one"}, **found})
+    assert again["raw_sessions_at_1s"] == {"320@5": 61, "jpeg": 30, "audio": 150}
+    assert again["ratio_to_floor"] == 0.5
+    with pytest.raises(ValueError, match="another machine"):
+        merged(stored, {"machine": {"cpu": "two"}})
+
+
+def test_goals_are_judged_by_what_was_measured() -> None:
+    assert missed({}) == []
+    good = {"sessions_at_1s": 250, "raw_sessions_at_1s": {"320@5": 60}, "ratio_raw_to_plain_faust": 8.0, "ratio_to_floor": 0.5}
+    assert missed({**good, "parts_ms": {"worker": 3.0}, "cost_growth": 1.15}) == []
+    bad = {"sessions_at_1s": 249, "raw_sessions_at_1s": {"320@5": 59}, "ratio_raw_to_plain_faust": 7.9, "ratio_to_floor": 0.49}
+    assert len(missed({**bad, "parts_ms": {"worker": 3.1}, "cost_growth": 1.16})) == 6
+    assert missed({"raw_sessions_at_1s": {"640@30": 1}}) == []
+
+
+def test_sessions_go_through_the_clip_from_different_places_with_words_at_their_own_times() -> None:
+    words = encode_words([Word("well", 100, 300)])
+    clip = [
+        [
+            Piece(Modality.TEXT, 0, 1000, ContentType.WORDS, words),
+            *(Piece(Modality.VIDEO, 200 * number, 200, ContentType.JPEG, bytes([second])) for number in range(5)),
+        ]
+        for second in range(21)
+    ]
+    script = RawScript(clip)
+    assert script.modalities == [Modality.TEXT, Modality.VIDEO]
+    assert script.ends_ms == [200, 400, 600, 800, 1000]
+    places = {script.pieces(session, 0)[1].payload for session in range(21)}
+    assert len(places) == 21
+    text, *_ = script.pieces(3, 7)
+    assert decode_text(text.payload).words == (Word("well", 7100, 7300),)
+
+
+def test_moved_words_begin_at_time_0_at_the_earliest() -> None:
+    moved = decode_text(moved_words(encode_words([Word("well", 900, 1300)], final=True), -1000))
+    assert moved.words == (Word("well", 0, 300),)
+    assert moved.ends_utterance

@@ -1,0 +1,165 @@
+"""The keys of the benchmark's result, the goals, and how a part that was measured again joins a stored result: pure."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from typing import Any
+
+from benchmarks.pipeline_runs.capacity import LATENESS_MS, Capacity, late_ms
+from benchmarks.pipeline_runs.comparison import Comparison
+from benchmarks.pipeline_runs.systems import OURS, Run
+
+BY_KIND = ("raw_sessions_at_1s", "cpu_ms_per_session_second", "raw", "cost_by_sessions")
+"""Keys that hold a value for each kind of media."""
+
+RAW_GOAL = "320@5"
+LEAST = {"sessions_at_1s": 250, "ratio_raw_to_plain_faust": 8.0, "ratio_to_floor": 0.5}
+LEAST_RAW_SESSIONS = 60
+MOST_WORKER_MS = 3.0
+"""CPU time of the worker for a window of encoded chunks."""
+
+MOST_GROWTH = 1.15
+"""How many times the cost of a session with fewer sessions it may be at capacity."""
+
+
+def encoded_keys(found: Capacity) -> dict[str, Any]:
+    """The keys of the search with encoded chunks."""
+    return {
+        "sessions_at_1s": found.sessions,
+        "latency_ms": latency(found.run),
+        "milestones_ms": found.run and found.run.timings,
+        "resident_mb": found.run and found.run.resident_mb,
+    }
+
+
+def raw_keys(kind: str, found: Capacity, kb_per_minute: float) -> dict[str, Any]:
+    """The keys of the search with a kind of raw media."""
+    run = found.run
+    return {
+        "raw_sessions_at_1s": {kind: found.sessions},
+        "cpu_ms_per_session_second": {kind: rounded(run.cpu_ms_per_session_second)} if run else {},
+        "raw": {
+            kind: {
+                "latency_ms": latency(run),
+                "milestones_ms": run and run.timings,
+                "resident_mb": run and run.resident_mb,
+                "kb_per_minute": round(kb_per_minute),
+            }
+        },
+    }
+
+
+def compare_keys(comparison: Comparison, sessions: int) -> dict[str, Any]:
+    """The keys of the comparison with encoded chunks."""
+    ms, ceilings = comparison.ms, comparison.ceilings
+    return {
+        "cpu_s_per_window": round(statistics.median(ms[OURS]) / 1000, 5),
+        "ratio_to_ceiling": comparison.ratio(ceilings["torch"]),
+        "ratio_to_ceiling_in_onnxruntime": comparison.ratio(ceilings["onnxruntime"]),
+        **{f"ratio_to_{system}": comparison.ratio(own) for system, own in ms.items() if system != OURS},
+        "cpu_ms_per_window": {name: [round(each, 2) for each in by_round] for name, by_round in (ms | ceilings).items()},
+        "parts_ms": rounded({name: statistics.median(part[name] for part in comparison.parts) for name in comparison.parts[0]}),
+        "batch": round(statistics.median(comparison.batches), 2),
+        "compared_with_sessions": sessions,
+    }
+
+
+def cost_keys(kind: str, runs: Mapping[int, Run]) -> dict[str, Any]:
+    """The cost of a session by the number of sessions, and how much it grows towards the largest number."""
+    rows = {
+        str(sessions): {
+            "cpu_ms": round(cost_ms(run), 2),
+            "parts": rounded(run.cpu_ms_per_session_second),
+            "p50": latency_of(run, "p50"),
+            "p95": latency_of(run, "p95"),
+        }
+        for sessions, run in sorted(runs.items())
+    }
+    return {"cost_by_sessions": {kind: rows}, "cost_growth": growth({sessions: cost_ms(run) for sessions, run in runs.items()})}
+
+
+def cost_ms(run: Run) -> float:
+    """CPU milliseconds of the system itself for a session-second."""
+    return sum(run.own_cpu_s.values()) * 1000 / (run.took_s * run.job.sessions)
+
+
+def growth(ms_by_sessions: Mapping[int, float]) -> float:
+    """The cost with the largest number of sessions as a multiple of the lowest cost."""
+    return round(ms_by_sessions[max(ms_by_sessions)] / min(ms_by_sessions.values()), 2)
+
+
+def worker_keys(runs: Mapping[int, Run]) -> dict[str, Any]:
+    """The same sessions on different numbers of workers."""
+    return {
+        "workers": {
+            str(workers): {
+                "kind": run.job.kind,
+                "sessions": run.job.sessions,
+                "cpu_ms": round(cost_ms(run), 2),
+                "kept_up": run.kept_up,
+                "p50": latency_of(run, "p50"),
+                "p95": latency_of(run, "p95"),
+            }
+            for workers, run in sorted(runs.items())
+        }
+    }
+
+
+def latency(run: Run | None) -> dict[str, float] | None:
+    """Percentiles of the time from a window's end to Redis, less the allowed lateness."""
+    if run is None:
+        return None
+    return {name: round(ms - LATENESS_MS, 1) for name, ms in run.timings["total"].items() if name != "count"}
+
+
+def latency_of(run: Run, percentile: str) -> float | None:
+    """One of these percentiles; None without a window."""
+    return None if late_ms(run) == float("inf") else (latency(run) or {})[percentile]
+
+
+def rounded(values: Mapping[str, float]) -> dict[str, float]:
+    """Values with two decimals."""
+    return {name: round(value, 2) for name, value in values.items()}
+
+
+def merged(stored: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored result with the parts that were measured again.
+
+    Raises:
+        ValueError: They come from different machines, so that their figures do not belong together.
+    """
+    if stored and stored["machine"]["cpu"] != new["machine"]["cpu"]:
+        raise ValueError(f"the stored result is from another machine ({stored['machine']['cpu']}): print this one to a file of its own")
+    result = {**stored, **new}
+    for name in BY_KIND:
+        if name in stored and name in new:
+            result[name] = {**stored[name], **new[name]}
+    return result
+
+
+def joined(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """The keys of all parts of one measurement."""
+    result: dict[str, Any] = {}
+    for part in parts:
+        for name, value in part.items():
+            result[name] = {**result[name], **value} if name in BY_KIND and name in result else value
+    return result
+
+
+def missed(result: Mapping[str, Any]) -> list[str]:
+    """What the measured keys miss of the goals, in words. Keys that were not measured miss nothing."""
+    failures = [
+        f"{name} is {result[name]:g}, the goal is {least:g} or more" for name, least in LEAST.items() if result.get(name, least) < least
+    ]
+    raw = result.get("raw_sessions_at_1s", {}).get(RAW_GOAL, LEAST_RAW_SESSIONS)
+    if raw < LEAST_RAW_SESSIONS:
+        failures.append(f"{raw} sessions of {RAW_GOAL}, the goal is {LEAST_RAW_SESSIONS} or more")
+    worker_ms = result.get("parts_ms", {}).get("worker", 0.0)
+    if worker_ms > MOST_WORKER_MS:
+        failures.append(f"the worker takes {worker_ms:g} CPU ms for a window of encoded chunks, the goal is {MOST_WORKER_MS:g} or less")
+    if result.get("cost_growth", 1.0) > MOST_GROWTH:
+        failures.append(
+            f"a session costs {result['cost_growth']:g} times as much at capacity as with fewer, the goal is {MOST_GROWTH:g} or less"
+        )
+    return failures
