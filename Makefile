@@ -4,6 +4,8 @@
 # make test         install everything that tests and benchmarks need, and run all tests
 # make test-matrix  unit, property and integration tests on each of Python 3.11, 3.12 and 3.13 that is on this machine
 # make lint         ruff, mypy --strict, import-linter
+# make docs         build the site of the documentation in build/docs/html; its pages also open without a server
+# make docs-serve   show it on http://127.0.0.1:8000, and follow changes of the pages, until Ctrl-C
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	$$python -c '$(SUPPORTED)' 2>/dev/null && command -v $$python && break; done)
@@ -17,7 +19,7 @@ PROCESSES ?= 3
 # A free process takes the next test; the long ones come first.
 PYTEST := $(BIN)/pytest --numprocesses $(PROCESSES) --maxschedchunk 1
 
-.PHONY: demo test test-fast check test-matrix lint clean
+.PHONY: demo test test-fast check test-matrix lint docs docs-serve clean
 
 demo: $(VENV)/.installed-demo
 	@$(BIN)/sentistream demo $(ARGS)
@@ -40,6 +42,12 @@ lint: $(VENV)/.installed-all
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+docs: $(VENV)/.installed-docs
+	@$(BIN)/python -m docs.build_site
+
+docs-serve: $(VENV)/.installed-docs
+	@$(BIN)/python -m docs.build_site --serve $(ARGS)
+
 $(BIN)/python:
 	@test -n '$(PYTHON)' && $(PYTHON) -c '$(SUPPORTED)' || { \
 		echo "sentistream needs Python 3.11, 3.12 or 3.13, and $(or $(PYTHON),nothing on the PATH) is none of them; say make PYTHON=/path/to/python" >&2; exit 1; }
@@ -50,12 +58,16 @@ $(VENV)/.installed-demo: $(BIN)/python pyproject.toml
 	@touch $@
 
 $(VENV)/.installed-all: $(BIN)/python pyproject.toml
-	$(PIP_INSTALL) --editable '.[local,asr,train,explain,test,bench]'
-	@touch $@ $(VENV)/.installed-demo
+	$(PIP_INSTALL) --editable '.[local,asr,train,explain,test,bench,docs]'
+	@touch $@ $(VENV)/.installed-demo $(VENV)/.installed-docs
+
+$(VENV)/.installed-docs: $(BIN)/python pyproject.toml
+	$(PIP_INSTALL) --editable '.[docs]'
+	@touch $@
 
 $(VENV)/.installed-nox: $(BIN)/python
 	$(PIP_INSTALL) nox
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .nox .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build/docs .nox .pytest_cache .mypy_cache .ruff_cache .hypothesis

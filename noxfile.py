@@ -50,7 +50,7 @@ interpreters = {version: path for version in PYTHONS if (path := interpreter(ver
 @nox.parametrize("python", [nox.param(path, id=version) for version, path in interpreters.items()])
 def tests(session: nox.Session) -> None:
     """Run the unit, property and integration tests. Arguments are passed to pytest."""
-    session.install("--editable", ".[local,asr,test]")
+    session.install("--editable", ".[local,asr,test,docs]")
     session.run("pytest", *(session.posargs or TESTS))
 
 

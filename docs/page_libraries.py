@@ -1,4 +1,4 @@
-"""Writes the libraries of the live page into ``stream/gateway/pages/vendor``, from the tarballs of the npm registry.
+"""Writes the libraries of the live page into ``stream/gateway/pages/vendor``, and that of the site, from tarballs of the npm registry.
 
 ``python docs/page_libraries.py [FOLDER]`` gets each tarball with ``npm pack``, or takes it from FOLDER, and refuses one whose SHA-512 is
 not the one below. Imports by name become imports by path: a browser finds them without an import map, which the page's security policy
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TARGET = Path(__file__).parents[1] / "stream" / "gateway" / "pages" / "vendor"
+TARGET_OF_SITE = Path(__file__).parent / "vendor"
 
 
 @dataclass(frozen=True)
@@ -54,27 +55,34 @@ LIBRARIES = (
         {"dist/uPlot.iife.min.js": "uplot.js", "dist/uPlot.min.css": "uplot.css", "LICENSE": "uplot.LICENSE"},
     ),
 )
+LIBRARY_OF_SITE = Library(  # without it, the search finds nothing in a site that is opened from files
+    "iframe-worker",
+    "1.0.4",
+    "ae879a688f8b8352c935f8290a3a117bff96cc48f2f7e674f0ba04beef393023db063c26faa5f3f00839534e651dae95d42cac6721b313448e900b52500e6aed",
+    {"shim/index.js": "iframe-worker.js", "LICENSE": "iframe-worker.LICENSE"},
+)
 MODULES = {"preact": "./preact.js", "htm": "./htm.js"}
 
 
 def main(folder: Path | None) -> None:
     """Write all files. Raises ``SystemExit`` if a tarball is not the pinned one."""
-    TARGET.mkdir(exist_ok=True)
-    for library in LIBRARIES:
-        with tarfile.open(fileobj=io.BytesIO(_tarball(library, folder)), mode="r:gz") as archive:
+    for library, target_folder in (*((library, TARGET) for library in LIBRARIES), (LIBRARY_OF_SITE, TARGET_OF_SITE)):
+        target_folder.mkdir(exist_ok=True)
+        with tarfile.open(fileobj=io.BytesIO(tarball_of(library, folder)), mode="r:gz") as archive:
             for source, target in library.files.items():
                 member = archive.extractfile(f"package/{source}")
                 if member is None:
                     raise SystemExit(f"{library.tarball} has no file {source}.")
-                (TARGET / target).write_text(_as_module(target, member.read().decode()), encoding="utf-8")
+                (target_folder / target).write_text(_as_module(target, member.read().decode()), encoding="utf-8")
 
 
-def _tarball(library: Library, folder: Path | None) -> bytes:
+def tarball_of(library: Library, folder: Path | None) -> bytes:
+    """Return the tarball of a library. Raises ``SystemExit`` if it is not the pinned one."""
     if folder is None:
         with tempfile.TemporaryDirectory() as fetched:
             package = f"{library.name}@{library.version}"
             subprocess.run(["npm", "pack", "--silent", "--pack-destination", fetched, package], check=True, stdout=subprocess.DEVNULL)
-            return _tarball(library, Path(fetched))
+            return tarball_of(library, Path(fetched))
     content = (folder / library.tarball).read_bytes()
     if hashlib.sha512(content).hexdigest() != library.sha512:
         raise SystemExit(f"{library.tarball} is not the pinned file: its SHA-512 differs.")
