@@ -632,6 +632,9 @@ class GatewaySettings(_Section):
         1200, ge=10, le=1_000_000, description="Most requests of one user in a minute; above it, requests are refused with 429."
     )
     streams: int = Field(1000, ge=1, le=100_000, description="Most live streams (SSE) at once; above it, a new one is refused with 503.")
+    streams_each: int = Field(
+        250, ge=1, le=100_000, description="Most live streams of one token or user, so that one of them cannot take all; above it, 429."
+    )
     sessions: int = Field(
         2000,
         ge=10,

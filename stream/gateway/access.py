@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from litestar.exceptions import PermissionDeniedException, TooManyRequestsException
+from litestar.exceptions import ClientException, PermissionDeniedException, TooManyRequestsException
 
 from stream.config.addresses import is_loopback
 from stream.config.settings import GatewaySettings
 from stream.domain.permission import Permission
 from stream.gateway.access_file import TokenEntry
-from stream.gateway.cookies import NAME, Cookies, CookieSession
+from stream.gateway.cookies import LONGEST_VALUE, NAME, Cookies, CookieSession
 from stream.gateway.limits import RateLimit
 from stream.gateway.oidc import Claims, Issuer, IssuerKeys, KeysAwayError
 from stream.gateway.principal import EVERYBODY, Principal
@@ -100,7 +100,7 @@ class Access:
 
     def count(self, principal: Principal | None, address: str) -> None:
         """Count a request. Raises 429 if there were too many."""
-        asker = f"address {address}" if principal is None else f"name {principal.name}"
+        asker = f"address {address}" if principal is None else f"name {principal.account}"
         if wait_s := self._requests.wait_s(asker, self._clock()):
             raise TooManyRequestsException("wait a little, and ask less often", headers={"Retry-After": str(wait_s)})
 
@@ -125,14 +125,22 @@ class Access:
             raise PermissionDeniedException("a page of another origin may not write here; see gateway.trusted_origins")
 
     def session_cookie(self, principal: Principal) -> tuple[str, int]:
-        """The cookie of a new session of somebody who has shown a token, and its end (Unix ms)."""
+        """The cookie of a new session of somebody who has shown a token, and its end (Unix ms).
+
+        Raises:
+            HTTPException: It would be larger than a browser keeps (400).
+        """
         expires_at_ms = self.now_ms() + self._session_ms
         if principal.expires_at_ms is not None:
             expires_at_ms = min(expires_at_ms, principal.expires_at_ms)
-        session = CookieSession(
-            principal.name, expires_at_ms, principal.entry, principal.roles, principal.tenants if principal.entry is None else frozenset()
-        )
-        return self._cookies.write(session), expires_at_ms
+        # Of an issuer's user the cookie has roles and tenants: many providers list hundreds of groups, of which few are roles here.
+        known = self._tokens.file.roles
+        roles = tuple(role for role in principal.roles if role in known)
+        tenants = principal.tenants if principal.entry is None else frozenset()
+        value = self._cookies.write(CookieSession(principal.name, expires_at_ms, principal.entry, roles, tenants))
+        if len(value) > LONGEST_VALUE:
+            raise ClientException("a browser's cookie cannot hold so many tenants: let gateway.oidc_tenants_claim list fewer, or `*`")
+        return value, expires_at_ms
 
     def still_allowed(self, principal: Principal) -> Callable[[], bool]:
         """Tells whether somebody may go on with what they have opened: their time is not over, and no token has changed."""

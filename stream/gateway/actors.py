@@ -17,7 +17,7 @@ def actor_of(principal: Principal) -> Actor:
         return Actor.named("admin", principal.name)
     named = [role for role in principal.roles if is_name(role)]
     able = [role for role in named if ROLES.get(role, frozenset()) & {Permission.DECIDE, Permission.REVIEW}]
-    return Actor.named(next(iter((*able, *named)), OTHER_ROLE), principal.name)
+    return Actor.named(next(iter((*able, *named)), OTHER_ROLE), principal.account)
 
 
 def is_name(role: str) -> bool:

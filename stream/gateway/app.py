@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from litestar import Litestar
 from litestar.di import Provide
+from litestar.exceptions import NotFoundException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ControllerRouterHandler
@@ -19,7 +20,7 @@ from stream.gateway.export_routes import ExportController
 from stream.gateway.guard import current_principal
 from stream.gateway.health_routes import HealthController
 from stream.gateway.middleware import counted, identification, protect, tags
-from stream.gateway.page_routes import PageController
+from stream.gateway.page_routes import PageController, on_not_found
 from stream.gateway.probe_routes import ProbeController
 from stream.gateway.problems import HANDLERS
 from stream.gateway.queue_routes import QueueController
@@ -70,7 +71,7 @@ def create_app(gateway: Gateway) -> Litestar:
         },
         middleware=[counted(gateway.hub.metrics), identification(gateway.access), tags],
         before_send=[protect],
-        exception_handlers=HANDLERS,
+        exception_handlers={**HANDLERS, NotFoundException: on_not_found},
         openapi_config=OpenAPIConfig(title="sentistream", version="1", path=OWN_DESCRIPTION, render_plugins=[JsonRenderPlugin()]),
         request_max_body_size=LARGEST_BODY,
         # The framework would put handlers of its own in place of ours.

@@ -28,6 +28,7 @@ class Gateway:
         pages: What is stored.
         access: Who may do what.
         desk: What people work with.
+        streams: How many live streams are open.
         exports: How many exports are under way.
     """
 
@@ -37,4 +38,10 @@ class Gateway:
     pages: ResultPages
     access: Access
     desk: Desk
+    streams: AtOnce = field(init=False)
     exports: AtOnce = field(default_factory=lambda: AtOnce(EXPORTS_EACH, EXPORTS))
+
+    def __post_init__(self) -> None:
+        """Bound the streams by the settings."""
+        bounds = self.settings.gateway
+        object.__setattr__(self, "streams", AtOnce(bounds.streams if self.access.open else bounds.streams_each, bounds.streams))

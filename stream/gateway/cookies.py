@@ -12,7 +12,8 @@ from joserfc.jwk import OctKey
 
 NAME = "sentistream_session"
 ALGORITHM = "HS256"
-LONGEST = 4096
+LONGEST_VALUE = 3800
+"""Browsers drop a cookie of more than 4096 bytes without a word; its name and attributes count, too."""
 _OF_TOKEN, _OF_ISSUER = "token", "issuer"
 
 
@@ -57,7 +58,7 @@ class Cookies:
 
     def read(self, value: str, now_ms: int) -> CookieSession | None:
         """Whose session a cookie is of; None if it is not signed by us, or over."""
-        if len(value) > LONGEST:
+        if len(value) > LONGEST_VALUE:
             return None
         try:
             claims = jwt.decode(value, self._key, algorithms=[ALGORITHM]).claims

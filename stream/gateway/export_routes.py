@@ -21,7 +21,7 @@ from stream.gateway.context import Gateway
 from stream.gateway.disclosure import Disclosed
 from stream.gateway.export.formats import MEDIA_TYPES, ExportFormat, export
 from stream.gateway.guard import require, visible_session
-from stream.gateway.limits import AtOnce
+from stream.gateway.limits import counted
 from stream.gateway.principal import Principal
 from stream.gateway.problems import RETRY_AFTER_S, not_found
 from stream.sinks.reader import ResultReader
@@ -49,20 +49,13 @@ class ExportController(Controller):
         key = visible_session(principal, tenant, session)
         if await gateway.pages.active_at_ms(key) is None and not await gateway.pages.tracks(key):
             raise not_found("session")
-        if gateway.exports.is_full(principal.name):
+        if gateway.exports.is_full(principal.account):
             detail = "as many exports as may be under way at once are: try again when one of them has ended"
             raise TooManyRequestsException(detail, headers={"Retry-After": str(RETRY_AFTER_S)})
         reader = ResultReader(gateway.settings.redis, [key])
-        records = _counted(gateway.exports, principal.name, _disclosed(reader, Disclosed.to(principal)))
+        records = counted(gateway.exports, principal.account, _disclosed(reader, Disclosed.to(principal)))
         headers = {"Content-Disposition": f'attachment; filename="{_file_name(key, kind)}"', "Cache-Control": "private, no-store"}
         return Stream(export(records, kind, key, round(time.time() * 1000)), media_type=MEDIA_TYPES[kind], headers=headers)
-
-
-async def _counted(exports: AtOnce, asker: str, records: AsyncGenerator[Record, None]) -> AsyncGenerator[Record, None]:
-    with exports.under_way(asker):
-        async with aclosing(records):
-            async for record in records:
-                yield record
 
 
 async def _disclosed(reader: ResultReader, disclosed: Disclosed) -> AsyncGenerator[Record, None]:

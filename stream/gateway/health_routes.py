@@ -124,7 +124,7 @@ class HealthController(Controller):
             workers=workers,
             sessions={phase: phases.count(phase) for phase in SessionPhase},
             newest_result_at_ms=max((session.last_result_at_ms for session in seen), default=None),
-            viewers=hub.viewers,
+            viewers=hub.broadcast.viewers,
             queue=queue,
             word_truth=None if beats is None else _truth(beats[1]),
             decisions_wait=waiting,

@@ -1,19 +1,12 @@
-"""One reader for all viewers: keeps the state of each session, and twice a second hands everybody a batch of what has changed.
-
-Bytes are encoded once for all viewers who may see the same. Each viewer has a short queue of its own, so that a slow one holds up nobody.
-"""
+"""One reader for all viewers: keeps the state of each session, and twice a second gives what has changed to the broadcast."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
-from secrets import token_hex
-from typing import TypeVar
+from contextlib import nullcontext, suppress
 
-import msgspec
 import structlog
 
 from stream.aio.service_monitor import ServiceMonitor
@@ -21,12 +14,12 @@ from stream.config.settings import Settings
 from stream.domain.alert import AlertRecord
 from stream.domain.identity import SessionKey
 from stream.domain.result import Record
+from stream.gateway.broadcast import Broadcast
 from stream.gateway.disclosure import Disclosed
 from stream.gateway.metrics import GatewayMetrics
 from stream.gateway.session_state import LiveSession
-from stream.gateway.sse import event
-from stream.gateway.ticks import Audience, Erased, News, SessionTick, TenantTick, Tick, Viewer
-from stream.gateway.views import HISTORY, Batch, SessionPhase, SessionState, Stale
+from stream.gateway.ticks import News, Tick
+from stream.gateway.views import HISTORY, SessionPhase, SessionState, Stale
 from stream.sinks.connection import RedisConnection
 from stream.sinks.examine import RedisHealth
 from stream.sinks.problems import RedisUnusableError
@@ -36,12 +29,7 @@ from stream.sinks.stored_alerts import stored_alerts
 
 log = structlog.get_logger(__name__)
 
-Who = TypeVar("Who")
-Item = TypeVar("Item")
-
 TICK_S = 0.5
-RING = 120
-"""Ticks of which a viewer may miss the batches and still continue without a gap: a minute."""
 LISTED_MS = 24 * 3600 * 1000
 """Sessions without a result for this long are not listed. They can still be opened by name."""
 LOOK_FOR_ERASED_S = 2.0
@@ -49,8 +37,6 @@ RETRY_S = 1.0
 GATHER_S = 0.05
 """A tick is longer: what is read a little later and together costs less and is shown at the same time."""
 REDIS = "redis"
-
-_encode = msgspec.json.Encoder().encode
 
 
 class Hub:
@@ -70,14 +56,11 @@ class Hub:
         self._sessions: dict[SessionKey, LiveSession] = {}
         self._phases: dict[SessionKey, SessionPhase] = {}
         self._now = Tick(1, 0)
-        self._ring: deque[Tick] = deque(maxlen=RING)
-        self._tenant_viewers: dict[Audience, set[Viewer[TenantTick | Erased]]] = {}
-        self._session_viewers: dict[tuple[SessionKey, Disclosed], set[Viewer[SessionTick | Erased]]] = {}
+        self.broadcast = Broadcast(self._listed_state, self.now_ms)
+        """Hands ticks to viewers."""
         self.metrics = GatewayMetrics()
         """What this gateway counts."""
         self._watch()
-        self.instance = token_hex(4)
-        """Distinguishes this gateway's positions from those of others."""
         self.on_alert: Callable[[AlertRecord], None] = lambda _alert: None
         """Called with each alert."""
         self.loaded = False
@@ -96,16 +79,6 @@ class Hub:
             tasks.create_task(self._follow())
 
     @property
-    def number(self) -> int:
-        """The last tick."""
-        return self._now.number - 1
-
-    @property
-    def viewers(self) -> int:
-        """Open streams."""
-        return sum(map(len, self._tenant_viewers.values())) + sum(map(len, self._session_viewers.values()))
-
-    @property
     def stale(self) -> Stale:
         """Since when nothing comes from Redis, and why."""
         ongoing = self._monitor.problems.get(REDIS)
@@ -117,8 +90,8 @@ class Hub:
 
     def _watch(self) -> None:
         metrics = self.metrics
-        metrics.streams.labels("all").set_function(lambda: sum(map(len, self._tenant_viewers.values())))
-        metrics.streams.labels("session").set_function(lambda: sum(map(len, self._session_viewers.values())))
+        metrics.streams.labels("all").set_function(lambda: self.broadcast.watching_all)
+        metrics.streams.labels("session").set_function(lambda: self.broadcast.watching_one)
         metrics.sessions.set_function(lambda: len(self._sessions))
         metrics.redis_up.set_function(lambda: REDIS not in self._monitor.problems)
 
@@ -155,32 +128,6 @@ class Hub:
         """A session as somebody may see it now."""
         return session.state(self._phase(session), disclosed, new_points_only=new_points_only)
 
-    @contextmanager
-    def watch_all(self, audience: Audience) -> Iterator[Viewer[TenantTick | Erased]]:
-        """A queue of the ticks of all sessions."""
-        with _joined(self._tenant_viewers, audience) as viewer:
-            yield viewer
-
-    @contextmanager
-    def watch(self, key: SessionKey, disclosed: Disclosed) -> Iterator[Viewer[SessionTick | Erased]]:
-        """A queue of the ticks of one session."""
-        with _joined(self._session_viewers, (key, disclosed)) as viewer:
-            yield viewer
-
-    def since(self, number: int, audience: Audience) -> TenantTick | None:
-        """All that changed after a tick, in one batch; None if the ticks behind it are no longer known."""
-        ticks = [tick for tick in self._ring if tick.number > number]
-        if number > self.number or (number < self.number and (not ticks or ticks[0].number > number + 1)):
-            return None
-        news = {key: News() for tick in ticks for key in tick.news if audience.sees(key) and key in self._sessions}
-        for tick in ticks:
-            for key in tick.news.keys() & news.keys():
-                news[key].scores += tick.news[key].scores
-                news[key].alerts += tick.news[key].alerts
-                news[key].summaries += tick.news[key].summaries
-        data = self._batch(Tick(self.number, self.now_ms(), news), audience, new_points_only=False)
-        return self._tenant_tick(self.number, data)
-
     def tick(self) -> None:
         """Hand out what has changed since the tick before."""
         tick, now_ms = self._now, self.now_ms()
@@ -191,10 +138,10 @@ class Hub:
                 tick.news.setdefault(session.key, News())
             self._phases[session.key] = phase
         self._now = Tick(tick.number + 1, 0)
-        self._ring.append(tick.kept())
+        # Empty ticks are handed out for their numbers alone; their time would only hide that of the others.
+        with self.metrics.batch.time() if tick.news else nullcontext():
+            self.broadcast.hand_out(tick)
         if tick.news:
-            with self.metrics.batch.time():
-                self._hand_out(tick)
             self._count_ages(tick)
             for key in tick.news:
                 self._sessions[key].mark_sent()
@@ -206,38 +153,9 @@ class Hub:
                 if score.media_end_at_ms is not None:
                     self.metrics.result_age.observe(max(0, tick.at_ms - score.media_end_at_ms) / 1000)
 
-    def _hand_out(self, tick: Tick) -> None:
-        for audience, viewers in self._tenant_viewers.items():
-            shared = self._tenant_tick(tick.number, self._batch(tick, audience, new_points_only=True))
-            if shared.text is not None:
-                for viewer in viewers:
-                    viewer.put(shared)
-        for (key, disclosed), watching in self._session_viewers.items():
-            if key in tick.news:
-                for_session = self._session_tick(tick, key, disclosed)
-                for watcher in watching:
-                    watcher.put(for_session)
-
-    def _tenant_tick(self, number: int, data: bytes | None) -> TenantTick:
-        return TenantTick(number, None if data is None else event("batch", data, f"{self.instance}-{number}"))
-
-    def _batch(self, tick: Tick, audience: Audience, *, new_points_only: bool) -> bytes | None:
-        seen = [key for key in tick.news if audience.sees(key)]
-        if not seen:
-            return None
-        states = (self.state(self._sessions[key], audience.disclosed, new_points_only=new_points_only) for key in seen)
-        batch = Batch(
-            at_ms=tick.at_ms,
-            sessions=tuple(states),
-            scores=tuple(score for key in seen for score in tick.news[key].scores) if audience.records else (),
-            alerts=audience.disclosed.of_alerts(alert for key in seen for alert in tick.news[key].alerts),
-            summaries=tuple(summary for key in seen for summary in tick.news[key].summaries),
-        )
-        return _encode(batch)
-
-    def _session_tick(self, tick: Tick, key: SessionKey, disclosed: Disclosed) -> SessionTick:
-        state = self.state(self._sessions[key], disclosed, new_points_only=True)
-        return SessionTick(tick.at_ms, state, tick.news[key], encode_session_batch(tick.at_ms, state, tick.news[key], disclosed))
+    def _listed_state(self, key: SessionKey, disclosed: Disclosed, *, new_points_only: bool) -> SessionState | None:
+        session = self._sessions.get(key)
+        return None if session is None else self.state(session, disclosed, new_points_only=new_points_only)
 
     def _phase(self, session: LiveSession) -> SessionPhase:
         return session.phase(self.now_ms(), round(self._settings.gateway.quiet_after_s * 1000))
@@ -276,16 +194,8 @@ class Hub:
         for key in erased:
             self._sessions.pop(key, None)
             self._phases.pop(key, None)
-            for tick in (*self._ring, self._now):
-                tick.news.pop(key, None)
-            for audience, viewers in self._tenant_viewers.items():
-                if audience.sees(key):
-                    for viewer in viewers:
-                        viewer.put(Erased(self.number))
-            for (watched, _), watching in self._session_viewers.items():
-                if watched == key:
-                    for watcher in watching:
-                        watcher.put(Erased(self.number))
+            self._now.news.pop(key, None)
+            self.broadcast.drop(key)
 
     async def _follow(self) -> None:
         since_ms = self.now_ms() - LISTED_MS
@@ -305,30 +215,3 @@ class Hub:
             except RedisUnusableError:
                 # Only before anything was read: the reader waits out later outages itself. The monitor says what is wrong.
                 await asyncio.sleep(RETRY_S)
-
-
-def encode_session_batch(at_ms: int, state: SessionState, news: News, disclosed: Disclosed) -> bytes:
-    """The JSON of one session's batch, as its viewers may see it."""
-    return _encode(
-        Batch(
-            at_ms=at_ms,
-            sessions=(state,),
-            scores=tuple(news.scores),
-            partials=tuple(news.partials.values()),
-            explanations=tuple(map(disclosed.explanation, news.explanations)),
-            alerts=disclosed.of_alerts(news.alerts),
-            summaries=tuple(news.summaries),
-        )
-    )
-
-
-@contextmanager
-def _joined(viewers: dict[Who, set[Viewer[Item]]], who: Who) -> Iterator[Viewer[Item]]:
-    viewer = Viewer[Item]()
-    viewers.setdefault(who, set()).add(viewer)
-    try:
-        yield viewer
-    finally:
-        viewers[who].discard(viewer)
-        if not viewers[who]:
-            del viewers[who]

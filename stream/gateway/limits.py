@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
+from typing import TypeVar
+
+Item = TypeVar("Item")
 
 REMEMBERED = 10_000
 """Askers who are remembered. Of more, the one who asked first is forgotten, and has all requests again."""
@@ -56,8 +59,12 @@ class AtOnce:
         self._under_way: Counter[str] = Counter()
 
     def is_full(self, asker: str) -> bool:
+        """Whether another one is too many: of this asker, or of all."""
+        return self.has_all_theirs(asker) or self._under_way.total() >= self._together
+
+    def has_all_theirs(self, asker: str) -> bool:
         """Whether another one of this asker is too many."""
-        return self._under_way[asker] >= self._each or self._under_way.total() >= self._together
+        return self._under_way[asker] >= self._each
 
     @contextmanager
     def under_way(self, asker: str) -> Iterator[None]:
@@ -69,3 +76,11 @@ class AtOnce:
             self._under_way[asker] -= 1
             # Who has none under way is not remembered.
             self._under_way = +self._under_way
+
+
+async def counted(limit: AtOnce, asker: str, items: AsyncGenerator[Item, None]) -> AsyncGenerator[Item, None]:
+    """The items of an answer that takes long, which counts as under way until it is closed."""
+    with limit.under_way(asker):
+        async with aclosing(items):
+            async for item in items:
+                yield item

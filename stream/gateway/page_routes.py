@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Controller, Request, Response, get
+from litestar.exceptions import NotFoundException
 
+from stream.gateway.middleware import API
 from stream.gateway.page_files import PageFile, PageFiles
-from stream.gateway.problems import not_found
+from stream.gateway.problems import not_found, on_http_error
 
 PAGE_PATHS = (
     "/",
@@ -23,6 +25,7 @@ PAGE_PATHS = (
 
 _FILES = PageFiles()
 _UNCHANGED = 304
+ASSETS = "/assets/"
 
 
 class PageController(Controller):
@@ -40,6 +43,15 @@ class PageController(Controller):
     def asset(self, request: Request[Any, Any, Any], name: str) -> Response[bytes]:
         """A file of the page."""
         return _answer(request, _FILES.find(str(name).lstrip("/")))
+
+
+def on_not_found(request: Request[Any, Any, Any], error: NotFoundException) -> Response[Any]:
+    """The answer where nothing is. A browser that goes to an address without a page gets the document, whose program says so."""
+    place = request.url.path
+    asked = request.method == "GET" and "text/html" in request.headers.get("accept", "")
+    if asked and not place.startswith((API, ASSETS)) and (file := _FILES.find("index.html")) is not None:
+        return Response(file.content, status_code=error.status_code, media_type=file.media_type)
+    return on_http_error(request, error)
 
 
 def _answer(request: Request[Any, Any, Any], file: PageFile | None) -> Response[bytes]:

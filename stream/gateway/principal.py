@@ -31,6 +31,11 @@ class Principal:
     entry: str | None = None
     roles: tuple[str, ...] = ()
 
+    @property
+    def account(self) -> str:
+        """Whose requests and decisions count together. A token and a user of the issuer may have the same name."""
+        return self.name if self.entry is not None or self.open else f"issuer:{self.name}"
+
     def may(self, permission: Permission) -> bool:
         """Whether they have a permission."""
         return permission in self.permissions

@@ -62,7 +62,8 @@ def problem_response(status: int, detail: str, headers: Mapping[str, str] | None
     return Response(problem, status_code=status, media_type=MEDIA_TYPE, headers=dict(headers or {}))
 
 
-def _on_http(_request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
+def on_http_error(_request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
+    """The answer to an HTTP error."""
     detail = error.detail
     if isinstance(error, ValidationException):
         detail = "; ".join(_told(part) for part in error.extra) if isinstance(error.extra, list) else "the request cannot be read"
@@ -94,7 +95,7 @@ def _on_bug(request: Request[Any, Any, Any], error: Exception) -> Response[Probl
 
 HANDLERS: dict[int | type[Exception], Any] = {
     RedisUnusableError: _on_redis,
-    HTTPException: _on_http,
+    HTTPException: on_http_error,
     RecursionError: _on_deep_nesting,
     Exception: _on_bug,
 }

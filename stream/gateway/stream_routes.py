@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 from litestar import Controller, get
-from litestar.exceptions import ClientException
+from litestar.exceptions import ClientException, TooManyRequestsException
 from litestar.params import Parameter
 
 from stream.domain.permission import Permission
 from stream.gateway.context import Gateway
 from stream.gateway.disclosure import Disclosed
 from stream.gateway.guard import require, visible_session
+from stream.gateway.limits import counted
 from stream.gateway.principal import Principal
 from stream.gateway.problems import unavailable
 from stream.gateway.sse import EventStream
@@ -43,7 +44,9 @@ class StreamController(Controller):
     ) -> EventStream:
         """Events `hello`, `batch`, `gap` and `stale`, see docs/gateway.md."""
         hub, disclosed = gateway.hub, Disclosed.to(principal)
-        if hub.viewers >= gateway.settings.gateway.streams:
+        if gateway.streams.has_all_theirs(principal.account):
+            raise TooManyRequestsException("this token or user has as many open streams as `gateway.streams_each` allows: close one")
+        if gateway.streams.is_full(principal.account):
             raise unavailable("there are as many open streams as `gateway.streams` allows")
         position = last_event_id or after
         if session is None:
@@ -55,4 +58,5 @@ class StreamController(Controller):
             key = visible_session(principal, tenant, name)
             events = SessionStream(hub, gateway.pages, gateway.settings.redis, key, disclosed).events(position)
         hub.metrics.streams_opened.inc()
-        return EventStream(with_signs_of_life(hub, events, gateway.access.still_allowed(principal)), hub.metrics.streams_dropped.inc)
+        living = with_signs_of_life(hub, events, gateway.access.still_allowed(principal))
+        return EventStream(counted(gateway.streams, principal.account, living), hub.metrics.streams_dropped.inc)

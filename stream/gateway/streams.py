@@ -11,8 +11,9 @@ from stream.config.settings import RedisSettings
 from stream.domain.alert import AlertRecord
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import ExplanationRecord, Record, ScoreRecord
+from stream.gateway.broadcast import encode_session_batch
 from stream.gateway.disclosure import Disclosed
-from stream.gateway.hub import Hub, encode_session_batch
+from stream.gateway.hub import Hub
 from stream.gateway.session_state import LiveSession
 from stream.gateway.sse import FIRST, KEEP_ALIVE, event
 from stream.gateway.ticks import Audience, Erased, News, SessionTick
@@ -72,15 +73,15 @@ async def all_sessions(hub: Hub, audience: Audience, last_event_id: str | None) 
         audience: Who watches.
         last_event_id: Where an earlier stream stopped; None for a new one.
     """
-    with hub.watch_all(audience) as viewer:
-        number = hub.number
+    with hub.broadcast.watch_all(audience) as viewer:
+        number = hub.broadcast.number
         missed = None
         if last_event_id is not None:
             instance, _, text = last_event_id.partition("-")
             # At most 15 digits: a number that no gateway has given must not become a huge integer.
-            if instance == hub.instance and text.isascii() and text.isdecimal() and len(text) <= 15:
-                missed = hub.since(int(text), audience)
-        yield event("hello", Hello(server_time_ms=hub.now_ms(), resumed=missed is not None), f"{hub.instance}-{number}")
+            if instance == hub.broadcast.instance and text.isascii() and text.isdecimal() and len(text) <= 15:
+                missed = hub.broadcast.since(int(text), audience)
+        yield event("hello", Hello(server_time_ms=hub.now_ms(), resumed=missed is not None), f"{hub.broadcast.instance}-{number}")
         if last_event_id is not None and missed is None:
             hub.metrics.gaps.labels("unknown_position").inc()
             yield event("gap", Gap(reason="unknown_position"))
@@ -92,11 +93,11 @@ async def all_sessions(hub: Hub, audience: Audience, last_event_id: str | None) 
                 yield event("gap", Gap(reason="erased"))
                 continue
             if tick is None:
-                tick = hub.since(number, audience)
+                tick = hub.broadcast.since(number, audience)
             if tick is None:
-                number = hub.number
+                number = hub.broadcast.number
                 hub.metrics.gaps.labels("slow").inc()
-                yield event("gap", Gap(reason="slow"), f"{hub.instance}-{number}")
+                yield event("gap", Gap(reason="slow"), f"{hub.broadcast.instance}-{number}")
                 continue
             number = tick.number
             if tick.text is not None:
@@ -134,7 +135,7 @@ class SessionStream:
         Args:
             position: Where an earlier stream stopped, or `START`; None to begin with what is new from now on.
         """
-        with self._hub.watch(self._key, self._disclosed) as viewer:
+        with self._hub.broadcast.watch(self._key, self._disclosed) as viewer:
             resumed, reason = await self._begin(position)
             yield event("hello", Hello(server_time_ms=self._hub.now_ms(), resumed=resumed), self._position)
             if reason:

@@ -64,7 +64,7 @@ class UploadController(Controller):
         if not gateway.settings.gateway.uploads:
             raise HTTPException("recordings cannot be sent here: set gateway.uploads", status_code=HTTP_409_CONFLICT)
         try:
-            upload = await gateway.desk.uploads.take(principal.name, _tenant(principal, tenant), ending, request.stream())
+            upload = await gateway.desk.uploads.take(principal.account, _tenant(principal, tenant), ending, request.stream())
         except UploadRefusedError as error:
             raise HTTPException(str(error), status_code=error.status) from None
         return _view(upload)
@@ -81,7 +81,7 @@ class UploadController(Controller):
 
 
 def _own(gateway: Gateway, principal: Principal, session: str) -> Upload:
-    upload = gateway.desk.uploads.find(principal.name, session)
+    upload = gateway.desk.uploads.find(principal.account, session)
     if upload is None:
         raise not_found("upload")
     return upload

@@ -207,9 +207,9 @@ async def test_a_viewer_who_reads_slowly_misses_nothing(sink: RedisSink, setting
         await anext(every)
         waiting = asyncio.create_task(anext(one))
         for turn in range(QUEUE + 3):
-            before = hub.number
+            before = hub.broadcast.number
             await put(sink, ends(4000 + 10_000 * turn, 5))
-            while hub.number < before + 2:
+            while hub.broadcast.number < before + 2:
                 await asyncio.sleep(0.02)
         seen = [await waiting]
         while sum(map(len, map(_windows_of, seen))) < 5 * (QUEUE + 3):
@@ -363,3 +363,30 @@ async def test_a_stream_ends_when_its_token_is_taken_away(sink: RedisSink, serve
                     await stream.named("never")
         async with httpx.AsyncClient(base_url=address, verify=False) as client:
             assert (await client.get(ALL, headers=bearer(tokens["wall"]))).status_code == 401
+
+
+async def test_a_token_cannot_take_the_streams_of_others(sink: RedisSink, server: RedisServer, tmp_path: Path) -> None:
+    tokens = make_access_file(tmp_path / "access.yaml", {"wall": ("wallboard", "default"), "boss": ("supervisor", "default")})
+    settings = gateway_settings(server.url, access=tmp_path / "access.yaml", streams_each=1)
+    async with running_gateway(settings, loaded=False) as address, httpx.AsyncClient(base_url=address, verify=False) as client:
+        async with events(address, ALL, bearer(tokens["wall"])) as stream:
+            await stream.named("hello")
+            refused = await client.get(ALL, headers=bearer(tokens["wall"]))
+            assert (refused.status_code, "streams_each" in refused.json()["detail"]) == (429, True)
+            async with events(address, ALL, bearer(tokens["boss"])) as other:
+                await other.named("hello")
+        async with asyncio.timeout(10):
+            while (await client.get("/api/v1/stream?session=wrong", headers=bearer(tokens["wall"]))).status_code == 429:
+                await asyncio.sleep(0.1)
+
+
+async def test_a_browser_at_an_unknown_address_gets_a_page_and_a_program_a_problem(sink: RedisSink, settings: Settings) -> None:
+    async with running_gateway(settings) as address, httpx.AsyncClient(base_url=address, verify=False) as client:
+        for place, accepted, found in (
+            ("/nowhere", "text/html,*/*;q=0.8", "text/html"),
+            ("/nowhere", "application/json", "application/problem+json"),
+            ("/api/v1/nowhere", "text/html", "application/problem+json"),
+            ("/assets/nowhere.js", "text/html", "application/problem+json"),
+        ):
+            answer = await client.get(place, headers={"Accept": accepted})
+            assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (404, found), place

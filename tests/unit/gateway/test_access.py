@@ -183,3 +183,27 @@ def test_another_site_cannot_write(tmp_path: Path, principal: Principal | None, 
         else:
             with pytest.raises(HTTPException):
                 access.check_origin(method, headers, principal)
+
+
+def of_issuer(**given: object) -> Principal:
+    return Principal("anna", frozenset({"acme"}), frozenset(), **given)  # type: ignore[arg-type]
+
+
+async def test_a_cookie_of_an_issuers_user_has_the_roles_that_mean_something_here(house: House) -> None:
+    groups = tuple(f"group-{number}" for number in range(1000))
+    value, _ = house.access.session_cookie(of_issuer(roles=("viewer", *groups)))
+    assert len(value) < 1000
+    found = house.access._cookies.read(value, house.access.now_ms())
+    assert found is not None
+    assert found.roles == ("viewer",)
+
+
+async def test_a_cookie_that_no_browser_keeps_is_refused_with_a_sentence(house: House) -> None:
+    many = Principal("anna", frozenset(f"tenant-{number}" for number in range(1000)), frozenset(), roles=("viewer",))
+    with pytest.raises(HTTPException, match="oidc_tenants_claim") as refused:
+        house.access.session_cookie(many)
+    assert refused.value.status_code == 400
+
+
+def test_a_token_and_a_user_of_one_name_are_two_accounts() -> None:
+    assert of_issuer().account != of_issuer(entry="fingerprint").account

@@ -45,7 +45,7 @@ export function NotAllowed({ permission }) {
 
 export function NotFound({ what = "page" }) {
   return html`<div class="page"><${Notice} title=${`There is no such ${what}`} kind="empty" heading="h1">
-    <p>It may have been erased, may never have existed, or belongs to a tenant that is not yours.</p><p><a href="/">To the board</a></p></${Notice}></div>`;
+    <p>${what === "page" ? "Perhaps the address was not copied whole." : "It may have been erased, may never have existed, or belongs to a tenant that is not yours."}</p><p><a href="/">To the board</a></p></${Notice}></div>`;
 }
 
 /** The right state for a problem of the API. */
