@@ -20,6 +20,7 @@ from stream.domain.decision import DecisionRecord, decision_message, statement_o
 from stream.gateway.topic_sender import TopicSender
 from stream.kafka_admin.errors import BrokerError
 from stream.sinks.alert_queue import AlertQueue
+from stream.sinks.decision_outbox import DecisionOutbox
 from stream.sinks.problems import RedisUnusableError
 
 log = structlog.get_logger(__name__)
@@ -33,16 +34,18 @@ class DecisionRelay:
     """Publishes while `run` runs.
 
     Args:
-        queue: Holds the decisions.
+        queue: Knows the tenants.
+        outbox: Holds the decisions.
         sender: Sends to the topic.
 
     Attributes:
         problem: Why decisions are not published now; None if they are.
     """
 
-    def __init__(self, queue: AlertQueue, sender: TopicSender) -> None:
+    def __init__(self, queue: AlertQueue, outbox: DecisionOutbox, sender: TopicSender) -> None:
         self.problem: str | None = None
         self._queue = queue
+        self._outbox = outbox
         self._sender = sender
         self._name = token_hex(8)
 
@@ -62,17 +65,17 @@ class DecisionRelay:
             await asyncio.sleep(EVERY_S if self.problem is None else RETRY_S)
 
     async def _publish(self, tenant: str) -> None:
-        due = await self._queue.due(tenant)
-        if not due or not await self._queue.lease(tenant, self._name, LEASE_MS):
+        due = await self._outbox.due(tenant)
+        if not due or not await self._outbox.lease(tenant, self._name, LEASE_MS):
             return
         try:
             # Read again: the gateway that had the lease before may have published them meanwhile.
-            for alert, status in await self._queue.due(tenant):
+            for alert, status in await self._outbox.due(tenant):
                 if status.decided is not None:
                     await self._sender.send(*decision_message(decision_record(alert, status.decided)))
-                await self._queue.published(tenant, [alert.alert_id])
+                await self._outbox.published(tenant, [alert.alert_id])
         finally:
-            await self._queue.end_lease(tenant, self._name)
+            await self._outbox.end_lease(tenant, self._name)
 
 
 def decision_record(alert: AlertRecord, decided: Decided) -> DecisionRecord:

@@ -15,6 +15,7 @@ from stream.gateway.verdict_counts import VerdictCounts
 from stream.kafka_admin.topics import ensure_decisions, ensure_feedback
 from stream.sinks.alert_queue import AlertQueue
 from stream.sinks.connection import RedisConnection
+from stream.sinks.decision_outbox import DecisionOutbox
 from stream.sinks.sent_verdicts import SentVerdicts
 from stream.sinks.worker_beats import WorkerBeats
 
@@ -35,7 +36,7 @@ class Desk:
         self.verdicts = TopicSender(settings.kafka, topics.feedback, ensure_feedback)
         self.verdict_counts = VerdictCounts(settings.kafka)
         self.sent_verdicts = SentVerdicts(redis)
-        self.relay = DecisionRelay(self.queue, self.decisions)
+        self.relay = DecisionRelay(self.queue, DecisionOutbox(redis), self.decisions)
         self.uploads = Uploads(settings.kafka)
         self.checks = ServiceChecks(settings, redis)
         self.beats = WorkerBeats(redis)

@@ -23,6 +23,8 @@ from stream.domain.case import Actor, Case, CaseRefusedError, CaseState, acknowl
 from stream.domain.decision import Decision, Outcome
 from stream.domain.identity import SessionKey
 from stream.sinks.alert_queue import AlertQueue
+from stream.sinks.connection import RedisConnection
+from stream.sinks.decision_outbox import DecisionOutbox
 from stream.sinks.keys import QUEUES, queue_names
 from tests.fakes.alerts import make_alert
 
@@ -40,6 +42,13 @@ async def queue(redis_url: str) -> AsyncIterator[AlertQueue]:
     queue = AlertQueue(RedisSettings(url=SecretStr(redis_url), result_ttl_s=1000))
     yield queue
     await queue.close()
+
+
+@pytest.fixture
+async def outbox(redis_url: str) -> AsyncIterator[DecisionOutbox]:
+    redis = RedisConnection(RedisSettings(url=SecretStr(redis_url)))
+    yield DecisionOutbox(redis)
+    await redis.close()
 
 
 @pytest.fixture
@@ -190,11 +199,11 @@ async def test_a_decision_needs_a_claim_and_is_made_once(queue: AlertQueue, tena
 
 
 async def test_a_decision_is_published_only_when_it_can_no_longer_be_withdrawn(
-    queue: AlertQueue, tenant: str, monkeypatch: pytest.MonkeyPatch
+    queue: AlertQueue, outbox: DecisionOutbox, tenant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case = await claimed(queue, tenant)
     await queue.change(tenant, case.alert_id, ANN, deciding(ANN, NOTHING, "d1"))
-    assert await queue.due(tenant) == []
+    assert await outbox.due(tenant) == []
     with pytest.raises(CaseRefusedError, match="only who decided"):
         await queue.change(tenant, case.alert_id, BOB, withdrawing(BOB))
     undone = await queue.change(tenant, case.alert_id, ANN, withdrawing(ANN))
@@ -208,23 +217,23 @@ async def test_a_decision_is_published_only_when_it_can_no_longer_be_withdrawn(
     await asyncio.sleep(0.02)
     with pytest.raises(CaseRefusedError, match="final"):
         await queue.change(tenant, case.alert_id, ANN, withdrawing(ANN))
-    ((alert, status),) = await queue.due(tenant)
+    ((alert, status),) = await outbox.due(tenant)
     assert alert.alert_id == case.alert_id
     assert status.decided is not None
     assert status.decided.audit_sequence == 4
-    await queue.published(tenant, [alert.alert_id])
-    assert await queue.due(tenant) == []
+    await outbox.published(tenant, [alert.alert_id])
+    assert await outbox.due(tenant) == []
     decided = await queue.case(tenant, case.alert_id)
     assert decided is not None
     assert decided.published
 
 
-async def test_one_relay_at_a_time(queue: AlertQueue, tenant: str) -> None:
-    assert await queue.lease(tenant, "a", 80)
-    assert not await queue.lease(tenant, "b", 80)
-    assert await queue.lease(tenant, "a", 80)
+async def test_one_relay_at_a_time(outbox: DecisionOutbox, tenant: str) -> None:
+    assert await outbox.lease(tenant, "a", 80)
+    assert not await outbox.lease(tenant, "b", 80)
+    assert await outbox.lease(tenant, "a", 80)
     await asyncio.sleep(0.12)
-    assert await queue.lease(tenant, "b", 80)
+    assert await outbox.lease(tenant, "b", 80)
 
 
 async def test_an_untouched_trail_is_verified_and_every_change_of_it_is_found(queue: AlertQueue, raw: Redis, tenant: str) -> None:
