@@ -8,13 +8,15 @@ import msgspec
 from msgspec.structs import replace
 
 from stream.domain.worker_beat import WorkerBeat
-from stream.sinks.connection import RedisConnection
+from stream.sinks.connection import RedisClient, RedisConnection
 from stream.sinks.keys import WORKERS
 
 BEAT_S = 5.0
 """Time between two beats."""
 GONE_MS = 15 * 60_000
-"""A worker whose last beat is older is forgotten."""
+"""A worker whose last beat is older is forgotten by who reads the beats."""
+KEPT_S = 86_400
+"""Time after the last beat of any worker at which Redis forgets all of them, where nobody reads."""
 
 
 class WorkerBeats:
@@ -30,7 +32,14 @@ class WorkerBeats:
     async def put(self, beat: WorkerBeat) -> None:
         """Write a worker's newest beat, with Redis's time."""
         stamped = msgspec.json.encode(replace(beat, at_ms=await self._now_ms())).decode()
-        await self._redis.once(lambda redis: redis.hset(WORKERS, beat.worker, stamped))
+
+        async def call(redis: RedisClient) -> None:
+            async with redis.pipeline(transaction=False) as pipe:
+                pipe.hset(WORKERS, beat.worker, stamped)
+                pipe.expire(WORKERS, KEPT_S)
+                await pipe.execute()
+
+        await self._redis.once(call)
 
     async def remove(self, worker: str) -> None:
         """Remove the beat of a worker that stops."""

@@ -18,7 +18,7 @@ from stream.explain.word_effects import Truth
 from stream.local.ports import free_port
 from stream.sinks.connection import RedisConnection
 from stream.sinks.keys import WORKERS
-from stream.sinks.worker_beats import GONE_MS, WorkerBeats
+from stream.sinks.worker_beats import GONE_MS, KEPT_S, WorkerBeats
 
 
 @pytest.fixture
@@ -47,6 +47,7 @@ async def test_a_worker_says_how_it_is_and_goes_when_it_stops(redis_connection: 
 async def test_an_old_beat_and_one_that_cannot_be_read_are_forgotten(redis_connection: RedisConnection) -> None:
     beats, name = WorkerBeats(redis_connection), uuid.uuid4().hex
     await beats.put(WorkerBeat(worker=name, at_ms=0, since_ms=1, partitions=None, windows=0))
+    assert 0 < await redis_connection.once(lambda redis: redis.ttl(WORKERS)) <= KEPT_S
     now_ms, _ = await beats.all()
     stale = f'{{"worker":"{name}","at_ms":{now_ms - GONE_MS - 1},"since_ms":1,"partitions":null,"windows":0}}'
     await redis_connection.once(lambda redis: redis.hset(WORKERS, mapping={name: stale, f"{name}-broken": "{"}))
