@@ -15,8 +15,8 @@ from stream.domain.features import Floats
 from stream.domain.media_format import WORD_WIDTH
 
 TOKENIZER_FILE = Path(__file__).parent / "minilm_tokenizer" / "tokenizer.json"
-BUCKETS = (16, 32, 64, 128)
-"""Token counts that inputs are padded to. There are few, because only requests of the same shape can share a batch."""
+BUCKETS = (8, 12, 16, 20, 24, 28, 32, 40, 48, 64, 96, 128)
+"""Token counts that inputs are padded to. Padding costs as much as words do, but only inputs of the same length can share a request."""
 
 MAX_PIECES = BUCKETS[-1] - 2
 """Word pieces that fit between [CLS] and [SEP]."""

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from stream.domain.disclosure import Disclosure
 from stream.domain.features import Floats, Word
-from stream.domain.inference import Extra, Inference, WindowInputs
+from stream.domain.inference import Extra, WindowInputs
 from stream.domain.result import ExplanationRecord, ModelVersion, PartialRecord, ScoreRecord
 from stream.domain.sampling import in_share
 from stream.domain.window import Window
@@ -26,7 +26,7 @@ from stream.pipeline.shadow import Shadow
 from stream.pipeline.timings import Step, Timings
 from stream.pipeline.window_context import WindowContext
 from stream.pipeline.word_claims import SpokenWindow, WordClaims
-from stream.pipeline.word_states import word_states
+from stream.pipeline.word_states import TextMemory, word_states
 from stream.serving.models import Models
 from stream.sinks.stored_window import stored_window
 from stream.sinks.window_keeper import WindowKeeper
@@ -89,7 +89,7 @@ class WindowScorer:
         inputs, scored, model = await self._infer(window, context, version)
         inference = None if scored is None else scored.inference
         answered = time.perf_counter()
-        measured = await self._measured(scored)
+        measured = await self._measured(scored, context.texts)
         records = final_records(
             window,
             inputs,
@@ -122,7 +122,7 @@ class WindowScorer:
 
         The model is not asked about a window in which nothing is present: that window names the version of its epoch.
         """
-        states = await self._word_states(window, context.words_before)
+        states = await self._word_states(window, context)
         alone = build(window, states)
         # Contribute first: windows of the context may wait for this window, directly or through others, and all would wait for ever.
         context.contribute(replace(contribution(window, alone), redacted=context.redacted))
@@ -140,37 +140,36 @@ class WindowScorer:
         wanted = {Extra.FACE_SLOPE: inputs.video_cells is not None, Extra.WORD_EFFECTS: self._word_claims is not None}
         return frozenset(extra for extra in wanted if wanted[extra] and window.is_final)
 
-    async def _measured(self, scored: ScoredWindow | None) -> Measured:
+    async def _measured(self, scored: ScoredWindow | None, texts: TextMemory) -> Measured:
         """What phrases and nuisances do to the score. Both are asked for together, so that they share requests."""
         if scored is None:
             return NOTHING_MEASURED
         if self._live_reveal is None or not self._live_reveal.covers(scored.window):
-            return await self._without_phrases(scored.window, scored.words_before, scored.inputs, scored.inference)
-        measured, sensitive = await asyncio.gather(
-            self._without_phrases(scored.window, scored.words_before, scored.inputs, scored.inference), self._live_reveal.probe(scored)
-        )
+            return await self._without_phrases(scored, texts)
+        measured, sensitive = await asyncio.gather(self._without_phrases(scored, texts), self._live_reveal.probe(scored))
         return dataclasses.replace(measured, sensitive=sensitive)
 
-    async def _without_phrases(self, window: Window, words_before: tuple[str, ...], inputs: WindowInputs, inference: Inference) -> Measured:
+    async def _without_phrases(self, scored: ScoredWindow, texts: TextMemory) -> Measured:
         """What phrases do to the score."""
+        window, inputs, inference = scored.window, scored.inputs, scored.inference
         words = window.words()
         encoded_by_producer = window.word_states() is not None
         if self._word_claims is None or not words or (encoded_by_producer and not self._verify_encoded):
             return NOTHING_MEASURED
         if encoded_by_producer:
             # With and without a phrase, the words must come from one encoder: otherwise the encoders are compared.
-            inputs = with_words(inputs, words, await self._encoded(words, words_before), window.start_ms)
+            inputs = with_words(inputs, words, await self._encoded(words, scored.words_before, texts), window.start_ms)
             inference = await self._models.infer(inputs, inference.version, self._extras(window, inputs))
-        spoken = SpokenWindow(words, words_before, inputs, inference, window.start_ms)
+        spoken = SpokenWindow(words, scored.words_before, inputs, inference, window.start_ms, texts)
         found = await self._word_claims.find(spoken, in_full=in_share(window.id, self._truth_share))
         if found.truth is not None:
             self._metrics.count_word_truth(found.truth)
         return found.measured
 
-    async def _word_states(self, window: Window, words_before: tuple[str, ...]) -> Floats:
+    async def _word_states(self, window: Window, context: WindowContext) -> Floats:
         """The states that the producer sent, or those from the text encoder."""
         states = window.word_states()
-        return await self._encoded(window.words(), words_before) if states is None else states
+        return await self._encoded(window.words(), context.words_before, context.texts) if states is None else states
 
-    async def _encoded(self, words: Sequence[Word], words_before: tuple[str, ...]) -> Floats:
-        return await word_states(self._models, self._tokenizer, words, words_before)
+    async def _encoded(self, words: Sequence[Word], words_before: tuple[str, ...], texts: TextMemory) -> Floats:
+        return await word_states(self._models, self._tokenizer, words, words_before, texts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from stream.domain.context import CONTEXT_KEPT, ContextFeatures, ContextWindow, 
 from stream.domain.window import Window
 from stream.encoders.sentence import open_sentence, words_before
 from stream.explain.redaction.words import personal
+from stream.pipeline.word_states import TextMemory
 
 
 class WindowContext:
@@ -23,6 +25,7 @@ class WindowContext:
         redacted: The words of the window that no explanation may show.
         contributed: Receives the window's own contribution.
         allowed: What the window may know of a contribution.
+        texts: The encoded texts of the window's track.
     """
 
     def __init__(
@@ -35,6 +38,7 @@ class WindowContext:
         redacted: tuple[RedactedWord, ...],
         contributed: asyncio.Future[ContextFeatures],
         allowed: Callable[[ContextFeatures, Window], ContextFeatures],
+        texts: TextMemory,
     ) -> None:
         self._window = window
         self._context = context
@@ -43,6 +47,8 @@ class WindowContext:
         """Words of earlier windows with which the window's first sentence began; known at once, so that no window waits for them."""
         self.redacted = redacted
         """Words that no explanation may show; known at once, too."""
+        self.texts = texts
+        """The encoded texts of the window's track."""
         self._contributed = contributed
         self._allowed = allowed
 
@@ -97,6 +103,7 @@ class ContextStore:
     def __init__(self, allowed: Callable[[ContextFeatures, Window], ContextFeatures] = _everything) -> None:
         self._allowed = allowed
         self._tracks: dict[str, dict[int, _Kept]] = {}
+        self._texts: defaultdict[str, TextMemory] = defaultdict(TextMemory)
 
     def add(self, contributions: Iterable[ContextFeatures]) -> None:
         """Add the contributions of windows that were already final; do not replace known ones."""
@@ -124,6 +131,7 @@ class ContextStore:
             redacted=redacted,
             contributed=contributed,
             allowed=self._allowed,
+            texts=self._texts[window.track.track],
         )
 
     def _known(self, windows: Iterable[ContextWindow]) -> list[_Kept]:

@@ -18,7 +18,7 @@ from stream.explain.phrases import candidates, phrases
 from stream.explain.records import Measured
 from stream.explain.score_and_label import ScoreAndLabel, score_and_label
 from stream.explain.word_effects import Phrases, Truth, changing, claims, effects, sets_to_try, truth
-from stream.pipeline.word_states import word_states
+from stream.pipeline.word_states import TextMemory, word_states
 from stream.serving.models import Models
 
 
@@ -31,6 +31,7 @@ class SpokenWindow(NamedTuple):
         inputs: Its inputs.
         inference: The model's answer.
         start_ms: Its start.
+        texts: The encoded texts of its track; None: nothing is remembered.
     """
 
     words: tuple[Word, ...]
@@ -38,6 +39,7 @@ class SpokenWindow(NamedTuple):
     inputs: WindowInputs
     inference: Inference
     start_ms: int
+    texts: TextMemory | None = None
 
 
 class Findings(NamedTuple):
@@ -108,7 +110,7 @@ class WordClaims:
         first = len(window.words) - len(window.inputs.word_nodes)
         removed = {first + index for phrase in chosen for index in phrase}
         words = [word for index, word in enumerate(window.words) if index not in removed]
-        states = await word_states(self._models, self._tokenizer, words, window.words_before)
+        states = await word_states(self._models, self._tokenizer, words, window.words_before, window.texts)
         inputs = with_words(window.inputs, words, states, window.start_ms)
         return score_and_label(inputs, await self._models.infer(inputs, window.inference.version))
 

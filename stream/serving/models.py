@@ -300,7 +300,7 @@ def _alike(_row: Floats) -> None:
 
 
 def _tokens(tokenised: TokenisedWords) -> int:
-    """Length of a sequence. Cutting to the longest of the batch would make fewer batches possible: there are few lengths as it is."""
+    """Length of a sequence. It does not follow from the batch: what a text is encoded to must not depend on the others."""
     return len(tokenised.input_ids)
 
 

@@ -8,14 +8,14 @@ from stream.encoders.text import BUCKETS, MAX_PIECES, TOKENIZER_FILE, default_to
 
 
 def test_tokens_of_words() -> None:
-    row = default_tokenizer().tokenise(["HELLO,", "don't", "stop"])
+    row = default_tokenizer().tokenise(["HELLO,", "don't", "stop", "now"])
     used = int(row.attention_mask.sum())
     assert row.input_ids[0] == 101
     assert row.input_ids[used - 1] == 102
-    assert row.word_of_token[:used].tolist() == [-1, 0, 0, 1, 1, 1, 2, -1]
+    assert row.word_of_token[:used].tolist() == [-1, 0, 0, 1, 1, 1, 2, 3, -1]
     assert set(row.word_of_token[used:].tolist()) == {-1}
-    assert row.input_ids.shape == (16,)
-    assert row.words == 3
+    assert row.input_ids.shape == (12,)
+    assert row.words == 4
 
 
 def test_case_does_not_matter() -> None:
