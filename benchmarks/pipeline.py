@@ -10,11 +10,13 @@ coalitions, explain, and write scores and explanations to Kafka and Redis. A rat
     plain_faust    a Faust agent that calls the model in torch for each window and keeps its windows in a dictionary
     quixstreams    the same on Quix Streams
     reading_alone  sentistream's own Kafka app on Faust, which acknowledges the records and does nothing else
+    floor          the same, which also makes as many batched requests to Triton with tensors that are ready, and writes to Redis
     ceiling        only the model, in torch, in batches as large as Triton's
 
 **encoded**, **raw**: the number of sessions is raised until the p95 of the time from a window's end to Redis (less the allowed lateness)
-exceeds one second. Raw media are made from the packaged sample: sessions begin at different places of it, and their chunks are spread over
-the second. CPU time is counted for each part of the system; the broker's and the load's stand apart. The kinds of raw media:
+exceeds one second, and then in between. Raw media are made from the packaged sample: sessions begin at different places of it, and their
+chunks are spread over the second. CPU time is counted for each part of the system; the broker's and the load's stand apart. The kinds of
+raw media:
 
     320@5   H.264, 320 wide, 5 frames a second; PCM; words
     640@30  H.264, 640 wide, 30 frames a second; PCM; words
@@ -48,9 +50,9 @@ from rich.console import Console
 from benchmarks.machine import machine, versions
 from benchmarks.pipeline_runs import report
 from benchmarks.pipeline_runs.capacity import capacity, sentence
-from benchmarks.pipeline_runs.comparison import compare
+from benchmarks.pipeline_runs.comparison import RawComparison, compare, compare_raw, fer_ms
 from benchmarks.pipeline_runs.raw_media import KINDS, kb_per_minute, read_clip, write_clip
-from benchmarks.pipeline_runs.systems import OURS, PEERS, READING, Bench, Job, Run, open_bench
+from benchmarks.pipeline_runs.systems import FLOOR, OURS, PEERS, READING, Bench, Job, Run, open_bench
 from stream.local import triton_files
 from tests.support.kafka import why_unavailable
 
@@ -92,6 +94,8 @@ class Plan:
         rounds: Rounds of the comparison.
         systems: Systems that are compared.
         sessions: Number of sessions in the comparison.
+        raw_systems: Systems that are compared from raw media.
+        raw_sessions: Number of sentistream's sessions in that comparison.
         seconds: Seconds that each run is measured.
         searches: The search of each kind.
         few: Further numbers of sessions with which the cost of a session is measured.
@@ -102,6 +106,8 @@ class Plan:
     rounds: int
     systems: Sequence[str]
     sessions: int
+    raw_systems: Sequence[str]
+    raw_sessions: int
     seconds: int
     searches: Mapping[str, Search]
     few: Sequence[int] = ()
@@ -111,8 +117,10 @@ class Plan:
 FULL = Plan(
     PARTS,
     rounds=3,
-    systems=(OURS, *PEERS, READING),
+    systems=(OURS, *PEERS, FLOOR, READING),
     sessions=100,
+    raw_systems=(OURS, *PEERS),
+    raw_sessions=40,
     seconds=13,
     searches={
         "encoded": Search(180, 4),
@@ -126,19 +134,25 @@ FULL = Plan(
     few=(1, 5),
     workers=(1, 2),
 )
-QUICK = Plan(PARTS, 1, (OURS, "plain_faust"), 60, 8, {"encoded": Search(120, 1), "320@5": Search(20, 2)})
+QUICK = Plan(
+    PARTS,
+    rounds=1,
+    systems=(OURS, FLOOR, "plain_faust"),
+    sessions=60,
+    raw_systems=(),
+    raw_sessions=0,
+    seconds=8,
+    searches={"encoded": Search(120, 1), "320@5": Search(20, 2)},
+)
 
 
-async def measure(plan: Plan, kinds: Sequence[str]) -> dict[str, Any]:
+async def measure(plan: Plan, kinds: Sequence[str], fer_python: Path | None) -> dict[str, Any]:
     """Start the services and measure the parts of the plan."""
     found: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="sentistream-bench-") as directory:
         async with open_bench(Path(directory)) as bench:
             if "compare" in plan.parts:
-                comparison = await compare(
-                    bench, Job(OURS, "encoded", plan.sessions, plan.seconds), plan.systems, plan.rounds, console.print
-                )
-                found.append(report.compare_keys(comparison, plan.sessions))
+                found += await measure_systems(bench, plan, Path(directory), fer_python)
             if "encoded" in plan.parts:
                 search = plan.searches["encoded"]
                 job = Job(OURS, "encoded", search.first, plan.seconds)
@@ -148,6 +162,20 @@ async def measure(plan: Plan, kinds: Sequence[str]) -> dict[str, Any]:
                     if kind in plan.searches:
                         found += await measure_raw(bench, plan, kind, Path(directory))
     return report.joined(found)
+
+
+async def measure_systems(bench: Bench, plan: Plan, directory: Path, fer_python: Path | None) -> list[dict[str, Any]]:
+    """Let all systems do the same jobs."""
+    job = Job(OURS, "encoded", plan.sessions, plan.seconds)
+    found = [report.compare_keys(await compare(bench, job, plan.systems, plan.rounds, console.print), plan.sessions)]
+    if plan.raw_systems:
+        raw = await compare_raw(bench, Job(OURS, DETAILED, plan.raw_sessions, plan.seconds), plan.raw_systems, console.print)
+        if fer_python is not None:
+            clip = read_clip(write_clip(DETAILED, directory))
+            ms = await asyncio.to_thread(fer_ms, fer_python, clip, directory / "fer")
+            raw = RawComparison({**raw.ms, "fer": ms}, {**raw.sessions, "fer": 1})
+        found.append(report.raw_compare_keys(raw))
+    return found
 
 
 async def measure_raw(bench: Bench, plan: Plan, kind: str, directory: Path) -> list[dict[str, Any]]:
@@ -213,6 +241,9 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, help="run each kind once with this many sessions, instead of searching")
     parser.add_argument("--seconds", type=int, help="seconds that each run is measured")
     parser.add_argument("--workers", type=int, default=1, help="workers, together with --sessions")
+    parser.add_argument(
+        "--fer-python", type=Path, help="Python of an environment with the package fer, see benchmarks/pipeline_runs/fer_peer.py"
+    )
     parser.add_argument("--into", type=Path, help="put what was measured into this file, and keep what it has beside")
     options = parser.parse_args()
     kinds = options.kinds.split(",")
@@ -231,7 +262,7 @@ def main() -> None:
         named = ["encoded"] if options.only == "encoded" else kinds
         found = asyncio.run(measure_points([job_of(kind, options.sessions, plan.seconds, options.workers) for kind in named]))
     else:
-        found = asyncio.run(measure(plan, kinds))
+        found = asyncio.run(measure(plan, kinds, options.fer_python))
     result = {"benchmark": "pipeline", "quick": options.quick, **found, "machine": machine()}
     result["versions"] = versions(*PACKAGES) | {triton_files.DISTRIBUTION: triton_files.VERSION}
     publish(result, options.into)

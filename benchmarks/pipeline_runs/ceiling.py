@@ -10,10 +10,8 @@ import numpy as np
 import onnxruntime
 import torch
 
-from benchmarks.pipeline_runs import media
-from benchmarks.pipeline_runs.plain import SessionState, infer, weights_file
-from stream.domain.chunk import Chunk, ChunkHeader
-from stream.domain.identity import SessionKey, TrackKey
+from benchmarks.pipeline_runs.plain import infer, weights_file
+from benchmarks.pipeline_runs.plain_windows import sample_windows
 from stream.domain.inference import INPUT_NAMES, WindowInputs
 from stream.model.served import OUTPUT_NAMES, load_weights
 
@@ -28,7 +26,7 @@ def cpu_s_per_window(batch: int, windows: int) -> dict[str, float]:
         windows: Windows in one round, rounded down to whole batches.
     """
     torch.set_num_threads(1)
-    batches = [_windows(batch) for _ in range(max(1, windows // batch))]
+    batches = [sample_windows(batch) for _ in range(max(1, windows // batch))]
     model = load_weights(weights_file())
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -50,15 +48,3 @@ def _median_s(work: Callable[[], object]) -> float:
         work()
         seconds.append(time.process_time() - began)
     return statistics.median(seconds)
-
-
-def _windows(count: int) -> list[WindowInputs]:
-    """Windows like those of the pipeline."""
-    track, state, windows = TrackKey(SessionKey("bench", "ceiling"), "customer"), SessionState(), list[WindowInputs]()
-    second = 0
-    while len(windows) < count:
-        for modality, (content_type, payload) in media.encoded(second).items():
-            header = ChunkHeader("x", "benchmark", track, "customer", modality, second, 0, second * 1000, 1000, 0, content_type)
-            windows += [state.inputs(window) for window in state.add(Chunk(header, payload))]
-        second += 1
-    return windows[:count]

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.pipeline_runs.capacity import LATENESS_MS, Capacity, late_ms
-from benchmarks.pipeline_runs.comparison import Comparison
-from benchmarks.pipeline_runs.systems import OURS, Run
+from benchmarks.pipeline_runs.comparison import Comparison, RawComparison
+from benchmarks.pipeline_runs.systems import OURS, READING, Run
 
 BY_KIND = ("raw_sessions_at_1s", "cpu_ms_per_session_second", "raw", "cost_by_sessions")
 """Keys that hold a value for each kind of media."""
@@ -57,11 +57,20 @@ def compare_keys(comparison: Comparison, sessions: int) -> dict[str, Any]:
         "cpu_s_per_window": round(statistics.median(ms[OURS]) / 1000, 5),
         "ratio_to_ceiling": comparison.ratio(ceilings["torch"]),
         "ratio_to_ceiling_in_onnxruntime": comparison.ratio(ceilings["onnxruntime"]),
-        **{f"ratio_to_{system}": comparison.ratio(own) for system, own in ms.items() if system != OURS},
+        **{f"ratio_to_{system}": comparison.ratio(own) for system, own in ms.items() if system not in (OURS, READING)},
         "cpu_ms_per_window": {name: [round(each, 2) for each in by_round] for name, by_round in (ms | ceilings).items()},
         "parts_ms": rounded({name: statistics.median(part[name] for part in comparison.parts) for name in comparison.parts[0]}),
         "batch": round(statistics.median(comparison.batches), 2),
         "compared_with_sessions": sessions,
+    }
+
+
+def raw_compare_keys(comparison: RawComparison) -> dict[str, Any]:
+    """The keys of the comparison from raw media."""
+    return {
+        "raw_ms_by_system": rounded(comparison.ms),
+        "raw_sessions_by_system": dict(comparison.sessions),
+        **{f"ratio_raw_to_{system}": comparison.ratio(system) for system in comparison.ms if system != OURS},
     }
 
 

@@ -36,12 +36,14 @@ PARTITIONS = 3
 OURS = "sentistream"
 PEERS = ("plain_faust", "quixstreams")
 READING = "reading_alone"
+FLOOR = "floor"
 MODULES = {
     "plain_faust": "benchmarks.pipeline_runs.faust_peer",
     "quixstreams": "benchmarks.pipeline_runs.quix_peer",
-    READING: "benchmarks.pipeline_runs.floor",
+    READING: "benchmarks.pipeline_runs.reading",
+    FLOOR: "benchmarks.pipeline_runs.floor",
 }
-USING_TRITON = (OURS,)
+USING_TRITON = (OURS, FLOOR)
 WARM_UP_S = 9
 """Time between the start of the load and the measurement. The first windows are final after 5 s."""
 
@@ -63,6 +65,7 @@ class Job:
         seconds: Duration of the measurement.
         partials: Whether open windows have partial results, as they do by default.
         workers: Number of workers of sentistream.
+        batch: Windows that the floor puts into one request.
     """
 
     system: str
@@ -71,6 +74,7 @@ class Job:
     seconds: int
     partials: bool = False
     workers: int = 1
+    batch: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,7 @@ class Bench:
         async with contextlib.AsyncExitStack() as stack:
             parts = {"redis": [self._redis.process.pid], "broker": [self._kafka.process.pid]}
             if job.system in MODULES:
-                parts["worker"] = [await stack.enter_async_context(self._peer(job.system, settings, folder))]
+                parts["worker"] = [await stack.enter_async_context(self._peer(job, settings, folder))]
             else:
                 workers = await stack.enter_async_context(Workers(settings, folder, job.workers))
                 parts["worker"] = [process.pid for process in workers.processes]
@@ -191,10 +195,11 @@ class Bench:
         )
 
     @contextlib.asynccontextmanager
-    async def _peer(self, system: str, settings: Settings, folder: Path) -> AsyncIterator[int]:
+    async def _peer(self, job: Job, settings: Settings, folder: Path) -> AsyncIterator[int]:
+        system = job.system
         command = [
             *(sys.executable, "-m", MODULES[system], self._kafka.bootstrap, settings.kafka.topic_prefix),
-            *(self._redis.url, str(folder)),
+            *(self._redis.url, str(folder), *([str(job.batch)] if system == FLOOR else [])),
         ]
         environment = {**child_environment(settings), "OMP_NUM_THREADS": "1"}
         process = ManagedProcess(system, command, folder / f"{system}.log", environment)

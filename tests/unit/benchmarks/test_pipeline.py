@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from benchmarks.pipeline_runs.capacity import BUSY, CLOSE_ENOUGH, affordable_sessions, next_sessions
+from benchmarks.pipeline_runs.comparison import Comparison, RawComparison
 from benchmarks.pipeline_runs.parts import part_of_child
 from benchmarks.pipeline_runs.raw_media import Piece, moved_words
-from benchmarks.pipeline_runs.report import cost_keys, joined, merged, missed
+from benchmarks.pipeline_runs.report import compare_keys, cost_keys, joined, merged, missed, raw_compare_keys
 from benchmarks.pipeline_runs.script import RawScript
 from benchmarks.pipeline_runs.systems import OURS, Job, Run
 from stream.domain.chunk import ContentType
@@ -85,6 +86,21 @@ def test_cost_growth_is_the_cost_at_capacity_over_the_lowest() -> None:
     assert keys["cost_growth"] == 1.2
     assert [row["cpu_ms"] for row in keys["cost_by_sessions"]["320@5"].values()] == [40.0, 10.0, 12.0]
     assert keys["cost_by_sessions"]["320@5"]["60"]["p95"] == 800.0
+
+
+def test_ratios_are_medians_over_the_rounds() -> None:
+    ms = {OURS: [4.0, 5.0, 10.0], "floor": [2.0, 3.0, 5.0], "plain_faust": [20.0, 20.0, 20.0], "reading_alone": [1.0, 1.0, 1.0]}
+    parts = [{"worker": 3.0, "broker": 2.0}, {"worker": 2.9, "broker": 2.0}, {"worker": 9.0, "broker": 2.0}]
+    keys = compare_keys(Comparison(ms, parts, {"torch": [1.0, 1.0, 1.0], "onnxruntime": [0.5, 0.5, 0.5]}, [9.0, 10.0, 11.0]), 100)
+    assert (keys["ratio_to_floor"], keys["ratio_to_plain_faust"], keys["ratio_to_ceiling"]) == (0.5, 4.0, 0.2)
+    assert "ratio_to_reading_alone" not in keys
+    assert keys["parts_ms"] == {"worker": 3.0, "broker": 2.0}
+
+
+def test_ratios_from_raw_media_are_those_of_a_session_second() -> None:
+    keys = raw_compare_keys(RawComparison({OURS: 12.0, "plain_faust": 108.0, "fer": 300.0}, {OURS: 40, "plain_faust": 4, "fer": 1}))
+    assert (keys["ratio_raw_to_plain_faust"], keys["ratio_raw_to_fer"]) == (9.0, 25.0)
+    assert keys["raw_sessions_by_system"] == {OURS: 40, "plain_faust": 4, "fer": 1}
 
 
 def test_parts_of_one_measurement_and_of_a_stored_one_join_by_kind() -> None:
