@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stream.cli.errors import EXIT_INCOMPLETE, UsageError
+from stream.media.quality import VideoQuality
 
 if TYPE_CHECKING:
     from stream.config.settings import Settings
@@ -77,6 +78,14 @@ VideoTrack = Annotated[
         min=1,
         help="Send this video track of the file, counted from 1 as players do.",
         show_default="the first with a face",
+    ),
+]
+Quality = Annotated[
+    VideoQuality,
+    typer.Option(
+        "--quality",
+        help="How much of the picture is sent. model: 320 pixels on the longer side, 5 pictures a second, which is what workers look at. "
+        "sharp: 640 pixels, for faces that are small in the picture. high: 640 pixels, up to 30 a second, for other readers of the topic.",
     ),
 ]
 Strict = Annotated[

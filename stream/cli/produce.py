@@ -13,6 +13,7 @@ from stream.cli.options import (
     Channels,
     ConfigFile,
     KafkaAddress,
+    Quality,
     SpeechRecognition,
     Speed,
     Strict,
@@ -20,6 +21,7 @@ from stream.cli.options import (
     load_settings_with,
     parse_channels,
 )
+from stream.media.quality import VideoQuality
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,6 +42,7 @@ def produce(
     channels: Channels = None,
     audio_track: AudioTrack = None,
     video_track: VideoTrack = None,
+    quality: Quality = VideoQuality.MODEL,
     transcript: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Transcript of the file: .vtt, .srt, .json and others.", show_default="none")
     ] = None,
@@ -71,7 +74,8 @@ def produce(
     sample would have been captured. A transcript adds text chunks; a cue such as `<v agent>Hello` belongs to the track of that name.
     Ctrl-C ends the session properly, so that workers close its windows at once.
 
-    At the end, what was sent is compared with what the file announces. A difference is a warning, and in the summary of --json. Exit codes:
+    At the end it says how many bytes a minute were sent. What was sent is compared with what the file announces. A difference is a warning,
+    and in the summary of --json. Exit codes:
     0 sent, 1 failed, 2 wrong options, 3 Kafka is not what the settings say, 4 not all was sent (with --strict), 130 stopped.
 
     For example:
@@ -83,6 +87,8 @@ def produce(
     - `sentistream produce call.wav --consent --withdraw-at 30`
 
     - `sentistream produce film.mkv --audio-track 2 --strict --json`
+
+    - `sentistream produce meeting.mp4 --quality sharp`
     """
     import msgspec  # noqa: PLC0415 - heavy imports stay out of --help
     from rich.console import Console  # noqa: PLC0415
@@ -113,6 +119,7 @@ def produce(
                 channels=names,
                 audio_track=audio_track,
                 video_track=video_track,
+                quality=quality,
                 recognise=asr,
                 statements=Statements(consent, None if withdraw_at is None else round(withdraw_at * 1000), language),
             )
@@ -167,6 +174,7 @@ def _print_result(console: Console, prepared: PreparedSession, produced: Produce
     chunks = ", ".join(f"{count} {modality}" for modality, count in produced.chunks.items())
     ended = "stopped" if recording.stopped else "sent"
     console.print(f"{ended}: {produced.media_ms / 1000:.1f} s of media, {chunks} chunks in {produced.seconds:.1f} s", highlight=False)
+    console.print(recording.rate(), highlight=False)
     for notice in recording.notices[len(prepared.notices) :]:
         console.print(f"[yellow]note:[/] {escape(notice)}", highlight=False, soft_wrap=True)
     for warning in recording.warnings:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def printable(text: str) -> str:
     """Text without the characters that do not print: they would end up in terminals and logs."""
@@ -11,6 +13,18 @@ def printable(text: str) -> str:
 def quantity(number: int, noun: str) -> str:
     """``1 window``, ``2 windows``."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def data_size(count: int) -> str:
+    """A number of bytes: ``950 bytes``, ``43 kB``, ``1.9 MB``."""
+    if count < 1_000:
+        return quantity(count, "byte")
+    return f"{count / 1e3:,.0f} kB" if count < 999_500 else f"{count / 1e6:,.1f} MB"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join(part for part in (", ".join(parts[:-1]), *parts[-1:]) if part)
 
 
 def seconds(milliseconds: int) -> str:

@@ -15,6 +15,7 @@ import msgspec
 
 from stream.media.faces import Box
 from stream.media.media_info import MediaInfo, MediaReport, Selection, Survey, UnreadableReason
+from stream.media.quality import VideoQuality
 
 LENGTHS = struct.Struct(">II")
 
@@ -85,6 +86,7 @@ class OpenMedia(msgspec.Struct, frozen=True, tag="open"):
     path: bytes
     """A file name need not be UTF-8."""
     selection: Selection | None
+    quality: VideoQuality
 
 
 class SurveyMedia(msgspec.Struct, frozen=True, tag="survey"):

@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator
 import av
 
 from stream.domain.modality import Modality
+from stream.media.film import film_pieces
 from stream.media.frames import decoded
 from stream.media.media_info import MediaInfo, MediaReport, Problem, Selection, StreamInfo, UnreadableReason
-from stream.media.pieces import Piece, audio_pieces, video_pieces
+from stream.media.pieces import Piece, audio_pieces
 from stream.media.probe import Unusable, probe
+from stream.media.quality import VideoQuality
 from stream.media.reading import StreamReading
 from stream.media.samples import channel_levels
 
@@ -25,18 +27,20 @@ class FileReader:
         selection: What is read of it.
     """
 
-    def __init__(self, path: str, selection: Selection | None, on_packet: Callable[[], None] | None = None) -> None:
+    def __init__(self, path: str, selection: Selection | None, quality: VideoQuality, on_packet: Callable[[], None] | None = None) -> None:
         """Open the file and decode the beginning of what was chosen.
 
         Args:
             path: The file.
             selection: What to read; None for `MediaInfo.first`.
+            quality: Size and rate of the pictures.
             on_packet: Called for each packet that is read.
 
         Raises:
             Unusable: Nothing of the selection can be decoded, or the file does not have all of it.
         """
         self._path = path
+        self._quality = quality
         self._on_packet = on_packet
         self._probe = probe(path, on_packet)
         self.info = self._probe.info
@@ -73,7 +77,7 @@ class FileReader:
         stream, segments = reading.stream, self._probe.segments
         frames = decoded(self._path, segments, reading, self._on_packet)
         if stream.modality is Modality.VIDEO:
-            return video_pieces(frames, reading)
+            return film_pieces(frames, reading, self._quality)
         sources = {source.channel: place for place, source in enumerate(self.selection.audio) if source.stream == stream.index}
         known = channel_levels(self._path, stream, segments) if None in sources and stream.channels > 1 else None
         return audio_pieces(frames, reading, sources, length_ms=self._probe.length_ms, known_levels=known)

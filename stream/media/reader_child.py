@@ -66,7 +66,7 @@ def _send(header: msgspec.Struct, body: bytes = b"") -> None:
 
 
 def _read(request: messages.OpenMedia) -> None:
-    reader = FileReader(os.fsdecode(request.path), request.selection, _keep_alive())
+    reader = FileReader(os.fsdecode(request.path), request.selection, request.quality, _keep_alive())
     _send(messages.Opened(reader.info, reader.selection))
     for piece in reader.pieces():
         _send(messages.PieceHeader(piece.modality, piece.source, piece.start_ms, piece.duration_ms), piece.payload)

@@ -24,6 +24,7 @@ from stream.media.errors import SourceError
 from stream.media.file_problem import file_problem
 from stream.media.media_info import UNREADABLE, AudioSource, MediaInfo, MediaReport, Problem, Selection, StreamReport, Survey
 from stream.media.pcm import Samples
+from stream.media.quality import VideoQuality
 
 READER = (sys.executable, "-m", "stream.media.reader_child")
 
@@ -136,12 +137,20 @@ class MediaFile:
     info: MediaInfo
     selection: Selection
 
-    def __init__(self, path: Path, selection: Selection | None = None, *, command: Sequence[str] = READER) -> None:
+    def __init__(
+        self,
+        path: Path,
+        selection: Selection | None = None,
+        quality: VideoQuality = VideoQuality.MODEL,
+        *,
+        command: Sequence[str] = READER,
+    ) -> None:
         """Open the file.
 
         Args:
             path: Any video or audio file that FFmpeg reads.
             selection: The sounds and the picture to read; None for `MediaInfo.first`.
+            quality: Size and rate of the pictures.
             command: Program of the child; the memory limit is appended.
 
         Raises:
@@ -149,7 +158,7 @@ class MediaFile:
         """
         self._reader = _Reader(path, command)
         try:
-            reply = self._reader.ask(messages.OpenMedia(os.fsencode(path.resolve()), selection))
+            reply = self._reader.ask(messages.OpenMedia(os.fsencode(path.resolve()), selection, quality))
             if not isinstance(reply, messages.Opened):
                 raise SourceError(f"{path}: reading failed; the file may be damaged")
         except BaseException:

@@ -12,6 +12,7 @@ from stream.domain.identity import SessionKey
 from stream.media import asr
 from stream.media.errors import SourceError, TranscriptError
 from stream.media.media_info import MediaReport, Selection
+from stream.media.quality import VideoQuality
 from stream.media.source import MediaFile, SourcePiece, read_audio, survey
 from stream.media.transcript.placing import MAX_OVERHANG_MS
 from stream.media.transcript.read import TRANSCRIPT_SUFFIXES, read_transcript
@@ -38,6 +39,7 @@ class MediaRequest:
         recognise: Recognise speech where there is no transcript: True, False, or None for "if it is installed".
         audio_track: Number of the audio track to send, from 1; None for the first with a voice.
         video_track: Number of the video track to send, from 1; None for the first with a face.
+        quality: Size and rate of the pictures that are sent.
         statements: What is said about the people of the session.
     """
 
@@ -51,6 +53,7 @@ class MediaRequest:
     recognise: bool | None = None
     audio_track: int | None = None
     video_track: int | None = None
+    quality: VideoQuality = VideoQuality.MODEL
     statements: Statements = NOTHING_SAID
 
     @property
@@ -91,6 +94,7 @@ class PreparedSession:
         numbers: The number of each stream of the file among those of its kind, by `StreamInfo.index`.
         left_out: Streams of the file that are not sent.
         unrouted_words: Words of the transcript that are not sent, because they belong to no track.
+        quality: Size and rate of the pictures that are sent.
     """
 
     plan: SessionPlan
@@ -102,6 +106,7 @@ class PreparedSession:
     numbers: Mapping[int, int] = field(default_factory=dict)
     left_out: tuple[LeftOutStream, ...] = ()
     unrouted_words: int = 0
+    quality: VideoQuality = VideoQuality.MODEL
 
     @contextmanager
     def pieces(self) -> Iterator[PieceReader]:
@@ -109,7 +114,7 @@ class PreparedSession:
         if self.media is None:
             yield PieceReader(None)
             return
-        with MediaFile(self.media, self.selection) as media:
+        with MediaFile(self.media, self.selection, self.quality) as media:
             yield PieceReader(media)
 
 
@@ -150,6 +155,7 @@ def prepare(request: MediaRequest, on_step: Callable[[str], None] | None = None)
         track_numbers(found.info),
         choice.left_out,
         words.unrouted,
+        request.quality,
     )
 
 

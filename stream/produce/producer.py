@@ -181,6 +181,8 @@ def produce_session(
             numbers=session.numbers,
             left_out=session.left_out,
             words=run.sent_words(session.unrouted_words, cut_off=pieces.report.damaged or record is not None),
+            quality=session.quality,
+            bytes_per_minute=run.sent.bytes_per_minute(),
             notices=session.notices,
         )
         return ProducedSession(session.plan, run.sent.media_ms, run.sent.by_modality(), recording, time.monotonic() - began)

@@ -8,8 +8,9 @@ from typing import Literal
 import msgspec
 
 from stream.domain.modality import Modality
-from stream.domain.wording import duration
+from stream.domain.wording import data_size, duration, listed
 from stream.media.media_info import MediaReport, Problem, StreamReport
+from stream.media.quality import VideoQuality
 
 _NOUNS = {Modality.AUDIO: "sound", Modality.VIDEO: "picture"}
 """How a stream is called in sentences."""
@@ -93,6 +94,8 @@ class SentRecording(msgspec.Struct, frozen=True, kw_only=True):
         streams: The tracks that were to be sent.
         left_out: The other audio and video tracks of the file.
         words: The words of its transcript; None without words.
+        quality: Size and rate of the pictures that were sent.
+        bytes_per_minute: Bytes of chunks for each minute of the session, by modality, all tracks together; without their headers.
         notices: Sentences about choices, absent parts and what was put right on the way.
         warnings: A sentence for each thing that is missing.
     """
@@ -104,8 +107,17 @@ class SentRecording(msgspec.Struct, frozen=True, kw_only=True):
     streams: tuple[SentStream, ...] = ()
     left_out: tuple[LeftOutStream, ...] = ()
     words: SentWords | None = None
+    quality: VideoQuality = VideoQuality.MODEL
+    bytes_per_minute: dict[Modality, int] = {}
     notices: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    def rate(self) -> str:
+        """How much was sent: ``a minute is 1.9 MB of audio and 0.7 MB of video (quality model)``."""
+        amounts = {modality: f"{data_size(rate)} of {modality}" for modality, rate in self.bytes_per_minute.items() if rate}
+        if Modality.VIDEO in amounts:
+            amounts[Modality.VIDEO] += f" (quality {self.quality})"
+        return f"a minute is {listed(tuple(amounts.values())) or 'nothing'}"
 
 
 def compare(
@@ -117,6 +129,8 @@ def compare(
     numbers: Mapping[int, int],
     left_out: Sequence[LeftOutStream],
     words: SentWords | None,
+    quality: VideoQuality,
+    bytes_per_minute: dict[Modality, int],
     notices: Sequence[str],
 ) -> SentRecording:
     """Compare what was sent with what was announced.
@@ -129,6 +143,8 @@ def compare(
         numbers: The number of each stream among those of its kind, by `StreamInfo.index`.
         left_out: The streams that were not read.
         words: The words of the transcript.
+        quality: Size and rate of the pictures.
+        bytes_per_minute: Bytes of chunks for each minute, by modality.
         notices: What was said before.
     """
     names = _names(report.streams, numbers)
@@ -147,6 +163,8 @@ def compare(
         streams=tuple(_sent_stream(stream, numbers) for stream in report.streams),
         left_out=tuple(left_out),
         words=words,
+        quality=quality,
+        bytes_per_minute=bytes_per_minute,
         notices=(*notices, *remarks),
         warnings=warnings,
     )

@@ -257,16 +257,22 @@ class SentCounts:
     plan: SessionPlan
     media_ms: int = 0
     chunks: Counter[tuple[str, Modality]] = field(default_factory=Counter)
+    payload_bytes: Counter[Modality] = field(default_factory=Counter)
 
     def add(self, record: PlannedRecord) -> None:
         """Count a record that was sent."""
         self.media_ms = max(self.media_ms, record.due_ms)
         if isinstance(record, PlannedChunk):
             self.chunks[record.track.track, record.modality] += 1
+            self.payload_bytes[record.modality] += len(record.payload)
 
     def by_modality(self) -> dict[Modality, int]:
         """Number of chunks of all tracks, by modality."""
         return {m: sum(n for (_, modality), n in self.chunks.items() if modality is m) for m in MODALITIES}
+
+    def bytes_per_minute(self) -> dict[Modality, int]:
+        """Bytes of the chunks of all tracks, without their headers, for each minute of the session, by modality."""
+        return {m: round(self.payload_bytes[m] * 60_000 / max(1, self.media_ms)) for m in MODALITIES}
 
     def end(self) -> SessionEnd:
         """The session's last record.

@@ -16,6 +16,7 @@ from stream.cli.options import (
     ExternalKafka,
     ExternalRedis,
     ExternalTriton,
+    Quality,
     SpeechRecognition,
     Speed,
     Strict,
@@ -24,6 +25,7 @@ from stream.cli.options import (
     load_settings_with,
     parse_channels,
 )
+from stream.media.quality import VideoQuality
 
 if TYPE_CHECKING:
     from stream.cli.demo.plan import Recordings
@@ -48,6 +50,7 @@ def demo(
     channels: Channels = None,
     audio_track: AudioTrack = None,
     video_track: VideoTrack = None,
+    quality: Quality = VideoQuality.MODEL,
     speed: Speed = "1.0",
     asr: SpeechRecognition = None,
     strict: Strict = False,
@@ -104,7 +107,7 @@ def demo(
     steps = StepReporter(Console(stderr=json))
     with quiet_when_closed():
         recordings = Recordings(
-            tuple(media or ()), tuple(transcript or ()), sessions, asr, parse_channels(channels), audio_track, video_track
+            tuple(media or ()), tuple(transcript or ()), sessions, asr, parse_channels(channels), audio_track, video_track, quality
         )
         run_until_signal(require_services(settings, sorted(map(Service, external))))
         prepared = _prepare(steps, recordings)
@@ -159,6 +162,8 @@ def _print_summary(summary: RunSummary, prepared: Sequence[PreparedSession], ste
 
     for line in summary_lines(summary):
         steps.print_line(line, "bold")
+    for rate in by_recording([(sent.media, (sent.rate(),)) for sent in summary.recordings]):
+        steps.print_line(rate, "bold")
     sent = list(zip(prepared, summary.recordings, strict=True))
     for notice in by_recording([(now.media, now.notices[len(before.notices) :]) for before, now in sent]):
         steps.print_line(f"note: {notice}", "yellow")

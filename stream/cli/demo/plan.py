@@ -12,6 +12,7 @@ from secrets import token_hex
 from stream.cli.errors import CommandError, UsageError
 from stream.domain.identity import SessionKey
 from stream.media.errors import MediaError
+from stream.media.quality import VideoQuality
 from stream.produce.prepare import MediaRequest, PreparedSession, prepare
 from stream.produce.sample import sample_requests
 
@@ -28,6 +29,7 @@ class Recordings:
         sessions: Number of sessions; with more sessions than files the files are repeated. None for one session for each file.
         recognise: Whether to recognise speech if there is no transcript; None if that is installed.
         channels, audio_track, video_track: What is sent of every file of `media`; see `MediaRequest`.
+        quality: Size and rate of the pictures that are sent, also of the packaged sample.
     """
 
     media: tuple[Path, ...] = ()
@@ -37,6 +39,7 @@ class Recordings:
     channels: tuple[str, ...] = ()
     audio_track: int | None = None
     video_track: int | None = None
+    quality: VideoQuality = VideoQuality.MODEL
 
     def requests(self) -> tuple[MediaRequest, ...]:
         """Return a request for each recording. Raises `UsageError` if the options do not fit the number of files."""
@@ -45,7 +48,8 @@ class Recordings:
             raise UsageError(f"{len(transcripts)} --transcript, but {len(media)} MEDIA: name the recording of each transcript as MEDIA")
         if not media and (self.channels or self.audio_track or self.video_track):
             raise UsageError("--channels, --audio-track and --video-track are for your own recordings: name them as MEDIA")
-        requests = tuple(map(self._request, media, [*transcripts, *[None] * (len(media) - len(transcripts))])) or sample_requests()
+        own = tuple(map(self._request, media, [*transcripts, *[None] * (len(media) - len(transcripts))]))
+        requests = own or tuple(replace(request, quality=self.quality) for request in sample_requests())
         if self.sessions is not None and self.sessions < len(requests):
             raise UsageError(f"--sessions {self.sessions} is too few: there are {len(requests)} recordings, one session each")
         return requests
@@ -58,6 +62,7 @@ class Recordings:
             channels=self.channels,
             audio_track=self.audio_track,
             video_track=self.video_track,
+            quality=self.quality,
         )
 
 

@@ -61,6 +61,8 @@ def test_a_live_run_reports_latency_and_no_speed() -> None:
                 "streams": [],
                 "left_out": [],
                 "words": None,
+                "quality": "model",
+                "bytes_per_minute": {},
                 "notices": [],
                 "warnings": [],
             }

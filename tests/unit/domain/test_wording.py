@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stream.domain.wording import duration, printable, quantity, rough_duration, seconds
+from stream.domain.wording import data_size, duration, listed, printable, quantity, rough_duration, seconds
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,12 @@ def test_seconds_have_tenths() -> None:
 
 def test_only_what_prints_is_left() -> None:
     assert [printable(text) for text in ("schön, 素晴らしい", "a\x1b[31m\u202eb\n")] == ["schön, 素晴らしい", "a[31mb"]
+
+
+def test_numbers_of_bytes_have_the_unit_that_fits() -> None:
+    sizes = (1, 950, 43_210, 999_499, 999_500, 1_920_000)
+    assert [data_size(size) for size in sizes] == ["1 byte", "950 bytes", "43 kB", "999 kB", "1.0 MB", "1.9 MB"]
+
+
+def test_a_list_ends_with_and() -> None:
+    assert [listed(tuple("abc"[:count])) for count in range(4)] == ["", "a", "a and b", "a, b and c"]

@@ -10,6 +10,7 @@ import pytest
 from stream.domain.kafka_records import decode_text
 from stream.domain.modality import Modality
 from stream.media.media_info import Content, Problem
+from stream.media.quality import VideoQuality
 from stream.media.reader import FileReader
 from stream.media.surveyor import survey_file
 from stream.produce.prepare import MediaRequest, prepare
@@ -21,13 +22,13 @@ pytestmark = pytest.mark.skipif(DATA is None or not FIELD.is_dir(), reason="need
 
 
 def test_ten_seconds_of_sound_come_out_of_two_rates() -> None:
-    reader = FileReader(str(FIELD / "mp3_rate_change.mp3"), None)
+    reader = FileReader(str(FIELD / "mp3_rate_change.mp3"), None, VideoQuality.MODEL)
     assert sum(piece.duration_ms for piece in reader.pieces()) == pytest.approx(10_000, abs=150)
     assert not reader.report().damaged
 
 
 def test_a_splice_from_surround_to_stereo_keeps_eight_seconds_of_both() -> None:
-    reader = FileReader(str(FIELD / "ts_51_to_stereo.ts"), None)
+    reader = FileReader(str(FIELD / "ts_51_to_stereo.ts"), None, VideoQuality.MODEL)
     pieces = list(reader.pieces())
     for modality in ("audio", "video"):
         assert sum(piece.duration_ms for piece in pieces if piece.modality == modality) == pytest.approx(8_000, abs=50)
@@ -55,7 +56,7 @@ def test_both_tracks_of_a_call_have_a_voice() -> None:
 
 
 def test_a_cut_off_fragment_gives_what_is_there_and_says_what_is_missing() -> None:
-    reader = FileReader(str(FIELD / "frag_cut.mp4"), None)
+    reader = FileReader(str(FIELD / "frag_cut.mp4"), None, VideoQuality.MODEL)
     assert sum(piece.duration_ms for piece in reader.pieces()) == pytest.approx(5_500, abs=100)
     reports = {report.stream.modality: report for report in reader.report().streams}
     assert all(report.announced_ms == pytest.approx(8_020, abs=20) for report in reports.values())

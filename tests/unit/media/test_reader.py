@@ -12,6 +12,7 @@ import pytest
 from stream.media.media_info import AudioSource, MediaInfo, Problem, Selection, StreamReport, UnreadableReason
 from stream.media.pieces import Piece
 from stream.media.probe import Unusable
+from stream.media.quality import VideoQuality
 from stream.media.reader import FileReader
 from tests.support.recordings import Film, Planes, Sound, channels, cut, join, noise, tone, write, write_two_descriptions
 
@@ -43,8 +44,8 @@ class Came:
         return set(self.reports[index].problems)
 
 
-def _read(path: Path, selection: Selection | None = None) -> Came:
-    reader = FileReader(str(path), selection)
+def _read(path: Path, selection: Selection | None = None, quality: VideoQuality = VideoQuality.MODEL) -> Came:
+    reader = FileReader(str(path), selection, quality)
     came = Came(reader.info)
     for piece in reader.pieces():
         if piece.source is None:

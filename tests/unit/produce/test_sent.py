@@ -7,6 +7,7 @@ import pytest
 
 from stream.domain.modality import Modality
 from stream.media.media_info import PROBLEMS, MediaReport, Problem, StreamInfo, StreamReport
+from stream.media.quality import VideoQuality
 from stream.produce.sent import LeftOutStream, SentRecording, SentWords, compare
 
 SOUND = StreamInfo(0, Modality.AUDIO, "aac", 1, "mono")
@@ -25,6 +26,8 @@ def sent(
         numbers={0: 1, 1: 1, 2: 2},
         left_out=left_out,
         words=words,
+        quality=VideoQuality.SHARP,
+        bytes_per_minute={Modality.TEXT: 950, Modality.AUDIO: 1_920_000, Modality.VIDEO: 700_400},
         notices=("said before",),
     )
 
@@ -106,3 +109,11 @@ def test_the_record_of_a_stream_has_its_times_and_the_codes_of_its_problems() ->
     assert msgspec.to_builtins(recording)["streams"] == (
         {"kind": "audio", "track": 2, "announced_ms": 8000, "sent_ms": 3000, "gap_ms": 1000, "lost_ms": 4000, "problems": ("cut_off",)},
     )
+
+
+def test_the_bytes_of_a_minute_are_said_by_modality_and_the_quality_belongs_to_the_picture() -> None:
+    whole = sent()
+    assert whole.rate() == "a minute is 950 bytes of text, 1.9 MB of audio and 700 kB of video (quality sharp)"
+    sound = msgspec.structs.replace(whole, bytes_per_minute={Modality.TEXT: 0, Modality.AUDIO: 1_920_000, Modality.VIDEO: 0})
+    assert sound.rate() == "a minute is 1.9 MB of audio"
+    assert msgspec.structs.replace(whole, bytes_per_minute={}).rate() == "a minute is nothing"
