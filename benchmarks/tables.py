@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from math import ceil
 from pathlib import Path
 from statistics import median
@@ -20,15 +20,17 @@ import numpy as np
 
 from benchmarks.explanation_runs import pages
 from benchmarks.markdown import fill_tables, markdown_table
-from benchmarks.pipeline_runs.raw_media import KINDS
+from benchmarks.pipeline_runs import pages as pipeline_pages
+from benchmarks.pipeline_runs.parts import STUBS
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-DOCUMENTS = ("docs/explanations.md", "docs/operations.md", "docs/performance.md", "docs/reliability.md", "docs/scale.md")
+DOCUMENTS = ("README.md", "docs/explanations.md", "docs/operations.md", "docs/performance.md", "docs/reliability.md", "docs/scale.md")
 SECONDS_PER_WINDOW = 2.0
 """`windows.hop_ms`."""
 PARTIALS_PER_SECOND = 1.0
 """`windows.partial_every_ms`."""
+RAW_KINDS = ("320@5", "sample")
 PERCENTILES = ("p50", "p95", "p99")
 COUNTS = (
     *("runs", "faults", "expected", "lost", "duplicated", "different", "wrong", "mixed", "late", "repeated"),
@@ -44,54 +46,16 @@ def align_table() -> str:
     return markdown_table(["sessions", "µs of CPU time per chunk", "bytes per session"], rows) + "\n\n" + _machine(result)
 
 
-def ratios_table() -> str:
-    """CPU time per window of all systems that do the same job."""
-    result = _last("pipeline")
-    ms = {name: median(values) for name, values in result["cpu_ms_per_window"].items()}
-    titles = {
-        "sentistream": ("sentistream: worker, Redis and Triton", 1.0),
-        "plain_faust": ("plain Faust agent, torch for each window", result["ratio_to_plain_faust"]),
-        "quixstreams": ("Quix Streams, torch for each window", result["ratio_to_quixstreams"]),
-        "reading_alone": ("reading the records through Faust and nothing else", ms["reading_alone"] / ms["sentistream"]),
-        "torch": (f"the model alone in torch, batches of {result['batch']:.1f}", result["ratio_to_ceiling"]),
-        "onnxruntime": (f"the model alone in ONNX Runtime, batches of {result['batch']:.1f}", result["ratio_to_ceiling_in_onnxruntime"]),
-    }
-    rows = [[title, f"{ms[name]:.2f}", f"{ratio:.2f}"] for name, (title, ratio) in titles.items()]
-    return markdown_table(["", "CPU ms per window", "times sentistream's"], rows) + "\n\n" + _machine(result)
+def _pipeline(
+    table: Callable[[Mapping[str, Any]], str], note: Callable[[Mapping[str, Any]], str] = lambda _result: ""
+) -> Callable[[], str]:
+    """A table of the pipeline's benchmark, with a note below it."""
 
+    def filled() -> str:
+        result = _last("pipeline")
+        return "\n\n".join(filter(None, (table(result), note(result))))
 
-def latency_table() -> str:
-    """The largest number of sessions with a p95 within one second, and their latency, by kind of chunk."""
-    result = _last("pipeline")
-    rows = [
-        [_kind_title(kind), str(sessions), *(f"{of_kind['latency_ms'][name]:.0f}" for name in PERCENTILES)]
-        for kind, sessions, of_kind in _by_kind(result)
-        if of_kind["latency_ms"]
-    ]
-    return markdown_table(["chunks", "live sessions", "p50 ms", "p95 ms", "p99 ms"], rows)
-
-
-def milestones_table() -> str:
-    """Duration of each step of a window, with the largest number of sessions."""
-    rows = [
-        [kind, step, *(f"{times[name]:.1f}" for name in PERCENTILES)]
-        for kind, _, of_kind in _by_kind(_last("pipeline"))
-        for step, times in (of_kind["milestones_ms"] or {}).items()
-    ]
-    return markdown_table(["chunks", "step", "p50 ms", "p95 ms", "p99 ms"], rows)
-
-
-def _by_kind(result: Mapping[str, Any]) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
-    """Each kind of chunk, its largest number of sessions, and their latencies."""
-    yield "encoded", result["sessions_at_1s"], result
-    for kind, sessions in result["raw_sessions_at_1s"].items():
-        yield kind, sessions, result["raw"][kind]
-
-
-def _kind_title(kind: str) -> str:
-    name, plus, _ = kind.partition("+")
-    title = {"encoded": "encoded by the producer", "sample": "the sample as it is: H.264, PCM, words"}.get(name) or KINDS[name].title
-    return f"{title}; with partial results" if plus else title
+    return filled
 
 
 def recovery_table() -> str:
@@ -225,14 +189,15 @@ def hosts_table() -> str:
 def scale_table() -> str:
     """What one part carries, and how many of it 1,000, 10,000 and 100,000 live sessions need; from the other measurements."""
     pipeline, gateway, align = _last("pipeline"), _last("gateway"), _last("align")
-    per_second = SECONDS_PER_WINDOW**-1
+    per_second, raw = SECONDS_PER_WINDOW**-1, pipeline["raw_sessions_at_1s"]
     parts_ms = pipeline["parts_ms"]
     kb_per_window = gateway["redis_kb_per_session"] / gateway["past_windows"]
     served = {(row["model"], row["runtime"], row["batch"]): row["per_second"] for row in _last("served")["rows"]}
     carries = {
         "worker and its partition, p95 within a second": pipeline["sessions_at_1s"],
+        **{f"the same from raw media ({kind})": raw[kind] for kind in RAW_KINDS if raw.get(kind)},
         "worker, a whole core": 1000 / (parts_ms["worker"] * per_second),
-        "Triton, a whole core": 1000 / (parts_ms["triton"] * per_second),
+        "Triton, a whole core": 1000 / (sum(parts_ms.get(part, 0.0) for part in ("triton", *STUBS)) * per_second),
         "Triton on a GPU, requests of 32, partial results too": served["mmci", "cuda", 32] / (per_second + PARTIALS_PER_SECOND),
         "Redis, a whole core": 1000 / (parts_ms["redis"] * per_second),
         "Redis, 16 GB, results kept for an hour": 16e6 / (kb_per_window * 3600 * per_second),
@@ -246,12 +211,34 @@ def scale_table() -> str:
     return markdown_table(["part", "sessions that one carries", "for 1,000", "for 10,000", "for 100,000"], rows) + "\n\n" + state
 
 
+def _last(name: str) -> dict[str, Any]:
+    return _runs(name)[-1]
+
+
+def _runs(name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (RESULTS / f"{name}.json").read_text().splitlines()]
+
+
+def _machine(result: Mapping[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items() if name != "sentistream")
+    return f"{_cores(result).rstrip('.')}, {versions}."
+
+
+def _cores(result: Mapping[str, Any]) -> str:
+    return f"{result['machine']['cores']} shared cores ({result['machine']['cpu']})."
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "align": align_table,
     "cost": cost_table,
-    "ratios": ratios_table,
-    "latency": latency_table,
-    "milestones": milestones_table,
+    "capacity": _pipeline(pipeline_pages.capacity_table, _cores),
+    "cost-by-sessions": _pipeline(pipeline_pages.cost_by_sessions_table),
+    "latency": _pipeline(pipeline_pages.latency_table, _machine),
+    "milestones": _pipeline(pipeline_pages.milestones_table),
+    "parts": _pipeline(pipeline_pages.parts_table),
+    "ratios": _pipeline(pipeline_pages.ratios_table),
+    "raw-ratios": _pipeline(pipeline_pages.raw_ratios_table),
+    "workers": _pipeline(pipeline_pages.workers_table),
     "recovery": recovery_table,
     "served": served_table,
     "faults": faults_table,
@@ -265,19 +252,6 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "hosts": hosts_table,
     "scale": scale_table,
 }
-
-
-def _last(name: str) -> dict[str, Any]:
-    return _runs(name)[-1]
-
-
-def _runs(name: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (RESULTS / f"{name}.json").read_text().splitlines()]
-
-
-def _machine(result: Mapping[str, Any]) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items() if name != "sentistream")
-    return f"{result['machine']['cores']} shared cores ({result['machine']['cpu']}), {versions}."
 
 
 def texts() -> dict[Path, str]:
