@@ -7,7 +7,7 @@ import itertools
 import re
 import runpy
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,7 +34,7 @@ def sentistream() -> Any:
 
 def options_of(words: list[str]) -> set[str]:
     """The options of a command and of the groups that it belongs to."""
-    command = sentistream()
+    command: Any = sentistream()
     found = {"--help"}
     for word in words:
         if isinstance(command, TyperGroup) and word in command.commands:
@@ -45,7 +45,7 @@ def options_of(words: list[str]) -> set[str]:
 
 def read_sentistream(arguments: list[str]) -> None:
     """Read the command line as the program does, and run nothing."""
-    command = sentistream()
+    command: Any = sentistream()
     context = command.make_context("sentistream", list(arguments))
     while isinstance(command, TyperGroup):
         rest = [*context._protected_args, *context.args]
@@ -78,8 +78,8 @@ def read_python(arguments: list[str]) -> None:
             run(name if is_module else str(source), run_name="__main__")
 
 
-def parse_and_stop(parser: argparse.ArgumentParser) -> NoReturn:
-    unknown = parser.parse_known_args()[1]
+def parse_and_stop(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None) -> NoReturn:
+    unknown = parser.parse_known_args(arguments)[1]
     assert unknown == []
     raise Read
 
