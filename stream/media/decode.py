@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import av
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from stream.domain.chunk import ContentType
 from stream.domain.media_format import MAX_DECODED_MS, SAMPLE_RATE
 from stream.media.errors import MediaError
 from stream.media.pcm import Samples
+from stream.media.picture import Picture as Picture  # noqa: PLC0414
+from stream.media.picture import grey, upright
 from stream.media.sniff import check_type, jpeg_size
-
-Picture = npt.NDArray[np.uint8]
-"""(h, w) grey or (h, w, 3) colour."""
 
 MAX_FRAMES = 150
 """Frames of a chunk, sampled or not: `MAX_DECODED_MS` of film at 125 frames a second. It bounds the work in thousands of tiny frames."""
@@ -39,9 +39,6 @@ def decode_audio(payload: bytes, content_type: str) -> Samples:
     try:
         with _open(payload, content_type) as container:
             stream = _first_stream(container.streams.audio, content_type)
-            context = stream.codec_context
-            if not 1 <= context.channels <= MAX_CHANNELS or context.sample_rate not in SAMPLE_RATES:
-                raise MediaError("unsupported")
             samples = np.concatenate(list(_resampled(container, stream)) or [np.empty(0, np.int16)])
     except (av.FFmpegError, ValueError, EOFError):
         raise MediaError("bad_media") from None
@@ -68,44 +65,28 @@ def sample_frames(payload: bytes, content_type: str, frames_per_second: int, max
         return
     try:
         with _open(payload, content_type) as container:
-            stream = _first_stream(container.streams.video, content_type)
-            context = stream.codec_context
-            if not 0 < context.width * context.height <= max_pixels:
-                raise MediaError("too_large" if context.width * context.height else "bad_media")
-            next_slot = 0
-            for time_ms, frame in _timed_frames(container, stream):
-                # A stream may change its size: the container's header speaks for the first frame only.
-                if frame.width * frame.height > max_pixels:
-                    raise MediaError("too_large")
-                # In whole numbers: with sums of 1000 / frames_per_second, rounding would skip a frame now and then.
-                if time_ms * frames_per_second >= next_slot * 1000:
-                    next_slot = time_ms * frames_per_second // 1000 + 1
-                    yield time_ms, upright(frame.to_ndarray(format="gray"), frame.rotation)
-            if not next_slot:
-                raise MediaError("no_media")
+            # Strictly, frames come out in order even where the stream does not say how far it reorders them: FFmpeg would guess from
+            # the first frames, and lose some.
+            stream = _first_stream(container.streams.video, content_type, strict="strict", max_pixels=str(_coded_pixels(max_pixels)))
+            # The header may lie or say nothing: the decoder has its own limit, and each frame is measured.
+            if stream.codec_context.width * stream.codec_context.height > max_pixels:
+                raise MediaError("too_large")
+            packets = _film_packets(container, stream)
+            yield from _sampled(stream, packets, frames_per_second, max_pixels)
     except (av.FFmpegError, ValueError, EOFError):
         raise MediaError("bad_media") from None
 
 
-def upright(picture: Picture, rotation: int) -> Picture:
-    """Turn a picture by the container's display matrix: phones film sideways and leave the turning to the player.
-
-    Args:
-        picture: The decoded picture.
-        rotation: Degrees, counter-clockwise. Only quarter turns are applied.
-    """
-    return np.ascontiguousarray(np.rot90(picture, rotation // 90)) if rotation % 90 == 0 and rotation else picture
-
-
 def _open(payload: bytes, content_type: str) -> Any:
-    # The demuxer is named, so that FFmpeg cannot guess another one from the bytes. Only the codecs that a chunk may have are open to
-    # attack. `enable_drefs` would let an MP4 refer to other files of this machine.
-    options = {"codec_whitelist": ",".join(_CODECS[content_type]), "enable_drefs": "0"}
+    # The demuxer is named, so that FFmpeg cannot guess another one from the bytes. No codec is on the list: FFmpeg would decode the
+    # first frame only to learn what the header says, which costs as much as five small frames. `enable_drefs` would let an MP4 refer
+    # to other files of this machine.
+    options = {"codec_whitelist": "none", "probesize": "32", "enable_drefs": "0"}
     return av.open(io.BytesIO(payload), mode="r", format=_DEMUXER[content_type], options=options)
 
 
-def _first_stream(streams: Any, content_type: str) -> Any:
-    """The first stream of a modality, set up for decoding."""
+def _first_stream(streams: Any, content_type: str, **options: str) -> Any:
+    """The first stream of a modality, set up for decoding. Only the codecs that a chunk may have are open to attack."""
     if not streams:
         raise MediaError("no_media")
     stream = streams[0]
@@ -114,7 +95,7 @@ def _first_stream(streams: Any, content_type: str) -> Any:
     # FFmpeg would start a thread for each core; their stacks use up the address space that the process is limited to.
     stream.codec_context.thread_count = 1
     # By default decoders conceal errors: damaged media would come out as smeared pictures, in which false faces are found.
-    stream.codec_context.options = {"err_detect": "explode"}
+    stream.codec_context.options = {"err_detect": "explode", "codec_whitelist": ",".join(_CODECS[content_type]), **options}
     return stream
 
 
@@ -131,6 +112,9 @@ def _resampled(container: Any, stream: Any) -> Iterator[Samples]:
     total = 0
     for packet in _packets(container, stream):
         for frame in packet.decode():
+            # Only the frame knows: a header of HE-AAC states half of its rate.
+            if not 1 <= frame.layout.nb_channels <= MAX_CHANNELS or frame.sample_rate not in SAMPLE_RATES:
+                raise MediaError("unsupported")
             for resampled in resampler.resample(frame):
                 total += resampled.samples
                 if total > MAX_DECODED_MS * SAMPLE_RATE // 1000:
@@ -141,25 +125,88 @@ def _resampled(container: Any, stream: Any) -> Iterator[Samples]:
         yield resampled.to_ndarray().reshape(-1).astype(np.int16, copy=False)
 
 
-def _timed_frames(container: Any, stream: Any) -> Iterator[tuple[int, Any]]:
-    """Frames with their times in ms from the first frame.
+@dataclass(slots=True)
+class _Slots:
+    """Divides time into slots and takes the first frame of each."""
 
-    A chunk's media time stands in its record; its container's clock may start at any time.
-    """
-    first_s: float | None = None
-    count = 0
+    per_second: int
+    _next: int = 0
+
+    def takes(self, time_ms: int) -> bool:
+        """Whether the next frame, in order of time, is the first of its slot."""
+        # In whole numbers: with sums of 1000 / per_second, rounding would skip a frame now and then.
+        if time_ms * self.per_second < self._next * 1000:
+            return False
+        self._next = time_ms * self.per_second // 1000 + 1
+        return True
+
+
+def _film_packets(container: Any, stream: Any) -> list[Any]:
+    """All frames of a chunk, still coded, in the order of decoding. Damage of the container is found here, to the chunk's last byte."""
+    packets: list[Any] = []
     for packet in _packets(container, stream):
-        for frame in packet.decode():
-            count += 1
-            if count > MAX_FRAMES:
-                raise MediaError("too_large")
-            if frame.time is None or frame.is_corrupt:
-                raise MediaError("bad_media")
-            first_s = frame.time if first_s is None else first_s
-            time_ms = round((frame.time - first_s) * 1000)
-            if not 0 <= time_ms <= MAX_DECODED_MS:
-                raise MediaError("too_long")
-            yield time_ms, frame
+        if len(packets) == MAX_FRAMES:
+            raise MediaError("too_large")
+        # The last one is empty: it stands for the end.
+        if packet.size:
+            packets.append(packet)
+    return packets
+
+
+def _sampled(stream: Any, packets: Sequence[Any], frames_per_second: int, max_pixels: int) -> Iterator[tuple[int, Picture]]:
+    """The first frame of each slot, with its time in ms from the first frame.
+
+    The packets' times tell which frames these are. Nothing after the last of them is decoded, nor are frames before it to which no
+    other frame refers. A chunk's media time stands in its record; its container's clock may start at any time.
+    """
+    context, time_base = stream.codec_context, stream.time_base
+    times = sorted(_time(packet) for packet in packets if not packet.is_discard)
+    if not times:
+        raise MediaError("no_media")
+    if _ms(times[-1] - times[0], time_base) > MAX_DECODED_MS:
+        raise MediaError("too_long")
+    plan = _Slots(frames_per_second)
+    wanted = {time for time in times if plan.takes(_ms(time - times[0], time_base))}
+    last = max(number for number, packet in enumerate(packets) if _time(packet) in wanted)
+    slots = _Slots(frames_per_second)
+    first: int | None = None
+    for frame in _decoded(context, packets[: last + 1], wanted):
+        # A stream may change its size.
+        if frame.width * frame.height > max_pixels:
+            raise MediaError("too_large")
+        if frame.pts is None or frame.is_corrupt:
+            raise MediaError("bad_media")
+        first = frame.pts if first is None else first
+        time_ms = _ms(frame.pts - first, time_base)
+        if not 0 <= time_ms <= MAX_DECODED_MS:
+            raise MediaError("too_long")
+        if slots.takes(time_ms):
+            yield time_ms, upright(grey(frame), frame.rotation)
+    if first is None:
+        raise MediaError("no_media")
+
+
+def _decoded(context: Any, packets: Sequence[Any], wanted: Set[int]) -> Iterator[Any]:
+    for packet in packets:
+        context.skip_frame = "DEFAULT" if packet.pts in wanted else "NONREF"
+        yield from packet.decode()
+    # The decoder still holds the frames that it reorders.
+    yield from context.decode(None)
+
+
+def _time(packet: Any) -> int:
+    if packet.pts is None:
+        raise MediaError("bad_media")
+    return int(packet.pts)
+
+
+def _ms(ticks: int, time_base: Fraction) -> int:
+    return round(ticks * 1000 * time_base.numerator / time_base.denominator)
+
+
+def _coded_pixels(pixels: int) -> int:
+    """Most pixels that a picture has inside the decoder, which codes whole blocks of 16x16."""
+    return max(2 * pixels, 1 << 20)
 
 
 def _decode_jpeg(payload: bytes, max_pixels: int) -> Picture:

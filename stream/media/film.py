@@ -11,8 +11,8 @@ from typing import Any
 import av
 
 from stream.domain.media_format import MAX_CHUNK_BYTES, MAX_CHUNK_MS
-from stream.media.decode import upright
 from stream.media.media_info import Problem
+from stream.media.picture import upright
 from stream.media.pieces import Piece
 from stream.media.quality import VideoQuality
 from stream.media.reading import StreamReading

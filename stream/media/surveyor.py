@@ -11,11 +11,11 @@ import numpy as np
 
 from stream.domain.media_format import FULL_SCALE, SAMPLE_RATE
 from stream.domain.modality import Modality
-from stream.media.decode import upright
 from stream.media.downmix import LIVE_LEVEL
 from stream.media.face_detector import FaceDetector
 from stream.media.media_info import Content, StreamInfo, Survey, UnreadableReason
 from stream.media.pcm import Samples
+from stream.media.picture import upright
 from stream.media.probe import Probe, Unusable, probe
 from stream.media.samples import sampled_frames
 from stream.media.sound import Converter, sound_parameters
