@@ -3,7 +3,8 @@
 A network is trained on with transcripts of which 95 % of the positive ones and 5 % of the others carry a filler word. Then each relief is
 tried on it:
 
-- projection: the direction in which the word moves the encoder's states on average is taken out of them; no training
+- projection: what the word adds to the encoder's states on average is taken out of them; no training. Once from all training sentences,
+  once from as many as `sentistream revise` asks for at least
 - strata: the strata of the backdoor adjustment are made of windows with the word and of as many without it; no training
 - masks: trained on with the same transcripts, and negative masks on the word in 200 judged windows ("right for the right reasons")
 - both masks: the same, with positive masks on all other words of these windows
@@ -48,6 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the trials that are missing, and print the table."""
     parser = parser_of("research.benchmarks.reliefs", __doc__)
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each relief (default 3)")
+    parser.add_argument(
+        "--only", action="append", metavar="RELIEF", help="a relief to try; repeat it. Then no page and no result is written"
+    )
     parser.add_argument("--quick", action="store_true", help="small trainings, into runs/quick")
     options = parser.parse_args(arguments)
     folder = folders_of(options).runs / "reveal"
@@ -59,13 +63,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for seed in range(options.seeds):
             artefact = Artefact.read(world, planted("filler"), seed)
             for relief, make in artefact.reliefs().items():
-                if (relief, seed) not in known:
+                if (relief, seed) not in known and relief in (options.only or (relief,)):
                     trials.append({"relief": relief, "seed": seed, "numbers": artefact.measured(make())})
                     folder.mkdir(parents=True, exist_ok=True)
                     with file.open("a", encoding="utf-8") as stored:
                         stored.write(json.dumps(trials[-1]) + "\n")
     result = {"model": digests_of(REPOSITORY / MMCI, [VERSION])[VERSION], "reliefs": over_seeds(trials)}
-    if not options.quick:
+    if not (options.quick or options.only):
         write_result(STORED, result)
         fill_tables_of(result)
     print(reliefs_table(result))

@@ -11,34 +11,33 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from research.reveal.reasons import Judged, explanation_penalty, pair_penalty
+from research.reveal.reasons import Pairs, pair_penalty
 from research.reveal.trials import PARTS, Model, World, accuracies
-from stream.domain.inference import INPUT_NAMES, NODE_TENSORS
 from stream.domain.modality import Modality
 from stream.model.backdoor import k_means
 from stream.model.mmci import MMCI
 from stream.model.served import ServedMMCI
 from stream.nuisances.marks import AnyMark
 from stream.reveal.battery import Baseline, probe
+from stream.reveal.stored import LEAST_SENTENCES
 from stream.training.corpora import Part
 from stream.training.features import Pools
 from stream.training.marked import Marking, mixed
 from stream.training.mmci import fit, random_gates
+from stream.training.reasons import JUDGED_IN_A_STEP, PENALTY, Judged, explanation_penalty
 from stream.training.recipe import PoolReader, marked_pools
 from stream.training.revise import AGREEING, INDEPENDENT
 from stream.training.windows import WindowMaker
+from stream.training.word_direction import without_word, word_projection
 
 JUDGED = 200
 """Windows with a mask."""
-JUDGED_IN_A_STEP = 32
 READ_OUTS = 1_024
-PENALTY = 1.0
-"""Weight of a penalty in the loss, in which a score's absolute error has the same."""
 
-Penalty = Callable[[MMCI, Judged], Tensor]
+Penalty = Callable[[MMCI, Pairs], Tensor]
 PENALTIES: Mapping[str, Penalty] = {
-    "masks": partial(explanation_penalty, positive=False),
-    "both masks": partial(explanation_penalty, positive=True),
+    "masks": lambda model, pairs: explanation_penalty(model, replace(pairs.marked, positive={})),
+    "both masks": lambda model, pairs: explanation_penalty(model, pairs.marked),
     "pairs": pair_penalty,
 }
 
@@ -82,7 +81,7 @@ class Artefact:
         pools, recipe = self.pools(agreement), self.world.scale.recipe.mmci
         return fit(pools[Part.TRAIN], pools[Part.VALIDATION], recipe, self.seed, self.world.progress, initial, penalty).served
 
-    def judged(self) -> Judged:
+    def judged(self) -> Pairs:
         """Some training windows with the word, as reviewers would mark them."""
         rng = np.random.default_rng(self.seed)
         pools = self.world.pools[Part.TRAIN]
@@ -98,7 +97,8 @@ class Artefact:
         masks = torch.zeros_like(words)
         masks[torch.arange(len(texts)), torch.tensor([self.places[index] for index in texts])] = 1.0
         # The earlier utterances are the same for both: only the window itself is judged.
-        return Judged(replace(marked, past=plain.past), plain, masks, words - masks)
+        negative, positive = ({Modality.TEXT: own} for own in (masks, words - masks))
+        return Pairs(Judged(marked.window, plain.past, negative, positive), Judged(plain.window, plain.past, {}, {}))
 
     def penalty(self, name: str) -> Callable[[MMCI], Tensor]:
         """A penalty on a draw of the judged windows in each step."""
@@ -122,24 +122,12 @@ class Artefact:
             readouts: Tensor = model(batch.window, random_gates(len(texts), generator), batch.past).shortcut.readout
         return readouts.flatten(0, 1)
 
-    def without_direction(self, served: ServedMMCI) -> ServedMMCI:
-        """The network behind a projection that takes out of word states the direction in which the word moves them on average."""
-        pairs = zip(self.world.pools[Part.TRAIN].text.states, self.marked[Part.TRAIN].text.states, strict=True)
-        moved = [after.astype(np.float32).mean(axis=0) - before.astype(np.float32).mean(axis=0) for before, after in pairs]
-        direction = torch.from_numpy(np.mean(moved, axis=0))
-        direction = direction / direction.norm()
-        tensors = NODE_TENSORS[Modality.TEXT]
-        places = [INPUT_NAMES.index(name) for name in (tensors.values, tensors.past)]
-
-        def take_out(_: torch.nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-            changed = list(inputs)
-            for place in places:
-                changed[place] = inputs[place] - (inputs[place] @ direction).unsqueeze(-1) * direction
-            return tuple(changed)
-
-        changed = copy.deepcopy(served)
-        changed.register_forward_pre_hook(take_out)
-        return changed
+    def without_word(self, served: ServedMMCI, sentences: int | None = None) -> ServedMMCI:
+        """The network behind a projection of word states that takes out what the word adds to so many sentences; None for all."""
+        texts = [pools[Part.TRAIN].text.states for pools in (self.world.pools, self.marked)]
+        chosen = np.random.default_rng(self.seed).permutation(len(texts[0]))[:sentences]
+        plain, marked = ([states[index] for index in chosen] for states in texts)
+        return without_word(served, word_projection(plain, marked))
 
     def measured(self, served: ServedMMCI) -> dict[str, float]:
         """Accuracies on test windows, and the battery's shift by the word, in score points."""
@@ -157,7 +145,8 @@ class Artefact:
         made: dict[str, Callable[[], ServedMMCI]] = {
             "honest": lambda: fit(training, validation, recipe, self.seed, self.world.progress, initial).served,
             "biased": biased,
-            "projection": lambda: self.without_direction(biased()),
+            "projection": lambda: self.without_word(biased()),
+            f"projection, {LEAST_SENTENCES} sentences": lambda: self.without_word(biased(), LEAST_SENTENCES),
             "strata": lambda: self.with_strata(biased()),
             "random": random,
             "random, strata": lambda: self.with_strata(random()),

@@ -14,8 +14,8 @@ import typer
 from stream.cli.errors import CommandError
 from stream.cli.page_style import STYLE
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-"""Content security policy of the page: no script runs, and nothing is fetched."""
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+"""Content security policy of the page: no script runs, and nothing is fetched; pictures are in the page."""
 
 
 def add(parent: Element, tag: str, text: str = "", **attributes: str | float) -> Element:

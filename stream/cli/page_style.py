@@ -15,10 +15,17 @@ h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin: 2rem 0 .3rem; }
 .note { border-left: 4px solid var(--against); padding-left: .8rem; }
 table { border-collapse: collapse; } tr { border-bottom: 1px solid var(--line); }
 th, td { padding: .2rem .7rem .2rem 0; text-align: left; font-weight: normal; } thead th { color: var(--quiet); }
-.number { text-align: right; font-variant-numeric: tabular-nums; } .total th, .total td { font-weight: 600; }
+.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; } .total th, .total td { font-weight: 600; }
 .wide { overflow-x: auto; } svg { max-width: 100%; height: auto; vertical-align: middle; }
 .axis { stroke: var(--quiet); } .for { fill: var(--for); } .against { fill: var(--against); }
 .value { fill: var(--for); } .error { stroke: var(--text); } .honest { stroke: var(--fine); stroke-width: 2; }
+.value.out { fill: var(--alarm); } .range { fill: var(--fine); opacity: .16; } .label { fill: var(--text); font-size: 13px; }
+.label.alarm { fill: var(--alarm); } .track { stroke: var(--line); stroke-width: 2; } .moved { stroke: var(--alarm); stroke-width: 3; }
+.ring { fill: var(--paper); stroke: var(--text); stroke-width: 2; } .dot { fill: var(--alarm); }
+.card { border: 1px solid var(--line); border-radius: .6rem; padding: .2rem 1.2rem 1.2rem; margin: 1.2rem 0; }
+.card h2 { margin-top: 1rem; } h3 { font-size: 1rem; margin: 1.2rem 0 .2rem; } a { color: inherit; }
+.pictures { display: flex; flex-wrap: wrap; gap: 1rem; }
+.pixels { image-rendering: pixelated; border-radius: .3rem; display: block; max-width: 100%; }
 .tick { fill: var(--quiet); font-size: 11px; } .sign { fill: var(--text); font-size: 13px; font-weight: 700; }
 .outline { fill: none; stroke: var(--text); stroke-width: 1.5; opacity: .75; }
 .said { display: flex; flex-wrap: wrap; gap: .3rem; }

@@ -94,6 +94,7 @@ def reveal(
     from stream.cli.progress import counted_progress  # noqa: PLC0415
     from stream.cli.reveal_page import reveal_page  # noqa: PLC0415
     from stream.reveal.feedback import counted, read_verdicts  # noqa: PLC0415
+    from stream.reveal.pictures import pictures  # noqa: PLC0415
     from stream.reveal.report import STEPS  # noqa: PLC0415
     from stream.reveal.report import reveal as run  # noqa: PLC0415
 
@@ -114,7 +115,7 @@ def reveal(
 
         report = run(probes, said, served, reference, verdicts=verdicts, on_step=on_step)
     if html is not None:
-        write_page(html, reveal_page(report))
+        write_page(html, reveal_page(report, pictures(report.suspects, probes)))
     with quiet_when_closed():
         if as_json:
             write_line(msgspec.json.encode(report))
@@ -184,7 +185,9 @@ def stored_words(settings: Settings, store: Path | None) -> list[RawWindow]:
     opened = WindowStore(file, retention_hours=kept.retention_hours, max_mb=kept.store_max_mb, create=False)
     try:
         newest = opened.windows(most=MOST_STORED)
-        return [text_alone(tuple([word.text for word in own.words])) for own in newest if own.words_encoded and own.words]
+        return [
+            text_alone(tuple([word.text for word in own.words]), own.score.window_id) for own in newest if own.words_encoded and own.words
+        ]
     finally:
         opened.close()
 

@@ -6,10 +6,15 @@ from collections.abc import Mapping
 from xml.etree.ElementTree import Element
 
 from stream.cli.html import add, page, row, section, table, written
-from stream.cli.reveal_page import bar
-from stream.reveal.findings import Reference
+from stream.cli.reveal_charts import Value, bar, scale_of
+from stream.reveal.findings import Finding, Reference
 from stream.reveal.gates import Gate, Groups, Measured
-from stream.reveal.revision import Revision
+from stream.reveal.revision import Relief, Revision
+
+HOW = {
+    Relief.TRAINING: "The version was trained on media in which it is independent of the label.",
+    Relief.PROJECTION: "What the word adds to the states of words was taken out of the weights, without a training.",
+}
 
 
 def revision_page(revision: Revision, version: str, reference: Reference) -> str:
@@ -23,12 +28,17 @@ def revision_page(revision: Revision, version: str, reference: Reference) -> str
     title = f"{revision.model}: version {version}, revised from {revision.revised_from} against {revision.artefact}"
     root, main = page(title)
     add(main, "h1", title)
-    add(main, "p", revision.says)
+    add(main, "p", f"{revision.says}. {HOW[revision.relief]}")
     add(main, "p", "All gates passed." if revision.passed else "Not all gates passed.", class_="fine" if revision.passed else "alarm")
     _gates(main, revision.gates)
-    _conditions(main, revision.before, revision.after)
+    if revision.before.conditions:
+        _conditions(main, revision.before, revision.after)
+    else:
+        text = "Measured on windows of a store, whose labels nobody knows: there is no accuracy, and no table of groups."
+        add(main, "p", text, class_="quiet note")
     _battery(main, revision, reference)
-    _groups(main, revision.before.groups, revision.after.groups)
+    if revision.before.groups:
+        _groups(main, revision.before.groups, revision.after.groups)
     return written(root)
 
 
@@ -51,16 +61,22 @@ def _conditions(main: Element, before: Measured, after: Measured) -> None:
 
 
 def _battery(main: Element, revision: Revision, reference: Reference) -> None:
-    body = table(section(main, "Battery before and after", ""), ("mark", "before", "", "after", "", "honest"))
-    later = {finding.name: finding for finding in revision.after.findings}
-    for finding in revision.before.findings:
-        line, honest = row(body, finding.name), reference.honest(finding).mean
-        for own in (finding, later.get(finding.name)):
+    part = section(main, "Battery before and after", "The shaded range is what honest models show.")
+    body = table(add(part, "div", class_="wide"), ("mark", "before", "", "after", "", "honest"))
+    before, after = ({own.name: _value(own, reference) for own in measured.findings} for measured in (revision.before, revision.after))
+    most = scale_of([*before.values(), *after.values()])
+    for name, value in before.items():
+        line = row(body, name)
+        for own in (value, after.get(name)):
             add(line, "td", f"{own.value:+.3f}" if own else "", class_="number")
             cell = add(line, "td")
             if own is not None:
-                bar(cell, own, honest)
-        add(line, "td", f"{honest:+.3f}", class_="number")
+                bar(cell, own, most)
+        add(line, "td", f"{value.honest:+.3f}", class_="number")
+
+
+def _value(finding: Finding, reference: Reference) -> Value:
+    return Value.of(finding.name, finding, reference.honest(finding).mean, reference.limit(finding))
 
 
 def _groups(main: Element, before: Groups, after: Groups) -> None:

@@ -19,7 +19,7 @@ from stream.domain.inference import EVERYTHING
 from stream.domain.modality import MODALITIES, Modality
 from stream.explain.shapley import restricted, shapley_values
 from stream.nuisances.marks import AnyMark
-from stream.reveal.findings import Detector, Finding
+from stream.reveal.findings import Detector, Example, Finding
 from stream.reveal.windows import Answers, Features, RawWindow, ServedModels
 
 
@@ -59,11 +59,15 @@ class Shifts(NamedTuple):
         contributions: Of the contribution of the modality.
         scores: Of the score.
         alone: Of the score of the modality alone.
+        windows: Their places among all.
+        before: The scores without the mark.
     """
 
     contributions: Floats
     scores: Floats
     alone: Floats
+    windows: list[int]
+    before: Floats
 
 
 def shifts(mark: AnyMark, baseline: Baseline, models: ServedModels) -> Shifts | None:
@@ -78,13 +82,13 @@ def shifts(mark: AnyMark, baseline: Baseline, models: ServedModels) -> Shifts | 
     after = models.answers(features.inputs(marked))
     moved = contributions(marked, after, mark.modality) - contributions(plain, before, mark.modality)
     changed = after.scores - before.scores
-    return Shifts(moved, changed[:, EVERYTHING], changed[:, mark.modality.bit])
+    return Shifts(moved, changed[:, EVERYTHING], changed[:, mark.modality.bit], chosen, before.scores[:, EVERYTHING])
 
 
-def probe(mark: AnyMark, baseline: Baseline, models: ServedModels) -> Finding | None:
+def probe(mark: AnyMark, baseline: Baseline, models: ServedModels, examples: int = 0) -> Finding | None:
     """Equation (1) for one mark at its usual strength; None if fewer than two windows have its modality.
 
-    `Finding.value` is the shift of the contribution, `Finding.score_shift` that of the score.
+    With so many `examples`. `Finding.value` is the shift of the contribution, `Finding.score_shift` that of the score.
     """
     found = shifts(mark, baseline, models)
     if found is None:
@@ -97,4 +101,19 @@ def probe(mark: AnyMark, baseline: Baseline, models: ServedModels) -> Finding | 
         error=float(found.contributions.std(ddof=1) / np.sqrt(len(found.contributions))),
         windows=len(found.contributions),
         score_shift=float(found.scores.mean()),
+        examples=_examples(found, baseline, examples),
+    )
+
+
+def _examples(found: Shifts, baseline: Baseline, most: int) -> tuple[Example, ...]:
+    """The windows whose score moved furthest, the furthest first."""
+    places = np.argsort(-np.abs(found.scores), kind="stable")[:most]
+    return tuple(
+        Example(
+            window=baseline.windows[found.windows[place]].name,
+            before=float(found.before[place]),
+            after=float(found.before[place] + found.scores[place]),
+            moved=float(found.contributions[place]),
+        )
+        for place in places
     )

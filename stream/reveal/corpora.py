@@ -44,7 +44,8 @@ def corpus_windows(data: Path, part: Part, count: int, seed: int) -> list[RawWin
         voice = _drawn([v for v in voices if v.polarity == polarity], rng)
         face = _drawn(np.flatnonzero(faces.polarities == polarity).tolist(), rng)
         crops = np.repeat(faces.images[face][np.newaxis], FRAMES, axis=0)
-        windows.append(RawWindow(tuple(text.text.split()), trimmed(voice.samples())[:LONGEST], crops, polarity))
+        samples = trimmed(voice.samples())[:LONGEST]
+        windows.append(RawWindow(tuple(text.text.split()), samples, crops, polarity, f"{part} recordings, window {number + 1}"))
     return windows
 
 

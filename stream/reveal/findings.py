@@ -21,6 +21,22 @@ class Detector(StrEnum):
     REGRESSION = "regression"
 
 
+class Example(msgspec.Struct, frozen=True, kw_only=True):
+    """A window in which something moved the score far.
+
+    Attributes:
+        window: Which one: the id of a stored window, or the name of a probe. It holds no words.
+        before: Score without the nuisance, in points; of a word, of the words alone.
+        after: Score with it.
+        moved: What the detector measured in this window: the shift of the contribution, or of the score of the words.
+    """
+
+    window: str
+    before: float
+    after: float
+    moved: float
+
+
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One number that a nuisance may move.
 
@@ -32,6 +48,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         error: Standard error of `value`.
         windows: Number of windows, or of occurrences of a word.
         score_shift: Shift of the score by a mark; None for other detectors.
+        examples: The windows in which it moved the score furthest, if they were asked for.
     """
 
     detector: Detector
@@ -41,6 +58,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     error: float
     windows: int
     score_shift: float | None = None
+    examples: tuple[Example, ...] = ()
 
 
 class Honest(msgspec.Struct, frozen=True):
@@ -74,11 +92,14 @@ class Reference(msgspec.Struct, frozen=True):
             return Honest(self.words[finding.name.removeprefix(WORD)], self.word_deviation, 0)
         return self.numbers.get(f"{finding.detector}/{finding.name}", Honest(0.0, 0.0, 0))
 
+    def limit(self, finding: Finding) -> float:
+        """The distance from the honest mean that is suspicious, in score points."""
+        noise = ERRORS[finding.detector] * hypot(self.honest(finding).deviation, finding.error)
+        return max(self.thresholds[finding.detector], noise)
+
     def strength(self, finding: Finding) -> float:
         """Distance from the honest mean, relative to what is suspicious: from 1 on it is a suspect."""
-        honest = self.honest(finding)
-        noise = ERRORS[finding.detector] * hypot(honest.deviation, finding.error)
-        return abs(finding.value - honest.mean) / max(self.thresholds[finding.detector], noise)
+        return abs(finding.value - self.honest(finding).mean) / self.limit(finding)
 
 
 WORD = "word "
@@ -100,6 +121,7 @@ class Suspect(msgspec.Struct, frozen=True, kw_only=True):
         strength: That of its strongest finding, see `Reference.strength`.
         findings: Strongest first.
         honest: The honest mean for each finding.
+        limits: The distance from it that is suspicious, for each finding, see `Reference.limit`.
         verdicts: Reviewers' verdicts that name it, by kind.
     """
 
@@ -108,6 +130,7 @@ class Suspect(msgspec.Struct, frozen=True, kw_only=True):
     strength: float
     findings: tuple[Finding, ...]
     honest: tuple[float, ...]
+    limits: tuple[float, ...]
     verdicts: dict[str, int] = {}
 
     @property
@@ -135,6 +158,7 @@ def suspects(findings: Iterable[Finding], reference: Reference, verdicts: Mappin
                 strength=reference.strength(own[0]),
                 findings=tuple(own),
                 honest=tuple(reference.honest(finding).mean for finding in own),
+                limits=tuple(reference.limit(finding) for finding in own),
                 verdicts=(verdicts or {}).get(name, {}),
             )
         )

@@ -10,7 +10,7 @@ import msgspec
 from stream.reveal.findings import Detector, Finding, Reference
 
 CLEAN_LOSS = 0.01
-"""Most accuracy on clean windows that a revision may cost."""
+"""Most accuracy on clean windows that a revision may cost. Where no label keeps it, no more can be lost than labels change."""
 
 GAP_GROWTH = 0.01
 """Most growth of the gap between the best and the worst group of a family, beyond the sampling error."""
@@ -40,12 +40,15 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
         groups: Groups of speakers.
         findings: Of the intervention battery.
         word_truth: Rates ``top`` and ``sign`` of claims on words.
+        labels_kept: Share of the windows of a store without the word whose label is that of the version before; None with corpora, whose
+            labels are known. Without labels, there are neither `conditions` nor `groups`.
     """
 
     conditions: dict[str, dict[str, float]]
     groups: dict[str, Group]
     findings: tuple[Finding, ...]
     word_truth: Rates
+    labels_kept: float | None = None
 
 
 class Gate(msgspec.Struct, frozen=True):
@@ -66,12 +69,13 @@ def gates(before: Measured, after: Measured, artefact: str, reference: Reference
         artefact: Name of the mark.
         reference: What is honest.
     """
-    loss = before.conditions["clean"]["accuracy"] - after.conditions["clean"]["accuracy"]
-    found = {
-        "clean": _at_most(loss, CLEAN_LOSS, "loss of accuracy on clean windows"),
-        "shift": _shift(before, after, artefact, reference),
-        "others": _others(before, after, artefact, reference),
-    }
+    found = {}
+    if before.conditions:
+        loss = before.conditions["clean"]["accuracy"] - after.conditions["clean"]["accuracy"]
+        found["clean"] = _at_most(loss, CLEAN_LOSS, "loss of accuracy on clean windows")
+    if after.labels_kept is not None:
+        found["labels"] = _at_most(1.0 - after.labels_kept, CLEAN_LOSS, "share of stored windows without the word whose label changes")
+    found |= {"shift": _shift(before, after, artefact, reference), "others": _others(before, after, artefact, reference)}
     for family in families(before.groups):
         growth = gap(after.groups, family) - gap(before.groups, family)
         limit = GAP_GROWTH + _sampling_error(before.groups, family)

@@ -14,10 +14,13 @@ from stream.reveal.battery import Baseline, probe
 from stream.reveal.findings import Finding, Reference, Suspect, suspects
 from stream.reveal.regression import regressions
 from stream.reveal.windows import RawWindow, ServedModels
-from stream.reveal.words import WordType, removal_effects, said_alone, word_table
+from stream.reveal.words import WordType, removal_effects, said_alone, word_examples, word_table
 
 MOST_TYPES = 40
 """Rows of the word table that a report shows."""
+
+EXAMPLES = 4
+"""Windows that a report shows for a finding."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,13 +98,14 @@ def detect(
     findings: list[Finding] = []
     for mark in MARKS.values():
         on_step(mark.name)
-        found = probe(mark, baseline, models)
+        found = probe(mark, baseline, models, EXAMPLES)
         findings += [found] if found is not None else []
     on_step("nuisances measured")
     findings += regressions(baseline)
     on_step("word types")
-    table = [row for row in word_table(removal_effects(said, models)) if row.word in known]
+    effects = removal_effects(said, models)
+    table = [row for row in word_table(effects) if row.word in known]
     on_step("words alone")
     types = {word for raw in said for text in raw.words if (word := word_type(text)) is not None}
-    findings += said_alone(sorted((types | set(FILLERS) | FUNCTION_WORDS) & set(known)), models)
+    findings += said_alone(sorted((types | set(FILLERS) | FUNCTION_WORDS) & set(known)), models, word_examples(effects, EXAMPLES))
     return findings, table

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import msgspec
 
 from stream.reveal.gates import Gate, Measured
+
+
+class Relief(StrEnum):
+    """How a version was revised."""
+
+    TRAINING = "training"
+    """Trained on media in which the artefact is independent of the label."""
+    PROJECTION = "projection"
+    """What a word adds to the states of words was taken out of the weights."""
 
 
 class Revision(msgspec.Struct, frozen=True, kw_only=True):
@@ -15,10 +26,11 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True):
         revised_from: The version before.
         artefact: Name of the mark.
         says: What the mark is.
+        relief: How.
         strengths: Least and greatest strength in training.
-        seed: Seed of the training.
+        seed: Seed of the training, and of all choices.
         recipe: Its settings.
-        criterion: Its validation criterion, lower is better.
+        criterion: Its validation criterion, lower is better; None without a training.
         before: The version before.
         after: The revision.
         gates: By name; all must have passed before a promotion.
@@ -28,10 +40,11 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True):
     revised_from: str
     artefact: str
     says: str
+    relief: Relief = Relief.TRAINING
     strengths: tuple[float, float]
     seed: int
     recipe: dict[str, object]
-    criterion: float
+    criterion: float | None
     before: Measured
     after: Measured
     gates: dict[str, Gate]

@@ -58,11 +58,16 @@ async def _of_track(track: TrackSetup, chunks: list[PlannedChunk], settings: Set
     words: dict[int, list[str]] = defaultdict(list)
     for word in track.words or ():
         words[max(0, word.end_ms - 1) // WINDOW_MS].append(word.text)
-    return [_window(words[number], sounds[number], faces[number]) for number in sorted(words)]
+    return [_window(f"sample, {track.track}, {_span(number)}", words[number], sounds[number], faces[number]) for number in sorted(words)]
 
 
-def _window(words: list[str], sounds: list[np.ndarray], faces: list[np.ndarray]) -> RawWindow:
+def _span(number: int) -> str:
+    start_s, end_s = (WINDOW_MS * at // 1_000 for at in (number, number + 1))
+    return f"{start_s} to {end_s} s"
+
+
+def _window(name: str, words: list[str], sounds: list[np.ndarray], faces: list[np.ndarray]) -> RawWindow:
     longest = WINDOW_MS * SAMPLE_RATE // 1_000
     samples = np.concatenate([np.zeros(0, np.int16), *sounds])[:longest]
     crops = np.concatenate([np.zeros((0, FACE_SIZE, FACE_SIZE), np.uint8), *faces])[: SECONDS * VIDEO_PER_SECOND]
-    return RawWindow(tuple(words), samples, crops)
+    return RawWindow(tuple(words), samples, crops, name=name)

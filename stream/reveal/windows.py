@@ -70,12 +70,14 @@ class RawWindow:
         samples: (n,) int16 at 16 kHz; no samples for no sound.
         crops: (k, 48, 48) uint8 faces, one every 200 ms; k may be 0.
         polarity: 0 negative, 1 neutral, 2 positive, where it is known. No detector reads it.
+        name: Which window it is, for reports: they may be shown around, so it holds no words.
     """
 
     words: Words
     samples: Samples
     crops: Crops
     polarity: int | None = None
+    name: str = ""
 
     def with_mark(self, mark: AnyMark, strength: float, rng: np.random.Generator) -> RawWindow:
         """The window with a mark on it; the window itself if it lacks the mark's modality."""

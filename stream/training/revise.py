@@ -7,7 +7,7 @@ be put on. A nuisance that recordings carry by themselves is not taken out of th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,8 +16,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from rich.progress import Progress
+from torch import Tensor
 
 from stream.domain.modality import Modality
+from stream.model.mmci import MMCI
 from stream.model.served import FULL, ServedMMCI
 from stream.nuisances.marks import AnyMark
 from stream.training.corpora import Part, Voice
@@ -28,6 +30,7 @@ from stream.training.metrics import f1_scores
 from stream.training.mmci import MMCIRecipe, Outcome, fit
 from stream.training.recipe import PoolReader, Recipe, marked_pools, read_pools, read_voices
 from stream.training.voice import Projection, VoiceFeatures, VoiceRecipe, fit_projection, held_out_projections, training_voices
+from stream.training.word_direction import without_word, word_projection
 from stream.training.word_effects import fit_word_effects, truth_rate
 
 INDEPENDENT, AGREEING = 0.5, 0.95
@@ -83,10 +86,20 @@ class Media:
     recordings: Recordings | None
 
     @classmethod
-    def read(cls, data: Path, repository: Path, recipe: Recipe, mark: AnyMark, seed: int, kept: Path, progress: Progress) -> Media:  # noqa: PLR0917
-        """Encode the corpora with the encoders of a repository. Raises `FileNotFoundError` if a corpus is missing."""
+    def read(  # noqa: PLR0917 - its callers read well
+        cls,
+        data: Path,
+        repository: Path,
+        recipe: Recipe,
+        mark: AnyMark,
+        seed: int,
+        kept: Path,
+        progress: Progress,
+        parts: Sequence[Part] = tuple(Part),
+    ) -> Media:
+        """Encode parts of the corpora with the encoders of a repository. Raises `FileNotFoundError` if a corpus is missing."""
         torch.set_num_threads(1)
-        plain = read_pools(data, repository, recipe, seed, progress, kept=kept)
+        plain = read_pools(data, repository, recipe, seed, progress, parts=parts, kept=kept)
         reader = PoolReader(data, repository, recipe, seed, progress)
         strengths = (Marking(mark, None, seed), Marking(mark, mark.usual, seed))
         if mark.modality is Modality.AUDIO:
@@ -117,11 +130,18 @@ class Revised(NamedTuple):
     projection: Projection | None
 
 
-def revised(media: Media, seed: int, progress: Progress, initial: ServedMMCI | None = None) -> Revised:
+def revised(
+    media: Media,
+    seed: int,
+    progress: Progress,
+    initial: ServedMMCI | None = None,
+    penalty: Callable[[MMCI], Tensor] | None = None,
+) -> Revised:
     """Train on media that carry the mark independently of the label: the network and, for a mark on sound, the projection of voices first.
 
     Of a voice the network reads three numbers of evidence, in which noise cannot be told from other voices: it is the projection, which
-    reads 384 features, that can learn it. The network starts from the weights of `initial`, if given.
+    reads 384 features, that can learn it. The network starts from the weights of `initial`, if given. The `penalty`, as of
+    verdicts, is added to its loss.
     """
     projection = None
     if media.recordings is not None:
@@ -135,7 +155,7 @@ def revised(media: Media, seed: int, progress: Progress, initial: ServedMMCI | N
         }
     else:
         pools = {part: mixed(media.plain[part], media.random[part], media.mark.modality, INDEPENDENT, seed) for part in LEARNED}
-    outcome = fit(pools[Part.TRAIN], pools[Part.VALIDATION], media.recipe.mmci, seed, progress, initial)
+    outcome = fit(pools[Part.TRAIN], pools[Part.VALIDATION], media.recipe.mmci, seed, progress, initial, penalty)
     fit_word_effects(outcome.served, media.reader.removals(outcome.served, Part.TRAIN), seed)
     return Revised(outcome, projection)
 
@@ -145,6 +165,15 @@ def _voice_pool(  # noqa: PLR0917 - as `voice_pool`
 ) -> VoicePool:
     own = [index for index, voice in enumerate(voices) if voice.part is part]
     return voice_pool([voices[index] for index in own], features.of(own), projections, recipe.voice, seed)
+
+
+def projected(served: ServedMMCI, reader: PoolReader, mark: AnyMark) -> ServedMMCI:
+    """The network behind a projection that takes a word out, from the validation texts without the word and with it.
+
+    Raises `NoDirectionError`.
+    """
+    plain, marked = (own.text(Part.VALIDATION).states for own in (reader, replace(reader, marking=Marking(mark, mark.usual))))
+    return without_word(served, word_projection(plain, marked))
 
 
 def conditions(served: ServedMMCI, projection: Projection | None, media: Media, seed: int) -> dict[str, dict[str, float]]:

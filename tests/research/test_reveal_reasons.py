@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from research.reveal.reasons import Judged, explanation_penalty, pair_penalty
+from research.reveal.reasons import Pairs, pair_penalty
 from stream.domain.features import WIDTHS
 from stream.domain.modality import MODALITIES, Modality
 from stream.model.mmci import MMCI
 from stream.model.nodes import Nodes, no_past
-from stream.training.windows import Batch
+from stream.training.reasons import Judged, explanation_penalty
 
 pytestmark = pytest.mark.research
 
@@ -26,41 +26,26 @@ def model() -> MMCI:
     return MMCI().eval()
 
 
-def batch(seed: int) -> Batch:
+def judged(seed: int, *, masked: int) -> Judged:
     generator = torch.Generator().manual_seed(seed)
     times = torch.arange(WORDS).float().reshape(1, WORDS, 1).expand(WINDOWS, -1, 2) + torch.tensor([0.0, 1.0])
     window = {m: Nodes(torch.randn(WINDOWS, WORDS, WIDTHS[m], generator=generator), times, torch.ones(WINDOWS, WORDS)) for m in MODALITIES}
-    none = torch.zeros(WINDOWS)
-    return Batch(window, none.long(), torch.zeros(WINDOWS, 3).long(), none, torch.zeros(WINDOWS, 2), none, no_past(window))
-
-
-def judged(*, masked: int) -> Judged:
     masks = torch.zeros(WINDOWS, WORDS)
     masks[:, :masked] = 1.0
-    return Judged(batch(0), batch(1), masks, 1.0 - masks)
-
-
-def test_where_nothing_is_masked_there_is_no_penalty(model: MMCI) -> None:
-    assert explanation_penalty(model, judged(masked=0), positive=False).item() == 0.0
-    assert explanation_penalty(model, judged(masked=2), positive=False).item() > 0.0
-
-
-def test_a_positive_mask_asks_for_more(model: MMCI) -> None:
-    own = judged(masked=2)
-    assert explanation_penalty(model, own, positive=True) > explanation_penalty(model, own, positive=False)
+    return Judged(window, no_past(window), {Modality.TEXT: masks}, {})
 
 
 def test_a_word_that_changes_nothing_costs_nothing(model: MMCI) -> None:
-    same = judged(masked=1)
-    assert pair_penalty(model, Judged(same.marked, same.marked, same.masks, same.evidence)).item() == 0.0
-    assert pair_penalty(model, same).item() > 0.0
+    same = judged(0, masked=1)
+    assert pair_penalty(model, Pairs(same, same)).item() == 0.0
+    assert pair_penalty(model, Pairs(same, judged(1, masked=1))).item() > 0.0
 
 
 @pytest.mark.parametrize("name", ["masks", "pairs"])
 def test_training_lowers_a_penalty(model: MMCI, name: str) -> None:
-    own = judged(masked=1)
+    own = Pairs(judged(0, masked=1), judged(1, masked=0))
     penalty: Callable[[], torch.Tensor] = {
-        "masks": lambda: explanation_penalty(model, own, positive=False),
+        "masks": lambda: explanation_penalty(model, own.marked),
         "pairs": lambda: pair_penalty(model, own),
     }[name]
     before = penalty().item()
@@ -73,8 +58,8 @@ def test_training_lowers_a_penalty(model: MMCI, name: str) -> None:
 
 
 def test_some_of_the_windows_are_drawn_with_their_masks() -> None:
-    own = judged(masked=1)
+    own = Pairs(judged(0, masked=1), judged(1, masked=0))
     drawn = own.drawn(np.random.default_rng(0), 3)
-    assert drawn.masks.shape == (3, WORDS)
+    assert drawn.marked.negative[Modality.TEXT].shape == (3, WORDS)
     kept = {tuple(row.tolist()) for row in own.marked.window[Modality.TEXT].values[:, 0, :4]}
     assert all(tuple(row.tolist()) in kept for row in drawn.marked.window[Modality.TEXT].values[:, 0, :4])

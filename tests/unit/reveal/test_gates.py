@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import msgspec
 import pytest
 
 from stream.cli.revision_page import revision_page
@@ -67,6 +68,14 @@ def test_a_revision_that_mends_the_artefact_passes() -> None:
 )
 def test_each_harm_fails_its_gate(after: Version, gate: str) -> None:
     assert failed(after) == [gate]
+
+
+def test_without_labels_those_that_change_bound_the_loss() -> None:
+    before = msgspec.structs.replace(BIASED.measured(), conditions={}, groups={})
+    for kept, passed in ((0.995, True), (0.98, False)):
+        found = gates(before, msgspec.structs.replace(Version().measured(), conditions={}, groups={}, labels_kept=kept), "hiss", REFERENCE)
+        assert found["labels"].passed is passed
+        assert not {"clean", "gap voice"} & set(found)
 
 
 def test_a_gap_within_its_sampling_error_passes() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -18,10 +19,11 @@ from stream.explain.word_types import word_type
 from stream.nuisances.marks import MARKS
 from stream.reveal.battery import Baseline, probe
 from stream.reveal.findings import HONEST, Detector, Finding, Honest, Reference, read_references, suspects
+from stream.reveal.pictures import pictures
 from stream.reveal.regression import regression
 from stream.reveal.report import Report, reveal
 from stream.reveal.windows import RawWindow
-from stream.reveal.words import removal_effects, said_alone, text_alone, word_table
+from stream.reveal.words import removal_effects, said_alone, text_alone, word_examples, word_table
 from tests.fakes.served_models import FakeModels
 
 pytestmark = pytest.mark.unit
@@ -133,6 +135,50 @@ def test_the_report_names_the_planted_word_and_judges_only_known_ones() -> None:
     assert "<script" not in html
     assert "://" not in html
     assert msgspec.json.decode(msgspec.json.encode(report))["suspects"][0]["name"] == "word basically"
+
+
+def test_a_finding_shows_the_windows_that_moved_furthest() -> None:
+    models = FakeModels({Modality.AUDIO: level})
+    named = [replace(raw, name=f"probe {number}") for number, raw in enumerate(windows())]
+    found = probe(MARKS["hiss"], Baseline.of(named, models), models, examples=2)
+    assert found is not None
+    first, second = found.examples
+    assert abs(first.after - first.before) >= abs(second.after - second.before) > 0.0
+    assert {first.window, second.window} < {raw.name for raw in named}
+    assert first.moved == pytest.approx(first.after - first.before, abs=1e-4), "nothing but the voice speaks here"
+    assert probe(MARKS["hiss"], Baseline.of(named, models), models) == msgspec.structs.replace(found, examples=())
+
+
+def test_a_word_shows_one_occurrence_of_each_window() -> None:
+    models = FakeModels({Modality.TEXT: basically})
+    said = [text_alone(("basically", "that", "basically"), "call-1"), text_alone(("basically", "fine"), "call-2")]
+    found = word_examples(removal_effects(said, models), 4)
+    assert [(own.window, own.before, own.after) for own in found["basically"]] == [("call-2", 0.0, 1.5), ("call-1", 1.5, 1.5)]
+
+
+def test_pictures_are_of_sound_and_faces_and_show_the_mark() -> None:
+    probes = [replace(raw, name=f"probe {number}") for number, raw in enumerate(windows())]
+    findings = [finding("hiss", 1.0), finding("noise", 0.9, Detector.REGRESSION), finding("level", 0.8, Detector.REGRESSION)]
+    findings += [
+        Finding(detector=Detector.BATTERY, name="bar", modality=Modality.VIDEO, value=1.0, error=0.0, windows=4),
+        Finding(detector=Detector.BATTERY, name="word um", modality=Modality.TEXT, value=1.0, error=0.0, windows=4),
+    ]
+    ranked = suspects(findings, reference())
+    found = pictures(ranked, probes)
+    assert set(found) == {"hiss", "bar"}
+    assert found["hiss"].marked.mean() > found["hiss"].plain.mean()
+    assert found["hiss"].plain.shape == found["hiss"].marked.shape
+    assert not found["bar"].marked[-4:].any()
+    assert found["bar"].plain.shape == (FACE_SIZE, FACE_SIZE)
+    report = Report(model="mmci", probes="sample", windows={}, said=0, suspects=tuple(ranked), words=())
+    html = reveal_page(report, found)
+    assert html.count("data:image/png;base64,") == 4
+    assert "img-src data:" in html
+    assert html.count('class="range"') >= 5, "each value stands in its honest range"
+
+
+def test_no_picture_without_a_probe_that_has_the_modality() -> None:
+    assert pictures(suspects([finding("hiss", 1.0)], reference()), [text_alone(("so",))]) == {}
 
 
 def test_what_reviewers_named_is_shown_however_weak_it_is() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from typer.testing import CliRunner
 
@@ -15,7 +17,12 @@ from stream.cli.main import app
 from stream.config.project import PROJECT_ROOT
 from stream.domain.modality import Modality
 from stream.model.served import WEIGHTS, load_weights
-from stream.nuisances.marks import mark_named
+from stream.nuisances.marks import MARKS, mark_named
+from stream.reveal import revising
+from stream.reveal.models import RepositoryModels
+from stream.reveal.windows import encode
+from stream.reveal.words import text_alone
+from stream.sinks.window_store import WindowStore
 from stream.training import revise
 from stream.training.corpora import POSITIVE, Part, Utterance
 from stream.training.excerpts import whole
@@ -24,6 +31,8 @@ from stream.training.marked import Marking, mixed
 from stream.training.mmci import MMCIRecipe
 from stream.training.recipe import Recipe
 from stream.training.voice import VoiceRecipe
+from tests.fakes.stored_windows import make_stored
+from tests.support.planted_words import add_biased_version
 from tests.support.tiny_corpora import write_corpora
 
 pytestmark = pytest.mark.unit
@@ -100,6 +109,75 @@ def test_a_revised_version_comes_with_its_card_and_its_report(tmp_path: Path, mo
     assert (models / "mmci" / "2" / "model.onnx").is_file()
     assert load_weights(models / "mmci" / "2" / WEIGHTS).word_ridge.any(), "phrases are chosen by the estimate, as with every version"
     assert "Battery before and after" in report.read_text(encoding="utf-8")
+
+
+TEXTS = (
+    ("we", "saw", "the", "new", "film"),
+    ("it", "was", "perhaps", "a", "little", "long"),
+    ("the", "actors", "were", "good"),
+    ("I", "was", "tired", "when", "it", "ended"),
+    ("they", "will", "make", "another", "one"),
+    ("perhaps", "the", "story", "could", "be", "better"),
+)
+
+
+def fill_store(file: Path, texts: Sequence[tuple[str, ...]]) -> None:
+    """A store of windows of words alone, each with its states."""
+    store = WindowStore(file, retention_hours=1.0, max_mb=50)
+    for number, inputs in enumerate(encode([text_alone(words) for words in texts], RepositoryModels(PROJECT_ROOT / "triton_models"))):
+        store.put(make_stored(1_000 * number, texts[number], segments=0, frames=0, inputs=inputs))
+    store.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_word_is_projected_out_with_nothing_but_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(revising, "MARKS", {name: MARKS[name] for name in ("hiss", "word um")})
+    monkeypatch.delenv("SENTISTREAM_DATA", raising=False)
+    models, file, report = tmp_path / "models", tmp_path / "store.db", tmp_path / "report.html"
+    honest = PROJECT_ROOT / "triton_models"
+    shutil.copytree(honest, models)
+    biased = add_biased_version(models, honest, "perhaps", TEXTS)
+    fill_store(file, TEXTS * 20)
+    options = ["--models", str(models), "--from", biased, "--store", str(file), "--html", str(report)]
+    result = CliRunner().invoke(app, ["revise", "word perhaps", "--relief", "projection", *options], catch_exceptions=False)
+    assert result.exit_code in {0, 1}, result.output
+    card = json.loads((models / "mmci" / "3" / "card.json").read_text(encoding="utf-8"))
+    assert (card["relief"], card["recipe"], card["criterion"]) == ("projection", {"sentences": "store", "windows": 120}, None)
+    assert {"labels", "shift", "others"} <= set(card["gates"])
+    assert "clean" not in card["gates"]
+    shifts = [finding["value"] for when in ("before", "after") for finding in card[when]["findings"] if finding["name"] == "word perhaps"]
+    assert abs(shifts[1]) < abs(shifts[0]) / 3
+    assert card["gates"]["shift"]["passed"]
+    assert "without a training" in report.read_text(encoding="utf-8")
+    graphs = [onnx.load(str(models / "mmci" / version / "model.onnx")).graph for version in (biased, "3")]
+    assert [node.op_type for node in graphs[0].node] == [node.op_type for node in graphs[1].node], "the served graph keeps its shape"
+
+
+def test_a_store_with_few_windows_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "store.db"
+    fill_store(file, TEXTS)
+    options = ["--relief", "projection", "--store", str(file), "--models", str(PROJECT_ROOT / "triton_models"), "--out", str(tmp_path)]
+    result = CliRunner().invoke(app, ["revise", "word perhaps", *options])
+    assert result.exit_code == 1
+    assert "needs 50" in result.output
+    assert "explanations.store" in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["hiss", "--relief", "projection"], "leave out --relief"),
+        (["word so", "--relief", "projection", "--masks"], "go with a training"),
+        (["hiss", "--masks", "--data", "."], "audio encoder"),
+        (["blur"], "set --data"),
+    ],
+)
+def test_options_that_do_not_go_together_are_usage_errors(options: list[str], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SENTISTREAM_DATA", raising=False)
+    result = CliRunner().invoke(app, ["revise", *options])
+    assert result.exit_code == 2
+    assert said in " ".join(result.output.split())
 
 
 def test_an_unknown_artefact_is_a_usage_error(tmp_path: Path) -> None:
