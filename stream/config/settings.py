@@ -370,7 +370,11 @@ class SandboxSettings(_Section):
     """The child processes that decode untrusted media."""
 
     processes: int = Field(
-        1, ge=1, le=16, description="Decoder processes of one worker. Raise it if decoding video keeps one CPU core of a worker busy."
+        0,
+        ge=0,
+        le=16,
+        description="Decoder processes of one worker. 0 = one for each CPU core that the worker may use, 4 at most. Each takes about "
+        "90 MB of memory.",
     )
     memory_mb: int = Field(
         1024,

@@ -18,6 +18,7 @@ from stream.config.settings import SandboxSettings
 from stream.domain.media_format import FACE_SIZE
 from stream.media import messages
 from stream.media.confine import child_environment
+from stream.media.cores import usable_cores
 from stream.media.errors import MediaError, SandboxStartError
 from stream.media.faces import FaceFrame, FaceFrames
 from stream.media.pcm import Samples
@@ -29,6 +30,9 @@ START_TIMEOUT_S = 60.0
 
 RESTART_BACKOFF = Backoff(first_s=0.2, cap_s=5.0, jitter=0.0)
 """The first retry comes soon, as most children start again at once. Later retries are rare: each needs memory that the machine may lack."""
+
+MAX_BY_CORES = 4
+"""Most children that are started without being asked for: a worker of Python's has not the time to feed more."""
 
 _CROP_BYTES = FACE_SIZE * FACE_SIZE
 _REPLY: msgspec.msgpack.Decoder[messages.DecoderReply] = msgspec.msgpack.Decoder(messages.DecoderReply)
@@ -123,6 +127,7 @@ class Sandbox:
     """Decodes chunks in child processes that cannot harm the worker.
 
     A child that crashes, hangs or grows too large costs only the chunk it is decoding: it is killed, and a new child takes its place.
+    Each takes the next chunk that waits, so a slow one does not hold up the others while another child is free.
     """
 
     def __init__(self, settings: SandboxSettings, command: Sequence[str] = DECODER) -> None:
@@ -134,8 +139,10 @@ class Sandbox:
         """
         arguments = (*command, str(settings.memory_mb), str(os.getpid()))
         self._timeout_s = settings.timeout_s
-        self._decoders = [_DecoderProcess(arguments) for _ in range(settings.processes)]
-        self._idle: asyncio.Queue[_DecoderProcess] = asyncio.Queue()
+        processes = settings.processes or min(usable_cores(), MAX_BY_CORES)
+        self._decoders = [_DecoderProcess(arguments) for _ in range(processes)]
+        # Whoever worked last works next: with little to do, one child keeps its memory warm and the others sleep.
+        self._idle: asyncio.LifoQueue[_DecoderProcess] = asyncio.LifoQueue()
         self._stopped = False
 
     async def start(self) -> None:

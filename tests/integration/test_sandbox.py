@@ -133,7 +133,7 @@ async def test_other_codecs_and_missing_streams_are_refused(sandbox: Sandbox) ->
 
 async def test_a_child_is_confined(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SENTISTREAM_KAFKA__PASSWORD", "hidden")
-    async with Sandbox(SandboxSettings()):
+    async with Sandbox(SandboxSettings(processes=1)):
         _check_confinement()
 
 
@@ -156,10 +156,19 @@ async def test_stopping_leaves_no_child() -> None:
     assert set(_children(os.getpid(), "stream.media.decoder_child")) == before
 
 
+@pytest.mark.parametrize(("cores", "children"), [(1, 1), (3, 3), (64, 4)])
+async def test_by_default_there_is_a_child_for_each_core_and_not_more_than_four(
+    monkeypatch: pytest.MonkeyPatch, cores: int, children: int
+) -> None:
+    monkeypatch.setattr("stream.media.sandbox.usable_cores", lambda: cores)
+    async with Sandbox(SandboxSettings(), FAKE):
+        assert len(_children(os.getpid(), "tests.fakes.decoder_child")) == children
+
+
 async def test_children_end_when_their_parent_is_killed() -> None:
     script = (
         "import asyncio\nfrom stream.config.settings import SandboxSettings\nfrom stream.media.sandbox import Sandbox\n"
-        "async def main():\n    await Sandbox(SandboxSettings()).start()\n    print('ready', flush=True)\n"
+        "async def main():\n    await Sandbox(SandboxSettings(processes=1)).start()\n    print('ready', flush=True)\n"
         "    await asyncio.sleep(60)\nasyncio.run(main())\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)  # noqa: ASYNC220 - a parent to be killed
@@ -187,7 +196,7 @@ async def test_a_hang_costs_its_own_chunk_only() -> None:
 
 
 async def test_a_crash_costs_its_own_chunk_only() -> None:
-    async with Sandbox(SandboxSettings(), FAKE) as sandbox:
+    async with Sandbox(SandboxSettings(processes=1), FAKE) as sandbox:
         before = (await sandbox.decode_audio(b"pid", ContentType.OGG_OPUS)).tolist()
         results = await asyncio.gather(
             *(sandbox.decode_audio(body, ContentType.OGG_OPUS) for body in (b"ok", b"crash", b"ok", b"crash", b"ok")),
