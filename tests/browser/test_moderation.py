@@ -256,6 +256,18 @@ async def test_a_suspect_gets_a_verdict_by_keyboard(page: Page, desk: Site) -> N
     assert isinstance(verdict, SuspectVerdict)
 
 
+async def test_a_suspect_leads_to_a_window_that_it_moves(page: Page, desk: Site) -> None:
+    await report(desk)
+    sink = RedisSink(desk.settings.redis)
+    for score, explanation in windows(SessionKey("default", "call-hiss"), [0.2, 0.1], "agent"):
+        await sink.finalise(msgspec.structs.replace(score, warnings=("nuisance_sensitive:hiss",)), explanation, 1)
+    await sink.close()
+    await page.goto(f"{desk.url}/reveal")
+    card = page.get_by_role("region", name="Suspect: hiss under the voice")
+    await card.get_by_role("link", name="call-hiss, agent").click()
+    await expect(page.locator(".session .summary")).to_contain_text("Pinned")
+
+
 async def test_a_dropped_recording_is_sent_live_and_a_hostile_one_is_refused(page: Page, desk: Site, tmp_path: Path) -> None:
     hostile = tmp_path / "Jane Doe.mp4"
     hostile.write_bytes(b"\0\0\0\x20ftypisom" + b"\xff" * 5000)

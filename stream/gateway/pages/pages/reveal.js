@@ -1,7 +1,7 @@
 // What moves the scores and should not: suspected artefacts as cards, reviewers' verdicts, versions of the model.
 import { html, useState } from "../html.js";
 import { post } from "../api.js";
-import { ago, count, modalityName, percent, signed } from "../format.js";
+import { ago, count, evidenceUrl, modalityName, percent, signed } from "../format.js";
 import { useShortcuts } from "../keys.js";
 import { usePolled } from "../polled.js";
 import { may, store } from "../store.js";
@@ -62,17 +62,35 @@ function Reveal({ me }) {
 function Suspect({ suspect, others, verdicts, given, me, onJudge }) {
   const { name, says, modality, version, strength, windows, value, error, score_shift: shift, honest, warned } = suspect;
   const said = verdicts?.[name] ?? {};
+  useStore(store, ({ version: of }) => of);
+  const examples = warnedNow(store.get().sessions, name);
   return html`<section class="card suspect" tabindex="0" data-artefact=${name} aria-label=${`Suspect: ${says}`}>
     <div class="card-head"><h2>${says}</h2><span class="pill warn">${strength === null ? "suspect" : `${strength.toFixed(1)} times the limit`}</span></div>
     <${Range} value=${value} error=${error} honest=${honest} />
     <dl class="facts"><dt>In</dt><dd>${modalityName(modality)}, version ${version} of the model</dd>
       <dt>Seen in</dt><dd>${count(windows, "probed window")}${warned > 0 ? `, ${percent(warned / Math.max(1, windows))} of them moved far` : ""}</dd>
       <dt>Effect</dt><dd>${shift === null ? "not measured on the score" : `it moves the score by ${signed(shift, 2)} points; without it the score goes back`}</dd>
+      ${examples.length > 0 && html`<dt>Warned of now</dt><dd>${examples.map(({ id, text }, index) => html`${index > 0 && "; "}<a key=${id} href=${evidenceUrl(id)}>${text}</a>`)}</dd>`}
       ${others.map((other) => html`<dt>Version ${other.version}</dt><dd>${signed(other.value, 2)} ± ${other.error.toFixed(2)}, ${other.state === "suspect" ? "a suspect as well" : other.state === "fine" ? "fine" : "too few windows"}</dd>`)}
       <dt>Reviewers</dt><dd>${SAID.map(([key, label]) => said[key] && `${said[key]} ${label.toLowerCase()}`).filter(Boolean).join(", ") || (verdicts ? "no verdict yet" : "Kafka is away")}</dd></dl>
     ${may(me, "review") && html`<div class="said" role="group" aria-label="Your verdict">${SAID.map(([key, label], index) => html`<button key=${key} class="secondary" type="button" aria-pressed=${String(given === key)} onClick=${() => onJudge(name, key)}><kbd>${index + 1}</kbd>${label}</button>`)}</div>`}
-    <pre class="command" tabindex="0"><code>sentistream revise ${quoted(name)}</code></pre>
+    <pre class="command" tabindex="0"><code>sentistream revise ${quoted(name)}${modality === "text" ? " --relief projection" : ""}</code></pre>
   </section>`;
+}
+
+const NAMED = 3;
+
+/** The newest windows of sessions that carry the warning: [{id, text}]. */
+function warnedNow(sessions, name) {
+  const found = [];
+  for (const { tenant, session, epoch, tracks } of sessions.values()) {
+    for (const { track, warnings, history } of tracks) {
+      if (!warnings.includes(`nuisance_sensitive:${name}`) || !history.length) continue;
+      found.push({ id: `${tenant}/${session}/${track}/${epoch}-${history.at(-1)[0]}`, text: `${session}, ${track}` });
+      if (found.length === NAMED) return found;
+    }
+  }
+  return found;
 }
 
 const quoted = (name) => (/^[a-z]+$/.test(name) ? name : `"${name}"`);

@@ -63,6 +63,39 @@ def test_personal_data_is_replaced_by_what_it_is(said: str, expected: str) -> No
 @pytest.mark.parametrize(
     "said",
     [
+        "my ip is 192.168.13.7 here",
+        "address 2001:db8::ff00:42:8329 here",
+        "mac 00:1B:44:11:3A:B7 is it",
+        "social 078-05-1120 please",
+        "wallet 1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa yes",
+        "my nhs number is 943 476 5919 ok",
+        "my number AB123456C please",
+        "passport 912803456 please",
+        "card S1234567D please",
+        "tax file 876 543 210 please",
+        "tax 912-70-1234 please",
+        "driving licence H12234567 please",
+        "medical licence AB1234563 please",
+        "iban GB29NWBK60161331926819 please",
+        "account 945456787654 please",
+        "vat IT00743110157 please",
+        "pan ABCPE1234F please",
+        "aadhaar 3675 9834 6012 please",
+        "plate KA01AB1234 please",
+        "company 51 824 753 556 please",
+        "key 3f2b7c1e-8a4d-4e6b-9c0d-1a2b3c4d5e6f please",
+    ],
+)
+def test_identifiers_that_other_redactors_have_patterns_for_are_replaced(said: str) -> None:
+    """Those of Microsoft Presidio's pattern recognisers."""
+    left = shown(said)
+    assert "[" in left
+    assert not any(c.isdigit() for c in left)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
         "This is terrible service, I'm so unhappy.",
         "we waited two hours and 45 minutes for nothing",
         "one of the best things I have seen",
