@@ -106,6 +106,6 @@ def sentence(run: Run) -> str:
     workers = f" on {job.workers} workers" if job.workers > 1 else ""
     return (
         f"{job.sessions} sessions of {job.kind}{partials}{workers}: p95 {late_ms(run):.0f} ms, "
-        f"{run.windows} of {run.expected:.0f} windows, "
+        f"{run.windows} of {run.expected:.0f} windows{f', {run.lost} chunks lost' if run.lost else ''}, "
         f"{sum(ms.values()):.1f} CPU ms for each session-second ({parts}), {busy:.0%} of all cores"
     )

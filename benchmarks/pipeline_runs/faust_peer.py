@@ -20,7 +20,7 @@ from stream.domain.topics import Topics
 def make_app(bootstrap: str, prefix: str, redis_url: str, directory: str) -> faust.App:
     """The program: reads the chunks of all modalities and publishes their results."""
     app = faust.App(
-        f"{prefix}plain-faust",
+        prefix,
         broker=f"kafka://{bootstrap}",
         datadir=directory,
         store="memory://",

@@ -22,7 +22,7 @@ def make_app(bootstrap: str, prefix: str, redis_url: str, directory: str) -> App
     """The program: reads the chunks of all modalities and publishes their results."""
     app = Application(
         broker_address=bootstrap,
-        consumer_group=f"{prefix}quixstreams",
+        consumer_group=prefix,
         auto_offset_reset="earliest",
         auto_create_topics=False,
         state_dir=directory,

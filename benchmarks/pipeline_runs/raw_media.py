@@ -1,6 +1,7 @@
 """Raw media of the load, made once from the packaged sample: a list of seconds for each kind, through which every session goes in a circle.
 
-The pictures are 360 x 288 at 25 frames a second in the sample. They are scaled to what a kind says, and each second is encoded by itself.
+The producer makes them, except for pictures of other sizes, rates and formats: these are scaled from the sample's 360 x 288 pixels at 25
+frames a second.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from stream.domain.chunk import ContentType
 from stream.domain.features import Word
 from stream.domain.kafka_records import decode_text, encode_words
 from stream.domain.media_format import SAMPLE_RATE
-from stream.domain.modality import Modality
+from stream.domain.modality import MODALITIES, Modality
 from stream.produce.prepare import PreparedSession
 from stream.produce.sample import FACES, sample_sessions
 from stream.produce.session import PlannedChunk, plan_records
@@ -32,11 +33,11 @@ JPEG_QUALITY = 4
 OPUS_BIT_RATE = 24_000
 """What browsers send for speech."""
 
-PRODUCER = {"preset": "ultrafast", "tune": "zerolatency", "crf": "23"}
-"""x264 as the producer uses it."""
-
-CAMERA = {"preset": "veryfast", "tune": "zerolatency", "crf": "23"}
+CAMERA: Mapping[str, str] = {"preset": "veryfast", "tune": "zerolatency", "crf": "23"}
 """x264 with CABAC and the loop filter, as the films of others have them."""
+
+CONTENT_TYPES = {Modality.TEXT: ContentType.WORDS, Modality.AUDIO: ContentType.PCM, Modality.VIDEO: ContentType.VIDEO_MP4}
+"""Of what the producer sends."""
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -72,24 +73,23 @@ class Kind:
 
     Attributes:
         title: What a table calls it.
-        video: Makes the video pieces of a second from its frames; None: the kind has no video.
-        fps: Frames of a second.
+        produced: What the producer makes of it, second by second.
+        video: Makes the video pieces of a second from its frames, where the producer makes none.
+        fps: Frames of a second, for `video`.
         width: Their width.
         opus: The sound is Opus instead of PCM.
     """
 
     title: str
+    produced: tuple[Modality, ...] = (Modality.TEXT, Modality.AUDIO)
     video: Callable[[Sequence[Any]], Iterator[Piece]] | None = None
     fps: int = 0
     width: int = 0
     opus: bool = False
 
 
-def _film(options: Mapping[str, str]) -> Callable[[Sequence[Any]], Iterator[Piece]]:
-    def pieces(frames: Sequence[Any]) -> Iterator[Piece]:
-        yield Piece(Modality.VIDEO, 0, SECOND_MS, ContentType.VIDEO_MP4, encoded_film(frames, options))
-
-    return pieces
+def _film(frames: Sequence[Any]) -> Iterator[Piece]:
+    yield Piece(Modality.VIDEO, 0, SECOND_MS, ContentType.VIDEO_MP4, encoded_film(frames))
 
 
 def _jpegs(frames: Sequence[Any]) -> Iterator[Piece]:
@@ -99,10 +99,10 @@ def _jpegs(frames: Sequence[Any]) -> Iterator[Piece]:
 
 
 KINDS: Mapping[str, Kind] = {
-    "320@5": Kind("H.264, 320 wide, 5 frames a second; PCM; words", _film(PRODUCER), 5, 320),
-    "640@30": Kind("H.264, 640 wide, 30 frames a second; PCM; words", _film(CAMERA), 30, 640),
-    "jpeg": Kind("5 JPEGs a second, 640 wide; PCM; words", _jpegs, 5, 640),
-    "opus": Kind("H.264, 320 wide, 5 frames a second; Opus; words", _film(PRODUCER), 5, 320, opus=True),
+    "320@5": Kind("H.264, 320 wide, 5 frames a second; PCM; words", MODALITIES),
+    "640@30": Kind("H.264, 640 wide, 30 frames a second; PCM; words", video=_film, fps=30, width=640),
+    "jpeg": Kind("5 JPEGs a second, 640 wide; PCM; words", video=_jpegs, fps=5, width=640),
+    "opus": Kind("H.264, 320 wide, 5 frames a second; Opus; words", MODALITIES, opus=True),
     "audio": Kind("PCM and words, no video"),
 }
 
@@ -110,30 +110,25 @@ KINDS: Mapping[str, Kind] = {
 def clip(name: str) -> Clip:
     """The seconds of a kind of media. A kind without video also has the call of the sample, once for each speaker."""
     kind, (call, faces) = KINDS[name], sample_sessions()
-    if kind.video is None:
-        return [*_heard(faces), *_heard(call)]
-    frames = _frames(kind.fps, kind.width)
-    seconds = [_with_opus(pieces) for pieces in _heard(faces)] if kind.opus else _heard(faces)
-    return [[*pieces, *kind.video(frames[number])] for number, pieces in enumerate(seconds) if number in frames]
+    seconds = _produced(faces, kind.produced)
+    if kind.opus:
+        seconds = [_with_opus(pieces) for pieces in seconds]
+    if kind.video is not None:
+        frames = _frames(kind.fps, kind.width)
+        return [[*pieces, *kind.video(frames[number])] for number, pieces in enumerate(seconds) if number in frames]
+    return seconds if Modality.VIDEO in kind.produced else [*seconds, *_produced(call, kind.produced)]
 
 
-def _heard(session: PreparedSession) -> Clip:
-    """Sound and words of a recording's full seconds, one speaker after the other."""
+def _produced(session: PreparedSession, modalities: Sequence[Modality]) -> Clip:
+    """What the producer sends of a recording's full seconds, one speaker after the other."""
     by_second: dict[tuple[str, int], list[Piece]] = {}
     with session.pieces() as pieces:
         for chunk in plan_records(session.plan, pieces):
-            if isinstance(chunk, PlannedChunk) and chunk.duration_ms == SECOND_MS and chunk.modality is not Modality.VIDEO:
-                piece = _words(chunk) if chunk.modality is Modality.TEXT else _sound(chunk)
+            if isinstance(chunk, PlannedChunk) and chunk.duration_ms == SECOND_MS and chunk.modality in modalities:
+                payload = moved_words(chunk.payload, -chunk.start_ms) if chunk.modality is Modality.TEXT else chunk.payload
+                piece = Piece(chunk.modality, 0, SECOND_MS, CONTENT_TYPES[chunk.modality], payload)
                 by_second.setdefault((chunk.track.track, chunk.start_ms), []).append(piece)
-    return [by_second[place] for place in sorted(by_second) if len(by_second[place]) == 2]
-
-
-def _sound(chunk: PlannedChunk) -> Piece:
-    return Piece(Modality.AUDIO, 0, SECOND_MS, ContentType.PCM, chunk.payload)
-
-
-def _words(chunk: PlannedChunk) -> Piece:
-    return Piece(Modality.TEXT, 0, SECOND_MS, ContentType.WORDS, moved_words(chunk.payload, -chunk.start_ms))
+    return [by_second[place] for place in sorted(by_second) if len(by_second[place]) == len(modalities)]
 
 
 def moved_words(payload: bytes, by_ms: int) -> bytes:
@@ -158,7 +153,7 @@ def _frames(fps: int, width: int) -> dict[int, list[Any]]:
     return {second: frames for second, frames in found.items() if len(frames) == fps}
 
 
-def encoded_film(frames: Sequence[Any], options: Mapping[str, str]) -> bytes:
+def encoded_film(frames: Sequence[Any]) -> bytes:
     """A second of H.264 in fragmented MP4 that decodes by itself: one group of pictures at an even rate."""
     buffer = io.BytesIO()
     with av.open(buffer, mode="w", format="mp4", options={"movflags": "frag_keyframe+empty_moov+default_base_moof"}) as output:
@@ -166,7 +161,7 @@ def encoded_film(frames: Sequence[Any], options: Mapping[str, str]) -> bytes:
         stream.width, stream.height, stream.pix_fmt = frames[0].width, frames[0].height, "yuv420p"
         stream.codec_context.gop_size = len(frames) + 1
         stream.codec_context.thread_count = 1
-        stream.options = dict(options)
+        stream.options = dict(CAMERA)
         _mux(output, stream, frames)
     return buffer.getvalue()
 

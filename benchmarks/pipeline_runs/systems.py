@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, TopicPartition
 from pydantic import SecretStr
 
 from benchmarks.pipeline_runs import meter
+from benchmarks.pipeline_runs.broker import RecordCounter, wait_for_group
 from benchmarks.pipeline_runs.parts import OTHERS, part_of_child
 from benchmarks.pipeline_runs.raw_media import KINDS, write_clip
 from stream.config.settings import HealthSettings, Settings
@@ -46,9 +46,6 @@ MODULES = {
 USING_TRITON = (OURS, FLOOR)
 WARM_UP_S = 9
 """Time between the start of the load and the measurement. The first windows are final after 5 s."""
-
-PEER_START_S = 6
-"""Time between the start of a peer and the load: the peers do not report when they are ready."""
 
 LOAD_MARGIN_S = 4
 """The load runs this much longer than the measurement, so that it never ends first."""
@@ -86,6 +83,7 @@ class Run:
         took_s: Time that the measurement took.
         windows: Number of windows that became final.
         expected: Number of windows that became due.
+        lost: Number of chunks that were refused or came too late for their windows.
         cpu_s: CPU seconds of each part (`parts`), of the broker and of the load.
         resident_mb: Resident memory (MiB) of each.
         batch: Mean number of windows in one execution of the model.
@@ -96,6 +94,7 @@ class Run:
     took_s: float
     windows: int
     expected: float
+    lost: int
     cpu_s: Mapping[str, float]
     resident_mb: Mapping[str, float]
     batch: float
@@ -119,8 +118,8 @@ class Run:
 
     @property
     def kept_up(self) -> bool:
-        """Whether (nearly) all windows that became due were final."""
-        return self.windows >= 0.97 * self.expected
+        """Whether (nearly) all windows that became due were final, and (nearly) no chunk was lost."""
+        return self.windows >= 0.97 * self.expected and self.lost <= 0.01 * self.expected
 
 
 class Bench:
@@ -156,23 +155,26 @@ class Bench:
             return await self._measure(settings, job, parts | {"load": [load.pid]})
 
     async def _measure(self, settings: Settings, job: Job, parts: Mapping[str, Sequence[int]]) -> Run:
-        client = TritonClient(self._triton.grpc_url, 5.0)
-        scores = RecordCounter(self._kafka.bootstrap, Topics(settings.kafka.topic_prefix).scores)
-        try:
+        topics, bootstrap = Topics(settings.kafka.topic_prefix), self._kafka.bootstrap
+        async with contextlib.AsyncExitStack() as stack:
+            client = TritonClient(self._triton.grpc_url, 5.0)
+            stack.push_async_callback(client.close)
+            scores = stack.enter_context(RecordCounter(bootstrap, topics.scores))
+            losses = stack.enter_context(RecordCounter(bootstrap, topics.dead_letters, topics.late))
+            lost_before = losses.total()
             began, usage_before, finals_before = time.monotonic(), meter.read(parts, part_of_child), scores.total()
             inferences_before, executions_before = await client.counts("mmci")
             await asyncio.sleep(job.seconds)
             took_s, usage, finals = time.monotonic() - began, meter.read(parts, part_of_child), scores.total()
             inferences, executions = await client.counts("mmci")
-        finally:
-            scores.close()
-            await client.close()
+            lost = losses.total() - lost_before
         new_executions = executions - executions_before
         return Run(
             job=job,
             took_s=took_s,
             windows=finals - finals_before,
             expected=took_s * job.sessions / (settings.windows.hop_ms / 1000),
+            lost=lost,
             cpu_s={name: cpu_s - usage_before.cpu_s.get(name, 0.0) for name, cpu_s in usage.cpu_s.items()},
             resident_mb=usage.resident_mb,
             batch=(inferences - inferences_before) / new_executions if new_executions else 1.0,
@@ -205,9 +207,7 @@ class Bench:
         process = ManagedProcess(system, command, folder / f"{system}.log", environment)
         process.spawn()
         try:
-            await asyncio.sleep(PEER_START_S)
-            if not process.running:
-                raise RuntimeError(f"{system} ended: {(folder / f'{system}.log').read_text()[-2000:]}")
+            await asyncio.to_thread(wait_for_group, self._kafka.bootstrap, settings.kafka.group)
             yield process.pid
         finally:
             await process.stop()
@@ -219,22 +219,6 @@ class Bench:
             *(media, str(job.sessions), str(WARM_UP_S + job.seconds + LOAD_MARGIN_S)),
         ]
         return ManagedProcess("load", command, folder / "load.log")
-
-
-class RecordCounter:
-    """Counts the records of a topic."""
-
-    def __init__(self, bootstrap: str, topic: str) -> None:
-        self._consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "benchmark"})
-        self._partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
-
-    def total(self) -> int:
-        """Number of records that the topic holds now."""
-        return sum(self._consumer.get_watermark_offsets(partition, timeout=10)[1] for partition in self._partitions)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._consumer.close()
 
 
 def _timings(settings: Settings) -> dict[str, Any]:

@@ -25,7 +25,7 @@ TOTAL = {"total": {"count": 9, "p50": 1000.0, "p95": 1300.0, "p99": 1400.0}}
 
 
 def a_run(sessions: int, cpu_s: dict[str, float]) -> Run:
-    return Run(Job(OURS, "320@5", sessions, 10), 10.0, 5 * sessions, 5.0 * sessions, cpu_s, {}, 1.0, TOTAL)
+    return Run(Job(OURS, "320@5", sessions, 10), 10.0, 5 * sessions, 5.0 * sessions, 0, cpu_s, {}, 1.0, TOTAL)
 
 
 @pytest.mark.parametrize("affordable", [1, 40, 75, 2000])
