@@ -1,7 +1,8 @@
 """Faults under live traffic on Apache Kafka and Redis: which windows are lost, duplicated or different, and how long does recovery take?
 
 ``python -m benchmarks.recovery --runs 5 --seed 1``; with ``--faults 4 --at-once 2`` the faults come in pairs. Progress goes to stderr; the
-last line of stdout is one JSON object. With ``--promote`` another version of the model is promoted and rolled back meanwhile.
+last line of stdout is one JSON object. With ``--promote`` another version of the model is promoted and rolled back meanwhile, with
+``--own-encoder`` one that has an audio encoder of its own.
 """
 
 from __future__ import annotations
@@ -180,6 +181,7 @@ def report(options: argparse.Namespace, totals: Totals, seconds: float) -> dict[
         "faults": totals.runs * (len(options.only) or options.faults),
         "at_once": options.at_once,
         "promote": options.promote,
+        "own_encoder": options.own_encoder,
         **asdict(totals.verdict),
         "unclean_runs": totals.unclean_runs,
         "worker_crashes": totals.crashes,
@@ -224,7 +226,7 @@ async def run_all(options: argparse.Namespace, directory: Path) -> int:
     """Execute all runs and print their results. Returns the exit status: 1 if any run is not clean."""
     began = time.monotonic()
     plan = schedule(options.seed, options.faults, triton=options.model == "triton")
-    async with services(directory, SLOTS, triton=options.model == "triton") as shared_services:
+    async with services(directory, SLOTS, triton=options.model == "triton", own_encoder=options.own_encoder) as shared_services:
         series = RunSeries(options, shared_services, directory)
         for number, faults in enumerate(itertools.islice(plan, options.runs)):
             chosen = [Fault(name) for name in options.only] or faults
@@ -272,11 +274,16 @@ def arguments() -> argparse.Namespace:
         action="store_true",
         help="promote another version of the model during the first fault, roll it back during the second, and so on; with --model triton",
     )
+    parser.add_argument(
+        "--own-encoder", action="store_true", help="the version that is promoted has an audio encoder of its own; with --promote"
+    )
     parser.add_argument("--quick", action="store_true", help="two runs of three faults, in under two minutes")
     parser.add_argument("--keep", type=Path, help="keep logs and data in this new directory")
     options = parser.parse_args()
     if options.promote and options.model != "triton":
         parser.error("--promote needs --model triton")
+    if options.own_encoder and not options.promote:
+        parser.error("--own-encoder needs --promote")
     if options.quick:
         options.runs, options.faults = 2, 3
     return options

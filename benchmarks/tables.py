@@ -63,13 +63,19 @@ def recovery_table() -> str:
     by_kind: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for result in _fault_runs():
         at_once = "" if result["at_once"] == 1 else f", {result['at_once']} faults at once"
-        by_kind[result["model"] + at_once + (", with promotions" if result.get("promote") else "") + _with_alerts(result)].append(result)
+        by_kind[result["model"] + at_once + _with_promotions(result) + _with_alerts(result)].append(result)
     rows = []
     for kind, results in sorted(by_kind.items()):
         recoveries = [seconds for result in results for times in result["recovery_s"].values() for seconds in times]
         quantiles = (f"{np.quantile(recoveries, q):.2f}" for q in (0.5, 0.95, 1.0))
         rows.append([kind, *(f"{sum(result.get(name, 0) for result in results):,}" for name in COUNTS), *quantiles])
     return markdown_table(["model", *(name.replace("_", " ") for name in COUNTS), "recovery p50 s", "p95 s", "worst s"], rows)
+
+
+def _with_promotions(result: Mapping[str, Any]) -> str:
+    if not result.get("promote"):
+        return ""
+    return ", with promotions of a version with an audio encoder of its own" if result.get("own_encoder") else ", with promotions"
 
 
 def _with_alerts(result: Mapping[str, Any]) -> str:

@@ -24,13 +24,15 @@ from stream.local.triton import TritonServer
 from stream.model_repository.repository import build_encoders
 from tests.support.fault_proxy import FaultProxy
 from tests.support.kafka import ApacheKafka
-from tests.support.model_versions import add_scaled_version, copy_repository
+from tests.support.model_versions import add_scaled_version, copy_repository, give_encoder
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
 PARTITIONS = 3
 FACTOR, SHIFT = 0.5, 0.4
 """How version 2 of mmci changes the scores: a window that one version scored in place of the other is seen."""
+ENCODER_FACTOR = -1.0
+"""How an audio encoder of its own changes what version 2 hears: a window that the other encoder heard is seen."""
 FAST_FAILURE_DETECTION = "broker.session.timeout.ms=2000\nbroker.heartbeat.interval.ms=500\n"
 """A killed broker can return only after the controller has noticed its failure. By default that takes 9 s, longer than an outage here."""
 
@@ -74,7 +76,7 @@ class Services:
 
 
 @contextlib.asynccontextmanager
-async def services(directory: Path, slot_count: int, *, triton: bool) -> AsyncIterator[Services]:
+async def services(directory: Path, slot_count: int, *, triton: bool, own_encoder: bool = False) -> AsyncIterator[Services]:
     """Start everything that the runs share, and stop it afterwards. Triton has a repository of its own, see `_triton`."""
     proxy_ports = [free_port() for _ in range(slot_count)]
     kafka, redis = (
@@ -85,7 +87,7 @@ async def services(directory: Path, slot_count: int, *, triton: bool) -> AsyncIt
         stack.push_async_callback(kafka.stop)
         stack.push_async_callback(redis.stop)
         await asyncio.gather(kafka.start(), redis.start())
-        server = await stack.enter_async_context(_triton(directory)) if triton else None
+        server = await stack.enter_async_context(_triton(directory, own_encoder=own_encoder)) if triton else None
         slots = [
             Slot(
                 number,
@@ -98,12 +100,14 @@ async def services(directory: Path, slot_count: int, *, triton: bool) -> AsyncIt
 
 
 @contextlib.asynccontextmanager
-async def _triton(directory: Path) -> AsyncIterator[TritonServer]:
-    """A Triton whose repository has a version 2 of mmci, which gives other scores and is not loaded."""
+async def _triton(directory: Path, *, own_encoder: bool) -> AsyncIterator[TritonServer]:
+    """A Triton whose repository has a version 2 of mmci, which gives other scores, perhaps hears otherwise, and is not loaded."""
     packaged = Settings().triton.model_repository
     build_encoders(packaged)
     repository = copy_repository(packaged, directory / "models")
-    add_scaled_version(repository, FACTOR, shift=SHIFT)
+    version = add_scaled_version(repository, FACTOR, shift=SHIFT)
+    if own_encoder:
+        give_encoder(repository, version, ENCODER_FACTOR)
     server = TritonServer(repository, directory)
     await server.start()
     yield server

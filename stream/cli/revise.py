@@ -196,7 +196,8 @@ def _stored_words(settings: Settings, file: Path | None, mark: AnyMark) -> Store
 
 def _judged(settings: Settings, file: Path | None, models: Path) -> Judged:
     """The windows of the store that verdicts have spans on. Raises `CommandError`."""
-    from stream.model_repository.served_models import MMCI  # noqa: PLC0415 - heavy imports stay out of --help
+    from stream.domain.wording import quantity  # noqa: PLC0415 - heavy imports stay out of --help
+    from stream.model_repository.served_models import MMCI  # noqa: PLC0415
     from stream.model_repository.version_files import own_encoders  # noqa: PLC0415
     from stream.reveal.feedback import read_verdicts  # noqa: PLC0415
     from stream.reveal.masks import masks_of  # noqa: PLC0415
@@ -215,7 +216,10 @@ def _judged(settings: Settings, file: Path | None, models: Path) -> Judged:
             f"no verdict has a span on a window of the store ({found.unused} have one on other windows): "
             "send some with `sentistream verdict --span`, or leave out --masks"
         )
-    typer.secho(f"{found.judged.size} judged windows, {found.used} spans; {found.unused} spans have no window in the store.", err=True)
+    typer.secho(
+        f"Judged: {quantity(found.judged.size, 'window')}, {quantity(found.used, 'span')}. Without a window in the store: {quantity(found.unused, 'span')}.",
+        err=True,
+    )
     return found.judged
 
 

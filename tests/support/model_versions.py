@@ -66,9 +66,14 @@ def add_scaled_version(repository: Path, factor: float, *, shift: float = 0.0, p
 def add_version_with_encoder(repository: Path, factor: float) -> str:
     """Add a version whose audio encoder gives the embeddings of the release times a factor, and whose scores are those of version 1."""
     version = add_scaled_version(repository, 1.0)
+    give_encoder(repository, version, factor)
+    return version
+
+
+def give_encoder(repository: Path, version: str, factor: float) -> None:
+    """Give a version that is not served yet an audio encoder of its own: the embeddings of the release times a factor."""
     tensors = load_file(repository / AUDIO_ENCODER / PROJECTION)
     save_file({name: tensor * np.float32(factor) for name, tensor in tensors.items()}, repository / MMCI / version / PROJECTION)
-    return version
 
 
 def add_damaged_version(repository: Path) -> str:

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import onnx
 import pytest
@@ -16,9 +17,10 @@ from stream.cli import reveal
 from stream.cli.main import app
 from stream.config.project import PROJECT_ROOT
 from stream.domain.modality import Modality
+from stream.domain.verdict import Judgement, Mask, Span, Verdict
 from stream.model.served import WEIGHTS, load_weights
 from stream.nuisances.marks import MARKS, mark_named
-from stream.reveal import revising
+from stream.reveal import feedback, revising
 from stream.reveal.models import RepositoryModels
 from stream.reveal.windows import encode
 from stream.reveal.words import text_alone
@@ -152,6 +154,34 @@ def test_a_word_is_projected_out_with_nothing_but_a_store(tmp_path: Path, monkey
     assert "without a training" in report.read_text(encoding="utf-8")
     graphs = [onnx.load(str(models / "mmci" / version / "model.onnx")).graph for version in (biased, "3")]
     assert [node.op_type for node in graphs[0].node] == [node.op_type for node in graphs[1].node], "the served graph keeps its shape"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_training_heeds_the_spans_of_verdicts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(revise, "QUICK", TINY)
+    monkeypatch.setattr(revising, "MARKS", {"word um": MARKS["word um"]})
+    monkeypatch.setattr(reveal, "CORPUS_PROBES", 9)
+    data, models, file = write_corpora(tmp_path / "data"), tmp_path / "models", tmp_path / "store.db"
+    shutil.copytree(PROJECT_ROOT / "triton_models", models)
+    fill_store(file, TEXTS)
+    window_id = make_stored(1_000, session="call-1").score.window_id
+    span = Span(Modality.TEXT, 0, 10_000, Mask.NOT_EVIDENCE)
+    verdict = Verdict(window_id=window_id, verdict=Judgement.RIGHT_FOR_WRONG_REASON, reviewer="qa", given_at_ms=0, span=span)
+    monkeypatch.setattr(feedback, "read_verdicts", lambda _: [verdict, msgspec.structs.replace(verdict, window_id="default/x/a/0-1")])
+    options = ["--models", str(models), "--runs", str(tmp_path), "--quick", "--masks", "--store", str(file)]
+    result = CliRunner().invoke(app, ["revise", "word um", "--data", str(data), *options], catch_exceptions=False)
+    assert "Judged: 1 window, 1 span. Without a window in the store: 1 span." in " ".join(result.output.split())
+    assert json.loads((models / "mmci" / "2" / "card.json").read_text(encoding="utf-8"))["recipe"]["judged_windows"] == 1
+
+
+def test_masks_without_a_verdict_on_a_stored_window_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill_store(tmp_path / "store.db", TEXTS[:1])
+    monkeypatch.setattr(feedback, "read_verdicts", lambda _: [])
+    options = ["--data", str(tmp_path), "--masks", "--store", str(tmp_path / "store.db")]
+    result = CliRunner().invoke(app, ["revise", "word um", *options])
+    assert result.exit_code == 1
+    assert "sentistream verdict --span" in " ".join(result.output.split())
 
 
 def test_a_store_with_few_windows_is_refused(tmp_path: Path) -> None:
