@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 
 from stream.config.settings import SandboxSettings
 from stream.domain.chunk import ContentType
+from stream.domain.media_format import MAX_CHUNK_BYTES
 from stream.media.errors import MediaError, SandboxStartError
 from stream.media.media_info import Selection
 from stream.media.sandbox import Sandbox
@@ -225,6 +227,14 @@ async def test_a_cancelled_request_does_not_answer_the_next_one() -> None:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(sandbox.decode_audio(b"hang", ContentType.OGG_OPUS), 0.3)
         assert len(await sandbox.decode_audio(b"fine", ContentType.OGG_OPUS)) == 4
+
+
+async def test_the_longest_chunk_fits_into_the_pipe_to_the_child() -> None:
+    async with Sandbox(SandboxSettings(processes=1), FAKE) as sandbox:
+        (child,) = _children(os.getpid(), "tests.fakes.decoder_child")
+        with open(f"/proc/{child}/fd/0", "rb", buffering=0) as pipe:  # noqa: ASYNC230 - opening a pipe waits for nothing
+            assert fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ) >= MAX_CHUNK_BYTES
+        assert len(await sandbox.decode_audio(bytes(MAX_CHUNK_BYTES), ContentType.OGG_OPUS)) == MAX_CHUNK_BYTES
 
 
 async def test_a_stopped_sandbox_starts_no_child() -> None:
