@@ -17,6 +17,7 @@ from stream.media.confine import confine
 from stream.media.decode import decode_audio, sample_frames
 from stream.media.errors import MediaError
 from stream.media.face_detector import FaceDetector
+from stream.media.face_search import FaceSearch
 
 _REQUEST = msgspec.msgpack.Decoder(messages.DecoderRequest)
 
@@ -57,8 +58,9 @@ def _answer(detector: FaceDetector, request: messages.DecoderRequest, body: byte
 def _find_faces(detector: FaceDetector, request: messages.FindFaces, body: bytes) -> bytes:
     frames: list[messages.FrameBoxes] = []
     crops: list[bytes] = []
+    search = FaceSearch(detector)
     for time_ms, picture in sample_frames(body, request.content_type, request.frames_per_second, request.max_pixels):
-        faces = detector.faces(picture)
+        faces = search.faces(picture)
         frames.append(messages.FrameBoxes(time_ms, tuple(face.box for face in faces)))
         crops += [face.crop.tobytes() for face in faces]
     return messages.pack(messages.FacesFound(tuple(frames)), b"".join(crops))
