@@ -216,10 +216,8 @@ def _judged(settings: Settings, file: Path | None, models: Path) -> Judged:
             f"no verdict has a span on a window of the store ({found.unused} have one on other windows): "
             "send some with `sentistream verdict --span`, or leave out --masks"
         )
-    typer.secho(
-        f"Judged: {quantity(found.judged.size, 'window')}, {quantity(found.used, 'span')}. Without a window in the store: {quantity(found.unused, 'span')}.",
-        err=True,
-    )
+    windows, used, unused = quantity(found.judged.size, "window"), quantity(found.used, "span"), quantity(found.unused, "span")
+    typer.secho(f"Judged: {windows}, {used}. Without a window in the store: {unused}.", err=True)
     return found.judged
 
 
