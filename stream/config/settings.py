@@ -220,11 +220,12 @@ class TritonSettings(_Section):
         "Raise it if inferences on a slow machine take longer.",
     )
     batch_delay_ms: float = Field(
-        30.0,
+        120.0,
         ge=0,
         le=1000,
-        description="Time (ms) that a window, its words, a second of sound or a face waits for others to share an inference of at most 16. "
-        "Where nothing came before for five times as long, nothing waits. Higher saves CPU time under load, lower gives results sooner.",
+        description="Longest time (ms) that a window, its words, a second of sound or a face waits for others to share an inference of at "
+        "most 16. The wait follows the load: where no other is expected within this time, nothing waits; where four are, all of it. Higher "
+        "saves CPU time under load, lower gives results sooner.",
     )
     text_model: Text | None = Field(
         None, description="Hugging Face model to build text_encoder from; default: the packaged weights of MiniLM."

@@ -40,12 +40,6 @@ MAX_MODEL_FAILURES = 5
 Repeated for ever, it would hold up every later window of its track.
 """
 
-QUIET_DELAYS = 5
-"""A row waits for others only if a request like its own began less than this many times `triton.batch_delay_ms` ago.
-
-One session therefore waits for nobody, and when rows come more often, the wait is worth what it costs.
-"""
-
 FAILURES_OF_A_STUCK_MODEL = 3
 """Requests in a row that a model leaves unanswered, while Triton says that it is ready, after which it counts as stuck."""
 
@@ -228,13 +222,12 @@ class Models:
     def _batcher(
         self, run: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]], shape: Callable[[Item], Hashable]
     ) -> Batcher[Item, Answer]:
-        delay_s = self._settings.batch_delay_ms / 1000
         return Batcher(
             run,
             shape=shape,
             max_size=MAX_ROWS,
-            delay_s=delay_s,
-            quiet_s=QUIET_DELAYS * delay_s,
+            delay_s=self._settings.batch_delay_ms / 1000,
+            follows_load=True,
             refusals=(ModelRejectedError, ModelFailedError),
         )
 

@@ -27,9 +27,14 @@ class Doubler:
         return [2 * item for item in items]
 
 
-def batcher(model: Doubler, max_size: int = 4, delay_s: float = 0.02, quiet_s: float | None = None) -> Batcher[int, int]:
+def batcher(model: Doubler, max_size: int = 4, delay_s: float = 0.02, *, follows_load: bool = False) -> Batcher[int, int]:
     return Batcher(
-        model, shape=lambda item: abs(item) % 2, max_size=max_size, delay_s=delay_s, quiet_s=quiet_s, refusals=(ModelRejectedError,)
+        model,
+        shape=lambda item: abs(item) % 2,
+        max_size=max_size,
+        delay_s=delay_s,
+        follows_load=follows_load,
+        refusals=(ModelRejectedError,),
     )
 
 
@@ -71,26 +76,10 @@ async def test_a_cancelled_item_is_left_out_of_its_batch() -> None:
     assert model.batches == [[4]]
 
 
-async def test_an_item_waits_only_if_others_of_its_shape_came_shortly_before() -> None:
-    model = Doubler()
-    batching = batcher(model, delay_s=60, quiet_s=0.05)
-    async with asyncio.timeout(1):
-        assert await batching.answer(2) == 4
-        assert await batching.answer(3) == 6
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.01):
-            await batching.answer(4)
-    batching = batcher(model, delay_s=60, quiet_s=0.05)
-    async with asyncio.timeout(1):
-        assert await batching.answer(2) == 4
-        await asyncio.sleep(0.06)
-        assert await batching.answer(4) == 8
-
-
 async def test_items_that_wait_for_nobody_still_share_a_batch_if_they_come_at_once() -> None:
     model = Doubler()
-    batching = batcher(model, delay_s=60, quiet_s=0)
-    async with asyncio.timeout(1):
+    batching = batcher(model, delay_s=0.9, follows_load=True)
+    async with asyncio.timeout(0.8):
         assert await asyncio.gather(*map(batching.submit, (2, 4, 6))) == [4, 8, 12]
     assert model.batches == [[2, 4, 6]]
 
