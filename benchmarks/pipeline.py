@@ -123,7 +123,7 @@ FULL = Plan(
     raw_sessions=40,
     seconds=13,
     searches={
-        "encoded": Search(180, 4),
+        "encoded": Search(180, 5),
         "320@5": Search(20, 5),
         f"320@5{PARTIALS}": Search(20, 4),
         "640@30": Search(20, 4),
@@ -148,19 +148,32 @@ QUICK = Plan(
 
 async def measure(plan: Plan, kinds: Sequence[str], fer_python: Path | None) -> dict[str, Any]:
     """Start the services and measure the parts of the plan."""
-    found: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="sentistream-bench-") as directory:
         async with open_bench(Path(directory)) as bench:
-            if "compare" in plan.parts:
-                found += await measure_systems(bench, plan, Path(directory), fer_python)
-            if "encoded" in plan.parts:
-                search = plan.searches["encoded"]
-                job = Job(OURS, "encoded", search.first, plan.seconds)
-                found.append(report.encoded_keys(await capacity(bench, job, search.steps, console.print)))
-            if "raw" in plan.parts:
-                for kind in kinds:
-                    if kind in plan.searches:
-                        found += await measure_raw(bench, plan, kind, Path(directory))
+            return await measure_parts(bench, plan, kinds, Path(directory), fer_python)
+
+
+async def measure_parts(bench: Bench, plan: Plan, kinds: Sequence[str], directory: Path, fer_python: Path | None = None) -> dict[str, Any]:
+    """Measure the parts of the plan on services that run.
+
+    Args:
+        bench: The services.
+        plan: What to measure.
+        kinds: Kinds of raw media; those without a search in the plan are left out.
+        directory: For files with media.
+        fer_python: Python of an environment with the package fer.
+    """
+    found: list[dict[str, Any]] = []
+    if "compare" in plan.parts:
+        found += await measure_systems(bench, plan, directory, fer_python)
+    if "encoded" in plan.parts:
+        search = plan.searches["encoded"]
+        job = Job(OURS, "encoded", search.first, plan.seconds)
+        found.append(report.encoded_keys(await capacity(bench, job, search.steps, console.print)))
+    if "raw" in plan.parts:
+        for kind in kinds:
+            if kind in plan.searches:
+                found += await measure_raw(bench, plan, kind, directory)
     return report.joined(found)
 
 

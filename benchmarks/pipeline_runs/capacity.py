@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,6 +18,9 @@ BUSY = 0.75
 
 GROWTH = 1.2
 """While no number of sessions was too many, each is at least this multiple of the one before it."""
+
+LARGEST_JUMP = 4
+"""And at most this multiple: a process may be full before all cores are."""
 
 CLOSE_ENOUGH = 1.1
 """The search ends when the smallest number of sessions that was too many is at most this multiple of the largest that was not."""
@@ -92,8 +96,8 @@ def next_sessions(best: int, bad: int | None, affordable: int) -> int | None:
         affordable: What the CPU time of the last run suggests; it counts as long as no number was too many.
     """
     if bad is None:
-        return max(best + 1, round(best * GROWTH), affordable)
-    middle = (best + bad) // 2
+        return max(best + 1, round(best * GROWTH), min(affordable, best * LARGEST_JUMP))
+    middle = round(math.sqrt(best * bad)) if best else bad // 2
     return middle if bad > best * CLOSE_ENOUGH and middle > best else None
 
 

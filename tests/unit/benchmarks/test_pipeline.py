@@ -50,7 +50,8 @@ def test_the_search_ends_closely_below_the_largest_possible_number(largest: int,
 
 def test_the_search_goes_to_the_number_that_the_cpu_time_suggests() -> None:
     assert next_sessions(20, None, 63) == 63
-    assert next_sessions(60, 90, 63) == 75
+    assert next_sessions(60, 90, 63) == 73
+    assert next_sessions(20, None, 500) == 80
 
 
 def test_affordable_sessions_keep_the_cores_as_busy_as_they_may_be() -> None:
