@@ -244,10 +244,14 @@ def _parse_reply(header: bytes) -> messages.DecoderReply:
 
 
 def _widen(pipe: asyncio.StreamWriter | None) -> None:
-    """Let a pipe hold a whole chunk, where the system can. Otherwise the event loop wakes up for every 64 kB that the child has read."""
-    if pipe is not None and hasattr(fcntl, "F_SETPIPE_SZ"):
+    """Let a pipe hold a whole chunk, where the system can. Otherwise the event loop wakes up for every 64 kB that the child has read.
+
+    uvloop gives a child a socket in its place, which holds some 200 kB by itself.
+    """
+    file = None if pipe is None else pipe.transport.get_extra_info("pipe")
+    if file is not None and hasattr(fcntl, "F_SETPIPE_SZ"):
         with contextlib.suppress(OSError):
-            fcntl.fcntl(pipe.transport.get_extra_info("pipe"), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+            fcntl.fcntl(file, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 def _face_frames(reply: messages.FacesFound, body: bytes) -> FaceFrames | None:

@@ -167,11 +167,12 @@ async def test_by_default_there_is_a_child_for_each_core_and_not_more_than_four(
         assert len(_children(os.getpid(), "tests.fakes.decoder_child")) == children
 
 
-async def test_children_end_when_their_parent_is_killed() -> None:
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+async def test_children_end_when_their_parent_is_killed(loop: str) -> None:
     script = (
-        "import asyncio\nfrom stream.config.settings import SandboxSettings\nfrom stream.media.sandbox import Sandbox\n"
+        f"import asyncio, {loop}\nfrom stream.config.settings import SandboxSettings\nfrom stream.media.sandbox import Sandbox\n"
         "async def main():\n    await Sandbox(SandboxSettings(processes=1)).start()\n    print('ready', flush=True)\n"
-        "    await asyncio.sleep(60)\nasyncio.run(main())\n"
+        f"    await asyncio.sleep(60)\n{loop}.run(main())\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)  # noqa: ASYNC220 - a parent to be killed
     assert parent.stdout is not None
