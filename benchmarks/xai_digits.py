@@ -44,11 +44,12 @@ def measure(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     folder = (options.runs or RUNS) / ("digits-quick" if options.quick else "digits")
     store, size = Store(folder), QUICK if options.quick else Size()
     seeds = range(options.first_seed, options.first_seed + (1 if options.quick else options.seeds))
-    bar = progress.add_task("rows", total=len(seeds) * len(ROWS))
+    chosen = {name: row for name, row in ROWS.items() if name in (options.only or ROWS)}
+    bar = progress.add_task("rows", total=len(seeds) * len(chosen))
     found: dict[str, dict[int, TrialNumbers]] = {}
     for seed in seeds:
         trial = Trial(corpus, seed, size, folder / "networks")
-        for name, row in ROWS.items():
+        for name, row in chosen.items():
             key = trial.key(row)
             numbers = store.get(key)
             if numbers is None and not options.gather:
@@ -86,6 +87,13 @@ def headline(rows: Mapping[str, Any]) -> dict[str, Any]:
     return {**numbers, "rows": dict(rows)}
 
 
+def with_other_rows(result: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
+    """A result of some rows with the other rows of a stored one."""
+    rows = {**stored["rows"], **result["rows"]}
+    seeds = {**stored["more"]["seeds"], **result["more"]["seeds"]}
+    return headline(rows) | {"more": {**stored["more"], "seeds": seeds}}
+
+
 def fill_tables_of(result: Mapping[str, Any]) -> bool:
     """Fill the tables of docs/research/digits.md; returns whether the page changed."""
     return fill_page(DIGITS_PAGE, tables_of(result), of="digits")
@@ -96,6 +104,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one seed, few samples and epochs, in some minutes")
     parser.add_argument("--seeds", type=int, default=5, help="number of seeds (default 5); each leaves out another speaker")
     parser.add_argument("--first-seed", type=int, default=0, help="first seed (default 0)")
+    parser.add_argument(
+        "--only", action="append", choices=list(ROWS), metavar="ROW", help="measure this row (repeatable), and keep the others as they are"
+    )
     parser.add_argument("--gather", action="store_true", help="train nothing: take the numbers that earlier runs have measured")
     return parser.parse_args()
 
@@ -106,6 +117,8 @@ def main() -> None:
     torch.set_num_threads(1)
     with errors_as_sentences(), progress_bars() as progress:
         result = measure(options, progress)
+    if options.only and not options.quick:
+        result = with_other_rows(result, json.loads(STORED.read_text(encoding="utf-8")))
     if result["rows"] and not (options.quick or options.first_seed):
         write_result(STORED, result)
         fill_tables_of(result)

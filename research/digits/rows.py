@@ -48,6 +48,8 @@ ROWS = {
     "ours": Row(LOOP),
     "ours, 10 % of the masks": Row(ONE_IN_TEN),
     "no loop": Row(None),
+    "longer without masks": Row(WITHOUT_MASKS),
+    "longer, weighted by consistency": Row(replace(WITHOUT_MASKS, by_consistency=True)),
     "no Grad-CAM++": Row(replace(LOOP, cam_weight=0.0)),
     "no attention": Row(LOOP, attention=False),
     "no attention, no loop": Row(None, attention=False),

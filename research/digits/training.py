@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from research.digits.compose import PATCH, Samples, patch_mask
+from research.digits.consistency import sample_weights
 from research.digits.corpus import MEL_BINS
 from research.digits.network import Answer, DigitNetwork, Inputs
 from stream.domain.modality import MODALITIES, Modality
@@ -33,6 +34,7 @@ class Recipe:
         patch_shuffled: The artefact is named: its place in an image takes what is there in another sample, in all samples, so that it
             says nothing of the digit any more.
         alone_weight: Weight of the cross-entropy of each modality's own answer, so that all are learned although one is easy.
+        by_consistency: Whether samples whose explanations are less consistent weigh more (`research.digits.consistency`).
     """
 
     epochs: int
@@ -44,6 +46,7 @@ class Recipe:
     patch_weight: float = 0.0
     patch_shuffled: bool = False
     alone_weight: float = 0.0
+    by_consistency: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,9 @@ def fit(network: DigitNetwork, samples: Samples, recipe: Recipe, seed: int) -> N
             # Half the precision is twice as fast, and no less accurate here.
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 answer = network(inputs)
-            loss = loss_of(answer, torch.from_numpy(samples.digits[rows]), Masks(masks_of(samples, rows), known[rows]), recipe)
+            digits = torch.from_numpy(samples.digits[rows])
+            weights = sample_weights(network, inputs, answer, digits, generator) if recipe.by_consistency else 1.0
+            loss = loss_of(answer, digits, Masks(masks_of(samples, rows), known[rows]), recipe, weights)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -93,11 +98,11 @@ def fit(network: DigitNetwork, samples: Samples, recipe: Recipe, seed: int) -> N
     network.eval()
 
 
-def loss_of(answer: Answer, digits: Tensor, masks: Masks, recipe: Recipe) -> Tensor:
-    """Cross-entropy, together and alone, and what the recipe asks of attention and Grad-CAM++ where masks are known."""
-    loss = F.cross_entropy(answer.logits.float(), digits)
+def loss_of(answer: Answer, digits: Tensor, masks: Masks, recipe: Recipe, weights: Tensor | float = 1.0) -> Tensor:
+    """Cross-entropy, together and alone, with (b,) weights, and what the recipe asks of attention and Grad-CAM++ where masks are known."""
+    loss = (weights * F.cross_entropy(answer.logits.float(), digits, reduction="none")).mean()
     for evidence in answer.alone.values():
-        loss = loss + recipe.alone_weight * F.cross_entropy(evidence.float(), digits)
+        loss = loss + recipe.alone_weight * (weights * F.cross_entropy(evidence.float(), digits, reduction="none")).mean()
     maps = answer.grad_cam(digits) if recipe.cam_weight else {}
     for modality, mask in ((m, masks.cells[m]) for m in answer.features):
         seen = masks.known & (mask.sum(dim=1) > 0)

@@ -14,7 +14,8 @@ import torch
 from benchmarks import xai_digits
 from benchmarks.markdown import fill_tables
 from research.digits import compose as composing
-from research.digits.compose import BLANK, CELL_PIXELS, PATCH, TILE, Samples, compose, compose_plain, patched
+from research.digits.compose import BLANK, CELL_PIXELS, PATCH, SIDE_CELLS, TILE, Samples, compose, compose_plain, patched
+from research.digits.consistency import sample_weights, with_other_background
 from research.digits.corpus import MEL_BINS, Corpus, Images, Part, Recordings, audible, log_mel, read_corpus
 from research.digits.maps import intensity
 from research.digits.network import DigitNetwork
@@ -204,6 +205,38 @@ def test_only_known_masks_count() -> None:
         replace(BASE, patch_weight=1.0),
     ):
         assert loss_of(answer, digits, Masks(masks, everything), recipe) > plain, recipe
+
+
+def test_samples_whose_explanations_change_weigh_more() -> None:
+    made = samples(16)
+    network = DigitNetwork().eval()
+    inputs, digits = inputs_of(made, slice(None)), torch.from_numpy(made.digits)
+    answer = network(inputs)
+    changed = with_other_background(inputs, answer, torch.Generator().manual_seed(0))
+    attention = answer.attention[Modality.VIDEO].reshape(16, SIDE_CELLS, SIDE_CELLS)
+    kept = attention.repeat_interleave(CELL_PIXELS, dim=1).repeat_interleave(CELL_PIXELS, dim=2) >= attention.mean(dim=(1, 2), keepdim=True)
+    assert torch.equal(changed.image[kept], inputs.image[kept])
+    assert not torch.equal(changed.image, inputs.image)
+    assert torch.equal(changed.words, inputs.words)
+    weights, again = (sample_weights(network, inputs, answer, digits, torch.Generator().manual_seed(1)) for _ in range(2))
+    assert torch.equal(weights, again)
+    assert weights.mean().item() == pytest.approx(1.0)
+    assert weights.std() > 0
+    assert not weights.requires_grad
+    unknown = Masks(masks_of(made, slice(None)), torch.zeros(16, dtype=torch.bool))
+    assert loss_of(answer, digits, unknown, BASE, torch.ones(16)) == loss_of(answer, digits, unknown, BASE)
+    assert loss_of(answer, digits, unknown, BASE, weights) != loss_of(answer, digits, unknown, BASE)
+
+
+def test_some_rows_can_be_measured_and_the_others_stay() -> None:
+    stored = {
+        "rows": {"no loop": {"a": 1}, "text alone": {"a": 2}},
+        "more": {"seeds": {"no loop": [0, 1], "text alone": [0]}, "seconds": 9},
+    }
+    own = {"rows": {"text alone": {"a": 3}}, "more": {"seeds": {"text alone": [0, 1]}}}
+    found = xai_digits.with_other_rows(own, stored)
+    assert found["rows"] == {"no loop": {"a": 1}, "text alone": {"a": 3}}
+    assert found["more"]["seeds"] == {"no loop": [0, 1], "text alone": [0, 1]}
 
 
 def test_iou_of_the_best_cells_and_of_the_best_box() -> None:
