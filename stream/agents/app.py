@@ -229,6 +229,7 @@ class WorkerApp:
             value=message.value,
             headers=_headers(cast(Any, message.headers)),
             acknowledge=event.ack,
+            known_at_ms=self._lag.known_at_ms(message.tp, message.offset),
         )
         try:
             await self._router.on_record(record)
@@ -241,7 +242,8 @@ class WorkerApp:
         self._lag.on_read(message.tp, message.offset)
 
     async def _tick(self) -> None:
-        self._router.on_time(self._lag.caught_up_until())
+        self._router.on_time(self._lag.caught_up_until(), self._lag.unread_ms)
+        self._state.overload = self._router.overload
         self._state.topics_problem = self._lag.check_transactions() or self._router.problem
 
     async def _check_consumer_thread(self) -> None:

@@ -70,6 +70,7 @@ class Beating:
             windows=self._state.metrics.windows_scored,
             claims_checked=truth.windows,
             claims_right=truth.top_right,
+            overload=self._state.overload,
             reasons={**self._state.why_not_ready(time.monotonic()), **services},
         )
 

@@ -11,6 +11,7 @@ from faust import App
 from faust.types import TP
 
 from stream.agents.faust_patches.consumer import FetchedPosition, fetched_position
+from stream.agents.known_ends import KnownEnds
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +50,7 @@ class ConsumerLag:
         self._assigned_at_ms = 0.0
         self._ends: dict[TP, list[tuple[int, float]]] = defaultdict(list)
         """By partition its ends, each with the moment of the last answer that gave it (Unix ms), in rising order."""
+        self._known: dict[TP, KnownEnds] = defaultdict(KnownEnds)
         self._blocked: dict[TP, tuple[int, float]] = {}
         """Partitions with an open transaction: its first offset, and since when it has been seen (monotonic, s)."""
         self._reported: set[TP] = set()
@@ -86,6 +88,22 @@ class ConsumerLag:
         return behind
 
     @property
+    def unread_ms(self) -> int:
+        """Age of the oldest record that this worker has not read: how long it has known of it. 0 if there is none."""
+        now_ms = _now_ms()
+        ages = [0]
+        for tp in self._assigned:
+            position = fetched_position(self._app, tp)
+            if position is not None and (read_to := self._read_to(tp, position)) < position.stable_offset:
+                ages.append(now_ms - self.known_at_ms(tp, read_to))
+        return max(ages)
+
+    def known_at_ms(self, tp: TP, offset: int) -> int:
+        """Since when (monotonic, ms) this worker knows that a record exists which it has not read before."""
+        known = self._known[tp].known_at_ms(offset)
+        return _now_ms() if known is None else known
+
+    @property
     def silent_s(self) -> float:
         """How long ago (s) the broker last answered a fetch, or assigned partitions; 0 without partitions."""
         if not self._assigned:
@@ -98,6 +116,7 @@ class ConsumerLag:
         """Start again with these partitions."""
         self._next.clear()
         self._ends.clear()
+        self._known.clear()
         self._blocked.clear()
         self._assigned = frozenset(tp for tp in assigned if tp.topic in self._topics)
         self._assigned_at_ms = time.time() * 1000
@@ -110,6 +129,7 @@ class ConsumerLag:
     def on_read(self, tp: TP, offset: int) -> None:
         """A record has been read."""
         self._next[tp] = offset + 1
+        self._known[tp].on_read(offset)
 
     def caught_up_until(self) -> int | None:
         """The moment (monotonic, ms) at which the broker had nothing more for this worker in any partition.
@@ -127,7 +147,7 @@ class ConsumerLag:
         ages_ms = [self._age_ms(tp) for tp in self._assigned]
         if not ages_ms or any(age is None for age in ages_ms) or time.monotonic() < self._not_before:
             return None
-        return time.monotonic_ns() // 1_000_000 - round(max(age for age in ages_ms if age is not None))
+        return _now_ms() - round(max(age for age in ages_ms if age is not None))
 
     def _age_ms(self, tp: TP) -> float | None:
         """How long ago the broker said that a partition has been read to its end; None when it does not say so now."""
@@ -135,6 +155,7 @@ class ConsumerLag:
         if position is None:
             return None
         age_ms = time.time() * 1000 - position.answered_at_ms
+        self._known[tp].note(position.end_offset, _now_ms() - max(0, round(age_ms)))
         if age_ms > self._stale_after_ms:
             self._not_before = time.monotonic() + RETURN_S
             return None
@@ -166,3 +187,7 @@ class ConsumerLag:
             self._blocked.pop(tp, None)
         elif self._blocked.get(tp, (-1, 0.0))[0] != first_offset:
             self._blocked[tp] = first_offset, time.monotonic()
+
+
+def _now_ms() -> int:
+    return time.monotonic_ns() // 1_000_000

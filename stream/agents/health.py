@@ -1,6 +1,7 @@
 """The worker's HTTP endpoints.
 
-``/live`` and ``/ready`` answer 200 or 503 with the reasons as JSON, and with the truth rates of the claims on words once some were checked.
+``/live`` and ``/ready`` answer 200 or 503 with the reasons as JSON, with the truth rates of the claims on words once some were checked, and
+with ``overload`` while the worker is behind.
 ``/timings`` says how long each step takes, and ``/metrics`` has counters and gauges for Prometheus.
 
 A worker that is not live has to be restarted. A worker that is not ready waits for something, for example for Redis: a restart would not
@@ -95,6 +96,8 @@ class HealthServer:
         services = services or {}
         reasons = {**reasons, **{service: ongoing.problem.text for service, ongoing in services.items()}}
         body: dict[str, Any] = {name: not reasons, "partitions": self._state.partitions, "reasons": reasons}
+        if self._state.overload:
+            body["overload"] = self._state.overload
         checked = self._state.metrics.word_truth
         if checked.windows:
             body["word_claims"] = {"windows_checked": checked.windows, **checked.rates()}

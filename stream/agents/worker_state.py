@@ -23,6 +23,7 @@ class WorkerState:
         partitions: Input partitions assigned (0 for a spare worker); None before the group has assigned any, and while it rebalances.
         draining: The worker has been told to stop.
         topics_problem: What is wrong with the topics, so that records wait; None if nothing is.
+        overload: Why results come late or lack media; empty while the worker keeps up. It is ready all the same.
         broker_silent_s: Returns how long ago (s) the broker last answered a fetch; 0 while nothing is fetched.
         refused: By topic that cannot be read or written now, and `stream.kafka_admin.connection.THE_GROUP`, the
             name of the error with which the broker refuses it.
@@ -34,6 +35,7 @@ class WorkerState:
     partitions: int | None = None
     draining: bool = False
     topics_problem: str | None = None
+    overload: str = ""
     broker_silent_s: Callable[[], float] = lambda: 0.0
     refused: dict[str, str] = field(default_factory=dict)
     consumer_turned_s: float | None = None

@@ -39,6 +39,7 @@ class HeldChunk(msgspec.Struct, Generic[A], frozen=True):
         content_start_ms: Where its content starts: before the chunk, where it has words of an earlier time.
         end_ms: Where its content ends: after the chunk, where it has words of a later time.
         captured_ms: Wall clock at which `end_ms` was captured.
+        left_out: It was not decoded, because the worker had fallen behind.
     """
 
     start_ms: int
@@ -49,6 +50,7 @@ class HeldChunk(msgspec.Struct, Generic[A], frozen=True):
     features: Features | None
     fingerprint: int
     ack: A | None
+    left_out: bool
 
 
 @dataclass(slots=True)
@@ -102,7 +104,9 @@ class ModalityState(Generic[A]):
         """
         header = chunk.header
         captured_ms = header.captured_ms + end_ms - header.end_ms
-        held = HeldChunk(header.start_ms, header.seq, start_ms, end_ms, captured_ms, chunk.features, chunk.fingerprint, chunk.ack)
+        held = HeldChunk(
+            header.start_ms, header.seq, start_ms, end_ms, captured_ms, chunk.features, chunk.fingerprint, chunk.ack, chunk.left_out
+        )
         if not self.held or self.held[-1].start_ms < held.start_ms:
             self.held.append(held)
         else:

@@ -23,6 +23,7 @@ class EncodedChunk(msgspec.Struct, Generic[A], frozen=True):
         header: The chunk's header.
         features: None for a chunk that could not be decoded: it still counts as progress of its modality.
         ack: None where nothing has to be acknowledged any more.
+        left_out: It was not decoded, because the worker had fallen behind.
         digest: Digest of the payload. It tells a chunk that arrives again from another chunk with the same number.
     """
 
@@ -30,6 +31,7 @@ class EncodedChunk(msgspec.Struct, Generic[A], frozen=True):
     features: Features | None
     ack: A | None
     digest: bytes = b""
+    left_out: bool = False
 
     @property
     def fingerprint(self) -> int:

@@ -20,8 +20,14 @@ from stream.domain.identity import TrackKey
 from stream.domain.modality import MODALITIES, Modality
 from stream.domain.warning_codes import WarningCode
 from stream.domain.window import Window
+from stream.domain.withheld import Reason
 
 NOTHING_WITHHELD: Mapping[Modality, int] = {}
+_FEATURES: Mapping[Modality, type] = {
+    Modality.TEXT: TextFeatures,
+    Modality.AUDIO: AudioFeatures,
+    Modality.VIDEO: VideoFeatures,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,7 +338,7 @@ class TrackAligner(Generic[A]):
         media_end = span.end_ms if self._end_ms is None else min(span.end_ms, self._end_ms)
         skew = self._skew.close_window(self._modalities, span.start_ms, span.end_ms)
         final = self._window(span, media_end, self._policy.final_revision, skew, warnings)
-        self._expected_before = frozenset(final.modalities_expected)
+        self._expected_before = frozenset((*final.modalities_expected, *final.withheld))
         return ClosedWindow(final, *self._release())
 
     def _release(self) -> tuple[tuple[A, ...], int]:
@@ -374,6 +380,7 @@ class TrackAligner(Generic[A]):
         start, end = span
         found: dict[type, list[Any]] = {TextFeatures: [], AudioFeatures: [], VideoFeatures: []}
         newest_ms, captured_ms = -1, 0
+        left_out: set[Modality] = set()
         expected = self._planned | self._expected_before
         for modality in MODALITIES:
             if (state := self._modalities.get(modality)) is None:
@@ -382,9 +389,15 @@ class TrackAligner(Generic[A]):
                 if held.content_start_ms < end and held.end_ms > start:
                     if held.end_ms >= newest_ms:
                         newest_ms, captured_ms = held.end_ms, held.captured_ms
+                    if held.left_out:
+                        left_out.add(modality)
                     if held.features is not None:
                         found[type(held.features)].append(held.features)
                         expected |= {modality}
+        if left_out:
+            warnings = (*warnings, WarningCode.OVERLOAD)
+        # A modality of which some is there is used: what is left of it is said by the warning alone.
+        withheld = {m: Reason.OVERLOAD for m in MODALITIES if m in left_out and not found[_FEATURES[m]]}
         video, shift_ms = found[VideoFeatures], correction_ms(skew, end, self._policy.max_skew_ms)
         return Window(
             track=self.track,
@@ -401,5 +414,6 @@ class TrackAligner(Generic[A]):
             media_end_at_ms=None if newest_ms < 0 else captured_ms + media_end_ms - newest_ms,
             clock_skews={} if skew is None else {Modality.VIDEO: skew},
             warnings=(*warnings, WarningCode.SYNC_SUSPECT) if video and is_suspect(skew, end) else warnings,
-            modalities_expected=tuple([m for m in MODALITIES if m in expected]),
+            modalities_expected=tuple([m for m in MODALITIES if m in expected and m not in withheld]),
+            withheld=withheld,
         )

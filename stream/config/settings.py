@@ -392,6 +392,22 @@ class SandboxSettings(_Section):
     )
 
 
+class OverloadSettings(_Section):
+    """What a worker does when more media come than it can decode."""
+
+    shed: Literal["none", "video", "media"] = Field(
+        "none",
+        description="What is not decoded when it has waited for longer than `after_ms`. none: nothing; results come later and later until "
+        "the load falls. video: pictures. media: pictures, then sound. Words are always used. Windows say what was left out.",
+    )
+    after_ms: int = Field(
+        5000,
+        ge=1000,
+        le=600_000,
+        description="How long (ms) a record may wait before the worker counts as behind, and says so.",
+    )
+
+
 class LimitSettings(_Section):
     """Bounds that keep a worker's memory finite. Each description says what happens at the limit."""
 
@@ -693,6 +709,7 @@ class Settings(_Section):
     audio: AudioSettings = AudioSettings()
     sandbox: SandboxSettings = SandboxSettings()
     limits: LimitSettings = LimitSettings()
+    overload: OverloadSettings = OverloadSettings()
     explanations: ExplanationSettings = ExplanationSettings()
     reveal: RevealSettings = RevealSettings()
     alerts: AlertSettings = AlertSettings()

@@ -18,6 +18,7 @@ class InboundRecord:
 
     Attributes:
         acknowledge: Called once, when the record no longer needs to be read again.
+        known_at_ms: When the worker first knew that it exists (its monotonic clock, ms); None if that was not recorded.
     """
 
     topic: str
@@ -27,6 +28,7 @@ class InboundRecord:
     value: bytes | None
     headers: list[tuple[str, bytes]]
     acknowledge: Callable[[], object]
+    known_at_ms: int | None = None
 
 
 class LastFinal(NamedTuple):

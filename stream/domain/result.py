@@ -36,7 +36,7 @@ class ScoreRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", 
         modalities_expected: Modalities that the track has announced or sent so far, see `Window.modalities_expected`. One that is expected
             but not present is missing. Empty in records of version 0.1. Those that are withheld are left out.
         withheld: Modalities that may not be used in this window, whether or not they were sent, with the reason: ``policy`` (the role),
-            ``consent`` or ``language`` (`stream.domain.withheld.Reason`). Empty if everything may be used.
+            ``consent``, ``language`` or ``overload`` (`stream.domain.withheld.Reason`). Empty if everything may be used.
         shares: Share of each present modality in the score's movement; they add up to 1.
         faces: Most faces seen at the same time.
         warnings: Codes, for example ``several_faces``.

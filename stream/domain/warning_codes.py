@@ -34,6 +34,8 @@ class WarningCode(StrEnum):
     """The window has more words than the model's input holds; the earliest were left out."""
     SYNC_SUSPECT = "sync_suspect"
     """The clocks of sound and picture are so far apart that their alignment should not be relied on."""
+    OVERLOAD = "overload"
+    """Sound or pictures of the window were not decoded, all or some, because the worker had fallen behind."""
     SHED = "shed"
     """The window was closed early because too many chunks were held."""
 

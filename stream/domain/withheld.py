@@ -14,3 +14,5 @@ class Reason(StrEnum):
     """The person has not consented, or no longer does."""
     LANGUAGE = "language"
     """The words are in another language than those of the model (`policy.languages`)."""
+    OVERLOAD = "overload"
+    """It was sent, and not decoded, because the worker had fallen behind (`overload.shed`)."""

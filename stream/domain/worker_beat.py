@@ -16,6 +16,7 @@ class WorkerBeat(msgspec.Struct, frozen=True, kw_only=True):
         windows: Windows that it has scored since its start.
         claims_checked: Windows in which all its claims on words were checked.
         claims_right: Of those, the ones that named the phrase with the largest effect.
+        overload: Why its results come late or lack media; empty while it keeps up.
         reasons: Why it cannot work now, by part; empty if it can.
     """
 
@@ -26,4 +27,5 @@ class WorkerBeat(msgspec.Struct, frozen=True, kw_only=True):
     windows: int
     claims_checked: int = 0
     claims_right: int = 0
+    overload: str = ""
     reasons: dict[str, str] = {}

@@ -67,6 +67,7 @@ _WITHHELD: Mapping[Reason, str] = {
     Reason.POLICY: "left out by policy",
     Reason.CONSENT: "left out without consent",
     Reason.LANGUAGE: "left out, as they may not be English",
+    Reason.OVERLOAD: "left out, as the service was overloaded",
 }
 
 
@@ -247,6 +248,8 @@ def _cautions(score: ScoreRecord) -> Iterator[str]:
     said = {WarningCode.VISUAL_OVER_RELIANCE} if alone else set()
     if score.withheld.get(Modality.TEXT) == Reason.LANGUAGE:
         said.add(WarningCode.OUTSIDE_TRAINING_DOMAIN)
+    if Reason.OVERLOAD in score.withheld.values():
+        said.add(WarningCode.OVERLOAD)
     if alone:
         yield _ONLY[present[0]]
     else:

@@ -34,6 +34,7 @@ PLAIN: dict[WarningCode, str] = {
     WarningCode.SEVERAL_FACES: "Several faces were seen.",
     WarningCode.WORDS_DROPPED: "The earliest words were left out.",
     WarningCode.SYNC_SUSPECT: "Sound and picture may be out of step.",
+    WarningCode.OVERLOAD: "Some sound or pictures were left out.",
 }
 """Codes as sentences of the summary. `NOTHING_PRESENT` and `MODALITIES_DISAGREE` have sentences of their own, `TO_REVIEW` makes a window
 unclear, and the others are for experts."""

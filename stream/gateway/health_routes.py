@@ -51,6 +51,7 @@ class WorkerView(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         silent_ms: How long ago it last said how it is.
         ok: Whether it has said so lately and can work.
+        overload: Why its results come late or lack media; empty while it keeps up.
     """
 
     worker: str
@@ -60,6 +61,7 @@ class WorkerView(msgspec.Struct, frozen=True, kw_only=True):
     partitions: int | None
     windows: int
     reasons: dict[str, str]
+    overload: str = ""
 
 
 class TruthView(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +80,7 @@ class HealthView(msgspec.Struct, frozen=True, kw_only=True):
     """How the service is. What Redis knows is None while it is away.
 
     Attributes:
-        ok: Whether every service can be used, a worker works, and nothing waits.
+        ok: Whether every service can be used, a worker works, none is behind, and nothing waits.
         at_ms: When it was looked at (Unix ms).
         sessions: Number of sessions by state.
         newest_result_at_ms: When the newest result came; None if there is none.
@@ -118,7 +120,10 @@ class HealthController(Controller):
         phases = [hub.state(session, Disclosed.to(principal)).state for session in seen]
         waiting = desk.relay.problem or ""
         return HealthView(
-            ok=all(service.ok for service in services) and any(worker.ok for worker in workers or ()) and not waiting,
+            ok=all(service.ok for service in services)
+            and any(worker.ok for worker in workers or ())
+            and not any(worker.overload for worker in workers or ())
+            and not waiting,
             at_ms=hub.now_ms(),
             services=services,
             workers=workers,
@@ -162,6 +167,7 @@ def _worker(beat: WorkerBeat, now_ms: int) -> WorkerView:
         partitions=beat.partitions,
         windows=beat.windows,
         reasons=beat.reasons,
+        overload=beat.overload,
     )
 
 

@@ -20,7 +20,7 @@ from stream.pipeline.ports import TrackEncoder
 from stream.pipeline.processing_context import ProcessingContext
 from stream.pipeline.timings import Step
 from stream.pipeline.tracing import NOTHING, Trace
-from stream.policy.decisions import Decision, Handling
+from stream.policy.decisions import LEFT_OUT, Decision, Handling
 
 log = structlog.get_logger(__name__)
 
@@ -99,8 +99,15 @@ class EncodeQueue:
             return True
         features = self._encode_immediately(arrival.chunk)
         if features is None:
-            return False
+            return self._leave_out(arrival)
         self._on_encoded(arrival, features)
+        return True
+
+    def _leave_out(self, arrival: Arrival) -> bool:
+        """Pass on a chunk that is not to be decoded, because it has waited for too long; False for any other."""
+        if not self._context.overload.leaves_out(arrival.chunk.header, arrival.record.known_at_ms):
+            return False
+        self._withhold(arrival, LEFT_OUT)
         return True
 
     def _withhold(self, arrival: Arrival, decision: Decision) -> None:
@@ -118,12 +125,15 @@ class EncodeQueue:
         timings = self._context.timings
         while True:
             arrival = await self._queue.get()
-            features: Features | None = None
+            header, features, overload = arrival.chunk.header, None, self._context.overload
             try:
-                decision = await self._admission.decided(arrival.chunk.header)
-                began = time.perf_counter()
-                if decision.handling is Handling.USE:
-                    features = await self._encode(arrival)
+                decision = await self._admission.decided(header)
+                async with overload.turn(header):
+                    began = time.perf_counter()
+                    if decision.handling is Handling.USE and overload.leaves_out(header, arrival.record.known_at_ms):
+                        decision = LEFT_OUT
+                    if decision.handling is Handling.USE:
+                        features = await self._encode(arrival)
             finally:
                 self._context.chunk_slots.release()
             if decision.handling is not Handling.USE:

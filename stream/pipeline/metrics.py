@@ -60,6 +60,7 @@ class Metrics:
         self.held_chunks = gauge("held_chunks", "Encoded chunks that are held for open windows.")
         self.unpublished_windows = gauge("unpublished_windows", "Windows that are closed and not yet published.")
         self.consumer_lag = gauge("consumer_lag_records", "Records of this worker's partitions that it has not read yet.")
+        self.behind = gauge("behind_seconds", "How long the oldest record that waits has been known of, or the chunk whose turn has come.")
         self.partitions = gauge("partitions", "Input partitions of this worker; 0 while the group rebalances.")
         self.service_up = gauge("service_up", "Whether a service can be used: 1 or 0.", ["service"])
         for modality in MODALITIES:

@@ -20,6 +20,7 @@ from stream.domain.topics import Topics
 from stream.pipeline.fence import Fence
 from stream.pipeline.metrics import Metrics
 from stream.pipeline.model_pin import EpochModel, ModelPins
+from stream.pipeline.overload import Overload
 from stream.pipeline.placement import Placement
 from stream.pipeline.ports import ModelVersionOf, ResultStore, Scorer, Send, TrackEncoder
 from stream.pipeline.publisher import TrackPublisher
@@ -60,6 +61,7 @@ class ProcessingContext:
         topics: Names of the Kafka topics.
         policy: When windows open and close.
         same_clock_ms: By how much two records of one media clock may disagree about when its media began.
+        overload: Decides what is not decoded, because the worker has fallen behind.
         chunk_slots: Bounds the chunks that are being decoded or encoded.
         window_slots: Bounds the windows that are being scored or published.
     """
@@ -84,6 +86,7 @@ class ProcessingContext:
     topics: Topics = field(init=False)
     policy: WindowPolicy = field(init=False)
     same_clock_ms: int = field(init=False)
+    overload: Overload = field(init=False)
     chunk_slots: asyncio.Semaphore = field(init=False)
     window_slots: asyncio.Semaphore = field(init=False)
 
@@ -102,6 +105,7 @@ class ProcessingContext:
             max_skew_ms=windows.max_skew_ms,
         )
         self.same_clock_ms = windows.max_back_ms // 2
+        self.overload = Overload(self.settings.overload, self.now)
         self.chunk_slots = asyncio.Semaphore(limits.chunks_in_flight)
         self.window_slots = asyncio.Semaphore(limits.windows_in_flight)
 

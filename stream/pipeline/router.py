@@ -62,6 +62,7 @@ class SessionRouter:
     def _watch(self) -> None:
         """Let the metrics show how much is open."""
         metrics, clock = self._context.metrics, self._context.clock
+        metrics.watch(metrics.behind, lambda: self._context.overload.behind_ms / 1000)
         metrics.watch(metrics.held_chunks, lambda: sum(epoch.windows.aligner.held for epoch in self._epochs))
         metrics.watch(metrics.unpublished_windows, lambda: sum(epoch.windows.unpublished for epoch in self._epochs))
         metrics.watch(
@@ -170,6 +171,11 @@ class SessionRouter:
         self._sessions[session.key] = session
 
     @property
+    def overload(self) -> str:
+        """Why results come late or lack media; empty while the worker keeps up."""
+        return self._context.overload.description
+
+    @property
     def problem(self) -> str | None:
         """Why records wait although the worker has room; None if they do not."""
         return self._context.placement.problem
@@ -185,12 +191,14 @@ class SessionRouter:
         if session is not None and not session.epochs:
             del self._sessions[key]
 
-    def on_time(self, caught_up_until: int | None) -> None:
+    def on_time(self, caught_up_until: int | None, unread_ms: int = 0) -> None:
         """Let time pass. While the worker drains, no window is closed any more.
 
         Args:
             caught_up_until: The moment (ms) up to which all input that existed had been read; None while some has not been read.
+            unread_ms: Age of the oldest record that has not been read.
         """
+        self._context.overload.on_time(unread_ms)
         if self._draining:
             return
         self._ownership.on_time(asyncio.get_running_loop().time())

@@ -75,4 +75,4 @@ def _rules(final: LastFinal) -> TrackRules | None:
 
 def _expected(latest: ScoreRecord) -> tuple[Modality, ...]:
     """The modalities that were expected. Words in another language are left out of the record, but others may follow."""
-    return tuple(m for m in MODALITIES if m in latest.modalities_expected or latest.withheld.get(m) == Reason.LANGUAGE)
+    return tuple(m for m in MODALITIES if m in latest.modalities_expected or latest.withheld.get(m) in (Reason.LANGUAGE, Reason.OVERLOAD))

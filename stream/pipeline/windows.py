@@ -50,9 +50,9 @@ class SharedAck:
             self._acknowledge()
 
 
-def _encoded(arrival: Arrival, features: Features | None, ack: Ack | None) -> EncodedChunk[Ack]:
+def _encoded(arrival: Arrival, features: Features | None, ack: Ack | None, *, left_out: bool = False) -> EncodedChunk[Ack]:
     digest = blake2b(arrival.chunk.payload, digest_size=8).digest()
-    return EncodedChunk[Ack](arrival.chunk.header, features, ack, digest)
+    return EncodedChunk[Ack](arrival.chunk.header, features, ack, digest, left_out)
 
 
 class EpochWindows:
@@ -178,12 +178,16 @@ class EpochWindows:
         self._finish_if_idle()
 
     def on_withheld(self, arrival: Arrival, handling: Handling) -> None:
-        """Pass a chunk that may not be used to the aligner, without its content."""
+        """Pass a chunk that may not or can not be used to the aligner, without its content."""
         arrival.trace.end()
         if self.frozen:
             return
         self._notify_at = 0
         now = self._context.clock()
+        if handling is Handling.LEAVE_OUT:
+            self._dispatch(self.aligner.on_chunk(_encoded(arrival, None, arrival.record.acknowledge, left_out=True), now), arrival)
+            self._finish_if_idle()
+            return
         if handling is Handling.EMPTY:
             outcome = self.aligner.on_chunk(_encoded(arrival, None, arrival.record.acknowledge), now)
             # In no window, and in no topic of late chunks or dead letters, which would keep it.

@@ -30,6 +30,8 @@ class Handling(Enum):
     """Its modality may not be used: it is as if it had not been sent, and acknowledged at once."""
     EMPTY = auto()
     """Nothing that its track sends may be used: it is not decoded, but its media time belongs to windows, which say so."""
+    LEAVE_OUT = auto()
+    """The worker has fallen behind: it is not decoded. Its media time belongs to windows, which say so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Decision:
 
 
 USE = Decision(Handling.USE)
+LEFT_OUT = Decision(Handling.LEAVE_OUT, Reason.OVERLOAD)
 
 
 class EpochPolicy:
@@ -122,7 +125,7 @@ class EpochPolicy:
             video=() if Modality.VIDEO in reasons else window.video,
             warnings=warnings,
             modalities_expected=tuple(m for m in window.modalities_expected if m not in reasons),
-            withheld={m: reasons[m] for m in MODALITIES if m in reasons},
+            withheld={m: reason for m in MODALITIES if (reason := reasons.get(m) or window.withheld.get(m)) is not None},
         )
 
     def of_context(self, features: ContextFeatures, window: Window) -> ContextFeatures:

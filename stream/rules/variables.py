@@ -202,7 +202,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "withheld",
         "list",
-        "modalities that may not be used in the window, because of policy, consent or language",
+        "modalities that are not used in the window, because of policy, consent, language or overload",
         "",
         lambda s: _names(s.score.withheld),
     ),

@@ -25,6 +25,7 @@ from stream.domain.decision import DecisionRecord
 from stream.domain.identity import SessionKey
 from stream.domain.result import encode_record
 from stream.domain.topics import Topics
+from stream.domain.worker_beat import WorkerBeat
 from stream.gateway.app import create_app
 from stream.gateway.context import Gateway
 from stream.gateway.desk import Desk
@@ -36,6 +37,7 @@ from stream.reveal.feedback import counted, read_verdicts
 from stream.sinks.connection import RedisClient, RedisConnection
 from stream.sinks.keys import SESSIONS, session_names
 from stream.sinks.result_pages import ResultPages
+from stream.sinks.worker_beats import WorkerBeats
 from tests.fakes.alerts import make_alert
 from tests.fakes.gateway_access import HeaderAccess, as_somebody
 from tests.support.settings import own_settings
@@ -283,6 +285,18 @@ async def test_health_answers_in_time_with_everything_away(away: Settings) -> No
         assert (health["ok"], health["workers"], health["queue"]) == (False, None, None)
         assert (await client.get("/api/v1/alerts", headers=ANN)).status_code == 503
         assert (await client.get("/api/v1/reveal", headers=OPERATOR)).status_code == 503
+
+
+async def test_health_names_a_worker_that_is_behind(away: Settings) -> None:
+    redis = RedisConnection(away.redis)
+    beats, name = WorkerBeats(redis), uuid.uuid4().hex
+    await beats.put(WorkerBeat(worker=name, at_ms=0, since_ms=1, partitions=6, windows=0, overload="it is 7.2 s behind"))
+    async with gateway_of(away) as (client, _):
+        health = (await client.get("/api/v1/health", headers=OPERATOR)).json()
+    (worker,) = [worker for worker in health["workers"] if worker["worker"] == name]
+    assert (worker["ok"], worker["overload"], health["ok"]) == (True, "it is 7.2 s behind", False)
+    await beats.remove(name)
+    await redis.close()
 
 
 async def test_reveal_without_a_report_and_with_services_away(away: Settings) -> None:

@@ -62,6 +62,7 @@ const WITHHELD = {
   policy: "not used, by policy",
   consent: "not used: no consent",
   language: "not used: the language is not one that the model knows",
+  overload: "not used: more came than the service could take in",
 };
 /** Why a modality is not used, in words. */
 export const withheldReason = (reason) => WITHHELD[reason] ?? `not used: ${reason}`;
@@ -78,6 +79,7 @@ const WARNINGS = {
   several_faces: "More than one face was in the picture. Only the largest is followed.",
   words_dropped: "More was said than the model can take in. The earliest words are left out.",
   sync_suspect: "Sound and picture may be out of step.",
+  overload: "Sound or pictures are missing here, because more came than the service could take in.",
   shed: "This window closed early, because too much data was waiting.",
 };
 /** A warning code in a sentence. A code may be followed by what it is about: "nuisance_sensitive:hiss". */

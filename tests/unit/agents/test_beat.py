@@ -44,3 +44,8 @@ async def test_a_beat_that_fails_is_not_the_last_and_a_worker_stops_without_its_
     async with Beating(RedisSettings(url=SecretStr(f"redis://127.0.0.1:{free_port()}/0")), state, ServiceMonitor({})), asyncio.timeout(5):
         while state.asked < 3:
             await asyncio.sleep(0.001)
+
+
+async def test_a_beat_says_that_the_worker_is_behind() -> None:
+    beating = Beating(RedisSettings(), WorkerState(partitions=1, overload="it is 7.2 s behind"), ServiceMonitor({}))
+    assert beating.beat().overload == "it is 7.2 s behind"

@@ -164,3 +164,23 @@ def test_a_partition_that_begins_behind_an_open_transaction_is_not_caught_up(lag
     state.position = 20
     answer(clock, state, 0.1)
     assert lag.caught_up_until() == round(clock.now * 1000)
+
+
+def test_the_age_of_the_oldest_unread_record_counts_from_the_first_answer_that_shows_it(clock: Clock, state: Any, lag: ConsumerLag) -> None:
+    lag.caught_up_until()
+    assert lag.unread_ms == 0
+    state.highwater = state.lso = 12
+    answer(clock, state, 0.5)
+    lag.caught_up_until()
+    state.highwater = state.lso = 20
+    answer(clock, state, 3.0)
+    lag.caught_up_until()
+    assert lag.unread_ms == 3000
+    assert clock.now * 1000 - lag.known_at_ms(TEXT, 11) == 3000
+    assert clock.now * 1000 - lag.known_at_ms(TEXT, 12) == 0
+    state.position, state.last_offset = 12, 11
+    lag.on_read(TEXT, 11)
+    clock.now += 2
+    assert lag.unread_ms == 2000
+    lag.on_assigned([TEXT])
+    assert lag.unread_ms == 0

@@ -140,3 +140,8 @@ async def test_metrics_are_in_the_text_format_of_prometheus() -> None:
     async with HealthServer(settings, state, ServiceMonitor({})), aiohttp.ClientSession() as client, client.get(url) as answer:
         assert answer.content_type == "text/plain"
         assert 'sentistream_windows_total{version="2"} 3.0' in (await answer.text()).splitlines()
+
+
+async def test_a_worker_that_is_behind_says_so_and_stays_ready() -> None:
+    state = WorkerState(partitions=24, overload="it is 7.2 s behind")
+    assert await ready(state) == (200, {"ready": True, "partitions": 24, "reasons": {}, "overload": "it is 7.2 s behind"})

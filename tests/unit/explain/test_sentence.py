@@ -195,10 +195,17 @@ def test_what_is_expected_and_not_present_is_named_and_nothing_else() -> None:
         ("single_modality", "Nothing else supports this."),
         ("visual_over_reliance", "The score rests on the face."),
         ("outside_training_domain", "The words may not be English."),
+        ("overload", "Some sound or pictures were left out."),
     ],
 )
 def test_reasons_for_care_are_told(code: str, said: str) -> None:
     assert sentence(*records(*NEGATIVE, warnings=(code,))).endswith(said)
+
+
+def test_a_modality_that_was_left_out_whole_is_named_once() -> None:
+    scored, explained = records(*NEGATIVE, warnings=("overload",))
+    said = sentence(structs.replace(scored, withheld={VIDEO: "overload"}), explained)
+    assert said.endswith("The face is left out, as the service was overloaded.")
 
 
 def test_a_window_of_one_modality_rests_on_it_alone() -> None:

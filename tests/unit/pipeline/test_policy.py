@@ -7,20 +7,17 @@ import itertools
 import random
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from stream.config.settings import LimitSettings, PolicySettings, Settings, WindowSettings
-from stream.domain.chunk import Chunk
 from stream.domain.consent import ConsentStatement
 from stream.domain.context import ContextFeatures, packed_mean
 from stream.domain.delivery import InboundRecord
-from stream.domain.features import AudioFeatures, Features, VideoFeatures, Word
+from stream.domain.features import Word
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.kafka_records import chunk_headers, encode_words
-from stream.domain.media_format import FACE_WIDTH, VOICE_WIDTH
 from stream.domain.modality import MODALITIES, Modality
 from stream.domain.result import ExplanationRecord, ScoreRecord
 from stream.domain.session_events import MAX_EVENTS, SessionConsent, SessionEnd, SessionHeartbeat, SessionStart, TrackEnd, TrackPlan
@@ -28,32 +25,13 @@ from stream.domain.warning_codes import WarningCode
 from stream.domain.window import Window
 from stream.pipeline.window_context import WindowContext
 from tests.fakes.chunks import MEDIA_START_AT_MS, header
-from tests.fakes.processing_context import FakeEncoder, FakeScorer, FakeStore, FakeWorker, explanation_of, score_of
+from tests.fakes.media_encoder import MediaEncoder
+from tests.fakes.processing_context import FakeScorer, FakeStore, FakeWorker, explanation_of, score_of
 
 TEXT, AUDIO, VIDEO = MODALITIES
 ALL, NOTHING, WORDS = frozenset(MODALITIES), frozenset[Modality](), frozenset({TEXT})
 USES = {"all": ALL, "text_only": WORDS, "off": NOTHING}
 SECONDS = 10
-
-
-class MediaEncoder(FakeEncoder):
-    """Gives sound a voice and pictures a face, and remembers the modality, track and start of every chunk that it has decoded."""
-
-    decoded: ClassVar[list[tuple[Modality, str, int]]] = []
-
-    async def encode(self, chunk: Chunk) -> Features:
-        of = chunk.header
-        self.decoded.append((of.modality, of.track.track, of.start_ms))
-        spans = np.arange(of.start_ms, of.end_ms, 100)[:, np.newaxis] + np.array([[0, 100]])
-        heard = np.ones(len(spans), np.bool_)
-        match of.modality:
-            case Modality.TEXT:
-                return await super().encode(chunk)
-            case Modality.AUDIO:
-                return AudioFeatures(spans, np.ones((len(spans), VOICE_WIDTH), np.float32), heard, heard, heard)
-            case Modality.VIDEO:
-                boxes = np.zeros((len(spans), 4), np.float32)
-                return VideoFeatures(spans, np.ones((len(spans), FACE_WIDTH), np.float32), boxes, 1, len(spans))
 
 
 @dataclass

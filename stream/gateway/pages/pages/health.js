@@ -48,9 +48,10 @@ function Service({ service: { name, ok, problem, since_ms: since, lasting }, now
 function Workers({ workers }) {
   if (workers === null) return html`<p class="quiet">Redis does not answer, so it is not known how the workers are.</p>`;
   if (!workers.length) return html`<p class="quiet">No worker runs. Start one:</p><pre class="command" tabindex="0"><code>sentistream worker</code></pre>`;
-  return html`<ul class="services">${workers.map((worker) => html`<li key=${worker.worker} class=${worker.ok ? "ok" : "bad"}><span class=${`pill ${worker.ok ? "live" : "warn"}`}>${worker.ok ? "works" : "waits"}</span>
+  return html`<ul class="services">${workers.map((worker) => html`<li key=${worker.worker} class=${worker.ok ? "ok" : "bad"}><span class=${`pill ${worker.ok && !worker.overload ? "live" : "warn"}`}>${!worker.ok ? "waits" : worker.overload ? "behind" : "works"}</span>
     <div><b class="mono">${worker.worker}</b> <span class="quiet">${worker.partitions === null ? "no partitions yet" : count(worker.partitions, "partition")} · ${count(worker.windows, "window")} scored · last heard ${span(worker.silent_ms)} ago</span>
       ${Object.entries(worker.reasons).map(([part, reason]) => html`<p key=${part}>${part}: ${reason}</p>`)}
+      ${worker.overload && html`<p>${worker.overload}</p>`}
       ${worker.silent_ms > 20_000 && html`<p>It is silent: it may be stuck, cut off from Redis, or gone.</p>`}</div></li>`)}</ul>`;
 }
 
