@@ -19,6 +19,7 @@ from stream.config.project import PROJECT_ROOT
 from stream.domain.modality import Modality
 from stream.domain.verdict import Judgement, Mask, Span, Verdict
 from stream.model.served import WEIGHTS, load_weights
+from stream.model_repository.audio_weights import PROJECTION
 from stream.nuisances.marks import MARKS, mark_named
 from stream.reveal import feedback, revising
 from stream.reveal.models import RepositoryModels
@@ -154,6 +155,29 @@ def test_a_word_is_projected_out_with_nothing_but_a_store(tmp_path: Path, monkey
     assert "without a training" in report.read_text(encoding="utf-8")
     graphs = [onnx.load(str(models / "mmci" / version / "model.onnx")).graph for version in (biased, "3")]
     assert [node.op_type for node in graphs[0].node] == [node.op_type for node in graphs[1].node], "the served graph keeps its shape"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_word_is_projected_out_with_corpora(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(revise, "QUICK", TINY)
+    monkeypatch.setattr(revising, "MARKS", {"word um": MARKS["word um"]})
+    monkeypatch.setattr(reveal, "CORPUS_PROBES", 9)
+    data, models, report = write_corpora(tmp_path / "data"), tmp_path / "models", tmp_path / "report.html"
+    shutil.copytree(PROJECT_ROOT / "triton_models", models)
+    own = models / "mmci" / "1" / PROJECTION
+    shutil.copy(models / "audio_encoder" / PROJECTION, own)
+    options = ["--relief", "projection", "--models", str(models), "--runs", str(tmp_path), "--html", str(report), "--quick"]
+    result = CliRunner().invoke(app, ["revise", "word um", "--data", str(data), *options], catch_exceptions=False)
+    assert result.exit_code in {0, 1}, result.output
+    card = json.loads((models / "mmci" / "2" / "card.json").read_text(encoding="utf-8"))
+    assert (card["relief"], card["recipe"]) == ("projection", {"sentences": "corpora"})
+    assert {"clean", "shift", "others"} <= set(card["gates"])
+    assert "labels" not in card["gates"]
+    assert (models / "mmci" / "2" / PROJECTION).read_bytes() == own.read_bytes(), (
+        "it goes on hearing with the encoder of the version before"
+    )
+    assert "Groups" in report.read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
