@@ -28,7 +28,7 @@ def revision_page(revision: Revision, version: str, reference: Reference) -> str
     title = f"{revision.model}: version {version}, revised from {revision.revised_from} against {revision.artefact}"
     root, main = page(title)
     add(main, "h1", title)
-    add(main, "p", f"{revision.says}. {HOW[revision.relief]}")
+    add(main, "p", f"{revision.says[:1].upper()}{revision.says[1:]}. {HOW[revision.relief]}")
     add(main, "p", "All gates passed." if revision.passed else "Not all gates passed.", class_="fine" if revision.passed else "alarm")
     _gates(main, revision.gates)
     if revision.before.conditions:
@@ -43,7 +43,7 @@ def revision_page(revision: Revision, version: str, reference: Reference) -> str
 
 
 def _gates(main: Element, found: Mapping[str, Gate]) -> None:
-    body = table(section(main, "Gates", ""), ("gate", "", "says", "value", "limit"), ("", "says"))
+    body = table(add(section(main, "Gates", ""), "div", class_="wide"), ("gate", "", "says", "value", "limit"), ("", "says"))
     for name, gate in found.items():
         line = row(body, name)
         add(line, "td", "passed" if gate.passed else "failed", class_="fine" if gate.passed else "alarm")

@@ -104,5 +104,5 @@ def test_the_page_of_a_revision_names_the_failed_gate() -> None:
     html = revision_page(revision, "2", REFERENCE)
     assert not revision.passed
     assert "Not all gates passed" in html
-    assert "white &lt;noise&gt;" in html
+    assert "White &lt;noise&gt;" in html
     assert "://" not in html
