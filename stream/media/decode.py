@@ -16,8 +16,7 @@ from stream.domain.chunk import ContentType
 from stream.domain.media_format import MAX_DECODED_MS, SAMPLE_RATE
 from stream.media.errors import MediaError
 from stream.media.pcm import Samples
-from stream.media.picture import Picture as Picture  # noqa: PLC0414
-from stream.media.picture import grey, upright
+from stream.media.picture import Picture, grey, upright
 from stream.media.sniff import check_type, jpeg_size
 
 MAX_FRAMES = 150
@@ -119,10 +118,15 @@ def _resampled(container: Any, stream: Any) -> Iterator[Samples]:
                 total += resampled.samples
                 if total > MAX_DECODED_MS * SAMPLE_RATE // 1000:
                     raise MediaError("too_long")
-                yield resampled.to_ndarray().reshape(-1).astype(np.int16, copy=False)
+                yield _samples(resampled)
     # Without an input the resampler gives out the few samples that its filter still holds.
     for resampled in resampler.resample(None):
-        yield resampled.to_ndarray().reshape(-1).astype(np.int16, copy=False)
+        yield _samples(resampled)
+
+
+def _samples(frame: Any) -> Samples:
+    # The plane is padded.
+    return np.frombuffer(frame.planes[0], np.int16, frame.samples)
 
 
 @dataclass(slots=True)

@@ -10,8 +10,8 @@ import cv2.data
 import numpy as np
 
 from stream.domain.media_format import FACE_SIZE
-from stream.media.decode import Picture
 from stream.media.faces import Box, Crops
+from stream.media.picture import Picture
 
 MAX_FACES = 8
 """Faces kept of a picture: it bounds the reply for a picture made of faces."""

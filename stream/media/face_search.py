@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from stream.domain.features import Floats
-from stream.media.decode import Picture
 from stream.media.face_detector import ALL_SIZES, LARGE, MAX_FACES, Face, FaceDetector, Reduced, Square
+from stream.media.picture import Picture
 
 LARGE_FROM = 0.35
 """Side of a face, as a fraction of the picture's shorter side, from which a search for large faces is enough. Closer to the smallest size

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import sys
 from collections.abc import Sequence
@@ -35,9 +34,6 @@ RESTART_BACKOFF = Backoff(first_s=0.2, cap_s=5.0, jitter=0.0)
 
 MAX_BY_CORES = 4
 """Most children that are started without being asked for: a worker of Python's has not the time to feed more."""
-
-_PIPE_BYTES = 1 << 20
-"""Linux lets any user make pipes of this size. The longest chunk has 900 kB."""
 
 _CROP_BYTES = FACE_SIZE * FACE_SIZE
 _REPLY: msgspec.msgpack.Decoder[messages.DecoderReply] = msgspec.msgpack.Decoder(messages.DecoderReply)
@@ -71,7 +67,6 @@ class _DecoderProcess:
                 # A session of its own: Ctrl-C in a terminal goes to the parent only, which still needs its children to finish.
                 start_new_session=True,
             )
-            _widen(self._process.stdin)
             async with asyncio.timeout(START_TIMEOUT_S):
                 header, _ = await self._receive(self._process)
             if not isinstance(_parse_reply(header), messages.Ready):
@@ -241,17 +236,6 @@ def _parse_reply(header: bytes) -> messages.DecoderReply:
         return _REPLY.decode(header)
     except msgspec.DecodeError:
         raise _ChildDied from None
-
-
-def _widen(pipe: asyncio.StreamWriter | None) -> None:
-    """Let a pipe hold a whole chunk, where the system can. Otherwise the event loop wakes up for every 64 kB that the child has read.
-
-    uvloop gives a child a socket in its place, which holds some 200 kB by itself.
-    """
-    file = None if pipe is None else pipe.transport.get_extra_info("pipe")
-    if file is not None and hasattr(fcntl, "F_SETPIPE_SZ"):
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(file, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 def _face_frames(reply: messages.FacesFound, body: bytes) -> FaceFrames | None:

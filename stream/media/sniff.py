@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from stream.domain.chunk import ContentType
 from stream.media.errors import MediaError
 
@@ -12,6 +14,7 @@ _ALL_FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """The three exceptions share the range but are Huffman tables, a reserved marker and arithmetic conditioning."""
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 """Markers without a length and a segment."""
+_MARKER_AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7]")
 
 
 def sniff(payload: bytes) -> frozenset[str]:
@@ -79,10 +82,7 @@ def _next_marker(payload: bytes, position: int) -> tuple[int, int]:
 
 def _after_scan(payload: bytes, position: int) -> int:
     """Position of the first marker after entropy-coded data; stuffed zeros and restart markers belong to the data."""
-    while True:
-        position = payload.find(b"\xff", position)
-        if position < 0 or position + 1 >= len(payload):
-            raise MediaError("bad_media")
-        if payload[position + 1] != 0 and not 0xD0 <= payload[position + 1] <= 0xD7:
-            return position
-        position += 2
+    marker = _MARKER_AFTER_SCAN.search(payload, position)
+    if marker is None:
+        raise MediaError("bad_media")
+    return marker.start()

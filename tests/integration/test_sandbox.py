@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import signal
 import subprocess
@@ -230,11 +229,8 @@ async def test_a_cancelled_request_does_not_answer_the_next_one() -> None:
         assert len(await sandbox.decode_audio(b"fine", ContentType.OGG_OPUS)) == 4
 
 
-async def test_the_longest_chunk_fits_into_the_pipe_to_the_child() -> None:
+async def test_the_longest_chunk_reaches_the_child_whole() -> None:
     async with Sandbox(SandboxSettings(processes=1), FAKE) as sandbox:
-        (child,) = _children(os.getpid(), "tests.fakes.decoder_child")
-        with open(f"/proc/{child}/fd/0", "rb", buffering=0) as pipe:  # noqa: ASYNC230 - opening a pipe waits for nothing
-            assert fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ) >= MAX_CHUNK_BYTES
         assert len(await sandbox.decode_audio(bytes(MAX_CHUNK_BYTES), ContentType.OGG_OPUS)) == MAX_CHUNK_BYTES
 
 

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
-from stream.media.decode import Picture
 from stream.media.face_detector import ALL_SIZES, LARGE, Face, FaceDetector, Sizes, Square
 from stream.media.face_search import LARGE_FROM, MAX_FULL_SEARCHES, FaceSearch
 from stream.media.faces import Box, overlap
+from stream.media.picture import Picture
 from stream.produce.sample import FACES
 
 HEIGHT, WIDTH = 240, 320
