@@ -224,7 +224,7 @@ class Bench:
 def _timings(settings: Settings) -> dict[str, Any]:
     """Those of the worker; none, if it is too busy to answer."""
     with (
-        contextlib.suppress(TimeoutError),
+        contextlib.suppress(OSError),
         urllib.request.urlopen(f"http://{LOOPBACK}:{settings.health.port}/timings", timeout=10) as answer,
     ):
         timings: dict[str, Any] = json.load(answer)
