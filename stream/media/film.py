@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 import av
+from av.video.reformatter import ColorRange
 
 from stream.domain.media_format import MAX_CHUNK_BYTES, MAX_CHUNK_MS
 from stream.media.media_info import Problem
@@ -122,7 +123,8 @@ def _scaled(frame: Any, longer_side: int) -> Any:
     """The frame as yuv420p, upright and not enlarged. Its sides are even: yuv420p stores colour for 2x2 pixels."""
     scale = min(1.0, longer_side / max(frame.width, frame.height))
     width, height = (max(2, min(side // 2, round(side * scale / 2)) * 2) for side in (frame.width, frame.height))
-    small = frame.reformat(width=width, height=height, format="yuv420p")
+    # Cameras of JPEG pictures use the full range of brightness; what is sent says nothing of a range, which means the limited one.
+    small = frame.reformat(width=width, height=height, format="yuv420p", dst_color_range=ColorRange.MPEG)
     if not frame.rotation:
         return small
     turned = upright(small.to_ndarray(format="rgb24"), frame.rotation)

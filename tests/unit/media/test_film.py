@@ -127,3 +127,23 @@ def test_pictures_that_come_a_little_early_are_not_left_out(tmp_path: Path, rate
     (model,) = _pieces(path)
     assert _looked_at(model) == [frame.pts * 1000 // 90_000 for frame in _frames(model)]
     assert len(_looked_at(model)) == 5
+
+
+@pytest.mark.parametrize(
+    ("codec", "pixels"), [("libx264", "yuv420p"), ("libx264", "yuvj420p"), ("libx264", "yuv420p10le"), ("mjpeg", "yuvj420p")]
+)
+def test_brightness_is_kept_whatever_the_range_and_the_depth_of_the_source(tmp_path: Path, codec: str, pixels: str) -> None:
+    path, greys = tmp_path / "film.mkv", np.repeat(np.array([0, 51, 102, 153, 204, 255], np.uint8), 32)
+    with av.open(str(path), "w", format="matroska") as output:
+        stream: Any = output.add_stream(codec, rate=5)
+        stream.width, stream.height, stream.pix_fmt = len(greys), 64, pixels
+        if pixels == "yuvj420p":
+            stream.codec_context.color_range = 2
+        for number in range(5):
+            frame = av.VideoFrame.from_ndarray(np.tile(greys[None, :, None], (64, 1, 3)), format="rgb24").reformat(format=pixels)
+            frame.pts, frame.time_base = number, Fraction(1, 5)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    piece = _pieces(path)[0]
+    _, picture = next(sample_frames(piece.payload, ContentType.VIDEO_MP4, 5, 10_000_000))
+    assert picture[32, 16::32] == pytest.approx(greys[16::32], abs=5)
