@@ -103,16 +103,18 @@ class WordClaims:
 
     async def without(self, window: SpokenWindow, sets: Sequence[Phrases]) -> list[ScoreAndLabel]:
         """Score and label without each of some sets of phrases."""
-        return list(await asyncio.gather(*(self._scored_without(window, chosen) for chosen in sets)))
+        # First all texts, then all windows: a window whose text is ready sooner waits for the others, and shares their request.
+        rest = await asyncio.gather(*(self._inputs_without(window, chosen) for chosen in sets))
+        answers = await asyncio.gather(*(self._models.infer(inputs, window.inference.version) for inputs in rest))
+        return [score_and_label(inputs, answer) for inputs, answer in zip(rest, answers, strict=True)]
 
-    async def _scored_without(self, window: SpokenWindow, chosen: Phrases) -> ScoreAndLabel:
+    async def _inputs_without(self, window: SpokenWindow, chosen: Phrases) -> WindowInputs:
         # Phrases are those of the words that fit into the window's inputs, the latest.
         first = len(window.words) - len(window.inputs.word_nodes)
         removed = {first + index for phrase in chosen for index in phrase}
         words = [word for index, word in enumerate(window.words) if index not in removed]
         states = await word_states(self._models, self._tokenizer, words, window.words_before, window.texts)
-        inputs = with_words(window.inputs, words, states, window.start_ms)
-        return score_and_label(inputs, await self._models.infer(inputs, window.inference.version))
+        return with_words(window.inputs, words, states, window.start_ms)
 
 
 def _estimates(window: SpokenWindow) -> Floats:

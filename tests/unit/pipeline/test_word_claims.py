@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import cast
 
 import numpy as np
@@ -10,9 +11,10 @@ from msgspec import structs
 
 from stream.domain.disclosure import Disclosure
 from stream.domain.features import Floats, TextFeatures
+from stream.domain.inference import Inference, WindowInputs
 from stream.domain.result import ExplanationRecord, encode_record
 from stream.domain.window import Window
-from stream.encoders.text import default_tokenizer
+from stream.encoders.text import TokenisedWords, default_tokenizer
 from stream.pipeline.metrics import Metrics
 from stream.pipeline.score import WindowScorer
 from stream.pipeline.window_context import ContextStore
@@ -131,3 +133,21 @@ async def test_claims_show_of_the_words_what_the_settings_allow(disclosure: Disc
     assert (b"john" in said) is (disclosure is Disclosure.FULL)
     assert (b"awful" in said) is (disclosure is not Disclosure.NONE)
     assert [claim.effect for claim in explanation.claims] == [-1.5, 0.4]
+
+
+async def test_all_rests_are_encoded_before_the_first_is_scored_so_that_they_share_requests() -> None:
+    order: list[str] = []
+
+    class Watched(WordModels):
+        async def encode_text(self, tokenised: TokenisedWords) -> Floats:
+            for _ in range(tokenised.words):
+                await asyncio.sleep(0)
+            order.append("text")
+            return await super().encode_text(tokenised)
+
+        async def infer(self, inputs: WindowInputs, version: str = "1", extras: frozenset[object] = frozenset()) -> Inference:
+            order.append("window")
+            return await super().infer(inputs, version, extras)
+
+    await explained(Watched(WORTH), make_window(["a", "good", "film", "with", "awful", "sound"]))
+    assert order == ["text", "window", *4 * ["text"], *4 * ["window"]]
