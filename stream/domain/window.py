@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+from operator import attrgetter
+
 import msgspec
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +16,10 @@ from stream.domain.identity import TrackKey
 from stream.domain.modality import MODALITIES, Modality
 from stream.domain.withheld import Reason
 
+_BY_TIME = attrgetter("start_ms", "end_ms")
 
-class Window(msgspec.Struct, frozen=True):
+
+class Window(msgspec.Struct, frozen=True, dict=True):
     """Half-open span [start_ms, end_ms) of a track with the features of every chunk that touches it.
 
     Attributes:
@@ -76,8 +81,12 @@ class Window(msgspec.Struct, frozen=True):
 
     def words(self) -> tuple[Word, ...]:
         """The words that end in the window, in order of time. A word counts where it ends: only then is it known."""
-        inside = (w for chunk in self.text for w in chunk.words if self.start_ms < w.end_ms <= self.end_ms)
-        return tuple(sorted(inside, key=lambda w: (w.start_ms, w.end_ms)))
+        return self._words
+
+    @cached_property
+    def _words(self) -> tuple[Word, ...]:
+        inside = [w for chunk in self.text for w in chunk.words if self.start_ms < w.end_ms <= self.end_ms]
+        return tuple(sorted(inside, key=_BY_TIME))
 
     def word_states(self) -> Floats | None:
         """(n, 384) float32 of `words`, in their order; None if a chunk with words has no states."""
@@ -96,6 +105,10 @@ class Window(msgspec.Struct, frozen=True):
 
         Beside a word or a face any sound counts. Without both, sound counts only if it holds a voice: noise and music say nothing.
         """
+        return self._present
+
+    @cached_property
+    def _present(self) -> tuple[Modality, ...]:
         has_words = bool(self.words())
         has_face = any(self.inside(chunk.spans_ms).any() for chunk in self.video)
         has_content = {
@@ -117,6 +130,10 @@ class Window(msgspec.Struct, frozen=True):
 
     def voice_ms(self) -> int:
         """How long the confirmed voice in the window lasts. What was not looked for counts as found."""
+        return self._voice_ms
+
+    @cached_property
+    def _voice_ms(self) -> int:
         voice_ms = 0
         for chunk in self.audio:
             voice = chunk.voiced if chunk.confirmed is None else chunk.confirmed

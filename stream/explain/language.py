@@ -24,7 +24,7 @@ def is_foreign(words: Sequence[str]) -> bool:
     """Whether words seem to be in another language than English. False where they are too few to tell."""
     tokens = [token for token in tokens_of(words) if len(token.low) > 1 and token.low not in NUMBERS and not token.low.isdigit()]
     letters = [c for token in tokens for c in token.bare if c.isalpha()]
-    if len(letters) > 2 and sum(not unicodedata.name(c, "").startswith("LATIN") for c in letters) > len(letters) / 2:
+    if len(letters) > 2 and sum(not c.isascii() and not unicodedata.name(c, "").startswith("LATIN") for c in letters) > len(letters) / 2:
         return True
     known = sum(token.low in FUNCTION_WORDS for token in tokens)
     return len(tokens) >= LEAST_WORDS and known < LEAST_SHARE * len(tokens)

@@ -21,7 +21,7 @@ from stream.domain.result import ExplanationRecord, ModelVersion, PartialRecord,
 from stream.domain.window import Window
 from stream.explain.evidence import gather
 from stream.explain.face_maps import face_maps
-from stream.explain.redaction.words import disclosed, joined_text
+from stream.explain.redaction.words import disclosed, joined_text, personal
 from stream.explain.rounding import apportion, rounded
 from stream.explain.sentence import sentence
 from stream.explain.shapley import coalition, restricted, shapley_values
@@ -72,8 +72,7 @@ def final_records(
     allowed_lateness_ms: int,
     *,
     measured: Measured = NOTHING_MEASURED,
-    words_before: Sequence[str] = (),
-    redacted: Sequence[RedactedWord] = (),
+    redacted: Sequence[RedactedWord] | None = None,
     disclosure: Disclosure = Disclosure.REDACTED,
 ) -> tuple[ScoreRecord, ExplanationRecord]:
     """Score and explanation of a closed window.
@@ -85,8 +84,7 @@ def final_records(
         model: The model's version.
         allowed_lateness_ms: How long windows stay open for late chunks.
         measured: What further answers of the model say of the window.
-        words_before: What is known of the words before the window.
-        redacted: Words that are known to be personal.
+        redacted: The window's words that are personal; by default they are looked for.
         disclosure: What is shown of the words.
 
     Raises:
@@ -97,7 +95,9 @@ def final_records(
     numbers = _numbers(window, inputs, inference)
     score = ScoreRecord(**_fields(window, numbers, model, allowed_lateness_ms))
     # Of more words than fit, the inputs hold the last.
-    shown = disclosed(window.words(), words_before, redacted, disclosure)[-len(inputs.word_nodes) :] if inputs.word_nodes else ()
+    words = window.words()
+    hidden = personal(words) if redacted is None else redacted
+    shown = disclosed(words, hidden, disclosure)[-len(inputs.word_nodes) :] if inputs.word_nodes else ()
     explanation = _explanation(window, inputs, numbers, measured, shown)
     score = structs.replace(score, warnings=with_evidence(score, explanation, measured.sensitive))
     return score, structs.replace(explanation, sentence=sentence(score, explanation))

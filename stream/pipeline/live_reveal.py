@@ -121,9 +121,9 @@ class LiveReveal:
     def _observe_words(
         self, window: Window, claims: Iterable[PhraseEffect], scored: ScoredWindow, redacted: Collection[RedactedWord]
     ) -> None:
-        if not self._honest_words or window.word_states() is not None or not self.covers(window):
+        if not self._honest_words or not self.covers(window) or window.word_states() is not None:
             return
-        shown = disclosed(window.words(), scored.words_before, tuple(redacted), Disclosure.REDACTED)
+        shown = disclosed(window.words(), redacted, Disclosure.REDACTED)
         types = [word_type(word.text) for word in shown]
         known = {own for own in types if own in self._honest_words}
         first = len(types) - len(scored.inputs.word_nodes)

@@ -97,7 +97,6 @@ class WindowScorer:
             model,
             self._allowed_lateness_ms,
             measured=measured,
-            words_before=context.words_before,
             redacted=context.redacted,
             disclosure=self._disclosure,
         )

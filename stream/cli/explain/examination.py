@@ -21,7 +21,7 @@ from stream.explain.face_maps import cell_relevance, grad_cam_of_cells
 from stream.explain.phrases import phrases
 from stream.explain.phrasing import UNCLEAR, goes_with
 from stream.explain.phrasing import verdict as shown_label
-from stream.explain.redaction.words import disclosed
+from stream.explain.redaction.words import disclosed, personal
 from stream.explain.score_and_label import ScoreAndLabel, score_and_label
 from stream.explain.shapley import Contributions, restricted, shapley_values
 from stream.pipeline.word_claims import SpokenWindow, WordClaims
@@ -136,9 +136,10 @@ async def examine(stored: StoredWindow, served: Served, request: Request) -> Exa
     found, change = await _phrases(stored, served, inference, now)
     request.on_step(STEPS[2])
     contributions = shapley_values(scores)
+    hidden = personal(stored.words, stored.words_before, stored.redacted)
     return Examination(
         stored=stored,
-        words=disclosed(stored.words, stored.words_before, stored.redacted, request.disclosure)[inputs.words_dropped :],
+        words=disclosed(stored.words, hidden, request.disclosure)[inputs.words_dropped :],
         model=request.model,
         now=now,
         base=scores[0],

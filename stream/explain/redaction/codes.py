@@ -131,6 +131,8 @@ def _as_in(tokens: Sequence[Token], place: int) -> int:
 
 def _written(low: str) -> str:
     """Digits and letters of a token that is written as a code: numbers, single letters, both mixed; empty for a word."""
+    if len(low) > 1 and low.isalpha():
+        return lists.NUMBERS.get(low, "")
     parts = [part for part in re.split(r"[^\w']|_", low) if part]
     if all(part in lists.NUMBERS for part in parts):
         return "".join(lists.NUMBERS[part] for part in parts)

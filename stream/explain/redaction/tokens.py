@@ -36,14 +36,17 @@ def tokens_of(words: Sequence[str]) -> list[Token]:
     begins = True
     for index, word in enumerate(words):
         for part in without_controls(unicodedata.normalize("NFKC", word)).split():
-            bare = _EDGES.sub("", part)
+            has_signs = not part.isalnum()
+            bare = _EDGES.sub("", part) if has_signs else part
             if bare:
                 low = bare.lower().replace("\u2019", "'")
                 found.append(Token(index, bare, low, begins or part.startswith(_OPENS), part.endswith(",")))
-            begins = bool(_SENTENCE_END.search(part)) or (begins and not bare)
+            begins = has_signs and (bool(_SENTENCE_END.search(part)) or (begins and not bare))
     return found
 
 
 def without_controls(text: str) -> str:
     """The text without control and format characters: they would hide what a reader sees, or turn it round. White space stays."""
+    if text.isprintable():
+        return text
     return "".join(c for c in text if c.isspace() or unicodedata.category(c)[0] != "C")

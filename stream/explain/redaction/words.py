@@ -54,19 +54,27 @@ def redacted(words: Sequence[Word], before: Sequence[str] = (), known: Iterable[
 
     The arguments are those of `personal`.
     """
-    hidden = {(start_ms, end_ms): shown for start_ms, end_ms, shown in personal(words, before, known)}
-    return tuple(replace(word, text=hidden.get((word.start_ms, word.end_ms)) or plain(word.text)) for word in words)
+    return _hidden(words, personal(words, before, known))
 
 
-def disclosed(words: Sequence[Word], before: Sequence[str], known: Iterable[RedactedWord], disclosure: Disclosure) -> tuple[Word, ...]:
-    """The words as they may be shown; the arguments are those of `personal`."""
+def disclosed(words: Sequence[Word], hidden: Iterable[RedactedWord], disclosure: Disclosure) -> tuple[Word, ...]:
+    """The words as they may be shown. `hidden` are those of them that are `personal`."""
     match disclosure:
         case Disclosure.NONE:
             return tuple(replace(word, text="") for word in words)
         case Disclosure.FULL:
             return tuple(replace(word, text=plain(word.text)) for word in words)
         case Disclosure.REDACTED:
-            return redacted(words, before, known)
+            return _hidden(words, hidden)
+
+
+def _hidden(words: Sequence[Word], hidden: Iterable[RedactedWord]) -> tuple[Word, ...]:
+    placeholders = {(start_ms, end_ms): shown for start_ms, end_ms, shown in hidden}
+    return tuple([_with_text(word, placeholders.get((word.start_ms, word.end_ms)) or plain(word.text)) for word in words])
+
+
+def _with_text(word: Word, text: str) -> Word:
+    return word if text == word.text else replace(word, text=text)
 
 
 def joined_text(words: Sequence[Word], phrase: range) -> str:
@@ -78,6 +86,8 @@ def joined_text(words: Sequence[Word], phrase: range) -> str:
 
 def plain(text: str) -> str:
     """A word without markup, control characters and bidirectional overrides: letters, digits and ordinary punctuation."""
+    if text.isascii() and text.isalnum():
+        return text
     normal = without_controls(unicodedata.normalize("NFC", text))
     kept = "".join(c if unicodedata.category(c)[0] in "LMN" or c in KEPT_SIGNS else " " for c in normal)
     return " ".join(kept.split()) or NOTHING_LEFT

@@ -148,6 +148,6 @@ def test_markup_and_reversed_text_lose_their_signs() -> None:
 
 def test_what_is_shown_can_be_chosen() -> None:
     said = words("hi john <b>")
-    assert [w.text for w in disclosed(said, (), (), Disclosure.FULL)] == ["hi", "john", "b"]
-    assert [w.text for w in disclosed(said, (), (), Disclosure.REDACTED)] == ["hi", "[name]", "b"]
-    assert [(w.text, w.start_ms) for w in disclosed(said, (), (), Disclosure.NONE)] == [("", 0), ("", 100), ("", 200)]
+    assert [w.text for w in disclosed(said, (), Disclosure.FULL)] == ["hi", "john", "b"]
+    assert [w.text for w in disclosed(said, personal(said), Disclosure.REDACTED)] == ["hi", "[name]", "b"]
+    assert [(w.text, w.start_ms) for w in disclosed(said, (), Disclosure.NONE)] == [("", 0), ("", 100), ("", 200)]
