@@ -6,7 +6,8 @@ They become parts of Kafka keys, Redis keys and terminal output. So each of them
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 NAME_PATTERN = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9_-])?"
 _NAME = re.compile(NAME_PATTERN, re.ASCII)
@@ -26,8 +27,7 @@ def check_name(kind: str, value: str) -> str:
     return value
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class SessionKey:
+class SessionKey(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     """Names a session: the conversation of all its tracks, under one tenant."""
 
     tenant: str
@@ -49,8 +49,7 @@ class SessionKey:
         return cls(tenant, session)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class TrackKey:
+class TrackKey(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     """Names a track: one participant (or channel) of a session, the unit that is scored."""
 
     session: SessionKey

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -111,6 +111,45 @@ def parse_chunk(key: bytes | None, value: bytes | None, headers: Iterable[tuple[
     if len(value) > MAX_CHUNK_BYTES:
         raise BadRecordError("too_large", f"the record is larger than {MAX_CHUNK_BYTES} bytes")
     attributes = _attributes(headers)
+    origin = _origin(modality, key, *[attributes.get(name) for name in _ORIGIN])
+    try:
+        header = ChunkHeader(
+            id=_text(attributes, "ce_id"),
+            source=origin.source,
+            track=origin.track,
+            role=origin.role,
+            modality=modality,
+            seq=_number(attributes, "ce_sequence"),
+            epoch=_number(attributes, "ce_epoch"),
+            start_ms=_milliseconds(attributes, "ce_mediastart", 0, MAX_SESSION_MS),
+            duration_ms=_milliseconds(attributes, "ce_mediaduration", 1, MAX_CHUNK_MS),
+            captured_ms=_unix_ms(attributes, "ce_time"),
+            content_type=origin.content_type,
+            traceparent=_traceparent(attributes),
+        )
+    except BadRecordError:
+        raise
+    except ValueError as error:
+        raise BadRecordError("bad_header", str(error)) from None
+    return Chunk(header, value)
+
+
+class _Origin(NamedTuple):
+    """What the chunks of one modality of a track have in common."""
+
+    source: str
+    track: TrackKey
+    role: str
+    content_type: str
+
+
+_ORIGIN = ("ce_type", "content-type", "ce_tenant", "ce_subject", "ce_source", "ce_track", "ce_role")
+
+
+@lru_cache(maxsize=3 * CHECKED_NAMES)
+def _origin(modality: Modality, key: bytes | None, *values: bytes | None) -> _Origin:
+    """Read the headers that `_ORIGIN` names. Remembered: they are the same in nearly every chunk of a track. Raises `BadRecordError`."""
+    attributes = {name: value for name, value in zip(_ORIGIN, values, strict=True) if value is not None}
     if _text(attributes, "ce_type") != CHUNK_TYPE + modality:
         raise BadRecordError("wrong_type", f"ce_type must be {CHUNK_TYPE + modality} in this topic")
     try:
@@ -119,25 +158,12 @@ def parse_chunk(key: bytes | None, value: bytes | None, headers: Iterable[tuple[
         raise BadRecordError("wrong_content_type", str(error)) from None
     session = _session(key, attributes)
     try:
-        header = ChunkHeader(
-            id=_text(attributes, "ce_id"),
-            source=_text(attributes, "ce_source"),
-            track=_track(session, _name(attributes, "ce_track")),
-            role=_name(attributes, "ce_role"),
-            modality=modality,
-            seq=_number(attributes, "ce_sequence"),
-            epoch=_number(attributes, "ce_epoch"),
-            start_ms=_milliseconds(attributes, "ce_mediastart", 0, MAX_SESSION_MS),
-            duration_ms=_milliseconds(attributes, "ce_mediaduration", 1, MAX_CHUNK_MS),
-            captured_ms=_unix_ms(attributes, "ce_time"),
-            content_type=content_type,
-            traceparent=_traceparent(attributes),
-        )
+        track = TrackKey(session, _name(attributes, "ce_track"))
+        return _Origin(_text(attributes, "ce_source"), track, _name(attributes, "ce_role"), content_type)
     except BadRecordError:
         raise
     except ValueError as error:
         raise BadRecordError("bad_header", str(error)) from None
-    return Chunk(header, value)
 
 
 MediaTime = Annotated[float, msgspec.Meta(extra_json_schema={"minimum": 0, "maximum": MAX_SESSION_MS})]
@@ -402,11 +428,6 @@ def _checked_name(header: str, name: str) -> str:
 @lru_cache(maxsize=CHECKED_NAMES)
 def _session_key(tenant: str, session: str) -> SessionKey:
     return SessionKey(tenant, session)
-
-
-@lru_cache(maxsize=CHECKED_NAMES)
-def _track(session: SessionKey, track: str) -> TrackKey:
-    return TrackKey(session, track)
 
 
 def _session(key: bytes | None, attributes: Mapping[str, bytes]) -> SessionKey:

@@ -90,15 +90,17 @@ class Window(msgspec.Struct, frozen=True, dict=True):
 
     def word_states(self) -> Floats | None:
         """(n, 384) float32 of `words`, in their order; None if a chunk with words has no states."""
-        pairs = []
-        for chunk in self.text:
-            if not chunk.words:
-                continue
-            if chunk.states is None:
-                return None
-            pairs += [(w, s) for w, s in zip(chunk.words, chunk.states, strict=True) if self.start_ms < w.end_ms <= self.end_ms]
-        pairs.sort(key=lambda pair: (pair[0].start_ms, pair[0].end_ms))
-        return np.stack([state for _, state in pairs]) if pairs else None
+        return self._word_states
+
+    @cached_property
+    def _word_states(self) -> Floats | None:
+        chunks = [chunk for chunk in self.text if chunk.words]
+        states = [chunk.states for chunk in chunks if chunk.states is not None]
+        if not self._words or len(states) < len(chunks):
+            return None
+        words = [word for chunk in chunks for word in chunk.words]
+        rows = [row for row, word in enumerate(words) if self.start_ms < word.end_ms <= self.end_ms]
+        return np.concatenate(states)[sorted(rows, key=lambda row: _BY_TIME(words[row]))]
 
     def present(self) -> tuple[Modality, ...]:
         """Modalities with something in them: a word, audio that is not silence, a detected face.

@@ -5,11 +5,13 @@ A producer that runs the encoders itself keeps voices and faces on its own premi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
-from math import isfinite
-from typing import Any
+from math import isfinite, prod
+from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, deserialize
@@ -21,8 +23,31 @@ from stream.domain.kafka_records import BadRecordError, decode_words, encode_wor
 from stream.domain.media_format import FACE_WIDTH, SEGMENT_MS, VIDEO_PER_SECOND, VOICE_WIDTH, WORD_WIDTH
 from stream.domain.modality import Modality
 
-Tensors = dict[str, dict[str, Any]]
-"""Data type, shape and bytes of each tensor by its name, as safetensors reads them."""
+LAYOUTS = 4096
+"""Headers of safetensors files that are remembered. A producer writes the same few again and again: only values differ."""
+
+LONGEST_REMEMBERED = 1024
+"""Bytes of the longest header that is remembered. Those of this module have a quarter of that."""
+
+
+class _Tensor(msgspec.Struct, frozen=True):
+    """Where a tensor is in a safetensors file, as its header says."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    data_offsets: tuple[int, int]
+
+
+class _Tensors(NamedTuple):
+    """The tensors of a payload by name, and where their data begin in it."""
+
+    payload: bytes
+    layout: Mapping[str, _Tensor]
+    data_start: int
+
+
+_LENGTH_BYTES = 8
+"""A file begins with the length of its header."""
 
 BOX_EDGES = 4
 """Left, top, right, bottom."""
@@ -49,10 +74,10 @@ def pack(features: Features, start_ms: int) -> bytes:
 
 def unpack(chunk: Chunk) -> Features:
     """Inverse of `pack`. Raises `BadRecordError`; its message names the tensor, never its values."""
-    try:
-        tensors: Tensors = dict(deserialize(chunk.payload))  # type: ignore[no-untyped-call]
-    except SafetensorError:
-        raise BadRecordError("bad_features", "the features are not a safetensors file") from None
+    payload = chunk.payload
+    data_start = _LENGTH_BYTES + int.from_bytes(payload[:_LENGTH_BYTES], "little")
+    read = _layout if data_start <= LONGEST_REMEMBERED else _layout.__wrapped__
+    tensors = _Tensors(payload, read(payload[:data_start], len(payload)), data_start)
     match chunk.header.modality:
         case Modality.TEXT:
             return _text(tensors, chunk.header)
@@ -62,15 +87,26 @@ def unpack(chunk: Chunk) -> Features:
             return _video(tensors, chunk.header)
 
 
-def _text(tensors: Tensors, header: ChunkHeader) -> TextFeatures:
+@lru_cache(maxsize=LAYOUTS)
+def _layout(header: bytes, length: int) -> Mapping[str, _Tensor]:
+    """The tensors of a file with this header and length. Whether it is valid does not depend on the values."""
+    try:
+        deserialize(header.ljust(length, b"\0"))  # type: ignore[no-untyped-call]
+        entries = msgspec.json.decode(header[_LENGTH_BYTES:], type=dict[str, msgspec.Raw])
+        return {name: msgspec.json.decode(entry, type=_Tensor) for name, entry in entries.items() if name != "__metadata__"}
+    except (SafetensorError, msgspec.MsgspecError, UnicodeError):
+        raise BadRecordError("bad_features", "the features are not a safetensors file") from None
+
+
+def _text(tensors: _Tensors, header: ChunkHeader) -> TextFeatures:
     features = decode_words(_tensor(tensors, "words", "U8", None).tobytes(), header.start_ms, header.duration_ms)
     return replace(features, states=_tensor(tensors, "states", "F32", len(features.words), WORD_WIDTH))
 
 
-def _audio(tensors: Tensors, header: ChunkHeader) -> AudioFeatures:
+def _audio(tensors: _Tensors, header: ChunkHeader) -> AudioFeatures:
     spans = _segments(header.duration_ms) + header.start_ms
     embeddings = _tensor(tensors, "embeddings", "F32", len(spans), VOICE_WIDTH)
-    voiced = _tensor(tensors, "voiced", "BOOL", len(spans)) if "voiced" in tensors else None
+    voiced = _tensor(tensors, "voiced", "BOOL", len(spans)) if "voiced" in tensors.layout else None
     return AudioFeatures(spans, embeddings, _tensor(tensors, "audible", "BOOL", len(spans)), voiced)
 
 
@@ -81,7 +117,7 @@ def _segments(duration_ms: int) -> npt.NDArray[np.int64]:
     return np.stack([starts, np.minimum(starts + SEGMENT_MS, duration_ms)], axis=1)
 
 
-def _video(tensors: Tensors, header: ChunkHeader) -> VideoFeatures:
+def _video(tensors: _Tensors, header: ChunkHeader) -> VideoFeatures:
     spans = _tensor(tensors, "spans_ms", "I32", None, 2)
     if len(spans) > VIDEO_PER_SECOND or not all(0 <= start <= end <= header.duration_ms for start, end in spans.tolist()):
         raise BadRecordError("bad_features", "spans_ms does not fit the chunk")
@@ -97,7 +133,7 @@ def _video(tensors: Tensors, header: ChunkHeader) -> VideoFeatures:
     )
 
 
-def _tensor(tensors: Tensors, name: str, dtype: str, rows: int | None, *width: int) -> npt.NDArray[Any]:
+def _tensor(tensors: _Tensors, name: str, dtype: str, rows: int | None, *width: int) -> npt.NDArray[Any]:
     """A tensor whose type and shape are as expected.
 
     Args:
@@ -107,15 +143,15 @@ def _tensor(tensors: Tensors, name: str, dtype: str, rows: int | None, *width: i
         rows: Its first dimension, or None for any.
         width: Its other dimensions.
     """
-    tensor = tensors.get(name)
-    if tensor is None or tensor["dtype"] != dtype or not tensor["shape"]:
+    tensor = tensors.layout.get(name)
+    if tensor is None or tensor.dtype != dtype or not tensor.shape:
         raise BadRecordError("bad_features", f"{name} is missing or has the wrong type")
-    actual_rows, *actual_width = tensor["shape"]
+    actual_rows, *actual_width = tensor.shape
     if actual_width != [*width] or (rows is not None and actual_rows != rows):
         raise BadRecordError("bad_features", f"{name} does not have the shape that the chunk's header requires")
-    flat = np.frombuffer(tensor["data"], _DTYPES[dtype])
+    flat = np.frombuffer(tensors.payload, _DTYPES[dtype], prod(tensor.shape), tensors.data_start + tensor.data_offsets[0])
     # The sum of squares is finite only if every value is, and in float32 it also overflows for values that are absurdly large: one pass
     # keeps both out of the model, where they would make every result of their batch NaN.
     if dtype == "F32" and not isfinite(np.dot(flat, flat)):
         raise BadRecordError("bad_features", f"{name} has values that are not finite or far too large")
-    return flat.reshape(tensor["shape"]) if width else flat
+    return flat.reshape(tensor.shape) if width else flat

@@ -40,6 +40,9 @@ PLAIN: dict[WarningCode, str] = {
 unclear, and the others are for experts."""
 
 
+_PLACES: Mapping[str, int] = {code: place for place, code in enumerate(WarningCode)}
+
+
 def warning_codes(
     window: Window, inputs: WindowInputs, inference: Inference, contributions: Mapping[Modality, float], moved: float
 ) -> tuple[str, ...]:
@@ -100,11 +103,10 @@ def explainers_disagree(explanation: ExplanationRecord) -> bool:
 
 def _in_order(codes: Iterable[str]) -> tuple[str, ...]:
     """These codes: first in the order of `WarningCode`, then the others in alphabetical order; those of nuisances, too."""
-    listed = list(WarningCode)
 
     def place(code: str) -> tuple[int, str]:
         kind = WarningCode.NUISANCE_SENSITIVE if nuisance_of(code) is not None else code
-        return (listed.index(WarningCode(kind)) if kind in listed else len(listed)), code
+        return _PLACES.get(kind, len(_PLACES)), code
 
     return tuple(sorted(set(map(str, codes)), key=place))
 
@@ -120,5 +122,6 @@ def disagree(probabilities: Floats, present: Collection[Modality]) -> bool:
             the earlier windows.
         present: Modalities with content in the window.
     """
-    alone = probabilities[[modality.bit | CONTEXT_BIT for modality in present]]
-    return all(bool((alone[:, LABELS.index(polarity)] >= SURE).any()) for polarity in ("negative", "positive"))
+    of_coalitions = probabilities.tolist()
+    alone = [of_coalitions[modality.bit | CONTEXT_BIT] for modality in present]
+    return all(any(own[LABELS.index(polarity)] >= SURE for own in alone) for polarity in ("negative", "positive"))

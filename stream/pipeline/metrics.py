@@ -7,7 +7,7 @@ rules. Never an id, a name or a text of a session.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import partial
+from functools import cache, partial
 from importlib import metadata
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
@@ -92,6 +92,11 @@ class Metrics:
             "alerts", "Alerts of rules, by rule, state (raised, cleared), severity and mode.", ["rule", "state", "severity", "mode"]
         )
         self.word_truth = Truth()
+        # To look a series up by its labels takes longer than to count. Only where no series is ever removed.
+        self._topic = cache(self.received_messages.labels)
+        self._step = cache(self.step.labels)
+        self._label = cache(self.published_windows.labels)
+        self._version = cache(self.windows.labels)
 
     def observe_step(self, step: Step, seconds: float) -> None:
         """Count the duration of a step."""
@@ -100,16 +105,20 @@ class Metrics:
         elif step is Step.TOTAL:
             self.e2e_latency.observe(seconds)
         else:
-            self.step.labels(step).observe(seconds)
+            self._step(step).observe(seconds)
 
     def count_message(self, topic: str, size: int) -> None:
         """Count a record that was read."""
-        self.received_messages.labels(topic).inc()
+        self._topic(topic).inc()
         self.received_bytes.observe(size)
+
+    def count_scored(self, version: str) -> None:
+        """Count a window that a version of ``mmci`` has scored."""
+        self._version(version).inc()
 
     def count_final(self, score: ScoreRecord) -> None:
         """Count a window that has become final."""
-        self.published_windows.labels(score.label or "none").inc()
+        self._label(score.label or "none").inc()
         for modality in score.modalities_expected:
             if modality not in score.modalities_present:
                 self.modality_missing.labels(modality).inc()

@@ -102,7 +102,7 @@ class WindowScorer:
         )
         if self._live_reveal is not None and scored is not None:
             self._live_reveal.observe_words(window, measured.claims, scored, context.redacted)
-        self._metrics.windows.labels(model.version).inc()
+        self._metrics.count_scored(model.version)
         self._timings.add(Step.INFER, (answered - began) * 1000)
         self._timings.add(Step.EXPLAIN, (time.perf_counter() - answered) * 1000)
         if self._shadow is not None:

@@ -10,7 +10,7 @@ Without a tracer nothing is done, and nothing of OpenTelemetry is imported here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from stream.domain.delivery import InboundRecord
@@ -55,13 +55,13 @@ class Trace:
         found = self._span.get_span_context()
         return [(TRACEPARENT, f"00-{found.trace_id:032x}-{found.span_id:016x}-{int(found.trace_flags):02x}".encode("ascii"))]
 
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
+    def step(self, name: str) -> AbstractContextManager[None]:
         """Time a step as a child. An error marks it by the name of its class: its text may quote a record."""
-        if self._tracer is None or self._span is None:
-            yield
-            return
-        span = self._tracer.start_span(name, self.context)
+        return NOT_TIMED if self._tracer is None else self._child(name, self._tracer)
+
+    @contextmanager
+    def _child(self, name: str, tracer: Tracer) -> Iterator[None]:
+        span = tracer.start_span(name, self.context)
         try:
             yield
         except BaseException as error:
@@ -82,6 +82,7 @@ class Trace:
 
 
 NOTHING = Trace()
+NOT_TIMED = nullcontext()
 
 
 class Tracing:
