@@ -89,6 +89,12 @@ class AudioFeatures:
     log_mel: Halves | None = None
     marked: Mapping[str, MarkedSound] = field(default_factory=dict)
 
+    @property
+    def voice(self) -> npt.NDArray[np.bool_]:
+        """(n,) bool, True where somebody speaks for certain. What was not looked for counts as found."""
+        looked_for = self.voiced if self.confirmed is None else self.confirmed
+        return self.audible if looked_for is None else self.audible & looked_for
+
 
 @dataclass(frozen=True, slots=True)
 class VideoFeatures:

@@ -136,12 +136,11 @@ class Window(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def _voice_ms(self) -> int:
-        voice_ms = 0
-        for chunk in self.audio:
-            voice = chunk.voiced if chunk.confirmed is None else chunk.confirmed
-            spans = chunk.spans_ms[chunk.audible if voice is None else chunk.audible & voice]
-            voice_ms += int((spans[:, 1] - spans[:, 0])[self.inside(spans)].sum())
-        return voice_ms
+        if not self.audio:
+            return 0
+        spans = np.concatenate([chunk.spans_ms for chunk in self.audio])
+        voice = np.concatenate([chunk.voice for chunk in self.audio])
+        return int((spans[:, 1] - spans[:, 0])[voice & self.inside(spans)].sum())
 
     @property
     def faces_max(self) -> int:

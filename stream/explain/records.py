@@ -15,7 +15,7 @@ from stream.domain.context import RedactedWord
 from stream.domain.disclosure import Disclosure
 from stream.domain.evidence import WordClaim
 from stream.domain.features import Word
-from stream.domain.inference import CONTEXT_BIT, EVERYTHING, LABELS, Inference, WindowInputs
+from stream.domain.inference import COALITIONS, CONTEXT_BIT, EVERYTHING, LABELS, Inference, WindowInputs
 from stream.domain.modality import MODALITIES, Modality
 from stream.domain.result import ExplanationRecord, ModelVersion, PartialRecord, ScoreRecord
 from stream.domain.window import Window
@@ -53,7 +53,10 @@ class _Numbers:
 
     inference: Inference
     present: tuple[Modality, ...]
+    has_context: bool
     scores: tuple[float, ...]
+    every: list[list[float]]
+    """Probabilities of every coalition, of the players that the window has."""
     score: float
     base: float
     label: str
@@ -62,6 +65,10 @@ class _Numbers:
     contributions: dict[Modality, float]
     earlier_windows: float
     warnings: tuple[str, ...]
+
+    def label_without(self, bit: int) -> str:
+        """The label without a player."""
+        return _most_probable(self.every[EVERYTHING & ~bit])
 
 
 def final_records(
@@ -119,19 +126,17 @@ def _explanation(
     if numbers is None:
         nothing: dict[str, Any] = {"base_score": None, "contributions": {}, "score_without": {}}
         return ExplanationRecord(**identity_fields(window), **nothing, words=(), audio_spans=(), video_frames=(), sentence="")
-    inference, present = numbers.inference, numbers.present
+    inference, present, has_context = numbers.inference, numbers.present, numbers.has_context
     evidence = gather(inputs, inference, shown)
-    without = {m: EVERYTHING & ~m.bit for m in present}
-    has_context = bool(inputs.past_mask.any())
     return ExplanationRecord(
         **identity_fields(window),
         base_score=numbers.base,
         contributions=numbers.contributions,
         earlier_windows=numbers.earlier_windows,
-        score_without={m: rounded(numbers.scores[index]) for m, index in without.items()},
-        label_without={m: _label(present, inference, index) for m, index in without.items()},
+        score_without={m: rounded(numbers.scores[EVERYTHING & ~m.bit]) for m in present},
+        label_without={m: numbers.label_without(m.bit) for m in present},
         score_without_earlier=rounded(numbers.scores[EVERYTHING & ~CONTEXT_BIT]) if has_context else None,
-        label_without_earlier=_label(present, inference, EVERYTHING & ~CONTEXT_BIT) if has_context else None,
+        label_without_earlier=numbers.label_without(CONTEXT_BIT) if has_context else None,
         words=evidence.words,
         audio_spans=evidence.audio_spans,
         video_frames=evidence.video_frames,
@@ -198,18 +203,24 @@ def _numbers(window: Window, inputs: WindowInputs, inference: Inference | None) 
         return None
     if inference is None:
         raise ValueError("the window has content, but no inference")
-    scores = restricted(inference.scores, present, has_context=bool(inputs.past_mask.any()))
+    has_context = bool(inputs.past_mask.any())
+    scores = restricted(inference.scores, present, has_context=has_context)
+    # An absent modality changes nothing: each coalition is read with the present modalities only, as in `restricted`.
+    mask, given = coalition(present) | CONTEXT_BIT, inference.probabilities.tolist()
+    every = [given[index & mask] for index in range(COALITIONS)]
     exact = shapley_values(scores)
     # Rounded one by one, the contributions could miss the published score by a unit of the last digit.
     score, base = rounded(scores[EVERYTHING]), rounded(scores[0])
     *parts, earlier_windows = apportion([*(exact.modalities[m] for m in present), exact.earlier_windows], score - base)
-    probabilities = dict(zip(LABELS, apportion(_probabilities(present, inference, EVERYTHING), 1.0), strict=True))
-    label = _label(present, inference, EVERYTHING)
+    probabilities = dict(zip(LABELS, apportion(every[EVERYTHING], 1.0), strict=True))
+    label = _most_probable(every[EVERYTHING])
     contributions = dict(zip(present, parts, strict=True))
     return _Numbers(
         inference=inference,
         present=present,
+        has_context=has_context,
         scores=scores,
+        every=every,
         score=score,
         base=base,
         label=label,
@@ -221,13 +232,6 @@ def _numbers(window: Window, inputs: WindowInputs, inference: Inference | None) 
     )
 
 
-def _probabilities(present: tuple[Modality, ...], inference: Inference, index: int) -> list[float]:
-    # An absent modality changes nothing: the coalition is scored with the present modalities only, as in `restricted`.
-    probabilities: list[float] = inference.probabilities[index & (coalition(present) | CONTEXT_BIT)].tolist()
-    return probabilities
-
-
-def _label(present: tuple[Modality, ...], inference: Inference, index: int) -> str:
-    """Most probable label of a coalition; of equally probable labels the first."""
-    probabilities = _probabilities(present, inference, index)
+def _most_probable(probabilities: list[float]) -> str:
+    """The most probable label; of equally probable labels the first."""
     return LABELS[probabilities.index(max(probabilities))]

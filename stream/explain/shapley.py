@@ -59,5 +59,5 @@ def shapley_values(scores: Floats | tuple[float, ...]) -> Contributions:
         Contributions. The score of the empty coalition plus all of them is the score of the full coalition (efficiency).
     """
     worth = [float(score) for score in scores]
-    values = {bit: sum([step.weight * (worth[step.joined] - worth[step.before]) for step in steps]) for bit, steps in STEPS.items()}
+    values = {bit: sum([weight * (worth[joined] - worth[before]) for weight, before, joined in steps]) for bit, steps in STEPS.items()}
     return Contributions({m: values[m.bit] for m in MODALITIES}, values[CONTEXT_BIT])

@@ -52,7 +52,7 @@ class SharedAck:
 
 def _encoded(arrival: Arrival, features: Features | None, ack: Ack | None, *, left_out: bool = False) -> EncodedChunk[Ack]:
     digest = blake2b(arrival.chunk.payload, digest_size=8).digest()
-    return EncodedChunk[Ack](arrival.chunk.header, features, ack, digest, left_out)
+    return EncodedChunk(arrival.chunk.header, features, ack, digest, left_out)
 
 
 class EpochWindows:

@@ -14,8 +14,9 @@ from stream.aio.batcher import Batcher
 from stream.aio.breaker import Breaker
 from stream.config.settings import TritonSettings
 from stream.domain.features import Floats, Halves
-from stream.domain.inference import COALITIONS, INPUT_NAMES, LABELS, Extra, Inference, WindowInputs
+from stream.domain.inference import COALITIONS, INPUT_NAMES, LABELS, NODE_TENSORS, Extra, Inference, WindowInputs
 from stream.domain.media_format import FACE_CELLS, FACE_SIZE, FACE_WIDTH, MEL_BINS, MEL_FRAMES, SEGMENTS_PER_BLOCK, VOICE_WIDTH, WORD_WIDTH
+from stream.domain.modality import Modality
 from stream.domain.result import ModelVersion
 from stream.domain.service_problem import ServiceProblem
 from stream.model_repository.files import VERSION
@@ -38,6 +39,12 @@ MAX_MODEL_FAILURES = 5
 """Failures of the model on one request, with the server up, after which the request counts as invalid.
 
 Repeated for ever, it would hold up every later window of its track.
+"""
+
+WORD_ROWS = 8
+"""A window is sent with as many of its rows for words as it needs, in steps of this. Most windows need half of them.
+
+What is sent is a function of the window alone, whoever shares its request: a replay asks the same again.
 """
 
 FAILURES_OF_A_STUCK_MODEL = 3
@@ -145,10 +152,12 @@ class Models:
     @staticmethod
     async def _infer_with(ask: _Ask, questions: Sequence[_Question]) -> list[Inference]:
         windows, (_, version, extras) = [inputs for inputs, _, _ in questions], questions[0]
-        tensors = {name: np.stack([getattr(inputs, name) for inputs in windows]) for name in INPUT_NAMES}
+        word_rows, capacity = _word_rows(windows[0]), len(windows[0].words)
+        kept = dict.fromkeys(NODE_TENSORS[Modality.TEXT][:3], word_rows)
+        tensors = {name: np.stack([getattr(inputs, name)[: kept.get(name)] for inputs in windows]) for name in INPUT_NAMES}
         for name, tensor in tensors.items():
             _check_finite(MMCI, name, tensor)
-        rows, nodes = len(windows), sum(_nodes(windows[0]))
+        rows, nodes = len(windows), sum(_nodes(windows[0])) - capacity + word_rows
         shapes = {
             "coalition_scores": (rows, COALITIONS),
             "coalition_probabilities": (rows, COALITIONS, len(LABELS)),
@@ -157,8 +166,11 @@ class Models:
             "to_review": (rows, 1),
             "arousal": (rows, 1),
         }
-        shapes |= {extra: (rows, *_EXTRA_SHAPES[extra](windows[0])) for extra in extras}
+        of_extras = {Extra.FACE_SLOPE: (rows, len(windows[0].video), FACE_WIDTH), Extra.WORD_EFFECTS: (rows, word_rows)}
+        shapes |= {extra: of_extras[extra] for extra in extras}
         answer, answered_by = await ask(MMCI, tensors, shapes, version)
+        for name in _OF_WORDS & answer.keys():
+            answer[name] = _with_all_words(answer[name], word_rows, capacity)
         return [
             Inference(
                 scores=answer["coalition_scores"][row],
@@ -302,16 +314,27 @@ def _nodes(inputs: WindowInputs) -> tuple[int, int, int]:
     return len(inputs.words), len(inputs.audio), len(inputs.video)
 
 
+def _word_rows(inputs: WindowInputs) -> int:
+    """Rows up to the last word, in steps of `WORD_ROWS`."""
+    filled = np.flatnonzero(inputs.word_mask)
+    needed = int(filled[-1]) + 1 if len(filled) else 1
+    return min(len(inputs.words), -(-needed // WORD_ROWS) * WORD_ROWS)
+
+
+def _with_all_words(answer: Floats, word_rows: int, capacity: int) -> Floats:
+    """Values of all nodes of (n, nodes) that begin with the words that were sent. The model says 0 of rows without a word, too."""
+    padding = np.zeros((len(answer), capacity - word_rows), answer.dtype)
+    return np.concatenate([answer[:, :word_rows], padding, answer[:, word_rows:]], axis=1)
+
+
 def _sort(question: _Question) -> Hashable:
-    """Windows of one length of which the same is asked, and of the same version, can share a batch."""
+    """Windows of one length of which the same is asked, with about as many words, and of the same version, can share a batch."""
     inputs, version, extras = question
-    return _nodes(inputs), version, extras
+    return _nodes(inputs), _word_rows(inputs), version, extras
 
 
-_EXTRA_SHAPES: Mapping[Extra, Callable[[WindowInputs], tuple[int, ...]]] = {
-    Extra.FACE_SLOPE: lambda inputs: (len(inputs.video), FACE_WIDTH),
-    Extra.WORD_EFFECTS: lambda inputs: (len(inputs.words),),
-}
+_OF_WORDS = frozenset({"causal", "relevance", Extra.WORD_EFFECTS})
+"""Outputs that begin with a value for each row of words."""
 _HALVES = frozenset({"cells"})
 """Outputs that are float16; the others are float32."""
 _TOKEN_TENSORS: Sequence[str] = ("input_ids", "attention_mask", "token_type_ids")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import numpy as np
 import onnxruntime
@@ -13,7 +14,7 @@ import pytest
 from stream.config.settings import TritonSettings
 from stream.domain.context import CONTEXT_WINDOWS
 from stream.domain.features import Floats
-from stream.domain.inference import WindowInputs
+from stream.domain.inference import Extra, WindowInputs
 from stream.domain.media_format import FACE_WIDTH, MEL_BINS, MEL_FRAMES, VOICE_WIDTH
 from stream.encoders.text import TokenisedWords
 from stream.local.triton import TritonServer
@@ -172,6 +173,20 @@ async def test_a_row_has_the_same_bytes_whatever_shares_its_request(models: Mode
     for one, other in zip(alone, together, strict=True):
         assert [array.tobytes() for array in one] == [array.tobytes() for array in other]
         assert len({array.tobytes() for array in one}) == 16
+
+
+async def test_rows_for_words_that_are_not_sent_change_no_byte(models: Models, triton_url: str) -> None:
+    inputs = window_inputs(3, 32, 40, 20)
+    mask = (np.arange(32) < 11).astype(np.float32)
+    inputs = replace(inputs, words=inputs.words * mask[:, np.newaxis], word_times=inputs.word_times * mask[:, np.newaxis], word_mask=mask)
+    client = TritonClient(triton_url, 30.0)
+    names = ["coalition_scores", "coalition_probabilities", "causal", "relevance", "word_effects"]
+    whole, _ = await client.infer(MMCI, {name: getattr(inputs, name)[np.newaxis] for name in MMCI_INPUTS}, names, "1")
+    await client.close()
+    answer = await models.infer(inputs, "1", frozenset({Extra.WORD_EFFECTS}))
+    found = (answer.scores, answer.probabilities, answer.causal, answer.relevance, answer.word_effects)
+    for name, own in zip(names, found, strict=True):
+        np.testing.assert_array_equal(own, whole[name][0], err_msg=name)
 
 
 async def test_an_invalid_request_is_rejected_and_no_other(models: Models, triton_url: str) -> None:

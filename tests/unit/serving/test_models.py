@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -10,16 +11,16 @@ import pytest
 
 from stream.aio.backoff import Backoff
 from stream.config.settings import TritonSettings
-from stream.domain.inference import COALITIONS, WindowInputs
+from stream.domain.inference import COALITIONS, Extra, WindowInputs
 from stream.domain.media_format import FACE_CELLS, FACE_WIDTH, MEL_BINS, MEL_FRAMES, VOICE_WIDTH
 from stream.encoders.text import TokenisedWords
 from stream.encoders.window_inputs import build
-from stream.model_repository.served_models import AUDIO_ENCODER, MAX_ROWS, TEXT_ENCODER
+from stream.model_repository.served_models import AUDIO_ENCODER, MAX_ROWS, MMCI, TEXT_ENCODER
 from stream.serving.client import ModelAnswer, TritonClient, classify
 from stream.serving.errors import ModelFailedError, ModelProcessDeadError, ModelRejectedError, ServingError, TritonUnavailableError
 from stream.serving.models import FAILURES_OF_A_STUCK_MODEL, MAX_MODEL_FAILURES, Models
 from tests.fakes.triton import Answer, Arrays, FakeTritonClient
-from tests.fakes.windows import make_window
+from tests.fakes.windows import make_inputs, make_window
 
 FAST = Backoff(first_s=0.001, cap_s=0.001)
 
@@ -209,6 +210,29 @@ def neutral(_model: str, inputs: Arrays) -> dict[str, npt.NDArray[Any]]:
 
 def window() -> WindowInputs:
     return build(make_window(["well", "then"]), np.zeros((2, 384), np.float32))
+
+
+def by_node(_model: str, inputs: Arrays) -> dict[str, npt.NDArray[Any]]:
+    """An answer that gives each node the first of its values."""
+    values = np.concatenate([inputs[name][..., 0] for name in ("words", "audio", "video")], axis=1)
+    return neutral(MMCI, inputs) | {"causal": values, "relevance": values, "word_effects": inputs["words"][..., 0]}
+
+
+@pytest.mark.parametrize(("words", "sent"), [(0, 8), (8, 8), (9, 16), (32, 32)])
+async def test_a_window_is_sent_with_the_rows_of_words_that_it_needs(words: int, sent: int) -> None:
+    models, client = models_with(by_node)
+    empty = make_inputs(make_window([], 3, 2))
+    chance, capacity = np.random.default_rng(words), 32
+    values = np.zeros((capacity, 384), np.float32)
+    values[:words] = chance.normal(size=(words, 384))
+    mask = (np.arange(capacity) < words).astype(np.float32)
+    inputs = replace(empty, words=values, word_times=np.zeros((capacity, 2), np.float32), word_mask=mask, audio=empty.audio + 1)
+    answer = await models.infer(inputs, "1", frozenset({Extra.WORD_EFFECTS}))
+    assert client.calls[0][1]["words"].shape == (1, sent, 384)
+    nodes = np.concatenate([own[:, 0] for own in (values, inputs.audio, inputs.video)])
+    np.testing.assert_array_equal(answer.relevance, nodes)
+    np.testing.assert_array_equal(answer.causal, nodes)
+    np.testing.assert_array_equal(answer.word_effects, values[:, 0])
 
 
 async def test_an_answer_names_the_version_that_it_came_from_and_versions_share_no_request() -> None:
