@@ -27,6 +27,8 @@ _SCALES = {"hundred": "", "thousand": "000", "million": "000000"}
 _REPEATS = {"double": 2, "triple": 3, "treble": 3}
 _WORDS_TOO, _ZEROS = ("a", "i"), ("o", "oh")
 """Letters only beside other letters, and zeros only beside other characters."""
+_SPOKEN = frozenset((*lists.NUMBERS, *lists.LETTERS, *_SCALES, *_REPEATS, *_ZEROS))
+"""All words that may be part of a code."""
 _AS_IN = (("as", "in"), ("for",), ("like",))
 _QUANTITY = re.compile(r"\d{1,3}(am|pm|st|nd|rd|th|s|h|k|m|g|kg|km|mph|x|d|p)")
 """Times, ranks and amounts are no part of a code."""
@@ -93,6 +95,8 @@ def _read(tokens: Sequence[Token], place: int, before: str) -> tuple[str, int]:
         before: The characters of the code that has begun before it.
     """
     low = tokens[place].low
+    if len(low) > 1 and low.isalpha() and low not in _SPOKEN:
+        return "", 0
     following = tokens[place + 1].low if place + 1 < len(tokens) else ""
     if low in _REPEATS:
         repeated = lists.UNITS.get(following, following)
@@ -131,8 +135,6 @@ def _as_in(tokens: Sequence[Token], place: int) -> int:
 
 def _written(low: str) -> str:
     """Digits and letters of a token that is written as a code: numbers, single letters, both mixed; empty for a word."""
-    if len(low) > 1 and low.isalpha():
-        return lists.NUMBERS.get(low, "")
     parts = [part for part in re.split(r"[^\w']|_", low) if part]
     if all(part in lists.NUMBERS for part in parts):
         return "".join(lists.NUMBERS[part] for part in parts)

@@ -61,13 +61,13 @@ def _local_part(tokens: Sequence[Token], at: int) -> int:
 
 def _links(tokens: Sequence[Token]) -> Iterator[tuple[range, str]]:
     for place, token in enumerate(tokens):
-        if _LINK.search(token.low) or _is_domain(token.low):
+        if not token.low.isalpha() and (_LINK.search(token.low) or _is_domain(token.low)):
             yield range(place, place + 1), LINK
         elif token.low == "www" or (
             token.low == "dot" and place and place + 1 < len(tokens) and tokens[place + 1].low in lists.TOP_DOMAINS
         ):
             first = place if token.low == "www" else place - 1
-            yield range(first, max(place + 2, _domain_end(tokens, first))), LINK
+            yield range(first, min(len(tokens), max(place + 2, _domain_end(tokens, first)))), LINK
 
 
 def _is_domain(low: str) -> bool:

@@ -72,7 +72,8 @@ def _end(tokens: Sequence[Token], place: int, *, introduced: bool, cased: bool) 
 
 
 def _may_be_name(token: Token) -> bool:
-    return token.low not in _NEVER and token.low.replace("-", "").replace("'", "").isalpha()
+    low = token.low
+    return low not in _NEVER and (low.isalpha() or low.replace("-", "").replace("'", "").isalpha())
 
 
 def _introduced(tokens: Sequence[Token], place: int, phrases: frozenset[str]) -> bool:

@@ -111,6 +111,11 @@ def test_ordinary_words_stay(said: str) -> None:
     assert shown(said) == said
 
 
+def test_a_link_that_the_end_of_a_window_cuts_is_replaced() -> None:
+    assert shown("it is at www") == "it is at [link]"
+    assert shown("it is at www dot") == "it is at [link]"
+
+
 def test_a_number_that_the_edge_of_a_window_cuts_is_replaced() -> None:
     assert shown("3 7 thank you so much") == "[number] thank you so much"
     assert shown("my card is five five") == "my card is [number]"
