@@ -34,7 +34,7 @@ class _Tensor(msgspec.Struct, frozen=True):
     """Where a tensor is in a safetensors file, as its header says."""
 
     dtype: str
-    shape: tuple[int, ...]
+    shape: list[int]
     data_offsets: tuple[int, int]
 
 
@@ -146,8 +146,7 @@ def _tensor(tensors: _Tensors, name: str, dtype: str, rows: int | None, *width: 
     tensor = tensors.layout.get(name)
     if tensor is None or tensor.dtype != dtype or not tensor.shape:
         raise BadRecordError("bad_features", f"{name} is missing or has the wrong type")
-    actual_rows, *actual_width = tensor.shape
-    if actual_width != [*width] or (rows is not None and actual_rows != rows):
+    if tensor.shape[1:] != [*width] or (rows is not None and tensor.shape[0] != rows):
         raise BadRecordError("bad_features", f"{name} does not have the shape that the chunk's header requires")
     flat = np.frombuffer(tensors.payload, _DTYPES[dtype], prod(tensor.shape), tensors.data_start + tensor.data_offsets[0])
     # The sum of squares is finite only if every value is, and in float32 it also overflows for values that are absurdly large: one pass
