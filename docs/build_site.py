@@ -146,14 +146,15 @@ def pages() -> dict[str, str]:
     return {names.get(place, f"docs/{place}"): place for place in navigation()}
 
 
-def lay_out(folder: Path) -> None:
-    """Write what zensical reads: its configuration, and all pages under ``pages``."""
+def lay_out(folder: Path, *, served: bool = False) -> None:
+    """Write what zensical reads: its configuration, and all pages under ``pages``. With a server, the search needs no help."""
     shutil.rmtree(folder / "pages", ignore_errors=True)
     Layout(folder / "pages", pages()).write()
     for file in ("docs/site.css", "stream/gateway/pages/icon.svg"):
         shutil.copyfile(ROOT / file, folder / "pages" / Path(file).name)
     shutil.copytree(ROOT / "docs" / "vendor", folder / "pages" / "vendor")
-    shutil.copyfile(CONFIG, folder / CONFIG.name)
+    config = CONFIG.read_text(encoding="utf-8")
+    (folder / CONFIG.name).write_text(config.replace("enabled = true", "enabled = false") if served else config, encoding="utf-8")
 
 
 def build(folder: Path = BUILD) -> Path:
@@ -184,7 +185,7 @@ def zensical(folder: Path, *arguments: str) -> None:
 
 def serve(folder: Path, port: int) -> None:
     """Show the site until Ctrl-C. zensical sees that a page has changed, and reloads it in the browser."""
-    lay_out(folder)
+    lay_out(folder, served=True)
     with subprocess.Popen([sys.executable, "-m", "zensical", "serve", "--dev-addr", f"127.0.0.1:{port}"], cwd=folder) as server:
         try:
             seen = changed_at()
