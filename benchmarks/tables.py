@@ -1,8 +1,8 @@
 """Fills the tables of docs/ from benchmarks/results, and draws docs/explanations.svg: ``python -m benchmarks.tables``.
 
-``align.json``, ``cost.json``, ``explanations.json``, ``face_maps.json``, ``pipeline.json`` and ``served.json`` contain the last line that
-``python -m benchmarks.align``, ``… cost``, ``… explanations``, ``… face_maps``, ``… gateway``, ``… hosts``, ``… pipeline`` and
-``… served --gpu`` print. Each line of
+``align.json``, ``cost.json``, ``explanations.json``, ``face_maps.json``, ``faces.json``, ``pipeline.json`` and ``served.json`` contain the
+last line that ``python -m benchmarks.align``, ``… cost``, ``… explanations``, ``… face_maps``, ``… faces``, ``… gateway``, ``… hosts``,
+``… pipeline`` and ``… served --gpu`` print. Each line of
 ``recovery.jsonl`` is the last line of one run of ``python -m benchmarks.recovery``.
 """
 
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.explanation_runs import pages
+from benchmarks.face_runs import pages as face_pages
 from benchmarks.markdown import fill_tables, markdown_table
 from benchmarks.pipeline_runs import pages as pipeline_pages
 from benchmarks.pipeline_runs.parts import STUBS
@@ -254,6 +255,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "explainers-alike": lambda: pages.agreement_table(_last("explanations")),
     "measures": lambda: pages.measures_table(_last("explanations")),
     "face-maps": face_maps_table,
+    "faces": lambda: "\n\n".join((face_pages.found_table(_last("faces")), face_pages.moved(_last("faces")), _machine(_last("faces")))),
     "gateway": gateway_table,
     "hosts": hosts_table,
     "scale": scale_table,

@@ -31,16 +31,13 @@ CAPTURED_FROM_MS = 1_760_000_000_000
 
 async def sample_cases(client: LocalClient) -> list[Case]:
     """The windows of the sample in which anything is present, in order. Raises `SourceError` when the sample is not installed."""
+    async with Sandbox(Settings().sandbox) as sandbox:
+        return [case for session in sample_sessions() for case in await cases_of(session, sandbox, client)]
+
+
+async def cases_of(session: PreparedSession, sandbox: Sandbox, client: LocalClient) -> list[Case]:
+    """The windows of a session in which anything is present, in order."""
     settings = Settings()
-    sandbox = Sandbox(settings.sandbox)
-    await sandbox.start()
-    try:
-        return [case for session in sample_sessions() for case in await _cases(session, settings, sandbox, client)]
-    finally:
-        await sandbox.stop()
-
-
-async def _cases(session: PreparedSession, settings: Settings, sandbox: Sandbox, client: LocalClient) -> list[Case]:
     windows, plan, models = settings.windows, session.plan, client.models()
     policy = WindowPolicy(
         HoppingWindower(windows.length_ms, windows.hop_ms),

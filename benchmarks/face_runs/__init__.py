@@ -1,0 +1,1 @@
+"""What `benchmarks.faces` measures: clips, pictures put together, scores and cost."""
