@@ -21,6 +21,7 @@ from stream.domain.modality import Modality
 from stream.media import source as source_module
 from stream.media.errors import SourceError
 from stream.media.media_info import AudioSource, Selection
+from stream.media.quality import VideoQuality
 from stream.media.sandbox import Sandbox
 from stream.media.source import MediaFile, SourcePiece, read_audio
 from stream.produce.prepare import MediaRequest, prepare
@@ -28,8 +29,8 @@ from stream.produce.sample import CALL, FACES, sample_sessions
 from tests.support import media
 
 
-def _read(path: Path, selection: Selection | None = None) -> tuple[list[SourcePiece], bool]:
-    with MediaFile(path, selection) as file:
+def _read(path: Path, selection: Selection | None = None, quality: VideoQuality = VideoQuality.MODEL) -> tuple[list[SourcePiece], bool]:
+    with MediaFile(path, selection, quality) as file:
         return list(file.pieces()), file.report.damaged
 
 
@@ -65,17 +66,20 @@ def test_channels_can_be_split() -> None:
     assert np.abs(mixed.astype(int) - (agent.astype(int) + customer) // 2).max() < 200
 
 
-def test_a_large_film_is_scaled_down_and_slowed_to_30_frames(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("quality", "size"), [(VideoQuality.MODEL, (320, 180, 5)), (VideoQuality.SHARP, (640, 360, 5)), (VideoQuality.HIGH, (640, 360, 30))]
+)
+def test_a_large_film_is_scaled_down_and_slowed_by_quality(tmp_path: Path, quality: VideoQuality, size: tuple[int, int, int]) -> None:
     path = tmp_path / "large.mp4"
     media.write_film(path, seconds=1.5, fps=60, width=1280, height=720)
-    pieces, _ = _read(path)
+    pieces, _ = _read(path, quality=quality)
     assert (pieces[0].start_ms, pieces[0].duration_ms) == (0, 1000)
     assert 1450 <= pieces[-1].end_ms <= 1550
     copy = tmp_path / "first.mp4"
     copy.write_bytes(pieces[0].payload)
     with av.open(str(copy)) as first:
         frames = list(first.decode(video=0))
-    assert (frames[0].width, frames[0].height, len(frames)) == (640, 360, 30)
+    assert (frames[0].width, frames[0].height, len(frames)) == size
     assert frames[0].key_frame
 
 
