@@ -12,7 +12,7 @@ from tests.support.page_blocks import Block, blocks, commands, inline_code
 from tests.support.page_readers import READERS, options_of, read_python, read_sentistream
 
 LANGUAGES = {"sh", "python", "json", "yaml", "mermaid", "text"}
-SAMPLES = ("call.wav", "clip.mp4", "interview.wav", "a.mp4", "b.wav", "c.vtt", "words.vtt", "my-rules.yaml", "users.txt")
+SAMPLES = ("call.wav", "clip.mp4", "meeting.mp4", "interview.wav", "a.mp4", "b.wav", "c.vtt", "words.vtt", "my-rules.yaml", "users.txt")
 """Files that the pages take for granted; those with a setting that must exist have to be there when options are read."""
 every_command = pytest.mark.parametrize(
     "block",

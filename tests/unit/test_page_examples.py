@@ -29,7 +29,7 @@ OUTPUTS = {
     ("docs/explanations.md", "|value - honest mean|"): "a formula",
     ("docs/research/model.md", "(1) h_i"): "formulas",
     ("docs/operations.md", "kafka.partitons: "): "test_the_mistakes_on_the_page_are_those_of_the_command",
-    ("docs/operations.md", "user NAME on "): "tests/integration/test_page_commands.py",
+    ("docs/operations.md", "user NAME on "): "tests/integration/test_redis_problems.py",
     ("docs/recordings.md", "warning: sound: "): "test_the_warnings_on_the_page_are_those_of_the_code",
     ("docs/gateway.md", "event: hello"): "test_the_events_on_the_page_are_those_of_the_gateway",
 }
