@@ -24,7 +24,8 @@ from stream.align.outcome import EncodedChunk
 from stream.align.session import SessionAligner
 from stream.align.track import WindowPolicy
 from stream.align.windower import HoppingWindower
-from stream.config.settings import LimitSettings, WindowSettings
+from stream.config.media_settings import WindowSettings
+from stream.config.worker_settings import LimitSettings
 from stream.domain.chunk import ChunkHeader, ContentType
 from stream.domain.features import TextFeatures
 from stream.domain.identity import SessionKey, TrackKey

@@ -31,7 +31,7 @@ from rich.console import Console
 from benchmarks.machine import machine, versions
 from benchmarks.pipeline_runs.meter import read
 from benchmarks.served import REPOSITORY, feeds
-from stream.config.settings import WindowSettings
+from stream.config.media_settings import WindowSettings
 from stream.local.triton import TritonServer
 from stream.model.served import OUTPUT_NAMES
 from stream.model_repository.repository import build_encoders

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from benchmarks.pipeline_runs.meter import read
 from benchmarks.running_sessions import sent, worker
-from stream.config.settings import RevealSettings, Settings
+from stream.config.settings import Settings
+from stream.config.worker_settings import RevealSettings
 from stream.kafka_admin.topics import ensure_topics
 from stream.local.stack import Stack
 from stream.model_repository.repository import build_encoders

@@ -21,7 +21,8 @@ from pathlib import Path
 
 from kafka import KafkaConsumer, TopicPartition
 
-from stream.config.settings import KafkaSettings, Settings
+from stream.config.service_settings import KafkaSettings
+from stream.config.settings import Settings
 from stream.domain.result import SessionRecord
 from stream.domain.topics import Topics
 from stream.kafka_admin.connection import kafka_options

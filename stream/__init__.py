@@ -27,7 +27,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from stream.config.load import ConfigError, load_settings
-    from stream.config.settings import RedisSettings, Settings
+    from stream.config.service_settings import RedisSettings
+    from stream.config.settings import Settings
     from stream.domain.alert import AlertEvidence, AlertMode, AlertRecord, AlertState, Severity, Statement
     from stream.domain.evidence import SpanEvidence, WordClaim, WordEvidence
     from stream.domain.identity import SessionKey
@@ -66,7 +67,7 @@ _HOME = {
     "PartialRecord": "stream.domain.result",
     "ReceivedRecord": "stream.sinks.reader",
     "Record": "stream.domain.result",
-    "RedisSettings": "stream.config.settings",
+    "RedisSettings": "stream.config.service_settings",
     "ResultReader": "stream.sinks.reader",
     "ScoreRecord": "stream.domain.result",
     "SessionKey": "stream.domain.identity",

@@ -6,7 +6,8 @@ import asyncio
 
 from benchmarks.call_runs.measures import ScoredWindow, scored
 from benchmarks.running_product import running_product
-from stream.config.settings import PolicySettings, Settings
+from stream.config.settings import Settings
+from stream.config.worker_settings import PolicySettings
 from stream.domain.result import ExplanationRecord, PartialRecord, ScoreRecord, SessionRecord
 from stream.produce.prepare import PreparedSession
 from stream.produce.producer import produce_session

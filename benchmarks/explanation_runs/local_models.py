@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import numpy.typing as npt
 
-from stream.config.settings import TritonSettings
+from stream.config.service_settings import TritonSettings
 from stream.domain.features import Floats
 from stream.encoders.text import default_tokenizer, pool_words
 from stream.model_repository.repository import build_encoders

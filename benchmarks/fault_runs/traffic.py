@@ -12,7 +12,7 @@ import numpy as np
 from kafka import KafkaProducer
 
 from benchmarks.chunks import second_header
-from stream.config.settings import KafkaSettings
+from stream.config.service_settings import KafkaSettings
 from stream.domain.chunk import ContentType
 from stream.domain.features import Word
 from stream.domain.identity import SessionKey, TrackKey

@@ -14,7 +14,8 @@ from rich.console import Console
 
 from benchmarks.fault_runs.alerts import compare_alerts, expected_alerts
 from benchmarks.fault_runs.traffic import TRACK, Session
-from stream.config.settings import KafkaSettings, Settings
+from stream.config.service_settings import KafkaSettings
+from stream.config.settings import Settings
 from stream.domain.alert import AlertRecord
 from stream.domain.delivery import LastFinal
 from stream.domain.identity import SessionKey, TrackKey

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 from pydantic import SecretStr
 
-from stream.config.settings import RedisSettings
+from stream.config.service_settings import RedisSettings
 from stream.domain.result import ExplanationRecord, PartialRecord, ScoreRecord
 from stream.sinks.redis_sink import RedisSink
 

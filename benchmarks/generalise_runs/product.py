@@ -14,7 +14,8 @@ from rich.progress import Progress
 
 from benchmarks.generalise_runs.voices import Answer, Recording, WindowMean, conversations
 from benchmarks.running_product import running_product
-from stream.config.settings import KafkaSettings, Settings
+from stream.config.service_settings import KafkaSettings
+from stream.config.settings import Settings
 from stream.domain.identity import SessionKey
 from stream.domain.kafka_records import chunk_headers, session_record
 from stream.domain.media_format import MAX_CHUNK_MS, SAMPLE_RATE

@@ -19,7 +19,8 @@ from benchmarks.pipeline_runs import meter
 from benchmarks.pipeline_runs.broker import RecordCounter, wait_for_group
 from benchmarks.pipeline_runs.parts import OTHERS, part_of_child
 from benchmarks.pipeline_runs.raw_media import KINDS, write_clip
-from stream.config.settings import HealthSettings, Settings
+from stream.config.settings import Settings
+from stream.config.worker_settings import HealthSettings
 from stream.domain.topics import Topics
 from stream.kafka_admin.topics import ensure_topics
 from stream.local.environment import child_environment

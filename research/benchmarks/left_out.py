@@ -31,7 +31,8 @@ from research.command_line import console, errors_as_sentences, folders_of, pars
 from research.experiments.run import Folders
 from research.pages import RESULTS, VOICES_PAGE, fill_page, read_result, write_result
 from research.voices.left_out import Inputs, train_without
-from stream.config.settings import Settings, TritonSettings
+from stream.config.service_settings import TritonSettings
+from stream.config.settings import Settings
 from stream.training import recipe as recipes
 from stream.training.files import replace_text
 

@@ -21,7 +21,8 @@ from stream.agents.faust_patches.resumption import NoTables
 from stream.agents.faust_patches.transport import WorkerTransport
 from stream.agents.result_producer import ResultProducer
 from stream.agents.worker_state import WorkerState
-from stream.config.settings import KafkaSettings, Settings
+from stream.config.service_settings import KafkaSettings
+from stream.config.settings import Settings
 from stream.domain.delivery import InboundRecord
 from stream.domain.kafka_records import Headers
 from stream.domain.topics import Topics

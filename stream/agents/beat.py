@@ -13,7 +13,7 @@ import structlog
 from stream.agents.worker_state import WorkerState
 from stream.aio.cancellation import CancellationGuard
 from stream.aio.service_monitor import ServiceMonitor
-from stream.config.settings import RedisSettings
+from stream.config.service_settings import RedisSettings
 from stream.domain.worker_beat import WorkerBeat
 from stream.sinks.connection import RedisConnection
 from stream.sinks.problems import RedisUnusableError

@@ -21,7 +21,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from stream.agents.worker_state import WorkerState
 from stream.aio.service_monitor import OngoingProblem, ServiceMonitor
-from stream.config.settings import HealthSettings
+from stream.config.worker_settings import HealthSettings
 
 
 class HealthPortError(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from stream.agents.worker_state import WorkerState
-from stream.config.settings import KafkaSettings
+from stream.config.service_settings import KafkaSettings
 from stream.domain.service_problem import ServiceProblem
 from stream.kafka_admin.connection import refusal
 from stream.kafka_admin.handshake import broker_problem

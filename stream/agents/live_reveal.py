@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from stream.config.settings import RevealSettings
+from stream.config.worker_settings import RevealSettings
 from stream.domain.live_reveal import LiveNuisance, LiveReport
 from stream.pipeline.live_reveal import LiveReveal
 from stream.pipeline.metrics import Metrics

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import metadata
 
-from stream.config.settings import TracingSettings
+from stream.config.worker_settings import TracingSettings
 from stream.pipeline.tracing import Tracing
 
 QUEUE = 4096

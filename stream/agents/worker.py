@@ -23,7 +23,8 @@ from stream.agents.worker_state import WorkerState
 from stream.aio.service_monitor import ServiceMonitor
 from stream.aio.signals import stop_on_signals
 from stream.config.allocator import keep_freed_memory
-from stream.config.settings import RedisSettings, Settings
+from stream.config.service_settings import RedisSettings
+from stream.config.settings import Settings
 from stream.domain.service_problem import ServiceProblem
 from stream.encoders.text import Tokenizer
 from stream.kafka_admin.connection import as_error, refusal

@@ -32,7 +32,7 @@ _FEATURES: Mapping[Modality, type] = {
 
 @dataclass(frozen=True, slots=True)
 class WindowPolicy:
-    """When windows open and close, in milliseconds, as in `stream.config.settings.WindowSettings`."""
+    """When windows open and close, in milliseconds, as in `stream.config.media_settings.WindowSettings`."""
 
     windower: Windower
     allowed_lateness_ms: int

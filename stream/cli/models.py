@@ -12,7 +12,7 @@ from stream.cli.errors import EXIT_FAILED, friendly_errors
 from stream.cli.options import ConfigFile, JsonLines, RedisUrl, TritonAddress
 
 if TYPE_CHECKING:
-    from stream.config.settings import TritonSettings
+    from stream.config.service_settings import TritonSettings
     from stream.model_repository.repository import ModelReport
     from stream.pipeline.model_versions import VersionStatus
 

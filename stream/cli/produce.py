@@ -26,7 +26,7 @@ from stream.media.quality import VideoQuality
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from stream.config.settings import KafkaSettings
+    from stream.config.service_settings import KafkaSettings
     from stream.produce.prepare import PreparedSession
     from stream.produce.producer import ProducedSession
 

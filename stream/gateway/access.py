@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from litestar.exceptions import ClientException, PermissionDeniedException, TooManyRequestsException
 
 from stream.config.addresses import is_loopback
-from stream.config.settings import GatewaySettings
+from stream.config.gateway_settings import GatewaySettings
 from stream.domain.permission import Permission
 from stream.gateway.access_file import TokenEntry
 from stream.gateway.cookies import LONGEST_VALUE, NAME, Cookies, CookieSession

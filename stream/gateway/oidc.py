@@ -17,7 +17,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from stream.config.settings import GatewaySettings
+from stream.config.gateway_settings import GatewaySettings
 from stream.domain.identity import check_name
 from stream.gateway.access_file import ALL
 

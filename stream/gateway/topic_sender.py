@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from stream.config.settings import KafkaSettings
+from stream.config.service_settings import KafkaSettings
 from stream.domain.kafka_records import Headers
 from stream.kafka_admin.connection import require_broker
 from stream.kafka_admin.errors import BrokerError

@@ -21,7 +21,7 @@ from uuid import uuid4
 
 import structlog
 
-from stream.config.settings import KafkaSettings
+from stream.config.service_settings import KafkaSettings
 from stream.domain.identity import SessionKey
 from stream.kafka_admin.access import Use
 from stream.kafka_admin.errors import BrokerError

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 
-from stream.config.settings import KafkaSettings
+from stream.config.service_settings import KafkaSettings
 from stream.kafka_admin.errors import BrokerError
 from stream.reveal.feedback import counted, read_verdicts
 

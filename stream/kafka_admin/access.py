@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import AuthorizationError, GroupAuthorizationFailedError, KafkaError
 
-from stream.config.settings import KafkaSettings
+from stream.config.service_settings import KafkaSettings
 from stream.domain.media_format import MAX_RECORD_BYTES
 from stream.domain.service_problem import ServiceProblem
 from stream.domain.topics import Topics

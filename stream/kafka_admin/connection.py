@@ -25,7 +25,7 @@ from kafka.errors import (
     UnsupportedVersionError,
 )
 
-from stream.config.settings import KafkaSettings
+from stream.config.service_settings import KafkaSettings
 from stream.domain.media_format import MAX_RECORD_BYTES
 from stream.domain.service_problem import ServiceProblem
 from stream.kafka_admin.errors import BrokerError, WrongBrokerError

@@ -12,7 +12,7 @@ import msgspec
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
-from stream.config.settings import KafkaSettings
+from stream.config.service_settings import KafkaSettings
 from stream.domain.identity import SessionKey
 from stream.domain.kafka_records import session_record
 from stream.domain.session_events import KeyedSessionEvent, SessionEvent

@@ -18,7 +18,7 @@ from kafka.net.sasl import get_sasl_mechanism
 
 from stream.aio.protocols import CONNECT_TIMEOUT_S, Listener, identify, listener_problem
 from stream.config.addresses import parse_addresses
-from stream.config.settings import KafkaSettings
+from stream.config.service_settings import KafkaSettings
 from stream.domain.address import Address, format_address
 from stream.domain.service_problem import ServiceProblem
 from stream.kafka_admin.tls import TlsFilesError, tls_context

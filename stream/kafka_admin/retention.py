@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from stream.config.settings import KafkaSettings
+from stream.config.service_settings import KafkaSettings
 from stream.domain.service_problem import ServiceProblem
 from stream.domain.topics import Topics
 

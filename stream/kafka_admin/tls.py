@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 
-from stream.config.settings import KafkaSettings
+from stream.config.service_settings import KafkaSettings
 from stream.domain.service_problem import ServiceProblem
 from stream.kafka_admin.errors import WrongBrokerError
 

@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 
 from kafka import KafkaConsumer, TopicPartition
 
-from stream.config.settings import KafkaSettings
+from stream.config.service_settings import KafkaSettings
 from stream.kafka_admin.connection import broker_errors, consumer_options
 
 QUIET_MS = 400

@@ -10,7 +10,7 @@ from typing import Any
 from kafka.admin import KafkaAdminClient
 from kafka.errors import TopicAlreadyExistsError
 
-from stream.config.settings import KafkaSettings
+from stream.config.service_settings import KafkaSettings
 from stream.domain.service_problem import ServiceProblem
 from stream.domain.topics import Topics
 from stream.kafka_admin.access import Use, differing_partitions, examine, wanted_operations

@@ -16,7 +16,7 @@ from kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-from stream.config.settings import KafkaSettings
+from stream.config.service_settings import KafkaSettings
 from stream.kafka_admin.connection import broker_errors, kafka_options, require_broker
 from stream.kafka_admin.rights import Right
 

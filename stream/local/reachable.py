@@ -9,7 +9,8 @@ from dataclasses import replace
 from enum import StrEnum
 
 from stream.aio.service_monitor import Check, Reporter, ServiceMonitor, WrongServiceError
-from stream.config.settings import KafkaSettings, RedisSettings, Settings, TritonSettings
+from stream.config.service_settings import KafkaSettings, RedisSettings, TritonSettings
+from stream.config.settings import Settings
 from stream.domain.service_problem import ServiceProblem
 from stream.kafka_admin.access import access_problems
 from stream.kafka_admin.errors import BrokerError, WrongBrokerError

@@ -9,7 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from stream.config.settings import HealthSettings, Settings
+from stream.config.settings import Settings
+from stream.config.worker_settings import HealthSettings
 from stream.local.environment import child_environment
 from stream.local.events import OnEvent, ServiceState, StackEvent, ignore_event
 from stream.local.process import ManagedProcess

@@ -15,7 +15,7 @@ import structlog
 
 from stream.aio.backoff import Backoff
 from stream.aio.outage import wait_out
-from stream.config.settings import SandboxSettings
+from stream.config.media_settings import SandboxSettings
 from stream.domain.media_format import FACE_SIZE
 from stream.media import messages
 from stream.media.confine import child_environment

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from stream.config.settings import AudioSettings, ExplanationSettings, VideoSettings
+from stream.config.media_settings import AudioSettings, VideoSettings
+from stream.config.worker_settings import ExplanationSettings
 from stream.domain.chunk import Chunk, ContentType
 from stream.domain.features import AudioFeatures, Features, Floats, Halves, MarkedSound, VideoFeatures
 from stream.domain.kafka_records import decode_words

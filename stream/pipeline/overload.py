@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from stream.config.settings import OverloadSettings
+from stream.config.worker_settings import OverloadSettings
 from stream.domain.chunk import ChunkHeader, ContentType
 from stream.domain.modality import Modality
 

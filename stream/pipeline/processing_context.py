@@ -12,7 +12,8 @@ from stream.align.caught_up_clock import CaughtUpClock
 from stream.align.track import WindowPolicy
 from stream.align.utterance import UtteranceWindower
 from stream.align.windower import HoppingWindower, Windower
-from stream.config.settings import Settings, WindowSettings
+from stream.config.media_settings import WindowSettings
+from stream.config.settings import Settings
 from stream.domain.delivery import InboundRecord
 from stream.domain.epoch import EpochAssignment
 from stream.domain.odd_records import odd_record

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from prometheus_client import Counter
 
 from stream.aio.tasks import TaskSet
-from stream.config.settings import ModelSettings
+from stream.config.media_settings import ModelSettings
 from stream.domain.inference import WindowInputs
 from stream.domain.result import ScoreRecord
 from stream.domain.sampling import in_share

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from stream.config.policy_values import ANY, Use
-from stream.config.settings import PolicySettings
+from stream.config.worker_settings import PolicySettings
 from stream.domain.modality import MODALITIES, Modality
 
 USED: Mapping[Use, frozenset[Modality]] = {"all": frozenset(MODALITIES), "text_only": frozenset({Modality.TEXT}), "off": frozenset()}

@@ -13,7 +13,7 @@ from typing import Any
 
 from kafka import KafkaProducer
 
-from stream.config.settings import KafkaSettings
+from stream.config.service_settings import KafkaSettings
 from stream.domain.kafka_records import Headers, chunk_headers, decode_text, session_record
 from stream.domain.media_format import MAX_CHUNK_BYTES
 from stream.domain.modality import Modality

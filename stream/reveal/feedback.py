@@ -8,7 +8,7 @@ from contextlib import closing
 
 from kafka import KafkaConsumer, TopicPartition
 
-from stream.config.settings import KafkaSettings
+from stream.config.service_settings import KafkaSettings
 from stream.domain.kafka_records import BadRecordError
 from stream.domain.topics import Topics
 from stream.domain.verdict import SuspectVerdict, Verdict, parse_feedback, standing, verdict_record

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from stream.config.settings import TritonSettings
+from stream.config.service_settings import TritonSettings
 from stream.domain.features import Floats
 from stream.domain.inference import WindowInputs
 from stream.domain.media_format import FACE_WIDTH, SEGMENTS_PER_BLOCK, VOICE_WIDTH

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from stream.aio.probes import http_body
 from stream.aio.protocols import ANSWER_TIMEOUT_S, Listener, identify, listener_problem
 from stream.config.addresses import parse_address
-from stream.config.settings import TritonSettings
+from stream.config.service_settings import TritonSettings
 from stream.domain.address import Address, format_address
 from stream.domain.service_problem import ServiceProblem
 from stream.model_repository.model_config import GPU_CONFIG, read_config

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from stream.aio.backoff import Backoff
 from stream.aio.batcher import Batcher
 from stream.aio.breaker import Breaker
-from stream.config.settings import TritonSettings
+from stream.config.service_settings import TritonSettings
 from stream.domain.features import Floats, Halves
 from stream.domain.inference import COALITIONS, INPUT_NAMES, LABELS, NODE_TENSORS, Extra, Inference, WindowInputs
 from stream.domain.media_format import FACE_CELLS, FACE_SIZE, FACE_WIDTH, MEL_BINS, MEL_FRAMES, SEGMENTS_PER_BLOCK, VOICE_WIDTH, WORD_WIDTH

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from stream.aio.backoff import Backoff
 from stream.aio.breaker import Breaker
-from stream.config.settings import TritonSettings
+from stream.config.service_settings import TritonSettings
 from stream.domain.result import ModelVersion
 from stream.domain.service_problem import ServiceProblem
 from stream.model_repository.files import MODEL_FILE, VERSION

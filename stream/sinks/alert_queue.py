@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import msgspec
 
-from stream.config.settings import RedisSettings
+from stream.config.service_settings import RedisSettings
 from stream.domain.alert import AlertMode, AlertRecord, AlertState, Severity
 from stream.domain.audit import AuditAction, digest, next_entry
 from stream.domain.case import UNDO_MS, Actor, Case, CaseRefusedError, CaseState, Step, Transition

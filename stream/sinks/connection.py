@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 
 from stream.aio.backoff import Backoff
 from stream.aio.outage import wait_out
-from stream.config.settings import RedisSettings
+from stream.config.service_settings import RedisSettings
 from stream.sinks.problems import Diagnosis, RedisProblem, diagnose, diagnosis
 from stream.sinks.troubles import Troubles
 

@@ -13,7 +13,7 @@ from redis.exceptions import ReadOnlyError, RedisError
 
 from stream.aio.probes import redis_answers
 from stream.aio.protocols import SERVERS, Listener, identify
-from stream.config.settings import RedisSettings
+from stream.config.service_settings import RedisSettings
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.service_problem import ServiceProblem
 from stream.sinks.connection import RedisClient, RedisConnection, greet

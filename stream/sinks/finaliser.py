@@ -11,7 +11,7 @@ from redis.asyncio.cluster import ClusterNode
 from redis.exceptions import NoScriptError
 
 from stream.aio.batcher import Batcher
-from stream.config.settings import RedisSettings
+from stream.config.service_settings import RedisSettings
 from stream.domain.clock_skew import encode_skews
 from stream.domain.context import CONTEXT_KEPT, ContextFeatures, encode_context
 from stream.domain.delivery import FinaliseOutcome, WindowAlerts

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from stream.config.settings import RedisSettings
+from stream.config.service_settings import RedisSettings
 from stream.domain.identity import SessionKey
 from stream.sinks.connection import RedisClient, RedisConnection
 from stream.sinks.keys import MODELS, SESSIONS, session_names

@@ -19,7 +19,7 @@ from redis.asyncio import RedisCluster
 from stream.aio.backoff import Backoff
 from stream.aio.cancellation import CancellationGuard
 from stream.aio.outage import wait_out
-from stream.config.settings import RedisSettings
+from stream.config.service_settings import RedisSettings
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import Record, decode_record
 from stream.sinks.connection import RedisClient, RedisConnection, is_outage

@@ -16,7 +16,7 @@ from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 
-from stream.config.settings import KafkaSettings
+from stream.config.service_settings import KafkaSettings
 from stream.domain.delivery import FinaliseOutcome, WindowAlerts
 from stream.domain.epoch import EpochAssignment
 from stream.domain.identity import SessionKey

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import cast
 
-from stream.config.settings import RedisSettings
+from stream.config.service_settings import RedisSettings
 from stream.domain.clock_skew import decode_skews
 from stream.domain.consent import ConsentStatement
 from stream.domain.context import ContextFeatures, decode_context

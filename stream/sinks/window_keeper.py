@@ -11,7 +11,7 @@ from typing import Self
 
 import structlog
 
-from stream.config.settings import ExplanationSettings
+from stream.config.worker_settings import ExplanationSettings
 from stream.sinks.stored_window import StoredWindow
 from stream.sinks.window_store import WindowStore, WindowStoreError
 

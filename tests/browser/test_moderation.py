@@ -18,7 +18,7 @@ from playwright.async_api import Browser, Page, expect
 
 import stream.domain.case
 import stream.sinks.alert_queue
-from stream.config.settings import KafkaSettings
+from stream.config.service_settings import KafkaSettings
 from stream.domain.alert import AlertRecord, Severity
 from stream.domain.case import Actor, claiming
 from stream.domain.decision import DecisionRecord

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from stream.config.settings import GatewaySettings
+from stream.config.gateway_settings import GatewaySettings
 from stream.domain.permission import ROLES, Permission
 from stream.gateway.access import Access
 from stream.gateway.principal import Principal

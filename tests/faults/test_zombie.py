@@ -9,7 +9,8 @@ from typing import Any, cast
 import pytest
 from pydantic import SecretStr
 
-from stream.config.settings import RedisSettings, Settings
+from stream.config.service_settings import RedisSettings
+from stream.config.settings import Settings
 from stream.domain.context import ContextFeatures
 from stream.domain.delivery import FinaliseOutcome, InboundRecord, WindowAlerts
 from stream.domain.identity import SessionKey

@@ -11,7 +11,8 @@ from kafka import KafkaProducer
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
-from stream.config.settings import RedisSettings, Settings
+from stream.config.service_settings import RedisSettings
+from stream.config.settings import Settings
 from stream.kafka_admin.connection import kafka_options
 from stream.kafka_admin.topics import ensure_topics
 from stream.local.broker import Broker

@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 import stream.domain.case
 import stream.sinks.alert_queue
 import stream.sinks.audit_trail
-from stream.config.settings import RedisSettings
+from stream.config.service_settings import RedisSettings
 from stream.domain.alert import AlertMode, AlertState, Severity
 from stream.domain.audit import AuditAction, AuditEntry, hash_of
 from stream.domain.case import Actor, Case, CaseRefusedError, CaseState, acknowledging, claiming, deciding, releasing, snoozing, withdrawing

@@ -14,7 +14,8 @@ import pytest
 from kafka import KafkaProducer
 from redis.asyncio import Redis
 
-from stream.config.settings import AlertSettings, Settings
+from stream.config.settings import Settings
+from stream.config.worker_settings import AlertSettings
 from stream.domain.alert import AlertRecord
 from stream.domain.delivery import FinaliseOutcome, WindowAlerts
 from stream.domain.identity import SessionKey, TrackKey

@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 from pydantic import SecretStr
 
-from stream.config.settings import RedisSettings
+from stream.config.service_settings import RedisSettings
 from stream.domain.delivery import InboundRecord
 from stream.domain.identity import SessionKey
 from stream.domain.modality import Modality

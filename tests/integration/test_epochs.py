@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
-from stream.config.settings import RedisSettings
+from stream.config.service_settings import RedisSettings
 from stream.domain.epoch import EpochAssignment, SessionEpochs
 from stream.local.redis_server import RedisServer
 from stream.pipeline.ports import ResultStore

@@ -15,7 +15,8 @@ import pytest
 from kafka import KafkaProducer
 from redis.asyncio import Redis
 
-from stream.config.settings import ExplanationSettings, Settings
+from stream.config.settings import Settings
+from stream.config.worker_settings import ExplanationSettings
 from stream.domain.alert import AlertRecord
 from stream.domain.context import ContextFeatures
 from stream.domain.identity import SessionKey

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from stream.config.settings import RedisSettings
+from stream.config.service_settings import RedisSettings
 from stream.local.redis_server import RedisServer
 from stream.sinks.redis_sink import RedisSink
 from tests.fakes.results import SESSION, make_score

@@ -12,7 +12,8 @@ import msgspec
 import pytest
 from redis.asyncio import Redis
 
-from stream.config.settings import RedisSettings, Settings
+from stream.config.service_settings import RedisSettings
+from stream.config.settings import Settings
 from stream.domain.identity import SessionKey
 from stream.explain.session_summary import summarise
 from stream.gateway.disclosure import Disclosed

@@ -24,7 +24,8 @@ from kafka.errors import AuthorizationError, KafkaError
 from pydantic import SecretStr
 
 from stream.config.load import ENV_PREFIX, load_settings
-from stream.config.settings import KafkaSettings, RedisSettings, Settings
+from stream.config.service_settings import KafkaSettings, RedisSettings
+from stream.config.settings import Settings
 from stream.domain.identity import SessionKey
 from stream.domain.result import ExplanationRecord, ScoreRecord, SessionRecord
 from stream.kafka_admin.access import Use

@@ -17,7 +17,8 @@ from redis.asyncio import Redis
 
 from stream.agents.app import HEARTBEAT_S, WorkerApp
 from stream.agents.worker_state import WorkerState
-from stream.config.settings import HealthSettings, Settings
+from stream.config.settings import Settings
+from stream.config.worker_settings import HealthSettings
 from stream.kafka_admin.topics import ensure_topics
 from stream.local.environment import child_environment
 from stream.local.ports import LOOPBACK, free_port

@@ -13,7 +13,9 @@ import pytest
 import structlog
 
 from stream.agents.live_reveal import Honest, LiveRevealReports, read_honest
-from stream.config.settings import RedisSettings, RevealSettings, Settings, TritonSettings
+from stream.config.service_settings import RedisSettings, TritonSettings
+from stream.config.settings import Settings
+from stream.config.worker_settings import RevealSettings
 from stream.domain.live_reveal import HOUR_MS, LiveHour, LiveReport, LiveState, LiveSums
 from stream.encoders.text import default_tokenizer
 from stream.local.ports import free_port

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from stream.config.settings import RedisSettings
+from stream.config.service_settings import RedisSettings
 from stream.domain.live_reveal import HOUR_MS, LiveHour, LiveReport, LiveSums
 from stream.sinks.connection import RedisConnection
 from stream.sinks.keys import REVEAL

@@ -14,7 +14,7 @@ import av
 import numpy as np
 import pytest
 
-from stream.config.settings import SandboxSettings
+from stream.config.media_settings import SandboxSettings
 from stream.domain.chunk import ContentType
 from stream.domain.media_format import MAX_CHUNK_BYTES
 from stream.domain.modality import Modality

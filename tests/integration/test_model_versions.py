@@ -17,7 +17,8 @@ from redis.asyncio import Redis
 from typer.testing import CliRunner
 
 from stream.cli.main import app
-from stream.config.settings import RedisSettings, Settings, TritonSettings
+from stream.config.service_settings import RedisSettings, TritonSettings
+from stream.config.settings import Settings
 from stream.domain.identity import SessionKey
 from stream.domain.media_format import MEL_BINS, MEL_FRAMES
 from stream.domain.modality import Modality

@@ -12,7 +12,8 @@ from structlog.testing import capture_logs
 
 from stream.agents.app import WorkerApp
 from stream.agents.worker_state import WorkerState
-from stream.config.settings import OverloadSettings, Settings
+from stream.config.settings import Settings
+from stream.config.worker_settings import OverloadSettings
 from stream.domain.chunk import Chunk
 from stream.domain.features import Features
 from stream.domain.identity import SessionKey, TrackKey

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from kafka.admin import KafkaAdminClient
 
-from stream.config.settings import KafkaSettings
+from stream.config.service_settings import KafkaSettings
 from stream.domain.chunk import Chunk
 from stream.domain.identity import SessionKey
 from stream.domain.kafka_records import decode_text, parse_chunk, parse_session

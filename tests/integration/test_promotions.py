@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from stream.config.settings import RedisSettings
+from stream.config.service_settings import RedisSettings
 from stream.explain.session_summary import summarise
 from stream.sinks.promotions import Promotions
 from stream.sinks.redis_sink import RedisSink

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from pydantic import SecretStr
 from redis.crc import key_slot
 
-from stream.config.settings import RedisSettings
+from stream.config.service_settings import RedisSettings
 from stream.domain.delivery import FinaliseOutcome
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import ExplanationRecord, ScoreRecord, SessionRecord, encode_record

@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from typer.testing import CliRunner
 
 from stream.cli.main import app
-from stream.config.settings import RedisSettings
+from stream.config.service_settings import RedisSettings
 from stream.domain.delivery import FinaliseOutcome
 from stream.local.environment import child_environment
 from stream.local.ports import LOOPBACK, free_port

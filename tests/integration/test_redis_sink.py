@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from stream.config.settings import RedisSettings
+from stream.config.service_settings import RedisSettings
 from stream.domain.clock_skew import ClockSkews
 from stream.domain.context import CONTEXT_KEPT, ContextFeatures, OpenSentence, packed_mean
 from stream.domain.delivery import FinaliseOutcome

@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from stream.config.settings import RedisSettings
+from stream.config.service_settings import RedisSettings
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import ExplanationRecord, Record, ScoreRecord, SessionRecord
 from stream.explain.session_summary import summarise

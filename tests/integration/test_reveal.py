@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from stream.cli.main import app
-from stream.config.settings import KafkaSettings
+from stream.config.service_settings import KafkaSettings
 from stream.reveal.feedback import counted, read_verdicts
 
 WINDOW = "default/call-1/agent/0-8000"

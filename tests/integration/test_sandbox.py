@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stream.config.settings import SandboxSettings
+from stream.config.media_settings import SandboxSettings
 from stream.domain.chunk import ContentType
 from stream.domain.media_format import MAX_CHUNK_BYTES
 from stream.media.errors import MediaError, SandboxStartError

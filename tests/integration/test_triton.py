@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from stream.config.settings import TritonSettings
+from stream.config.service_settings import TritonSettings
 from stream.domain.context import CONTEXT_WINDOWS
 from stream.domain.features import Floats
 from stream.domain.inference import Extra, WindowInputs

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import stream.gateway.uploads
-from stream.config.settings import KafkaSettings
+from stream.config.service_settings import KafkaSettings
 from stream.gateway.uploads import OVER, PREFIX, Upload, UploadRefusedError, Uploads, UploadState, remove_leftovers
 from stream.local.ports import free_port
 from tests.support.media import sound

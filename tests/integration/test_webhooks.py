@@ -21,7 +21,9 @@ from typer.testing import CliRunner, Result
 import stream.sinks.webhook_outbox
 from stream.aio.backoff import Backoff
 from stream.cli.main import app
-from stream.config.settings import RedisSettings, Settings, WebhookSettings
+from stream.config.gateway_settings import WebhookSettings
+from stream.config.service_settings import RedisSettings
+from stream.config.settings import Settings
 from stream.domain.alert import AlertRecord, AlertState
 from stream.domain.result import encode_record
 from stream.explain.session_summary import summarise

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from stream.config.settings import TritonSettings
+from stream.config.service_settings import TritonSettings
 from stream.domain.result import ExplanationRecord, ScoreRecord
 from stream.encoders.text import default_tokenizer
 from stream.pipeline.metrics import Metrics

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from stream.agents.beat import Beating
 from stream.agents.worker_state import WorkerState
 from stream.aio.service_monitor import ServiceMonitor
-from stream.config.settings import RedisSettings
+from stream.config.service_settings import RedisSettings
 from stream.domain.worker_beat import WorkerBeat
 from stream.explain.word_effects import Truth
 from stream.local.ports import free_port

@@ -33,7 +33,8 @@ from kafka.admin import (
 )
 from pydantic import SecretStr
 
-from stream.config.settings import KafkaSettings, Settings
+from stream.config.service_settings import KafkaSettings
+from stream.config.settings import Settings
 from stream.domain.modality import Modality
 from stream.domain.service_problem import ServiceProblem
 from stream.domain.topics import Topics

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 from stream.aio.backoff import Backoff
-from stream.config.settings import Settings, TritonSettings
+from stream.config.service_settings import TritonSettings
+from stream.config.settings import Settings
 from stream.domain.service_problem import ServiceProblem
 from stream.kafka_admin.topics import ensure_topics
 from stream.local.environment import child_environment

@@ -11,7 +11,9 @@ import httpx
 import msgspec
 from pydantic import SecretStr
 
-from stream.config.settings import GatewaySettings, RedisSettings, Settings
+from stream.config.gateway_settings import GatewaySettings
+from stream.config.service_settings import RedisSettings
+from stream.config.settings import Settings
 from stream.gateway.server import address_of, listen, run_gateway
 from stream.gateway.tokens import new_token
 from stream.gateway.views import Batch

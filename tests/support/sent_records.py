@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from stream.config.settings import WindowSettings
+from stream.config.media_settings import WindowSettings
 from stream.domain.chunk import ChunkHeader, ContentType
 from stream.domain.features import Word
 from stream.domain.identity import SessionKey, TrackKey

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 
 from stream.cli.doctor.finding import Finding, Status
-from stream.config.settings import KafkaSettings, Settings
+from stream.config.service_settings import KafkaSettings
+from stream.config.settings import Settings
 from stream.domain.service_problem import ServiceProblem
 from stream.domain.topics import Topics
 from stream.local.reachable import Service, look_at

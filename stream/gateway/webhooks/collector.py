@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import msgspec
 
-from stream.config.settings import RedisSettings
+from stream.config.service_settings import RedisSettings
 from stream.domain.alert import AlertRecord
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.result import ExplanationRecord, Record, ScoreRecord, SessionRecord, decode_record

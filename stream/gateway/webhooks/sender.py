@@ -17,7 +17,7 @@ from standardwebhooks import Webhook
 
 from stream.aio.backoff import Backoff
 from stream.aio.cancellation import CancellationGuard
-from stream.config.settings import WebhookSettings
+from stream.config.gateway_settings import WebhookSettings
 from stream.gateway.webhooks.addresses import CheckedResolver, is_refusal
 from stream.gateway.webhooks.messages import HEADERS
 from stream.gateway.webhooks.receivers import Receiver, check_url, read_secrets

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from stream.config.settings import WindowSettings
+from stream.config.media_settings import WindowSettings
 from stream.domain.chunk import ChunkHeader
 from stream.domain.media_format import MAX_CHUNK_BYTES
 from stream.domain.modality import Modality

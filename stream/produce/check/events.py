@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
-from stream.config.settings import WindowSettings
+from stream.config.media_settings import WindowSettings
 from stream.domain.modality import Modality
 from stream.domain.session_events import KeyedSessionEvent, SessionConsent, SessionEnd, SessionStart
 from stream.domain.wording import seconds

@@ -12,7 +12,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
 from kafka.errors import CorruptRecordError
 
-from stream.config.settings import KafkaSettings
+from stream.config.service_settings import KafkaSettings
 from stream.domain.topics import Topics
 from stream.kafka_admin.access import asked, topic_configs
 from stream.kafka_admin.connection import broker_errors, consumer_options, kafka_options, require_broker

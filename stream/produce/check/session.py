@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from stream.align.media_clock import MediaClock
-from stream.config.settings import WindowSettings
+from stream.config.media_settings import WindowSettings
 from stream.domain.chunk import Chunk, ChunkHeader
 from stream.domain.identity import SessionKey
 from stream.domain.kafka_records import BadRecordError, parse_chunk, parse_session

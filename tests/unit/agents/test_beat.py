@@ -12,7 +12,7 @@ from stream.agents import beat
 from stream.agents.beat import Beating
 from stream.agents.worker_state import WorkerState
 from stream.aio.service_monitor import ServiceMonitor
-from stream.config.settings import RedisSettings
+from stream.config.service_settings import RedisSettings
 from stream.domain.worker_beat import WorkerBeat
 from stream.local.ports import free_port
 

@@ -14,7 +14,7 @@ from stream.agents.worker_state import WorkerState
 from stream.aio import service_monitor
 from stream.aio.service_monitor import Check, ServiceMonitor
 from stream.cli.errors import describe
-from stream.config.settings import HealthSettings
+from stream.config.worker_settings import HealthSettings
 from stream.domain.service_problem import ServiceProblem
 from stream.explain.word_effects import Truth
 from stream.local.ports import LOOPBACK, free_port

@@ -7,7 +7,7 @@ import pytest
 from stream.agents import kafka_health
 from stream.agents.kafka_health import KafkaHealth
 from stream.agents.worker_state import WorkerState
-from stream.config.settings import KafkaSettings
+from stream.config.service_settings import KafkaSettings
 from stream.domain.service_problem import ServiceProblem
 from stream.kafka_admin.connection import THE_GROUP
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from stream.aio.batcher import MOST_HELD_S, MOST_IN_FLIGHT, Batcher
-from stream.config.settings import TritonSettings
+from stream.config.service_settings import TritonSettings
 from tests.support.virtual_time import run_in_virtual_time
 
 DELAY_S = TritonSettings().batch_delay_ms / 1000

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from stream.align.track import TrackAligner
+from stream.config.media_settings import WindowSettings
 from stream.config.project import PROJECT_ROOT
-from stream.config.settings import WindowSettings
 from stream.domain.modality import MODALITIES, Modality
 from tests.unit.align.builders import POLICY, TRACK, chunk
 

@@ -8,8 +8,9 @@ import pytest
 
 from stream.config.describe import MASK, describe_settings
 from stream.config.load import ConfigError, load_settings
+from stream.config.media_settings import WindowSettings
 from stream.config.project import PROJECT_ROOT
-from stream.config.settings import Settings, WindowSettings
+from stream.config.settings import Settings
 
 
 @pytest.fixture(autouse=True)

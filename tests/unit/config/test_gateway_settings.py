@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from stream.config.settings import GatewaySettings
+from stream.config.gateway_settings import GatewaySettings
 
 ISSUER = {"oidc_issuer": "https://id.example"}
 

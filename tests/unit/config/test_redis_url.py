@@ -9,7 +9,7 @@ from pydantic import SecretStr, ValidationError
 
 from stream.config.load import ConfigError, load_settings
 from stream.config.redis_url import RedisAddress, parse_redis_url
-from stream.config.settings import RedisSettings
+from stream.config.service_settings import RedisSettings
 
 SECRETS = ("hunter2", "w0rd", "alice", "s3cret")
 """Parts of users and passwords in the addresses below; no message may hold one."""

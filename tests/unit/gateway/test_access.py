@@ -11,7 +11,7 @@ from litestar.exceptions import HTTPException
 from pydantic import SecretStr
 
 import stream.gateway.tokens
-from stream.config.settings import GatewaySettings
+from stream.config.gateway_settings import GatewaySettings
 from stream.domain.permission import ROLES, Permission
 from stream.gateway.access import WRONG_PER_MINUTE, Access
 from stream.gateway.cookies import NAME

@@ -16,7 +16,7 @@ from aiohttp import web
 from joserfc import jwt
 from joserfc.jwk import ECKey, Key, KeySet, OctKey, OKPKey, RSAKey
 
-from stream.config.settings import GatewaySettings
+from stream.config.gateway_settings import GatewaySettings
 from stream.gateway.oidc import AGAIN_S, FRESH_S, LARGEST_KEYS, OLDEST_S, Issuer, IssuerKeys, KeysAwayError
 from tests.fakes.clock import FakeClock
 from tests.fakes.gateway import serving

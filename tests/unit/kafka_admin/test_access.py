@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from kafka.errors import UnsupportedVersionError
 
-from stream.config.settings import KafkaSettings
+from stream.config.service_settings import KafkaSettings
 from stream.domain.topics import Topics
 from stream.kafka_admin.access import Use, examine
 

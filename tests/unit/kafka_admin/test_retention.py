@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from stream.config.settings import KafkaSettings
+from stream.config.service_settings import KafkaSettings
 from stream.domain.topics import Topics
 from stream.kafka_admin.retention import new_topic_configs, retention_problems
 

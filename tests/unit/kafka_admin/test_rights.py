@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stream.config.settings import KafkaSettings
+from stream.config.service_settings import KafkaSettings
 from stream.domain.topics import Topics
 from stream.kafka_admin.access import Use, wanted_operations
 from stream.kafka_admin.rights import Right, Role, rights_of

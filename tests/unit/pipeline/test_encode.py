@@ -6,7 +6,8 @@ from typing import cast
 
 import numpy as np
 
-from stream.config.settings import AudioSettings, ExplanationSettings, VideoSettings
+from stream.config.media_settings import AudioSettings, VideoSettings
+from stream.config.worker_settings import ExplanationSettings
 from stream.domain.chunk import Chunk
 from stream.domain.features import AudioFeatures, Floats, Halves, VideoFeatures
 from stream.domain.media_format import FACE_CELLS, FACE_WIDTH, VOICE_WIDTH

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import msgspec
 import pytest
 
-from stream.config.settings import LimitSettings, Settings
+from stream.config.settings import Settings
+from stream.config.worker_settings import LimitSettings
 from stream.domain.context import ContextFeatures
 from stream.domain.delivery import FinaliseOutcome, InboundRecord, WindowAlerts
 from stream.domain.epoch import EpochAssignment

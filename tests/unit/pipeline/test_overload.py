@@ -8,7 +8,9 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
-from stream.config.settings import OverloadSettings, Settings, WindowSettings
+from stream.config.media_settings import WindowSettings
+from stream.config.settings import Settings
+from stream.config.worker_settings import OverloadSettings
 from stream.domain.chunk import ContentType
 from stream.domain.delivery import InboundRecord
 from stream.domain.features import Word

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from stream.config.settings import LimitSettings, PolicySettings, Settings, WindowSettings
+from stream.config.media_settings import WindowSettings
+from stream.config.settings import Settings
+from stream.config.worker_settings import LimitSettings, PolicySettings
 from stream.domain.consent import ConsentStatement
 from stream.domain.context import ContextFeatures, packed_mean
 from stream.domain.delivery import InboundRecord

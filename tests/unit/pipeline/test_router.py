@@ -9,7 +9,9 @@ from typing import ClassVar
 import pytest
 from structlog.testing import capture_logs
 
-from stream.config.settings import LimitSettings, Settings, WindowSettings
+from stream.config.media_settings import WindowSettings
+from stream.config.settings import Settings
+from stream.config.worker_settings import LimitSettings
 from stream.domain.chunk import Chunk
 from stream.domain.delivery import InboundRecord, LastFinal
 from stream.domain.features import Features, Word

@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from stream.config.settings import ModelSettings
+from stream.config.media_settings import ModelSettings
 from stream.domain.inference import COALITIONS, Inference, WindowInputs
 from stream.domain.result import ScoreRecord
 from stream.explain.records import final_records

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from stream.config.settings import LimitSettings, PolicySettings, Settings, WindowSettings
+from stream.config.media_settings import WindowSettings
+from stream.config.settings import Settings
+from stream.config.worker_settings import LimitSettings, PolicySettings
 from stream.domain.chunk import Chunk
 from stream.domain.delivery import InboundRecord
 from stream.domain.features import AudioFeatures, Features, Floats, Word

@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 
 from stream.agents.otlp import start_tracing
-from stream.config.settings import TracingSettings
+from stream.config.worker_settings import TracingSettings
 from stream.domain.delivery import InboundRecord
 from stream.domain.modality import Modality
 from stream.domain.session_events import SessionEnd, SessionStart, TrackEnd, TrackPlan

@@ -7,7 +7,8 @@ from itertools import chain
 import pytest
 from msgspec import structs
 
-from stream.config.settings import LimitSettings, Settings
+from stream.config.settings import Settings
+from stream.config.worker_settings import LimitSettings
 from stream.domain.context import ContextFeatures
 from stream.domain.features import TextFeatures, Word
 from stream.domain.identity import TrackKey

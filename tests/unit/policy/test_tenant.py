@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from stream.config.settings import PolicySettings
+from stream.config.worker_settings import PolicySettings
 from stream.domain.modality import MODALITIES, Modality
 from stream.policy.tenant import tenant_policy
 

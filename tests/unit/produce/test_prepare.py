@@ -7,7 +7,7 @@ import pytest
 from kafka.errors import KafkaTimeoutError, SaslAuthenticationFailedError, TopicAuthorizationFailedError
 from pydantic import SecretStr
 
-from stream.config.settings import KafkaSettings
+from stream.config.service_settings import KafkaSettings
 from stream.domain.features import Word
 from stream.domain.modality import Modality
 from stream.kafka_admin import connection

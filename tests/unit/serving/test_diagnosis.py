@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from stream.aio.protocols import Listener
-from stream.config.settings import TritonSettings
+from stream.config.service_settings import TritonSettings
 from stream.domain.service_problem import ServiceProblem
 from stream.model_repository.served_models import AUDIO_ENCODER, MMCI, MODEL_NAMES
 from stream.serving import diagnosis

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from stream.aio.backoff import Backoff
-from stream.config.settings import TritonSettings
+from stream.config.service_settings import TritonSettings
 from stream.domain.inference import COALITIONS, Extra, WindowInputs
 from stream.domain.media_format import FACE_CELLS, FACE_WIDTH, MEL_BINS, MEL_FRAMES, VOICE_WIDTH
 from stream.encoders.text import TokenisedWords

@@ -7,7 +7,7 @@ from pydantic import SecretStr
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
-from stream.config.settings import RedisSettings
+from stream.config.service_settings import RedisSettings
 from stream.sinks.connection import RedisClient, RedisConnection, is_outage
 
 CUT = RuntimeError("unable to perform operation on <TCPTransport closed=True reading=False 0x55>; the handler is closed")

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from stream.config.settings import RedisSettings
+from stream.config.service_settings import RedisSettings
 from stream.sinks.examine import examine
 from stream.sinks.problems import RedisProblem
 

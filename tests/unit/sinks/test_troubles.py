@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from stream.agents import worker
-from stream.config.settings import RedisSettings
+from stream.config.service_settings import RedisSettings
 from stream.sinks import examine, troubles
 from stream.sinks.connection import RedisConnection
 from stream.sinks.examine import FAILOVER_S, Examination, RedisHealth

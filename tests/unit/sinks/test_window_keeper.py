@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from stream.config.settings import ExplanationSettings
+from stream.config.worker_settings import ExplanationSettings
 from stream.sinks import window_keeper
 from stream.sinks.window_keeper import WindowKeeper
 from stream.sinks.window_store import WindowStore
