@@ -30,7 +30,7 @@ from stream.domain.features import Floats
 from stream.domain.modality import Modality
 from stream.model.minilm import MiniLM, pool
 from stream.model_repository.errors import WeightsError
-from stream.model_repository.text_weights import packaged_weights
+from stream.model_repository.text_weights import packaged_weights, tuned_model
 from stream.training.corpora import Part
 from stream.training.errors import TrainingError
 from stream.training.features import text_weights
@@ -204,7 +204,8 @@ def start_of(data: DataConfig, folders: Folders, seed: int) -> Path:
 def text_encoder(start: Path) -> MiniLM:
     """Read a text encoder from an ONNX file or from the checkpoint of an experiment."""
     if start.suffix == ".onnx":
-        return pretrained(start)
+        # The served file has rounded weights: training goes on from those that they were made of.
+        return pretrained(start if start == packaged_weights() else tuned_model(start.parent.parent))
     encoder = MiniLM()
     stored: Mapping[str, torch.Tensor] = torch.load(start, weights_only=True)
     encoder.load_state_dict({name.removeprefix(ENCODER): value for name, value in stored.items() if name.startswith(ENCODER)})

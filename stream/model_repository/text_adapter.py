@@ -19,7 +19,6 @@ from safetensors.numpy import load_file
 
 from stream.domain.features import Floats
 from stream.model_repository.errors import WeightsError
-from stream.model_repository.origin import content_with_origin
 
 PREFIX = "inner."
 """Prefix of the checkpoint's names in the graph."""
@@ -28,13 +27,12 @@ LEFT, RIGHT = ".left", ".right"
 WEIGHT, BIAS = ".weight", ".bias"
 
 
-def apply_adapter(source: Path, adapter: Path, origin: str) -> bytes:
-    """The packaged ONNX file with the weights of an adapter; without an adapter only the origin is added.
+def apply_adapter(source: Path, adapter: Path) -> onnx.ModelProto:
+    """The packaged model with the weights of an adapter.
 
     Args:
         source: The packaged file.
         adapter: File with the small matrices; it need not exist.
-        origin: Stored in the result (`stream.model_repository.origin`).
 
     Raises:
         WeightsError: The adapter does not fit this graph.
@@ -53,7 +51,7 @@ def apply_adapter(source: Path, adapter: Path, origin: str) -> bytes:
         elif not name.endswith(RIGHT):
             raise WeightsError(f"{adapter.name} changes {name}, which {source.name} does not have in this shape")
     _add_products(graph, changes)
-    return content_with_origin(model, origin)
+    return model
 
 
 def weight_names(graph: onnx.GraphProto) -> dict[str, str]:

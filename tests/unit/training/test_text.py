@@ -12,7 +12,7 @@ from rich.progress import Progress
 
 from stream.config.project import PROJECT_ROOT
 from stream.model.heads import Answer
-from stream.model_repository.text_weights import ADAPTER, packaged_weights
+from stream.model_repository.text_weights import ADAPTER, packaged_weights, tuned_model
 from stream.training.minilm_weights import pretrained
 from stream.training.text import TextRecipe, sentence_loss, train_text
 from tests.support.tiny_rated_sentences import write_rated_sentences
@@ -30,7 +30,8 @@ def test_training_leaves_an_adapter_and_the_served_file(tmp_path: Path, monkeypa
     assert numbers["rank"] == SHORT.rank
     assert set(numbers["trained"]) == {"rated sentences", "meld"}
     assert numbers["adapter"]["meld"]["accuracy"] == pytest.approx(numbers["trained"]["meld"]["accuracy"], abs=0.2)
-    served, plain = pretrained(folder / "1" / "model.onnx"), pretrained(packaged_weights())
+    assert (folder / "1" / "model.onnx").is_file()
+    served, plain = pretrained(tuned_model(folder)), pretrained(packaged_weights())
     name = "layers.0.query.weight"
     change = (served.state_dict()[name] - plain.state_dict()[name]).numpy()
     assert np.linalg.matrix_rank(change, tol=1e-4) <= SHORT.rank
