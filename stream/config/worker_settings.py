@@ -82,7 +82,7 @@ class ExplanationSettings(Section):
         "again. False saves about an eighth of the work on raw recordings, and most of it where voice and face come encoded.",
     )
     candidates: int = Field(
-        6,
+        4,
         ge=1,
         le=32,
         description="Most phrases of a window that are removed for explanations.words: those with the largest estimated effect.",

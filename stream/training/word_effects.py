@@ -38,7 +38,7 @@ PENALTIES = (10.0, 30.0, 100.0, 300.0, 1_000.0, 3_000.0)
 """Candidates for the penalty of the squared weights."""
 
 FOLDS = 5
-CANDIDATES = 6
+CANDIDATES = 4
 """Phrases that the worker removes by default."""
 
 _BATCH = 64
