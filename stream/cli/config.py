@@ -40,10 +40,10 @@ def show(config: ConfigFile = None) -> None:
     rows = list(describe_settings(load_settings(config)))
     table = Table("setting", "value", "meaning", box=None, header_style="bold", pad_edge=False)
     table.columns[0].no_wrap = True
-    table.columns[1].overflow = "fold"
+    table.columns[1].overflow = table.columns[2].overflow = "fold"
     for row in rows:
         table.add_row(row.name, row.value, row.meaning, style=None if row.is_default else "cyan")
-    console = Console()
+    console = Console(markup=False)
     console.print(table)
     console.print("\nSet SECTION.NAME in a file (--config) or with the variable SENTISTREAM_SECTION__NAME, for example", end=" ")
     console.print(f"{rows[0].variable}=host:9092.")

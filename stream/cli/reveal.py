@@ -57,7 +57,7 @@ def reveal(
     ] = None,
     feedback: Annotated[bool, typer.Option("--feedback", help="Count the reviewers' verdicts in the topic feedback.")] = False,
     live: Annotated[
-        bool, typer.Option("--live", help="Show what the workers' probes of the live stream have shown; nothing is probed now.")
+        bool, typer.Option("--live", help="Show the results of the workers' probes of the live stream; nothing is probed now.")
     ] = False,
     as_json: JsonLines = False,
     config: ConfigFile = None,
@@ -69,14 +69,14 @@ def reveal(
 
     Use it after a training, and when reviewers doubt the scores. It needs no labels: it puts each nuisance on probe windows and compares
     the scores, measures how far contributions follow nuisances that are there already, and looks at the words of stored windows. Each
-    number is compared with that of honest models, which the repository keeps in mmci/honest.json.
+    number is compared with that of honest models (trained without planted nuisances), which the repository keeps in mmci/honest.json.
 
-    The probes are the packaged sample, or recordings of the corpora. What was said is read from the newest windows of the store and shown
-    as single words only.
+    The probes are the packaged sample, or recordings of the corpora. Words are read from the newest windows of the store, and are shown
+    one by one only.
 
-    With `--live` it shows instead what the workers have found by themselves: they probe a share of the windows (setting reveal.share).
+    With `--live` it shows the findings of the workers instead: they probe a share of the windows (setting reveal.share).
 
-    Exits with 1 if something moves the scores further than in an honest model.
+    Exits with 1 if a nuisance moves the scores further than in an honest model.
 
     For example:
 

@@ -88,14 +88,14 @@ def revise(
     """Make a version of mmci for which a nuisance is no sign of a feeling, and measure it. Works from a checkout only.
 
     Training: half of the raw voices, faces or texts, whatever their labels, get the nuisance at a random strength. For a nuisance of sound,
-    the projection of the audio encoder is fitted again, too; it is beside the version, and goes where the version goes. It takes an hour on
-    one core, with --quick minutes, and needs the corpora.
+    the projection of the audio encoder is fitted again, too; it is stored beside the version, and is loaded with it. A training takes an
+    hour on one core, or minutes with --quick, and needs the corpora.
 
-    Projection: what a word adds to the states of words is taken out of the weights. It takes a minute, and needs the corpora (then --quick
-    measures on a tenth) or, with --store or without --data, 50 windows of the store.
+    Projection: the part that a word adds to the states of words is taken out of the weights. It takes a minute. It needs the corpora (then
+    --quick measures on a tenth) or, with --store or without --data, 50 windows of the store.
 
-    The new version and its card.json go to FOLDER/mmci/N. No session gets it before it is promoted. The gates: at most one point of
-    accuracy is lost on clean windows, or of a store's windows without the word one in a hundred changes its label; no gap between groups of
+    The new version and its card.json go to FOLDER/mmci/N. No session gets it before it is promoted. The gates: accuracy on clean windows
+    falls by at most one point (with a store: at most one in a hundred windows without the word changes its label); no gap between groups of
     speakers grows; claims on words hold as often as before; the shift by the nuisance falls; no other nuisance becomes a suspect.
 
     Exits with 1 if a gate fails. Needs the `train` extra (torch).

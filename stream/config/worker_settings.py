@@ -16,8 +16,9 @@ class OverloadSettings(Section):
 
     shed: Literal["none", "video", "media"] = Field(
         "none",
-        description="What is not decoded when it has waited for longer than `after_ms`. none: nothing; results come later and later until "
-        "the load falls. video: pictures. media: pictures, then sound. Words are always used. Windows say what was left out.",
+        description="Which media are not decoded once they have waited for longer than overload.after_ms. none: no media; results come "
+        "later and later until the load falls. video: pictures. media: pictures, then sound. Words are always used. Windows say what was "
+        "left out.",
     )
     after_ms: int = Field(
         5000,
@@ -79,7 +80,7 @@ class ExplanationSettings(Section):
     words: bool = Field(
         True,
         description="Whether explanations say what phrases do to the score: phrases of final windows are removed, and the rest is scored "
-        "again. False saves about an eighth of the work on raw recordings, and most of it where voice and face come encoded.",
+        "again. False saves CPU time, above all where producers encode voice and face, but not the words.",
     )
     candidates: int = Field(
         4,

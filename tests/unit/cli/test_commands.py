@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from stream.cli import models
+from stream.cli import config, models
 from stream.cli.doctor import command as doctor
 from stream.cli.doctor.finding import Status
 from stream.cli.doctor.installation import check_packages
@@ -150,3 +150,15 @@ def test_topics_must_be_co_partitioned() -> None:
 def test_a_version_is_a_number(version: str) -> None:
     result = runner.invoke(commands(), ["models", "promote", "--", version])
     assert (result.exit_code, result.stderr) == (2, "VERSION is the number of a version's folder, for example 2\n")
+
+
+def test_config_show_prints_values_and_meanings_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("SENTISTREAM_GATEWAY__OIDC_ROLES_CLAIM", "[bold]a[/b]")
+
+    shown = runner.invoke(config.app, ["show"])
+
+    assert shown.exit_code == 0
+    assert "[bold]a[/b]" in shown.stdout
+    assert "(`[name]`)" in shown.stdout
+    assert "…" not in shown.stdout
