@@ -56,7 +56,7 @@ Channels = Annotated[
         "--channels",
         metavar="NAME,NAME",
         help="Make each speaker a track of the session: name the file's audio tracks if it has several, else the channels of its only "
-        "audio track, first to last. The name is also the role. `-` leaves one out. With several MEDIA it holds for each of them.",
+        "audio track, first to last. The name is also the role. `-` leaves one out. With several files it holds for each of them.",
         show_default="one track",
     ),
 ]
@@ -84,13 +84,13 @@ Quality = Annotated[
     VideoQuality,
     typer.Option(
         "--quality",
-        help="How much of the picture is sent. model: 320 pixels on the longer side, 5 pictures a second, which is what workers look at. "
+        help="How much of the picture is sent. model: 320 pixels on the longer side, 5 pictures a second: workers look at no more. "
         "sharp: 640 pixels, for faces that are small in the picture. high: 640 pixels, up to 30 a second, for other readers of the topic.",
     ),
 ]
 Strict = Annotated[
     bool,
-    typer.Option("--strict", help=f"Exit with {EXIT_INCOMPLETE} if anything was not sent that the files announce."),
+    typer.Option("--strict", help=f"Exit with {EXIT_INCOMPLETE} if some of the content that the files announce was not sent."),
 ]
 OpenBrowser = Annotated[bool, typer.Option("--open", help="Open the live page in a browser.")]
 JsonLines = Annotated[bool, typer.Option("--json", help="Print one JSON object a line instead of a table.")]

@@ -99,5 +99,5 @@ class WebhookSettings(Section):
     )
     timeout_s: float = Field(15.0, gt=0, le=120, description="Longest time (s) to wait for a receiver's answer.")
     retry_hours: float = Field(
-        24.0, gt=0, le=168, description="Time (h) for which a message is tried again. After it, it becomes a dead letter."
+        24.0, gt=0, le=168, description="Time (h) for which a message is tried again. After this time it becomes a dead letter."
     )

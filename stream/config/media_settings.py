@@ -123,7 +123,7 @@ class VideoSettings(Section):
     """How pictures are analysed."""
 
     frames_per_second: int = Field(
-        5, ge=1, le=5, description="Frames of each second of video in which the worker looks for a face. Lower saves CPU time."
+        5, ge=1, le=5, description="Pictures of each second of video in which the worker looks for faces. Lower saves CPU time."
     )
     max_pixels: int = Field(
         8_300_000,

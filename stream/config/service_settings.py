@@ -56,7 +56,7 @@ class KafkaSettings(Section):
         10.0,
         ge=1,
         le=300,
-        description="Kafka takes a worker for dead after this time (s) without a heartbeat and gives its partitions to others. "
+        description="Kafka considers a worker dead after this time (s) without a heartbeat and gives its partitions to others. "
         "Lower: a dead worker is replaced sooner. Raise it if slow machines lose their partitions.",
     )
     fetch_max_wait_ms: int = Field(
@@ -158,8 +158,8 @@ class TritonSettings(Section):
         ge=0,
         le=1000,
         description="Longest time (ms) that a window, its words, a second of sound or a face waits for others to share an inference of at "
-        "most 16. The wait follows the load: where no other is expected within this time, nothing waits; where four are, all of it. Higher "
-        "saves CPU time under load, lower gives results sooner.",
+        "most 16. The wait follows the load: nothing waits if no other is expected within this time; if four are, it is as long as "
+        "this. Higher saves CPU time under load, lower gives results sooner.",
     )
     text_model: Text | None = Field(
         None, description="Hugging Face model to build text_encoder from; default: the packaged weights of MiniLM."

@@ -79,8 +79,8 @@ class ExplanationSettings(Section):
 
     words: bool = Field(
         True,
-        description="Whether explanations say what phrases do to the score: phrases of final windows are removed, and the rest is scored "
-        "again. False saves CPU time, above all where producers encode voice and face, but not the words.",
+        description="Whether explanations measure the effect of phrases: phrases of final windows are removed, and the other words are "
+        "scored again. False saves CPU time, above all where producers encode voice and face, but not the words.",
     )
     candidates: int = Field(
         4,
@@ -90,19 +90,19 @@ class ExplanationSettings(Section):
     )
     verify_encoded: bool = Field(
         False,
-        description="Whether explanations.words holds, too, for words that their producer has encoded. The worker then encodes them "
-        "itself: this makes sense if the producer uses the text encoder of this release.",
+        description="Whether phrases are also removed from words that their producer has encoded. The worker then encodes the words "
+        "itself: this makes sense only if the producer uses the text encoder of this release.",
     )
     truth_share: float = Field(
         0.02,
         ge=0,
         le=1,
-        description="Share of the windows with words in which every phrase is removed, to check what is said of phrases (/metrics) and to "
-        "find the fewest phrases that the label hangs on.",
+        description="Share of the windows with words in which every phrase is removed, to check the claims on phrases (/metrics) and to "
+        "find the fewest phrases whose removal changes the label.",
     )
     text: Disclosure = Field(
         Disclosure.REDACTED,
-        description="What explanations show of words: `redacted` replaces names, numbers, addresses and spelled codes by what they are "
+        description="What explanations show of words: `redacted` replaces names, numbers, addresses and spelled codes by their kind "
         "(`[name]`), `none` gives times and effects alone, `full` shows the words as they were said.",
     )
     face_maps: bool = Field(
@@ -140,7 +140,8 @@ class RevealSettings(Section):
         ge=0,
         le=1,
         description="Share of the media time of tracks whose windows are scored again with hiss, hum, a blurred or dark picture, a filler "
-        "word: windows that it moves get a warning. 0: no probes. Give all workers the same share, or replayed windows may differ.",
+        "word: windows that such a nuisance moves get a warning. 0: no probes. Give all workers the same share, or replayed windows may "
+        "differ.",
     )
     hours: int = Field(24, ge=1, le=24 * 30, description="Hours of probes that count, over all workers.")
 
@@ -179,8 +180,8 @@ class PolicySettings(Section):
     )
     consent: Literal["assumed", "required"] = Field(
         "assumed",
-        description="assumed: everybody has consented of whom the session's records do not say otherwise. required: nobody has of whom "
-        "they do not say so.",
+        description="assumed: everybody has consented unless the session's records say otherwise. required: nobody has consented "
+        "unless they say so.",
     )
     without_consent: Literal["text_only", "nothing"] = Field(
         "text_only", description="What is used of somebody who has not consented: their words alone, or nothing."
