@@ -135,11 +135,12 @@ class Batcher(Generic[Item, Answer]):
             # No longer in flight: items that are refused again and again must not hold up the others.
             queue.in_flight -= {asyncio.current_task()}
             self._start_ready(queue)
-            errors = await asyncio.gather(*(self._answer([entry]) for entry in batch))
-            for entry, error in zip(batch, errors, strict=True):
-                _fail([entry], error)
+            await asyncio.gather(*(self._ask_alone(entry) for entry in batch))
         else:
             _fail(batch, refused)
+
+    async def _ask_alone(self, entry: tuple[Item, asyncio.Future[Answer]]) -> None:
+        _fail([entry], await self._answer([entry]))
 
     def _on_end(self, queue: _Queue[Item, Answer], batch: _Batch[Item, Answer], task: asyncio.Task[None]) -> None:
         self._running.discard(task)
@@ -152,12 +153,13 @@ class Batcher(Generic[Item, Answer]):
         """Answer a batch, or return the error with which it was refused."""
         try:
             answers = await self._run([item for item, _ in batch])
+            answered = list(zip(batch, answers, strict=True))
         except self._refusals as error:
             return error
         except Exception as error:
             _fail(batch, error)
         else:
-            for (_, future), answer in zip(batch, answers, strict=True):
+            for (_, future), answer in answered:
                 if not future.done():
                     future.set_result(answer)
         return None
@@ -197,11 +199,9 @@ class _Queue(Generic[Item, Answer]):
             self.timer = None
 
 
-def _cancel_unwanted(
-    task: asyncio.Task[None], batch: Sequence[tuple[object, asyncio.Future[Answer]]], done: asyncio.Future[Answer]
-) -> None:
-    """Stop a batch whose callers have all gone: it might wait for the end of an outage, and others like it would pile up."""
-    if done.cancelled() and all(future.done() for _, future in batch):
+def _cancel_unwanted(task: asyncio.Task[None], batch: Sequence[tuple[object, asyncio.Future[Answer]]], _: asyncio.Future[Answer]) -> None:
+    """Stop a batch that nobody waits for any more: it might wait for the end of an outage, and others like it would pile up."""
+    if all(future.done() for _, future in batch):
         task.cancel()
 
 

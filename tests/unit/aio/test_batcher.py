@@ -106,6 +106,33 @@ async def test_a_batch_that_nobody_wants_any_more_is_stopped() -> None:
         await stopped.wait()
 
 
+async def test_too_few_answers_are_an_error_of_every_caller() -> None:
+    async def one_answer(_items: Sequence[int]) -> list[int]:
+        return [2]
+
+    batching: Batcher[int, int] = Batcher(one_answer, shape=lambda _: 0, max_size=3, delay_s=0)
+    async with asyncio.timeout(1):
+        answers = await asyncio.gather(*map(batching.submit, (1, 2, 3)), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [ValueError] * 3
+
+
+async def test_a_refused_item_does_not_wait_for_the_others_of_its_batch() -> None:
+    async def refuse_or_hang(items: Sequence[int]) -> list[int]:
+        if min(items) < 0:
+            raise ModelRejectedError("negative")
+        await asyncio.Event().wait()
+        return []
+
+    batching: Batcher[int, int] = Batcher(refuse_or_hang, shape=lambda _: 0, max_size=2, delay_s=0, refusals=(ModelRejectedError,))
+    refused, hanging = batching.submit(-1), batching.submit(1)
+    async with asyncio.timeout(1):
+        with pytest.raises(ModelRejectedError):
+            await refused
+        hanging.cancel()
+        while batching._running:
+            await asyncio.sleep(0)
+
+
 async def test_closing_cancels_running_batches() -> None:
     async def never(_items: Sequence[int]) -> list[int]:
         await asyncio.Event().wait()
