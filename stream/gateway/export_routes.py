@@ -11,17 +11,16 @@ from litestar import Controller, get
 from litestar.exceptions import TooManyRequestsException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
-from litestar.response import Stream
 
 from stream.domain.alert import AlertRecord
 from stream.domain.identity import SessionKey
 from stream.domain.permission import Permission
 from stream.domain.result import ExplanationRecord, Record
 from stream.gateway.context import Gateway
+from stream.gateway.counted_stream import CountedStream
 from stream.gateway.disclosure import Disclosed
 from stream.gateway.export.formats import MEDIA_TYPES, ExportFormat, export
 from stream.gateway.guard import require, visible_session
-from stream.gateway.limits import counted
 from stream.gateway.principal import Principal
 from stream.gateway.problems import RETRY_AFTER_S, not_found
 from stream.sinks.reader import ResultReader
@@ -44,7 +43,7 @@ class ExportController(Controller):
         tenant: str,
         session: str,
         kind: Annotated[ExportFormat, Parameter(query="format", description="`jsonl`, `csv` or `vcon`.")] = ExportFormat.JSONL,
-    ) -> Stream:
+    ) -> CountedStream:
         """All results of a session that are kept, as far as who asks may see them, piece by piece."""
         key = visible_session(principal, tenant, session)
         if await gateway.pages.active_at_ms(key) is None and not await gateway.pages.tracks(key):
@@ -53,9 +52,10 @@ class ExportController(Controller):
             detail = "as many exports as may be under way at once are: try again when one of them has ended"
             raise TooManyRequestsException(detail, headers={"Retry-After": str(RETRY_AFTER_S)})
         reader = ResultReader(gateway.settings.redis, [key])
-        records = counted(gateway.exports, principal.account, _disclosed(reader, Disclosed.to(principal)))
+        records = _disclosed(reader, Disclosed.to(principal))
         headers = {"Content-Disposition": f'attachment; filename="{_file_name(key, kind)}"', "Cache-Control": "private, no-store"}
-        return Stream(export(records, kind, key, round(time.time() * 1000)), media_type=MEDIA_TYPES[kind], headers=headers)
+        pieces = export(records, kind, key, round(time.time() * 1000))
+        return CountedStream(pieces, gateway.exports.under_way(principal.account), media_type=MEDIA_TYPES[kind], headers=headers)
 
 
 async def _disclosed(reader: ResultReader, disclosed: Disclosed) -> AsyncGenerator[Record, None]:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter, OrderedDict
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, contextmanager
-from typing import TypeVar
-
-Item = TypeVar("Item")
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 REMEMBERED = 10_000
 """Askers who are remembered. Of more, the one who asked first is forgotten, and has all requests again."""
@@ -76,11 +73,3 @@ class AtOnce:
             self._under_way[asker] -= 1
             # Who has none under way is not remembered.
             self._under_way = +self._under_way
-
-
-async def counted(limit: AtOnce, asker: str, items: AsyncGenerator[Item, None]) -> AsyncGenerator[Item, None]:
-    """The items of an answer that takes long, which counts as under way until it is closed."""
-    with limit.under_way(asker):
-        async with aclosing(items):
-            async for item in items:
-                yield item

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 import structlog
-from litestar.response import Stream
-from litestar.response.streaming import ASGIStreamingResponse
 from litestar.types import HTTPResponseBodyEvent, Receive, Scope, Send
+
+from stream.gateway.counted_stream import CountedResponse, CountedStream
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +50,7 @@ def event(name: str, content: msgspec.Struct | bytes, position: str | None = Non
     return b"event: " + name.encode("ascii") + b"\n" + where + b"data: " + data + b"\n\n"
 
 
-class _EventResponse(ASGIStreamingResponse):
+class _EventResponse(CountedResponse):
     """Ends when the events end, the viewer is gone, or the viewer does not take an event for `SEND_S`."""
 
     on_dropped: Callable[[], None]
@@ -103,30 +103,27 @@ async def _disconnected(receive: Receive) -> None:
         pass
 
 
-class EventStream(Stream):
+class EventStream(CountedStream):
     """A response of server-sent events.
 
     Args:
         events: The text of each event.
+        under_way: Entered while the stream is open.
         on_dropped: Called if the viewer is cut off.
     """
 
-    def __init__(self, events: AsyncGenerator[bytes, None], on_dropped: Callable[[], None] = lambda: None) -> None:
+    asgi = _EventResponse
+
+    def __init__(
+        self, events: AsyncGenerator[bytes, None], under_way: AbstractContextManager[None], on_dropped: Callable[[], None] = lambda: None
+    ) -> None:
         self._on_dropped = on_dropped
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        super().__init__(events, media_type="text/event-stream", headers=headers)
+        super().__init__(events, under_way, media_type="text/event-stream", headers=headers)
 
-    def to_asgi_response(self, *_args: Any, **options: Any) -> ASGIStreamingResponse:
+    def to_asgi_response(self, *_args: Any, **options: Any) -> CountedResponse:
         """The response as a program for the server; see the base class."""
-        response = super().to_asgi_response(*_args, **options)
-        if not isinstance(response, ASGIStreamingResponse):
-            raise TypeError("the base class makes streaming responses")
-        made = _EventResponse(
-            iterator=response.iterator,
-            headers=dict(response.headers.items()),
-            media_type="text/event-stream",
-            status_code=response.status_code,
-            is_head_response=response.is_head_response,
-        )
-        made.on_dropped = self._on_dropped
+        made = super().to_asgi_response(*_args, **options)
+        if isinstance(made, _EventResponse):
+            made.on_dropped = self._on_dropped
         return made

@@ -12,7 +12,6 @@ from stream.domain.permission import Permission
 from stream.gateway.context import Gateway
 from stream.gateway.disclosure import Disclosed
 from stream.gateway.guard import require, visible_session
-from stream.gateway.limits import counted
 from stream.gateway.principal import Principal
 from stream.gateway.problems import unavailable
 from stream.gateway.sse import EventStream
@@ -59,4 +58,4 @@ class StreamController(Controller):
             events = SessionStream(hub, gateway.pages, gateway.settings.redis, key, disclosed).events(position)
         hub.metrics.streams_opened.inc()
         living = with_signs_of_life(hub, events, gateway.access.still_allowed(principal))
-        return EventStream(counted(gateway.streams, principal.account, living), hub.metrics.streams_dropped.inc)
+        return EventStream(living, gateway.streams.under_way(principal.account), hub.metrics.streams_dropped.inc)

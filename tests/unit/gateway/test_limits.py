@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-
-from stream.gateway.limits import REMEMBERED, AtOnce, RateLimit, counted
+from stream.gateway.limits import REMEMBERED, AtOnce, RateLimit
 
 
 def test_requests_above_the_limit_wait() -> None:
@@ -47,18 +45,3 @@ def test_so_many_are_under_way_of_each_and_of_all() -> None:
         assert not limit.is_full("c")
     assert not limit.is_full("a")
     assert not limit._under_way
-
-
-async def test_an_answer_that_takes_long_counts_until_it_is_closed() -> None:
-    async def items() -> AsyncGenerator[int, None]:
-        while True:
-            yield 1
-
-    limit = AtOnce(1, 2)
-    answer = counted(limit, "a", items())
-    assert not limit.has_all_theirs("a")
-    assert await anext(answer) == 1
-    assert limit.has_all_theirs("a")
-    assert not limit.is_full("b")
-    await answer.aclose()
-    assert not limit.is_full("a")

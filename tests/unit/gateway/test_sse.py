@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -60,7 +61,7 @@ class Source:
 def app_of(source: Source) -> Litestar:
     @get("/")
     async def stream() -> Stream:
-        return EventStream(source.events())
+        return EventStream(source.events(), nullcontext())
 
     return Litestar([stream], openapi_config=None)
 
