@@ -144,18 +144,19 @@ class ConsumerLag:
         checked_at, self._checked_at = self._checked_at, time.monotonic()
         if self._checked_at - checked_at > self._stale_after_ms / 1000:
             self._not_before = max(self._not_before, self._checked_at + self._stale_after_ms / 1000)
-        ages_ms = [self._age_ms(tp) for tp in self._assigned]
+        ages_ms = [self._age_ms(tp, round(checked_at * 1000)) for tp in self._assigned]
         if not ages_ms or any(age is None for age in ages_ms) or time.monotonic() < self._not_before:
             return None
         return _now_ms() - round(max(age for age in ages_ms if age is not None))
 
-    def _age_ms(self, tp: TP) -> float | None:
+    def _age_ms(self, tp: TP, checked_at_ms: int) -> float | None:
         """How long ago the broker said that a partition has been read to its end; None when it does not say so now."""
         position = fetched_position(self._app, tp)
         if position is None:
             return None
         age_ms = time.time() * 1000 - position.answered_at_ms
-        self._known[tp].note(position.end_offset, _now_ms() - max(0, round(age_ms)))
+        # An end that was not there at the last check came after it: a wall clock that is set forward must not make records old.
+        self._known[tp].note(position.end_offset, max(checked_at_ms, _now_ms() - max(0, round(age_ms))))
         if age_ms > self._stale_after_ms:
             self._not_before = time.monotonic() + RETURN_S
             return None

@@ -166,6 +166,17 @@ def test_a_partition_that_begins_behind_an_open_transaction_is_not_caught_up(lag
     assert lag.caught_up_until() == round(clock.now * 1000)
 
 
+def test_a_wall_clock_that_is_set_forward_makes_no_record_old(
+    clock: Clock, state: Any, lag: ConsumerLag, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lag.caught_up_until()
+    state.highwater = state.lso = 12
+    answer(clock, state, 0.5)
+    monkeypatch.setattr(clock, "time", lambda: clock.now + 3600)
+    lag.caught_up_until()
+    assert lag.unread_ms <= 500
+
+
 def test_the_age_of_the_oldest_unread_record_counts_from_the_first_answer_that_shows_it(clock: Clock, state: Any, lag: ConsumerLag) -> None:
     lag.caught_up_until()
     assert lag.unread_ms == 0
