@@ -70,7 +70,7 @@ def sample_frames(payload: bytes, content_type: str, frames_per_second: int, max
             # The header may lie or say nothing: the decoder has its own limit, and each frame is measured.
             if stream.codec_context.width * stream.codec_context.height > max_pixels:
                 raise MediaError("too_large")
-            packets = _film_packets(container, stream)
+            packets = _film_packets(container, stream, len(payload))
             yield from _sampled(stream, packets, frames_per_second, max_pixels)
     except (av.FFmpegError, ValueError, EOFError):
         raise MediaError("bad_media") from None
@@ -145,15 +145,20 @@ class _Slots:
         return True
 
 
-def _film_packets(container: Any, stream: Any) -> list[Any]:
+def _film_packets(container: Any, stream: Any, chunk_bytes: int) -> list[Any]:
     """All frames of a chunk, still coded, in the order of decoding. Damage of the container is found here, to the chunk's last byte."""
     packets: list[Any] = []
     for packet in _packets(container, stream):
+        # The last one is empty: it stands for the end.
+        if not packet.size:
+            continue
         if len(packets) == MAX_FRAMES:
             raise MediaError("too_large")
-        # The last one is empty: it stands for the end.
-        if packet.size:
-            packets.append(packet)
+        # Frames may refer to the same bytes: a chunk must not hold more than its size, nor be decoded again and again.
+        chunk_bytes -= packet.size
+        if chunk_bytes < 0:
+            raise MediaError("bad_media")
+        packets.append(packet)
     return packets
 
 

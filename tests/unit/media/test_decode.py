@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from stream.domain.chunk import ContentType
-from stream.media.decode import decode_audio, sample_frames
+from stream.media.decode import MAX_FRAMES, decode_audio, sample_frames
 from stream.media.errors import MediaError
 from stream.media.face_detector import FaceDetector
 from stream.media.picture import Picture
@@ -158,6 +158,27 @@ def test_too_long_a_film_is_refused_before_a_frame_is_decoded() -> None:
     frames = sample_frames(_film([media.picture(64, 64)] * 32), FILM, 5, 10_000)
     with pytest.raises(MediaError, match="longer"):
         next(frames)
+
+
+@pytest.mark.parametrize(("frames", "is_refused"), [(MAX_FRAMES, False), (MAX_FRAMES + 1, True)])
+def test_a_film_has_no_more_frames_than_allowed(frames: int, is_refused: bool) -> None:
+    film = _film([np.zeros((32, 32, 3), np.uint8)] * frames, rate=MAX_FRAMES)
+    if is_refused:
+        assert _reason(film) == "too_large"
+    else:
+        assert len(_sampled(film)) == 5
+
+
+def test_frames_that_refer_to_the_same_bytes_are_refused() -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+    film = _film([noise] * 5, x264={"g": "1", "qp": "1"})
+    # A fragment's header says where in the file its frames are.
+    begin = film.index(b"moof") - 4
+    header = film[begin : begin + int.from_bytes(film[begin : begin + 4], "big")]
+    repeating = film + 9 * header
+    assert len(_sampled(film)) > 0
+    assert sum(size for _, _, size in _packets(repeating)) > len(repeating)
+    assert _reason(repeating) == "bad_media"
 
 
 def test_the_size_in_the_header_is_not_believed() -> None:
