@@ -59,12 +59,23 @@ class Extra(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Inference:
-    """Output of the ``mmci`` model for one window with W word, A audio and V video nodes.
+class Coalitions:
+    """What the ``mmci`` model makes of a window with each coalition of its players.
 
     Attributes:
         scores: (16,) score in [-3, 3] of every coalition.
         probabilities: (16, 3) calibrated probabilities of `LABELS` of every coalition.
+    """
+
+    scores: Floats
+    probabilities: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Inference(Coalitions):
+    """Output of the ``mmci`` model for one window with W word, A audio and V video nodes.
+
+    Attributes:
         causal: (W + A + V,) causal node attention in [0, 1]; the shortcut part is 1 - causal; 0 where there is no node.
         relevance: (W + A + V,) signed contribution of each node to the score, in score points. The nodes of a modality add up to its
             Shapley value.
@@ -77,8 +88,6 @@ class Inference:
         version: The version of the model that answered.
     """
 
-    scores: Floats
-    probabilities: Floats
     causal: Floats
     relevance: Floats
     to_review: bool

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from stream.domain.features import Floats
-from stream.domain.inference import CONTEXT_BIT, EVERYTHING, LABELS, Inference, WindowInputs
+from stream.domain.inference import CONTEXT_BIT, EVERYTHING, LABELS, Coalitions, WindowInputs
 from stream.domain.modality import MODALITIES
 from stream.explain.rounding import rounded
 
@@ -18,18 +18,18 @@ class ScoreAndLabel(NamedTuple):
     probabilities: Floats
 
 
-def score_and_label(inputs: WindowInputs, inference: Inference, index: int = EVERYTHING) -> ScoreAndLabel:
+def score_and_label(inputs: WindowInputs, coalitions: Coalitions, index: int = EVERYTHING) -> ScoreAndLabel:
     """What the model says with the players of a coalition.
 
     A player of whom the window has nothing changes nothing: the coalition is read without it. Of equally probable labels the first counts.
 
     Args:
         inputs: The window.
-        inference: The model's answer to it.
+        coalitions: The model's answer to it.
         index: The coalition, the sum of the bits of its players.
     """
     masks = (inputs.word_mask, inputs.audio_mask, inputs.video_mask)
     present = sum(modality.bit for modality, mask in zip(MODALITIES, masks, strict=True) if mask.any())
     effective = index & (present | (CONTEXT_BIT if inputs.past_mask.any() else 0))
-    probabilities = inference.probabilities[effective]
-    return ScoreAndLabel(rounded(inference.scores[effective]), LABELS[int(probabilities.argmax())], probabilities)
+    probabilities = coalitions.probabilities[effective]
+    return ScoreAndLabel(rounded(coalitions.scores[effective]), LABELS[int(probabilities.argmax())], probabilities)

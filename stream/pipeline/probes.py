@@ -15,7 +15,7 @@ import msgspec
 
 from stream.domain.context import ContextFeatures
 from stream.domain.features import AudioFeatures, Floats, VideoFeatures, Word
-from stream.domain.inference import EVERYTHING, Inference, WindowInputs
+from stream.domain.inference import EVERYTHING, Coalitions, Inference, WindowInputs
 from stream.domain.live_reveal import ALONE
 from stream.domain.modality import Modality
 from stream.domain.sampling import is_probed
@@ -135,8 +135,8 @@ class Probes:
         return await self._shift(scored, f"word {filler}", Modality.TEXT, with_words(scored.inputs, words, states, scored.window.start_ms))
 
     async def _shift(self, scored: ScoredWindow, name: str, modality: Modality, inputs: WindowInputs) -> Shift:
-        marked = await self._models.infer(inputs, scored.inference.version)
-        (before, score), (after, marked_score) = (_of(modality, scored, inference) for inference in (scored.inference, marked))
+        marked = await self._models.coalitions(inputs, scored.inference.version)
+        (before, score), (after, marked_score) = (_of(modality, scored, answer) for answer in (scored.inference, marked))
         return Shift(name, rounded(after - before), rounded(marked_score - score), alone=scored.window.present() == (modality,))
 
 
@@ -148,9 +148,9 @@ async def _unless_refused(probe: Awaitable[Shift]) -> Shift | None:
         return None
 
 
-def _of(modality: Modality, scored: ScoredWindow, inference: Inference) -> tuple[float, float]:
+def _of(modality: Modality, scored: ScoredWindow, answer: Coalitions) -> tuple[float, float]:
     """The contribution of a modality, and the score, of the players that the window has."""
-    scores = restricted(inference.scores, scored.window.present(), has_context=bool(scored.inputs.past_mask.any()))
+    scores = restricted(answer.scores, scored.window.present(), has_context=bool(scored.inputs.past_mask.any()))
     return shapley_values(scores).modalities[modality], scores[EVERYTHING]
 
 

@@ -105,7 +105,7 @@ class WordClaims:
         """Score and label without each of some sets of phrases."""
         # First all texts, then all windows: a window whose text is ready sooner waits for the others, and shares their request.
         rest = await asyncio.gather(*(self._inputs_without(window, chosen) for chosen in sets))
-        answers = await asyncio.gather(*(self._models.infer(inputs, window.inference.version) for inputs in rest))
+        answers = await asyncio.gather(*(self._models.coalitions(inputs, window.inference.version) for inputs in rest))
         return [score_and_label(inputs, answer) for inputs, answer in zip(rest, answers, strict=True)]
 
     async def _inputs_without(self, window: SpokenWindow, chosen: Phrases) -> WindowInputs:

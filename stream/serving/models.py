@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +14,8 @@ from stream.aio.batcher import Batcher
 from stream.aio.breaker import Breaker
 from stream.config.service_settings import TritonSettings
 from stream.domain.features import Floats, Halves
-from stream.domain.inference import COALITIONS, INPUT_NAMES, LABELS, NODE_TENSORS, Extra, Inference, WindowInputs
+from stream.domain.inference import Coalitions, Extra, Inference, WindowInputs
 from stream.domain.media_format import FACE_CELLS, FACE_SIZE, FACE_WIDTH, MEL_BINS, MEL_FRAMES, SEGMENTS_PER_BLOCK, VOICE_WIDTH, WORD_WIDTH
-from stream.domain.modality import Modality
 from stream.domain.result import ModelVersion
 from stream.domain.service_problem import ServiceProblem
 from stream.model_repository.files import VERSION
@@ -25,6 +24,7 @@ from stream.serving.client import ModelAnswer, TritonClient
 from stream.serving.diagnosis import digest_note, foreign_model, triton_problem
 from stream.serving.errors import ModelFailedError, ModelRejectedError, TritonUnavailableError
 from stream.serving.versions import ServedVersions
+from stream.serving.window_batch import OF_COALITIONS, OF_WINDOWS, WindowBatch, sort
 
 if TYPE_CHECKING:
     from stream.encoders.text import TokenisedWords
@@ -32,19 +32,20 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
-_Question = tuple[WindowInputs, str, frozenset[Extra]]
+
+
+class _Question(NamedTuple):
+    inputs: WindowInputs
+    version: str
+    outputs: frozenset[str]
+
+
 _Ask = Callable[[str, Mapping[str, Array], Mapping[str, tuple[int, ...]], str], Awaitable[ModelAnswer]]
 
 MAX_MODEL_FAILURES = 5
 """Failures of the model on one request, with the server up, after which the request counts as invalid.
 
 Repeated for ever, it would hold up every later window of its track.
-"""
-
-WORD_ROWS = 8
-"""A window is sent with as many of its rows for words as it needs, in steps of this. Most windows need half of them.
-
-What is sent is a function of the window alone, whoever shares its request: a replay asks the same again.
 """
 
 FAILURES_OF_A_STUCK_MODEL = 3
@@ -78,6 +79,7 @@ class Models:
         self._faces = self._batcher(self._encode_faces_together, _alike)
         self._face_cells = self._batcher(self._encode_face_cells_together, _alike)
         self._windows = self._batcher(self._infer_together, _sort)
+        self._coalitions = self._batcher(self._coalitions_together, _sort)
 
     async def encode_text(self, tokenised: TokenisedWords) -> Floats:
         """Token states (T, 384) of one sequence of T tokens, which shares a request with others of its length."""
@@ -118,11 +120,16 @@ class Models:
         outputs that the caller wants; the fields of the others are None.
         """
         with self._versions.asked(version):
-            return await self._windows.answer((inputs, version, extras))
+            return await self._windows.answer(_Question(inputs, version, OF_WINDOWS | extras))
+
+    async def coalitions(self, inputs: WindowInputs, version: str) -> Coalitions:
+        """As `infer`, but only what the model makes of each coalition: for less than half the work, and with the same values."""
+        with self._versions.asked(version):
+            return await self._coalitions.answer(_Question(inputs, version, OF_COALITIONS))
 
     async def try_infer(self, inputs: WindowInputs, version: str) -> Inference:
         """As `infer`, but once and at once: raises `ServingError` in an outage, or if the version is not loaded."""
-        (inference,) = await self._infer_with(self._attempt, [(inputs, version, frozenset())])
+        (inference,) = await self._infer_with(self._attempt, [_Question(inputs, version, OF_WINDOWS)])
         return inference
 
     async def _encode_texts_together(self, sequences: Sequence[TokenisedWords]) -> Sequence[Floats]:
@@ -149,28 +156,8 @@ class Models:
     async def _infer_together(self, questions: Sequence[_Question]) -> list[Inference]:
         return await self._infer_with(self._run, questions)
 
-    @staticmethod
-    async def _infer_with(ask: _Ask, questions: Sequence[_Question]) -> list[Inference]:
-        windows, (_, version, extras) = [inputs for inputs, _, _ in questions], questions[0]
-        word_rows, capacity = _word_rows(windows[0]), len(windows[0].words)
-        kept = dict.fromkeys(NODE_TENSORS[Modality.TEXT][:3], word_rows)
-        tensors = {name: np.stack([getattr(inputs, name)[: kept.get(name)] for inputs in windows]) for name in INPUT_NAMES}
-        for name, tensor in tensors.items():
-            _check_finite(MMCI, name, tensor)
-        rows, nodes = len(windows), sum(_nodes(windows[0])) - capacity + word_rows
-        shapes = {
-            "coalition_scores": (rows, COALITIONS),
-            "coalition_probabilities": (rows, COALITIONS, len(LABELS)),
-            "causal": (rows, nodes),
-            "relevance": (rows, nodes),
-            "to_review": (rows, 1),
-            "arousal": (rows, 1),
-        }
-        of_extras = {Extra.FACE_SLOPE: (rows, len(windows[0].video), FACE_WIDTH), Extra.WORD_EFFECTS: (rows, word_rows)}
-        shapes |= {extra: of_extras[extra] for extra in extras}
-        answer, answered_by = await ask(MMCI, tensors, shapes, version)
-        for name in _OF_WORDS & answer.keys():
-            answer[name] = _with_all_words(answer[name], word_rows, capacity)
+    async def _infer_with(self, ask: _Ask, questions: Sequence[_Question]) -> list[Inference]:
+        answer, answered_by = await self._asked(ask, questions)
         return [
             Inference(
                 scores=answer["coalition_scores"][row],
@@ -179,11 +166,25 @@ class Models:
                 relevance=answer["relevance"][row],
                 to_review=bool(answer["to_review"][row, 0]),
                 arousal=float(answer["arousal"][row, 0]),
-                **{extra: answer[extra][row] for extra in extras},
+                **{extra: answer[extra][row] for extra in Extra if extra in answer},
                 version=answered_by,
             )
-            for row in range(rows)
+            for row in range(len(questions))
         ]
+
+    async def _coalitions_together(self, questions: Sequence[_Question]) -> list[Coalitions]:
+        answer, _ = await self._asked(self._run, questions)
+        return [Coalitions(*own) for own in zip(answer["coalition_scores"], answer["coalition_probabilities"], strict=True)]
+
+    @staticmethod
+    async def _asked(ask: _Ask, questions: Sequence[_Question]) -> ModelAnswer:
+        """The answer to questions of one sort, which are one request."""
+        batch, first = WindowBatch([question.inputs for question in questions]), questions[0]
+        tensors = batch.tensors()
+        for name, tensor in tensors.items():
+            _check_finite(MMCI, name, tensor)
+        answer, answered_by = await ask(MMCI, tensors, batch.shapes(first.outputs), first.version)
+        return ModelAnswer(batch.with_all_words(answer), answered_by)
 
     async def default_version(self) -> str:
         """The version of the MMCI model that counts where none was ever promoted."""
@@ -224,7 +225,7 @@ class Models:
 
     async def close(self) -> None:
         """Close the connection."""
-        for batcher in (self._texts, self._voices, self._faces, self._face_cells, self._windows):
+        for batcher in (self._texts, self._voices, self._faces, self._face_cells, self._windows, self._coalitions):
             batcher.close()
         await self._client.close()
 
@@ -309,32 +310,11 @@ def _tokens(tokenised: TokenisedWords) -> int:
     return len(tokenised.input_ids)
 
 
-def _nodes(inputs: WindowInputs) -> tuple[int, int, int]:
-    """Rows of each modality. Windows of one length have the same rows."""
-    return len(inputs.words), len(inputs.audio), len(inputs.video)
-
-
-def _word_rows(inputs: WindowInputs) -> int:
-    """Rows up to the last word, in steps of `WORD_ROWS`."""
-    filled = np.flatnonzero(inputs.word_mask)
-    needed = int(filled[-1]) + 1 if len(filled) else 1
-    return min(len(inputs.words), -(-needed // WORD_ROWS) * WORD_ROWS)
-
-
-def _with_all_words(answer: Floats, word_rows: int, capacity: int) -> Floats:
-    """Values of all nodes of (n, nodes) that begin with the words that were sent. The model says 0 of rows without a word, too."""
-    padding = np.zeros((len(answer), capacity - word_rows), answer.dtype)
-    return np.concatenate([answer[:, :word_rows], padding, answer[:, word_rows:]], axis=1)
-
-
 def _sort(question: _Question) -> Hashable:
-    """Windows of one length of which the same is asked, with about as many words, and of the same version, can share a batch."""
-    inputs, version, extras = question
-    return _nodes(inputs), _word_rows(inputs), version, extras
+    """Windows of one sort of which the same is asked, of the same version, can share a request."""
+    return sort(question.inputs), question.version, question.outputs
 
 
-_OF_WORDS = frozenset({"causal", "relevance", Extra.WORD_EFFECTS})
-"""Outputs that begin with a value for each row of words."""
 _HALVES = frozenset({"cells"})
 """Outputs that are float16; the others are float32."""
 _TOKEN_TENSORS: Sequence[str] = ("input_ids", "attention_mask", "token_type_ids")

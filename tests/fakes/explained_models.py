@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from stream.domain.features import Floats
-from stream.domain.inference import COALITIONS, Extra, Inference, WindowInputs
+from stream.domain.inference import COALITIONS, Coalitions, Extra, Inference, WindowInputs
 from stream.domain.media_format import FACE_WIDTH, SEGMENTS_PER_BLOCK, VOICE_WIDTH, WORD_WIDTH
 from stream.encoders.text import TokenisedWords
 from tests.fakes.windows import VIDEO_NODES, make_inference
@@ -37,3 +37,7 @@ class ExplainedModels:
         answer = make_inference(scores, words=[0.5] * int(inputs.word_mask.sum()), video=[0.25] * int(inputs.video_mask.sum()))
         slope = np.linspace(-1.0, 1.0, VIDEO_NODES * FACE_WIDTH, dtype=np.float32).reshape(VIDEO_NODES, FACE_WIDTH)
         return replace(answer, version=version, face_slope=slope if Extra.FACE_SLOPE in extras else None)
+
+    async def coalitions(self, inputs: WindowInputs, version: str) -> Coalitions:
+        """That of `infer`."""
+        return await self.infer(inputs, version)

@@ -22,6 +22,8 @@ class FakeTritonClient:
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
         self.calls: list[tuple[str, Arrays]] = []
+        self.outputs: list[tuple[str, ...]] = []
+        """The outputs that each call asked for."""
         self.loaded: dict[str, str] = {"1": "0123456789ab"}
         """The loaded versions of ``mmci``, and their digests."""
         self.loaded_encoders = {"1"}
@@ -34,6 +36,7 @@ class FakeTritonClient:
     async def infer(self, model: str, inputs: Arrays, outputs: Sequence[str], version: str = "") -> client.ModelAnswer:
         """The answer, reduced to the wanted outputs. Raises `TritonUnavailableError` for a version of ``mmci`` that is not loaded."""
         self.calls.append((model, inputs))
+        self.outputs.append(tuple(outputs))
         if model == MMCI and version not in self.loaded:
             raise TritonUnavailableError(f"NOT_FOUND: version {version} is not loaded")
         if model == AUDIO_ENCODER:

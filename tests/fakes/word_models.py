@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from stream.domain.features import Floats
-from stream.domain.inference import COALITIONS, Inference, WindowInputs
+from stream.domain.inference import COALITIONS, Coalitions, Inference, WindowInputs
 from stream.domain.media_format import WORD_WIDTH
 from stream.domain.modality import Modality
 from stream.domain.result import ModelVersion
@@ -45,6 +45,9 @@ class WordModels:
         said = inputs.words[:, 0] * inputs.word_mask
         scores = [float(said.sum()) if index & Modality.TEXT.bit else 0.0 for index in range(COALITIONS)]
         return make_inference(scores, words=(said if self._relevance is None else self._relevance).tolist())
+
+    async def coalitions(self, inputs: WindowInputs, version: str = "1") -> Coalitions:
+        return await self.infer(inputs, version)
 
     @staticmethod
     def _piece(word: str) -> int:

@@ -136,6 +136,18 @@ async def test_a_window_is_scored(models: Models) -> None:
     np.testing.assert_allclose(inference.probabilities.sum(axis=1), 1.0, atol=1e-4)
 
 
+async def test_what_is_made_of_coalitions_has_the_bytes_of_the_whole_answer(models: Models) -> None:
+    """Asked for alone, it is computed by a part of the graph. Requests for both may come to Triton's batcher together."""
+    windows = [window_inputs(seed, words=(8, 16, 24)[seed % 3]) for seed in range(32)]
+    whole, alone = await asyncio.gather(
+        asyncio.gather(*(models.infer(window, "1") for window in windows)),
+        asyncio.gather(*(models.coalitions(window, "1") for window in windows)),
+    )
+    for one, other in zip(whole, alone, strict=True):
+        assert one.scores.tobytes() == other.scores.tobytes()
+        assert one.probabilities.tobytes() == other.probabilities.tobytes()
+
+
 async def test_concurrent_windows_share_executions_and_keep_their_answers(models: Models, triton_url: str) -> None:
     client = TritonClient(triton_url, 10.0)
     windows = [window_inputs(seed, words=16 if seed in {1, 2} else 8) for seed in range(48)]

@@ -12,7 +12,7 @@ from msgspec import structs
 
 from stream.domain.disclosure import Disclosure
 from stream.domain.features import AudioFeatures, Floats, MarkedSound, TextFeatures, VideoFeatures, Word
-from stream.domain.inference import COALITIONS, Extra, Inference, WindowInputs
+from stream.domain.inference import COALITIONS, Coalitions, Extra, Inference, WindowInputs
 from stream.domain.media_format import FACE_WIDTH, VOICE_WIDTH
 from stream.domain.modality import Modality
 from stream.domain.result import ExplanationRecord, ModelVersion, ScoreRecord
@@ -51,6 +51,9 @@ class SumModels:
     async def infer(self, inputs: WindowInputs, version: str, extras: frozenset[Extra] = frozenset()) -> Inference:
         self.asked += 1
         return self._answer(inputs, version)
+
+    async def coalitions(self, inputs: WindowInputs, version: str) -> Coalitions:
+        return await self.infer(inputs, version)
 
     async def try_infer(self, inputs: WindowInputs, version: str) -> Inference:
         if self._away:

@@ -235,6 +235,21 @@ async def test_a_window_is_sent_with_the_rows_of_words_that_it_needs(words: int,
     np.testing.assert_array_equal(answer.word_effects, values[:, 0])
 
 
+async def test_what_is_made_of_coalitions_is_asked_for_alone_and_apart_from_whole_answers() -> None:
+    models, client = models_with(
+        lambda model, inputs: neutral(model, inputs) | {"coalition_scores": inputs["words"][:, :1, 0].repeat(16, 1)}
+    )
+    inputs = replace(window(), words=window().words + 0.5)
+    of_coalitions, _, again = await asyncio.gather(
+        models.coalitions(inputs, "1"), models.infer(inputs, "1"), models.coalitions(window(), "1")
+    )
+    assert (of_coalitions.scores.tolist(), again.scores.tolist()) == ([0.5] * COALITIONS, [0.0] * COALITIONS)
+    assert sorted((len(asked), len(sent["words"])) for asked, (_, sent) in zip(client.outputs, client.calls, strict=True)) == [
+        (2, 2),
+        (6, 1),
+    ]
+
+
 async def test_an_answer_names_the_version_that_it_came_from_and_versions_share_no_request() -> None:
     models, client = models_with(neutral)
     client.loaded = {"1": "0123456789ab", "2": "ba9876543210"}
