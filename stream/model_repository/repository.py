@@ -56,22 +56,23 @@ class ModelReport:
         return not self.problems
 
 
-def build_models(repository: Path, text_model: str | None = None) -> tuple[ModelReport, ...]:
+def build_models(repository: Path, text_model: str | None = None, *, integers: bool = True) -> tuple[ModelReport, ...]:
     """Build the encoders of `BUILT` and check every model.
 
     Args:
         repository: The repository, for example ``triton_models``.
         text_model: Hub name of other MiniLM weights, as ``ORGANISATION/NAME`` or ``ORGANISATION/NAME:FILE.onnx``; None uses the packaged
             weights.
+        integers: Whether the text encoder multiplies in 8 bits; one of the hub is left as it is.
 
     Raises:
         ModelRepositoryError: The weights are not available, are not the pinned weights, or cannot be written.
     """
-    build_encoders(repository, text_model)
+    build_encoders(repository, text_model, integers=integers)
     return check_models(repository)
 
 
-def build_encoders(repository: Path, text_model: str | None = None) -> None:
+def build_encoders(repository: Path, text_model: str | None = None, *, integers: bool = True) -> None:
     """Write the ONNX files of the encoders of `BUILT`, unless they are up to date; also of the audio encoders of versions of ``mmci``.
 
     Arguments and errors are those of `build_models`.
@@ -87,7 +88,7 @@ def build_encoders(repository: Path, text_model: str | None = None) -> None:
                 for version in own_encoders(repository / MMCI, versions_of(repository / MMCI)):
                     build_audio_encoder(directory, version, repository / MMCI / version / PROJECTION)
             elif text_model is None:
-                build_text_encoder(directory)
+                build_text_encoder(directory, integers=integers)
             else:
                 write_atomically(target, _hub_weights(text_model).read_bytes())
         except WeightsError as error:

@@ -46,11 +46,12 @@ def tuned_model(directory: Path) -> onnx.ModelProto:
     return apply_adapter(packaged_weights(), directory / ADAPTER)
 
 
-def build_text_encoder(directory: Path) -> Path:
-    """Write the ONNX file with the adapter, which multiplies in 8 bits, to ``1/model.onnx``, unless it is there already; return its path.
+def build_text_encoder(directory: Path, *, integers: bool = True) -> Path:
+    """Write the ONNX file with the adapter to ``1/model.onnx``, unless it is there already; return its path.
 
     Args:
         directory: The text encoder's directory in a model repository.
+        integers: Whether it multiplies in 8 bits.
 
     Raises:
         WeightsError: As for `packaged_weights`, or the adapter does not fit the weights.
@@ -62,9 +63,12 @@ def build_text_encoder(directory: Path) -> Path:
     from stream.model_repository.text_integers import with_integer_products  # noqa: PLC0415
 
     adapter, target = directory / ADAPTER, directory / VERSION / MODEL_FILE
-    origin = f"{MINILM.sha256}+{sha256_of(adapter) if adapter.is_file() else ''}, revision {REVISION}"
+    origin = f"{MINILM.sha256}+{sha256_of(adapter) if adapter.is_file() else ''}, revision {REVISION}{'' if integers else ', float32'}"
     if origin_of(target) != origin:
         model = tuned_model(directory)
+        if not integers:
+            write_atomically(target, content_with_origin(model, origin))
+            return target
         factors = {tensor for name, tensor in weight_names(model.graph).items() if not name.startswith(EMBEDDINGS)}
         write_atomically(target, content_with_origin(with_integer_products(model, factors), origin))
     return target

@@ -94,6 +94,13 @@ def test_products_of_rows_of_zeros_and_of_one_large_number_are_right() -> None:
     assert not rounded[0].any()
 
 
+def test_the_file_is_built_again_in_the_other_form(tmp_path: Path) -> None:
+    whole = build_text_encoder(tmp_path, integers=False).read_bytes()
+    assert np.allclose(states(whole), states(tuned_model(tmp_path).SerializeToString()), atol=1e-6)
+    assert build_text_encoder(tmp_path).read_bytes() != whole
+    assert build_text_encoder(tmp_path, integers=False).read_bytes() == whole
+
+
 @pytest.mark.slow
 def test_the_file_is_built_once_and_again_for_another_adapter(packaged: MiniLM, tuned: MiniLM, tmp_path: Path) -> None:
     first = build_text_encoder(tmp_path)
