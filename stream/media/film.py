@@ -63,7 +63,8 @@ class _Second:
         self.last_s, self.count = time_s, self.count + 1
         ticks, rate = round((time_s - self.first_s) * _CLOCK_RATE), self.quality.frame_rate
         slot = (ticks + _ROUNDING_TICKS) * rate // _CLOCK_RATE
-        if slot >= self._next_slot:
+        # The next second's first picture, if it came a little early, is in this one by its time, and after all of its slots.
+        if self._next_slot <= slot < rate * MAX_CHUNK_MS // 1000:
             self._next_slot = slot + 1
             # What came a little early by rounding gets the time of its slot.
             self.kept.append((max(ticks, slot * _CLOCK_RATE // rate), _scaled(frame, self.quality.longer_side)))

@@ -106,23 +106,37 @@ def test_a_film_that_was_turned_is_sent_upright(tmp_path: Path) -> None:
     assert picture[:150].mean() > 200 > 50 > picture[170:].mean()
 
 
-def _jittered(rate: int) -> Iterator[float]:
-    """Times of a camera's pictures: a third of them come 1 ms early."""
-    return (max(0.0, number / rate - (0.001 if number % 3 else 0.0)) for number in range(rate))
+def _jittered(rate: int, seconds: int) -> Iterator[float]:
+    """Times of a camera's pictures: two thirds of them come 1 ms early."""
+    return (max(0.0, number / rate - (0.001 if number % 3 else 0.0)) for number in range(rate * seconds))
 
 
-@pytest.mark.parametrize("rate", [25, 30])
-def test_pictures_that_come_a_little_early_are_not_left_out(tmp_path: Path, rate: int) -> None:
-    path = tmp_path / "film.mkv"
+def _write_jittered(path: Path, rate: int, seconds: int = 1) -> Path:
     with av.open(str(path), "w", format="matroska") as output:
         stream: Any = output.add_stream("libx264", rate=rate, options={"preset": "ultrafast", "bf": "0"})
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         stream.codec_context.time_base = stream.time_base = Fraction(1, 1000)
-        for time_s in _jittered(rate):
+        for time_s in _jittered(rate, seconds):
             frame = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24")
             frame.pts, frame.time_base = round(time_s * 1000), stream.time_base
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("quality", list(VideoQuality))
+def test_a_second_that_ends_with_the_next_ones_first_picture_has_no_more_pictures_than_others(
+    tmp_path: Path, quality: VideoQuality
+) -> None:
+    path = _write_jittered(tmp_path / "film.mkv", 25, seconds=2)
+    for piece in _pieces(path, quality):
+        assert len(_looked_at(piece)) == 5
+        assert _looked_at(piece)[-1] < piece.duration_ms
+
+
+@pytest.mark.parametrize("rate", [25, 30])
+def test_pictures_that_come_a_little_early_are_not_left_out(tmp_path: Path, rate: int) -> None:
+    path = _write_jittered(tmp_path / "film.mkv", rate)
     assert len(_frames(_pieces(path, VideoQuality.HIGH)[0])) == rate
     (model,) = _pieces(path)
     assert _looked_at(model) == [frame.pts * 1000 // 90_000 for frame in _frames(model)]
