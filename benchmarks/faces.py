@@ -38,7 +38,7 @@ from benchmarks.face_runs.paths import paths
 from benchmarks.face_runs.scores import score_change
 from benchmarks.machine import machine, versions
 from stream.config.settings import Settings
-from stream.media.face_detector import ALL_SIZES, LARGE, FaceDetector, Reduced
+from stream.media.face_detector import FaceDetector, Reduced
 from stream.media.face_search import FaceSearch
 from stream.media.picture import Picture
 from stream.media.quality import VideoQuality
@@ -77,8 +77,8 @@ def parts_ms(detector: FaceDetector, picture: Picture) -> dict[str, float]:
     wide = np.asarray(cv2.resize(picture, (1280, 720), interpolation=cv2.INTER_LINEAR), np.uint8)
     parts: dict[str, Callable[[], object]] = {
         "scale 1280x720 down": lambda: Reduced.of(wide),
-        "search for large faces": lambda: detector.squares(reduced.small, LARGE),
-        "search for all sizes": lambda: detector.squares(reduced.small, ALL_SIZES),
+        "search for large faces": lambda: detector.large_squares(reduced.small),
+        "search for all sizes": lambda: detector.squares(reduced.small),
         "follow a face": lambda: search.faces(picture),
     }
     return {name: round(statistics.median(_times_ms(part)), 2) for name, part in parts.items()}

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from stream.domain.features import Floats
-from stream.media.face_detector import ALL_SIZES, LARGE, MAX_FACES, Face, FaceDetector, Reduced, Square
+from stream.media.face_detector import MAX_FACES, Face, FaceDetector, Reduced, Square
 from stream.media.picture import Picture
 
 LARGE_FROM = 0.35
@@ -25,22 +25,17 @@ faces at the same place, as after a cut, reach .65."""
 REACH = 30
 """How far a face moves from one sampled frame to the next at most, in pixels of the reduced picture; a faster one is searched for."""
 
-REFINE = 2
-"""Pixels around the place found at half size in which the face is then matched at full size."""
-
-SAME_PLACE = 0.5
-"""Distance of two squares, in sides of the larger one, within which they cannot be two faces."""
-
 
 class FaceSearch:
     """Finds the faces in the frames of one chunk, in the order of time.
 
     The first frame is searched: for large faces, and if there is none, for all sizes. Each face is then followed by matching the pixels of
-    the frame that it was found in, so its square keeps its size and does not jitter. A frame in which a face is lost is searched like the
-    first one. While there are fewer faces than there were in the chunk, or none, the next frames are searched for large faces.
+    the frame that it was found in, at half size and to fractions of a pixel, so its square keeps its size and does not jitter. A frame in
+    which a face is lost is searched like the first one. While there are fewer faces than there were in the chunk, or none, the next frames
+    are searched for large faces.
 
     So a chunk has at most `MAX_FULL_SEARCHES` searches for all sizes, and one if it shows nobody; and a search for large faces in each
-    frame. A second face that appears beside a followed one is noticed in the next chunk, a small one beside a large one not at all.
+    frame. A second face that appears beside a followed one is noticed in the next chunk, a small one beside a large one often not at all.
     Nothing is kept from one chunk to the next: a chunk gives the same faces whenever it is decoded again.
     """
 
@@ -57,60 +52,61 @@ class FaceSearch:
         if is_new:
             self._followed, self._shape = [], picture.shape
         reduced = Reduced.of(picture)
-        pyramid = _Pyramid.of(reduced.small)
-        matched = [found for face in self._followed if (found := face.in_frame(pyramid))]
+        half = _half(reduced.small)
+        matched = [found for face in self._followed if (found := face.in_frame(half))]
         # Where two faces cross, one is hidden: the place is that of the one that matches better.
         faces = _apart(sorted(matched, key=lambda face: -face.correlation))
         if len(faces) < self._most:
             is_new |= len(faces) < len(self._followed)
-            faces = _apart([*faces, *(_Followed.start(pyramid, square) for square in self._search(reduced.small, is_new=is_new))])
+            faces = _apart([*faces, *(_Followed.start(half, square) for square in self._search(reduced.small, is_new=is_new))])
         self._followed = sorted(faces, key=lambda face: -face.square.side)[:MAX_FACES]
         self._most = max(self._most, len(self._followed))
         return [reduced.face(face.square) for face in self._followed]
 
     def _search(self, small: Picture, *, is_new: bool) -> list[Square]:
-        found = self._detector.squares(small, LARGE)
+        found = self._detector.large_squares(small)
         if is_new and self._full_searches and not (found and found[0].side >= LARGE_FROM * min(small.shape)):
             self._full_searches -= 1
-            found = self._detector.squares(small, ALL_SIZES)
+            found = self._detector.squares(small)
         return found
 
 
-class _Pyramid(NamedTuple):
-    """A reduced picture, and the same at half its size, where most of a match is computed."""
-
-    small: Picture
-    half: Picture
-
-    @classmethod
-    def of(cls, small: Picture) -> _Pyramid:
-        height, width = small.shape
-        return cls(small, np.asarray(cv2.resize(small, (-(-width // 2), -(-height // 2)), interpolation=cv2.INTER_AREA), np.uint8))
-
-    def cut(self, x: int, y: int, side: int) -> _Pyramid:
-        """A square of both pictures."""
-        half = max(1, side // 2)
-        return _Pyramid(self.small[y : y + side, x : x + side], self.half[y // 2 : y // 2 + half, x // 2 : x // 2 + half])
-
-
 class _Followed(NamedTuple):
-    """A face that is followed: how it looked when it was found, and where it is now."""
+    """A face that is followed.
 
-    looks: _Pyramid
+    Attributes:
+        looks: How it looked when it was found, at half the size of the reduced picture.
+        x: Where it looks most like that, in pixels of the half-size picture.
+        y: The same, downwards.
+        square: Where it is in the reduced picture.
+        correlation: How much it looks like that.
+    """
+
+    looks: Picture
+    x: float
+    y: float
     square: Square
     correlation: float = 1.0
 
     @classmethod
-    def start(cls, pyramid: _Pyramid, square: Square) -> _Followed:
-        return cls(pyramid.cut(int(square.x), int(square.y), int(square.side)), square)
+    def start(cls, half: Picture, square: Square) -> _Followed:
+        x, y, side = (int(value) // 2 for value in square)
+        return cls(half[y : y + side, x : x + side], x, y, square)
 
-    def in_frame(self, pyramid: _Pyramid) -> _Followed | None:
+    def in_frame(self, half: Picture) -> _Followed | None:
         """The same face in another frame of the same size; None if it is lost."""
-        x, y, _ = _best(pyramid.half, self.looks.half, self.square.x / 2, self.square.y / 2, REACH // 2)
-        x, y, correlation = _best(pyramid.small, self.looks.small, 2 * x, 2 * y, REFINE)
+        x, y, correlation = _best(half, self.looks, self.x, self.y, REACH // 2)
         if correlation < MIN_CORRELATION:
             return None
-        return self._replace(square=self.square._replace(x=x, y=y), correlation=correlation)
+        # A part may begin at an odd pixel, so only the way of its half-size picture counts.
+        square = self.square._replace(x=self.square.x + 2 * (x - self.x), y=self.square.y + 2 * (y - self.y))
+        return self._replace(x=x, y=y, square=square, correlation=correlation)
+
+
+def _half(small: Picture) -> Picture:
+    """A reduced picture at half its size."""
+    height, width = small.shape
+    return np.asarray(cv2.resize(small, (-(-width // 2), -(-height // 2)), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _best(picture: Picture, looks: Picture, x: float, y: float, reach: int) -> tuple[float, float, float]:
@@ -137,12 +133,6 @@ def _apart(faces: list[_Followed]) -> list[_Followed]:
     """The faces without those at the place of an earlier one."""
     kept: list[_Followed] = []
     for face in faces:
-        if all(_distance(face.square, other.square) > SAME_PLACE for other in kept):
+        if not any(face.square.is_at(other.square) for other in kept):
             kept.append(face)
     return kept
-
-
-def _distance(a: Square, b: Square) -> float:
-    """Distance of the centres, in sides of the larger square."""
-    across, down = (abs(p + a.side / 2 - q - b.side / 2) for p, q in ((a.x, b.x), (a.y, b.y)))
-    return max(across, down) / max(a.side, b.side)

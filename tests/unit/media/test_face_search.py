@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from stream.media.face_detector import ALL_SIZES, LARGE, Face, FaceDetector, Sizes, Square
+from stream.media.face_detector import LARGE, MAX_FACES, SMALLEST, Face, FaceDetector, Reduced, Square
 from stream.media.face_search import LARGE_FROM, MAX_FULL_SEARCHES, FaceSearch
 from stream.media.faces import Box, overlap
 from stream.media.picture import Picture
@@ -25,11 +25,17 @@ class Finder:
 
     def __init__(self) -> None:
         self.shown: dict[bytes, list[Square]] = {}
-        self.searches: list[Sizes] = []
+        self.searches: list[float] = []
 
-    def squares(self, small: Picture, sizes: Sizes = ALL_SIZES) -> list[Square]:
-        self.searches.append(sizes)
-        found = [square for square in self.shown.get(small.tobytes(), []) if square.side >= sizes.smallest * min(small.shape)]
+    def squares(self, small: Picture) -> list[Square]:
+        return self._search(small, SMALLEST)
+
+    def large_squares(self, small: Picture) -> list[Square]:
+        return self._search(small, LARGE)
+
+    def _search(self, small: Picture, smallest: float) -> list[Square]:
+        self.searches.append(smallest)
+        found = [square for square in self.shown.get(small.tobytes(), []) if square.side >= smallest * min(small.shape)]
         return sorted(found, key=lambda square: -square.side)
 
     def frame(self, *people: tuple[int, float, float, int], size: tuple[int, int] = (HEIGHT, WIDTH)) -> Picture:
@@ -71,21 +77,21 @@ def test_a_face_is_searched_for_once_and_followed(finder: Finder) -> None:
 
 def test_nobody_costs_one_full_search(finder: Finder) -> None:
     assert _found(finder, [finder.frame() for _ in range(5)]) == [[]] * 5
-    assert finder.searches == [LARGE, ALL_SIZES, LARGE, LARGE, LARGE, LARGE]
+    assert finder.searches == [LARGE, SMALLEST, LARGE, LARGE, LARGE, LARGE]
 
 
 def test_a_single_picture_is_searched_for_large_faces_and_then_for_all_sizes(finder: Finder) -> None:
     assert len(_found(finder, [finder.frame((1, 50, 50, SIDE))])[0]) == 1
     assert finder.searches == [LARGE]
     assert len(_found(finder, [finder.frame((1, 50, 50, 40))])[0]) == 1
-    assert finder.searches == [LARGE, LARGE, ALL_SIZES]
+    assert finder.searches == [LARGE, LARGE, SMALLEST]
 
 
 def test_a_face_close_to_the_smallest_large_one_does_not_hide_a_smaller_one(finder: Finder) -> None:
     just_large = int(LARGE_FROM * HEIGHT) - 1
     (faces,) = _found(finder, [finder.frame((1, 20, 20, just_large), (2, 180, 20, 60))])
     assert len(faces) == 2
-    assert finder.searches == [LARGE, ALL_SIZES]
+    assert finder.searches == [LARGE, SMALLEST]
 
 
 def test_after_a_cut_the_frame_is_searched_again(finder: Finder) -> None:
@@ -98,20 +104,20 @@ def test_after_a_cut_the_frame_is_searched_again(finder: Finder) -> None:
 def test_a_cut_to_a_small_face_costs_a_full_search(finder: Finder) -> None:
     before, after = finder.frame((1, 60, 50, SIDE)), finder.frame((2, 180, 90, 45))
     assert [len(faces) for faces in _found(finder, [before, after, after])] == [1, 1, 1]
-    assert finder.searches == [LARGE, LARGE, ALL_SIZES]
+    assert finder.searches == [LARGE, LARGE, SMALLEST]
 
 
 def test_faces_that_come_and_go_cost_a_bounded_number_of_full_searches(finder: Finder) -> None:
     frames = [finder.frame((number, 30 + 40 * number, 20 + 30 * number, 45)) for number in range(5)]
     _found(finder, frames)
-    assert finder.searches.count(ALL_SIZES) == MAX_FULL_SEARCHES
+    assert finder.searches.count(SMALLEST) == MAX_FULL_SEARCHES
     assert finder.searches.count(LARGE) == 5
 
 
 def test_a_face_that_appears_is_found_if_it_is_large(finder: Finder) -> None:
     nobody, somebody = finder.frame(), finder.frame((1, 60, 50, SIDE))
     assert [len(faces) for faces in _found(finder, [nobody, nobody, somebody, somebody])] == [0, 0, 1, 1]
-    assert finder.searches == [LARGE, ALL_SIZES, LARGE, LARGE]
+    assert finder.searches == [LARGE, SMALLEST, LARGE, LARGE]
 
 
 def test_a_second_face_is_noticed_in_the_next_chunk(finder: Finder) -> None:
@@ -183,6 +189,11 @@ def test_tiny_and_long_pictures_show_nobody(size: tuple[int, int]) -> None:
     assert [search.faces(np.zeros(size, np.uint8)) for _ in range(2)] == [[], []]
 
 
+@pytest.mark.parametrize("size", [(1, 2000), (20, 320), (48, 48), (66, 66), (240, 320)])
+def test_a_search_for_large_faces_finds_none_in_noise(size: tuple[int, int]) -> None:
+    assert FaceDetector().large_squares(np.random.default_rng(3).integers(0, 255, size, dtype=np.uint8)) == []
+
+
 @pytest.fixture(scope="module")
 def seconds_of_faces() -> list[list[Picture]]:
     """The sampled frames of each second of the packaged sample; somebody else is shown every three seconds."""
@@ -221,3 +232,24 @@ def test_a_chunk_gives_the_same_faces_again(seconds_of_faces: list[list[Picture]
     for picture in seconds_of_faces[9]:
         FaceSearch(detector).faces(picture)
     assert once() == first
+
+
+def test_large_faces_are_placed_as_by_a_search_for_all_sizes(seconds_of_faces: list[list[Picture]]) -> None:
+    detector = FaceDetector()
+    for pictures in seconds_of_faces[::3]:
+        small = Reduced.of(pictures[0]).small
+        (found,), (expected, *_) = detector.large_squares(small), detector.squares(small)
+        assert abs(found.side / expected.side - 1) < 0.15
+        for place, right in ((found.x, expected.x), (found.y, expected.y)):
+            assert place + found.side / 2 == pytest.approx(right + expected.side / 2, abs=0.05 * expected.side)
+
+
+def test_a_picture_made_of_faces_gives_a_bounded_number(seconds_of_faces: list[list[Picture]]) -> None:
+    detector = FaceDetector()
+    small = Reduced.of(seconds_of_faces[0][0]).small
+    square = detector.squares(small)[0]
+    x, y, side = (int(value) for value in square)
+    face = cv2.resize(small[max(0, y - 10) : y + side + 10, max(0, x - 10) : x + side + 10], (100, 100), interpolation=cv2.INTER_AREA)
+    found = detector.large_squares(np.asarray(np.tile(face, (3, 4)), np.uint8))
+    assert 4 <= len(found) <= MAX_FACES
+    assert not any(a.is_at(b) for a in found for b in found if a is not b)
