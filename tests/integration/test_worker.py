@@ -98,7 +98,7 @@ async def test_a_clip_is_scored_explained_and_published_in_kafka_and_redis(own: 
 
 
 async def test_bad_media_goes_to_the_dead_letters_and_the_session_goes_on(own: Settings, tmp_path: Path) -> None:
-    session = replace(SESSION, session=f"hostile-{own.kafka.group}")
+    session = SessionKey(SESSION.tenant, f"hostile-{own.kafka.group}")
     track = TrackKey(session, "customer")
     producer = KafkaProducer(**kafka_options(own.kafka))
     seqs = dict.fromkeys(MODALITIES, 0)
