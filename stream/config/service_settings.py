@@ -154,7 +154,7 @@ class TritonSettings(Section):
         "Raise it if inferences on a slow machine take longer.",
     )
     batch_delay_ms: float = Field(
-        120.0,
+        60.0,
         ge=0,
         le=1000,
         description="Longest time (ms) that a window, its words, a second of sound or a face waits for others to share an inference of at "
