@@ -120,7 +120,8 @@ class Run:
     @property
     def kept_up(self) -> bool:
         """Whether (nearly) all windows that became due were final, and (nearly) no chunk was lost."""
-        return self.windows >= 0.97 * self.expected and self.lost <= 0.01 * self.expected
+        # A measurement begins and ends between two windows of a session: of 13 s, these are up to a thirteenth of the windows.
+        return self.windows >= 0.93 * self.expected and self.lost <= 0.01 * self.expected
 
 
 class Bench:
@@ -162,7 +163,8 @@ class Bench:
             stack.push_async_callback(client.close)
             scores = stack.enter_context(RecordCounter(bootstrap, topics.scores))
             losses = stack.enter_context(RecordCounter(bootstrap, topics.dead_letters, topics.late))
-            lost_before = losses.total()
+            # The first question to the broker takes half a second: it must not shorten the time in which windows are counted.
+            lost_before, _ = losses.total(), scores.total()
             began, usage_before, finals_before = time.monotonic(), meter.read(parts, part_of_child), scores.total()
             inferences_before, executions_before = await client.counts("mmci")
             await asyncio.sleep(job.seconds)
