@@ -4,8 +4,9 @@ The packaged graph computes every weight from int8 before use, W = scale * q. Th
 
     W' = scale * q + left right          left (inputs, rank), right (rank, outputs)
 
-ONNX Runtime folds this into one constant when it loads the file, so that inference costs nothing more. Biases and layer norms are small,
-so the adapter holds them completely. It uses the names of the checkpoint: ``encoder.layer.0.output.dense.weight.left``.
+In float32, ONNX Runtime folds this into one constant when it loads the file, so that inference costs nothing more; in 8 bits,
+`text_integers` rounds the result. Biases and layer norms are small, so the adapter holds them completely. It uses the names of the
+checkpoint: ``encoder.layer.0.output.dense.weight.left``.
 """
 
 from __future__ import annotations

@@ -66,9 +66,8 @@ def build_text_encoder(directory: Path, *, integers: bool = True) -> Path:
     origin = f"{MINILM.sha256}+{sha256_of(adapter) if adapter.is_file() else ''}, revision {REVISION}{'' if integers else ', float32'}"
     if origin_of(target) != origin:
         model = tuned_model(directory)
-        if not integers:
-            write_atomically(target, content_with_origin(model, origin))
-            return target
-        factors = {tensor for name, tensor in weight_names(model.graph).items() if not name.startswith(EMBEDDINGS)}
-        write_atomically(target, content_with_origin(with_integer_products(model, factors), origin))
+        if integers:
+            factors = {tensor for name, tensor in weight_names(model.graph).items() if not name.startswith(EMBEDDINGS)}
+            model = with_integer_products(model, factors)
+        write_atomically(target, content_with_origin(model, origin))
     return target

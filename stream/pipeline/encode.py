@@ -102,7 +102,7 @@ class ChunkEncoder:
                 marked[name] = MarkedSound(own, segments(header.start_ms, sound, self._audio.silence_dbfs)[1])
             heard = block.astype(np.float16) if self._keep_sound else None
         voiced = audible & voiced_segments(samples) if audible.any() else audible
-        # Where the first detector hears nothing, the second one hears nothing either, and it is slower.
+        # The second detector is slower, and is asked only about chunks in which the first one hears a voice.
         confirmed = audible & confirmed_segments(samples) if voiced.any() else voiced
         return AudioFeatures(spans_ms, embeddings, audible, voiced, confirmed, heard, marked)
 
