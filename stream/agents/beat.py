@@ -11,7 +11,6 @@ from typing import Self
 import structlog
 
 from stream.agents.worker_state import WorkerState
-from stream.aio.cancellation import CancellationGuard
 from stream.aio.service_monitor import ServiceMonitor
 from stream.config.service_settings import RedisSettings
 from stream.domain.worker_beat import WorkerBeat
@@ -75,7 +74,6 @@ class Beating:
         )
 
     async def _beat_for_ever(self) -> None:
-        cancellation = CancellationGuard()
         while True:
             try:
                 await self._beats.put(self.beat())
@@ -84,5 +82,4 @@ class Beating:
             except Exception as error:
                 # The worker goes on, and so do its beats: without them the health page would take it for gone.
                 log.warning("no_beat", error=type(error).__name__)
-            cancellation.check()
             await asyncio.sleep(BEAT_S)

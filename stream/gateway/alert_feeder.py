@@ -11,7 +11,6 @@ from collections import deque
 
 import structlog
 
-from stream.aio.cancellation import CancellationGuard
 from stream.domain.alert import AlertRecord
 from stream.sinks.alert_queue import AlertQueue
 from stream.sinks.connection import RedisConnection
@@ -57,7 +56,7 @@ class AlertFeeder:
     async def run(self) -> None:
         """Feed and prune until cancelled; waits out outages of Redis."""
         loop = asyncio.get_running_loop()
-        pruned_at, cancellation = float("-inf"), CancellationGuard()
+        pruned_at = float("-inf")
         while True:
             try:
                 if loop.time() - self._read_at >= READ_AGAIN_S:
@@ -69,10 +68,8 @@ class AlertFeeder:
                 await self._feed_waiting()
             except RedisUnusableError:
                 self._read_at = float("-inf")
-                cancellation.check()
                 await asyncio.sleep(RETRY_S)
                 continue
-            cancellation.check()
             await self._wait(READ_AGAIN_S)
 
     async def _feed_stored(self, since_ms: int) -> None:

@@ -13,7 +13,6 @@ from typing import NoReturn
 
 import structlog
 
-from stream.aio.cancellation import CancellationGuard
 from stream.domain.alert import AlertRecord
 from stream.domain.case import Decided
 from stream.domain.decision import DecisionRecord, decision_message, statement_of_reasons
@@ -51,7 +50,6 @@ class DecisionRelay:
 
     async def run(self) -> NoReturn:
         """Publish until cancelled; waits out outages."""
-        cancellation = CancellationGuard()
         while True:
             try:
                 for tenant in await self._queue.tenants():
@@ -61,7 +59,6 @@ class DecisionRelay:
                 if self.problem is None:
                     log.warning("decisions_wait", reason=str(error))
                 self.problem = str(error)
-            cancellation.check()
             await asyncio.sleep(EVERY_S if self.problem is None else RETRY_S)
 
     async def _publish(self, tenant: str) -> None:

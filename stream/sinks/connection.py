@@ -13,6 +13,7 @@ from redis.asyncio.sentinel import MasterNotFoundError
 from redis.backoff import NoBackoff
 
 from stream.aio.backoff import Backoff
+from stream.aio.cancellation import CancellationGuard
 from stream.aio.outage import wait_out
 from stream.config.service_settings import RedisSettings
 from stream.sinks.problems import Diagnosis, RedisProblem, diagnose, diagnosis
@@ -42,6 +43,8 @@ async def greet(redis: Redis) -> dict[str, Any]:
 
 class RedisConnection:
     """A lazy connection: nothing is sent before the first call. A Redis Cluster is recognised by its answer to HELLO.
+
+    A call whose task is cancelled always raises ``asyncio.CancelledError`` (see `stream.aio.cancellation`).
 
     redis-py's own retries are switched off: they would repeat a call that may have taken effect without telling the caller, who has to mark
     the call as a repeat (see `stream.sinks.scripts.FINALISE`).
@@ -120,13 +123,17 @@ class RedisConnection:
         self._client = self._retired = self._sentinel = None
 
     async def _attempt(self, call: Callable[[RedisClient, int], Awaitable[Answer]], failures: int) -> Answer:
+        cancellation = CancellationGuard()
         async with self._slots:
             redis = await self.client()
             try:
-                return await call(redis, failures)
+                answer = await call(redis, failures)
             except Exception as error:
+                cancellation.check()
                 await self._look_again(redis, error)
                 raise
+            cancellation.check()
+            return answer
 
     async def _look_again(self, redis: RedisClient, error: Exception) -> None:
         """Prepare the next attempt: another server may have the keys by now."""

@@ -16,7 +16,6 @@ from msgspec.structs import replace
 from standardwebhooks import Webhook
 
 from stream.aio.backoff import Backoff
-from stream.aio.cancellation import CancellationGuard
 from stream.config.gateway_settings import WebhookSettings
 from stream.gateway.webhooks.addresses import CheckedResolver, is_refusal
 from stream.gateway.webhooks.messages import HEADERS
@@ -90,9 +89,7 @@ class Sender:
 
     async def run(self) -> None:
         """Send until cancelled. Raises `stream.sinks.problems.RedisUnusableError`."""
-        cancellation = CancellationGuard()
         while True:
-            cancellation.check()
             await asyncio.sleep(max(0.0, self._not_before - time.monotonic()))
             # After a failure, one message tells whether the receiver is back.
             messages = await self._outbox.due(self._receiver.name, _now_ms(), 1 if self._failures else AT_ONCE)

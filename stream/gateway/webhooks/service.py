@@ -10,7 +10,6 @@ from pathlib import Path
 import aiohttp
 import structlog
 
-from stream.aio.cancellation import CancellationGuard
 from stream.config.settings import Settings
 from stream.gateway.context import Gateway
 from stream.gateway.webhooks.collector import Collector, LeaseLostError
@@ -56,11 +55,9 @@ class WebhookService:
 
     async def run(self) -> None:
         """Send until cancelled; waits out outages of Redis."""
-        cancellation = CancellationGuard()
         async with open_connections(self._settings.webhooks) as http:
             try:
                 while True:
-                    cancellation.check()
                     try:
                         if await self._outbox.hold():
                             await self._work(http)
@@ -87,9 +84,8 @@ class WebhookService:
         await together([self._renew(), self._collect(), *senders])
 
     async def _renew(self) -> None:
-        cancellation, pruned_at = CancellationGuard(), float("-inf")
+        pruned_at = float("-inf")
         while True:
-            cancellation.check()
             if not await self._outbox.hold():
                 raise LeaseLostError
             if _modified_ns(self._file) != self._read_at_ns:
@@ -102,10 +98,9 @@ class WebhookService:
             await asyncio.sleep(RENEW_S)
 
     async def _collect(self) -> None:
-        cancellation, collector = CancellationGuard(), Collector(self._redis, self._settings.redis, self._outbox)
+        collector = Collector(self._redis, self._settings.redis, self._outbox)
         await collector.load()
         while True:
-            cancellation.check()
             await collector.collect(self._receivers)
             await asyncio.sleep(COLLECT_EVERY_S)
 
