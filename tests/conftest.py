@@ -11,8 +11,9 @@ import pytest
 
 from stream.local.redis_server import RedisServer
 from tests.support.optional_packages import pytest_make_collect_report
+from tests.support.timeouts import pytest_timeout_set_timer
 
-__all__ = ["pytest_make_collect_report"]  # pytest takes hooks from here
+__all__ = ["pytest_make_collect_report", "pytest_timeout_set_timer"]  # pytest takes hooks from here
 
 HERE = Path(__file__).parent
 os.environ.setdefault("OMP_NUM_THREADS", "1")
