@@ -44,7 +44,7 @@ async def running_gateway(settings: Settings, port: int = 0, *, loaded: bool = T
 
 
 async def _until_loaded(address: str) -> None:
-    async with httpx.AsyncClient(base_url=address, verify=False) as client:
+    async with httpx.AsyncClient(base_url=address, verify=False, timeout=None) as client:
         while (await client.get("/api/v1/sessions")).status_code == 503:
             await asyncio.sleep(0.05)
 
