@@ -1,9 +1,7 @@
 """Fills the tables of docs/ from benchmarks/results, and draws docs/explanations.svg: ``python -m benchmarks.tables``.
 
-``align.json``, ``cost.json``, ``explanations.json``, ``face_maps.json``, ``faces.json``, ``pipeline.json`` and ``served.json`` contain the
-last line that ``python -m benchmarks.align``, ``… cost``, ``… explanations``, ``… face_maps``, ``… faces``, ``… gateway``, ``… hosts``,
-``… pipeline`` and ``… served --gpu`` print. Each line of
-``recovery.jsonl`` is the last line of one run of ``python -m benchmarks.recovery``.
+``NAME.json`` is the last line that ``python -m benchmarks.NAME`` prints (``… served --gpu``). Each line of ``recovery.jsonl`` is the last
+line of one run of ``python -m benchmarks.recovery``.
 """
 
 from __future__ import annotations
@@ -32,6 +30,16 @@ SECONDS_PER_WINDOW = 2.0
 PARTIALS_PER_SECOND = 1.0
 """`windows.partial_every_ms`."""
 RAW_KINDS = ("320@5", "sample")
+WORKER, RAW_PART = "worker and its partition, p95 within a second", "the same from raw media"
+REDIS, REDIS_MEMORY = "Redis, a whole core", "Redis, 16 GB, results kept for an hour"
+GATEWAY = "gateway, a whole core, 200 viewers"
+SECONDS_PER_HOUR = 3600
+KEPT_HOURS = 7 * 24
+"""`redis.result_ttl_s`."""
+LISTED = 2_000
+"""`gateway.sessions`."""
+MOST_PARTITIONS = 1_024
+"""Largest `kafka.partitions`."""
 PERCENTILES = ("p50", "p95", "p99")
 COUNTS = (
     *("runs", "faults", "expected", "lost", "duplicated", "different", "wrong", "mixed", "late", "repeated"),
@@ -195,27 +203,80 @@ def hosts_table() -> str:
 
 def scale_table() -> str:
     """What one part carries, and how many of it 1,000, 10,000 and 100,000 live sessions need; from the other measurements."""
-    pipeline, gateway, align = _last("pipeline"), _last("gateway"), _last("align")
+    rows = [
+        [part, f"{count:,.0f}", *(f"{ceil(wanted / count):,}" for wanted in (1_000, 10_000, 100_000))] for part, count in _carried().items()
+    ]
+    state_kb = max(_last("align")["bytes_per_session"].values()) / 1000
+    state = f"The aligner's state of a session is {state_kb:.0f} kB, and a window in Redis {_kb_per_window():.1f} kB."
+    return markdown_table(["part", "sessions that one carries", "for 1,000", "for 10,000", "for 100,000"], rows) + "\n\n" + state
+
+
+def breaks_table() -> str:
+    """What breaks first as sessions become more, from the same figures, with two digits."""
+    carried = _carried()
+    session_hours, worker = _two_digits(carried[REDIS_MEMORY]), _two_digits(carried[WORKER])
+    mb_per_hour = _kb_per_window() * SECONDS_PER_HOUR / SECONDS_PER_WINDOW / 1000
+    raw = min((_two_digits(count) for part, count in carried.items() if part.startswith(RAW_PART)), default=None)
+    breaks: list[tuple[float, str, str]] = [
+        (
+            carried[REDIS_MEMORY] / KEPT_HOURS,
+            f"the memory of Redis, if they never end: a session writes {mb_per_hour:.0f} MB an hour, and `redis.result_ttl_s` keeps it for "
+            f"7 days; 16 GB hold {session_hours:,} session-hours",
+            "lower `redis.result_ttl_s` to what the page and its readers need, for example an hour: Kafka keeps the results, and `rebuild` "
+            "brings them back",
+        ),
+        (
+            worker,
+            "one worker is late" + (f"; with raw media from about {raw:,} on" if raw else ""),
+            "more workers, up to the number of partitions; lag and `sentistream_e2e_latency_seconds` show it",
+        ),
+        (
+            carried[GATEWAY],
+            "a gateway uses its core up: it reads every result of every session",
+            "gateways for parts of the sessions: a deployment (`kafka.topic_prefix`, a Redis of its own) for each group of tenants",
+        ),
+        (
+            LISTED,
+            "the list of the page leaves sessions out",
+            f"raise `gateway.sessions`; nobody reads a list of {LISTED:,}: filter by alert",
+        ),
+        (carried[REDIS], "one Redis uses its core up", "a Redis Cluster"),
+        (
+            MOST_PARTITIONS * worker,
+            f"partitions run out: {MOST_PARTITIONS:,} of {worker:,} sessions",
+            "several deployments, each with its own group and topics",
+        ),
+    ]
+    rows = [[f"about {_two_digits(count):,}", what, remedy] for count, what, remedy in sorted(breaks, key=lambda row: row[0])]
+    return markdown_table(["live sessions", "what breaks", "what to do"], rows)
+
+
+def _carried() -> dict[str, float]:
+    """How many live sessions one part carries."""
+    pipeline, gateway = _last("pipeline"), _last("gateway")
     per_second, raw = SECONDS_PER_WINDOW**-1, pipeline["raw_sessions_at_1s"]
     parts_ms = pipeline["parts_ms"]
-    kb_per_window = gateway["redis_kb_per_session"] / gateway["past_windows"]
     served = {(row["model"], row["runtime"], row["batch"]): row["per_second"] for row in _last("served")["rows"]}
-    carries = {
-        "worker and its partition, p95 within a second": pipeline["sessions_at_1s"],
-        **{f"the same from raw media ({kind})": raw[kind] for kind in RAW_KINDS if raw.get(kind)},
+    return {
+        WORKER: pipeline["sessions_at_1s"],
+        **{f"{RAW_PART} ({kind})": raw[kind] for kind in RAW_KINDS if raw.get(kind)},
         "worker, a whole core": 1000 / (parts_ms["worker"] * per_second),
         "Triton, a whole core": 1000 / (sum(parts_ms.get(part, 0.0) for part in ("triton", *STUBS)) * per_second),
         "Triton on a GPU, requests of 32, partial results too": served["mmci", "cuda", 32] / (per_second + PARTIALS_PER_SECOND),
-        "Redis, a whole core": 1000 / (parts_ms["redis"] * per_second),
-        "Redis, 16 GB, results kept for an hour": 16e6 / (kb_per_window * 3600 * per_second),
-        "gateway, a whole core, 200 viewers": gateway["sessions"] / (gateway["gateway_cpu_percent"] / 100),
+        REDIS: 1000 / (parts_ms["redis"] * per_second),
+        REDIS_MEMORY: 16e6 / (_kb_per_window() * SECONDS_PER_HOUR * per_second),
+        GATEWAY: gateway["sessions"] / (gateway["gateway_cpu_percent"] / 100),
     }
-    rows = [
-        [part, f"{count:,.0f}", *(f"{ceil(wanted / count):,}" for wanted in (1_000, 10_000, 100_000))] for part, count in carries.items()
-    ]
-    state_kb = max(align["bytes_per_session"].values()) / 1000
-    state = f"The aligner's state of a session is {state_kb:.0f} kB, and a window in Redis {kb_per_window:.1f} kB."
-    return markdown_table(["part", "sessions that one carries", "for 1,000", "for 10,000", "for 100,000"], rows) + "\n\n" + state
+
+
+def _kb_per_window() -> float:
+    """Memory of a window in Redis."""
+    gateway = _last("gateway")
+    return float(gateway["redis_kb_per_session"] / gateway["past_windows"])
+
+
+def _two_digits(count: float) -> int:
+    return int(float(f"{count:.1e}"))
 
 
 def _last(name: str) -> dict[str, Any]:
@@ -259,6 +320,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "gateway": gateway_table,
     "hosts": hosts_table,
     "scale": scale_table,
+    "breaks": breaks_table,
 }
 
 

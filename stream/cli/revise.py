@@ -12,7 +12,7 @@ import typer
 from stream.cli import reveal
 from stream.cli.errors import EXIT_FAILED, CommandError, UsageError, friendly_errors
 from stream.cli.options import ConfigFile, JsonLines, KafkaAddress, RedisUrl, TritonAddress, load_settings_with
-from stream.cli.train import MODELS, RUNS, Runs, missing_corpora, require_checkout_and_torch, train_progress
+from stream.cli.train import RUNS, Runs, missing_corpora, require_checkout, require_torch, train_progress
 
 if TYPE_CHECKING:
     from stream.config.settings import Settings
@@ -36,7 +36,8 @@ class ReliefOption(StrEnum):
 
 
 Models = Annotated[
-    Path, typer.Option("--models", metavar="FOLDER", help="Triton model repository.", show_default="triton_models/ of the checkout")
+    Path | None,
+    typer.Option("--models", metavar="FOLDER", help="Triton model repository.", show_default="setting triton.model_repository"),
 ]
 Data = Annotated[
     Path | None,
@@ -70,7 +71,7 @@ def revise(
     ] = False,
     store: Store = None,
     revised: Annotated[str, typer.Option("--from", metavar="N", help="The version of mmci that is compared.")] = "1",
-    models: Models = MODELS,
+    models: Models = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="FOLDER", help="Repository that gets the new version.", show_default="the one of --models"),
@@ -85,7 +86,7 @@ def revise(
     redis: RedisUrl = None,
     triton: TritonAddress = None,
 ) -> None:
-    """Make a version of mmci for which a nuisance is no sign of a feeling, and measure it. Works from a checkout only.
+    """Make a version of mmci for which a nuisance is no sign of a feeling, and measure it.
 
     Training: half of the raw voices, faces or texts, whatever their labels, get the nuisance at a random strength. For a nuisance of sound,
     the projection of the audio encoder is fitted again, too; it is stored beside the version, and is loaded with it. A training takes an
@@ -98,7 +99,7 @@ def revise(
     falls by at most one point (with a store: at most one in a hundred windows without the word changes its label); no gap between groups of
     speakers grows; claims on words hold as often as before; the shift by the nuisance falls; no other nuisance becomes a suspect.
 
-    Exits with 1 if a gate fails. Needs the `train` extra (torch).
+    Exits with 1 if a gate fails. Needs the `train` extra (torch). What reads corpora works from a checkout only.
 
     For example:
 
@@ -108,7 +109,10 @@ def revise(
 
     - `sentistream revise "word basically" --relief projection --store windows.db`
     """
-    require_checkout_and_torch()
+    corpora = None if relief is ReliefOption.PROJECTION and store is not None else data
+    if relief is ReliefOption.TRAINING or corpora is not None:
+        require_checkout("Without a checkout: --relief projection --store FILE, which takes out a word.")
+    require_torch()
     import msgspec  # noqa: PLC0415 - heavy imports stay out of --help
 
     from stream.cli import model_versions  # noqa: PLC0415
@@ -119,9 +123,9 @@ def revise(
 
     settings = load_settings_with(config, kafka=kafka, redis=redis, triton=triton)
     mark = _mark(artefact, relief, masks=masks)
+    models = models or settings.triton.model_repository
     if not (models / MMCI / revised).is_dir():
         raise UsageError(f"{models / MMCI / revised}: not found; --from is the number of a version's folder")
-    corpora = None if relief is ReliefOption.PROJECTION and store is not None else data
     if relief is ReliefOption.TRAINING and corpora is None:
         raise UsageError('a training needs the corpora: set --data; for a word, "--relief projection" does without')
     reference = reveal.honest_reference(models, "sample" if corpora is None else "corpora")

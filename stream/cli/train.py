@@ -71,7 +71,8 @@ def train(
 
     - `sentistream train configs/training/live.yaml --data ~/corpora --quick`
     """
-    require_checkout_and_torch()
+    require_checkout()
+    require_torch()
     from stream.training.config import read_live_config  # noqa: PLC0415 - torch stays out of --help
     from stream.training.faces import FINE_TUNING, FaceRecipe  # noqa: PLC0415
     from stream.training.recipe import QUICK, Paths, Recipe, run  # noqa: PLC0415
@@ -102,7 +103,8 @@ def evaluate(
 
     Example: `sentistream evaluate --data ~/corpora --json`
     """
-    require_checkout_and_torch()
+    require_checkout()
+    require_torch()
     from stream.training.recipe import measure  # noqa: PLC0415 - torch stays out of --help
 
     with train_progress() as progress, missing_corpora():
@@ -122,7 +124,8 @@ def export(runs: Runs = RUNS, out: Repository = MODELS) -> None:
 
     Example: `sentistream models export --out triton_models`
     """
-    require_checkout_and_torch()
+    require_checkout()
+    require_torch()
     from stream.training.checkpoints import export_all  # noqa: PLC0415 - torch stays out of --help
 
     try:
@@ -133,12 +136,18 @@ def export(runs: Runs = RUNS, out: Repository = MODELS) -> None:
         typer.secho(f"Wrote {file}", fg="green")
 
 
-def require_checkout_and_torch() -> None:
-    """Raises `CommandError` in an installed wheel, and without torch."""
+def require_checkout(otherwise: str = "") -> None:
+    """Raises `CommandError` in an installed wheel; it ends with what works there."""
     if not IN_CHECKOUT:
-        raise CommandError("This command works from a checkout only: clone the repository and run pip install --editable '.[train]' in it.")
+        works = "This command works from a checkout only: clone the repository and run pip install --editable '.[train]' in it."
+        raise CommandError(f"{works} {otherwise}".rstrip())
+
+
+def require_torch() -> None:
+    """Raises `CommandError` without torch."""
     if find_spec("torch") is None:
-        raise CommandError("Training needs torch, which is not installed: pip install --editable '.[train]'")
+        wanted = "--editable '.[train]'" if IN_CHECKOUT else "'sentistream[train]'"
+        raise CommandError(f"This command needs torch, which is not installed: pip install {wanted}")
 
 
 @contextmanager

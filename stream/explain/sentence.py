@@ -110,8 +110,15 @@ def _no_score(score: ScoreRecord) -> str:
     who, withheld = named(score.role), _withheld(score)
     if not withheld:
         return f"Nothing was said by {who}."
-    others = [] if len(score.withheld) == len(MODALITIES) else ["nothing else came"]
+    left = [modality for modality in MODALITIES if modality not in score.withheld]
+    others = [_nothing_of(left[0]) if len(left) == 1 else "nothing else came"] if left else []
     return f"There is no score for {who}: {', and '.join([*withheld, *others])}."
+
+
+def _nothing_of(modality: Modality) -> str:
+    """``no words came``."""
+    text = _MISSING[modality].rstrip(".")
+    return text[0].lower() + text[1:]
 
 
 def _withheld(score: ScoreRecord) -> list[str]:
@@ -258,10 +265,22 @@ def _cautions(score: ScoreRecord) -> Iterator[str]:
     yield from (at_start(f"{clause}.") for clause in _withheld(score) if not clause.endswith(_WITHHELD[Reason.POLICY]))
     if WarningCode.MODALITIES_DISAGREE in score.warnings:
         yield at_start(f"{joined([_NAMES[m] for m in present])} disagree.")
+    if WarningCode.SINGLE_MODALITY in score.warnings:
+        yield _hardly_count(score)
     yield from (PLAIN[code] for code in WarningCode if code in score.warnings and code in PLAIN and code not in said)
     nuisances = [in_words(name) for code in score.warnings if (name := nuisance_of(code)) is not None]
     if nuisances:
         yield f"{nuisances[0]} would move the score."
+
+
+def _hardly_count(score: ScoreRecord) -> str:
+    """The modalities beside the one that the score rests on; empty if there are none."""
+    most = max(score.modalities_present, key=lambda modality: score.shares[modality])
+    names = [_NAMES[modality] for modality in score.modalities_present if modality is not most]
+    if not names:
+        return ""
+    verb = "move" if len(names) > 1 or names[0] in _PLURALS else "moves"
+    return at_start(f"{joined(names)} hardly {verb} the score.")
 
 
 def _earlier(label: str, points: float, parts: Sequence[_Part], told: Sequence[_Part]) -> Iterator[str]:

@@ -28,7 +28,6 @@ CLAIMED = 0.5
 have a claim from here on, and 18 the warning."""
 
 PLAIN: dict[WarningCode, str] = {
-    WarningCode.SINGLE_MODALITY: "Nothing else supports this.",
     WarningCode.VISUAL_OVER_RELIANCE: "The score rests on the face.",
     WarningCode.OUTSIDE_TRAINING_DOMAIN: "The words may not be English.",
     WarningCode.SEVERAL_FACES: "Several faces were seen.",
@@ -36,8 +35,8 @@ PLAIN: dict[WarningCode, str] = {
     WarningCode.SYNC_SUSPECT: "Sound and picture may be out of step.",
     WarningCode.OVERLOAD: "Some sound or pictures were left out.",
 }
-"""Codes as sentences of the summary. `NOTHING_PRESENT` and `MODALITIES_DISAGREE` have sentences of their own, `TO_REVIEW` makes a window
-unclear, and the others are for experts."""
+"""Codes as sentences of the summary. `NOTHING_PRESENT`, `MODALITIES_DISAGREE` and `SINGLE_MODALITY` have sentences of their own,
+`TO_REVIEW` makes a window unclear, and the others are for experts."""
 
 
 _PLACES: Mapping[str, int] = {code: place for place, code in enumerate(WarningCode)}

@@ -87,3 +87,19 @@ def test_doctor_and_demo_run_from_an_empty_environment(built: Path, tmp_path: Pa
     assert {modality for line in scores for modality in line["modalities_present"]} == {"text", "audio", "video"}
     checked = run(programs / "python", "-c", "from stream.rules.shipped import *; print(shipped_rules(CALL_CENTER))", at=tmp_path)
     assert "no mistakes" in run(programs / "sentistream", "rules", "check", checked.strip(), at=tmp_path)
+
+
+def test_a_word_is_taken_out_with_a_store_and_the_wheel(built: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="torch is not installed")
+    from tests.fakes.stored_windows import fill_store  # noqa: PLC0415 - it imports the models
+
+    fill_store(tmp_path / "windows.db", (("we", "saw", "the", "new", "film"), ("it", "was", "a", "little", "long")) * 30)
+    zipfile.ZipFile(the_one(built, "*.whl")).extractall(tmp_path / "wheel")
+    command = ["revise", "word perhaps", "--relief", "projection", "--store", str(tmp_path / "windows.db")]
+    kept = {name: value for name, value in os.environ.items() if name != "SENTISTREAM_DATA"}
+    environment = kept | {"PYTHONPATH": str(tmp_path / "wheel")}
+    done = subprocess.run(
+        [sys.executable, "-m", "stream.cli", *command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert "Version 2 of mmci, revised against word perhaps" in " ".join(done.stdout.split()), done.stdout[-3000:] + done.stderr[-3000:]
+    assert (tmp_path / "wheel" / "triton_models" / "mmci" / "2" / "card.json").is_file()

@@ -40,6 +40,14 @@ def test_a_wheel_hides_them_and_says_where_they_work(installed: typer.Typer, tmp
         assert "works from a checkout only" in result.stderr
 
 
+def test_a_wheel_revises_a_word_with_a_store_and_nothing_else(installed: typer.Typer, tmp_path: Path) -> None:
+    assert " revise " in CliRunner().invoke(installed, ["--help"]).stdout
+    for options in ([], ["--relief", "projection"]):
+        result = CliRunner().invoke(installed, ["revise", "word um", "--data", str(tmp_path), *options])
+        assert result.exit_code == 1
+        assert "--relief projection --store" in " ".join(result.stderr.split())
+
+
 def test_the_folder_of_the_corpora_has_no_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SENTISTREAM_DATA", raising=False)
     result = CliRunner().invoke(main.app, ["train", train.RECIPE])

@@ -192,7 +192,7 @@ def test_what_is_expected_and_not_present_is_named_and_nothing_else() -> None:
         ("words_dropped", "The earliest words were left out."),
         ("sync_suspect", "Sound and picture may be out of step."),
         ("modalities_disagree", "The words and the voice disagree."),
-        ("single_modality", "Nothing else supports this."),
+        ("single_modality", "The voice hardly moves the score."),
         ("visual_over_reliance", "The score rests on the face."),
         ("outside_training_domain", "The words may not be English."),
         ("overload", "Some sound or pictures were left out."),
@@ -213,6 +213,23 @@ def test_a_window_of_one_modality_rests_on_it_alone() -> None:
     assert sentence(structs.replace(scored, modalities_expected=(AUDIO, VIDEO)), explained) == (
         "The customer seems negative (-1.1). Only a face was seen."
     )
+
+
+def test_of_three_modalities_two_may_hardly_count() -> None:
+    scored, explained = records(1.1, "positive", {TEXT: 0.0, AUDIO: 1.0, VIDEO: 0.1}, warnings=("single_modality",))
+    text = sentence(structs.replace(scored, shares={TEXT: 0.0, AUDIO: 0.91, VIDEO: 0.09}), explained)
+    assert text == "The customer seems positive (+1.1). Mainly the voice. The words and the face hardly move the score."
+
+
+def test_without_a_score_it_says_what_is_left_out_and_what_did_not_come() -> None:
+    scored = make_score(4000, None)
+    for withheld, said in (
+        ({AUDIO: "policy", VIDEO: "policy"}, "the voice and the face are left out by policy, and no words came."),
+        ({TEXT: "language"}, "the words are left out, as they may not be English, and nothing else came."),
+        (dict.fromkeys(MODALITIES, "consent"), "the words, the voice and the face are left out without consent."),
+    ):
+        text = sentence(structs.replace(scored, withheld=withheld), make_explanation(scored))
+        assert text == f"There is no score for the customer: {said}"
 
 
 def test_nothing_was_said() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,7 +12,7 @@ import onnx
 import pytest
 from typer.testing import CliRunner
 
-from stream.cli import reveal
+from stream.cli import reveal, train
 from stream.cli.main import app
 from stream.config.project import PROJECT_ROOT
 from stream.domain.modality import Modality
@@ -22,10 +21,6 @@ from stream.model.served import WEIGHTS, load_weights
 from stream.model_repository.audio_weights import PROJECTION
 from stream.nuisances.marks import MARKS, mark_named
 from stream.reveal import feedback, revising
-from stream.reveal.models import RepositoryModels
-from stream.reveal.windows import encode
-from stream.reveal.words import text_alone
-from stream.sinks.window_store import WindowStore
 from stream.training import revise
 from stream.training.corpora import POSITIVE, Part, Utterance
 from stream.training.excerpts import whole
@@ -34,7 +29,7 @@ from stream.training.marked import Marking, mixed
 from stream.training.mmci import MMCIRecipe
 from stream.training.recipe import Recipe
 from stream.training.voice import VoiceRecipe
-from tests.fakes.stored_windows import make_stored
+from tests.fakes.stored_windows import fill_store, make_stored
 from tests.support.planted_words import add_biased_version
 from tests.support.tiny_corpora import write_corpora
 
@@ -124,19 +119,12 @@ TEXTS = (
 )
 
 
-def fill_store(file: Path, texts: Sequence[tuple[str, ...]]) -> None:
-    """A store of windows of words alone, each with its states."""
-    store = WindowStore(file, retention_hours=1.0, max_mb=50)
-    for number, inputs in enumerate(encode([text_alone(words) for words in texts], RepositoryModels(PROJECT_ROOT / "triton_models"))):
-        store.put(make_stored(1_000 * number, texts[number], segments=0, frames=0, inputs=inputs))
-    store.close()
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_word_is_projected_out_with_nothing_but_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(revising, "MARKS", {name: MARKS[name] for name in ("hiss", "word um")})
     monkeypatch.delenv("SENTISTREAM_DATA", raising=False)
+    monkeypatch.setattr(train, "IN_CHECKOUT", False)
     models, file, report = tmp_path / "models", tmp_path / "store.db", tmp_path / "report.html"
     honest = PROJECT_ROOT / "triton_models"
     shutil.copytree(honest, models)
