@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
+import grpc
 import numpy as np
 import numpy.typing as npt
-from tritonclient.grpc import InferInput, InferRequestedOutput
-from tritonclient.grpc.aio import InferenceServerClient
-from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+from tritonclient.grpc import service_pb2 as messages
+from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
+from tritonclient.utils import triton_to_np_dtype
 
 from stream.model_repository.files import VERSION
 from stream.model_repository.model_config import ModelConfig, config_with_versions, parse_config
@@ -28,7 +29,7 @@ deadlines, until the keepalive notices. A new channel comes sooner. One failure 
 """
 
 CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
-    # These options replace those of `InferenceServerClient`: without the first two, gRPC limits messages to 4 MiB.
+    # Without the first two, gRPC limits messages to 4 MiB.
     ("grpc.max_send_message_length", 2**31 - 1),
     ("grpc.max_receive_message_length", 2**31 - 1),
     # A peer that vanished without closing the connection is noticed even while no call runs.
@@ -43,6 +44,11 @@ CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
 )
 
 
+_INTEGERS = ("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64")
+_DTYPES = {name: np.dtype(triton_to_np_dtype(name)) for name in ("BOOL", *_INTEGERS, "FP16", "FP32", "FP64")}
+_DATATYPES = {dtype: name for name, dtype in _DTYPES.items()}
+
+
 class ModelAnswer(NamedTuple):
     """Tensors by name, and the version of the model that computed them."""
 
@@ -54,13 +60,18 @@ class _Connection:
     """A channel that, once it is retired, is closed when its last call has ended: closing it earlier would cancel that call."""
 
     def __init__(self, url: str) -> None:
-        self.client = InferenceServerClient(url, channel_args=list(CHANNEL_OPTIONS))
+        self._channel = grpc.aio.insecure_channel(url, options=CHANNEL_OPTIONS)
+        # Not tritonclient's own client: to build a request and read an answer, that takes as long as gRPC to carry them.
+        self.triton: Any = GRPCInferenceServiceStub(self._channel)
         self.calls = 0
         self.retired = False
 
     async def close_if_done(self) -> None:
         if self.retired and self.calls == 0:
-            await self.client.close()
+            await self.close()
+
+    async def close(self) -> None:
+        await self._channel.close()
 
 
 class TritonClient:
@@ -93,28 +104,26 @@ class TritonClient:
             ModelFailedError: The model failed.
             ModelRejectedError: The server rejects the request as invalid.
         """
-        tensors = [_tensor(name, array) for name, array in inputs.items()]
-        wanted = [InferRequestedOutput(name) for name in outputs]
-        result = await self._call(
-            lambda client: client.infer(model, tensors, model_version=version, outputs=wanted, client_timeout=self._timeout_s)
-        )
-        arrays = {name: result.as_numpy(name) for name in outputs}
-        missing = [name for name, array in arrays.items() if array is None]
+        request = _request(model, inputs, outputs, version)
+        answer = await self._call(lambda triton: triton.ModelInfer(request, timeout=self._timeout_s))
+        arrays = _arrays(answer)
+        missing = [name for name in outputs if name not in arrays]
         if missing:
             raise ModelRejectedError(f"{model} returned no {', '.join(missing)}")
-        return ModelAnswer(arrays, result.get_response().model_version)
+        return ModelAnswer(arrays, answer.model_version)
 
     async def is_ready(self, model: str) -> bool:
         """True if the server is up and reports the model as loaded."""
         try:
-            return bool(await self._call(lambda client: client.is_model_ready(model, client_timeout=self._timeout_s)))
+            request = messages.ModelReadyRequest(name=model)
+            return bool((await self._call(lambda triton: triton.ModelReady(request, timeout=self._timeout_s))).ready)
         except ServingError:
             return False
 
     async def versions(self, model: str) -> tuple[str, ...]:
         """Versions of the model that are served. Raises the errors of `infer`."""
-        metadata = await self._call(lambda client: client.get_model_metadata(model, client_timeout=self._timeout_s))
-        return tuple(metadata.versions)
+        request = messages.ModelMetadataRequest(name=model)
+        return tuple((await self._call(lambda triton: triton.ModelMetadata(request, timeout=self._timeout_s))).versions)
 
     async def digests(self, model: str) -> Mapping[str, str]:
         """By version, the digest of its weights in the served configuration, which may lack it. Raises the errors of `infer`."""
@@ -155,10 +164,10 @@ class TritonClient:
             ModelRejectedError: Triton does not load models on request, or a version cannot be loaded.
             TritonUnavailableError: The server does not answer now.
         """
-        answer = await self._call(lambda client: client.get_model_config(model, client_timeout=self._timeout_s))
-        config = config_with_versions(answer.config, digests, audio_encoders or {})
+        request = messages.RepositoryModelLoadRequest(model_name=model)
+        request.parameters["config"].string_param = config_with_versions(await self._configured(model), digests, audio_encoders or {})
         try:
-            await self._call(lambda client: client.load_model(model, config=config, client_timeout=timeout_s))
+            await self._call(lambda triton: triton.RepositoryModelLoad(request, timeout=timeout_s))
         except TritonUnavailableError as error:
             # Triton says UNAVAILABLE for a model that it cannot load, too; a server that is away does not answer the next question.
             await self.versions(model)
@@ -174,30 +183,35 @@ class TritonClient:
 
         Raises the errors of `infer`.
         """
-        answer = await self._call(lambda client: client.get_model_repository_index(client_timeout=self._timeout_s))
+        answer = await self._call(lambda triton: triton.RepositoryIndex(messages.RepositoryIndexRequest(), timeout=self._timeout_s))
         return {model.name: (model.state, model.reason) for model in answer.models}
 
     async def _config(self, model: str) -> ModelConfig:
-        answer = await self._call(lambda client: client.get_model_config(model, client_timeout=self._timeout_s))
-        return parse_config(answer.config)
+        return parse_config(await self._configured(model))
+
+    async def _configured(self, model: str) -> Any:
+        """The configuration as Triton has it."""
+        request = messages.ModelConfigRequest(name=model)
+        return (await self._call(lambda triton: triton.ModelConfig(request, timeout=self._timeout_s))).config
 
     async def counts(self, model: str) -> tuple[int, int]:
         """Inferences of the model so far, and its executions: these are fewer if requests were batched."""
-        answer = await self._call(lambda client: client.get_inference_statistics(model, client_timeout=self._timeout_s))
+        request = messages.ModelStatisticsRequest(name=model)
+        answer = await self._call(lambda triton: triton.ModelStatistics(request, timeout=self._timeout_s))
         return sum(s.inference_count for s in answer.model_stats), sum(s.execution_count for s in answer.model_stats)
 
     async def close(self) -> None:
         """Close the channel; calls in flight are cancelled."""
         self._connection.retired = True
-        await self._connection.client.close()
+        await self._connection.close()
 
     async def _call(self, call: Callable[[Any], Awaitable[T]]) -> T:
         connection = self._connection
         connection.calls += 1
         try:
-            result = await call(connection.client)
-        except InferenceServerException as error:
-            serving_error = classify(error.status(), error.message())
+            result = await call(connection.triton)
+        except grpc.RpcError as error:
+            serving_error = classify(error.code().name, error.details())
             if isinstance(serving_error, TritonUnavailableError):
                 self._count_failure(connection)
             raise serving_error from None
@@ -218,21 +232,34 @@ class TritonClient:
             self._connection = _Connection(self._url)
 
 
-def _tensor(name: str, array: Array) -> InferInput:
-    tensor = InferInput(name, list(array.shape), np_to_triton_dtype(array.dtype))
-    tensor.set_data_from_numpy(np.ascontiguousarray(array))
-    return tensor
+def _request(model: str, inputs: Mapping[str, Array], outputs: Sequence[str], version: str) -> Any:
+    request = messages.ModelInferRequest(model_name=model, model_version=version)
+    for name, array in inputs.items():
+        request.inputs.add(name=name, datatype=_DATATYPES[array.dtype], shape=array.shape)
+        request.raw_input_contents.append(array.tobytes())
+    for name in outputs:
+        request.outputs.add(name=name)
+    return request
 
 
-def classify(status: str | None, message: str | None) -> ServingError:
-    """The error for a gRPC status: invalid request, failed model, dead model process or unavailable server.
+def _arrays(answer: Any) -> dict[str, Array]:
+    """The tensors of an answer whose datatypes numpy has."""
+    return {
+        output.name: np.frombuffer(content, dtype).reshape(output.shape)
+        for output, content in zip(answer.outputs, answer.raw_output_contents, strict=False)
+        if (dtype := _DTYPES.get(output.datatype)) is not None
+    }
+
+
+def classify(status: str, message: str | None) -> ServingError:
+    """The error for the name of a gRPC status: invalid request, failed model, dead model process or unavailable server.
 
     Every other status counts as an outage, which is waited out. For example, Triton answers ``NOT_FOUND`` while it still loads a model.
     """
-    code = (status or "UNKNOWN").removeprefix("StatusCode.")
-    text = f"{code}: {(message or '').splitlines()[0][:300] if message else 'no message'}"
-    if code == "INVALID_ARGUMENT":
+
+    text = f"{status}: {(message or '').splitlines()[0][:300] if message else 'no message'}"
+    if status == "INVALID_ARGUMENT":
         return ModelRejectedError(text)
-    if code == "INTERNAL":
+    if status == "INTERNAL":
         return ModelProcessDeadError(text) if "Stub process" in text else ModelFailedError(text)
     return TritonUnavailableError(text)
