@@ -55,12 +55,17 @@ def _remembered(inputs: Floats, hidden_weights: Floats) -> Floats:
 
     The arrays of a step are small: calls cost more than arithmetic. So each step reuses them, and takes as few calls as it can.
     """
-    states = np.empty((len(inputs), hidden_weights.shape[0]), np.float32)
-    gates = np.empty(hidden_weights.shape[1], np.float32)
-    # The order of the gates in ONNX: input, output, forget, cell.
-    let_in, let_out, keep, new = np.split(gates, 4)
-    sigmoids = gates[: -len(new)]
-    memory, hidden, added = np.zeros((3, hidden_weights.shape[0]), np.float32)
+    width = hidden_weights.shape[0]
+    states = np.empty((len(inputs), width), np.float32)
+    # Side by side: how much goes out, how much of the new and of the memory stays, the new, and the memory.
+    work = np.zeros(5 * width, np.float32)
+    gates, sigmoids, let_out, stay, new_and_memory, memory = (
+        *(work[: 4 * width], work[: 3 * width], work[:width]),
+        *(work[width : 3 * width], work[3 * width :], work[4 * width :]),
+    )
+    kept = np.empty(2 * width, np.float32)
+    of_new, of_memory = kept[:width], kept[width:]
+    hidden = np.zeros(width, np.float32)
     for given, state in zip(inputs, states, strict=True):
         np.dot(hidden, hidden_weights, gates)
         np.add(gates, given, gates)
@@ -68,9 +73,8 @@ def _remembered(inputs: Floats, hidden_weights: Floats) -> Floats:
         # The weights of these gates are halved: half of one plus the hyperbolic tangent is then the sigmoid.
         np.multiply(sigmoids, _HALF, sigmoids)
         np.add(sigmoids, _HALF, sigmoids)
-        np.multiply(memory, keep, memory)
-        np.multiply(let_in, new, added)
-        np.add(memory, added, memory)
+        np.multiply(new_and_memory, stay, kept)
+        np.add(of_memory, of_new, memory)
         np.tanh(memory, state)
         np.multiply(state, let_out, state)
         hidden = state
@@ -85,20 +89,26 @@ def _frame_states(samples: Samples) -> Floats:
     frames = _slices(signal, CONTEXT_SAMPLES + FRAME_SAMPLES, FRAME_SAMPLES)
     mirrored = np.concatenate([frames, frames[:, -2 : -2 - CONTEXT_SAMPLES : -1]], axis=1)
     spectra = np.fft.rfft(_slices(mirrored, FFT_SAMPLES, FFT_HOP_SAMPLES) * _hann(), axis=2)
+    net = _network()
+    # A time before the first and one after the last, for the convolutions.
+    states = np.zeros((count, spectra.shape[1] + 2, spectra.shape[2]), np.float32)
     # `np.abs` guards against overflow, and takes five times as long.
-    states: Floats = np.sqrt(spectra.real**2 + spectra.imag**2).astype(np.float32, copy=False)
-    for (weights, bias), stride in zip(_network().convolutions, STRIDES, strict=True):
-        padded = np.zeros((count, states.shape[1] + 2, states.shape[2]), np.float32)
-        padded[:, 1:-1] = states
+    np.sqrt(spectra.real**2 + spectra.imag**2, states[:, 1:-1])
+    for (weights, bias), stride in zip(net.convolutions, STRIDES, strict=True):
         # (frames, times, 3 * channels): rows that hold the channels of three neighbouring times, one after the other.
-        neighbours = _slices(padded.reshape(count, -1), 3 * states.shape[2], stride * states.shape[2])
-        states = np.maximum(neighbours.reshape(-1, len(weights)) @ weights + bias, 0).reshape(count, -1, len(bias))
-    return states[:, 0]
+        neighbours = _slices(states.reshape(count, -1), len(weights), stride * states.shape[2])
+        sums = neighbours.reshape(-1, len(weights)) @ weights
+        sums += bias
+        states = np.zeros((count, neighbours.shape[1] + 2, len(bias)), np.float32)
+        np.maximum(sums.reshape(count, -1, len(bias)), 0, states[:, 1:-1])
+    return states[:, 1]
 
 
 def _slices(signal: Floats, length: int, hop: int) -> Floats:
-    """Overlapping slices along the last axis."""
-    return np.lib.stride_tricks.sliding_window_view(signal, length, axis=-1)[..., ::hop, :]
+    """Overlapping slices along the last axis, as a view."""
+    *others, step = signal.strides
+    count = (signal.shape[-1] - length) // hop + 1
+    return np.lib.stride_tricks.as_strided(signal, (*signal.shape[:-1], count, length), (*others, hop * step, step), writeable=False)
 
 
 def _sigmoid(values: Floats) -> Floats:
@@ -135,4 +145,6 @@ def _network() -> _Network:
     for name in ("input_weights", "hidden_weights", "bias"):
         gates = weights[name].shape[-1]
         weights[name][..., : 3 * gates // 4] *= _HALF
+        # ONNX has them as input, output, forget and cell; `_remembered` wants the output first.
+        weights[name] = np.concatenate([np.split(weights[name], 4, axis=-1)[gate] for gate in (1, 0, 2, 3)], axis=-1)
     return _Network(convolutions, *(weights[name] for name in _Network._fields[1:]))

@@ -6,6 +6,8 @@ Silero VAD misses quiet words, but is hardly ever wrong where it hears a voice: 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 from earshot import Detector
@@ -20,6 +22,9 @@ FRAME_SAMPLES = 256
 
 WARM_UP_FRAMES = 10
 """Frames from the chunk's beginning that the detector is given twice: with an empty memory it misses the first words."""
+
+LAYOUTS = 64
+"""Lengths of chunks for which is remembered which frame belongs to which segment. Nearly all chunks last a second."""
 
 MIN_SCORE = 0.5
 """Mean score of its frames from which a segment counts as a voice for ``earshot``."""
@@ -65,12 +70,17 @@ def confirmed_segments(samples: Samples) -> npt.NDArray[np.bool_]:
 
 def _segments(scores: Floats, frame_samples: int, samples: Samples, least: float) -> npt.NDArray[np.bool_]:
     """The segments whose frames have a mean score of at least `least`."""
+    segment_of_frame, frame_counts = _layout(len(scores), frame_samples, -(-samples.shape[0] // SEGMENT_SAMPLES))
+    total = np.bincount(segment_of_frame, weights=scores, minlength=len(frame_counts))
+    voiced: npt.NDArray[np.bool_] = total >= least * frame_counts
+    return voiced
+
+
+@lru_cache(maxsize=LAYOUTS)
+def _layout(frames: int, frame_samples: int, segments: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The segment of each frame, and the number of frames in each segment, at least 1."""
     # Frames straddle segments of 100 ms: a frame counts for the segment that holds its middle. The middle of a padded last frame may lie
     # beyond the last segment.
-    count = -(-samples.shape[0] // SEGMENT_SAMPLES)
-    middles = np.arange(len(scores)) * frame_samples + frame_samples // 2
-    segment_of_frame = np.minimum(middles // SEGMENT_SAMPLES, count - 1)
-    total = np.bincount(segment_of_frame, weights=scores, minlength=count)
-    frame_counts = np.bincount(segment_of_frame, minlength=count)
-    voiced: npt.NDArray[np.bool_] = total >= least * np.maximum(frame_counts, 1)
-    return voiced
+    middles = np.arange(frames) * frame_samples + frame_samples // 2
+    segment_of_frame = np.minimum(middles // SEGMENT_SAMPLES, segments - 1)
+    return segment_of_frame, np.maximum(np.bincount(segment_of_frame, minlength=segments), 1)

@@ -256,7 +256,6 @@ def classify(status: str, message: str | None) -> ServingError:
 
     Every other status counts as an outage, which is waited out. For example, Triton answers ``NOT_FOUND`` while it still loads a model.
     """
-
     text = f"{status}: {(message or '').splitlines()[0][:300] if message else 'no message'}"
     if status == "INVALID_ARGUMENT":
         return ModelRejectedError(text)

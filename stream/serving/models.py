@@ -317,13 +317,22 @@ def _sort(question: _Question) -> Hashable:
 
 _HALVES = frozenset({"cells"})
 """Outputs that are float16; the others are float32."""
+_EXPONENT = np.uint16(0x7C00)
+"""Bits of a float16."""
 _TOKEN_TENSORS: Sequence[str] = ("input_ids", "attention_mask", "token_type_ids")
 
 
 def _check_finite(model: str, name: str, array: Array) -> None:
     """Refuse NaN: it would pass through the model and end as null in a published record."""
-    if not np.isfinite(array).all():
+    if not _is_finite(array):
         raise ModelRejectedError(f"{model}: {name} is not finite")
+
+
+def _is_finite(array: Array) -> bool:
+    if array.dtype == np.float16:
+        # numpy looks at such values one by one. Those that are not finite have all bits of the exponent.
+        return bool((array.view(np.uint16) & _EXPONENT).max(initial=0) < _EXPONENT)
+    return bool(np.isfinite(array).all())
 
 
 def _checked(model: str, name: str, array: Array, shape: tuple[int, ...]) -> Floats:
