@@ -21,6 +21,9 @@ BUCKETS = (8, 12, 16, 20, 24, 28, 32, 40, 48, 64, 96, 128)
 MAX_PIECES = BUCKETS[-1] - 2
 """Word pieces that fit between [CLS] and [SEP]."""
 
+KEPT_WORDS = 4096
+"""Words whose pieces are remembered, of all sessions together: most of what is said consists of few different words."""
+
 Ids = npt.NDArray[np.int64]
 
 
@@ -51,6 +54,7 @@ class Tokenizer:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._cls, self._sep = self._special("[CLS]"), self._special("[SEP]")
+        self._pieces = functools.lru_cache(KEPT_WORDS)(self._pieces_of)
 
     def tokenise(self, words: Sequence[str]) -> TokenisedWords:
         """Turn words into one padded row of tokens.
@@ -62,13 +66,7 @@ class Tokenizer:
             words: In order, with their punctuation, in upper or lower case.
         """
         first_word = max(0, len(words) - MAX_PIECES)
-        kept = list(words[first_word:])
-        per_word: list[list[int]] = [[] for _ in kept]
-        if kept:
-            encoding = self._tokenizer.encode(kept, is_pretokenized=True, add_special_tokens=False)
-            for piece, word in zip(encoding.ids, encoding.word_ids, strict=True):
-                if word is not None:
-                    per_word[word].append(piece)
+        per_word = [self._pieces(word) for word in words[first_word:]]
         limit = _max_pieces_per_word([len(pieces) for pieces in per_word])
         ids, word_indices = [self._cls], [-1]
         for index, pieces in enumerate(per_word):
@@ -77,6 +75,11 @@ class Tokenizer:
         ids.append(self._sep)
         word_indices.append(-1)
         return _padded(ids, word_indices, len(words))
+
+    def _pieces_of(self, word: str) -> list[int]:
+        """They do not depend on the words around it."""
+        ids: list[int] = self._tokenizer.encode([word], is_pretokenized=True, add_special_tokens=False).ids
+        return ids
 
     def _special(self, token: str) -> int:
         token_id = self._tokenizer.token_to_id(token)
@@ -107,13 +110,13 @@ def pool_words(hidden: Floats, tokenised: TokenisedWords) -> Floats:
     if hidden.shape != (tokenised.input_ids.shape[0], WORD_WIDTH):
         raise ValueError(f"token states must be {(tokenised.input_ids.shape[0], WORD_WIDTH)}")
     states = np.zeros((tokenised.words, WORD_WIDTH), dtype=np.float32)
-    counts = np.zeros(tokenised.words, dtype=np.float32)
     is_word = tokenised.word_of_token >= 0
-    word_indices = tokenised.word_of_token[is_word]
-    # `states[word_indices] += …` would add only the last token of each word.
-    np.add.at(states, word_indices, hidden[is_word])
-    np.add.at(counts, word_indices, 1.0)
-    states /= np.maximum(counts, 1.0)[:, None]
+    rows, word_indices = hidden[is_word], tokenised.word_of_token[is_word]
+    is_first = np.diff(word_indices, prepend=-1) > 0
+    states[word_indices[is_first]] = rows[is_first]
+    # `states[…] += …` would add only the last of a word's further tokens. Few words have some, and `np.add.at` is slow.
+    np.add.at(states, word_indices[~is_first], rows[~is_first])
+    states /= np.maximum(np.bincount(word_indices, minlength=tokenised.words), 1).astype(np.float32)[:, None]
     return states
 
 
