@@ -100,6 +100,7 @@ class Outcome(msgspec.Struct, Generic[A]):
         closed: Final windows; the windows of each track are in order of time.
         unused: Chunks that are in no further window. They may be acknowledged once the windows closed before them are published.
         partial: Windows that are still open, for partial results.
+        spoken: Windows that are still open, but whose words have all arrived, unless some come late.
         late: Chunks that arrived too late.
         late_words: Words that arrived too late, in chunks that did not.
         repeated: Chunks that were here before, or whose windows were final before this aligner began.
@@ -110,6 +111,7 @@ class Outcome(msgspec.Struct, Generic[A]):
     closed: tuple[ClosedWindow[A], ...] = ()
     unused: tuple[UnusedChunks[A], ...] = ()
     partial: tuple[Window, ...] = ()
+    spoken: tuple[Window, ...] = ()
     late: tuple[LateChunk[A], ...] = ()
     late_words: tuple[LateWords[A], ...] = ()
     repeated: tuple[EncodedChunk[A], ...] = ()
@@ -122,6 +124,7 @@ class Outcome(msgspec.Struct, Generic[A]):
             self.closed += other.closed
             self.unused += other.unused
             self.partial += other.partial
+            self.spoken += other.spoken
             self.late += other.late
             self.late_words += other.late_words
             self.repeated += other.repeated

@@ -273,7 +273,7 @@ class SessionAligner(Generic[A]):
 
     def _attach_context(self, outcome: Outcome[A]) -> Outcome[A]:
         """Hold closed windows back until their context is complete, and give every window of the outcome its context."""
-        if not (outcome.closed or outcome.unused or outcome.partial or self._context.waiting):
+        if not (outcome.closed or outcome.unused or outcome.partial or outcome.spoken or self._context.waiting):
             return outcome
         if self._is_only_track and not self._context.waiting:
             if outcome.closed:
@@ -283,6 +283,8 @@ class SessionAligner(Generic[A]):
             self._context.release_ready(self._next_ends(), outcome)
         if outcome.partial:
             outcome.partial = tuple([self._context.with_context(window) for window in outcome.partial])
+        if outcome.spoken:
+            outcome.spoken = tuple([self._context.with_context(window) for window in outcome.spoken])
         return outcome
 
     def _next_ends(self) -> dict[str, float]:

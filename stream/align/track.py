@@ -81,6 +81,7 @@ class TrackAligner(Generic[A]):
         "_planned",
         "_policy",
         "_skew",
+        "_spoken_until_ms",
         "_waited",
         "_withheld",
         "epoch",
@@ -117,6 +118,7 @@ class TrackAligner(Generic[A]):
         self._first_held_start_ms = sys.maxsize
         self._advanced_to: float = -math.inf
         self._last_partial_ms = 0
+        self._spoken_until_ms = 0
         self._content_end_ms = 0
         self._newest_ms = -1
         self._end_ms: int | None = None
@@ -181,6 +183,8 @@ class TrackAligner(Generic[A]):
             self._hold_or_reject(chunk, modality, outcome)
             self._advance(self._watermark(), outcome)
             self._emit_partial(outcome)
+            if chunk.header.modality is Modality.TEXT:
+                self._emit_spoken(modality.reached_ms, outcome)
         elif novelty is Novelty.REPEATED:
             outcome.repeated += (chunk,)
         else:
@@ -366,6 +370,13 @@ class TrackAligner(Generic[A]):
             media_end = min(reached, span.end_ms)
             skew = self._skew.current or self._skew.estimate(self._modalities, span.start_ms, media_end)
             outcome.partial += (self._window(span, media_end, (reached - span.start_ms) // every, skew, is_final=False),)
+
+    def _emit_spoken(self, text_reached_ms: int, outcome: Outcome[A]) -> None:
+        """Add the next window to the outcome, once, when words have arrived up to where it closes: only other media are still awaited."""
+        span = self._logic.due_window(self._first_held_start_ms, text_reached_ms) if self.held else None
+        if span is not None and span.end_ms > self._spoken_until_ms:
+            self._spoken_until_ms = span.end_ms
+            outcome.spoken += (self._window(span, span.end_ms, 0, None, is_final=False),)
 
     def _window(
         self,

@@ -98,14 +98,18 @@ class UtteranceLogic:
                     insort(self._faces, span)
         return True
 
+    def due_window(self, first_held_ms: int, watermark: float) -> Span | None:
+        """The next window as known now, when it is certain at this watermark."""
+        plan = self._plan()
+        return Span(plan.start_ms, plan.end_ms) if plan is not None and plan.certain_at_ms <= watermark else None
+
     def close_window(self, first_held_ms: int, watermark: float) -> Span | None:
         """Close the next window once nothing that can still arrive could change it."""
-        plan = self._plan()
-        if plan is None or plan.certain_at_ms > watermark:
-            return None
-        self._close(plan.end_ms)
-        self._window_end_ms = plan.end_ms
-        return Span(plan.start_ms, plan.end_ms)
+        span = self.due_window(first_held_ms, watermark)
+        if span is not None:
+            self._close(span.end_ms)
+            self._window_end_ms = span.end_ms
+        return span
 
     def close_gap(self, watermark: float) -> None:
         """Close silence up to one pause before the point where a window may still begin, so that it begins no earlier because of it."""

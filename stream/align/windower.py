@@ -50,6 +50,12 @@ class WindowerLogic(Protocol):
             True when the chunk may let a window close although the watermark has not moved.
         """
 
+    def due_window(self, first_held_ms: int, watermark: float) -> Span | None:
+        """The window that `close_window` would close now, or would with this watermark. Changes nothing.
+
+        Called when words arrive, with the media time up to which words have arrived: the words of that window are encoded ahead.
+        """
+
     def close_window(self, first_held_ms: int, watermark: float) -> Span | None:
         """Called each time the watermark has moved, until it returns None. Must close one window and return it, or return None.
 
@@ -126,14 +132,17 @@ class HoppingLogic:
         """Return False: the content of a chunk moves no hopping window."""
         return False
 
+    def due_window(self, first_held_ms: int, watermark: float) -> Span | None:
+        """The oldest window that holds a chunk, when the watermark has reached its end."""
+        end_ms = self.notify_at_ms(first_held_ms)
+        return Span(end_ms - self._windower.length_ms, end_ms) if end_ms <= watermark else None
+
     def close_window(self, first_held_ms: int, watermark: float) -> Span | None:
         """Close the next window when the watermark has reached its end."""
-        end_ms = self.notify_at_ms(first_held_ms)
-        if end_ms > watermark:
-            return None
-        start_ms = end_ms - self._windower.length_ms
-        self.closed_until_ms = start_ms + self._windower.hop_ms
-        return Span(start_ms, end_ms)
+        span = self.due_window(first_held_ms, watermark)
+        if span is not None:
+            self.closed_until_ms = span.start_ms + self._windower.hop_ms
+        return span
 
     def close_gap(self, watermark: float) -> None:
         """Close the windows that end by the watermark and hold nothing."""

@@ -61,6 +61,9 @@ class Scorer(Protocol):
     async def partial(self, window: Window, context: WindowContext, version: str) -> PartialRecord:
         """Score a window that is still open with a version of the model."""
 
+    async def encode_words(self, window: Window, context: WindowContext) -> None:
+        """Encode the words of a window that is still open; its track remembers them."""
+
 
 class ResultStore(Protocol):
     """Redis. Every method except `put_partial` waits out an outage."""

@@ -116,6 +116,10 @@ class WindowScorer:
         inputs, scored, model = await self._infer(window, context, version)
         return partial_record(window, inputs, None if scored is None else scored.inference, model, self._allowed_lateness_ms)
 
+    async def encode_words(self, window: Window, context: WindowContext) -> None:
+        """Encode the words of an open window, unless their producer has; the memory of its track keeps them for the final window."""
+        await self._word_states(window, context)
+
     async def _infer(self, window: Window, context: WindowContext, version: str) -> tuple[WindowInputs, ScoredWindow | None, ModelVersion]:
         """Inputs of the window, the model's answer with what it follows from, and the version that it came from.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 
 import structlog
@@ -65,6 +66,7 @@ class TrackScoring:
         self._model = model
         self._timings = timings
         self._partial: asyncio.Task[None] | None = None
+        self._ahead: asyncio.Task[None] | None = None
 
     def score(self, closed: ClosedWindow[Ack], trace: Trace = NOTHING) -> None:
         """Score a window and pass it on. All windows of its context must have been passed to `score` before."""
@@ -108,8 +110,23 @@ class TrackScoring:
         except Exception as error:
             log.warning("partial_failed", error=type(error).__name__)
 
+    def encode_ahead(self, window: Window) -> None:
+        """Have the words of an open window encoded, so that it need not wait for that once it is closed.
+
+        Where windows queue, they wait for other things, and what is encoded now might be forgotten by then.
+        """
+        is_queued = self._slots.locked() or not self._may_publish.is_set()
+        if not is_queued and (self._ahead is None or self._ahead.done()):
+            self._ahead = asyncio.create_task(self._encode_ahead(window, self._context_store.context_of(window)))
+
+    async def _encode_ahead(self, window: Window, context: WindowContext) -> None:
+        # If it fails, the final window asks for itself, and says what is wrong.
+        with contextlib.suppress(Exception):
+            await self._scorer.encode_words(window, context)
+
     def stop(self) -> None:
         """Drop every window that is not published; their chunks stay unacknowledged and will be read again."""
         self.publisher.stop()
-        if self._partial is not None:
-            self._partial.cancel()
+        for task in (self._partial, self._ahead):
+            if task is not None:
+                task.cancel()

@@ -262,7 +262,7 @@ class EpochWindows:
 
         1. Closed windows, to be scored and published.
         2. Chunks in no further window: acknowledged after the windows before them.
-        3. Open windows, for partial results.
+        3. Open windows, for partial results, and to have their words encoded.
         4. Chunks that are in no window: repeated ones are acknowledged, the others reported and then acknowledged.
 
         Args:
@@ -280,6 +280,8 @@ class EpochWindows:
         # 3.
         for window in outcome.partial:
             self.tracks[window.track].publish_partial(self._policy.applied(window))
+        for window in outcome.spoken:
+            self.tracks[window.track].encode_ahead(self._policy.applied(window))
         # 4.
         for repeated in outcome.repeated:
             if repeated.ack is not None:

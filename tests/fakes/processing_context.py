@@ -92,11 +92,13 @@ class FakeScorer:
         delays: How long (s) scoring takes, by the end of a window.
         gates: What scoring waits for, by the end of a window.
         refused: Ends of windows that the model rejects.
+        encoded_ahead: Open windows whose words were to be encoded.
     """
 
     delays: dict[int, float] = field(default_factory=dict)
     gates: dict[int, asyncio.Event] = field(default_factory=dict)
     refused: set[int] = field(default_factory=set)
+    encoded_ahead: list[Window] = field(default_factory=list)
 
     async def default_version(self) -> str:
         return MODEL.version
@@ -113,6 +115,9 @@ class FakeScorer:
     async def partial(self, window: Window, context: WindowContext, version: str) -> PartialRecord:
         record = score_of(window, version)
         return PartialRecord(**{name: getattr(record, name) for name in record.__struct_fields__})
+
+    async def encode_words(self, window: Window, context: WindowContext) -> None:
+        self.encoded_ahead.append(window)
 
 
 @dataclass

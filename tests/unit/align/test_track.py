@@ -124,6 +124,17 @@ def test_partial_windows_have_rising_revisions_below_the_final_revision() -> Non
     assert outcome.closed[0].window.revision == POLICY.final_revision > 3
 
 
+def test_a_window_whose_words_are_all_there_is_reported_once_before_it_closes() -> None:
+    track = aligner((AUDIO, TEXT))
+    feed(track, range(3))
+    assert feed(track, range(3), TEXT).spoken == ()
+    (spoken,) = feed(track, [3], TEXT).spoken
+    assert (spoken.start_ms, spoken.end_ms, spoken.is_final, spoken.words()[-1].end_ms) == (0, 4000, False, 4000)
+    assert feed(track, [4], TEXT).spoken == (), "once is enough"
+    assert ends(feed(track, [3, 4])) == [4000]
+    assert [window.end_ms for window in feed(track, [5], TEXT).spoken] == [6000]
+
+
 def test_shedding_closes_the_oldest_window_with_a_warning() -> None:
     track = aligner((AUDIO, VIDEO))
     feed(track, range(6))

@@ -57,6 +57,15 @@ def closed(outcome: Outcome[str]) -> list[tuple[int, int]]:
     return [(c.window.start_ms, c.window.end_ms) for c in outcome.closed]
 
 
+def test_an_utterance_is_reported_to_be_spoken_once_its_final_text_is_there() -> None:
+    track = aligner(TEXT, AUDIO)
+    outcome = feed(track, words(0, (100, 900)), voice(0, (100, 900)), words(1, (1000, 1500)), voice(1, (1000, 1500)))
+    assert outcome.spoken == (), "it may go on"
+    (spoken,) = feed(track, words(2, (2000, 2500), ends_utterance=True)).spoken
+    assert (spoken.start_ms, spoken.end_ms, len(spoken.words())) == (0, 2500, 3)
+    assert closed(feed(track, voice(2, (2000, 2500)), words(3), voice(3))) == [(0, 2500)]
+
+
 def test_the_timeline_of_the_documentation() -> None:
     track = aligner(TEXT, AUDIO)
     seconds = {

@@ -109,6 +109,9 @@ class TensorScorer:
         self.partials[window.track.track, window.end_ms] = models.inputs
         return record
 
+    async def encode_words(self, window: Window, context: WindowContext) -> None:
+        await WindowScorer(cast(Models, WholeSentenceModels()), default_tokenizer(), 0).encode_words(window, context)
+
 
 def _is_quiet(track: str, seq: int) -> bool:
     """The tracks take turns of some seconds, and sometimes speak at the same time."""
