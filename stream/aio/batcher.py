@@ -62,11 +62,14 @@ class Batcher(Generic[Item, Answer]):
         self._queues: dict[Hashable, _Queue[Item, Answer]] = {}
         self._running: set[asyncio.Task[None]] = set()
 
-    async def answer(self, item: Item) -> Answer:
-        """The answer to one item. Raises what `run` raises; a refused item does not fail the others of its batch."""
-        return await self.submit(item)
+    async def answer(self, item: Item, spare_s: float = 0.0) -> Answer:
+        """The answer to one item. Raises what `run` raises; a refused item does not fail the others of its batch.
 
-    def submit(self, item: Item) -> asyncio.Future[Answer]:
+        An item with ``spare_s`` is in no hurry: it goes with the next batch that others make necessary, or after that time.
+        """
+        return await self.submit(item, spare_s)
+
+    def submit(self, item: Item, spare_s: float = 0.0) -> asyncio.Future[Answer]:
         """The future of `answer`. Items that are submitted together share batches; one that is cancelled is no longer wanted."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
@@ -74,11 +77,15 @@ class Batcher(Generic[Item, Answer]):
         queue = self._queues.get(shape)
         if queue is None:
             queue = self._queues[shape] = _Queue()
-        queue.count_arrival(loop.time())
         queue.waiting.append((item, future))
+        if spare_s:
+            spent = loop.call_later(spare_s, self._on_spent, queue, future)
+            future.add_done_callback(lambda _: spent.cancel())
+        else:
+            queue.count_arrival(loop.time())
         if len(queue.waiting) >= self._max_size:
             self._start_ready(queue)
-        if queue.waiting and queue.timer is None:
+        if queue.waiting and queue.timer is None and not spare_s:
             self._wait(queue)
         return future
 
@@ -90,6 +97,11 @@ class Batcher(Generic[Item, Answer]):
             queue.stop_timer()
             _cancel(queue.waiting)
         self._queues.clear()
+
+    def _on_spent(self, queue: _Queue[Item, Answer], future: asyncio.Future[Answer]) -> None:
+        """An item that was in no hurry has waited for as long as it could."""
+        if queue.timer is None and any(waiting is future for _, waiting in queue.waiting):
+            self._on_due(queue)
 
     def _wait(self, queue: _Queue[Item, Answer]) -> None:
         # Even without a delay, the batch takes in what is submitted in the same turn of the loop.

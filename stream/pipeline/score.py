@@ -118,7 +118,8 @@ class WindowScorer:
 
     async def encode_words(self, window: Window, context: WindowContext) -> None:
         """Encode the words of an open window, unless their producer has; the memory of its track keeps them for the final window."""
-        await self._word_states(window, context)
+        # The window closes when the lateness is over, or later. It should find the words encoded, though the machine be busy.
+        await self._word_states(window, context, self._allowed_lateness_ms / 2000)
 
     async def _infer(self, window: Window, context: WindowContext, version: str) -> tuple[WindowInputs, ScoredWindow | None, ModelVersion]:
         """Inputs of the window, the model's answer with what it follows from, and the version that it came from.
@@ -169,10 +170,10 @@ class WindowScorer:
             self._metrics.count_word_truth(found.truth)
         return found.measured
 
-    async def _word_states(self, window: Window, context: WindowContext) -> Floats:
+    async def _word_states(self, window: Window, context: WindowContext, spare_s: float = 0.0) -> Floats:
         """The states that the producer sent, or those from the text encoder."""
         states = window.word_states()
-        return await self._encoded(window.words(), context.words_before, context.texts) if states is None else states
+        return await self._encoded(window.words(), context.words_before, context.texts, spare_s) if states is None else states
 
-    async def _encoded(self, words: Sequence[Word], words_before: tuple[str, ...], texts: TextMemory) -> Floats:
-        return await word_states(self._models, self._tokenizer, words, words_before, texts)
+    async def _encoded(self, words: Sequence[Word], words_before: tuple[str, ...], texts: TextMemory, spare_s: float = 0.0) -> Floats:
+        return await word_states(self._models, self._tokenizer, words, words_before, texts, spare_s)

@@ -60,11 +60,16 @@ class TextMemory:
 
 
 async def word_states(
-    models: Models, tokenizer: Tokenizer, words: Sequence[Word], words_before: Sequence[str], memory: TextMemory | None = None
+    models: Models,
+    tokenizer: Tokenizer,
+    words: Sequence[Word],
+    words_before: Sequence[str],
+    memory: TextMemory | None = None,
+    spare_s: float = 0.0,
 ) -> Floats:
     """(n, `WORD_WIDTH`) states of n words, which the encoder sees together and after the words with which their sentence began.
 
-    Without a word, nothing is asked. `memory` is that of the words' track.
+    Without a word, nothing is asked. `memory` is that of the words' track. Nobody needs the states within ``spare_s``.
     """
     if not words:
         return np.zeros((0, WORD_WIDTH), np.float32)
@@ -72,6 +77,6 @@ async def word_states(
 
     async def encode() -> Floats:
         tokenised = tokenizer.tokenise(text)
-        return pool_words(await models.encode_text(tokenised), tokenised)
+        return pool_words(await models.encode_text(tokenised, spare_s), tokenised)
 
     return (await (encode() if memory is None else memory.states(text, encode)))[len(words_before) :]

@@ -81,9 +81,12 @@ class Models:
         self._windows = self._batcher(self._infer_together, _sort)
         self._coalitions = self._batcher(self._coalitions_together, _sort)
 
-    async def encode_text(self, tokenised: TokenisedWords) -> Floats:
-        """Token states (T, 384) of one sequence of T tokens, which shares a request with others of its length."""
-        return await self._texts.answer(tokenised)
+    async def encode_text(self, tokenised: TokenisedWords, spare_s: float = 0.0) -> Floats:
+        """Token states (T, 384) of one sequence of T tokens, which shares a request with others of its length.
+
+        With ``spare_s`` it waits as long as that for a request that is made anyway.
+        """
+        return await self._texts.answer(tokenised, spare_s)
 
     async def audio_encoder(self, version: str) -> str:
         """The version of the audio encoder with which a version of the MMCI model was trained.

@@ -16,7 +16,7 @@ from tests.fakes.windows import VIDEO_NODES, make_inference
 class ExplainedModels:
     """Each word that is left is worth half a point, each segment of voice the mean of its embedding, faces nothing."""
 
-    async def encode_text(self, tokenised: TokenisedWords) -> Floats:
+    async def encode_text(self, tokenised: TokenisedWords, spare_s: float = 0.0) -> Floats:
         """Zeros."""
         return np.zeros((tokenised.input_ids.shape[0], WORD_WIDTH), np.float32)
 

@@ -34,7 +34,7 @@ class WordModels:
     async def named(self, version: str) -> ModelVersion:
         return MODEL
 
-    async def encode_text(self, tokenised: TokenisedWords) -> Floats:
+    async def encode_text(self, tokenised: TokenisedWords, spare_s: float = 0.0) -> Floats:
         self.encoded.append(tokenised.words)
         states = np.zeros((tokenised.input_ids.shape[0], WORD_WIDTH), np.float32)
         states[:, 0] = [self._worth.get(int(piece), 0.0) for piece in tokenised.input_ids]

@@ -126,3 +126,53 @@ def test_no_outage_holds_up_a_batch_for_ever() -> None:
         return started[-1]
 
     assert run_in_virtual_time(outage()) == pytest.approx(MOST_HELD_S, abs=0.01)
+
+
+class Sent(NamedTuple):
+    """When a batch was sent, and its items."""
+
+    at_s: float
+    items: list[str]
+
+
+async def sent(urgent_at_s: Sequence[float], spare_s: float = 0.25) -> list[Sent]:
+    """What was sent for an item that is in no hurry, and for others."""
+    loop = asyncio.get_running_loop()
+    batches: list[Sent] = []
+
+    async def run(items: Sequence[str]) -> list[str]:
+        batches.append(Sent(round(loop.time(), 3), list(items)))
+        await asyncio.sleep(CALL_S)
+        return list(items)
+
+    batcher: Batcher[str, str] = Batcher(run, shape=lambda _: 0, max_size=16, delay_s=DELAY_S, follows_load=True)
+
+    async def urgent(at_s: float) -> None:
+        await asyncio.sleep(at_s)
+        await batcher.answer("urgent")
+
+    await asyncio.gather(batcher.answer("spare", spare_s), *map(urgent, urgent_at_s))
+    await asyncio.sleep(2 * spare_s)
+    batcher.close()
+    return batches
+
+
+def test_what_is_in_no_hurry_goes_with_the_next_request() -> None:
+    assert run_in_virtual_time(sent([0.1, 0.2])) == [Sent(0.1, ["spare", "urgent"]), Sent(0.2, ["urgent"])]
+
+
+def test_what_is_in_no_hurry_goes_alone_when_its_time_is_over() -> None:
+    assert run_in_virtual_time(sent([0.3])) == [Sent(0.25, ["spare"]), Sent(0.3, ["urgent"])]
+
+
+def test_what_is_in_no_hurry_fills_requests_too() -> None:
+    async def full() -> float:
+        batcher: Batcher[int, int] = Batcher(_same, shape=lambda _: 0, max_size=4, delay_s=DELAY_S, follows_load=True)
+        await asyncio.gather(*(batcher.answer(number, 60.0) for number in range(4)))
+        return asyncio.get_running_loop().time()
+
+    assert run_in_virtual_time(full()) == 0
+
+
+async def _same(items: Sequence[int]) -> list[int]:
+    return list(items)

@@ -41,18 +41,20 @@ class Served(WordModels):
         super().__init__({"good": 1.0, "awful": -1.5, "film": 0.2})
         self.may_answer = asyncio.Event()
         self.may_answer.set()
+        self.spare_s: list[float] = []
         self.given_up = 0
 
     async def default_version(self) -> str:
         return "1"
 
-    async def encode_text(self, tokenised: TokenisedWords) -> Floats:
+    async def encode_text(self, tokenised: TokenisedWords, spare_s: float = 0.0) -> Floats:
+        self.spare_s.append(spare_s)
         try:
             await self.may_answer.wait()
         except asyncio.CancelledError:
             self.given_up += 1
             raise
-        return await super().encode_text(tokenised)
+        return await super().encode_text(tokenised, spare_s)
 
     async def infer(self, inputs: WindowInputs, version: str = "1", extras: frozenset[object] = frozenset()) -> Inference:
         said = inputs.words[:, 0] * inputs.word_mask
@@ -100,6 +102,7 @@ async def test_the_words_are_encoded_before_the_window_closes_and_no_text_is_enc
     counts, counts_without = await told(with_it, ahead, range(8)), await told(without, later, range(8))
     assert (counts[:4], counts_without[:4]) == ([0, 0, 0, 1], [0, 0, 0, 0])
     assert ahead.encoded[0] == 4
+    assert (ahead.spare_s[0], ahead.spare_s[1]) == (0.25, 0), "half of the allowed lateness: nothing waits for it before"
     # The last second lets the words of one more window be encoded, which has not closed yet.
     assert counts[-1] == counts_without[-1] + 1
     assert len(records(with_it)) == 4

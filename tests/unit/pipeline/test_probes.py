@@ -43,7 +43,7 @@ class SumModels:
     async def named(self, version: str) -> ModelVersion:
         return structs.replace(MODEL, version=version)
 
-    async def encode_text(self, tokenised: TokenisedWords) -> Floats:
+    async def encode_text(self, tokenised: TokenisedWords, spare_s: float = 0.0) -> Floats:
         states = np.zeros((tokenised.input_ids.shape[0], 384), np.float32)
         states[:, 0] = 0.25
         return states

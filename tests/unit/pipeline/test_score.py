@@ -39,7 +39,7 @@ class RecordingModels:
     async def named(self, version: str) -> ModelVersion:
         return structs.replace(MODEL, version=version)
 
-    async def encode_text(self, tokenised: TokenisedWords) -> Floats:
+    async def encode_text(self, tokenised: TokenisedWords, spare_s: float = 0.0) -> Floats:
         self.sentences.append(tokenised.words)
         return np.full((tokenised.input_ids.shape[0], 384), float(tokenised.words), np.float32)
 

@@ -74,7 +74,7 @@ class WholeSentenceModels:
     async def named(self, _version: str) -> ModelVersion:
         return MODEL
 
-    async def encode_text(self, tokenised: TokenisedWords) -> Floats:
+    async def encode_text(self, tokenised: TokenisedWords, spare_s: float = 0.0) -> Floats:
         states = np.cumsum(tokenised.input_ids % 97).astype(np.float32) / 1000
         return np.repeat(states[:, np.newaxis], WORD_WIDTH, axis=1)
 

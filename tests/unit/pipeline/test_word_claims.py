@@ -139,11 +139,11 @@ async def test_all_rests_are_encoded_before_the_first_is_scored_so_that_they_sha
     order: list[str] = []
 
     class Watched(WordModels):
-        async def encode_text(self, tokenised: TokenisedWords) -> Floats:
+        async def encode_text(self, tokenised: TokenisedWords, spare_s: float = 0.0) -> Floats:
             for _ in range(tokenised.words):
                 await asyncio.sleep(0)
             order.append("text")
-            return await super().encode_text(tokenised)
+            return await super().encode_text(tokenised, spare_s)
 
         async def infer(self, inputs: WindowInputs, version: str = "1", extras: frozenset[object] = frozenset()) -> Inference:
             order.append("window")

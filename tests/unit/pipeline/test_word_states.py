@@ -23,7 +23,7 @@ class Encoder:
         self.may_answer.set()
         self.error: Exception | None = None
 
-    async def encode_text(self, tokenised: TokenisedWords) -> Floats:
+    async def encode_text(self, tokenised: TokenisedWords, spare_s: float = 0.0) -> Floats:
         self.asked += 1
         await self.may_answer.wait()
         if self.error is not None:
