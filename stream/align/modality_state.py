@@ -11,6 +11,7 @@ from typing import Generic
 import msgspec
 
 from stream.align.outcome import A, EncodedChunk
+from stream.domain.chunk import ChunkHeader
 from stream.domain.features import Features
 
 RECENT = 8
@@ -60,12 +61,14 @@ class ModalityState(Generic[A]):
     Attributes:
         last_seen: When the newest chunk arrived, or when the modality began to be expected (ms on the caller's clock).
         reached_ms: Media time up to which chunks have arrived; 0 before the first.
+        promised_ms: As `reached_ms`, or later while a chunk is being encoded, see `promise`.
         started: Whether a chunk has arrived.
         held: Held chunks, in order of media time and number.
     """
 
     last_seen: int
     reached_ms: int = 0
+    promised_ms: int = 0
     started: bool = False
     held: list[HeldChunk[A]] = field(default_factory=list)
     _ranges: list[int] = field(default_factory=list)
@@ -92,7 +95,19 @@ class ModalityState(Generic[A]):
         self.last_seen, self.started = now, True
         if (end_ms := header.end_ms) > self.reached_ms:
             self.reached_ms = end_ms
+        self.promised_ms = self.reached_ms
         return Novelty.NEW
+
+    def promise(self, header: ChunkHeader, allowed_lateness_ms: int) -> bool:
+        """Count on a chunk whose content is not known yet, as far as windows that end before it starts are concerned.
+
+        Returns:
+            False for a chunk out of order, which promises nothing.
+        """
+        if header.start_ms < self.reached_ms or (self._ranges and header.seq < self._ranges[-1]):
+            return False
+        self.promised_ms = max(self.promised_ms, min(header.end_ms, header.start_ms + allowed_lateness_ms))
+        return True
 
     def hold(self, chunk: EncodedChunk[A], start_ms: int, end_ms: int) -> None:
         """Hold a chunk until its last window closes.

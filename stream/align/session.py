@@ -223,6 +223,12 @@ class SessionAligner(Generic[A]):
             self.media_clock.advance(header.end_ms, header.media_start_at_ms)
         return True
 
+    def on_begun(self, header: ChunkHeader) -> Outcome[A]:
+        """A chunk of an open track, which `admits` has accepted and which may be used, is being encoded. See `TrackAligner.on_begun`."""
+        if self.media_clock.is_future(header.media_start_at_ms):
+            return Outcome()
+        return self._attach_context(self._tracks[header.track.track].on_begun(header))
+
     def on_chunk(self, chunk: EncodedChunk[A], now: int) -> Outcome[A]:
         """Add an encoded chunk of an open track, which `admits` has accepted."""
         if self.media_clock.is_future(chunk.header.media_start_at_ms):

@@ -14,6 +14,7 @@ from stream.align.lateness import Timeliness, reject, timeliness
 from stream.align.modality_state import ModalityState, Novelty
 from stream.align.outcome import A, ClosedWindow, EncodedChunk, LateWords, Outcome, UnusedChunks
 from stream.align.windower import Span, Windower
+from stream.domain.chunk import ChunkHeader
 from stream.domain.clock_skew import ClockSkew, ClockSkews
 from stream.domain.features import AudioFeatures, TextFeatures, VideoFeatures, Word
 from stream.domain.identity import TrackKey
@@ -171,6 +172,18 @@ class TrackAligner(Generic[A]):
             self._emit_partial(outcome)
         return outcome
 
+    def on_begun(self, header: ChunkHeader) -> Outcome[A]:
+        """A chunk is being encoded, and all before it in its modality are here: close the windows that end before it starts.
+
+        They hold nothing of the chunk. That it exists shows that its modality has come so far. Words may be of an earlier time than their
+        chunk, and promise nothing.
+        """
+        outcome: Outcome[A] = Outcome()
+        modality = None if header.modality is Modality.TEXT else self._modalities.get(header.modality)
+        if modality is not None and modality.promise(header, self._policy.allowed_lateness_ms):
+            self._advance(self._watermark(), outcome)
+        return outcome
+
     def on_chunk(self, chunk: EncodedChunk[A], now: int) -> Outcome[A]:
         """Add a chunk and close the windows that it completes."""
         outcome: Outcome[A] = Outcome()
@@ -295,7 +308,7 @@ class TrackAligner(Generic[A]):
         return max((state.reached_ms for state in self._waited), default=0)
 
     def _watermark(self) -> float:
-        return min([state.reached_ms for state in self._waited]) - self._policy.allowed_lateness_ms
+        return min([state.promised_ms for state in self._waited]) - self._policy.allowed_lateness_ms
 
     def _watermark_at(self, now: int) -> float:
         policy = self._policy

@@ -45,6 +45,7 @@ class EncodeQueue:
         admission: Decides which chunks may be decoded.
         context: The worker's shared parts. Every queued chunk holds one of its chunk slots.
         tasks: Runs the queue.
+        on_begun: Receives each chunk that may be used and needs a decoder or a model, when all before it have been passed on.
         on_encoded: Receives each chunk with its features; None for features of a chunk that went to the dead letters.
         on_withheld: Receives each chunk that may not be used, and how it is handled.
     """
@@ -56,6 +57,7 @@ class EncodeQueue:
         context: ProcessingContext,
         tasks: TaskSet,
         *,
+        on_begun: Callable[[Arrival], None],
         on_encoded: Callable[[Arrival, Features | None], None],
         on_withheld: Callable[[Arrival, Handling], None],
     ) -> None:
@@ -63,6 +65,7 @@ class EncodeQueue:
         self._admission = admission
         self._context = context
         self._tasks = tasks
+        self._on_begun = on_begun
         self._on_encoded = on_encoded
         self._on_withheld = on_withheld
         self._queue: asyncio.Queue[Arrival] = asyncio.Queue()
@@ -128,6 +131,8 @@ class EncodeQueue:
             header, features, overload = arrival.chunk.header, None, self._context.overload
             try:
                 decision = await self._admission.decided(header)
+                if decision.handling is Handling.USE:
+                    self._on_begun(arrival)
                 async with overload.turn(header):
                     began = time.perf_counter()
                     if decision.handling is Handling.USE and overload.leaves_out(header, arrival.record.known_at_ms):

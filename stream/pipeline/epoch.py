@@ -136,6 +136,7 @@ class EpochProcessor:
                 self._admission,
                 self._context,
                 self._tasks,
+                on_begun=self.windows.on_begun,
                 on_encoded=self.windows.on_encoded,
                 on_withheld=self.windows.on_withheld,
             )

@@ -158,6 +158,11 @@ class EpochWindows:
         )
         return scoring
 
+    def on_begun(self, arrival: Arrival) -> None:
+        """Tell the aligner that a chunk which may be used is being encoded: windows that end before it need not wait for its content."""
+        if not self.frozen:
+            self._dispatch(self.aligner.on_begun(arrival.chunk.header))
+
     def on_encoded(self, arrival: Arrival, features: Features | None) -> None:
         """Pass an encoded chunk to the aligner. Features are None if the chunk could not be used, and is acknowledged already."""
         arrival.trace.end()

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
 
 from msgspec import structs
 
-from stream.align.outcome import Outcome
+from stream.align.outcome import ClosedWindow, Outcome
 from stream.align.track import TrackAligner
 from stream.domain.modality import Modality
+from tests.fakes.chunks import header
 from tests.unit.align.builders import POLICY, TRACK, chunk
 
 AUDIO, TEXT, VIDEO = Modality.AUDIO, Modality.TEXT, Modality.VIDEO
@@ -35,6 +37,49 @@ def test_a_chunk_is_released_with_its_last_window() -> None:
     track = aligner()
     outcome = feed(track, range(7))
     assert [set(c.acks) for c in outcome.closed] == [{"audio-0", "audio-1"}, {"audio-2", "audio-3"}]
+
+
+def test_a_window_does_not_wait_for_the_content_of_a_chunk_after_it() -> None:
+    track = aligner((AUDIO, VIDEO))
+    feed(track, range(5))
+    assert ends(feed(track, range(3), VIDEO)) == []
+    assert ends(track.on_begun(header(3, VIDEO))) == [], "this one is in the window"
+    assert ends(feed(track, [3], VIDEO)) == []
+    assert ends(track.on_begun(header(4, VIDEO))) == [4000]
+    assert ends(feed(track, [4, 5])) == []
+    assert track.held == 6
+    assert ends(feed(track, [4], VIDEO)) == []
+    assert ends(track.on_begun(header(6, VIDEO))) == [], "the sound has not come so far"
+    assert ends(track.on_begun(header(6, AUDIO))) == [6000]
+
+
+def test_nothing_is_promised_by_words_nor_by_chunks_out_of_order() -> None:
+    track = aligner((AUDIO, TEXT))
+    feed(track, range(5))
+    feed(track, range(4), TEXT)
+    assert ends(track.on_begun(header(4, TEXT))) == []
+    assert ends(feed(track, [4], TEXT)) == [4000]
+    alone = aligner()
+    feed(alone, range(4))
+    for seq, start_ms in ((2, 2000), (9, 3500), (2, 4000)):
+        assert ends(alone.on_begun(header(seq, AUDIO, start_ms=start_ms))) == []
+
+
+def test_windows_are_the_same_whether_chunks_were_announced_or_not() -> None:
+    for seed in range(20):
+        chance, tracks = random.Random(seed), [aligner((AUDIO, VIDEO, TEXT)) for _ in range(2)]
+        waiting = {modality: list(range(14)) for modality in (AUDIO, VIDEO, TEXT)}
+        found: list[list[ClosedWindow[str]]] = [[], []]
+        while any(waiting.values()):
+            modality = chance.choice([modality for modality, seqs in waiting.items() if seqs])
+            seq = waiting[modality].pop(0 if chance.random() < 0.9 else min(1, len(waiting[modality]) - 1))
+            found[0] += tracks[0].on_begun(header(seq, modality)).closed
+            for own, track in zip(found, tracks, strict=True):
+                own += feed(track, [seq], modality).closed
+        for own, track in zip(found, tracks, strict=True):
+            own += track.end(14_000).closed
+        assert [closed.window for closed in found[0]] == [closed.window for closed in found[1]]
+        assert [closed.released for closed in found[0]] == [closed.released for closed in found[1]]
 
 
 def test_the_slower_modality_holds_the_window_open() -> None:

@@ -103,6 +103,26 @@ async def test_windows_are_published_in_order_however_long_scoring_takes() -> No
     assert ends(worker) == [4000, 6000, 8000]
 
 
+async def test_a_window_is_final_before_the_chunk_after_it_is_encoded() -> None:
+    class NeverTheFifth(FakeEncoder):
+        may_end: ClassVar[asyncio.Event] = asyncio.Event()
+
+        async def encode(self, chunk: Chunk) -> Features:
+            if chunk.header.seq == 4:
+                await self.may_end.wait()
+            return await super().encode(chunk)
+
+    worker = FakeWorker(new_encoder=NeverTheFifth)
+    await worker.feed(worker.event(TALK), *(worker.media(seq, modality, 0) for seq in range(5) for modality in (AUDIO, VIDEO)))
+    assert ends(worker) == [4000]
+    assert len(worker.acknowledged) == 4
+    NeverTheFifth.may_end.set()
+    await worker.feed(*(worker.media(seq, modality, 0) for seq in range(5, 12) for modality in (AUDIO, VIDEO)), worker.event(TALK_END))
+    assert ends(worker) == [4000, 6000, 8000, 10_000, 12_000, 14_000]
+    assert len(worker.acknowledged) == len(set(worker.acknowledged)) == 26
+    assert not worker.failures
+
+
 async def test_chunks_of_open_windows_stay_unacknowledged() -> None:
     worker = FakeWorker()
     await worker.feed(worker.event(START), *(worker.words(seq) for seq in range(5)))
