@@ -176,4 +176,4 @@ class WindowScorer:
         return await self._encoded(window.words(), context.words_before, context.texts, spare_s) if states is None else states
 
     async def _encoded(self, words: Sequence[Word], words_before: tuple[str, ...], texts: TextMemory, spare_s: float = 0.0) -> Floats:
-        return await word_states(self._models, self._tokenizer, words, words_before, texts, spare_s)
+        return await word_states(self._models, self._tokenizer, words, words_before, texts, spare_s=spare_s)

@@ -65,6 +65,7 @@ async def word_states(
     words: Sequence[Word],
     words_before: Sequence[str],
     memory: TextMemory | None = None,
+    *,
     spare_s: float = 0.0,
 ) -> Floats:
     """(n, `WORD_WIDTH`) states of n words, which the encoder sees together and after the words with which their sentence began.

@@ -75,9 +75,9 @@ def test_windows_are_the_same_whether_chunks_were_announced_or_not() -> None:
             seq = waiting[modality].pop(0 if chance.random() < 0.9 else min(1, len(waiting[modality]) - 1))
             found[0] += tracks[0].on_begun(header(seq, modality)).closed
             for own, track in zip(found, tracks, strict=True):
-                own += feed(track, [seq], modality).closed
+                own.extend(feed(track, [seq], modality).closed)
         for own, track in zip(found, tracks, strict=True):
-            own += track.end(14_000).closed
+            own.extend(track.end(14_000).closed)
         assert [closed.window for closed in found[0]] == [closed.window for closed in found[1]]
         assert [closed.released for closed in found[0]] == [closed.released for closed in found[1]]
 

@@ -93,7 +93,8 @@ async def told(worker: FakeWorker, models: Served, seqs: Sequence[int]) -> list[
 
 
 def records(worker: FakeWorker) -> list[bytes]:
-    return [encode_record(record) for record in (*worker.store.scores[TRACK], *worker.store.explanations[TRACK])]
+    scores, explanations = worker.store.scores[TRACK], worker.store.explanations[TRACK]
+    return [*map(encode_record, scores), *map(encode_record, explanations)]
 
 
 async def test_the_words_are_encoded_before_the_window_closes_and_no_text_is_encoded_twice() -> None:
