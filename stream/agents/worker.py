@@ -39,6 +39,7 @@ from stream.pipeline.shadow import Shadow
 from stream.pipeline.word_claims import WordClaims
 from stream.rules.evaluate import RuleSet
 from stream.rules.read import read_rules
+from stream.serving.errors import ServingError
 from stream.serving.models import Models
 from stream.sinks.connection import RedisConnection
 from stream.sinks.examine import examine_until_failed_over
@@ -84,6 +85,7 @@ async def run_worker(settings: Settings, ready_file: Path | None = None) -> None
         await stack.enter_async_context(Beating(settings.redis, state, monitor))
         stack.callback(asyncio.ensure_future(monitor.run()).cancel)
         stack.callback(asyncio.ensure_future(_log_other_weights(models)).cancel)
+        stack.callback(asyncio.ensure_future(_warm(models, store)).cancel)
         sandbox = Sandbox(settings.sandbox)
         await sandbox.start()
         stack.push_async_callback(sandbox.stop)
@@ -170,6 +172,12 @@ async def _triton_problem(models: Models, state: WorkerState) -> ServiceProblem 
     problem = await models.problem()
     state.metrics.show_served(models.served_versions)
     return problem
+
+
+async def _warm(models: Models, store: RedisSink) -> None:
+    """Let the version that new epochs get answer before the first window comes. If it does not, nothing is lost."""
+    with contextlib.suppress(ServingError):
+        await models.warm(await store.promoted_version() or await models.default_version())
 
 
 async def _log_other_weights(models: Models) -> None:

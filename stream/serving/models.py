@@ -20,6 +20,7 @@ from stream.domain.result import ModelVersion
 from stream.domain.service_problem import ServiceProblem
 from stream.model_repository.files import VERSION
 from stream.model_repository.served_models import AUDIO_ENCODER, FACE_ENCODER, MAX_ROWS, MMCI, TEXT_ENCODER
+from stream.serving.canary_windows import canary_windows
 from stream.serving.client import ModelAnswer, TritonClient
 from stream.serving.diagnosis import digest_note, foreign_model, triton_problem
 from stream.serving.errors import ModelFailedError, ModelRejectedError, TritonUnavailableError
@@ -134,6 +135,16 @@ class Models:
         """As `infer`, but once and at once: raises `ServingError` in an outage, or if the version is not loaded."""
         (inference,) = await self._infer_with(self._attempt, [_Question(inputs, version, OF_WINDOWS)])
         return inference
+
+    async def warm(self, version: str) -> None:
+        """Ask a version of the MMCI model once for each set of outputs that windows ask for. Raises `ServingError`, and waits for nothing.
+
+        At the first request for a set, the embedded Triton prepares the part of the graph that leads to it. This takes .1 to .3 s, and the
+        windows of all sessions would wait.
+        """
+        inputs, _ = canary_windows()
+        for outputs in (OF_COALITIONS, OF_WINDOWS, OF_WINDOWS | {Extra.WORD_EFFECTS}, OF_WINDOWS | {*Extra}):
+            await self._asked(self._attempt, [_Question(inputs, version, outputs)])
 
     async def _encode_texts_together(self, sequences: Sequence[TokenisedWords]) -> Sequence[Floats]:
         inputs = {

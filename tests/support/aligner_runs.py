@@ -150,11 +150,12 @@ class Player:
     def _deliver(self, delivery: Delivery, now: int) -> None:
         if delivery.track not in self._aligner.tracks:
             self._open_track(delivery, self._last_finals.get(delivery.track), now)
-        before = self._aligner._tracks[delivery.track]._logic.closed_until_ms
-        chunk = delivery.chunk()
+        logic, chunk = self._aligner._tracks[delivery.track]._logic, delivery.chunk()
         if not self._aligner.admits(chunk.header):
-            self.run.fates[delivery.name] = Fate("restarted", before)
+            self.run.fates[delivery.name] = Fate("restarted", logic.closed_until_ms)
             return
+        self._record(self._aligner.on_begun(chunk.header), now)
+        before = logic.closed_until_ms
         if chunk.features is not None:
             self._labels[id(chunk.features)] = chunk.features, delivery.label()
         outcome = self._aligner.on_chunk(chunk, now)

@@ -312,6 +312,24 @@ async def test_a_shadow_request_is_tried_once_and_reports_no_problem() -> None:
     assert (await models.try_infer(window(), "2")).version == "2"
 
 
+async def test_a_version_is_asked_once_for_each_set_of_outputs_before_windows_come() -> None:
+    def with_extras(model: str, inputs: Arrays) -> dict[str, npt.NDArray[Any]]:
+        slope = np.zeros((len(inputs["video"]), inputs["video"].shape[1], FACE_WIDTH), np.float32)
+        return by_node(model, inputs) | {"face_slope": slope}
+
+    models, client = models_with(with_extras)
+    await models.warm("1")
+    warmed = [frozenset(outputs) for outputs in client.outputs]
+    client.outputs.clear()
+    await models.coalitions(window(), "1")
+    for extras in (frozenset[Extra](), frozenset({Extra.WORD_EFFECTS}), frozenset(Extra)):
+        await models.infer(window(), "1", extras)
+    assert warmed == [frozenset(outputs) for outputs in client.outputs]
+    with pytest.raises(TritonUnavailableError):
+        await models.warm("2")
+    assert (models.stuck(), await models.missing_version()) == (set(), None), "nobody waits for it"
+
+
 async def test_a_version_that_nobody_waits_for_any_more_is_no_stuck_model() -> None:
     models, _ = models_with(neutral)
     waiting = asyncio.ensure_future(models.infer(window(), "2"))
