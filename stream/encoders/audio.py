@@ -76,11 +76,11 @@ def segments(start_ms: int, samples: npt.NDArray[np.int16], silence_dbfs: float)
     starts = start_ms + SEGMENT_MS * np.arange(count, dtype=np.int64)
     media_end = start_ms + -(-samples.shape[0] * 1_000 // SAMPLE_RATE)
     spans = np.stack([starts, np.minimum(starts + SEGMENT_MS, media_end)], axis=1)
-    padded = np.zeros(count * SEGMENT_SAMPLES, dtype=np.float64)
-    padded[: samples.shape[0]] = samples.astype(np.float64) / FULL_SCALE
+    padded = np.zeros((count, SEGMENT_SAMPLES), dtype=np.float64)
+    padded.reshape(-1)[: samples.shape[0]] = samples
     # A short last segment is measured over its own samples, not over its padding.
     lengths = np.minimum(SEGMENT_SAMPLES, samples.shape[0] - SEGMENT_SAMPLES * np.arange(count))
-    mean_square = (padded.reshape(count, SEGMENT_SAMPLES) ** 2).sum(axis=1) / lengths
+    mean_square = np.einsum("ij,ij->i", padded, padded) / (lengths * FULL_SCALE**2)
     # The floor of -120 dB keeps the logarithm of digital silence finite.
     audible = 10.0 * np.log10(np.maximum(mean_square, 1e-12)) >= silence_dbfs
     return spans, audible

@@ -85,7 +85,7 @@ def _frame_states(samples: Samples) -> Floats:
     """(frames, 128) state of each frame, from the magnitudes of its four spectra."""
     count = -(-samples.shape[0] // FRAME_SAMPLES)
     signal = np.zeros(CONTEXT_SAMPLES + count * FRAME_SAMPLES, np.float32)
-    signal[CONTEXT_SAMPLES : CONTEXT_SAMPLES + samples.shape[0]] = samples / np.float32(FULL_SCALE)
+    np.divide(samples, np.float32(FULL_SCALE), signal[CONTEXT_SAMPLES : CONTEXT_SAMPLES + samples.shape[0]])
     frames = _slices(signal, CONTEXT_SAMPLES + FRAME_SAMPLES, FRAME_SAMPLES)
     mirrored = np.concatenate([frames, frames[:, -2 : -2 - CONTEXT_SAMPLES : -1]], axis=1)
     spectra = np.fft.rfft(_slices(mirrored, FFT_SAMPLES, FFT_HOP_SAMPLES) * _hann(), axis=2)

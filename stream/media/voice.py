@@ -46,7 +46,7 @@ def voiced_segments(samples: Samples) -> npt.NDArray[np.bool_]:
         (k,) bool, k = ceil(n / 1600).
     """
     frames = np.zeros((-(-samples.shape[0] // FRAME_SAMPLES), FRAME_SAMPLES), np.float32)
-    frames.reshape(-1)[: samples.shape[0]] = samples / FULL_SCALE
+    np.divide(samples, np.float32(FULL_SCALE), frames.reshape(-1)[: samples.shape[0]])
     detector = Detector()
     for frame in frames[:WARM_UP_FRAMES]:
         detector.predict_f32(frame)
