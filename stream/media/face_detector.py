@@ -36,8 +36,9 @@ NEIGHBOURS = 3
 LARGE = 0.30
 """Smallest face of the search for large ones. A search takes a time that grows about with the inverse square of it."""
 
-HIT_STEP = 1.25
-"""Factor between the sizes at which large faces are looked for. One hit is enough there: the place is searched again."""
+HIT_STEP, LARGE_HIT_STEP = 1.25, 1.35
+"""Factor between the sizes at which places of faces are looked for, and of large faces. One hit is enough there: the place is searched
+again. Large faces have hits at more sizes and places."""
 
 PLACE_STEP = 1.2
 """Factor between the sizes at which a place is searched again."""
@@ -117,14 +118,22 @@ class FaceDetector:
         return _largest_first(_square(box) for box in self._cascade.detectMultiScale(small, STEP, NEIGHBOURS, minSize=(side, side)))
 
     def large_squares(self, small: Picture) -> list[Square]:
-        """The same for large faces, at an eighth of the time.
+        """The same for large faces, at an eighth of the time."""
+        return self._placed(small, LARGE, LARGE_HIT_STEP)
+
+    def quick_squares(self, small: Picture) -> list[Square]:
+        """The same for faces of all sizes, at a third of the time. A few of the smallest are missed."""
+        return self._placed(small, SMALLEST, HIT_STEP)
+
+    def _placed(self, small: Picture, smallest: float, hit_step: float) -> list[Square]:
+        """The faces from a size on, which are looked for roughly, and then where they may be.
 
         The picture is scaled down until the smallest of them is as small as the cascade allows. Of sizes below twice that one OpenCV tries
         only every fourth place, so a face has few hits and its square is rough; around them the picture is searched again as it is.
         """
-        scale = min(1.0, CASCADE_SIDE / (LARGE * min(small.shape)))
+        scale = min(1.0, CASCADE_SIDE / (smallest * min(small.shape)))
         tiny = cv2.resize(small, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1.0 else small
-        hits = [[*map(int, box)] for box in self._cascade.detectMultiScale(tiny, HIT_STEP, 0, minSize=(CASCADE_SIDE, CASCADE_SIDE))]
+        hits = [[*map(int, box)] for box in self._cascade.detectMultiScale(tiny, hit_step, 0, minSize=(CASCADE_SIDE, CASCADE_SIDE))]
         # Each twice: OpenCV leaves out a group of one.
         groups, sizes = cv2.groupRectangles(hits * 2, 1, 0.3)
         found: list[Square] = []

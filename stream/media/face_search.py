@@ -11,7 +11,7 @@ from stream.domain.features import Floats
 from stream.media.face_detector import MAX_FACES, Face, FaceDetector, Reduced, Square
 from stream.media.picture import Picture
 
-LARGE_FROM = 0.35
+LARGE_FROM = 0.33
 """Side of a face, as a fraction of the picture's shorter side, from which a search for large faces is enough. Closer to the smallest size
 of that search a face has too few hits for a good square, and a second face may be just below it. People at their own camera are larger."""
 
@@ -67,7 +67,7 @@ class FaceSearch:
         found = self._detector.large_squares(small)
         if is_new and self._full_searches and not (found and found[0].side >= LARGE_FROM * min(small.shape)):
             self._full_searches -= 1
-            found = self._detector.squares(small)
+            found = self._detector.quick_squares(small)
         return found
 
 

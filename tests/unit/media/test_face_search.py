@@ -27,7 +27,7 @@ class Finder:
         self.shown: dict[bytes, list[Square]] = {}
         self.searches: list[float] = []
 
-    def squares(self, small: Picture) -> list[Square]:
+    def quick_squares(self, small: Picture) -> list[Square]:
         return self._search(small, SMALLEST)
 
     def large_squares(self, small: Picture) -> list[Square]:
