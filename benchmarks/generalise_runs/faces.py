@@ -26,10 +26,10 @@ Crops = npt.NDArray[np.uint8]
 
 
 class ServedFaces:
-    """The face encoder and MMCI of a model repository. A face fills a window of four seconds in which nothing is said."""
+    """The face encoder, or another one, and MMCI of a model repository. A face fills a window of four seconds in which nothing is said."""
 
-    def __init__(self, repository: Path) -> None:
-        self._encoder = session(repository / "face_encoder" / "1" / "model.onnx")
+    def __init__(self, repository: Path, encoder: bytes | None = None) -> None:
+        self._encoder = session(encoder or repository / "face_encoder" / "1" / "model.onnx")
         self._mmci = session(repository / "mmci" / "1" / "model.onnx")
 
     def answers(self, crops: Crops) -> tuple[Floats, Floats]:

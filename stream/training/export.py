@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,13 +32,16 @@ from stream.domain.modality import MODALITIES
 from stream.model.encoders import ServedFaceEncoder
 from stream.model.served import OUTPUT_NAMES, WEIGHTS, ServedMMCI, example_inputs, save_weights
 from stream.model_repository.audio_weights import PROJECTION, build_audio_encoder
+from stream.model_repository.face_integers import with_integer_convolutions
 from stream.model_repository.files import MODEL_FILE, VERSION, sha256_of, write_atomically
 from stream.model_repository.served_models import AUDIO_ENCODER, BUILT, DIGEST_DIGITS, FACE_ENCODER, IR_VERSION, MMCI, OPSET
 from stream.model_repository.version_files import load_at_start, load_encoders_at_start, loaded_versions, with_versions
+from stream.training.face_ranges import measured_ranges
 from stream.training.faces import FaceClassifier, classifier_of
 from stream.training.files import publish, replace_text
 
 Shape = tuple[int, ...]
+Finish = Callable[[onnx.ModelProto], onnx.ModelProto]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +96,11 @@ MMCI_ENTRY = ModelEntry(
 )
 
 
-def export_encoder(module: nn.Module, entry: ModelEntry, repository: Path) -> Path:
-    """Export the face encoder; returns the path of the ONNX file."""
+def export_encoder(module: nn.Module, entry: ModelEntry, repository: Path, finish: Finish = lambda graph: graph) -> Path:
+    """Export the face encoder; returns the path of the ONNX file. `finish` changes the graph before it is written."""
     ((_, shape),) = entry.inputs
-    return _export(module, entry, (torch.zeros(2, *shape),), {name: {0: "batch"} for name, _ in entry.inputs + entry.outputs}, repository)
+    axes = {name: {0: "batch"} for name, _ in entry.inputs + entry.outputs}
+    return _export(module, entry, (torch.zeros(2, *shape),), axes, repository, finish=finish)
 
 
 def export_projection(weight: Floats, bias: Floats, repository: Path) -> Path:
@@ -121,8 +126,8 @@ def write_projection(file: Path, weight: Floats, bias: Floats) -> None:
 
 
 def export_face(module: FaceClassifier, repository: Path) -> Path:
-    """Export the face encoder, and its weights with those of its classifiers beside it; returns the ONNX file's path."""
-    graph = export_encoder(ServedFaceEncoder(module.encoder), FACE_ENTRY, repository)
+    """Export the face encoder in 8 bits, and its weights with those of its classifiers beside it; returns the ONNX file's path."""
+    graph = export_encoder(ServedFaceEncoder(module.encoder), FACE_ENTRY, repository, _in_integers)
     save_file({name: tensor.contiguous() for name, tensor in module.state_dict().items()}, graph.with_name(WEIGHTS))
     return graph
 
@@ -189,7 +194,19 @@ def _tensors(tensors: tuple[tuple[str, Shape], ...], halves: frozenset[str]) -> 
     return ",\n".join(lines)
 
 
-def _export(module: nn.Module, entry: ModelEntry, inputs: tuple[Tensor, ...], axes: dict[str, dict[int, str]], repository: Path) -> Path:
+def _in_integers(graph: onnx.ModelProto) -> onnx.ModelProto:
+    return with_integer_convolutions(graph, measured_ranges(graph))
+
+
+def _export(
+    module: nn.Module,
+    entry: ModelEntry,
+    inputs: tuple[Tensor, ...],
+    axes: dict[str, dict[int, str]],
+    repository: Path,
+    *,
+    finish: Finish = lambda graph: graph,
+) -> Path:
     target = repository / entry.name / "1" / "model.onnx"
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as folder:
@@ -204,7 +221,7 @@ def _export(module: nn.Module, entry: ModelEntry, inputs: tuple[Tensor, ...], ax
             opset_version=OPSET,
             dynamo=False,  # the newer exporter stores stack traces with the paths of source files in the graph
         )
-        graph = onnx.load(str(draft))
+        graph = finish(onnx.load(str(draft)))
         graph.ir_version = min(graph.ir_version, IR_VERSION)
         onnx.checker.check_model(graph, full_check=True)
         onnx.save(graph, str(draft))
