@@ -258,7 +258,7 @@ def _carried() -> dict[str, float]:
     parts_ms = pipeline["parts_ms"]
     served = {(row["model"], row["runtime"], row["batch"]): row["per_second"] for row in _last("served")["rows"]}
     return {
-        WORKER: pipeline["sessions_at_1s"],
+        WORKER: pipeline["encoded_sessions_at_1s"],
         **{f"{RAW_PART} ({kind})": raw[kind] for kind in RAW_KINDS if raw.get(kind)},
         "worker, a whole core": 1000 / (parts_ms["worker"] * per_second),
         "Triton, a whole core": 1000 / (sum(parts_ms.get(part, 0.0) for part in ("triton", *STUBS)) * per_second),
@@ -300,12 +300,13 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "align": align_table,
     "cost": cost_table,
     "capacity": _pipeline(pipeline_pages.capacity_table, _cores),
-    "cost-by-sessions": _pipeline(pipeline_pages.cost_by_sessions_table),
+    "cost-by-sessions": _pipeline(pipeline_pages.cost_by_sessions_table, pipeline_pages.flat_note),
     "latency": _pipeline(pipeline_pages.latency_table, _machine),
     "milestones": _pipeline(pipeline_pages.milestones_table),
     "parts": _pipeline(pipeline_pages.parts_table),
     "ratios": _pipeline(pipeline_pages.ratios_table),
     "raw-ratios": _pipeline(pipeline_pages.raw_ratios_table),
+    "overload": _pipeline(pipeline_pages.overload_table),
     "workers": _pipeline(pipeline_pages.workers_table),
     "recovery": recovery_table,
     "served": served_table,

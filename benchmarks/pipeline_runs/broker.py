@@ -3,17 +3,43 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Self
 
+import msgspec
 from confluent_kafka import Consumer, ConsumerGroupState, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 PATIENCE_S = 90.0
 POLL_S = 0.2
+BATCH = 1000
 
 
-class RecordCounter:
-    """Counts the records of topics.
+@dataclass(frozen=True, slots=True)
+class Final:
+    """A window that became final.
+
+    Attributes:
+        session: Its session.
+        end_ms: Its end in media time.
+        at_ms: When it was sent to Kafka (Unix ms); Quix Streams says when its chunk was sent.
+        media_end_at_ms: When its last media was captured (Unix ms), if known.
+    """
+
+    session: str
+    end_ms: int
+    at_ms: int
+    media_end_at_ms: int | None
+
+
+class _Score(msgspec.Struct):
+    session: str
+    end_ms: int
+    media_end_at_ms: int | None
+
+
+class TopicReader:
+    """Counts and reads the records of topics.
 
     Args:
         bootstrap: The broker.
@@ -21,13 +47,24 @@ class RecordCounter:
     """
 
     def __init__(self, bootstrap: str, *topics: str) -> None:
-        self._consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "benchmark"})
-        known = self._consumer.list_topics(timeout=10).topics
-        self._partitions = [TopicPartition(topic, number) for topic in topics for number in known[topic].partitions]
+        self._consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "benchmark", "enable.auto.commit": False})
+        known = self._consumer.list_topics(timeout=30).topics
+        self._partitions = [TopicPartition(topic, number, 0) for topic in topics for number in known[topic].partitions]
 
     def total(self) -> int:
         """Number of records that the topics hold now."""
-        return sum(self._consumer.get_watermark_offsets(partition, timeout=10)[1] for partition in self._partitions)
+        return sum(self._consumer.get_watermark_offsets(partition, timeout=30)[1] for partition in self._partitions)
+
+    def finals(self) -> list[Final]:
+        """The windows whose scores the topics hold now."""
+        found: list[Final] = []
+        total, deadline = self.total(), time.monotonic() + PATIENCE_S
+        self._consumer.assign(self._partitions)
+        while len(found) < total and time.monotonic() < deadline:
+            for message in self._consumer.consume(BATCH, timeout=1.0):
+                score = msgspec.json.decode(message.value() or b"", type=_Score)
+                found.append(Final(score.session, score.end_ms, message.timestamp()[1], score.media_end_at_ms))
+        return found
 
     def __enter__(self) -> Self:
         """Nothing to do."""

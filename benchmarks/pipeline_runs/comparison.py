@@ -51,14 +51,16 @@ async def compare(bench: Bench, job: Job, systems: Sequence[str], rounds: int, p
             batch = max(1, round(comparison.batches[-1])) if comparison.batches else 1
             run = await bench.run(replace(job, system=system, batch=batch))
             if system not in WITHOUT_WINDOWS and not run.kept_up:
-                progress(f"  {system} did not keep up: {run.windows} windows of {run.expected:.0f}")
+                progress(f"  {system} did not keep up: {run.missing} of {run.due} windows did not come")
             comparison.ms[system].append(run.cpu_s_per_window * 1000)
             if system == OURS:
                 comparison.batches.append(run.batch)
-                comparison.parts.append({name: cpu_s * 1000 / (run.windows or run.expected) for name, cpu_s in run.cpu_s.items()})
+                comparison.parts.append({name: cpu_s * 1000 / (run.windows or run.due) for name, cpu_s in run.cpu_s.items()})
                 for name, cpu_s in ceiling.cpu_s_per_window(max(1, round(run.batch)), 64).items():
                     comparison.ceilings[name].append(cpu_s * 1000)
-            progress(f"round {index + 1} of {rounds}: {system} {comparison.ms[system][-1]:.2f} ms of CPU time per window")
+            windows = run.windows or run.due
+            parts = ", ".join(f"{part} {cpu_s * 1000 / windows:.2f}" for part, cpu_s in run.own_cpu_s.items())
+            progress(f"round {index + 1} of {rounds}: {system} {comparison.ms[system][-1]:.2f} ms of CPU time per window ({parts})")
         progress(f"  the model alone: torch {comparison.ceilings['torch'][-1]:.2f} ms, batches of {comparison.batches[-1]:.1f}")
     return comparison
 
@@ -84,7 +86,7 @@ async def compare_raw(bench: Bench, job: Job, systems: Sequence[str], progress: 
     for system in systems:
         run = await bench.run(replace(job, system=system, sessions=job.sessions if system == OURS else PEER_SESSIONS))
         if not run.kept_up:
-            progress(f"  {system} did not keep up: {run.windows} windows of {run.expected:.0f}")
+            progress(f"  {system} did not keep up: {run.missing} of {run.due} windows did not come")
         sessions[system] = run.job.sessions
         ms[system] = sum(run.own_cpu_s.values()) * 1000 / (run.took_s * run.job.sessions)
         progress(f"raw media: {system} {ms[system]:.2f} ms of CPU time for a session-second")

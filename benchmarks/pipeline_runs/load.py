@@ -1,6 +1,7 @@
 """Live sessions in real time, in a separate process, until SIGTERM or for the given time.
 
-``python -m benchmarks.pipeline_runs.load BOOTSTRAP TOPIC_PREFIX encoded|FILE SESSIONS SECONDS``; FILE is from `raw_media.write_clip`.
+``python -m benchmarks.pipeline_runs.load BOOTSTRAP TOPIC_PREFIX encoded|FILE FIRST SESSIONS SECONDS``; FILE is from `raw_media.write_clip`,
+and FIRST is the number of the first session. It prints ``began`` and the moment at which the first session begins (Unix s).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from confluent_kafka import Producer
 
 from benchmarks.chunks import chunk_header
 from benchmarks.pipeline_runs.raw_media import SECOND_MS, Piece
+from benchmarks.pipeline_runs.schedule import session_name
 from benchmarks.pipeline_runs.script import Script, script
 from stream.domain.identity import SessionKey, TrackKey
 from stream.domain.kafka_records import chunk_headers, session_record
@@ -28,12 +30,12 @@ TENANT = "bench"
 class Load:
     """Sessions whose starts are spread evenly over one second. A session sends each chunk when the chunk's media ends."""
 
-    def __init__(self, bootstrap: str, prefix: str, script: Script, sessions: int) -> None:
+    def __init__(self, bootstrap: str, prefix: str, script: Script, sessions: range) -> None:
         self._topics = Topics(prefix)
         self._producer = Producer({"bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "linger.ms": 5, "acks": "all"})
         self._script = script
-        run = prefix.rstrip(".") or "run"
-        self._tracks = [TrackKey(SessionKey(TENANT, f"{run}-{number}"), TRACK) for number in range(sessions)]
+        self._numbers = sessions
+        self._tracks = [TrackKey(SessionKey(TENANT, session_name(prefix, number)), TRACK) for number in sessions]
 
     def run(self, seconds: int) -> float:
         """Send the given number of seconds of each session. Returns how far the sending fell behind at worst, in seconds."""
@@ -42,6 +44,7 @@ class Load:
             key, value, headers = session_record(start, "benchmark", 0)
             self._producer.produce(self._topics.sessions, key=key, value=value, headers=headers)
         began, behind = time.time() + 0.5, 0.0
+        print("began", began, flush=True)
         for due, second, session, end_ms in heapq.merge(*(self._turns(end_ms, seconds) for end_ms in self._script.ends_ms)):
             wait = began + due - time.time()
             if wait > 0:
@@ -60,7 +63,7 @@ class Load:
             yield second + end_ms / SECOND_MS + session / count, second, session, end_ms
 
     def _send(self, session: int, second: int, end_ms: int, captured_ms: int) -> None:
-        for piece in self._script.pieces(session, second):
+        for piece in self._script.pieces(self._numbers[session], second):
             if piece.end_ms == end_ms:
                 self._send_piece(self._tracks[session], second, piece, captured_ms)
 
@@ -82,8 +85,9 @@ class Load:
 
 def main() -> None:
     """Send the load that the command line asks for."""
-    bootstrap, prefix, media, sessions, seconds = sys.argv[1:]
-    load = Load(bootstrap, prefix, script(None if media == "encoded" else Path(media)), int(sessions))
+    bootstrap, prefix, media, first, sessions, seconds = sys.argv[1:]
+    numbers = range(int(first), int(first) + int(sessions))
+    load = Load(bootstrap, prefix, script(None if media == "encoded" else Path(media)), numbers)
     behind = load.run(int(seconds))
     print(f"sent, at worst {behind:.2f} s behind", flush=True)
 

@@ -53,10 +53,17 @@ def capacity_table(result: Mapping[str, Any]) -> str:
 def latency_table(result: Mapping[str, Any]) -> str:
     """The largest number of sessions with a p95 within one second, their latency, and the size of their media."""
     rows = [
-        [title(kind), str(sessions), *(_ms(of_kind, name) for name in PERCENTILES), f"{of_kind.get('kb_per_minute', '')}"]
+        [
+            title(kind),
+            str(sessions),
+            *(_ms(of_kind, name) for name in PERCENTILES),
+            ", ".join(map(_whole, of_kind.get("p95_ms_by_run", ()))),
+            f"{of_kind.get('kb_per_minute', '')}",
+        ]
         for kind, sessions, of_kind in by_kind(result)
     ]
-    return markdown_table(["what the producer sends", "live sessions", "p50 ms", "p95 ms", "p99 ms", "kB a minute"], rows)
+    header = ["what the producer sends", "live sessions", "p50 ms", "p95 ms", "p99 ms", "p95 ms of each run", "kB a minute"]
+    return markdown_table(header, rows)
 
 
 def milestones_table(result: Mapping[str, Any]) -> str:
@@ -104,6 +111,25 @@ def cost_by_sessions_table(result: Mapping[str, Any]) -> str:
     return markdown_table(header, rows)
 
 
+def flat_note(result: Mapping[str, Any]) -> str:
+    """From which number of sessions on a session costs about the same."""
+    return "\n".join(
+        f"With {number} sessions of `{kind}` or more, each costs the same within 15 %."
+        for kind, number in result.get("cost_flat_from", {}).items()
+    )
+
+
+def overload_table(result: Mapping[str, Any]) -> str:
+    """The recovery from an overload."""
+    rows = []
+    if found := result.get("overload"):
+        gone = "longer than measured" if found["gone_s"] is None else f"{found['gone_s']:.0f}"
+        figures = (found["sessions"], found["too_many"], found["seconds"], found["due"], found["missing"])
+        rows.append([*map(str, figures), f"{found['late_s']:.1f}", gone])
+    header = ["live sessions", "in the overload", "its seconds", "windows due", "missing", "at most late, s", "in time again after, s"]
+    return markdown_table(header, rows)
+
+
 def workers_table(result: Mapping[str, Any]) -> str:
     """The same sessions on one worker and on more."""
     rows = [
@@ -134,8 +160,9 @@ def raw_ratios_table(result: Mapping[str, Any]) -> str:
 
 def by_kind(result: Mapping[str, Any]) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
     """Each kind of chunk, its largest number of sessions, and their latencies."""
-    yield "encoded", result["sessions_at_1s"], result
-    for kind, sessions in result["raw_sessions_at_1s"].items():
+    if "encoded_sessions_at_1s" in result:
+        yield "encoded", result["encoded_sessions_at_1s"], result
+    for kind, sessions in result.get("raw_sessions_at_1s", {}).items():
         yield kind, sessions, result["raw"][kind]
 
 

@@ -16,9 +16,10 @@ from typing import Any
 from pydantic import SecretStr
 
 from benchmarks.pipeline_runs import meter
-from benchmarks.pipeline_runs.broker import RecordCounter, wait_for_group
+from benchmarks.pipeline_runs.broker import TopicReader, wait_for_group
 from benchmarks.pipeline_runs.parts import OTHERS, part_of_child
 from benchmarks.pipeline_runs.raw_media import KINDS, write_clip
+from benchmarks.pipeline_runs.schedule import Traffic
 from stream.config.settings import Settings
 from stream.config.worker_settings import HealthSettings
 from stream.domain.topics import Topics
@@ -45,11 +46,16 @@ MODULES = {
     FLOOR: "benchmarks.pipeline_runs.floor",
 }
 USING_TRITON = (OURS, FLOOR)
-WARM_UP_S = 9
-"""Time between the start of the load and the measurement. The first windows are final after 5 s."""
+WARM_UP_S = 7
+"""Time between the beginning of the first session and the measurement. The first windows are final after 5 s."""
 
-LOAD_MARGIN_S = 4
-"""The load runs this much longer than the measurement, so that it never ends first."""
+PATIENCE_S = 2
+"""Windows that are due within the measurement may become final until so long after it."""
+
+LOAD_MARGIN_S = 3
+"""The load runs this much longer than that, so that it never ends first."""
+
+LOAD_STARTS_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +88,22 @@ class Run:
     Attributes:
         job: What was run.
         took_s: Time that the measurement took.
-        windows: Number of windows that became final.
-        expected: Number of windows that became due.
+        windows: Number of windows that became final meanwhile.
+        due: Number of windows that became due meanwhile.
+        missing: How many of these did not come.
         lost: Number of chunks that were refused or came too late for their windows.
         cpu_s: CPU seconds of each part (`parts`), of the broker and of the load.
         resident_mb: Resident memory (MiB) of each.
         batch: Mean number of windows in one execution of the model.
-        timings: The timings that the worker reports, by step; empty for a peer. Of several workers, those of the first.
+        timings: The timings that the worker reports of what it did meanwhile, by step; empty for a peer. Of several workers, those of the
+            first.
     """
 
     job: Job
     took_s: float
     windows: int
-    expected: float
+    due: int
+    missing: int
     lost: int
     cpu_s: Mapping[str, float]
     resident_mb: Mapping[str, float]
@@ -109,7 +118,7 @@ class Run:
     @property
     def cpu_s_per_window(self) -> float:
         """CPU seconds of the system per final window. For a system that makes no windows: per window that became due."""
-        return sum(self.own_cpu_s.values()) / (self.windows or self.expected)
+        return sum(self.own_cpu_s.values()) / (self.windows or self.due)
 
     @property
     def cpu_ms_per_session_second(self) -> dict[str, float]:
@@ -119,9 +128,27 @@ class Run:
 
     @property
     def kept_up(self) -> bool:
-        """Whether (nearly) all windows that became due were final, and (nearly) no chunk was lost."""
-        # A measurement begins and ends between two windows of a session: of 13 s, these are up to a thirteenth of the windows.
-        return self.windows >= 0.93 * self.expected and self.lost <= 0.01 * self.expected
+        """Whether every window that was due came, with all its chunks."""
+        return self.missing == 0 and self.lost == 0
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A system that runs, with the processes of each part."""
+
+    settings: Settings
+    folder: Path
+    pids: Mapping[str, Sequence[int]]
+
+    @property
+    def prefix(self) -> str:
+        """That of its topics."""
+        return self.settings.kafka.topic_prefix
+
+    @property
+    def topics(self) -> Topics:
+        """Its topics."""
+        return Topics(self.prefix)
 
 
 class Bench:
@@ -134,54 +161,91 @@ class Bench:
         self._triton = triton
         self._runs = 0
 
+    @property
+    def bootstrap(self) -> str:
+        """The broker."""
+        return self._kafka.bootstrap
+
     async def run(self, job: Job) -> Run:
         """Run a system under load and measure it."""
+        seconds = WARM_UP_S + job.seconds + PATIENCE_S + LOAD_MARGIN_S
+        async with self.started(job) as system, self.load(system, job.kind, range(job.sessions), seconds) as (traffic, pid):
+            await sleep_until(traffic.began_s + WARM_UP_S)
+            return await self._measure(system, job, traffic, {**system.pids, "load": [pid]})
+
+    @contextlib.asynccontextmanager
+    async def started(self, job: Job) -> AsyncIterator[System]:
+        """Start the system of a job, without a load."""
         self._runs += 1
         settings = self._settings(f"run{self._runs}.", partials=job.partials)
         await asyncio.to_thread(ensure_topics, settings.kafka)
         folder = self._directory / f"run{self._runs}"
         folder.mkdir()
         async with contextlib.AsyncExitStack() as stack:
-            parts = {"redis": [self._redis.process.pid], "broker": [self._kafka.process.pid]}
+            pids = {"redis": [self._redis.process.pid], "broker": [self._kafka.process.pid]}
             if job.system in MODULES:
-                parts["worker"] = [await stack.enter_async_context(self._peer(job, settings, folder))]
+                pids["worker"] = [await stack.enter_async_context(self._peer(job, settings, folder))]
             else:
                 workers = await stack.enter_async_context(Workers(settings, folder, job.workers))
-                parts["worker"] = [process.pid for process in workers.processes]
+                pids["worker"] = [process.pid for process in workers.processes]
             if job.system in USING_TRITON:
-                parts["triton"] = [self._triton.process.pid]
-            load = await self._load(settings, job, folder)
-            stack.push_async_callback(load.stop)
-            load.spawn()
-            await asyncio.sleep(WARM_UP_S)
-            return await self._measure(settings, job, parts | {"load": [load.pid]})
+                pids["triton"] = [self._triton.process.pid]
+            yield System(settings, folder, pids)
 
-    async def _measure(self, settings: Settings, job: Job, parts: Mapping[str, Sequence[int]]) -> Run:
-        topics, bootstrap = Topics(settings.kafka.topic_prefix), self._kafka.bootstrap
+    @contextlib.asynccontextmanager
+    async def load(self, system: System, kind: str, sessions: range, seconds: int) -> AsyncIterator[tuple[Traffic, int]]:
+        """Send live sessions to a system. Yields what is sent, once it begins, and the process."""
+        media = str(await asyncio.to_thread(write_clip, kind, self._directory)) if kind in KINDS else kind
+        command = [
+            *(sys.executable, "-m", "benchmarks.pipeline_runs.load", self.bootstrap, system.prefix),
+            *(media, str(sessions.start), str(len(sessions)), str(seconds)),
+        ]
+        log_file = system.folder / f"load-{sessions.start}.log"
+        process = ManagedProcess("load", command, log_file)
+
+        def began_lines() -> list[str]:
+            return [line for line in log_file.read_text(encoding="utf-8").splitlines(keepends=True) if line.startswith("began ")]
+
+        async def has_begun() -> bool:
+            return any(line.endswith("\n") for line in began_lines())
+
+        await process.start(has_begun, LOAD_STARTS_S)
+        try:
+            began_s = float(began_lines()[0].split()[1])
+            yield Traffic(system.prefix, sessions.start, len(sessions), seconds, began_s), process.pid
+        finally:
+            await process.stop()
+
+    async def _measure(self, system: System, job: Job, traffic: Traffic, pids: Mapping[str, Sequence[int]]) -> Run:
+        topics = system.topics
         async with contextlib.AsyncExitStack() as stack:
             client = TritonClient(self._triton.grpc_url, 5.0)
             stack.push_async_callback(client.close)
-            scores = stack.enter_context(RecordCounter(bootstrap, topics.scores))
-            losses = stack.enter_context(RecordCounter(bootstrap, topics.dead_letters, topics.late))
+            scores = stack.enter_context(TopicReader(self.bootstrap, topics.scores))
+            losses = stack.enter_context(TopicReader(self.bootstrap, topics.dead_letters, topics.late))
             # The first question to the broker takes half a second: it must not shorten the time in which windows are counted.
-            lost_before, _ = losses.total(), scores.total()
-            began, usage_before, finals_before = time.monotonic(), meter.read(parts, part_of_child), scores.total()
+            scores.total()
             inferences_before, executions_before = await client.counts("mmci")
+            since_s, usage_before, finals_before = time.time(), meter.read(pids, part_of_child), scores.total()
             await asyncio.sleep(job.seconds)
-            took_s, usage, finals = time.monotonic() - began, meter.read(parts, part_of_child), scores.total()
+            until_s, usage, windows = time.time(), meter.read(pids, part_of_child), scores.total() - finals_before
             inferences, executions = await client.counts("mmci")
-            lost = losses.total() - lost_before
+            timings = await asyncio.to_thread(_timings, system.settings, until_s - since_s) if job.system == OURS else {}
+            await sleep_until(until_s + PATIENCE_S)
+            finals, lost = await asyncio.to_thread(scores.finals), losses.total()
+        due = set(traffic.due(since_s, until_s))
         new_executions = executions - executions_before
         return Run(
             job=job,
-            took_s=took_s,
-            windows=finals - finals_before,
-            expected=took_s * job.sessions / (settings.windows.hop_ms / 1000),
+            took_s=until_s - since_s,
+            windows=windows,
+            due=len(due),
+            missing=len(due - {(final.session, final.end_ms) for final in finals}),
             lost=lost,
             cpu_s={name: cpu_s - usage_before.cpu_s.get(name, 0.0) for name, cpu_s in usage.cpu_s.items()},
             resident_mb=usage.resident_mb,
             batch=(inferences - inferences_before) / new_executions if new_executions else 1.0,
-            timings=await asyncio.to_thread(_timings, settings) if job.system == OURS else {},
+            timings=timings,
         )
 
     def _settings(self, prefix: str, *, partials: bool) -> Settings:
@@ -215,20 +279,17 @@ class Bench:
         finally:
             await process.stop()
 
-    async def _load(self, settings: Settings, job: Job, folder: Path) -> ManagedProcess:
-        media = str(await asyncio.to_thread(write_clip, job.kind, self._directory)) if job.kind in KINDS else job.kind
-        command = [
-            *(sys.executable, "-m", "benchmarks.pipeline_runs.load", self._kafka.bootstrap, settings.kafka.topic_prefix),
-            *(media, str(job.sessions), str(WARM_UP_S + job.seconds + LOAD_MARGIN_S)),
-        ]
-        return ManagedProcess("load", command, folder / "load.log")
+
+async def sleep_until(moment_s: float) -> None:
+    """Sleep until a moment (Unix s)."""
+    await asyncio.sleep(max(0.0, moment_s - time.time()))
 
 
-def _timings(settings: Settings) -> dict[str, Any]:
-    """Those of the worker; none, if it is too busy to answer."""
+def _timings(settings: Settings, newest_s: float) -> dict[str, Any]:
+    """Those of the worker in the newest seconds; none, if it is too busy to answer."""
     with (
         contextlib.suppress(OSError),
-        urllib.request.urlopen(f"http://{LOOPBACK}:{settings.health.port}/timings", timeout=10) as answer,
+        urllib.request.urlopen(f"http://{LOOPBACK}:{settings.health.port}/timings?seconds={newest_s:.3f}", timeout=10) as answer,
     ):
         timings: dict[str, Any] = json.load(answer)
         return timings

@@ -2,7 +2,8 @@
 
 ``/live`` and ``/ready`` answer 200 or 503 with the reasons as JSON, with the truth rates of the claims on words once some were checked, and
 with ``overload`` while the worker is behind.
-``/timings`` says how long each step takes, and ``/metrics`` has counters and gauges for Prometheus.
+``/timings`` says how long each step takes (``/timings?seconds=60``: in the last minute), and ``/metrics`` has counters and gauges for
+Prometheus.
 
 A worker that is not live has to be restarted. A worker that is not ready waits for something, for example for Redis: a restart would not
 help, and would only move its partitions to workers that wait as well. So an outage never makes a worker not live.
@@ -83,8 +84,12 @@ class HealthServer:
         services = await self._monitor.check()
         return self._answer("ready", self._state.why_not_ready(time.monotonic()), services)
 
-    async def _timings(self, _request: web.Request) -> web.Response:
-        return web.json_response(self._state.timings.summary())
+    async def _timings(self, request: web.Request) -> web.Response:
+        try:
+            newest_s = float(request.query.get("seconds", "inf"))
+        except ValueError:
+            raise web.HTTPBadRequest(text="seconds must be a number") from None
+        return web.json_response(self._state.timings.summary(newest_s))
 
     async def _metrics(self, _request: web.Request) -> web.Response:
         metrics = self._state.metrics

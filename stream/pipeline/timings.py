@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -44,18 +45,25 @@ class Timings:
 
     def __init__(self, observe: Callable[[Step, float], None] | None = None) -> None:
         self._observe = observe
-        self._kept: dict[Step, deque[float]] = {step: deque(maxlen=KEPT) for step in Step}
+        self._kept: dict[Step, deque[tuple[float, float]]] = {step: deque(maxlen=KEPT) for step in Step}
+        """When each was added (monotonic, s), and the duration."""
 
     def add(self, step: Step, ms: float) -> None:
         """Add the duration of a step."""
-        self._kept[step].append(ms)
+        self._kept[step].append((time.monotonic(), ms))
         if self._observe is not None:
             self._observe(step, ms / 1000)
 
-    def summary(self) -> Mapping[str, Mapping[str, float]]:
-        """Number and percentiles of the kept durations, by step; steps without a duration are left out."""
+    def summary(self, newest_s: float = float("inf")) -> Mapping[str, Mapping[str, float]]:
+        """Number and percentiles of the kept durations, by step; steps without a duration are left out.
+
+        Args:
+            newest_s: Only durations that were added within so many seconds count.
+        """
+        since = time.monotonic() - newest_s
+        counted = {step: [ms for at, ms in kept if at >= since] for step, kept in self._kept.items()}
         return {
             step: {"count": len(kept), **{f"p{p}": round(float(np.percentile(kept, p)), 1) for p in PERCENTILES}}
-            for step, kept in self._kept.items()
+            for step, kept in counted.items()
             if kept
         }

@@ -18,6 +18,7 @@ from stream.config.worker_settings import HealthSettings
 from stream.domain.service_problem import ServiceProblem
 from stream.explain.word_effects import Truth
 from stream.local.ports import LOOPBACK, free_port
+from stream.pipeline.timings import Step
 
 
 async def fine() -> None:
@@ -145,3 +146,13 @@ async def test_metrics_are_in_the_text_format_of_prometheus() -> None:
 async def test_a_worker_that_is_behind_says_so_and_stays_ready() -> None:
     state = WorkerState(partitions=24, overload="it is 7.2 s behind")
     assert await ready(state) == (200, {"ready": True, "partitions": 24, "reasons": {}, "overload": "it is 7.2 s behind"})
+
+
+async def test_timings_of_the_last_seconds_can_be_asked_for() -> None:
+    state, settings = WorkerState(partitions=24), HealthSettings(port=free_port())
+    state.timings.add(Step.TOTAL, 20.0)
+    async with HealthServer(settings, state, ServiceMonitor({})), aiohttp.ClientSession() as client:
+        assert (await ask(settings.port, "/timings?seconds=60"))[1] == {"total": {"count": 1, "p50": 20.0, "p95": 20.0, "p99": 20.0}}
+        assert (await ask(settings.port, "/timings?seconds=0"))[1] == {}
+        async with client.get(f"http://{LOOPBACK}:{settings.port}/timings?seconds=x") as answer:
+            assert (answer.status, await answer.text()) == (400, "seconds must be a number")

@@ -9,12 +9,12 @@ from benchmarks.pipeline_runs import pages
 LATENCY = {"p50": 600.4, "p95": 900.6, "p99": 990.0}
 STEPS = {"total": {"count": 9, "p50": 1100.0, "p95": 1400.0, "p99": 1490.0}}
 RESULT: dict[str, Any] = {
-    "sessions_at_1s": 250,
+    "encoded_sessions_at_1s": 250,
     "latency_ms": LATENCY,
     "milestones_ms": STEPS,
     "raw_sessions_at_1s": {"320@5": 62, "320@5+partials": 50, "jpeg": 0},
     "raw": {
-        "320@5": {"latency_ms": LATENCY, "milestones_ms": STEPS, "kb_per_minute": 2689},
+        "320@5": {"latency_ms": LATENCY, "p95_ms_by_run": [880.2, 900.6, None], "milestones_ms": STEPS, "kb_per_minute": 2689},
         "320@5+partials": {"latency_ms": LATENCY, "milestones_ms": STEPS, "kb_per_minute": 2689},
         "jpeg": {"latency_ms": None, "milestones_ms": None, "kb_per_minute": 6775},
     },
@@ -41,10 +41,10 @@ def rows(table: str) -> list[list[str]]:
 
 def test_every_kind_has_its_sessions_and_its_latency() -> None:
     assert rows(pages.latency_table(RESULT)) == [
-        ["encoded by the producer", "250", "600", "901", "990", ""],
-        ["H.264, 320 wide, 5 frames a second; PCM; words", "62", "600", "901", "990", "2689"],
-        ["H.264, 320 wide, 5 frames a second; PCM; words; with partial results", "50", "600", "901", "990", "2689"],
-        ["5 JPEGs a second, 640 wide; PCM; words", "0", "", "", "", "6775"],
+        ["encoded by the producer", "250", "600", "901", "990", "", ""],
+        ["H.264, 320 wide, 5 frames a second; PCM; words", "62", "600", "901", "990", "880, 901,", "2689"],
+        ["H.264, 320 wide, 5 frames a second; PCM; words; with partial results", "50", "600", "901", "990", "", "2689"],
+        ["5 JPEGs a second, 640 wide; PCM; words", "0", "", "", "", "", "6775"],
     ]
     assert rows(pages.capacity_table(RESULT))[0][1:] == ["250", "600", "901"]
 
@@ -74,5 +74,12 @@ def test_systems_are_multiples_of_sentistream() -> None:
 
 
 def test_what_was_not_measured_has_no_row() -> None:
-    bare: dict[str, Any] = {"sessions_at_1s": 0, "latency_ms": None, "milestones_ms": None, "raw_sessions_at_1s": {}, "raw": {}}
-    assert rows(pages.cost_by_sessions_table(bare)) == rows(pages.workers_table(bare)) == rows(pages.raw_ratios_table(bare)) == []
+    tables = (pages.latency_table, pages.cost_by_sessions_table, pages.workers_table, pages.raw_ratios_table, pages.overload_table)
+    assert [rows(table({})) for table in tables] == [[]] * len(tables)
+    assert pages.flat_note({}) == ""
+
+
+def test_the_recovery_from_an_overload_has_a_row() -> None:
+    overload = {"sessions": 21, "too_many": 84, "seconds": 60, "late_s": 21.04, "gone_s": 33.3, "due": 4000, "missing": 0}
+    assert rows(pages.overload_table({"overload": overload})) == [["21", "84", "60", "4000", "0", "21.0", "33"]]
+    assert rows(pages.overload_table({"overload": {**overload, "gone_s": None}}))[0][-1] == "longer than measured"
