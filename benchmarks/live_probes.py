@@ -2,7 +2,8 @@
 
 Windows of the corpora's validation recordings and of the packaged sample are scored with and without each probe, as a worker does it: sound
 is marked second by second. With ``--write``, the thresholds and the honest means go to ``triton_models/mmci/probes.json``. The last line of
-the output is JSON.
+the output is one JSON object: ``reference`` (that file) and ``moved -> {probe -> {corpora, sample -> {windows, mean, beyond}}}``: the mean
+shift of the contribution, and how many scores move by more than the threshold.
 """
 
 from __future__ import annotations
@@ -50,10 +51,10 @@ def main() -> None:
     parser.add_argument("--windows", type=int, default=WINDOWS, help="windows of the corpora")
     parser.add_argument("--write", action="store_true", help=f"write triton_models/{MMCI}/{PROBES}")
     options = parser.parse_args()
-    reference = measured(options.data, options.windows)
+    reference, moved = measured(options.data, options.windows)
     if options.write:
         write_atomically(REPOSITORY / MMCI / PROBES, msgspec.json.format(msgspec.json.encode(reference)) + b"\n")
-    print(json.dumps(msgspec.to_builtins(reference)))
+    print(json.dumps({"benchmark": "live_probes", "reference": msgspec.to_builtins(reference), "moved": moved}))
 
 
 class Moved(NamedTuple):
@@ -63,7 +64,7 @@ class Moved(NamedTuple):
     scores: Floats
 
 
-def measured(data: Path, windows: int) -> LiveReference:
+def measured(data: Path, windows: int) -> tuple[LiveReference, dict[str, dict[str, dict[str, float]]]]:
     """What each probe does to windows of both kinds; fillers share one threshold, of all of them together."""
     build_encoders(REPOSITORY)
     models = RepositoryModels(REPOSITORY)
@@ -76,13 +77,15 @@ def measured(data: Path, windows: int) -> LiveReference:
         # Of a modality alone, the contribution is the score, less that of nothing, which a mark does not move.
         found[f"{mark.name}{ALONE}"] = {kind: Moved(own.alone, own.alone) for kind, own in measured_in.items()}
     probes = {name: _honest(by_kind, _alike(name, found)) for name, by_kind in found.items()}
+    moved: dict[str, dict[str, dict[str, float]]] = {name: {} for name in found}
     for name, by_kind in found.items():
-        for kind, moved in by_kind.items():
-            of = ", ".join(f"{np.quantile(np.abs(moved.scores), q):.3f}" for q in (0.5, 0.9, 0.95, 0.99))
-            beyond = float((np.abs(moved.scores) > probes[name].threshold).mean())
-            mean = f"{moved.contributions.mean():+.3f}"
-            print(f"{name:22} {kind:8} n {len(moved.scores):4} mean {mean}; |score|, .5 .9 .95 .99: {of}; beyond {beyond:.3f}")
-    return LiveReference(digests_of(REPOSITORY / MMCI, [VERSION])[VERSION], QUANTILE, probes)
+        for kind, shift in by_kind.items():
+            sizes, mean = np.abs(shift.scores), float(shift.contributions.mean())
+            beyond = int((sizes > probes[name].threshold).sum())
+            moved[name][kind] = {"windows": len(sizes), "mean": round(mean, 4), "beyond": beyond}
+            of = ", ".join(f"{np.quantile(sizes, q):.3f}" for q in (0.5, 0.9, 0.95, 0.99))
+            print(f"{name:22} {kind:8} n {len(sizes):4} mean {mean:+.3f}; |score|, .5 .9 .95 .99: {of}; beyond {beyond}")
+    return LiveReference(digests_of(REPOSITORY / MMCI, [VERSION])[VERSION], QUANTILE, probes), moved
 
 
 def _honest(by_kind: dict[str, Moved], scores: Floats) -> HonestProbe:

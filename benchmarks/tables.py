@@ -312,6 +312,8 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "served": served_table,
     "faults": faults_table,
     "fault-alerts": fault_alerts_table,
+    "claims": lambda: pages.claims_table(_last("word_claims")),
+    "live-probes": lambda: pages.live_probes_table(_last("live_probes")),
     "explainers": lambda: pages.methods_table(_last("explanations")),
     "explainers-agreeing": lambda: pages.agreeing_table(_last("explanations")),
     "explainers-alike": lambda: pages.agreement_table(_last("explanations")),

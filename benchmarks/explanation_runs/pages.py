@@ -8,7 +8,10 @@ from html import escape
 from typing import Any
 
 from benchmarks.markdown import markdown_table
+from stream.domain.live_reveal import ALONE
+from stream.nuisances.probes import FACE_PROBES
 
+FACE_MARKS = {mark.name for mark in FACE_PROBES}
 TITLES = {
     "ours": "**the product's**",
     "closed_form": "closed form",
@@ -74,6 +77,54 @@ def methods_table(result: Mapping[str, Any]) -> str:
     windows, marked = result["windows"]["explained"], result["windows"]["planted"]
     note = f"{windows} windows with {result['nodes']:.0f} nodes each, {marked} with marks; {result['machine']['cpu']}."
     return markdown_table(["method", *COLUMNS.values()], rows) + "\n\n" + note
+
+
+def claims_table(result: Mapping[str, Any]) -> str:
+    """How often claims on words hold by the number of phrases that are tried, and what the product's claims on windows are worth."""
+    rows = [[most, f"{own['removals']:.2f}", f"{own['top']:.2f}", f"{own['sign']:.2f}"] for most, own in result["by_candidates"].items()]
+    table = markdown_table(["candidates", "phrases left out, mean", "first claim is the strongest phrase", "right sign"], rows)
+    windows = result["windows"]
+    sizes = {int(size): count for size, count in windows["label_hangs_on"].items()}
+    of_texts = f"{result['texts']} texts; in {next(iter(result['by_candidates'].values()))['windows']:.0f} of them a phrase has an effect."
+    of_windows = [
+        ["examined in full", f"{windows['count']}"],
+        ["a phrase has an effect", f"{windows['with_effect']}"],
+        ["first claim is the strongest phrase", f"{windows['top']:.2f} of these"],
+        ["right sign", f"{windows['sign']:.2f} of {windows['claims']} claims"],
+        ["label hangs on one phrase", f"{sizes.pop(1, 0)}"],
+        ["label hangs on two to four phrases", f"{sum(sizes.values())}"],
+    ]
+    counts = markdown_table([f"windows, {result['candidates']} candidates", ""], of_windows)
+    return f"{table}\n\n{of_texts}\n\n{counts}"
+
+
+def live_probes_table(result: Mapping[str, Any]) -> str:
+    """What the probes of the live stream do to honest windows; fillers, which share a threshold, in one row."""
+    rows: dict[str, list[str]] = {}
+    for name in result["moved"]:
+        alike = [other for other in result["moved"] if _row_of(other) == _row_of(name)]
+        own = [result["moved"][other] for other in alike]
+        means = {kind: [moved[kind]["mean"] for moved in own if kind in moved] for kind in ("corpora", "sample")}
+        windows, beyond = (
+            {kind: sum(moved[kind][key] for moved in own if kind in moved) for kind in means} for key in ("windows", "beyond")
+        )
+        several = [f"{edge([*means['corpora'], *means['sample']]):+.2f}" for edge in (min, max)]
+        rows[_row_of(name)] = [
+            f"{result['reference']['probes'][name]['windows']}",
+            ", ".join(f"{own_means[0]:+.2f}" for own_means in means.values()) if len(alike) == 1 else f"between {' and '.join(several)}",
+            f"{result['reference']['probes'][name]['threshold']:.2f}",
+            f"{beyond['corpora'] / windows['corpora']:.3f}".lstrip("0"),
+            f"{beyond['sample']} of {windows['sample']}",
+        ]
+    titles = ["probe", "windows", "mean shift of the contribution, corpora and sample", "threshold", "beyond it, corpora", "sample"]
+    return markdown_table(titles, [[name, *row] for name, row in rows.items()])
+
+
+def _row_of(probe: str) -> str:
+    mark = probe.removesuffix(ALONE)
+    if mark.startswith("word "):
+        return "ten filler words, each" if mark == probe else "fillers, nothing but words"
+    return mark if mark == probe else f"{mark}, nothing but a {'face' if mark in FACE_MARKS else 'voice'}"
 
 
 def agreeing_table(result: Mapping[str, Any]) -> str:
