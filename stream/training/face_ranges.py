@@ -20,7 +20,8 @@ ROOM = 1.25
 def measured_ranges(model: onnx.ModelProto) -> Ranges:
     """The ranges of the `rounded_maps` of a face encoder, found in noise with the spectrum of natural pictures.
 
-    No pictures are needed, so the encoder can be exported from its weights alone, and the result follows from them.
+    No pictures are needed, so the encoder can be exported from its weights alone, and the result follows from them. Whether they fit other
+    weights, too, is what ``python -m benchmarks.face_int8`` shows.
     """
     names = rounded_maps(model)
     open_model = onnx.ModelProto()
