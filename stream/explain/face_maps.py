@@ -17,7 +17,7 @@ from stream.domain.features import Floats, Halves
 from stream.domain.inference import Inference, WindowInputs
 from stream.domain.result import FaceMap
 from stream.explain.grad_cam import grad_cam_plus_plus
-from stream.explain.rounding import DECIMALS, apportion
+from stream.explain.rounding import DECIMALS, apportioned_units
 
 UNIT = 10**-DECIMALS
 """Score points of a unit of `FaceMap.cells`."""
@@ -32,7 +32,7 @@ def face_maps(inputs: WindowInputs, inference: Inference, frames: Sequence[SpanE
     for frame in frames:
         row = rows[frame.start_ms, frame.end_ms]
         parts = cell_relevance(inputs.video_cells[row], inference.face_slope[row], frame.relevance)
-        maps.append(FaceMap(frame.start_ms, tuple(round(part / UNIT) for part in apportion(parts.tolist(), frame.relevance))))
+        maps.append(FaceMap(frame.start_ms, tuple(apportioned_units(parts.tolist(), frame.relevance))))
     return tuple(maps)
 
 

@@ -7,6 +7,7 @@ their sum by a unit of the last digit, and the record would contradict itself.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import floor
 
 DECIMALS = 4
 """Digits after the point in every published score, share and relevance."""
@@ -29,14 +30,22 @@ def apportion(values: Sequence[float], total: float) -> list[float]:
         values: Numbers whose sum is `total`, apart from floating-point errors. None then moves by more than one unit of the last digit.
         total: The sum before rounding.
     """
+    return [unit / _UNITS for unit in apportioned_units(values, total)]
+
+
+def apportioned_units(values: Sequence[float], total: float) -> list[int]:
+    """As `apportion`, in units of the last digit."""
     if not values:
         return []
     scaled = [value * _UNITS for value in values]
-    units = [int(value // 1) for value in scaled]
+    units = [floor(value) for value in scaled]
     missing = round(rounded(total) * _UNITS) - sum(units)
-    by_remainder = sorted(range(len(values)), key=lambda i: (units[i] - scaled[i], i))
     # With a sum of `total`, at most one unit for each value is missing.
     for_each, left_over = divmod(missing, len(values))
-    for rank, index in enumerate(by_remainder):
-        units[index] += for_each + (rank < left_over)
-    return [unit / _UNITS for unit in units]
+    if for_each:
+        units = [unit + for_each for unit in units]
+    remainders = [value - unit for value, unit in zip(scaled, units, strict=True)]
+    # Sorting keeps the order of equal remainders.
+    for index in sorted(range(len(values)), key=remainders.__getitem__, reverse=True)[:left_over]:
+        units[index] += 1
+    return units

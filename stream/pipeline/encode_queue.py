@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
+import msgspec
 import structlog
 
 from stream.aio.tasks import TaskSet
@@ -25,13 +25,12 @@ from stream.policy.decisions import LEFT_OUT, Decision, Handling
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(msgspec.Struct, frozen=True):
     """A chunk, the record that it came in, when it was read (seconds of ``time.perf_counter``), and its span."""
 
     chunk: Chunk
     record: InboundRecord
-    at: float = field(default_factory=time.perf_counter)
+    at: float = msgspec.field(default_factory=time.perf_counter)
     trace: Trace = NOTHING
 
 
