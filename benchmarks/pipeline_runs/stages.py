@@ -23,7 +23,7 @@ ALL_KINDS = ("320@5", "640@30", "jpeg", "audio", f"320@5{PARTIALS}", "opus")
 DETAILED = "320@5"
 """The kind whose capacity is confirmed, and of which all else is measured."""
 
-BESIDE_S = 9
+BESIDE_S = 7
 """A run takes so much longer than its load: its system starts and stops."""
 
 Known = Mapping[str, Any]
