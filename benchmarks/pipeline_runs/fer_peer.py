@@ -2,7 +2,7 @@
 
 ``PYTHON fer_peer.py FOLDER`` takes the files ``N.mp4`` and ``N.txt`` of a folder, a second of a session each, and prints the CPU
 milliseconds of a second. ``PYTHON`` belongs to an environment of its own, which has nothing of sentistream: both packages, tensorflow-cpu,
-requests, pillow, pandas, moviepy, setuptools below 81 and opencv-python-headless.
+requests, pillow, pandas, moviepy, setuptools below 81 and opencv-python-headless below 5.
 """
 
 from __future__ import annotations
