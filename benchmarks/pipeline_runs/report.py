@@ -187,7 +187,7 @@ def missed(result: Mapping[str, Any]) -> list[str]:
 
 def _missed_after_overload(result: Mapping[str, Any]) -> list[str]:
     found = result.get("overload", {"missing": 0, "gone_s": 0.0})
-    failures = [f"after an overload {found['missing']} windows did not come"] if found["missing"] else []
+    failures = [f"after an overload {found['missing']} windows had not come when the measurement ended"] if found["missing"] else []
     if found["gone_s"] is None or found["gone_s"] > LONGEST_LAG_S:
         after = "not at all" if found["gone_s"] is None else f"{found['gone_s']:.0f} s later"
         failures.append(f"after an overload results are in time again {after}, the goal is within {LONGEST_LAG_S:g} s")
