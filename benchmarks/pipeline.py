@@ -29,7 +29,7 @@ coalitions, explain, and write scores and explanations to Kafka and Redis. A rat
 
 **overload**: a minute with twice as many sessions of `320@5` as are in time, and how soon the results of the others are in time again.
 
-Each stage is stored as soon as it is measured, with ``--into FILE``, which keeps what the file has beside. The parts cost and overload take
+With ``--into FILE``, each stage is stored as soon as it is measured; what else the file has stays. The parts cost and overload take
 the number of sessions from the file. With ``--sessions`` nothing is searched for: each kind is run once with that many sessions::
 
     python -m benchmarks.pipeline --only raw --kinds 320@5 --sessions 20 --seconds 15
@@ -82,7 +82,7 @@ class Result:
 
     Args:
         head: Machine and versions.
-        file: Keeps what it has beside.
+        file: What else it has stays.
     """
 
     def __init__(self, head: Mapping[str, Any], file: Path | None) -> None:
@@ -91,7 +91,7 @@ class Result:
         self.measured: dict[str, Any] = dict(head)
         """What was measured now."""
         self.known: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file and file.exists() else {}
-        """That, and what the file had before."""
+        """The same, with what the file had before."""
         report.check_machine(self.known, head)
 
     def store(self, found: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -179,14 +179,15 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, help="seconds that each run is measured")
     parser.add_argument("--overload-seconds", type=int, help="seconds of overload")
     parser.add_argument("--workers", type=int, default=1, help="workers, together with --sessions")
-    parser.add_argument("--minutes", type=float, help="begin no stage that is expected to end later than this")
+    parser.add_argument("--minutes", type=float, help="begin no stage that is expected to end after this time")
     parser.add_argument(
         "--fer-python", type=Path, help="Python of an environment with the package fer, see benchmarks/pipeline_runs/fer_peer.py"
     )
-    parser.add_argument("--into", type=Path, help="put what was measured into this file, and keep what it has beside")
+    parser.add_argument("--into", type=Path, help="store what is measured in this file; what else it has stays")
     options = parser.parse_args()
-    known = dict.fromkeys(options.only or (), PARTS) | {kind.removesuffix(PARTIALS): [*KINDS] for kind in options.kinds or ()}
-    if unknown := [name for name, names_known in known.items() if name not in names_known]:
+    unknown = [part for part in options.only or () if part not in PARTS]
+    unknown += [kind for kind in options.kinds or () if kind.removesuffix(PARTIALS) not in KINDS]
+    if unknown:
         parser.error(f"unknown: {', '.join(unknown)}; parts are {', '.join(PARTS)}, and kinds {', '.join(ALL_KINDS)}")
     if reason := why_unavailable():
         parser.error(reason)

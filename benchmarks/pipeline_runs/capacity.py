@@ -45,7 +45,7 @@ class Capacity:
 
     Attributes:
         sessions: The largest number of sessions within the limit; 0 if none was.
-        runs: The runs with so many.
+        runs: The runs with that many.
     """
 
     sessions: int

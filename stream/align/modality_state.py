@@ -61,7 +61,7 @@ class ModalityState(Generic[A]):
     Attributes:
         last_seen: When the newest chunk arrived, or when the modality began to be expected (ms on the caller's clock).
         reached_ms: Media time up to which chunks have arrived; 0 before the first.
-        promised_ms: As `reached_ms`, or later while a chunk is being encoded, see `promise`.
+        promised_ms: What the watermark counts on: `reached_ms`, or later while a chunk is being encoded, see `promise`.
         started: Whether a chunk has arrived.
         held: Held chunks, in order of media time and number.
     """
@@ -99,13 +99,14 @@ class ModalityState(Generic[A]):
         return Novelty.NEW
 
     def promise(self, header: ChunkHeader, allowed_lateness_ms: int) -> bool:
-        """Count on a chunk whose content is not known yet, as far as windows that end before it starts are concerned.
+        """Let windows that end before a chunk starts close although its content is not known yet.
 
         Returns:
             False for a chunk out of order, which promises nothing.
         """
         if header.start_ms < self.reached_ms or (self._ranges and header.seq < self._ranges[-1]):
             return False
+        # The watermark lags by the lateness: so it reaches the start of the chunk at most, and never goes further than with its content.
         self.promised_ms = max(self.promised_ms, min(header.end_ms, header.start_ms + allowed_lateness_ms))
         return True
 

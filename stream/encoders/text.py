@@ -77,7 +77,7 @@ class Tokenizer:
         return _padded(ids, word_indices, len(words))
 
     def _pieces_of(self, word: str) -> list[int]:
-        """They do not depend on the words around it."""
+        """The pieces of a word. They do not depend on the words around it."""
         ids: list[int] = self._tokenizer.encode([word], is_pretokenized=True, add_special_tokens=False).ids
         return ids
 

@@ -37,8 +37,8 @@ LARGE = 0.30
 """Smallest face of the search for large ones. A search takes a time that grows about with the inverse square of it."""
 
 HIT_STEP, LARGE_HIT_STEP = 1.25, 1.35
-"""Factor between the sizes at which places of faces are looked for, and of large faces. One hit is enough there: the place is searched
-again. Large faces have hits at more sizes and places."""
+"""Factors between the sizes at which places of faces of all sizes, and of large faces alone, are looked for. One hit is enough there: the
+place is searched again. A large face has hits at more sizes and places, so its factor may be larger."""
 
 PLACE_STEP = 1.2
 """Factor between the sizes at which a place is searched again."""
@@ -126,7 +126,7 @@ class FaceDetector:
         return self._placed(small, SMALLEST, HIT_STEP)
 
     def _placed(self, small: Picture, smallest: float, hit_step: float) -> list[Square]:
-        """The faces from a size on, which are looked for roughly, and then where they may be.
+        """The faces from a size on: places are found in a rough search, and then searched again.
 
         The picture is scaled down until the smallest of them is as small as the cascade allows. Of sizes below twice that one OpenCV tries
         only every fourth place, so a face has few hits and its square is rough; around them the picture is searched again as it is.

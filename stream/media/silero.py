@@ -59,10 +59,8 @@ def _remembered(inputs: Floats, hidden_weights: Floats) -> Floats:
     states = np.empty((len(inputs), width), np.float32)
     # Side by side: how much goes out, how much of the new and of the memory stays, the new, and the memory.
     work = np.zeros(5 * width, np.float32)
-    gates, sigmoids, let_out, stay, new_and_memory, memory = (
-        *(work[: 4 * width], work[: 3 * width], work[:width]),
-        *(work[width : 3 * width], work[3 * width :], work[4 * width :]),
-    )
+    gates, sigmoids, let_out = work[: 4 * width], work[: 3 * width], work[:width]
+    stay, new_and_memory, memory = work[width : 3 * width], work[3 * width :], work[4 * width :]
     kept = np.empty(2 * width, np.float32)
     of_new, of_memory = kept[:width], kept[width:]
     hidden = np.zeros(width, np.float32)

@@ -118,7 +118,7 @@ class WindowScorer:
 
     async def encode_words(self, window: Window, context: WindowContext) -> None:
         """Encode the words of an open window, unless their producer has; the memory of its track keeps them for the final window."""
-        # The window closes when the lateness is over, or later. It should find the words encoded, though the machine be busy.
+        # The window closes when the lateness is over, or later. Half of it is left for the request itself, as the machine may be busy.
         await self._word_states(window, context, self._allowed_lateness_ms / 2000)
 
     async def _infer(self, window: Window, context: WindowContext, version: str) -> tuple[WindowInputs, ScoredWindow | None, ModelVersion]:

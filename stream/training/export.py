@@ -96,7 +96,11 @@ MMCI_ENTRY = ModelEntry(
 )
 
 
-def export_encoder(module: nn.Module, entry: ModelEntry, repository: Path, finish: Finish = lambda graph: graph) -> Path:
+def _unchanged(graph: onnx.ModelProto) -> onnx.ModelProto:
+    return graph
+
+
+def export_encoder(module: nn.Module, entry: ModelEntry, repository: Path, finish: Finish = _unchanged) -> Path:
     """Export the face encoder; returns the path of the ONNX file. `finish` changes the graph before it is written."""
     ((_, shape),) = entry.inputs
     axes = {name: {0: "batch"} for name, _ in entry.inputs + entry.outputs}
@@ -205,7 +209,7 @@ def _export(
     axes: dict[str, dict[int, str]],
     repository: Path,
     *,
-    finish: Finish = lambda graph: graph,
+    finish: Finish = _unchanged,
 ) -> Path:
     target = repository / entry.name / "1" / "model.onnx"
     target.parent.mkdir(parents=True, exist_ok=True)
