@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -100,24 +100,27 @@ def claims_table(result: Mapping[str, Any]) -> str:
 
 def live_probes_table(result: Mapping[str, Any]) -> str:
     """What the probes of the live stream do to honest windows; fillers, which share a threshold, in one row."""
-    rows: dict[str, list[str]] = {}
+    alike: dict[str, list[str]] = {}
     for name in result["moved"]:
-        alike = [other for other in result["moved"] if _row_of(other) == _row_of(name)]
-        own = [result["moved"][other] for other in alike]
-        means = {kind: [moved[kind]["mean"] for moved in own if kind in moved] for kind in ("corpora", "sample")}
-        windows, beyond = (
-            {kind: sum(moved[kind][key] for moved in own if kind in moved) for kind in means} for key in ("windows", "beyond")
-        )
-        several = [f"{edge([*means['corpora'], *means['sample']]):+.2f}" for edge in (min, max)]
-        rows[_row_of(name)] = [
-            f"{result['reference']['probes'][name]['windows']}",
-            ", ".join(f"{own_means[0]:+.2f}" for own_means in means.values()) if len(alike) == 1 else f"between {' and '.join(several)}",
-            f"{result['reference']['probes'][name]['threshold']:.2f}",
-            f"{beyond['corpora'] / windows['corpora']:.3f}".lstrip("0"),
-            f"{beyond['sample']} of {windows['sample']}",
-        ]
+        alike.setdefault(_row_of(name), []).append(name)
     titles = ["probe", "windows", "mean shift of the contribution, corpora and sample", "threshold", "beyond it, corpora", "sample"]
-    return markdown_table(titles, [[name, *row] for name, row in rows.items()])
+    return markdown_table(titles, [[row, *_live_probe_cells(result, names)] for row, names in alike.items()])
+
+
+def _live_probe_cells(result: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    """The row of the probes of these names."""
+    own = [result["moved"][name] for name in names]
+    means = {kind: [moved[kind]["mean"] for moved in own if kind in moved] for kind in ("corpora", "sample")}
+    windows, beyond = ({kind: sum(moved[kind][key] for moved in own if kind in moved) for kind in means} for key in ("windows", "beyond"))
+    several = [f"{edge([*means['corpora'], *means['sample']]):+.2f}" for edge in (min, max)]
+    honest = result["reference"]["probes"][names[-1]]
+    return [
+        f"{honest['windows']}",
+        ", ".join(f"{own_means[0]:+.2f}" for own_means in means.values()) if len(names) == 1 else f"between {' and '.join(several)}",
+        f"{honest['threshold']:.2f}",
+        f"{beyond['corpora'] / windows['corpora']:.3f}".lstrip("0"),
+        f"{beyond['sample']} of {windows['sample']}",
+    ]
 
 
 def _row_of(probe: str) -> str:

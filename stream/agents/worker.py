@@ -177,7 +177,8 @@ async def _triton_problem(models: Models, state: WorkerState) -> ServiceProblem 
 async def _warm(models: Models, store: RedisSink) -> None:
     """Let the version that new epochs get answer before the first window comes. If it does not, nothing is lost."""
     with contextlib.suppress(ServingError):
-        await models.warm(await store.promoted_version() or await models.default_version())
+        default = await models.default_version()  # waits until Triton is there
+        await models.warm(await store.promoted_version() or default)
 
 
 async def _log_other_weights(models: Models) -> None:

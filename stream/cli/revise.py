@@ -99,7 +99,7 @@ def revise(
     falls by at most one point (with a store: at most one in a hundred windows without the word changes its label); no gap between groups of
     speakers grows; claims on words hold as often as before; the shift by the nuisance falls; no other nuisance becomes a suspect.
 
-    Exits with 1 if a gate fails. Needs the `train` extra (torch). What reads corpora works from a checkout only.
+    Exits with 1 if a gate fails. Needs the `train` extra (torch). A training, and all else that reads corpora, works from a checkout only.
 
     For example:
 

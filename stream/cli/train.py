@@ -137,7 +137,7 @@ def export(runs: Runs = RUNS, out: Repository = MODELS) -> None:
 
 
 def require_checkout(otherwise: str = "") -> None:
-    """Raises `CommandError` in an installed wheel; it ends with what works there."""
+    """Raises `CommandError` in an installed wheel. `otherwise` says what works there."""
     if not IN_CHECKOUT:
         works = "This command works from a checkout only: clone the repository and run pip install --editable '.[train]' in it."
         raise CommandError(f"{works} {otherwise}".rstrip())

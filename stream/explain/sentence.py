@@ -116,7 +116,7 @@ def _no_score(score: ScoreRecord) -> str:
 
 
 def _nothing_of(modality: Modality) -> str:
-    """``no words came``."""
+    """That nothing of a modality came, as a clause: ``no words came``."""
     text = _MISSING[modality].rstrip(".")
     return text[0].lower() + text[1:]
 

@@ -113,7 +113,7 @@ class TrackScoring:
     def encode_ahead(self, window: Window) -> None:
         """Have the words of an open window encoded, so that it need not wait for that once it is closed.
 
-        Where windows queue, they wait for other things, and what is encoded now might be forgotten by then.
+        Does nothing where windows queue: they wait for other things anyway, and what is encoded now might be forgotten by then.
         """
         is_queued = self._slots.locked() or not self._may_publish.is_set()
         if not is_queued and (self._ahead is None or self._ahead.done()):
