@@ -60,6 +60,7 @@ from benchmarks.pipeline_runs.raw_media import KINDS
 from benchmarks.pipeline_runs.stages import ALL_KINDS, FULL, PARTIALS, PARTS, QUICK, Plan, Stages, job_of, measure_stages
 from benchmarks.pipeline_runs.systems import Job, open_bench
 from stream.local import triton_files
+from stream.model_repository.files import write_atomically
 from tests.support.kafka import why_unavailable
 
 PACKAGES = (
@@ -99,7 +100,7 @@ class Result:
         self.measured = report.merged(self.measured, found)
         self.known = report.merged(self.known, {**self._head, **found})
         if self._file is not None:
-            self._file.write_text(json.dumps(self.known) + "\n", encoding="utf-8")
+            write_atomically(self._file, json.dumps(self.known).encode() + b"\n")
         return self.known
 
 

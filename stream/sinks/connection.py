@@ -124,16 +124,17 @@ class RedisConnection:
 
     async def _attempt(self, call: Callable[[RedisClient, int], Awaitable[Answer]], failures: int) -> Answer:
         cancellation = CancellationGuard()
-        async with self._slots:
-            redis = await self.client()
-            try:
-                answer = await call(redis, failures)
-            except Exception as error:
-                cancellation.check()
-                await self._look_again(redis, error)
-                raise
+        try:
+            async with self._slots:
+                redis = await self.client()
+                try:
+                    return await call(redis, failures)
+                except Exception as error:
+                    await self._look_again(redis, error)
+                    raise
+        finally:
+            # Around all of it: to connect, and to look again, are calls of redis-py, too.
             cancellation.check()
-            return answer
 
     async def _look_again(self, redis: RedisClient, error: Exception) -> None:
         """Prepare the next attempt: another server may have the keys by now."""
