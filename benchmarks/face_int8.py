@@ -3,10 +3,13 @@
     python -m benchmarks.face_int8 [--data DIR]
 
 `stream.model_repository.face_integers` multiplies the large convolutions of the face encoder in 8 bits. Both encoders see the test images
-of FER2013, and MMCI scores each face alone. `change` is the distance of the two scores in points, `flips` the share of labels that differ,
-`accuracy` that of the right ones. `ms` is the CPU time of a face on one core: the least of many runs, since machines are shared.
+of FER2013, and MMCI scores each face alone.
 
-The last line of stdout is one JSON object with these keys. The exit code is 1 if a guard does not hold (`GUARDS`).
+The last line of stdout is one JSON object. `change` has the values of `GUARDS`: the distance of the two scores in points, how far the
+accuracy is below that of float32, and the share of labels that differ. `accuracy` is the share of right labels. `ms` is the CPU time of a
+face on one core, by the size of the request: the least of many runs, since machines are shared.
+
+The exit code is 1 if a guard does not hold.
 """
 
 from __future__ import annotations

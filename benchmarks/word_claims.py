@@ -1,4 +1,4 @@
-"""How often what is said of words holds, through the served models: ``python -m benchmarks.word_claims [--data FOLDER] [--windows N]``.
+"""How often claims on words hold, through the served models: ``python -m benchmarks.word_claims [--data FOLDER] [--windows N]``.
 
 Texts of the test parts are windows of words alone: every phrase of each is left out in turn, and the claims of each number of tried phrases
 are compared with that. Then the product's own code makes the claims on windows of the packaged sample, and on windows composed of test
@@ -73,7 +73,7 @@ async def of_windows(cases: Sequence[Case], client: LocalClient, candidates: int
 
 def main() -> None:
     """Measure both parts and print the result."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.word_claims", description="How often what is said of words holds.")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.word_claims", description="How often claims on words hold.")
     given = os.environ.get("SENTISTREAM_DATA")
     parser.add_argument("--data", type=Path, default=given, required=given is None, help="folder of the corpora")
     parser.add_argument("--windows", type=int, default=WINDOWS, help="windows of the corpora, beside those of the sample")
