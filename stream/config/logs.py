@@ -51,6 +51,7 @@ def configure_logging(settings: Settings) -> None:
     renderer = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     # Tracebacks without local variables, because those may hold words, samples or pictures.
     traceback = structlog.processors.format_exc_info
+    # Loggers are not cached: one that had been used would stay with an earlier configuration.
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -58,7 +59,6 @@ def configure_logging(settings: Settings) -> None:
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(RareRepeats())

@@ -1,10 +1,27 @@
-"""Libraries may not flood the log."""
+"""Libraries may not flood the log, and loggers follow its configuration."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 
-from stream.config.logs import REPEAT_S, RareRepeats
+import pytest
+import structlog
+from structlog.testing import capture_logs
+
+from stream.config.logs import REPEAT_S, RareRepeats, configure_logging
+from stream.config.settings import Settings
+
+
+@pytest.fixture
+def configured() -> Iterator[None]:
+    """Whatever a test configures ends with it."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    configure_logging(Settings())
+    yield
+    structlog.reset_defaults()
+    root.handlers[:], root.level = handlers, level
 
 
 def record(name: str, line: int, *arguments: object) -> logging.LogRecord:
@@ -23,3 +40,13 @@ def test_a_statement_of_a_library_passes_once_a_minute_and_ours_always() -> None
     assert rare.filter(record("aiokafka.client", 8))
     assert rare.filter(record("streaming", 7))
     assert not rare.filter(record("streaming", 7))
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_logger_that_was_used_follows_a_later_configuration() -> None:
+    log = structlog.get_logger("stream.test")
+    log.info("before")
+    configure_logging(Settings())
+    with capture_logs() as logs:
+        log.info("after")
+    assert [entry["event"] for entry in logs] == ["after"]
