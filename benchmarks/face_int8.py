@@ -15,20 +15,13 @@ The exit code is 1 if a guard does not hold.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import sys
 import tempfile
-import time
 from pathlib import Path
 
-import numpy as np
-from rich.console import Console
-
+from benchmarks.eight_bits import changes, cpu_ms, judge
 from benchmarks.generalise_runs.faces import ServedFaces
-from benchmarks.machine import machine, versions
 from benchmarks.served import REPOSITORY
-from stream.domain.features import Floats
 from stream.encoders.face import normalise
 from stream.model.encoders import ServedFaceEncoder
 from stream.model_repository.files import MODEL_FILE, VERSION
@@ -38,30 +31,17 @@ from stream.training.export import FACE_ENTRY, export_encoder, served_face
 from stream.training.inference import session
 
 BATCHES = (1, 5, 16)
-RUNS = 50
 OUTPUTS = ["embedding", "cells"]
 """What the worker asks for."""
 
 GUARDS = {"mean change": 0.05, "p95 of changes": 0.20, "accuracy below float32's": 0.005, "flips": 0.02}
 """The largest values that are good enough."""
 
-console = Console(stderr=True)
-
 
 def in_float32() -> bytes:
     """The encoder with the served weights, in float32."""
     with tempfile.TemporaryDirectory() as folder:
         return export_encoder(ServedFaceEncoder(served_face(REPOSITORY).encoder), FACE_ENTRY, Path(folder)).read_bytes()
-
-
-def cpu_ms(encoder: bytes, faces: Floats) -> float:
-    """CPU time of one face of a batch."""
-    opened, least = session(encoder), float("inf")
-    for _ in range(RUNS):
-        began = time.process_time()
-        opened.run(OUTPUTS, {"face": faces})
-        least = min(least, time.process_time() - began)
-    return round(least * 1000 / len(faces), 3)
 
 
 def main() -> None:
@@ -77,23 +57,14 @@ def main() -> None:
     scores = {form: found for form, (found, _) in answers.items()}
     labels = {form: probabilities.argmax(axis=1) for form, (_, probabilities) in answers.items()}
     accuracy = {form: round(float((found == shown.polarities).mean()), 4) for form, found in labels.items()}
-    change = np.abs(scores["int8"] - scores["float32"])
-    guarded = {
-        "mean change": float(change.mean()),
-        "p95 of changes": float(np.quantile(change, 0.95)),
-        "accuracy below float32's": accuracy["float32"] - accuracy["int8"],
-        "flips": float((labels["int8"] != labels["float32"]).mean()),
-    }
+    guarded = changes(scores, labels) | {"accuracy below float32's": accuracy["float32"] - accuracy["int8"]}
     faces = normalise(shown.images[: max(BATCHES)])
-    ms = {form: {str(batch): cpu_ms(encoder, faces[:batch]) for batch in BATCHES} for form, encoder in files.items()}
-    for name, value in guarded.items():
-        console.print(f"{name}: {value:.4f}, at most {GUARDS[name]}")
-    console.print(f"accuracy: {accuracy}; CPU ms a face: {ms}")
-    report = {name: round(value, 4) for name, value in guarded.items()}
-    print(
-        json.dumps({"change": report, "accuracy": accuracy, "ms": ms, "machine": machine(), "versions": versions("onnxruntime", "numpy")})
-    )
-    sys.exit(any(value > GUARDS[name] for name, value in guarded.items()))
+    encoders = {form: session(encoder) for form, encoder in files.items()}
+    ms = {
+        form: {str(batch): round(cpu_ms(encoder, OUTPUTS, {"face": faces[:batch]}), 3) for batch in BATCHES}
+        for form, encoder in encoders.items()
+    }
+    judge(guarded, GUARDS, {"accuracy": accuracy, "ms": ms})
 
 
 if __name__ == "__main__":

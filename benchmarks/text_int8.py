@@ -13,17 +13,14 @@ The last line of stdout is one JSON object with these keys. The exit code is 1 i
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import sys
-import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
 
-from benchmarks.machine import machine, versions
+from benchmarks.eight_bits import changes, cpu_ms, judge
 from benchmarks.served import REPOSITORY
 from stream.domain.features import Floats
 from stream.domain.modality import Modality
@@ -38,13 +35,10 @@ from stream.training.inference import session
 
 SENTENCES = 300
 BATCHES = (1, 4, 16)
-RUNS = 25
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 TIMED = ["refund"] * 22
 GUARDS = {"mean change": 0.05, "p95 of changes": 0.20, "error above float32's": 0.005, "flips": 0.02}
 """The largest values that are good enough."""
-
-console = Console(stderr=True)
 
 
 def drawn(utterances: list[Utterance], seed: int) -> list[Utterance]:
@@ -59,16 +53,10 @@ def scored(models: RepositoryModels, sentences: list[Utterance]) -> tuple[Floats
     return answers.scores[:, Modality.TEXT.bit], answers.probabilities[:, Modality.TEXT.bit].argmax(axis=-1)
 
 
-def cpu_ms(encoder: Path | bytes, batch: int) -> float:
-    """CPU time of one row of a batch."""
-    opened, tokenised = session(encoder), default_tokenizer().tokenise(TIMED)
-    rows = {name: np.repeat(getattr(tokenised, name)[np.newaxis], batch, axis=0) for name in INPUTS}
-    least = float("inf")
-    for _ in range(RUNS):
-        began = time.process_time()
-        opened.run(["last_hidden_state"], rows)
-        least = min(least, time.process_time() - began)
-    return round(least * 1000 / batch, 2)
+def timed_rows(batch: int) -> dict[str, Any]:
+    """Inputs of a batch of equal rows."""
+    tokenised = default_tokenizer().tokenise(TIMED)
+    return {name: np.repeat(getattr(tokenised, name)[np.newaxis], batch, axis=0) for name in INPUTS}
 
 
 def main() -> None:
@@ -85,22 +73,16 @@ def main() -> None:
         "int8": scored(RepositoryModels(REPOSITORY), sentences),
     }
     ratings = np.array([sentence.score for sentence in sentences[:SENTENCES]], np.float32)
-    errors = {form: float(np.abs(scores[:SENTENCES] - ratings).mean()) for form, (scores, _) in found.items()}
-    change = np.abs(found["int8"][0] - found["float32"][0])
-    guarded = {
-        "mean change": float(change.mean()),
-        "p95 of changes": float(np.quantile(change, 0.95)),
-        "error above float32's": errors["int8"] - errors["float32"],
-        "flips": float((found["int8"][1] != found["float32"][1]).mean()),
+    scores = {form: own for form, (own, _) in found.items()}
+    labels = {form: own for form, (_, own) in found.items()}
+    errors = {form: float(np.abs(own[:SENTENCES] - ratings).mean()) for form, own in scores.items()}
+    guarded = changes(scores, labels) | {"error above float32's": errors["int8"] - errors["float32"]}
+    encoders = {"float32": session(exact), "int8": session(build_text_encoder(REPOSITORY / TEXT_ENCODER))}
+    ms = {
+        form: {str(batch): round(cpu_ms(encoder, ["last_hidden_state"], timed_rows(batch)), 2) for batch in BATCHES}
+        for form, encoder in encoders.items()
     }
-    files: dict[str, Path | bytes] = {"float32": exact, "int8": build_text_encoder(REPOSITORY / TEXT_ENCODER)}
-    ms = {form: {str(batch): cpu_ms(file, batch) for batch in BATCHES} for form, file in files.items()}
-    for name, value in guarded.items():
-        console.print(f"{name}: {value:.4f}, at most {GUARDS[name]}")
-    console.print(f"error: {errors['float32']:.3f} in float32, {errors['int8']:.3f} in 8 bits; CPU ms a row: {ms}")
-    report = {name: round(value, 4) for name, value in guarded.items()}
-    print(json.dumps({"change": report, "error": errors, "ms": ms, "machine": machine(), "versions": versions("onnxruntime", "numpy")}))
-    sys.exit(any(value > GUARDS[name] for name, value in guarded.items()))
+    judge(guarded, GUARDS, {"error": errors, "ms": ms})
 
 
 if __name__ == "__main__":

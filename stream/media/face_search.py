@@ -15,7 +15,7 @@ LARGE_FROM = 0.33
 """Side of a face, as a fraction of the picture's shorter side, from which a search for large faces is enough. Closer to the smallest size
 of that search a face has too few hits for a good square, and a second face may be just below it. People at their own camera are larger."""
 
-MAX_FULL_SEARCHES = 2
+MAX_SEARCHES_OF_ALL_SIZES = 2
 """Searches for faces of all sizes in a chunk: it bounds the time for a chunk in which faces come and go."""
 
 MIN_CORRELATION = 0.7
@@ -34,14 +34,14 @@ class FaceSearch:
     which a face is lost is searched like the first one. While there are fewer faces than there were in the chunk, or none, the next frames
     are searched for large faces.
 
-    So a chunk has at most `MAX_FULL_SEARCHES` searches for all sizes, and one if it shows nobody; and a search for large faces in each
-    frame. A second face that appears beside a followed one is noticed in the next chunk, a small one beside a large one often not at all.
-    Nothing is kept from one chunk to the next: a chunk gives the same faces whenever it is decoded again.
+    So a chunk has at most `MAX_SEARCHES_OF_ALL_SIZES` searches for all sizes, and one if it shows nobody; and a search for large faces in
+    each frame. A second face that appears beside a followed one is noticed in the next chunk, a small one beside a large one often not at
+    all. Nothing is kept from one chunk to the next: a chunk gives the same faces whenever it is decoded again.
     """
 
     def __init__(self, detector: FaceDetector) -> None:
         self._detector = detector
-        self._full_searches = MAX_FULL_SEARCHES
+        self._searches_of_all_sizes = MAX_SEARCHES_OF_ALL_SIZES
         self._followed: list[_Followed] = []
         self._most = 1
         self._shape: tuple[int, ...] = ()
@@ -65,8 +65,8 @@ class FaceSearch:
 
     def _search(self, small: Picture, *, is_new: bool) -> list[Square]:
         found = self._detector.large_squares(small)
-        if is_new and self._full_searches and not (found and found[0].side >= LARGE_FROM * min(small.shape)):
-            self._full_searches -= 1
+        if is_new and self._searches_of_all_sizes and not (found and found[0].side >= LARGE_FROM * min(small.shape)):
+            self._searches_of_all_sizes -= 1
             found = self._detector.quick_squares(small)
         return found
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from stream.media.face_detector import LARGE, MAX_FACES, SMALLEST, Face, FaceDetector, Reduced, Square
-from stream.media.face_search import LARGE_FROM, MAX_FULL_SEARCHES, FaceSearch
+from stream.media.face_search import LARGE_FROM, MAX_SEARCHES_OF_ALL_SIZES, FaceSearch
 from stream.media.faces import Box, overlap
 from stream.media.picture import Picture
 from stream.produce.sample import FACES
@@ -107,10 +107,10 @@ def test_a_cut_to_a_small_face_costs_a_full_search(finder: Finder) -> None:
     assert finder.searches == [LARGE, LARGE, SMALLEST]
 
 
-def test_faces_that_come_and_go_cost_a_bounded_number_of_full_searches(finder: Finder) -> None:
+def test_faces_that_come_and_go_cost_a_bounded_number_of_searches_of_all_sizes(finder: Finder) -> None:
     frames = [finder.frame((number, 30 + 40 * number, 20 + 30 * number, 45)) for number in range(5)]
     _found(finder, frames)
-    assert finder.searches.count(SMALLEST) == MAX_FULL_SEARCHES
+    assert finder.searches.count(SMALLEST) == MAX_SEARCHES_OF_ALL_SIZES
     assert finder.searches.count(LARGE) == 5
 
 
